@@ -1,0 +1,1 @@
+//! Typed client of the data plane of Azure SignalR Service.

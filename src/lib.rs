@@ -1,0 +1,3 @@
+//! Serverless chat.
+#[cfg(feature = "local")]
+pub mod local;

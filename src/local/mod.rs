@@ -1,0 +1,1 @@
+//! What Azure does around the app, on loopback.
