@@ -1,0 +1,61 @@
+//! What is sent, and to whom.
+//!
+//! A message is serialised when it is made, so that a call that fails and is tried again sends the same bytes.
+
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::name::UserId;
+
+/// Who gets a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipient<'a> {
+    /// Every client that is connected to the hub.
+    Everyone,
+    /// Every connection of one user; nobody, if that user is not connected.
+    User(&'a UserId),
+}
+
+/// An invocation: the method to call in the client, and its arguments.
+#[derive(Clone, Debug)]
+pub struct Message {
+    pub(crate) body: Vec<u8>,
+    pub(crate) repeatable: bool,
+}
+
+impl Message {
+    /// A call of `target` with `arguments`.
+    ///
+    /// # Errors
+    ///
+    /// When an argument cannot be written as JSON.
+    pub fn new<T: Serialize>(target: &str, arguments: &[T]) -> Result<Self, Error> {
+        #[derive(Serialize)]
+        struct Invocation<'a, T> {
+            target: &'a str,
+            arguments: &'a [T],
+        }
+        let body = serde_json::to_vec(&Invocation { target, arguments }).map_err(Error::unserialisable)?;
+        Ok(Self { body, repeatable: false })
+    }
+
+    /// Says that a client which gets this message twice will notice, for instance by an id in it. Then it is sent again
+    /// even after an answer that leaves open whether it arrived.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_the_body_the_service_wants() {
+        let message = Message::new("newMessage", &[serde_json::json!({"text": "hi"})]).unwrap();
+        assert_eq!(message.body, br#"{"target":"newMessage","arguments":[{"text":"hi"}]}"#);
+        assert!(!message.repeatable);
+    }
+}

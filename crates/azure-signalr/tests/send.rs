@@ -1,0 +1,170 @@
+//! `Hub::send` against a service that answers as it is told, over real sockets. What a well-behaved service does with
+//! the calls is tested elsewhere, against the embedded one; this is about the other days.
+
+#![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::response::IntoResponse;
+use azure_signalr::{Error, Hub, Message, Recipient};
+use tokio::net::TcpListener;
+
+#[derive(Clone, Default)]
+struct Script {
+    answers: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
+    calls: Arc<Mutex<Vec<Call>>>,
+}
+
+struct Call {
+    uri: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+/// A service that gives each call the next answer, then 202 for ever.
+async fn service(answers: &[(u16, &'static str)]) -> (Hub, Script) {
+    async fn answer(State(script): State<Script>, request: Request) -> impl IntoResponse {
+        let (head, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        let call = Call { uri: head.uri.to_string(), headers: head.headers, body };
+        script.calls.lock().unwrap().push(call);
+        let (status, retry_after) = script.answers.lock().unwrap().pop_front().unwrap_or((202, ""));
+        let headers = if retry_after.is_empty() { vec![] } else { vec![("retry-after", retry_after)] };
+        (axum::http::StatusCode::from_u16(status).unwrap(), axum::response::AppendHeaders(headers))
+    }
+    let script =
+        Script { answers: Arc::new(Mutex::new(answers.iter().copied().collect())), ..Script::default() };
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let hub = hub(socket.local_addr().unwrap().port());
+    let app = axum::Router::new().fallback(answer).with_state(script.clone());
+    tokio::spawn(async move { axum::serve(socket, app).await });
+    (hub, script)
+}
+
+fn hub(port: u16) -> Hub {
+    let connection = format!("Endpoint=http://127.0.0.1:{port};AccessKey=hush-key").parse().unwrap();
+    Hub::new(&connection, &"chat".parse().unwrap()).unwrap()
+}
+
+async fn send(hub: &Hub, message: &Message) -> Result<(), Error> {
+    hub.send(Recipient::Everyone, message, SystemTime::now()).await
+}
+
+fn message() -> Message {
+    Message::new("newMessage", &["hi"]).unwrap()
+}
+
+fn whole_story(error: &Error) -> String {
+    let mut story = format!("{error:?} {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        story += &format!(" {error:?} {error}");
+        cause = error.source();
+    }
+    story
+}
+
+#[tokio::test]
+async fn a_message_goes_out_as_the_service_wants_it() {
+    let (hub, script) = service(&[]).await;
+    let user = "a/b c".parse().unwrap();
+    hub.send(Recipient::User(&user), &message(), SystemTime::now()).await.unwrap();
+    let Call { uri, headers, body } = script.calls.lock().unwrap().remove(0);
+    assert_eq!(uri, "/api/hubs/chat/users/a%2Fb%20c/:send?api-version=2022-06-01");
+    assert_eq!(headers["content-type"], "application/json; charset=utf-8");
+    assert!(headers["authorization"].to_str().unwrap().starts_with("Bearer eyJ"));
+    assert_eq!(body, br#"{"target":"newMessage","arguments":["hi"]}"#);
+}
+
+#[tokio::test]
+async fn a_message_that_carries_an_id_goes_again_after_a_503_and_stays_the_same() {
+    let (hub, script) = service(&[(503, ""), (502, ""), (504, "")]).await;
+    send(&hub, &message().repeatable()).await.unwrap();
+    let calls = script.calls.lock().unwrap();
+    assert_eq!(calls.len(), 4);
+    assert!(calls.iter().all(|call| call.body == calls[0].body));
+}
+
+#[tokio::test]
+async fn a_message_without_an_id_is_not_sent_twice() {
+    let (hub, script) = service(&[(503, "")]).await;
+    let error = send(&hub, &message()).await.unwrap_err();
+    assert_eq!((error.status(), error.is_retryable()), (Some(503), true));
+    assert_eq!(script.calls.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_throttled_call_waits_as_long_as_it_was_told() {
+    let (hub, script) = service(&[(429, "1")]).await;
+    let begun = Instant::now();
+    send(&hub, &message()).await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert_eq!(script.calls.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_wait_longer_than_the_deadline_is_left_to_the_caller() {
+    let (hub, script) = service(&[(429, "3600")]).await;
+    let error = send(&hub, &message()).await.unwrap_err();
+    assert_eq!((error.status(), error.retry_after()), (Some(429), Some(Duration::from_secs(3_600))));
+    assert_eq!(script.calls.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_is_final() {
+    for status in [302, 400, 401, 404, 413] {
+        let (hub, script) = service(&[(status, "")]).await;
+        let error = send(&hub, &message().repeatable()).await.unwrap_err();
+        assert_eq!((error.status(), error.is_retryable()), (Some(status), false));
+        assert_eq!(script.calls.lock().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_is_told_from_one_that_refuses_and_no_secret_is_in_the_words() {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let hub = hub(socket.local_addr().unwrap().port());
+    drop(socket);
+    let error = send(&hub, &message()).await.unwrap_err();
+    assert_eq!((error.status(), error.is_retryable(), error.is_timeout()), (None, true, false));
+    let story = whole_story(&error);
+    assert!(!story.contains("eyJ") && !story.contains("hush-key") && !story.contains("/api/hubs"), "{story}");
+}
+
+#[tokio::test]
+async fn a_service_that_never_answers_is_given_up_after_ten_seconds() {
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let hub = hub(silent.local_addr().unwrap().port());
+    let begun = Instant::now();
+    let error = send(&hub, &message().repeatable()).await.unwrap_err();
+    assert!(error.is_timeout() && error.is_retryable());
+    assert!(begun.elapsed() >= Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_up_is_asked_again_only_if_the_message_may_repeat() {
+    async fn rude() -> (Hub, Arc<Mutex<u32>>) {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let hub = hub(socket.local_addr().unwrap().port());
+        let calls = Arc::new(Mutex::new(0));
+        let counted = calls.clone();
+        tokio::spawn(async move {
+            while let Ok((mut caller, _)) = socket.accept().await {
+                let _ = tokio::io::AsyncReadExt::read(&mut caller, &mut [0; 4_096]).await;
+                *counted.lock().unwrap() += 1;
+            }
+        });
+        (hub, calls)
+    }
+    let (hub, calls) = rude().await;
+    assert!(send(&hub, &message()).await.unwrap_err().is_retryable());
+    assert_eq!(*calls.lock().unwrap(), 1);
+    let (hub, calls) = rude().await;
+    send(&hub, &message().repeatable()).await.unwrap_err();
+    assert_eq!(*calls.lock().unwrap(), 5);
+}
