@@ -1,3 +1,32 @@
-//! Serverless chat.
+//! Serverless chat: the code behind `POST /api/negotiate` and `POST /api/messages`.
+//!
+//! ```text
+//! browser ──▶ Functions host ──▶ app ──▶ negotiate ────┐
+//!    ▲                            │                    ├──▶ azure_signalr::Hub ──▶ Azure SignalR Service
+//!    │                            └────▶ send_message ─┘                                   │
+//!    └──────────────────────────── WebSocket, hub `chat` ◀─────────────────────────────────┘
+//! ```
+//!
+//! In the order of a first visit:
+//! - [`config`]: the environment, read once; every problem at once, never a value in a message.
+//! - [`app`]: the routes, and what the Functions host forgives on the way to them.
+//! - [`principal`]: who is calling, and whether that may be believed here.
+//! - `negotiate`, `send_message`: a handler each, named like their function folders.
+//! - [`error`]: what a call can fail with; one `match` says status, code and sentence.
+//! - [`trace`]: log lines; the one place that logs requests and their failures.
+//! - [`shutdown`]: one future, it is time to stop.
+//! - [`local`] (feature `local`): what Azure puts around the app, on loopback.
+//!
+//! Arrows go one way: `app` knows the handlers, they know `principal`, `error` and the client crate, and nobody knows `main`.
+//! `config` and `local` know none of these; `main` brings them together.
+
+pub mod app;
+pub mod config;
+pub mod error;
 #[cfg(feature = "local")]
 pub mod local;
+mod negotiate;
+pub mod principal;
+mod send_message;
+pub mod shutdown;
+pub mod trace;

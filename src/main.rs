@@ -1,1 +1,153 @@
-fn main() {}
+//! The composition root: reads the environment, finds out where we stand, and starts what belongs there.
+//!
+//! Behind the Functions host (it sets the port) that is the app alone, even if more is compiled in. Without a host it is what
+//! `stack` says. Exit code 0 means that we were told to stop: the host takes it for "all is well" and never starts us again.
+
+use std::fmt;
+use std::io;
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+
+use axum::Router;
+use axum::serve::ListenerExt as _;
+use azure_signalr::{ConnectionString, Hub};
+use clap::Parser as _;
+use serverless_chat::app::{app, unconfigured};
+use serverless_chat::config::{self, Config, Env, Problem, Unusable};
+use serverless_chat::principal::{Policy, Trust};
+use serverless_chat::{shutdown, trace};
+use stack::Arguments;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tracing::{error, info};
+
+#[cfg_attr(not(feature = "local"), path = "no_stack.rs")]
+mod stack;
+
+fn main() -> ExitCode {
+    let outcome = Arguments::try_parse().map_err(Failure::Arguments).and_then(|arguments| {
+        let env = Env::of_process();
+        trace::start(env.log_filter());
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Other)?;
+        runtime.block_on(run(arguments, Config::read(&env)))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.print();
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+async fn run(arguments: Arguments, config: Result<Config, Unusable>) -> Result<(), Failure> {
+    match config {
+        Ok(config) => match (config.host_port, &config.signalr) {
+            (Some(port), Some(signalr)) => {
+                arguments.none()?;
+                let trust = if config.easy_auth { Trust::EasyAuth } else { Trust::Nobody };
+                let app = chat(&config, signalr, trust)?;
+                behind_host(port, app).await
+            }
+            _ => stack::run(arguments, config).await,
+        },
+        // The host starts a child that dies a few times, then gives up: the reason would be lost. So we stay, and say it.
+        Err(Unusable { host_port: Some(port), problems }) => {
+            for problem in &problems {
+                error!("{problem}");
+            }
+            behind_host(port, unconfigured(problems.iter().map(|problem| problem.name))).await
+        }
+        Err(Unusable { host_port: None, problems }) => Err(Failure::Unusable(problems)),
+    }
+}
+
+/// The app over the service at `signalr`.
+fn chat(config: &Config, signalr: &ConnectionString, trust: Trust) -> Result<Router, Failure> {
+    let hub = Hub::new(signalr, &config.hub).map_err(|error| Failure::Other(io::Error::other(error)))?;
+    let policy = Policy { trust, allow_anonymous: config.allow_anonymous };
+    Ok(app(hub, policy, &config.route_prefix))
+}
+
+/// Serves `app` where the host looks for it, until told to stop or left alone.
+async fn behind_host(port: u16, app: Router) -> Result<(), Failure> {
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
+    let socket = socket.map_err(|error| Failure::bind(port, config::HOST_PORT, error))?;
+    // Answers are small and final: waiting to fill a packet only delays them.
+    let socket = socket.tap_io(|connection| drop(connection.set_nodelay(true)));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = axum::serve(socket, app).with_graceful_shutdown(async { drop(stopped.await) });
+    let mut serving = std::pin::pin!(serving.into_future());
+    info!("listening on 127.0.0.1:{port}");
+    tokio::select! {
+        ended = &mut serving => return Err(Failure::Other(ended.err().unwrap_or_else(|| io::Error::other("serving ended")))),
+        () = shutdown::asked() => info!("told to stop"),
+        () = shutdown::orphaned() => info!("the host is gone; stopping"),
+    }
+    drop(stop);
+    // What is not done by then has been given up by the host as well.
+    let _ = tokio::time::timeout(shutdown::GRACE, serving).await;
+    Ok(())
+}
+
+/// Why we leave without being told to.
+enum Failure {
+    /// The command line is wrong, or asked for help only.
+    Arguments(clap::Error),
+    /// The environment cannot be used.
+    Unusable(Vec<Problem>),
+    /// Somebody else listens where we should: in words.
+    PortTaken(String),
+    /// All else.
+    Other(io::Error),
+}
+
+impl Failure {
+    /// A port that cannot be had; `setting` is what changes it.
+    fn bind(port: u16, setting: &str, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                Self::PortTaken(format!("port {port} is taken; stop what listens there or change {setting}"))
+            }
+            _ => Self::Other(error),
+        }
+    }
+
+    /// By the numbers of `sysexits.h`.
+    fn code(&self) -> u8 {
+        match self {
+            Self::Arguments(told) if !told.use_stderr() => 0,
+            Self::Arguments(_) => 64,
+            Self::PortTaken(_) => 69,
+            Self::Other(_) => 70,
+            Self::Unusable(_) => 78,
+        }
+    }
+
+    fn print(&self) {
+        if let Self::Arguments(told) = self {
+            // Where nobody can be told, nothing is lost.
+            let _ = told.print();
+        } else {
+            #[expect(clippy::print_stderr, reason = "the last words of the process")]
+            {
+                eprintln!("handler: {self}");
+            }
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Arguments(told) => told.fmt(f),
+            Self::Unusable(problems) => {
+                f.write_str("the settings cannot be used")?;
+                problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+            }
+            Self::PortTaken(words) => f.write_str(words),
+            Self::Other(error) => error.fmt(f),
+        }
+    }
+}

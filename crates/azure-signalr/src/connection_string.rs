@@ -56,8 +56,10 @@ impl ConnectionString {
         base
     }
 
-    pub(crate) fn access_key(&self) -> &Secret {
-        &self.access_key
+    /// The key itself, for whoever stands in for the service. It must not be logged.
+    #[must_use]
+    pub fn access_key(&self) -> &str {
+        self.access_key.expose()
     }
 }
 
@@ -224,7 +226,7 @@ mod tests {
     fn case_2_names_are_found_in_any_case_and_keys_keep_their_equals_signs() {
         let parsed = parse("endpoint=https://h/;accesskey=a==").unwrap();
         assert_eq!(parsed.endpoint().as_str(), "https://h/");
-        assert_eq!(parsed.access_key().as_bytes(), b"a==");
+        assert_eq!(parsed.access_key(), "a==");
     }
 
     #[test]

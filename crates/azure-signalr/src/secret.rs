@@ -11,9 +11,8 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The bytes to sign with. Access keys look like base64 but are used as they are written.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,0 +1,142 @@
+//! The routes of the app, and what the Functions host forgives on the way to them.
+//!
+//! There is no socket and no environment here: `app` makes a `Router`, and whoever has a socket serves it. It sets no CORS headers,
+//! since the platform in front of it does, and two sets are worse than none.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef, Request};
+use axum::http::Uri;
+use axum::http::uri::PathAndQuery;
+use axum::middleware::{from_fn, map_request};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use azure_signalr::Hub;
+use tower::Layer as _;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::error::Error;
+use crate::negotiate::negotiate;
+use crate::principal::Policy;
+use crate::send_message::send_message;
+use crate::trace;
+
+/// The longest text as JSON escapes fits in twice.
+const LARGEST_BODY: usize = 64 * 1_024;
+
+/// What handlers may ask for.
+#[derive(Clone)]
+struct Chat {
+    hub: Hub,
+    policy: Policy,
+}
+
+impl FromRef<Chat> for Hub {
+    fn from_ref(chat: &Chat) -> Self {
+        chat.hub.clone()
+    }
+}
+
+impl FromRef<Chat> for Policy {
+    fn from_ref(chat: &Chat) -> Self {
+        chat.policy
+    }
+}
+
+/// The app: publishes to `hub`, believes and lets in whom `policy` says. Paths begin with `prefix`, given without slashes.
+pub fn app(hub: Hub, policy: Policy, prefix: &str) -> Router {
+    let at = |route| {
+        if prefix.is_empty() {
+            format!("/{route}")
+        } else {
+            format!("/{}/{route}", prefix.to_ascii_lowercase())
+        }
+    };
+    let routes = Router::new()
+        .route("/", get(alive))
+        .route(&at("negotiate"), post(negotiate))
+        .route(&at("signalrinfo"), get(negotiate).post(negotiate))
+        .route(&at("messages"), post(send_message));
+    // Without forwarding the host posts envelopes to the bare names of the functions.
+    let routes = match prefix {
+        "" => routes,
+        _ => ["/negotiate", "/signalrinfo", "/sendmessage"]
+            .iter()
+            .fold(routes, |routes, name| routes.route(name, any(async || Error::NotForwarded))),
+    };
+    let routes = routes
+        .fallback(async || Error::NotFound)
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY));
+    around(routes.with_state(Chat { hub, policy }))
+}
+
+/// What stands in for the app while settings are missing or wrong: it tells their names and does nothing else.
+pub fn unconfigured(names: impl IntoIterator<Item = &'static str>) -> Router {
+    let names: Arc<[_]> = names.into_iter().collect();
+    around(Router::new().route("/", get(alive)).fallback(async move || Error::NotConfigured(names)))
+}
+
+/// What the host asks until it gets an answer, and later to see how we are.
+async fn alive() -> &'static str {
+    "serverless chat"
+}
+
+/// The layers that every request passes, whatever the routes. From the outside in: the log, panics, forgiveness.
+///
+/// Layers of a router run after its paths have been matched; these have to come before, so the routes become the fallback of an
+/// outer router that has none.
+pub fn around(routes: Router) -> Router {
+    Router::new()
+        .fallback_service(map_request(forgive).layer(routes))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(trace::requests))
+}
+
+/// The host matches paths in any letter case and with a slash at the end, and passes them on as they came.
+async fn forgive(mut request: Request) -> Result<Request, Error> {
+    let path = request.uri().path();
+    if !is_well_encoded(path) {
+        return Err(Error::InvalidPath);
+    }
+    let forgiven = match path.to_ascii_lowercase() {
+        path if path.len() > 1 && path.ends_with('/') => path[..path.len() - 1].to_owned(),
+        path => path,
+    };
+    if forgiven != path {
+        // The query goes: no route reads one.
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = Some(PathAndQuery::try_from(forgiven).map_err(|_| Error::InvalidPath)?);
+        *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Error::InvalidPath)?;
+    }
+    Ok(request)
+}
+
+fn is_well_encoded(path: &str) -> bool {
+    path.split('%')
+        .skip(1)
+        .all(|rest| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit))
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic.downcast::<String>().map(|text| *text);
+    let message = message.or_else(|panic| panic.downcast::<&str>().map(|text| text.to_string()));
+    Error::Panicked(message.unwrap_or_else(|_| "for a reason that is no text".to_owned())).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_well_encoded;
+
+    #[test]
+    fn case_24_a_percent_sign_needs_two_hex_digits() {
+        for path in ["/", "/a%2Fb", "/%e4%20"] {
+            assert!(is_well_encoded(path), "{path}");
+        }
+        for path in ["/%", "/%2", "/%zz", "/%%20", "/a%2/b"] {
+            assert!(!is_well_encoded(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The environment, turned into a `Config` or into everything that is wrong with it.
+//!
+//! This is the only reader of the environment. Names are compared without case, since some platforms change it on the way.
+//! A problem names its variable and says what to do; it never repeats the value, which may be a key.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use azure_signalr::{ConnectionString, HubName};
+
+/// The port the Functions host wants us on; set by the host, and what tells us that there is one.
+pub const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+/// The name older hosts use for the same.
+const OLD_HOST_PORT: &str = "FUNCTIONS_HTTPWORKER_PORT";
+/// Where Azure SignalR Service is and the key to it.
+pub const SIGNALR: &str = "AzureSignalRConnectionString";
+/// The form of the same that has an identity instead of a key.
+const SIGNALR_IDENTITY: &str = "AzureSignalRConnectionString__serviceUri";
+/// The hub everybody is in.
+pub const HUB: &str = "AzureSignalRHubName";
+/// Whether people who have not signed in may chat.
+pub const ALLOW_ANONYMOUS: &str = "ChatAllowAnonymous";
+/// Set by App Service while its authentication is on.
+const EASY_AUTH: &str = "WEBSITE_AUTH_ENABLED";
+/// Set by App Service on every app, on every plan.
+const SITE_NAME: &str = "WEBSITE_SITE_NAME";
+/// The one setting of `host.json` that changes what reaches us, in the form that overrides the file.
+const ROUTE_PREFIX: &str = "AzureFunctionsJobHost__extensions__http__routePrefix";
+/// What to log.
+pub const LOG: &str = "RUST_LOG";
+
+/// The hub of the tutorial.
+const DEFAULT_HUB: &str = "chat";
+/// The host's own default.
+const DEFAULT_ROUTE_PREFIX: &str = "api";
+const DEFAULT_LOG: &str = "info";
+
+/// Variables by name, in any letter case. An empty one is as good as none.
+#[derive(Default)]
+pub struct Env(HashMap<String, String>);
+
+impl Env {
+    /// The environment of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+        std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+    }
+
+    /// What to log, in the form of `RUST_LOG`.
+    #[must_use]
+    pub fn log_filter(&self) -> &str {
+        self.get(LOG).unwrap_or(DEFAULT_LOG)
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(&name.to_ascii_lowercase()).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    fn is_on(&self, name: &str) -> bool {
+        self.get(name).and_then(parse_switch).unwrap_or(false)
+    }
+}
+
+impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Env {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        Self(
+            variables
+                .into_iter()
+                .map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+/// What the environment asks for.
+#[derive(Debug)]
+pub struct Config {
+    /// The port of the Functions host's choice; without one there is no host.
+    pub host_port: Option<u16>,
+    /// The service; behind a host always there.
+    pub signalr: Option<ConnectionString>,
+    /// The hub everybody is in.
+    pub hub: HubName,
+    /// Whether people who have not signed in may chat.
+    pub allow_anonymous: bool,
+    /// Whether App Service authentication stands in front of us, so that its headers can be believed.
+    pub easy_auth: bool,
+    /// What paths begin with, without slashes.
+    pub route_prefix: String,
+}
+
+/// An environment that cannot be used.
+#[derive(Debug)]
+pub struct Unusable {
+    /// The host's port, if that much is known: then the host should hear what is wrong, rather than see us die.
+    pub host_port: Option<u16>,
+    /// All of it.
+    pub problems: Vec<Problem>,
+}
+
+/// A variable and what is wrong with it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Its name.
+    pub name: &'static str,
+    /// What is wrong and what to do, without the value.
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.reason)
+    }
+}
+
+impl Config {
+    /// Reads everything before it fails at anything.
+    ///
+    /// # Errors
+    ///
+    /// When a variable cannot be used, or one that is needed behind a host is missing.
+    pub fn read(env: &Env) -> Result<Self, Unusable> {
+        let mut problems = Vec::new();
+        let mut note = |name, reason: String| problems.push(Problem { name, reason });
+
+        let (port_name, port) = match env.get(HOST_PORT) {
+            Some(port) => (HOST_PORT, Some(port)),
+            None => (OLD_HOST_PORT, env.get(OLD_HOST_PORT)),
+        };
+        let host_port = port.and_then(|port| port.parse().ok().filter(|port| *port > 0));
+        if port.is_some() && host_port.is_none() {
+            note(port_name, "must be a port from 1 to 65535".to_owned());
+        }
+
+        let signalr = match env.get(SIGNALR).map(str::parse::<ConnectionString>) {
+            Some(Ok(signalr)) => Some(signalr),
+            Some(Err(error)) => {
+                note(SIGNALR, error.to_string());
+                None
+            }
+            None if env.get(SIGNALR_IDENTITY).is_some() => {
+                note(
+                    SIGNALR_IDENTITY,
+                    format!("an identity is not supported yet; set {SIGNALR} with an AccessKey"),
+                );
+                None
+            }
+            None => {
+                if port.is_some() {
+                    note(
+                        SIGNALR,
+                        "is not set; copy the connection string from the service's Keys page".to_owned(),
+                    );
+                }
+                None
+            }
+        };
+
+        let hub = env.get(HUB).unwrap_or(DEFAULT_HUB).parse();
+        if let Err(error) = &hub {
+            note(HUB, azure_signalr::NameError::to_string(error));
+        }
+
+        let allow_anonymous = match env.get(ALLOW_ANONYMOUS) {
+            None => Some(env.get(SITE_NAME).is_none()),
+            Some(value) => parse_switch(value),
+        };
+        if allow_anonymous.is_none() {
+            note(ALLOW_ANONYMOUS, "must be true or false".to_owned());
+        }
+
+        match (hub, allow_anonymous) {
+            (Ok(hub), Some(allow_anonymous)) if problems.is_empty() => Ok(Self {
+                host_port,
+                signalr,
+                hub,
+                allow_anonymous,
+                easy_auth: env.is_on(EASY_AUTH),
+                route_prefix: env
+                    .get(ROUTE_PREFIX)
+                    .unwrap_or(DEFAULT_ROUTE_PREFIX)
+                    .trim_matches('/')
+                    .to_owned(),
+            }),
+            _ => Err(Unusable { host_port, problems }),
+        }
+    }
+}
+
+/// `true`, `false`, `1` and `0`, in any letter case: what App Service writes, and what people do.
+fn parse_switch(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "Endpoint=https://h;AccessKey=hush";
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, Unusable> {
+        Config::read(&variables.iter().copied().collect())
+    }
+
+    fn problems(variables: &[(&str, &str)]) -> Vec<&'static str> {
+        read(variables).unwrap_err().problems.iter().map(|problem| problem.name).collect()
+    }
+
+    #[test]
+    fn without_any_variable_everything_has_its_default() {
+        let config = read(&[]).unwrap();
+        assert_eq!((config.host_port, config.signalr.is_none()), (None, true));
+        assert_eq!((config.hub.as_str(), config.route_prefix.as_str()), ("chat", "api"));
+        assert!(config.allow_anonymous && !config.easy_auth);
+    }
+
+    #[test]
+    fn every_problem_is_told_at_once_and_no_value_with_it() {
+        let variables = [
+            (HOST_PORT, "hush"),
+            (SIGNALR, "Endpoint=hush;AccessKey=hush"),
+            (HUB, "1hush"),
+            (ALLOW_ANONYMOUS, "hush"),
+        ];
+        let told = read(&variables).unwrap_err();
+        let names: Vec<_> = told.problems.iter().map(|problem| problem.name).collect();
+        assert_eq!(names, [HOST_PORT, SIGNALR, HUB, ALLOW_ANONYMOUS]);
+        assert!(!format!("{told:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_config_does_not_print_the_key() {
+        assert!(!format!("{:?}", read(&[(SIGNALR, KEY)]).unwrap()).contains("hush"));
+    }
+
+    #[test]
+    fn case_2_the_older_name_of_the_hosts_port_is_known() {
+        let config = read(&[(OLD_HOST_PORT, "7"), (SIGNALR, KEY)]).unwrap();
+        assert_eq!(config.host_port, Some(7));
+    }
+
+    #[test]
+    fn case_3_a_port_that_is_none_is_a_problem() {
+        for port in ["x", "0", "65536", "-1", "7.5"] {
+            assert_eq!(problems(&[(HOST_PORT, port), (SIGNALR, KEY)]), [HOST_PORT], "{port}");
+        }
+    }
+
+    #[test]
+    fn case_10_behind_a_host_the_service_must_be_named_and_the_port_is_kept() {
+        let told = read(&[(HOST_PORT, "7"), (SIGNALR, "  ")]).unwrap_err();
+        assert_eq!((told.host_port, told.problems[0].name), (Some(7), SIGNALR));
+    }
+
+    #[test]
+    fn an_identity_instead_of_a_key_is_recognised_in_any_letter_case() {
+        let told = read(&[("AZURESIGNALRCONNECTIONSTRING__SERVICEURI", "https://h")]).unwrap_err();
+        assert_eq!(told.problems[0].name, SIGNALR_IDENTITY);
+    }
+
+    #[test]
+    fn on_azure_nobody_is_anonymous_unless_that_was_switched_on_by_name() {
+        assert!(!read(&[(SITE_NAME, "app")]).unwrap().allow_anonymous);
+        assert!(read(&[(SITE_NAME, "app"), (ALLOW_ANONYMOUS, "True")]).unwrap().allow_anonymous);
+        assert!(!read(&[(ALLOW_ANONYMOUS, "0")]).unwrap().allow_anonymous);
+    }
+
+    #[test]
+    fn case_55_easy_auth_is_on_only_where_the_platform_says_so_plainly() {
+        for (value, on) in
+            [("True", true), ("true", true), ("1", true), ("false", false), ("0", false), ("yes", false)]
+        {
+            assert_eq!(read(&[(EASY_AUTH, value)]).unwrap().easy_auth, on, "{value}");
+        }
+    }
+
+    #[test]
+    fn case_23_the_hosts_route_prefix_is_followed() {
+        assert_eq!(read(&[(ROUTE_PREFIX, "/v2/")]).unwrap().route_prefix, "v2");
+    }
+}

@@ -1,0 +1,166 @@
+//! What a call can fail with, seen by its caller: sign in, mend the request, try later, or nothing to be done.
+//!
+//! One `match` says status, code and sentence. The error itself rides along on the response, where `trace` finds it and logs it
+//! once. No text of the service behind us ever reaches a caller.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+/// A failed call.
+#[derive(Debug)]
+pub enum Error {
+    /// Nobody is signed in. What signing in is needed for.
+    Unauthenticated(&'static str),
+    /// The message cannot be sent as it is: the field, and what it must be.
+    InvalidMessage(&'static str, &'static str),
+    /// The path is not a path.
+    InvalidPath,
+    /// The body is larger than any message.
+    TooLarge,
+    /// The body is not said to be JSON.
+    UnsupportedMediaType,
+    /// There is nothing at this path.
+    NotFound,
+    /// There is something at this path, but not for this method.
+    MethodNotAllowed,
+    /// Settings that are missing or wrong, by name.
+    NotConfigured(Arc<[&'static str]>),
+    /// The host sends envelopes instead of requests.
+    NotForwarded,
+    /// The service behind us failed.
+    Upstream(azure_signalr::Error),
+    /// A bug: what the panic said.
+    Panicked(String),
+}
+
+/// How long to wait where nobody told us: the service needs a moment, not a minute.
+const A_MOMENT: Duration = Duration::from_secs(2);
+
+impl Error {
+    /// Status, code and sentence.
+    fn answer(&self) -> (StatusCode, &'static str, String) {
+        let (status, code, sentence) = match self {
+            Self::Unauthenticated(what) => {
+                let sentence = format!("Sign in to {what}.");
+                return (StatusCode::UNAUTHORIZED, "unauthenticated", sentence);
+            }
+            Self::InvalidMessage(field, rule) => {
+                return (StatusCode::BAD_REQUEST, "invalid_message", format!("The {field} {rule}."));
+            }
+            Self::NotConfigured(names) => {
+                let sentence = format!("Set {} in the app's settings; the log says how.", names.join(", "));
+                return (StatusCode::SERVICE_UNAVAILABLE, "not_configured", sentence);
+            }
+            Self::InvalidPath => {
+                (StatusCode::BAD_REQUEST, "invalid_path", "Follow each `%` in the path with two hex digits.")
+            }
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Send at most 64 KiB."),
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_media_type",
+                "Send the message with `Content-Type: application/json`.",
+            ),
+            Self::NotFound => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "There is nothing at this path; try /api/negotiate or /api/messages.",
+            ),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Use a method of the `Allow` header.")
+            }
+            Self::NotForwarded => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "not_forwarded",
+                "Set `customHandler.enableForwardingHttpRequest` to true in host.json.",
+            ),
+            Self::Upstream(cause) => upstream(cause),
+            Self::Panicked(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something went wrong here; the log says what.",
+            ),
+        };
+        (status, code, sentence.to_owned())
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Upstream(cause) if cause.is_retryable() => Some(cause.retry_after().unwrap_or(A_MOMENT)),
+            _ => None,
+        }
+    }
+}
+
+fn upstream(cause: &azure_signalr::Error) -> (StatusCode, &'static str, &'static str) {
+    match cause.status() {
+        Some(429) => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "throttled",
+            "Too many messages for the service just now; try again later.",
+        ),
+        _ if cause.is_timeout() => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream_timeout",
+            "The SignalR service did not answer in time; try again.",
+        ),
+        _ if cause.is_retryable() => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The SignalR service is away for the moment; try again later.",
+        ),
+        _ => (
+            StatusCode::BAD_GATEWAY,
+            "upstream_rejected",
+            "The SignalR service refused the call; whoever runs this app finds why in its log.",
+        ),
+    }
+}
+
+impl From<azure_signalr::Error> for Error {
+    fn from(cause: azure_signalr::Error) -> Self {
+        Self::Upstream(cause)
+    }
+}
+
+/// For the log: what happened, not what to do about it. Causes are in `source()`.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Panicked(message) => write!(f, "panicked: {message}"),
+            Self::Upstream(cause) => cause.fmt(f),
+            told => {
+                let (_, code, sentence) = told.answer();
+                write!(f, "{code}: {sentence}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Upstream(cause) => cause.source(),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, code, message) = self.answer();
+        let body = Json(serde_json::json!({ "error": { "code": code, "message": message } }));
+        let mut response = (status, body).into_response();
+        if let Some(wait) = self.retry_after() {
+            let seconds = HeaderValue::from(wait.as_secs().max(1));
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}

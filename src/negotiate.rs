@@ -1,0 +1,23 @@
+//! `POST /api/negotiate`: where to connect, and a token that says who is connecting.
+//!
+//! The SignalR client asks here first, follows `url`, and negotiates once more with the service itself.
+
+use std::time::SystemTime;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CACHE_CONTROL;
+use axum::response::IntoResponse;
+use azure_signalr::{Client, Hub};
+
+use crate::error::Error;
+use crate::principal::Caller;
+
+pub(crate) async fn negotiate(State(hub): State<Hub>, caller: Caller) -> Result<impl IntoResponse, Error> {
+    let client = match &caller {
+        Caller::User(user) => Client::user(user),
+        Caller::Anonymous => Client::anonymous(),
+    };
+    let access = hub.client_access(&client, SystemTime::now())?;
+    Ok(([(CACHE_CONTROL, "no-store")], Json(access)))
+}

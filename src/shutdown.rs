@@ -1,0 +1,47 @@
+//! One future: it is time to stop.
+//!
+//! A courtesy, not a promise: the Functions host kills its handler without notice, so nothing may depend on this. What it does ensure
+//! is that a handler does not outlive a host that was killed itself, and keep the port from the next one.
+
+use std::time::Duration;
+
+/// How often the parent is looked at. Asking the kernel to signal us instead would fire when the host's *thread* that started us ends.
+#[cfg(unix)]
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How long calls under way get once it is time.
+pub const GRACE: Duration = Duration::from_millis(800);
+
+/// Resolves on Ctrl-C or a request to terminate.
+pub async fn asked() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupt), Ok(mut terminate)) =
+            (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    #[cfg(not(unix))]
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Resolves when the process that started us is gone. On Windows the host sees to that itself.
+pub async fn orphaned() {
+    #[cfg(unix)]
+    {
+        let parent = std::os::unix::process::parent_id();
+        while std::os::unix::process::parent_id() == parent {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+    #[cfg(not(unix))]
+    std::future::pending().await
+}
