@@ -1,1 +1,13 @@
-fn main() {}
+//! What others rely on, boundary by boundary: what the Functions host sends us, what we answer the page, what the service gets
+//! from us. Every test starts its own house, the real `handler` in a process of its own, on free ports, and it stops with the test.
+
+#![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
+
+mod host;
+mod identity;
+mod lifecycle;
+mod logs;
+mod package;
+mod routes;
+mod support;
+mod upstream;
