@@ -1,0 +1,94 @@
+//! `POST /client/negotiate`: a client asks how it may connect, and gets an id to connect with.
+//!
+//! Version 1 has two ids, a secret one for the client and a public one for everyone else; in version 0 one is both.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{Method, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::bearer;
+use crate::hub::ConnectionId;
+use crate::query::Query;
+use crate::random;
+use crate::refusal::Refusal;
+use crate::service::{Service, unix_now};
+use crate::tickets::Holder;
+use crate::transport::{no_seat, requested_hub};
+
+/// Nothing newer exists; a client that asks for more is answered with this.
+const NEWEST_VERSION: i64 = 1;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    negotiate_version: i64,
+    connection_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection_token: Option<&'a str>,
+    available_transports: &'static [Transport],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Transport {
+    transport: &'static str,
+    transfer_formats: &'static [&'static str],
+}
+
+/// In the order clients should try them. Clients take the first format for the preferred one.
+const TRANSPORTS: &[Transport] = &[Transport { transport: "WebSockets", transfer_formats: &["Text"] }];
+
+/// What a client reads as "do not even try".
+#[derive(Serialize)]
+struct Failure {
+    error: String,
+}
+
+/// Serves `/client/negotiate`.
+pub(crate) async fn negotiate(
+    State(service): State<Arc<Service>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    if request.method() != Method::POST {
+        return Err(Refusal::method_not_allowed("POST", "clients negotiate with POST"));
+    }
+    let query = Query::new(request.uri().query());
+    let hub = requested_hub(query)?;
+    let token = bearer::token(request.headers(), None);
+    let identity = service.auth.client(token.as_deref(), &hub, unix_now())?;
+    let version = match requested_version(query) {
+        Ok(version) => version,
+        Err(error) => return Ok(Json(Failure { error }).into_response()),
+    };
+
+    let secret = random::id();
+    let public = if version == 0 { secret.clone() } else { random::id() };
+    let holder = Holder { connection: ConnectionId::new(&public), hub, user: identity.user };
+    service.issue(secret.as_str().into(), holder).map_err(no_seat)?;
+    let answer = Answer {
+        negotiate_version: version,
+        connection_id: &public,
+        connection_token: (version > 0).then_some(&secret),
+        available_transports: if identity.web_sockets { TRANSPORTS } else { &[] },
+    };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// The version to answer with, or the words a stock server answers with.
+fn requested_version(query: Query<'_>) -> Result<i64, String> {
+    let Some(version) = query.last("negotiateVersion") else { return Ok(0) };
+    let version: i64 = version
+        .trim()
+        .parse()
+        .map_err(|_| "The client requested a non-integer protocol version.".to_owned())?;
+    if version < 0 {
+        return Err(format!(
+            "The client requested version '{version}', but the server does not support this version."
+        ));
+    }
+    Ok(version.min(NEWEST_VERSION))
+}

@@ -1,0 +1,68 @@
+//! What can be set, and why the defaults are what they are.
+//!
+//! The durations are part of the contract with clients, so a test may shorten them but nobody should lengthen them lightly.
+
+use std::time::Duration;
+
+use crate::AccessKey;
+
+/// Settings of an [`Emulator`](crate::Emulator). Start from [`Options::default`] and change what differs.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Keys that tokens may be signed with; the first one stands in the connection string. Two keys let callers be
+    /// moved from one to the other. When empty, one key is generated.
+    pub access_keys: Vec<AccessKey>,
+
+    /// Host names that a token's audience may carry besides the loopback names, without scheme or port. Needed when
+    /// callers reach the emulator under a name of its own, such as `host.docker.internal`.
+    pub hosts: Vec<String>,
+
+    /// How far the clock of a caller may be off when `exp` and `nbf` are checked.
+    pub clock_leeway: Duration,
+
+    /// How long a negotiated id waits for its client to connect.
+    pub id_lifetime: Duration,
+
+    /// How long a connected client may take to send its handshake; the token claim `asrs.s.cht` overrides it.
+    pub handshake_timeout: Duration,
+
+    /// How long the service sends nothing before it sends a ping. Clients give up after 30 s of silence.
+    pub ping_interval: Duration,
+
+    /// How long a client that has pinged once may then be silent; also how long one write to a client may take.
+    pub client_timeout: Duration,
+
+    /// How long a client may take to close its side of the socket after the service has closed its own.
+    pub close_timeout: Duration,
+
+    /// Most connections and unused ids at a time; beyond it clients are answered 429.
+    pub max_connections: usize,
+
+    /// Largest message a client may send, in bytes.
+    pub max_client_message_bytes: usize,
+
+    /// Most messages that wait for one client. A client that falls further behind is dropped, so that the others never wait.
+    pub max_queued_messages: usize,
+
+    /// Most bytes that wait for one client, with the same consequence.
+    pub max_queued_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            access_keys: vec![AccessKey::official_emulator()],
+            hosts: Vec::new(),
+            clock_leeway: Duration::from_secs(5),
+            id_lifetime: Duration::from_secs(15),
+            handshake_timeout: Duration::from_secs(15),
+            ping_interval: Duration::from_secs(15),
+            client_timeout: Duration::from_secs(30),
+            close_timeout: Duration::from_secs(5),
+            max_connections: 100_000,
+            max_client_message_bytes: 1 << 20,
+            max_queued_messages: 8_192,
+            max_queued_bytes: 8 << 20,
+        }
+    }
+}
