@@ -1,1 +1,4 @@
-//! What Azure does around the app, on loopback.
+//! What Azure puts around the app, on loopback.
+
+pub mod loopback;
+mod refusal;
