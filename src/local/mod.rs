@@ -1,6 +1,8 @@
 //! What Azure puts around the app, on loopback.
 
+mod cors;
 mod function;
 mod functions_host;
 pub mod loopback;
+mod origins;
 mod refusal;
