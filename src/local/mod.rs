@@ -7,3 +7,4 @@ mod functions_host;
 pub mod loopback;
 mod origins;
 mod refusal;
+mod site;
