@@ -1,10 +1,262 @@
-//! What Azure puts around the app, on loopback.
+//! What Azure puts around the app, on loopback: static website, Functions host with Easy Auth and CORS, SignalR service.
+//!
+//! It takes any router as the app and knows nothing of its routes: those come from the function folders, as in Azure.
+//! The service is reached by its connection string only, as in Azure too.
+//!
+//! ```text
+//! page port      loopback names only ─ site
+//! API port       loopback names only ─ CORS ─ Easy Auth ─ Functions host ─ app
+//! service port   loopback names only ─ emulator
+//! ```
 
 mod cors;
 mod easy_auth;
+mod error;
 mod function;
 mod functions_host;
 pub mod loopback;
 mod origins;
 mod refusal;
+mod serve;
 mod site;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use axum::Router;
+use azure_signalr_emulator::{AccessKey, Emulator};
+
+use self::easy_auth::EasyAuth;
+pub use self::error::Error;
+pub use self::function::{Function, FunctionError};
+use self::loopback::Loopback;
+use self::origins::Origins;
+pub use self::serve::serve_emulator;
+
+/// What to put together, and where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The port of the page; 0 = any that is free.
+    pub page_port: u16,
+    /// The port of functions and `/.auth`; 0 = any that is free.
+    pub api_port: u16,
+    /// Which SignalR service the app will speak to.
+    pub service: Service,
+    /// The built page, the folder that holds `index.html`.
+    pub page_folder: PathBuf,
+    /// The functions the host calls.
+    pub functions: Vec<Function>,
+}
+
+/// Which SignalR service the app will speak to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// One of our own, at this port (0 = any that is free), with a key made at this start.
+    Embedded {
+        /// Its port.
+        port: u16,
+    },
+    /// Somebody else's; the app's configuration knows where.
+    Elsewhere,
+}
+
+/// The ports of the tutorial, the embedded service, and the functions of this repository.
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            page_port: 5500,
+            api_port: 7071,
+            service: Service::Embedded { port: 8888 },
+            page_folder: PathBuf::from("content/dist"),
+            functions: functions(),
+        }
+    }
+}
+
+/// The functions of this repository, compiled in so that the binary can be started anywhere.
+fn functions() -> Vec<Function> {
+    [
+        ("negotiate", include_str!("../../negotiate/function.json")),
+        ("SendMessage", include_str!("../../SendMessage/function.json")),
+        ("SignalRInfo", include_str!("../../SignalRInfo/function.json")),
+    ]
+    .into_iter()
+    .map(|(name, json)| Function::parse(name, json).expect("a test reads these very files"))
+    .collect()
+}
+
+/// Where everything listens, as origins: `http://localhost:5500`, without a slash at the end.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// The page.
+    pub page: String,
+    /// Functions and `/.auth`.
+    pub api: String,
+    /// The SignalR service, if it is ours.
+    pub service: Option<String>,
+}
+
+/// Everything bound and nothing served yet.
+#[must_use = "nothing answers until it is served"]
+pub struct Stack {
+    page: Loopback,
+    api: Loopback,
+    service: Option<EmbeddedService>,
+    addresses: Addresses,
+    easy_auth: EasyAuth,
+    page_folder: PathBuf,
+    functions: Vec<Function>,
+}
+
+struct EmbeddedService {
+    listener: Loopback,
+    emulator: Emulator,
+    connection_string: String,
+}
+
+/// Listens on `port` of `localhost`; 0 = any port that is free.
+///
+/// # Errors
+/// When the port cannot be had. The error names it and `option`, the argument that changes it.
+pub async fn listen(port: u16, option: &'static str) -> Result<Loopback, Error> {
+    Loopback::bind(port).await.map_err(|source| Error::port(port, option, source))
+}
+
+/// Binds every socket, so that whatever fails has failed before anything is served.
+///
+/// # Errors
+/// When a port cannot be had, two functions answer the same request, or the system gives no random bytes.
+pub async fn bind(options: Options) -> Result<Stack, Error> {
+    Function::check_conflicts(&options.functions)?;
+    let page = listen(options.page_port, "--page-port").await?;
+    let api = listen(options.api_port, "--api-port").await?;
+    let service = match options.service {
+        Service::Embedded { port } => Some(EmbeddedService::bind(port).await?),
+        Service::Elsewhere => None,
+    };
+    let address = |listener: &Loopback| Origins::of_port(listener.port()).first().to_owned();
+    let addresses = Addresses {
+        page: address(&page),
+        api: address(&api),
+        service: service.as_ref().map(|service| address(&service.listener)),
+    };
+    let easy_auth = EasyAuth::new(Origins::of_port(page.port()), Origins::of_port(api.port()))?;
+    let Options { page_folder, functions, .. } = options;
+    Ok(Stack { page, api, service, addresses, easy_auth, page_folder, functions })
+}
+
+impl EmbeddedService {
+    /// The key is new at each start: that of the official emulator is known to every web page.
+    async fn bind(port: u16) -> Result<Self, Error> {
+        let listener = listen(port, "--signalr-port").await?;
+        let options = azure_signalr_emulator::Options {
+            access_keys: vec![AccessKey::generate()],
+            ..Default::default()
+        };
+        let emulator = Emulator::new(options);
+        let connection_string = emulator.connection_string(listener.port());
+        Ok(Self { listener, emulator, connection_string })
+    }
+}
+
+impl Stack {
+    /// The connection string of the embedded service, with its key; `None` when the service is elsewhere.
+    #[must_use]
+    pub fn connection_string(&self) -> Option<&str> {
+        self.service.as_ref().map(|service| service.connection_string.as_str())
+    }
+
+    /// Where everything listens.
+    #[must_use]
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Serves all of it, with `app` behind the Functions host, until `stop`; then closes the service's connections and
+    /// gives requests under way one second.
+    ///
+    /// # Errors
+    /// When a server fails by itself.
+    pub async fn serve(self, app: Router, stop: impl Future<Output = ()> + Send) -> io::Result<()> {
+        let host = functions_host::in_front_of(app, self.functions);
+        let api =
+            cors::allow(Origins::of_port(self.page.port()), easy_auth::in_front_of(host, self.easy_auth));
+        let site = site::serve(self.page_folder, self.addresses.api);
+        let mut servers = vec![(self.page, site), (self.api, api)];
+        let mut emulator = None;
+        if let Some(service) = self.service {
+            servers.push((service.listener, service.emulator.router()));
+            emulator = Some(service.emulator);
+        }
+        serve::until(stop, servers, emulator).await
+    }
+}
+
+/// What to print at start: every address, and the connection string for other programs.
+impl fmt::Display for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Addresses { page, api, service } = &self.addresses;
+        writeln!(f, "  page        {page}")?;
+        writeln!(f, "  functions   {api}/api")?;
+        writeln!(f, "  sign-in     {api}/.auth/login/aad")?;
+        match (service, self.connection_string()) {
+            (Some(service), Some(connection_string)) => {
+                writeln!(f, "  SignalR     {service}")?;
+                write!(f, "  connection  {connection_string}")
+            }
+            _ => write!(f, "  SignalR     as configured"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_functions_of_this_repository_can_be_hosted() {
+        let functions = functions();
+        let names: Vec<_> = functions.iter().map(|function| (function.name(), function.route())).collect();
+        assert_eq!(
+            names,
+            [("negotiate", "negotiate"), ("SendMessage", "messages"), ("SignalRInfo", "SignalRInfo")]
+        );
+        assert!(Function::check_conflicts(&functions).is_ok());
+    }
+
+    fn anywhere() -> Options {
+        Options { page_port: 0, api_port: 0, service: Service::Embedded { port: 0 }, ..Options::default() }
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_named_with_the_option_that_changes_it() {
+        let taken = Loopback::bind(0).await.unwrap();
+        let options = Options { api_port: taken.port(), ..anywhere() };
+        let error = bind(options).await.err().unwrap().to_string();
+        assert!(error.contains(&taken.port().to_string()) && error.contains("--api-port"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_banner_tells_every_address() {
+        let stack = bind(anywhere()).await.unwrap();
+        let banner = stack.to_string();
+        let addresses = stack.addresses().clone();
+        for told in [&addresses.page, &addresses.api, addresses.service.as_ref().unwrap()] {
+            assert!(banner.contains(told.as_str()), "{banner}");
+        }
+        assert!(banner.contains(stack.connection_string().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_service_elsewhere_is_not_bound() {
+        let stack = bind(Options { service: Service::Elsewhere, ..anywhere() }).await.unwrap();
+        assert!(stack.connection_string().is_none() && stack.addresses().service.is_none());
+    }
+
+    #[tokio::test]
+    async fn serving_ends_when_told_to() {
+        let stack = bind(anywhere()).await.unwrap();
+        stack.serve(Router::new(), async {}).await.unwrap();
+    }
+}

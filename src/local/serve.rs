@@ -1,0 +1,62 @@
+//! Serving until told to stop.
+//!
+//! Being told is the same as being dropped: a test that drops the future frees its ports as a signal would.
+
+use std::io;
+use std::time::Duration;
+
+use axum::Router;
+use azure_signalr_emulator::Emulator;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::loopback::{self, Loopback, Peer};
+
+/// How long requests that are under way when we are told to stop may still take.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// Serves `emulator` alone until `stop`, as the whole stack serves it among the rest.
+///
+/// # Errors
+/// When the server fails by itself.
+pub async fn serve_emulator(
+    listener: Loopback,
+    emulator: Emulator,
+    stop: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let servers = vec![(listener, emulator.router())];
+    until(stop, servers, Some(emulator)).await
+}
+
+/// Serves every router at its listener, to loopback names only. After `stop` nothing more is accepted, the connections
+/// of `emulator` are closed, and what is under way has one second.
+pub(super) async fn until(
+    stop: impl Future<Output = ()> + Send,
+    servers: Vec<(Loopback, Router)>,
+    emulator: Option<Emulator>,
+) -> io::Result<()> {
+    let (told, _) = watch::channel(());
+    let mut running = JoinSet::new();
+    for (listener, router) in servers {
+        let mut listening = told.subscribe();
+        let dropped = async move { while listening.changed().await.is_ok() {} };
+        let service = loopback::only_loopback_names(router).into_make_service_with_connect_info::<Peer>();
+        running.spawn(axum::serve(listener, service).with_graceful_shutdown(dropped).into_future());
+    }
+    stop.await;
+    drop(told);
+    if let Some(emulator) = emulator {
+        emulator.close_all();
+    }
+    tokio::time::timeout(DRAIN, all_ended(running)).await.unwrap_or_else(|_| {
+        tracing::info!("left requests behind that took longer than a second to end");
+        Ok(())
+    })
+}
+
+async fn all_ended(mut running: JoinSet<io::Result<()>>) -> io::Result<()> {
+    while let Some(ended) = running.join_next().await {
+        ended.map_err(io::Error::other)??;
+    }
+    Ok(())
+}
