@@ -94,22 +94,21 @@ fn persona_button(persona: &Persona) -> Markup {
     }
 }
 
-/// Signed in, with nowhere to go on to. `page` is where the chat is.
+/// Signed in, with nowhere to go on to. `home` is the address of the page.
 pub(super) fn done(home: &str) -> Response {
     let body = html! {
         h1 { "You are signed in" }
         p.lead { "You can close this tab." }
         p {
-            "If an app brought you here and you expected to be back in it: it gave no address to return to, or one that "
-            "is not allowed. Allowed are addresses on the page’s own origin, "
-            code { (home) } ", with exactly that host and port."
+            "Did you expect to be back in an app? It gave no address to return to, or one that is not allowed. "
+            "Addresses on " code { (home) } " are, with exactly that host and port."
         }
         p.actions { a.primary href=(home) { "Open the page" } }
     };
     page(StatusCode::OK, "Signed in", None, &body)
 }
 
-/// Signed out.
+/// Signed out. `home` is the address of the page.
 pub(super) fn signed_out(home: &str) -> Response {
     let body = html! {
         h1 { "You are signed out" }
@@ -150,7 +149,8 @@ fn page(status: StatusCode, title: &str, destination: Option<&Destination>, body
 }
 
 fn policy(destination: Option<&Destination>) -> HeaderValue {
-    let leads_to = destination.map(|destination| format!(" {}", destination.origin())).unwrap_or_default();
+    let leads_to =
+        destination.map(|destination| format!(" {}", destination.policy_source())).unwrap_or_default();
     let policy = format!(
         "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{leads_to}"
     );
@@ -181,11 +181,16 @@ mod tests {
 
     #[test]
     fn the_policy_lets_the_form_lead_only_where_the_sign_in_leads() {
-        let to =
-            Destination::parse("http://localhost:5500/x", &Origins::of_port(5500), &Origins::of_port(7071));
-        let allowed = policy(Some(&to.unwrap()));
-        let allowed = allowed.to_str().unwrap();
-        assert!(allowed.ends_with("form-action 'self' http://localhost:5500"), "{allowed}");
+        for (asked, sources) in [
+            ("http://localhost:5500/x", "'self' http://localhost:5500"),
+            ("http://[::1]:5500/x", "'self' http://*:5500"),
+        ] {
+            let to = Destination::parse(asked, &Origins::of_port(5500), &Origins::of_port(7071)).unwrap();
+            assert!(
+                policy(Some(&to)).to_str().unwrap().ends_with(&format!("form-action {sources}")),
+                "{asked}"
+            );
+        }
         assert!(policy(None).to_str().unwrap().ends_with("form-action 'self'"));
     }
 }

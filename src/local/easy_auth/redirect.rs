@@ -6,7 +6,7 @@
 use std::fmt;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use url::{Position, Url};
+use url::{Host, Position, Url};
 
 use crate::local::origins::Origins;
 
@@ -75,9 +75,13 @@ impl Destination {
         self.location()
     }
 
-    /// The origin, for a policy that names where a form may lead.
-    pub(super) fn origin(&self) -> String {
-        self.url.origin().ascii_serialization()
+    /// The origin, as a content security policy names where a form may lead. A policy has no words for an IPv6
+    /// address, so there only the port is named.
+    pub(super) fn policy_source(&self) -> String {
+        match (self.url.host(), self.url.port_or_known_default()) {
+            (Some(Host::Ipv6(_)), Some(port)) => format!("http://*:{port}"),
+            _ => self.url.origin().ascii_serialization(),
+        }
     }
 }
 
