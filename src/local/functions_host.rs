@@ -12,12 +12,13 @@ use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
-use maud::{DOCTYPE, html};
+use maud::html;
 use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::function::Function;
 use super::loopback::Peer;
+use super::plain_page::plain_page;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -95,27 +96,15 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 fn home_page(functions: &[Function]) -> Html<String> {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { "Functions host" }
-            }
-            body {
-                h1 { "The functions are up" }
-                p { "This is the local stand-in for the Azure Functions host. It calls:" }
-                ul {
-                    @for function in functions {
-                        li { code { "/api/" (function.route()) } " – " (function.name()) }
-                    }
-                }
+    let body = html! {
+        p { "This is the local stand-in for the Azure Functions host. It calls:" }
+        ul {
+            @for function in functions {
+                li { code { "/api/" (function.route()) } " – " (function.name()) }
             }
         }
     };
-    Html(page.into_string())
+    plain_page("The functions are up", &body)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ mod function;
 mod functions_host;
 pub mod loopback;
 mod origins;
+mod plain_page;
 mod refusal;
 mod serve;
 mod site;
@@ -212,6 +213,12 @@ impl fmt::Display for Stack {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use axum::http::HeaderMap;
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -254,9 +261,46 @@ mod tests {
         assert!(stack.connection_string().is_none() && stack.addresses().service.is_none());
     }
 
+    /// What `app` is behind: a page's request has to pass CORS, Easy Auth and the Functions host, in this order.
     #[tokio::test]
-    async fn serving_ends_when_told_to() {
+    async fn the_page_reaches_the_app_as_whoever_signed_in() {
         let stack = bind(anywhere()).await.unwrap();
-        stack.serve(Router::new(), async {}).await.unwrap();
+        let Addresses { page, api, .. } = stack.addresses().clone();
+        let app = Router::new().fallback(async |headers: HeaderMap| {
+            headers["x-ms-client-principal-name"].to_str().unwrap().to_owned()
+        });
+        let client = reqwest::Client::new();
+        let asked = async {
+            let sign_in =
+                client.post(format!("{api}/.auth/login/aad")).json(&json!({ "access_token": "alice" }));
+            let signed_in: Value = sign_in.send().await.unwrap().json().await.unwrap();
+            let negotiate = async |token: &str| {
+                let request = client.post(format!("{api}/api/negotiate")).header("origin", &page);
+                request.header("x-zumo-auth", token).send().await.unwrap()
+            };
+            let refused = negotiate("a token of yesterday").await;
+            assert_eq!(refused.status(), 401);
+            assert_eq!(refused.headers()["access-control-allow-origin"], page.as_str());
+            let answered = negotiate(signed_in["authenticationToken"].as_str().unwrap()).await;
+            assert_eq!(answered.headers()["access-control-allow-origin"], page.as_str());
+            assert_eq!(answered.text().await.unwrap(), "alice");
+        };
+        stack.serve(app, asked).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_waits_does_not_hold_up_the_end() {
+        let stack = bind(anywhere()).await.unwrap();
+        let port = stack.api.port();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = tokio::spawn(stack.serve(Router::new(), async { stopped.await.unwrap() }));
+        let mut idle = tokio::net::TcpStream::connect(("localhost", port)).await.unwrap();
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut start = [0; 15];
+        idle.read_exact(&mut start).await.unwrap();
+        assert_eq!(&start, b"HTTP/1.1 200 OK");
+        stop.send(()).unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(10), serving).await;
+        ended.expect("serving ends soon").unwrap().unwrap();
     }
 }

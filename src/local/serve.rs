@@ -28,8 +28,8 @@ pub async fn serve_emulator(
     until(stop, servers, Some(emulator)).await
 }
 
-/// Serves every router at its listener, to loopback names only. After `stop` nothing more is accepted, the connections
-/// of `emulator` are closed, and what is under way has one second.
+/// Serves every router at its listener, to loopback names only. After `stop` nothing more is accepted, the clients of
+/// `emulator` are told to go, and what is under way has one second.
 pub(super) async fn until(
     stop: impl Future<Output = ()> + Send,
     servers: Vec<(Loopback, Router)>,
@@ -45,16 +45,18 @@ pub(super) async fn until(
     }
     stop.await;
     drop(told);
-    if let Some(emulator) = emulator {
-        emulator.close_all();
-    }
-    tokio::time::timeout(DRAIN, all_ended(running)).await.unwrap_or_else(|_| {
-        tracing::info!("left requests behind that took longer than a second to end");
+    tokio::time::timeout(DRAIN, drained(running, emulator)).await.unwrap_or_else(|_| {
+        tracing::info!("left behind what took longer than a second to end");
         Ok(())
     })
 }
 
-async fn all_ended(mut running: JoinSet<io::Result<()>>) -> io::Result<()> {
+/// A WebSocket is no request any more, so no server waits for it; the emulator does.
+async fn drained(mut running: JoinSet<io::Result<()>>, emulator: Option<Emulator>) -> io::Result<()> {
+    if let Some(emulator) = emulator {
+        emulator.close_all();
+        emulator.closed().await;
+    }
     while let Some(ended) = running.join_next().await {
         ended.map_err(io::Error::other)??;
     }

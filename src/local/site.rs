@@ -10,13 +10,14 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use maud::{DOCTYPE, html};
+use maud::html;
 use serde_json::{Map, Value};
 use tower::ServiceExt;
 use tower_http::services::{ServeDir, ServeFile};
 
+use super::plain_page::plain_page;
 use super::refusal::refusal;
 
 /// What is found by a changing name is asked for again each time; names under `/assets/` carry a hash of the content.
@@ -94,23 +95,11 @@ async fn cache_control(request: Request, next: Next) -> Response {
 }
 
 fn not_built(folder: &Path) -> Response {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { "The page is not built yet" }
-            }
-            body {
-                h1 { "The page is not built yet" }
-                p { "There is no " code { (folder.join("index.html").display()) } "." }
-                p { "Run " code { "make run" } " in the project's folder: it builds the page and starts everything." }
-            }
-        }
+    let body = html! {
+        p { "There is no " code { (folder.join("index.html").display()) } "." }
+        p { "Run " code { "make run" } " in the project’s folder: it builds the page and starts everything." }
     };
-    (StatusCode::SERVICE_UNAVAILABLE, Html(page.into_string())).into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, plain_page("The page is not built yet", &body)).into_response()
 }
 
 #[cfg(test)]
