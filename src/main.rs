@@ -3,6 +3,7 @@
 //! Behind the Functions host (it sets the port) that is the app alone, even if more is compiled in. Without a host it is what
 //! `stack` says. Exit code 0 means that we were told to stop: the host takes it for "all is well" and never starts us again.
 
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::Ipv4Addr;
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
         let env = Env::of_process();
         trace::start(env.log_filter());
         let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::Other)?;
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::other)?;
         runtime.block_on(run(arguments, Config::read(&env)))
     });
     match outcome {
@@ -65,7 +66,7 @@ async fn run(arguments: Arguments, config: Result<Config, Unusable>) -> Result<(
 
 /// The app over the service at `signalr`.
 fn chat(config: &Config, signalr: &ConnectionString, trust: Trust) -> Result<Router, Failure> {
-    let hub = Hub::new(signalr, &config.hub).map_err(|error| Failure::Other(io::Error::other(error)))?;
+    let hub = Hub::new(signalr, &config.hub).map_err(Failure::other)?;
     let policy = Policy { trust, allow_anonymous: config.allow_anonymous };
     Ok(app(hub, policy, &config.route_prefix))
 }
@@ -81,7 +82,9 @@ async fn behind_host(port: u16, app: Router) -> Result<(), Failure> {
     let mut serving = std::pin::pin!(serving.into_future());
     info!("listening on 127.0.0.1:{port}");
     tokio::select! {
-        ended = &mut serving => return Err(Failure::Other(ended.err().unwrap_or_else(|| io::Error::other("serving ended")))),
+        ended = &mut serving => {
+            return ended.and(Err(io::Error::other("the server ended by itself"))).map_err(Failure::other);
+        }
         () = shutdown::asked() => info!("told to stop"),
         () = shutdown::orphaned() => info!("the host is gone; stopping"),
     }
@@ -100,7 +103,7 @@ enum Failure {
     /// Somebody else listens where we should: in words.
     PortTaken(String),
     /// All else.
-    Other(io::Error),
+    Other(Box<dyn Error + Send + Sync>),
 }
 
 impl Failure {
@@ -110,8 +113,12 @@ impl Failure {
             io::ErrorKind::AddrInUse => {
                 Self::PortTaken(format!("port {port} is taken; stop what listens there or change {setting}"))
             }
-            _ => Self::Other(error),
+            _ => Self::other(error),
         }
+    }
+
+    fn other(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::Other(error.into())
     }
 
     /// By the numbers of `sysexits.h`.
@@ -147,7 +154,15 @@ impl fmt::Display for Failure {
                 problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
             }
             Self::PortTaken(words) => f.write_str(words),
-            Self::Other(error) => error.fmt(f),
+            Self::Other(error) => {
+                error.fmt(f)?;
+                let mut cause = error.source();
+                while let Some(error) = cause {
+                    write!(f, ": {error}")?;
+                    cause = error.source();
+                }
+                Ok(())
+            }
         }
     }
 }

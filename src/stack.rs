@@ -1,9 +1,17 @@
 //! Where there is no host: the whole chat on this machine, or the SignalR service alone.
 
-use clap::{Args, Parser, Subcommand};
-use serverless_chat::config::{Config, HOST_PORT};
+use std::fmt::Display;
+use std::io::{self, Write as _};
 
-use crate::Failure;
+use azure_signalr::ConnectionString;
+use azure_signalr_emulator::{AccessKey, Emulator};
+use clap::{Args, Parser, Subcommand};
+use serverless_chat::config::{Config, HOST_PORT, SIGNALR};
+use serverless_chat::local::{self, Service};
+use serverless_chat::principal::Trust;
+use serverless_chat::shutdown;
+
+use crate::{Failure, chat};
 
 /// A real-time chat with no server of its own.
 ///
@@ -21,6 +29,8 @@ pub(crate) struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the SignalR service alone, for `func start` or for a project in any language
+    ///
+    /// It takes the access key of AzureSignalRConnectionString, else that of the official emulator.
     Emulator {
         /// Where it listens; 0 is any free port
         #[arg(long, default_value_t = 8888)]
@@ -47,7 +57,7 @@ impl Arguments {
         let Ports { page_port, api_port, signalr_port } = self.ports;
         if self.command.is_some() || [page_port, api_port, signalr_port].iter().any(Option::is_some) {
             let words =
-                format!("there are no commands or options behind a Functions host ({HOST_PORT} is set)");
+                format!("there are no commands or options behind a Functions host ({HOST_PORT} is set)\n");
             return Err(Failure::Arguments(clap::Error::raw(
                 clap::error::ErrorKind::ArgumentConflict,
                 words,
@@ -57,6 +67,62 @@ impl Arguments {
     }
 }
 
-pub(crate) async fn run(_: Arguments, _: Config) -> Result<(), Failure> {
-    Ok(())
+/// Runs what was asked for until told to stop.
+pub(crate) async fn run(arguments: Arguments, config: Config) -> Result<(), Failure> {
+    match arguments.command {
+        Some(Command::Emulator { port }) => emulator(port, config.signalr.as_ref()).await,
+        None => everything(arguments.ports, &config).await,
+    }
+}
+
+/// The whole chat. The app meets the embedded service as it would meet any other: by a connection string.
+async fn everything(ports: Ports, config: &Config) -> Result<(), Failure> {
+    let mut options = local::Options::default();
+    options.page_port = ports.page_port.unwrap_or(options.page_port);
+    options.api_port = ports.api_port.unwrap_or(options.api_port);
+    match (&config.signalr, ports.signalr_port) {
+        (Some(_), _) => options.service = Service::Elsewhere,
+        (None, Some(port)) => options.service = Service::Embedded { port },
+        (None, None) => {}
+    }
+    let stack = local::bind(options).await?;
+    let embedded = stack.connection_string().map(str::parse::<ConnectionString>).transpose();
+    let embedded = embedded.map_err(Failure::other)?;
+    let signalr = embedded.as_ref().or(config.signalr.as_ref());
+    let signalr = signalr.expect("the service is embedded where none is configured");
+    // The stand-in for Easy Auth takes the callers' own headers off before it sets its own.
+    let app = chat(config, signalr, Trust::EasyAuth)?;
+    announce(&stack, &format!("open {} in two tabs", stack.addresses().page));
+    stack.serve(app, shutdown::asked()).await.map_err(Failure::other)
+}
+
+/// The service alone.
+async fn emulator(port: u16, signalr: Option<&ConnectionString>) -> Result<(), Failure> {
+    let key = match signalr {
+        Some(signalr) => AccessKey::new(signalr.access_key()).map_err(Failure::other)?,
+        None => AccessKey::default(),
+    };
+    let emulator =
+        Emulator::new(azure_signalr_emulator::Options { access_keys: vec![key], ..Default::default() });
+    let socket = local::listen(port, "--port").await?;
+    let port = socket.port();
+    let connection = emulator.connection_string(port);
+    announce(
+        &format_args!("  SignalR     http://localhost:{port}\n  connection  {connection}"),
+        &format!("set {SIGNALR} to that connection string"),
+    );
+    local::serve_emulator(socket, emulator, shutdown::asked()).await.map_err(Failure::other)
+}
+
+/// Says where everything is, then, for people and for programs that wait for this line, that it is there. What listens but is not
+/// served yet keeps its callers waiting for a moment, no more.
+fn announce(addresses: &dyn Display, next: &str) {
+    // Nobody may be listening to us, and that is no reason not to run.
+    let _ = writeln!(io::stdout(), "\n{addresses}\n\nready: {next}, Ctrl-C to stop");
+}
+
+impl From<local::Error> for Failure {
+    fn from(error: local::Error) -> Self {
+        if error.is_port() { Self::PortTaken(error.to_string()) } else { Self::other(error) }
+    }
 }
