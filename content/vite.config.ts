@@ -26,6 +26,7 @@ export default defineConfig({
   },
   test: {
     include: ['src/**/*.test.ts'],
+    environment: 'happy-dom',
     restoreMocks: true,
     unstubGlobals: true,
   },

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest'
+import { findLinks } from './links'
+
+const hrefs = (text: string) => findLinks(text).flatMap(({ href }) => href ?? [])
+
+describe('links in a text', () => {
+  it.each([
+    ['see https://example.com/a.', ['https://example.com/a']],
+    ['(https://example.com/a)', ['https://example.com/a']],
+    ['https://example.com/a_(b)', ['https://example.com/a_(b)']],
+    ['HTTP://EXAMPLE.com and https://b.example?q=1#x!', ['http://example.com/', 'https://b.example/?q=1#x']],
+    ['https://example.com"onmouseover="alert(1)', ['https://example.com/']],
+    ['https://例え.jp/道', ['https://xn--r8jz45g.jp/%E9%81%93']],
+  ])('are found in %j', (text, expected) => {
+    expect(hrefs(text)).toEqual(expected)
+  })
+
+  it.each([
+    'javascript:alert(1)', 'data:text/html,x', 'ftp://example.com', 'example.com', 'https://', 'http://?', 'xhttps://example.com',
+    'https://bank.example@evil.example/',
+  ])('are not made of %j', (text) => {
+    expect(hrefs(text)).toEqual([])
+  })
+
+  it('lose nothing of the text', () => {
+    const text = 'a https://example.com/x, b\n<https://example.com/y> …https://'
+    expect(findLinks(text).map(piece => piece.text).join('')).toBe(text)
+    expect(findLinks('')).toEqual([])
+  })
+
+  it('end where a control would turn the reading order around', () => {
+    expect(hrefs('https://example.com/\u202egpj.exe')).toEqual(['https://example.com/'])
+  })
+})
