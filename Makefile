@@ -1,0 +1,23 @@
+# The one door. `make run` shows the whole chat on this machine; `make test` checks everything. Both install what they need.
+
+.PHONY: run test check e2e page bench
+.DEFAULT_GOAL := run
+
+run: page
+	cargo run --quiet --bin handler
+
+test: check e2e
+
+check e2e bench:
+	.ci/$@
+
+# The page is built again when one of its sources is newer, so that a second `make run` does not wait for it.
+page: content/dist/index.html
+
+content/dist/index.html: content/node_modules/.package-lock.json $(shell find content/src content/public content/*.html content/*.ts -type f)
+	npm --prefix content run build
+	touch $@
+
+content/node_modules/.package-lock.json: content/package-lock.json
+	npm --prefix content ci --no-audit --no-fund
+	touch $@
