@@ -21,10 +21,6 @@ impl ConnectionId {
     pub(crate) fn new(id: &str) -> Self {
         Self(id.into())
     }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl fmt::Display for ConnectionId {
@@ -161,8 +157,11 @@ mod tests {
         UserId::new(NAMES[index]).unwrap()
     }
 
+    /// Hub, connection, user.
+    type Seat = (usize, usize, Option<usize>);
+
     /// The same, told as plainly as possible: a list of who sits where.
-    fn replay(steps: &[Step]) -> (Hubs<usize>, Vec<(usize, usize, Option<usize>)>) {
+    fn replay(steps: &[Step]) -> (Hubs<usize>, Vec<Seat>) {
         let (mut hubs, mut plain) = (Hubs::default(), Vec::new());
         for step in steps {
             match *step {

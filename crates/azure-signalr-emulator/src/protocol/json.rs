@@ -27,13 +27,22 @@ pub(crate) enum ClientMessage {
     Other(u64),
 }
 
-/// A record that is no hub message.
-#[derive(Debug)]
-pub(crate) struct Malformed(serde_json::Error);
+/// A record that is no hub message. Says where, never what: the words of a client belong in no log.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// No JSON object with a numeric `type`, up to this byte.
+    NoMessage { column: usize },
+    /// A property that this type of message must have.
+    Missing(&'static str),
+}
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not a message of the JSON hub protocol: {}", self.0)
+        f.write_str("not a message of the JSON hub protocol: ")?;
+        match self {
+            Self::NoMessage { column } => write!(f, "bad from byte {column} on"),
+            Self::Missing(property) => write!(f, "`{property}` is missing"),
+        }
     }
 }
 
@@ -48,16 +57,15 @@ struct Envelope {
 
 /// Reads one record, given without its separator.
 pub(crate) fn read(record: &[u8]) -> Result<ClientMessage, Malformed> {
-    let Envelope { kind, invocation_id, target } = serde_json::from_slice(record).map_err(Malformed)?;
-    let missing = |name| Malformed(serde::de::Error::missing_field(name));
+    let Envelope { kind, invocation_id: id, target } =
+        serde_json::from_slice(record).map_err(|error| Malformed::NoMessage { column: error.column() })?;
+    let target = target.ok_or(Malformed::Missing("target"));
     Ok(match kind {
-        1 => {
-            ClientMessage::Invocation { id: invocation_id, target: target.ok_or_else(|| missing("target"))? }
+        1 => ClientMessage::Invocation { id, target: target? },
+        4 => {
+            let id = id.ok_or(Malformed::Missing("invocationId"))?;
+            ClientMessage::StreamInvocation { id, target: target? }
         }
-        4 => ClientMessage::StreamInvocation {
-            id: invocation_id.ok_or_else(|| missing("invocationId"))?,
-            target: target.ok_or_else(|| missing("target"))?,
-        },
         6 => ClientMessage::Ping,
         7 => ClientMessage::Close,
         other => ClientMessage::Other(other),
@@ -154,8 +162,8 @@ mod tests {
         {
             assert!(read(text.as_bytes()).is_err(), "{text}");
         }
-        let error = read(br#"{"type":4,"target":"x"}"#).unwrap_err().to_string();
-        assert!(error.contains("invocationId"), "{error}");
+        assert_eq!(read(br#"{"type":4,"target":"x"}"#), Err(Malformed::Missing("invocationId")));
+        assert_eq!(read(br#"{"type":x}"#), Err(Malformed::NoMessage { column: 9 }));
     }
 
     #[test]

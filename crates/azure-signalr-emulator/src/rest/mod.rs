@@ -62,8 +62,15 @@ async fn answer(service: &Service, parts: &Parts, body: Body) -> Result<Response
         check_version(query)?;
     }
     match operation {
-        Operation::Send(target) => send(service, parts, body, &target, route.edition).await,
-        Operation::Exists(target) => exists(service, query, &target),
+        Operation::Send(target) => send(service, parts, body, target, route.edition).await,
+        Operation::UserExists { hub, user } => {
+            let exists = service.has_user(&hub_name(query, hub)?, &user_id(user)?);
+            existence(exists, "Warning.User.NotExisted", "the user has no connection")
+        }
+        Operation::ConnectionExists { hub, connection } => {
+            let exists = service.has_connection(&hub_name(query, hub)?, &connection_id(connection)?);
+            existence(exists, "Warning.Connection.NotExisted", "the connection does not exist")
+        }
         Operation::NotEmulated(name) => Err(Refusal::not_emulated(name)),
         Operation::Health => Ok(StatusCode::OK.into_response()),
     }
@@ -105,16 +112,16 @@ async fn send(
     service: &Service,
     parts: &Parts,
     body: Body,
-    target: &Target<'_>,
+    target: Target<'_>,
     edition: Edition,
 ) -> Result<Response, Refusal> {
     let query = Query::new(parts.uri.query());
-    let hub = hub_name(query, target)?;
-    let recipient = match *target {
-        Target::Hub { .. } => Recipient::Everyone { excluded: excluded(query) },
-        Target::User { user, .. } => Recipient::User(user_id(user)?),
-        Target::Connection { connection, .. } => Recipient::Connection(connection_id(connection)?),
+    let (hub, recipient) = match target {
+        Target::Hub { hub } => (hub, Recipient::Everyone { excluded: excluded(query) }),
+        Target::User { hub, user } => (hub, Recipient::User(user_id(user)?)),
+        Target::Connection { hub, connection } => (hub, Recipient::Connection(connection_id(connection)?)),
     };
+    let hub = hub_name(query, hub)?;
     payload::check_content_type(&parts.headers, edition)?;
     let body = payload::read_body(body).await?;
     let payload = payload::parse(&body)?;
@@ -124,29 +131,16 @@ async fn send(
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
-/// Whether a user or a connection is there. The code tells callers that the 404 is an answer and not a wrong address.
-fn exists(service: &Service, query: Query<'_>, target: &Target<'_>) -> Result<Response, Refusal> {
-    let hub = hub_name(query, target)?;
-    let (found, code, absent) = match *target {
-        Target::Connection { connection, .. } => {
-            let found = service.has_connection(&hub, &connection_id(connection)?);
-            (found, "Warning.Connection.NotExisted", "the connection does not exist")
-        }
-        Target::User { user, .. } => {
-            let found = service.has_user(&hub, &user_id(user)?);
-            (found, "Warning.User.NotExisted", "the user has no connection")
-        }
-        Target::Hub { .. } => return Err(Refusal::not_emulated("Asking whether a hub exists")),
-    };
-    if found {
+/// Whether someone is there. The code tells callers that a 404 is an answer and not a wrong address.
+fn existence(exists: bool, code: &'static str, absent: &'static str) -> Result<Response, Refusal> {
+    if exists {
         Ok(StatusCode::OK.into_response())
     } else {
         Err(Refusal::new(StatusCode::NOT_FOUND, code, absent))
     }
 }
 
-fn hub_name(query: Query<'_>, target: &Target<'_>) -> Result<HubName, Refusal> {
-    let (Target::Hub { hub } | Target::User { hub, .. } | Target::Connection { hub, .. }) = *target;
+fn hub_name(query: Query<'_>, hub: &str) -> Result<HubName, Refusal> {
     let application = query.last("application").filter(|application| !application.is_empty());
     Ok(HubName::of_caller(application.as_deref(), hub)?)
 }

@@ -13,7 +13,7 @@ pub(super) enum Edition {
     Dated,
 }
 
-/// What an operation is about. Hub names are as they came.
+/// Whom a message is for. Hub names are as they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target<'a> {
     Hub { hub: &'a str },
@@ -26,7 +26,14 @@ pub(super) enum Target<'a> {
 pub(super) enum Operation<'a> {
     Health,
     Send(Target<'a>),
-    Exists(Target<'a>),
+    UserExists {
+        hub: &'a str,
+        user: &'a str,
+    },
+    ConnectionExists {
+        hub: &'a str,
+        connection: &'a str,
+    },
     /// The real service does this; the text begins the sentence that says so.
     NotEmulated(&'static str),
 }
@@ -64,7 +71,7 @@ pub(super) fn find(path: &[String]) -> Option<Route<'_>> {
 
 fn dated<'a>(path: &[&'a str]) -> Option<Choices<'a>> {
     use Methods::{Delete, Get, GetOrHead, Head, Post, Put};
-    use Operation::{Exists, Health, NotEmulated, Send};
+    use Operation::{ConnectionExists, Health, NotEmulated, Send, UserExists};
     Some(match *path {
         ["health"] => vec![(GetOrHead, Health)],
         ["auth", "accessKey"] => vec![(Get, NotEmulated("Giving out access keys to Entra identities"))],
@@ -72,7 +79,7 @@ fn dated<'a>(path: &[&'a str]) -> Option<Choices<'a>> {
         ["hubs", _, ":closeConnections"] => vec![(Post, NotEmulated("Closing the connections of a hub"))],
         ["hubs", _, ":generateToken"] => vec![(Post, NotEmulated("Generating client tokens"))],
         ["hubs", _, ":execute"] => vec![(Post, NotEmulated("Executing commands"))],
-        ["hubs", hub, "users", user] => vec![(Head, Exists(Target::User { hub, user }))],
+        ["hubs", hub, "users", user] => vec![(Head, UserExists { hub, user })],
         ["hubs", hub, "users", user, ":send"] => vec![(Post, Send(Target::User { hub, user }))],
         ["hubs", _, "users", _, ":closeConnections"] => {
             vec![(Post, NotEmulated("Closing the connections of a user"))]
@@ -83,10 +90,9 @@ fn dated<'a>(path: &[&'a str]) -> Option<Choices<'a>> {
             (Put, NotEmulated("Adding a user to a group")),
             (Delete, NotEmulated("Removing a user from a group")),
         ],
-        ["hubs", hub, "connections", connection] => vec![
-            (Head, Exists(Target::Connection { hub, connection })),
-            (Delete, NotEmulated("Closing a connection")),
-        ],
+        ["hubs", hub, "connections", connection] => {
+            vec![(Head, ConnectionExists { hub, connection }), (Delete, NotEmulated("Closing a connection"))]
+        }
         ["hubs", hub, "connections", connection, ":send"] => {
             vec![(Post, Send(Target::Connection { hub, connection }))]
         }
@@ -117,21 +123,20 @@ fn dated<'a>(path: &[&'a str]) -> Option<Choices<'a>> {
 
 fn v1<'a>(path: &[&'a str]) -> Option<Choices<'a>> {
     use Methods::{Delete, Get, GetOrHead, Post, Put};
-    use Operation::{Exists, Health, NotEmulated, Send};
+    use Operation::{ConnectionExists, Health, NotEmulated, Send, UserExists};
     Some(match *path {
         ["health"] => vec![(GetOrHead, Health)],
         ["auth", "accessKey"] => vec![(Get, NotEmulated("Giving out access keys to Entra identities"))],
         ["hubs", hub] => vec![(Post, Send(Target::Hub { hub }))],
         ["hubs", hub, "users", user] => {
-            let target = Target::User { hub, user };
-            vec![(GetOrHead, Exists(target)), (Post, Send(target))]
+            vec![(GetOrHead, UserExists { hub, user }), (Post, Send(Target::User { hub, user }))]
         }
         ["hubs", _, "users", _, "groups"] => vec![(Delete, NotEmulated("Removing a user from all groups"))],
-        ["hubs", hub, "connections", connection] => {
-            let target = Target::Connection { hub, connection };
-            let close = NotEmulated("Closing a connection");
-            vec![(GetOrHead, Exists(target)), (Post, Send(target)), (Delete, close)]
-        }
+        ["hubs", hub, "connections", connection] => vec![
+            (GetOrHead, ConnectionExists { hub, connection }),
+            (Post, Send(Target::Connection { hub, connection })),
+            (Delete, NotEmulated("Closing a connection")),
+        ],
         ["hubs", _, "groups", _] => vec![
             (GetOrHead, NotEmulated("Asking whether a group has connections")),
             (Post, NotEmulated("Sending to a group")),

@@ -3,6 +3,7 @@
 //! A connection is one task and owns its socket whole: while it writes it does not read, so a client that sends
 //! without reading slows down itself only. The service never sends WebSocket pings; some clients take them for data.
 
+use std::fmt;
 use std::pin::pin;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
@@ -46,12 +47,11 @@ async fn serve(socket: WebSocket, seat: Seat, handshake_timeout: Duration) {
     let mut connection = Connection { socket, seat: &seat, records, rhythm };
     let ending = connection.live(handshake_timeout).await;
     let id = seat.connection();
-    info!(connection = %id, reason = ?ending, "connection {id} ended");
+    info!(connection = %id, "connection {id} ended: {ending}");
     connection.say_farewell(ending).await;
 }
 
 /// Why a connection ends.
-#[derive(Debug)]
 enum Ending {
     /// The socket ended first.
     Gone,
@@ -67,6 +67,20 @@ enum Ending {
     ClientSlow,
     /// The service is closing.
     Closing { greeted: bool },
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the socket ended"),
+            Self::ClientClosed => f.write_str("the client closed it"),
+            Self::HandshakeFailed(error) => write!(f, "the handshake failed: {error}"),
+            Self::ClientSilent => f.write_str("the client fell silent"),
+            Self::Malformed(error) => f.write_str(error),
+            Self::ClientSlow => f.write_str("the client did not read what was sent to it"),
+            Self::Closing { .. } => f.write_str("the service is closing"),
+        }
+    }
 }
 
 struct Connection<'a> {
@@ -160,12 +174,12 @@ impl Connection<'_> {
                     format!("There is nobody to call '{target}': this emulator has no upstream configured.");
                 self.send([json::failed_completion(&id, &error).into()]).await
             }
-            ClientMessage::Invocation { id: None, target } => {
-                debug!(%connection, target, "ignored a send to {target:?}: no upstream is configured");
+            ClientMessage::Invocation { id: None, .. } => {
+                debug!(%connection, "ignored a send of {connection}: no upstream is configured");
                 Ok(())
             }
             ClientMessage::Other(kind) => {
-                debug!(%connection, kind, "ignored a message of type {kind}");
+                debug!(%connection, kind, "ignored a message of type {kind} of {connection}");
                 Ok(())
             }
             ClientMessage::Ping | ClientMessage::Close => Ok(()),
