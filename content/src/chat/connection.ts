@@ -9,7 +9,10 @@ import { backoff } from './backoff'
 import { parseMessage } from './message'
 import type { Message } from './message'
 
-/** How the live connection stands. `away` is an API that cannot be reached or used, `lost` a service that cannot. */
+/**
+ * How the live connection stands. `away` is an API that cannot be reached or used, `lost` a service that cannot; both stay until
+ * the connection is live again, with a `retryAt` (milliseconds of the epoch) that is past during a try.
+ */
 export type Status =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'live' }
@@ -49,15 +52,15 @@ const START_DEADLINE_MS = 20_000
 export function connect({ open, stillSignedIn, onMessage, onStatus }: ConnectionOptions): Connection {
   let closed = false
   let failures = 0
+  /** What is told while there is no connection. */
+  let status: Status = { kind: 'connecting' }
   /** The connection in use, started or starting. */
   let hub: Hub | undefined
-  /** The same once it has started: a start that fails closes too, and must not count as a connection lost. */
-  let live: Hub | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
 
   const attempt = async () => {
     timer = undefined
-    onStatus({ kind: 'connecting' })
+    onStatus('retryAt' in status ? { ...status, retryAt: Date.now() } : status)
     const current = open()
     hub = current
     current.on('newMessage', (raw) => {
@@ -65,7 +68,7 @@ export function connect({ open, stillSignedIn, onMessage, onStatus }: Connection
       if (message !== undefined && hub === current) onMessage(message)
     })
     current.onclose(() => {
-      if (live === current) retryLater(undefined)
+      if (hub === current) retryLater(undefined)
     })
     const [started, signedIn] = await Promise.all([startInTime(current), stillSignedIn()])
     if (hub !== current) return
@@ -74,7 +77,7 @@ export function connect({ open, stillSignedIn, onMessage, onStatus }: Connection
       onStatus({ kind: 'unauthenticated' })
     } else if (started) {
       failures = 0
-      live = current
+      status = { kind: 'connecting' }
       onStatus({ kind: 'live' })
     } else {
       retryLater(current.refusal)
@@ -84,17 +87,20 @@ export function connect({ open, stillSignedIn, onMessage, onStatus }: Connection
   const retryLater = (refusal: Failure | undefined) => {
     leave()
     failures += 1
-    const named = refusal?.kind === 'later' ? refusal.afterMs ?? 0 : 0
-    const wait = Math.max(named, backoff(failures, Math.random()))
+    const named = refusal?.kind === 'later' ? refusal.afterMs : undefined
+    const wait = Math.max(named ?? 0, backoff(failures, Math.random()))
     timer = setTimeout(() => void attempt(), wait)
     const retryAt = Date.now() + wait
-    onStatus(refusal === undefined || refusal.kind === 'unauthenticated' ? { kind: 'lost', retryAt } : { kind: 'away', retryAt, why: refusal.why })
+    // A first failure is mended within the second more often than not, as when the service ends a connection at its token's end.
+    if (failures > 1 || named !== undefined) {
+      status = refusal === undefined || refusal.kind === 'unauthenticated' ? { kind: 'lost', retryAt } : { kind: 'away', retryAt, why: refusal.why }
+    }
+    onStatus(status)
   }
 
   const leave = () => {
     const left = hub
     hub = undefined
-    live = undefined
     // Nobody waits for the goodbye: a connection already dead has none to say.
     left?.stop().catch(() => undefined)
   }

@@ -74,6 +74,19 @@ describe('the outbox', () => {
     expect([...states.values()]).toEqual(['published', 'published'])
   })
 
+  it('keeps saying why while it tries again by itself', async () => {
+    const { outbox, states } = house(later(), later())
+    const seen: (Delivery | 'published' | undefined)[] = []
+    outbox.add(draft('a'))
+    await settled()
+    vi.spyOn(states, 'set').mockImplementation((_, state) => {
+      seen.push(state)
+      return states
+    })
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(seen.map(state => (typeof state === 'object' ? state.kind : state))).toEqual(['unsent', 'published'])
+  })
+
   it('waits as long as the API asks', async () => {
     const { outbox, posted } = house(later(20_000))
     outbox.add(draft('a'))
@@ -84,10 +97,22 @@ describe('the outbox', () => {
   })
 
   it('goes at once when told to hurry', async () => {
+    const { outbox, posted } = house(later())
+    outbox.add(draft('a'))
+    await settled()
+    outbox.hurry()
+    await settled()
+    expect(posted).toEqual(['a', 'a'])
+  })
+
+  it('hurries past a time that the API named only when a person asks', async () => {
     const { outbox, posted } = house(later(20_000))
     outbox.add(draft('a'))
     await settled()
     outbox.hurry()
+    await settled()
+    expect(posted).toEqual(['a'])
+    outbox.again('a')
     await settled()
     expect(posted).toEqual(['a', 'a'])
   })

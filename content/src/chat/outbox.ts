@@ -32,6 +32,8 @@ export class Outbox {
   private inFlight: string | undefined
   private failures = 0
   private timer: ReturnType<typeof setTimeout> | undefined
+  /** The wait is one that the API asked for. */
+  private asked = false
   private closed = false
   /** How a message stands that waits behind one whose last try failed. */
   private waiting: Delivery = { kind: 'sending' }
@@ -52,12 +54,14 @@ export class Outbox {
   again(id: string): void {
     const draft = remove(this.parked, id)
     if (draft !== undefined) this.queue.push(draft)
-    if (this.queue.some(queued => queued.id === id)) this.hurry()
+    if (!this.queue.some(queued => queued.id === id)) return
+    this.asked = false
+    this.hurry()
   }
 
-  /** Tries the queue now instead of waiting for the next turn. */
+  /** Tries the queue now instead of waiting for the next turn, unless the API itself named the time. */
   hurry(): void {
-    if (this.inFlight !== undefined) return
+    if (this.inFlight !== undefined || this.asked) return
     clearTimeout(this.timer)
     this.timer = undefined
     for (const { id } of this.queue) this.options.onDelivery(id, { kind: 'sending' })
@@ -118,8 +122,10 @@ export class Outbox {
         this.failures += 1
         this.waiting = { kind: 'unsent', why: failure.why, next: 'soon' }
         for (const { id } of this.queue) this.options.onDelivery(id, this.waiting)
+        this.asked = failure.afterMs !== undefined
         this.timer = setTimeout(() => {
           this.timer = undefined
+          this.asked = false
           this.pump()
         }, Math.max(failure.afterMs ?? 0, backoff(this.failures, Math.random())))
     }

@@ -22,6 +22,11 @@ export interface ChatOptions {
   readonly store: TabStore
 }
 
+/** Counted, because a live region that says the same again is not read again. */
+function privateNews(unread: number, userId: string): string {
+  return `${unread === 1 ? 'New private message' : `${unread} new private messages`} from ${userId}`
+}
+
 /** Joins the chat as `me` until the surrounding scope ends. */
 export function useChat({ me, open, post, stillSignedIn, store }: ChatOptions) {
   const status = ref<Status>({ kind: 'connecting' })
@@ -75,7 +80,7 @@ export function useChat({ me, open, post, stillSignedIn, store }: ChatOptions) {
     const mine = message.sender.kind === 'user' && message.sender.userId === userId
     if (mine || (conversation.key === currentKey.value && !document.hidden)) return
     markUnread(conversation, keyOf(message))
-    if (conversation.audience.kind === 'person') news.value = `New private message from ${conversation.audience.userId}`
+    if (conversation.audience.kind === 'person') news.value = privateNews(conversation.unread, conversation.audience.userId)
   }
 
   /** One's own message, as it was published. */
