@@ -93,6 +93,22 @@ describe('the live connection', () => {
     expect(last()).toEqual({ kind: 'live' })
   })
 
+  it('slows down when each connection is cut at once, and is quick again after a steady one', async () => {
+    const hubs = Array.from({ length: 30 }, () => new FakeHub('starts'))
+    const { opened, last } = house(hubs)
+    const cutOnceLive = async () => {
+      while (last()?.kind !== 'live') await vi.advanceTimersByTimeAsync(100)
+      hubs[opened() - 1]?.cut()
+    }
+    for (let cuts = 0; cuts < 8; cuts += 1) await cutOnceLive()
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(last()).toMatchObject({ kind: 'lost' })
+    await vi.advanceTimersByTimeAsync(60_000)
+    await cutOnceLive()
+    await vi.advanceTimersByTimeAsync(500)
+    expect(last()).toEqual({ kind: 'live' })
+  })
+
   it('keeps saying that it is lost while it tries again, until it is live', async () => {
     const [first, fails] = [new FakeHub('starts'), new FakeHub('fails')]
     const { kinds } = house([first, fails, fails, fails, new FakeHub('starts')])

@@ -47,11 +47,13 @@ export interface Connection {
 
 /** The service's own deadline for a handshake is 15 s; a socket that says nothing at all for longer never will. */
 const START_DEADLINE_MS = 20_000
+/** A connection cut sooner counts as one more failure, or a service that ends each at once would be called without pause. */
+const STEADY_MS = 10_000
 
 /** Connects, and keeps connecting until it is closed or the API asks for a sign-in. */
 export function connect({ open, stillSignedIn, onMessage, onStatus }: ConnectionOptions): Connection {
-  let closed = false
   let failures = 0
+  let liveSince = Infinity
   /** What is told while there is no connection. */
   let status: Status = { kind: 'connecting' }
   /** The connection in use, started or starting. */
@@ -68,7 +70,9 @@ export function connect({ open, stillSignedIn, onMessage, onStatus }: Connection
       if (message !== undefined && hub === current) onMessage(message)
     })
     current.onclose(() => {
-      if (hub === current) retryLater(undefined)
+      if (hub !== current) return
+      if (Date.now() - liveSince >= STEADY_MS) failures = 0
+      retryLater(undefined)
     })
     const [started, signedIn] = await Promise.all([startInTime(current), stillSignedIn()])
     if (hub !== current) return
@@ -76,7 +80,7 @@ export function connect({ open, stillSignedIn, onMessage, onStatus }: Connection
       leave()
       onStatus({ kind: 'unauthenticated' })
     } else if (started) {
-      failures = 0
+      liveSince = Date.now()
       status = { kind: 'connecting' }
       onStatus({ kind: 'live' })
     } else {
@@ -108,12 +112,11 @@ export function connect({ open, stillSignedIn, onMessage, onStatus }: Connection
   void attempt()
   return {
     hurry() {
-      if (closed || timer === undefined) return
+      if (timer === undefined) return
       clearTimeout(timer)
       void attempt()
     },
     close() {
-      closed = true
       clearTimeout(timer)
       timer = undefined
       leave()
