@@ -12,22 +12,25 @@ const ARGS = [
 ]
 const HERE = /^(https?|wss?):\/\/(localhost|127\.0\.0\.1)[:/]|^(data|blob):/
 
+export function launch() {
+  return chromium.launch({ executablePath: EXECUTABLE, args: ARGS })
+}
+
 /** One browser for the tests of a file. */
 export function browserOfThisFile() {
   let browser
-  before(async () => { browser = await chromium.launch({ executablePath: EXECUTABLE, args: ARGS }) })
+  before(async () => { browser = await launch() })
   after(() => browser?.close())
-  return {
-    /** A fresh profile with the page of `stack` open. Whatever the page complains about fails the test. */
-    async person(t, stack, options = {}) {
-      const context = await browser.newContext({ baseURL: stack.page, ...options })
-      const page = await context.newPage()
-      return open(t, context, page, stack, options)
-    },
-  }
+  return { person: (t, stack, options) => open(t, browser, stack, options) }
 }
 
-async function open(t, context, page, stack, { complaints = 'none' }) {
+/**
+ * A fresh profile with the page of `stack` open. What the page complains about fails the test, unless some `complaints` are
+ * 'expected'; a request to another site always does.
+ */
+export async function open(t, browser, stack, { complaints = 'none', ...options } = {}) {
+  const context = await browser.newContext(options)
+  const page = await context.newPage()
   const said = []
   const elsewhere = []
   page.on('console', message => { if (['error', 'warning'].includes(message.type())) said.push(message.text()) })
