@@ -53,15 +53,13 @@ async fn answer(service: &Service, parts: &Parts, body: Body) -> Result<Response
     let route =
         route::find(&path).ok_or_else(|| Refusal::not_found("no operation of the REST API has this path"))?;
     let operation = operation(&route, &parts.method)?;
-    if matches!(operation, Operation::Health) {
-        return Ok(StatusCode::OK.into_response());
-    }
-    service.auth.caller(bearer::token(&parts.headers, None).as_deref(), &path, unix_now())?;
     let query = Query::new(parts.uri.query());
-    if route.edition == Edition::Dated {
-        check_version(query)?;
+    if operation != Operation::Health {
+        service.auth.caller(bearer::token(&parts.headers, None).as_deref(), &path, unix_now())?;
+        check_version(route.edition, query)?;
     }
     match operation {
+        Operation::Health => Ok(StatusCode::OK.into_response()),
         Operation::Send(target) => send(service, parts, body, target, route.edition).await,
         Operation::UserExists { hub, user } => {
             let exists = service.has_user(&hub_name(query, hub)?, &user_id(user)?);
@@ -72,7 +70,6 @@ async fn answer(service: &Service, parts: &Parts, body: Body) -> Result<Response
             existence(exists, "Warning.Connection.NotExisted", "the connection does not exist")
         }
         Operation::NotEmulated(name) => Err(Refusal::not_emulated(name)),
-        Operation::Health => Ok(StatusCode::OK.into_response()),
     }
 }
 
@@ -93,7 +90,10 @@ fn operation<'a>(route: &Route<'a>, method: &Method) -> Result<Operation<'a>, Re
     })
 }
 
-fn check_version(query: Query<'_>) -> Result<(), Refusal> {
+fn check_version(edition: Edition, query: Query<'_>) -> Result<(), Refusal> {
+    if edition == Edition::V1 {
+        return Ok(());
+    }
     let known = VERSIONS.join(", ");
     let Some(version) = query.last("api-version") else {
         return Err(Refusal::invalid(

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use azure_signalr_emulator::Options;
-use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Client, House, client_token, token};
+use crate::support::{Client, House, client_token, count_to_the_end, token};
 
 const WS: &str = "/client/?hub=chat";
 
@@ -30,14 +29,12 @@ async fn exists(house: &House, id: &str) -> (u16, Option<String>) {
     (response.status().as_u16(), code)
 }
 
-/// Waits until the service has taken note that the connection is over.
+/// Waits until the service has taken note that nobody is connected, and asks for the connection.
 async fn gone(house: &House, id: &str) -> Option<String> {
-    loop {
-        if let (404, code) = exists(house, id).await {
-            return code;
-        }
-        tokio::task::yield_now().await;
-    }
+    house.emptied().await;
+    let (status, code) = exists(house, id).await;
+    assert_eq!(status, 404);
+    code
 }
 
 #[tokio::test]
@@ -81,13 +78,7 @@ async fn case_24_an_id_opens_one_socket_only() {
     client.say("{\"type\":7}\u{1e}").await;
     client.last_words().await;
     gone(&house, &public).await;
-    let again = loop {
-        match refusal(house.open(&with(&secret), Some(&token)).await) {
-            409 => tokio::task::yield_now().await,
-            status => break status,
-        }
-    };
-    assert_eq!(again, 404);
+    assert_eq!(refusal(house.open(&with(&secret), Some(&token)).await), 404);
 }
 
 #[tokio::test]
@@ -330,12 +321,11 @@ async fn a_message_over_the_limit_ends_the_connection_in_one_frame_or_in_many() 
 }
 
 #[tokio::test]
-async fn half_a_handshake_and_half_a_frame_end_with_their_socket() {
+async fn a_socket_that_never_speaks_nor_closes_is_given_up() {
     let house =
         House::with(Options { handshake_timeout: soon(), close_timeout: soon(), ..Options::default() }).await;
-    // Connects, never speaks, never reads, never closes: nothing is left of it but the socket of the test.
     let stream = house.narrow_socket().await;
-    house.emulator.closed().await;
+    house.emptied().await;
     drop(stream);
 }
 
@@ -355,7 +345,7 @@ async fn everyone_is_told_when_the_service_closes_and_nobody_is_let_in_after() {
         assert_eq!(code, Some(1000));
     }
     assert_eq!(silent.last_words().await, (vec![], Some(1000)));
-    house.emulator.closed().await;
+    house.emptied().await;
     assert_eq!(house.negotiate("", &token).await.status(), 503);
     assert_eq!(refusal(house.open(WS, Some(&token)).await), 503);
     assert_eq!(refusal(house.open(&format!("{WS}&id={unused}"), Some(&token)).await), 503);
@@ -398,7 +388,7 @@ async fn an_upgrade_that_is_none_takes_no_place() {
     let response = request.bearer_auth(client_token(json!({}))).send().await.unwrap();
     assert!(response.status().is_client_error());
     assert_eq!(exists(&house, &public).await.0, 404);
-    house.emulator.closed().await;
+    house.emptied().await;
 }
 
 #[tokio::test]
@@ -430,7 +420,7 @@ async fn what_is_not_there_says_so() {
 async fn a_client_that_reads_nothing_is_dropped_and_the_others_miss_nothing() {
     let options = Options { max_queued_messages: 64, max_queued_bytes: 4 << 20, ..Options::default() };
     let house = House::with(options).await;
-    let mut slow = house.narrow_client().await;
+    let slow = house.narrow_client().await;
     let mut reader = house.client().await;
     let text = "x".repeat(500_000);
     let count = 60;
@@ -439,10 +429,7 @@ async fn a_client_that_reads_nothing_is_dropped_and_the_others_miss_nothing() {
         assert_eq!(house.send("/api/hubs/chat/:send?api-version=2022-06-01", &message).await, 202);
         assert_eq!(reader.argument().await, json!(number));
     }
-    let mut received = 0;
-    while let Some(Ok(_)) = slow.next().await {
-        received += 1;
-    }
+    let received = count_to_the_end(slow).await;
     assert!(received < count, "a reader that slow cannot have received everything");
     house.broadcast("after").await;
     assert_eq!(reader.argument().await, Value::from("after"));
@@ -451,15 +438,12 @@ async fn a_client_that_reads_nothing_is_dropped_and_the_others_miss_nothing() {
 #[tokio::test]
 async fn a_write_that_nobody_takes_is_given_up_even_when_nothing_else_is_queued() {
     let house = House::with(Options { client_timeout: soon(), ..Options::default() }).await;
-    let mut slow = house.narrow_client().await;
+    let slow = house.narrow_client().await;
     let text = "x".repeat(1_000_000);
     for _ in 0..6 {
         house.broadcast(&text).await;
     }
-    house.emulator.closed().await;
-    let mut received = 0;
-    while let Some(Ok(_)) = slow.next().await {
-        received += 1;
-    }
+    house.emptied().await;
+    let received = count_to_the_end(slow).await;
     assert!(received < 6);
 }

@@ -56,6 +56,11 @@ impl House {
         format!("http://127.0.0.1:{}{rest}", self.port)
     }
 
+    /// Waits until nobody is connected.
+    pub(crate) async fn emptied(&self) {
+        timeout(DEADLINE, self.emulator.closed()).await.expect("an empty house");
+    }
+
     /// A request without a token.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, self.url(path))
@@ -154,6 +159,18 @@ impl House {
     }
 }
 
+/// Reads until the socket ends, and counts what came.
+pub(crate) async fn count_to_the_end(mut socket: WebSocketStream<TcpStream>) -> usize {
+    let counting = async {
+        let mut count = 0;
+        while let Some(Ok(_)) = socket.next().await {
+            count += 1;
+        }
+        count
+    };
+    timeout(DEADLINE, counting).await.expect("the end of the socket")
+}
+
 /// A raw client: frames in, frames out.
 pub(crate) struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
@@ -209,7 +226,7 @@ impl Client {
         while let Some(frame) = self.next_frame().await {
             match frame {
                 Message::Text(text) => {
-                    words.push(serde_json::from_str(text.trim_end_matches('\u{1e}')).unwrap())
+                    words.push(serde_json::from_str(text.trim_end_matches('\u{1e}')).unwrap());
                 }
                 Message::Close(frame) => code = frame.map(|frame| frame.code.into()),
                 other => panic!("{other:?}"),
