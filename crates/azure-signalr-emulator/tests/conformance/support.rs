@@ -222,6 +222,10 @@ impl Client {
 
     /// What was said until the socket ended, and the code of its close frame.
     pub(crate) async fn last_words(&mut self) -> (Vec<Value>, Option<u16>) {
+        timeout(DEADLINE, self.words_to_the_end()).await.expect("the end of the socket")
+    }
+
+    async fn words_to_the_end(&mut self) -> (Vec<Value>, Option<u16>) {
         let (mut words, mut code) = (Vec::new(), None);
         while let Some(frame) = self.next_frame().await {
             match frame {
