@@ -73,6 +73,7 @@ fn chat(config: &Config, signalr: &ConnectionString, trust: Trust) -> Result<Rou
 
 /// Serves `app` where the host looks for it, until told to stop or left alone.
 async fn behind_host(port: u16, app: Router) -> Result<(), Failure> {
+    let orphaned = shutdown::orphaned();
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let socket = socket.map_err(|error| Failure::bind(port, config::HOST_PORT, error))?;
     // Answers are small and final: waiting to fill a packet only delays them.
@@ -86,7 +87,7 @@ async fn behind_host(port: u16, app: Router) -> Result<(), Failure> {
             return ended.and(Err(io::Error::other("the server ended by itself"))).map_err(Failure::other);
         }
         () = shutdown::asked() => info!("told to stop"),
-        () = shutdown::orphaned() => info!("the host is gone; stopping"),
+        () = orphaned => info!("the host is gone; stopping"),
     }
     drop(stop);
     // What is not done by then has been given up by the host as well.

@@ -34,14 +34,18 @@ pub async fn asked() {
 }
 
 /// Resolves when the process that started us is gone. On Windows the host sees to that itself.
-pub async fn orphaned() {
+///
+/// Who that is, is found out when this is called, not when it is first awaited: call it before anybody can see that we are up,
+/// or a host that is killed just then is never missed.
+pub fn orphaned() -> impl Future<Output = ()> {
     #[cfg(unix)]
-    {
-        let parent = std::os::unix::process::parent_id();
+    let parent = std::os::unix::process::parent_id();
+    async move {
+        #[cfg(unix)]
         while std::os::unix::process::parent_id() == parent {
             tokio::time::sleep(LOOK).await;
         }
+        #[cfg(not(unix))]
+        std::future::pending().await
     }
-    #[cfg(not(unix))]
-    std::future::pending().await
 }

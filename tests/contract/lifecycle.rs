@@ -116,15 +116,20 @@ async fn case_13_after_a_kill_the_next_one_gets_the_same_port_at_once() {
 }
 
 #[test]
-fn case_16_it_does_not_outlive_its_host() {
-    let port = free_port();
-    // The shell is the host: it starts the handler and waits for it, until it is killed itself.
-    let mut host = Command::new("sh");
-    host.args(["-c", "\"$0\" & wait", env!("CARGO_BIN_EXE_handler")]);
-    host.env_clear().env("PATH", "/usr/bin:/bin").env(PORT, port.to_string()).env(SIGNALR, CONNECTION);
-    let mut host = Handler::of(host);
-    until("the handler to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
-    host.child.kill().unwrap();
-    host.child.wait().unwrap();
-    until("the port to be free", || TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+fn case_16_it_does_not_outlive_its_host_not_even_one_that_is_killed_at_once() {
+    let outlive = |port: u16| {
+        // The shell is the host: it starts the handler and waits for it, until it is killed itself.
+        let mut host = Command::new("sh");
+        host.args(["-c", "\"$0\" & wait", env!("CARGO_BIN_EXE_handler")]);
+        host.env_clear().env("PATH", "/usr/bin:/bin").env(PORT, port.to_string()).env(SIGNALR, CONNECTION);
+        let mut host = Handler::of(host);
+        until("the handler to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
+        host.child.kill().unwrap();
+        host.child.wait().unwrap();
+        until("the port to be free", || TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok());
+    };
+    // Many at once, so that some are killed the very moment their handler listens.
+    let free = [(); 16].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    let ports = free.map(|socket| socket.local_addr().unwrap().port());
+    std::thread::scope(|scope| ports.map(|port| scope.spawn(move || outlive(port))).map(drop));
 }
