@@ -3,11 +3,19 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
+#[cfg(feature = "local")]
+mod client;
 mod host;
+#[cfg(not(feature = "local"))]
+mod host_only;
 mod identity;
 mod lifecycle;
+#[cfg(feature = "local")]
+mod local;
 mod logs;
 mod package;
 mod routes;
+#[cfg(feature = "local")]
+mod stack;
 mod support;
 mod upstream;

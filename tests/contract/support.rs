@@ -211,3 +211,25 @@ pub(crate) fn claims(token: &str) -> Value {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
 }
+
+/// The key of every installation of the official emulator: any web page knows it.
+pub(crate) const OFFICIAL_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
+
+/// What only the stand-ins for Azure say.
+pub(crate) const LOCAL_ONLY: [&str; 10] = [
+    "/client/negotiate",
+    "closeConnections",
+    "connectionToken",
+    "/.auth/login",
+    "/.auth/me",
+    "AppServiceAuthSession",
+    "post_login_redirect",
+    "x-zumo-auth",
+    "alice@contoso.com",
+    OFFICIAL_KEY,
+];
+
+/// The binary, as far as it is text.
+pub(crate) fn binary() -> String {
+    String::from_utf8_lossy(&std::fs::read(env!("CARGO_BIN_EXE_handler")).unwrap()).into_owned()
+}
