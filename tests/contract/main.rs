@@ -5,6 +5,8 @@
 
 #[cfg(feature = "local")]
 mod client;
+#[cfg(feature = "local")]
+mod easy_auth;
 mod host;
 #[cfg(not(feature = "local"))]
 mod host_only;
