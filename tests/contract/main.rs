@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
 #[cfg(feature = "local")]
+mod chat;
+#[cfg(feature = "local")]
 mod client;
 #[cfg(feature = "local")]
 mod easy_auth;
