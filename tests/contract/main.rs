@@ -19,6 +19,7 @@ mod local;
 mod logs;
 mod package;
 mod routes;
+mod settings;
 #[cfg(feature = "local")]
 mod stack;
 mod support;

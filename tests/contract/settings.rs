@@ -1,0 +1,73 @@
+//! The settings, in the three places that name them: `config.rs` reads them, the README explains them, the example has them.
+//!
+//! The README's table is the one under the heading `## Settings`: a row for each, its first cell the name in backticks.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The constants of `config.rs` that are no defaults, however their lines are broken.
+fn settings_of_the_code() -> BTreeSet<String> {
+    let source = read("src/config.rs");
+    let (code, _) = source.split_once("#[cfg(test)]").unwrap();
+    let constants = code.split("const ").filter_map(|constant| {
+        let (name, value) = constant.split_once(": &str =")?;
+        let is_setting = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+            && !name.starts_with("DEFAULT_");
+        is_setting.then(|| value.split('"').nth(1).unwrap().to_owned())
+    });
+    constants.collect()
+}
+
+fn settings_of_the_readme() -> BTreeSet<String> {
+    let readme = read("README.md");
+    let lines = readme.lines().skip_while(|line| line.trim_end() != "## Settings").skip(1);
+    let section = lines.take_while(|line| !line.starts_with("## "));
+    let cells = section.filter_map(|line| line.strip_prefix('|')?.split('|').next());
+    cells.filter_map(|cell| Some(cell.trim().strip_prefix('`')?.strip_suffix('`')?.to_owned())).collect()
+}
+
+fn settings_of_the_example() -> BTreeSet<String> {
+    let example: Value = serde_json::from_str(&read("local.settings.json.example")).unwrap();
+    example["Values"].as_object().unwrap().keys().cloned().collect()
+}
+
+/// Set by Azure, the Functions host or its tools, not by people.
+fn is_the_platforms(name: &str) -> bool {
+    ["FUNCTIONS_", "WEBSITE_", "AzureFunctionsJobHost__"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// `X__part` instead of `X`: an example can have only one of them.
+fn is_another_form_of_one_of(settings: &BTreeSet<String>, name: &str) -> bool {
+    name.split_once("__").is_some_and(|(setting, _)| settings.contains(setting))
+}
+
+#[test]
+fn the_settings_of_the_code_are_found() {
+    let settings = settings_of_the_code();
+    for name in ["AzureSignalRConnectionString", "ChatAllowAnonymous", "RUST_LOG", "WEBSITE_AUTH_ENABLED"] {
+        assert!(settings.contains(name), "{settings:?}");
+    }
+    assert!(settings.iter().all(|name| name.len() > 7), "{settings:?}");
+}
+
+#[test]
+fn the_readme_explains_every_setting_and_no_other() {
+    assert_eq!(settings_of_the_readme(), settings_of_the_code());
+}
+
+#[test]
+fn the_example_has_every_setting_of_ours_and_no_other() {
+    let code = settings_of_the_code();
+    let ours = code.iter().filter(|name| !is_the_platforms(name) && !is_another_form_of_one_of(&code, name));
+    let example = settings_of_the_example();
+    let shown = example.iter().filter(|name| !is_the_platforms(name));
+    assert_eq!(shown.collect::<Vec<_>>(), ours.collect::<Vec<_>>());
+}
