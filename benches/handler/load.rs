@@ -74,7 +74,7 @@ impl Load {
         let (begun, cpu, thread) = (Instant::now(), process.cpu_time()?, Scheduled::this_thread()?);
         let (_, requests) = drive(connections, &request, status, MEASURED).await?;
         let elapsed = begun.elapsed().as_secs_f64();
-        let cpu = (process.cpu_time()? - cpu).as_secs_f64();
+        let cpu = process.cpu_time()?.saturating_sub(cpu).as_secs_f64();
         let now = Scheduled::this_thread()?;
         let asking = now.running + now.waiting - thread.running - thread.waiting;
 

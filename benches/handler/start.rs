@@ -27,7 +27,7 @@ pub(crate) struct Starts {
     pub(crate) answer_ms: Vec<f64>,
     /// The same to the first token.
     pub(crate) token_ms: Vec<f64>,
-    /// Of that, how many its threads were on a core, which is the same on a busy machine.
+    /// Of that, how many its threads were on a core, which a busy machine changes least.
     pub(crate) cpu_ms: Vec<f64>,
     /// Resident MiB right after that.
     pub(crate) idle_mib: Vec<f64>,

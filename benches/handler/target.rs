@@ -92,13 +92,11 @@ impl Process {
         Ok(kib.ok_or("the kernel does not tell VmRSS")?.parse::<f64>()? / 1_024.0)
     }
 
-    /// The time its threads have been on a core so far.
+    /// The time its threads have been on a core so far. Of a thread that has ended, the kernel tells nothing any more.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
-        let mut sum = Duration::ZERO;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            sum += Scheduled::read(&thread?.path())?.running;
-        }
-        Ok(sum)
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id()))?;
+        let scheduled = threads.filter_map(|thread| Scheduled::read(&thread.ok()?.path()).ok());
+        Ok(scheduled.map(|thread| thread.running).sum())
     }
 }
 
