@@ -269,6 +269,8 @@ mod tests {
         let app = Router::new().fallback(async |headers: HeaderMap| {
             headers["x-ms-client-principal-name"].to_str().unwrap().to_owned()
         });
+        // Only the first test of a process has to.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::new();
         let asked = async {
             let sign_in =

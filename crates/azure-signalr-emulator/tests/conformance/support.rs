@@ -49,6 +49,8 @@ impl House {
         let port = socket.local_addr().unwrap().port();
         let router = emulator.router();
         let server = tokio::spawn(async move { axum::serve(socket, router).await });
+        // Only the first test of a process has to.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Self { emulator, port, http: reqwest::Client::new(), server }
     }
 
