@@ -4,7 +4,6 @@
 //! failures; a failure rides on its response to here and is logged once, with its causes.
 
 use std::error::Error as _;
-use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,8 +26,7 @@ pub fn start(filter: &str) {
     let read = filter.parse::<Targets>();
     let targets =
         read.as_ref().cloned().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
-    let lines =
-        tracing_subscriber::fmt::layer().with_ansi(std::io::stdout().is_terminal()).with_target(false);
+    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false);
     // A second start in one process (tests) keeps the first.
     let _ = tracing_subscriber::registry().with(lines).with(targets).try_init();
     if let Err(error) = read {
