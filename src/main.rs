@@ -167,3 +167,20 @@ impl fmt::Display for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_15_whatever_ends_us_unasked_is_not_taken_for_a_wish() {
+        let failures = [
+            Failure::Unusable(Vec::new()),
+            Failure::bind(7071, "--api-port", io::ErrorKind::AddrInUse.into()),
+            Failure::bind(7071, "--api-port", io::ErrorKind::PermissionDenied.into()),
+            Failure::other(io::Error::other("the server ended by itself")),
+            Failure::Arguments(clap::Error::new(clap::error::ErrorKind::UnknownArgument)),
+        ];
+        assert_eq!(failures.map(|failure| failure.code()), [78, 69, 70, 70, 64]);
+    }
+}

@@ -175,7 +175,7 @@ async fn case_40_a_caller_that_leaves_in_the_middle_harms_nobody() {
 }
 
 #[tokio::test]
-async fn cases_41_43_and_51_answers_carry_what_they_must_and_nothing_that_is_the_platforms() {
+async fn cases_41_43_44_and_51_answers_carry_what_they_must_and_nothing_that_is_the_platforms() {
     let house = House::start();
     let response =
         house.post("/api/negotiate").header("origin", "https://page.example").send().await.unwrap();
