@@ -1,6 +1,6 @@
 # The one door. `make run` shows the whole chat on this machine; `make test` checks everything. Both install what they need.
 
-.PHONY: run test check e2e page bench
+.PHONY: run test check e2e page bench package
 .DEFAULT_GOAL := run
 
 run: page
@@ -8,7 +8,7 @@ run: page
 
 test: check e2e
 
-check e2e bench:
+check e2e bench package:
 	.ci/$@
 
 # The page is built again when one of its sources is newer, so that a second `make run` does not wait for it.

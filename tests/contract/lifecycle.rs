@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 
-use crate::support::{Handler, House, KEY, free_port, until};
+use crate::support::{Handler, House, KEY, free_port, handler, until};
 
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 const SIGNALR: &str = "AzureSignalRConnectionString";
@@ -120,7 +120,7 @@ fn case_16_it_does_not_outlive_its_host_not_even_one_that_is_killed_at_once() {
     let outlive = |port: u16| {
         // The shell is the host: it starts the handler and waits for it, until it is killed itself.
         let mut host = Command::new("sh");
-        host.args(["-c", "\"$0\" & wait", env!("CARGO_BIN_EXE_handler")]);
+        host.args(["-c", "\"$0\" & wait"]).arg(handler());
         host.env_clear().env("PATH", "/usr/bin:/bin").env(PORT, port.to_string()).env(SIGNALR, CONNECTION);
         let mut host = Handler::of(host);
         until("the handler to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());

@@ -4,6 +4,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -74,7 +75,7 @@ impl Handler {
     }
 
     pub(crate) fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_handler"));
+        let mut command = Command::new(handler());
         command.args(arguments).env_clear().envs(variables.iter().copied());
         command
     }
@@ -229,7 +230,12 @@ pub(crate) const LOCAL_ONLY: [&str; 10] = [
     OFFICIAL_KEY,
 ];
 
-/// The binary, as far as it is text.
+/// The binary: cargo's own build, or the one of the package, when `HANDLER_UNDER_TEST` says where that is.
+pub(crate) fn handler() -> PathBuf {
+    std::env::var_os("HANDLER_UNDER_TEST").unwrap_or_else(|| env!("CARGO_BIN_EXE_handler").into()).into()
+}
+
+/// The same, as far as it is text.
 pub(crate) fn binary() -> String {
-    String::from_utf8_lossy(&std::fs::read(env!("CARGO_BIN_EXE_handler")).unwrap()).into_owned()
+    String::from_utf8_lossy(&std::fs::read(handler()).unwrap()).into_owned()
 }
