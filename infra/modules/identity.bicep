@@ -1,0 +1,17 @@
+// Who the handler is, to every service it calls. It is this app's alone: Entra also takes it in place of a client secret
+// (registration.bicep), so anything else that got this identity could sign people in to the chat.
+
+param name string
+param location string
+param tags object
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: name
+  location: location
+  tags: tags
+}
+
+output id string = identity.id
+output name string = identity.name
+output principalId string = identity.properties.principalId
+output clientId string = identity.properties.clientId

@@ -1,0 +1,94 @@
+// Who may do what: all of it, on single resources and containers. None of these roles can read a key of a service; the one key that
+// the handler is lent lives 90 minutes.
+//
+// The handler needs three things of the SignalR service: a short-lived key to sign access tokens with (auth/accessKey), to send to
+// everyone (hub/send) and to one user (user/send). No small built-in role has all three: SignalR App Server has the first, SignalR
+// REST API Owner the others. Together they are still less than SignalR Service Owner. A role of just the three would need the
+// right to define roles, and would stay behind in the tenant after `azd down`.
+
+@description('Object id of the handler\'s identity.')
+param handlerId string
+
+@description('Object id of who uploads the page.')
+param deployerId string
+
+param signalRName string
+param insightsName string
+param storageName string
+
+@description('The containers the Functions host works in, the package\'s among them.')
+param hostContainers string[]
+
+// https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+var signalRAppServer = '420fcaa2-552c-430f-98ca-3264be4806c7'
+var signalRRestApiOwner = 'fd53cd77-2268-407a-8f46-7e7863d0f521'
+var signalRRoles = [signalRAppServer, signalRRestApiOwner]
+var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'
+var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
+var storageBlobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
+
+resource signalR 'Microsoft.SignalRService/signalR@2024-03-01' existing = {
+  name: signalRName
+}
+
+resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: insightsName
+}
+
+resource account 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
+  name: storageName
+
+  resource blobs 'blobServices' existing = {
+    name: 'default'
+
+    resource page 'containers' existing = {
+      name: '$web'
+    }
+  }
+}
+
+resource host 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-08-01' existing = [for container in hostContainers: {
+  parent: account::blobs
+  name: container
+}]
+
+resource handlerTalksToSignalR 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in signalRRoles: {
+  name: guid(signalR.id, handlerId, role)
+  scope: signalR
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+    principalId: handlerId
+    principalType: 'ServicePrincipal'
+  }
+}]
+
+resource handlerReports 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(insights.id, handlerId, monitoringMetricsPublisher)
+  scope: insights
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', monitoringMetricsPublisher)
+    principalId: handlerId
+    principalType: 'ServicePrincipal'
+  }
+}
+
+// Owner, not Contributor, because that is what the host's documentation asks for; the page's container is not among these.
+resource hostUsesItsContainers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (container, i) in hostContainers: {
+  name: guid(account.id, container, handlerId, storageBlobDataOwner)
+  scope: host[i]
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageBlobDataOwner)
+    principalId: handlerId
+    principalType: 'ServicePrincipal'
+  }
+}]
+
+// Being Owner of the subscription gives no right to what is in its blobs. The type is left out: it may be a person or a pipeline.
+resource deployerUploadsThePage 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(account.id, '$web', deployerId, storageBlobDataContributor)
+  scope: account::blobs::page
+  properties: {
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageBlobDataContributor)
+    principalId: deployerId
+  }
+}
