@@ -1,0 +1,29 @@
+#!/bin/sh
+# Looks at what was set with `azd env set` before anything is made. Azure takes a provider without its application, and the mistake
+# would show only when the first person signs in.
+set -eu
+
+provider=${CHAT_AUTH_PROVIDER:-aad}
+client=${CHAT_AUTH_CLIENT_ID:-}
+secret=${CHAT_AUTH_SECRET_URI:-}
+
+refuse() {
+  echo "settings: $1" >&2
+  exit 1
+}
+
+case $provider in
+aad)
+  [ -z "$secret" ] || refuse "CHAT_AUTH_SECRET_URI is for other providers; aad needs no secret. Unset it, or set CHAT_AUTH_PROVIDER."
+  ;;
+apple | facebook | github | google | x)
+  [ -n "$client" ] || refuse "with CHAT_AUTH_PROVIDER=$provider, set CHAT_AUTH_CLIENT_ID to the client id of your application there."
+  case $secret in
+  https://?*/secrets/?*) ;;
+  *) refuse "with CHAT_AUTH_PROVIDER=$provider, set CHAT_AUTH_SECRET_URI to https://VAULT.vault.azure.net/secrets/NAME, never to the secret." ;;
+  esac
+  ;;
+*)
+  refuse "CHAT_AUTH_PROVIDER is one of aad, apple, facebook, github, google, x."
+  ;;
+esac
