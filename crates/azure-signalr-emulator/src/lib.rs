@@ -4,7 +4,7 @@
 //!
 //! - [`Emulator`] is the whole service as a router; [`Options`] what can be set, [`AccessKey`] who may sign tokens.
 //! - `negotiate`, `transport` and `rest` are its faces, to clients and to callers.
-//! - `auth` decides who may come in; `refusal` words every "no" and logs it.
+//! - `auth` decides who may come in, `entra` about those without a key; `refusal` words every "no" and logs it.
 //! - `service` holds the state: `hub` (who is connected) and `tickets` (who may connect), both pure.
 //! - `protocol` turns bytes into messages and back; `hub_name`, `path`, `query`, `bearer` read what requests carry.
 //!
@@ -13,6 +13,7 @@
 mod access_key;
 mod auth;
 mod bearer;
+mod entra;
 mod hub;
 mod hub_name;
 mod negotiate;
@@ -36,6 +37,7 @@ use axum::routing::any;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use access_key::{AccessKey, InvalidAccessKey};
+pub use entra::EntraOptions;
 pub use options::Options;
 
 use refusal::Refusal;

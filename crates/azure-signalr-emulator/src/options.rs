@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::AccessKey;
+use crate::{AccessKey, EntraOptions};
 
 /// Settings of an [`Emulator`](crate::Emulator). Start from [`Options::default`] and change what differs.
 #[derive(Debug, Clone)]
@@ -12,6 +12,9 @@ pub struct Options {
     /// Keys that tokens may be signed with; the first one stands in the connection string. Two keys let callers be
     /// moved from one to the other. When empty, one key is generated.
     pub access_keys: Vec<AccessKey>,
+
+    /// Callers that have an identity of Microsoft Entra ID instead of a key. `None`, the default, admits none.
+    pub entra: Option<EntraOptions>,
 
     /// Host names that a token's audience may carry besides the loopback names, without scheme or port. Needed when
     /// callers reach the emulator under a name of its own, such as `host.docker.internal`.
@@ -52,6 +55,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             access_keys: vec![AccessKey::official_emulator()],
+            entra: None,
             hosts: Vec::new(),
             clock_leeway: Duration::from_secs(5),
             id_lifetime: Duration::from_secs(15),

@@ -98,7 +98,12 @@ impl Refusal {
 
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", denied.to_string())
+        let (status, code) = if denied.is_forbidden() {
+            (StatusCode::FORBIDDEN, "Forbidden")
+        } else {
+            (StatusCode::UNAUTHORIZED, "Unauthorized")
+        };
+        Self::new(status, code, denied.to_string())
     }
 }
 

@@ -59,7 +59,8 @@ impl Service {
             closing: false,
         };
         Self {
-            auth: Auth::new(&options.access_keys, &options.hosts, options.clock_leeway),
+            auth: Auth::new(&options.access_keys, &options.hosts, options.clock_leeway)
+                .with_entra(options.entra.clone()),
             state: Mutex::new(state),
             left: Notify::new(),
             options,

@@ -14,10 +14,16 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
 use crate::AccessKey;
+use crate::entra::{Entra, EntraOptions, Lent};
 use crate::hub_name::HubName;
 
 pub(crate) use audience::{Audience, Hosts};
 pub(crate) use claims::ClientIdentity;
+
+/// The rule that the signature must be right.
+const SIGNATURE: &str = "signature";
+/// The rule that an identity must have a role.
+const ROLE: &str = "role";
 
 /// What a token is checked against.
 pub(crate) struct Auth {
@@ -25,6 +31,16 @@ pub(crate) struct Auth {
     rules: Validation,
     hosts: Hosts,
     leeway: Duration,
+    entra: Option<Entra>,
+}
+
+/// Who calls the REST API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Somebody who has an access key.
+    KeyHolder,
+    /// An identity of Microsoft Entra ID.
+    Identity,
 }
 
 impl Auth {
@@ -37,7 +53,12 @@ impl Auth {
         rules.validate_nbf = false;
         rules.validate_aud = false;
         let keys = keys.iter().map(|key| DecodingKey::from_secret(key.as_str().as_bytes())).collect();
-        Self { keys, rules, hosts: Hosts::new(hosts), leeway }
+        Self { keys, rules, hosts: Hosts::new(hosts), leeway, entra: None }
+    }
+
+    /// The same, and identities are admitted too.
+    pub(crate) fn with_entra(self, options: Option<EntraOptions>) -> Self {
+        Self { entra: options.map(Entra::new), ..self }
     }
 
     /// Admits a client to a hub. `now` is in seconds since 1970.
@@ -52,8 +73,20 @@ impl Auth {
     }
 
     /// Admits a REST call; `path` is the decoded path of the request.
-    pub(crate) fn caller(&self, token: Option<&str>, path: &[String], now: u64) -> Result<(), Denied> {
-        self.verify(token, &Audience::Rest { path }, now).map(drop)
+    pub(crate) fn caller(&self, token: Option<&str>, path: &[String], now: u64) -> Result<Caller, Denied> {
+        match (self.verify(token, &Audience::Rest { path }, now), &self.entra, token) {
+            (Err(denied), Some(entra), Some(token)) if denied.rule == SIGNATURE => {
+                let claims = self.claims_signed_with(entra.signing_key(), token)?.ok_or(denied)?;
+                self.check_time(&claims, now)?;
+                entra.admit(&claims).map(|()| Caller::Identity)
+            }
+            (outcome, ..) => outcome.map(|_| Caller::KeyHolder),
+        }
+    }
+
+    /// A key for an identity to sign clients' tokens with; none where identities are not admitted.
+    pub(crate) fn lend_key(&self, now: u64) -> Option<Lent> {
+        self.entra.as_ref().map(|entra| entra.lend(now))
     }
 
     fn verify(
@@ -63,28 +96,49 @@ impl Auth {
         now: u64,
     ) -> Result<Map<String, Value>, Denied> {
         let token = token.ok_or_else(|| Denied::new("token", "an access token", "none"))?;
-        let claims = self.signed_claims(token)?;
+        let claims = self.signed_claims(token, audience, now)?;
         self.check_time(&claims, now)?;
         audience.check(claims.get("aud"), &self.hosts)?;
         Ok(claims)
     }
 
-    fn signed_claims(&self, token: &str) -> Result<Map<String, Value>, Denied> {
-        for key in &self.keys {
-            match jsonwebtoken::decode(token, key, &self.rules) {
-                Ok(token) => return Ok(token.claims),
-                Err(error) => match error.kind() {
-                    ErrorKind::InvalidSignature => {}
-                    ErrorKind::InvalidAlgorithm => {
-                        return Err(Denied::new("algorithm", "HS256 or HS512", "another algorithm"));
-                    }
-                    _ => return Err(Denied::new("token", "a signed JWT", "a text that is none")),
-                },
+    /// A name of a key in the header is a hint for lent keys, which are for clients only; a name nobody knows says nothing.
+    fn signed_claims(
+        &self,
+        token: &str,
+        audience: &Audience<'_>,
+        now: u64,
+    ) -> Result<Map<String, Value>, Denied> {
+        let lent = match audience {
+            Audience::Client { .. } => self.entra.as_ref().and_then(|entra| entra.key_of(token, now)),
+            Audience::Rest { .. } => None,
+        };
+        for key in lent.iter().chain(&self.keys) {
+            if let Some(claims) = self.claims_signed_with(key, token)? {
+                return Ok(claims);
             }
         }
         let expected =
             format!("a signature by one of the {} access keys, used as UTF-8 text", self.keys.len());
-        Err(Denied::new("signature", expected, "a signature by another key"))
+        Err(Denied::new(SIGNATURE, expected, "a signature by another key"))
+    }
+
+    /// `None` when another key has signed.
+    fn claims_signed_with(
+        &self,
+        key: &DecodingKey,
+        token: &str,
+    ) -> Result<Option<Map<String, Value>>, Denied> {
+        match jsonwebtoken::decode(token, key, &self.rules) {
+            Ok(token) => Ok(Some(token.claims)),
+            Err(error) => match error.kind() {
+                ErrorKind::InvalidSignature => Ok(None),
+                ErrorKind::InvalidAlgorithm => {
+                    Err(Denied::new("algorithm", "HS256 or HS512", "another algorithm"))
+                }
+                _ => Err(Denied::new("token", "a signed JWT", "a text that is none")),
+            },
+        }
     }
 
     fn check_time(&self, claims: &Map<String, Value>, now: u64) -> Result<(), Denied> {
@@ -118,8 +172,17 @@ pub(crate) struct Denied {
 }
 
 impl Denied {
-    fn new(rule: &'static str, expected: impl Into<String>, came: impl Into<String>) -> Self {
+    pub(crate) fn new(rule: &'static str, expected: impl Into<String>, came: impl Into<String>) -> Self {
         Self { rule, expected: expected.into(), came: came.into() }
+    }
+
+    /// The token is right, and its bearer may not do this.
+    pub(crate) fn forbidden(expected: impl Into<String>, came: impl Into<String>) -> Self {
+        Self::new(ROLE, expected, came)
+    }
+
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.rule == ROLE
     }
 }
 

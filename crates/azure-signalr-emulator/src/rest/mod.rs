@@ -9,13 +9,15 @@ mod route;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tracing::debug;
 
+use crate::auth::Caller;
 use crate::bearer;
 use crate::hub::{ConnectionId, UserId};
 use crate::hub_name::HubName;
@@ -54,12 +56,16 @@ async fn answer(service: &Service, parts: &Parts, body: Body) -> Result<Response
         route::find(&path).ok_or_else(|| Refusal::not_found("no operation of the REST API has this path"))?;
     let operation = operation(&route, &parts.method)?;
     let query = Query::new(parts.uri.query());
-    if operation != Operation::Health {
-        service.auth.caller(bearer::token(&parts.headers, None).as_deref(), &path, unix_now())?;
+    let caller = match operation {
+        Operation::Health => None,
+        _ => Some(service.auth.caller(bearer::token(&parts.headers, None).as_deref(), &path, unix_now())?),
+    };
+    if caller.is_some() {
         check_version(route.edition, query)?;
     }
     match operation {
         Operation::Health => Ok(StatusCode::OK.into_response()),
+        Operation::AccessKey => access_key(service, caller),
         Operation::Send(target) => send(service, parts, body, target, route.edition).await,
         Operation::UserExists { hub, user } => {
             let exists = service.has_user(&hub_name(query, hub)?, &user_id(user)?);
@@ -70,6 +76,20 @@ async fn answer(service: &Service, parts: &Parts, body: Body) -> Result<Response
             existence(exists, "Warning.Connection.NotExisted", "the connection does not exist")
         }
         Operation::NotEmulated(name) => Err(Refusal::not_emulated(name)),
+    }
+}
+
+/// Lends a key. Who has one already needs none, and the real service gives it to identities only.
+fn access_key(service: &Service, caller: Option<Caller>) -> Result<Response, Refusal> {
+    let lent = service.auth.lend_key(unix_now()).ok_or_else(|| {
+        Refusal::not_emulated("Giving out access keys to Entra identities, unless `Options::entra` is set")
+    })?;
+    match caller {
+        Some(Caller::Identity) => Ok(([(header::CACHE_CONTROL, "no-store")], Json(lent)).into_response()),
+        Some(Caller::KeyHolder) | None => {
+            let message = "access keys are given to Microsoft Entra identities, and this caller has a key";
+            Err(Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message))
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) enum Target<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation<'a> {
     Health,
+    /// A key for an identity.
+    AccessKey,
     Send(Target<'a>),
     UserExists {
         hub: &'a str,
@@ -71,10 +73,10 @@ pub(super) fn find(path: &[String]) -> Option<Route<'_>> {
 
 fn dated<'a>(path: &[&'a str]) -> Option<Choices<'a>> {
     use Methods::{Delete, Get, GetOrHead, Head, Post, Put};
-    use Operation::{ConnectionExists, Health, NotEmulated, Send, UserExists};
+    use Operation::{AccessKey, ConnectionExists, Health, NotEmulated, Send, UserExists};
     Some(match *path {
         ["health"] => vec![(GetOrHead, Health)],
-        ["auth", "accessKey"] => vec![(Get, NotEmulated("Giving out access keys to Entra identities"))],
+        ["auth", "accessKey"] => vec![(Get, AccessKey)],
         ["hubs", hub, ":send"] => vec![(Post, Send(Target::Hub { hub }))],
         ["hubs", _, ":closeConnections"] => vec![(Post, NotEmulated("Closing the connections of a hub"))],
         ["hubs", _, ":generateToken"] => vec![(Post, NotEmulated("Generating client tokens"))],
@@ -123,10 +125,10 @@ fn dated<'a>(path: &[&'a str]) -> Option<Choices<'a>> {
 
 fn v1<'a>(path: &[&'a str]) -> Option<Choices<'a>> {
     use Methods::{Delete, Get, GetOrHead, Post, Put};
-    use Operation::{ConnectionExists, Health, NotEmulated, Send, UserExists};
+    use Operation::{AccessKey, ConnectionExists, Health, NotEmulated, Send, UserExists};
     Some(match *path {
         ["health"] => vec![(GetOrHead, Health)],
-        ["auth", "accessKey"] => vec![(Get, NotEmulated("Giving out access keys to Entra identities"))],
+        ["auth", "accessKey"] => vec![(Get, AccessKey)],
         ["hubs", hub] => vec![(Post, Send(Target::Hub { hub }))],
         ["hubs", hub, "users", user] => {
             vec![(GetOrHead, UserExists { hub, user }), (Post, Send(Target::User { hub, user }))]

@@ -9,6 +9,7 @@
 )]
 
 mod connections;
+mod entra;
 mod fan_out;
 mod negotiate;
 mod rest;
