@@ -6,16 +6,24 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use azure_signalr::{ConnectionString, HubName};
+use azure_signalr::{ConnectionString, ConnectionStringError, HubName, Identity};
 
 /// The port the Functions host wants us on; set by the host, and what tells us that there is one.
 pub const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 /// The name older hosts use for the same.
 const OLD_HOST_PORT: &str = "FUNCTIONS_HTTPWORKER_PORT";
-/// Where Azure SignalR Service is and the key to it.
+/// Where Azure SignalR Service is, and the key to it or whose identity to call it with.
 pub const SIGNALR: &str = "AzureSignalRConnectionString";
-/// The form of the same that has an identity instead of a key.
-const SIGNALR_IDENTITY: &str = "AzureSignalRConnectionString__serviceUri";
+/// The other form of the same, for an identity only: where the service is…
+pub const SERVICE_URI: &str = "AzureSignalRConnectionString__serviceUri";
+/// …where the identity's tokens come from…
+pub const CREDENTIAL: &str = "AzureSignalRConnectionString__credential";
+/// …which identity it is, if it is not the app's own…
+pub const CLIENT_ID: &str = "AzureSignalRConnectionString__clientId";
+/// …in which tenant…
+pub const TENANT_ID: &str = "AzureSignalRConnectionString__tenantId";
+/// …and the secret of an application, where there is no managed identity.
+pub const CLIENT_SECRET: &str = "AzureSignalRConnectionString__clientSecret";
 /// The hub everybody is in.
 pub const HUB: &str = "AzureSignalRHubName";
 /// Whether people who have not signed in may chat.
@@ -26,6 +34,8 @@ const EASY_AUTH: &str = "WEBSITE_AUTH_ENABLED";
 const SITE_NAME: &str = "WEBSITE_SITE_NAME";
 /// The one setting of `host.json` that changes what reaches us, in the form that overrides the file.
 const ROUTE_PREFIX: &str = "AzureFunctionsJobHost__extensions__http__routePrefix";
+/// Set by platforms that have managed identities, App Service among them, once the app has one.
+const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
 /// What to log.
 pub const LOG: &str = "RUST_LOG";
 
@@ -55,6 +65,11 @@ impl Env {
 
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_ascii_lowercase()).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether this is Azure, as far as identities are concerned.
+    fn is_azure(&self) -> bool {
+        self.get(SITE_NAME).or_else(|| self.get(IDENTITY_ENDPOINT)).is_some()
     }
 
     fn is_on(&self, name: &str) -> bool {
@@ -133,26 +148,17 @@ impl Config {
             note(port_name, "must be a port from 1 to 65535".to_owned());
         }
 
-        let signalr = match env.get(SIGNALR).map(str::parse::<ConnectionString>) {
-            Some(Ok(signalr)) => Some(signalr),
-            Some(Err(error)) => {
-                note(SIGNALR, error.to_string());
-                None
-            }
-            None if env.get(SIGNALR_IDENTITY).is_some() => {
-                note(
-                    SIGNALR_IDENTITY,
-                    format!("an identity is not supported yet; set {SIGNALR} with an AccessKey"),
+        let signalr = match signalr(env) {
+            Ok(None) if port.is_some() => {
+                let reason = format!(
+                    "is not set; copy the connection string from the service's Keys page, or set {SERVICE_URI} to use an identity"
                 );
+                note(SIGNALR, reason);
                 None
             }
-            None => {
-                if port.is_some() {
-                    note(
-                        SIGNALR,
-                        "is not set; copy the connection string from the service's Keys page".to_owned(),
-                    );
-                }
+            Ok(signalr) => signalr,
+            Err(problem) => {
+                note(problem.name, problem.reason);
                 None
             }
         };
@@ -186,6 +192,66 @@ impl Config {
             _ => Err(Unusable { host_port, problems }),
         }
     }
+}
+
+/// The service, in either of the two forms.
+fn signalr(env: &Env) -> Result<Option<ConnectionString>, Problem> {
+    let identity = [SERVICE_URI, CREDENTIAL, CLIENT_ID, TENANT_ID, CLIENT_SECRET];
+    let identity = identity.into_iter().find(|name| env.get(name).is_some());
+    let connection = match (env.get(SIGNALR), identity) {
+        (None, None) => return Ok(None),
+        (Some(text), None) => {
+            text.parse::<ConnectionString>().map_err(|error| ConnectionStringError::to_string(&error))
+        }
+        (None, Some(_)) => return service_with_identity(env).map(Some),
+        // Whoever set the second one means to be rid of keys, and would not see that the first is still in use.
+        (Some(_), Some(name)) => {
+            Err(format!("is set, and so is {name}: a key and an identity; take one of them away"))
+        }
+    };
+    let connection = connection.map_err(|reason| Problem { name: SIGNALR, reason })?;
+    Ok(Some(connection.on_azure(env.is_azure())))
+}
+
+/// The form that has a setting for each part. The values of `credential` are those of other Azure Functions connections.
+fn service_with_identity(env: &Env) -> Result<ConnectionString, Problem> {
+    let problem = |name, reason: &str| Problem { name, reason: reason.to_owned() };
+    let endpoint = env.get(SERVICE_URI).ok_or_else(|| {
+        problem(SERVICE_URI, "is not set; it is the address of the service, https://NAME.service.signalr.net")
+    })?;
+    let (client_id, tenant_id) = (env.get(CLIENT_ID), env.get(TENANT_ID));
+    let credential = env.get(CREDENTIAL).map(str::to_ascii_lowercase);
+    let identity = match (credential.as_deref(), env.get(CLIENT_SECRET)) {
+        (Some("managedidentity"), None) => Identity::managed(client_id),
+        (Some("managedidentity"), Some(_)) => {
+            return Err(problem(
+                CLIENT_SECRET,
+                "is not for a managed identity, which needs no secret; take it away",
+            ));
+        }
+        (Some(_), _) => {
+            return Err(problem(
+                CREDENTIAL,
+                "must be managedidentity; left out, it is the managed identity on Azure and `az login` elsewhere",
+            ));
+        }
+        (None, None) => Identity::open(client_id, tenant_id),
+        (None, Some(secret)) => Identity::application(
+            client_id.ok_or_else(|| problem(CLIENT_ID, "is not set; it is the id of the application"))?,
+            tenant_id.ok_or_else(|| problem(TENANT_ID, "is not set; it is the tenant of the application"))?,
+            secret,
+        ),
+    };
+    let connection = identity.and_then(|identity| ConnectionString::with_identity(endpoint, identity));
+    let connection = connection.map_err(|error| match error {
+        ConnectionStringError::InvalidClientId => problem(CLIENT_ID, &error.to_string()),
+        ConnectionStringError::InvalidTenantId => problem(TENANT_ID, &error.to_string()),
+        ConnectionStringError::InvalidEndpoint => {
+            problem(SERVICE_URI, "must be the address of the service, https://NAME.service.signalr.net")
+        }
+        error => problem(SERVICE_URI, &error.to_string()),
+    })?;
+    Ok(connection.on_azure(env.is_azure()))
 }
 
 /// `true`, `false`, `1` and `0`, in any letter case: what App Service writes, and what people do.
@@ -257,10 +323,71 @@ mod tests {
         assert_eq!((told.host_port, told.problems[0].name), (Some(7), SIGNALR));
     }
 
+    fn identity(variables: &[(&str, &str)]) -> Identity {
+        read(variables).unwrap().signalr.unwrap().identity().unwrap().clone()
+    }
+
     #[test]
-    fn an_identity_instead_of_a_key_is_recognised_in_any_letter_case() {
-        let told = read(&[("AZURESIGNALRCONNECTIONSTRING__SERVICEURI", "https://h")]).unwrap_err();
-        assert_eq!(told.problems[0].name, SIGNALR_IDENTITY);
+    fn an_identity_instead_of_a_key_is_read_in_any_letter_case() {
+        let config = read(&[
+            ("AZURESIGNALRCONNECTIONSTRING__SERVICEURI", "https://h/"),
+            ("azuresignalrconnectionstring__CREDENTIAL", "ManagedIdentity"),
+            ("AzureSignalRConnectionString__ClientID", "c"),
+        ]);
+        let signalr = config.unwrap().signalr.unwrap();
+        assert_eq!(signalr.endpoint().as_str(), "https://h/");
+        assert_eq!(
+            (signalr.identity(), signalr.access_key()),
+            (Some(&Identity::managed(Some("c")).unwrap()), None)
+        );
+    }
+
+    #[test]
+    fn an_identity_that_is_left_open_is_the_apps_on_azure_and_the_developers_elsewhere() {
+        let uri = (SERVICE_URI, "https://h");
+        let (managed, developer) = (Identity::managed(None).unwrap(), Identity::open(None, None).unwrap());
+        let [on_azure, elsewhere] = [true, false].map(|azure| {
+            let open = ConnectionString::with_identity("https://h", developer.clone()).unwrap();
+            open.on_azure(azure).identity().unwrap().clone()
+        });
+        assert_eq!(on_azure, managed);
+        assert_eq!(identity(&[uri, (SITE_NAME, "app")]), on_azure);
+        assert_eq!(identity(&[uri, (IDENTITY_ENDPOINT, "http://localhost:1")]), on_azure);
+        assert_eq!(identity(&[(SIGNALR, "Endpoint=https://h;AuthType=azure"), (SITE_NAME, "app")]), on_azure);
+        assert_eq!(identity(&[uri]), elsewhere);
+        assert_eq!(identity(&[(SIGNALR, "Endpoint=https://h;AuthType=azure")]), elsewhere);
+    }
+
+    #[test]
+    fn an_application_needs_its_ids_and_its_secret() {
+        let (uri, secret) = ((SERVICE_URI, "https://h"), (CLIENT_SECRET, "hush"));
+        let (client, tenant) = ((CLIENT_ID, "c"), (TENANT_ID, "t"));
+        assert_eq!(
+            identity(&[uri, client, tenant, secret]),
+            Identity::application("c", "t", "hush").unwrap()
+        );
+        assert_eq!(problems(&[uri, secret, tenant]), [CLIENT_ID]);
+        assert_eq!(problems(&[uri, secret, client]), [TENANT_ID]);
+    }
+
+    #[test]
+    fn each_mistake_of_an_identity_is_named() {
+        let uri = (SERVICE_URI, "https://h");
+        for (variables, expected) in [
+            (&[(SERVICE_URI, "h")][..], SERVICE_URI),
+            (&[(SERVICE_URI, "http://h")], SERVICE_URI),
+            (&[(CREDENTIAL, "managedidentity")], SERVICE_URI),
+            (&[(CLIENT_ID, "c")], SERVICE_URI),
+            (&[uri, (CREDENTIAL, "hush")], CREDENTIAL),
+            (&[uri, (CLIENT_ID, "a/b")], CLIENT_ID),
+            (&[uri, (TENANT_ID, "a/b")], TENANT_ID),
+            (&[uri, (CREDENTIAL, "managedidentity"), (CLIENT_SECRET, "hush")], CLIENT_SECRET),
+            (&[uri, (SIGNALR, KEY)], SIGNALR),
+        ] {
+            let told = read(variables).unwrap_err();
+            assert_eq!(told.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [expected]);
+            assert!(!format!("{told:?}").contains("hush"));
+        }
     }
 
     #[test]

@@ -18,6 +18,6 @@ pub(crate) async fn negotiate(State(hub): State<Hub>, caller: Caller) -> Result<
         Caller::User(user) => Client::user(user),
         Caller::Anonymous => Client::anonymous(),
     };
-    let access = hub.client_access(&client, SystemTime::now())?;
+    let access = hub.client_access(&client, SystemTime::now()).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Json(access)))
 }

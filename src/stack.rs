@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use azure_signalr::ConnectionString;
 use azure_signalr_emulator::{AccessKey, Emulator};
 use clap::{Args, Parser, Subcommand};
-use serverless_chat::config::{Config, HOST_PORT, SIGNALR};
+use serverless_chat::config::{Config, HOST_PORT, Problem, SIGNALR};
 use serverless_chat::local::{self, Service};
 use serverless_chat::principal::Trust;
 use serverless_chat::shutdown;
@@ -98,8 +98,12 @@ async fn everything(ports: Ports, config: &Config) -> Result<(), Failure> {
 
 /// The service alone.
 async fn emulator(port: u16, signalr: Option<&ConnectionString>) -> Result<(), Failure> {
-    let key = match signalr {
-        Some(signalr) => AccessKey::new(signalr.access_key()).map_err(Failure::other)?,
+    let key = match signalr.map(ConnectionString::access_key) {
+        Some(Some(key)) => AccessKey::new(key).map_err(Failure::other)?,
+        Some(None) => {
+            let reason = "names an identity, and the emulator needs a key; take the setting away, or give it an AccessKey";
+            return Err(Failure::Unusable(vec![Problem { name: SIGNALR, reason: reason.to_owned() }]));
+        }
         None => AccessKey::default(),
     };
     let emulator =

@@ -4,14 +4,19 @@
 //! well-formed there but cannot be used here is an error of its own instead of a surprise at the first call.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::str::FromStr;
 
-use url::Url;
+use url::{Host, Url};
 
+use crate::connection_string_error::ConnectionStringError;
+use crate::entra;
+use crate::identity::Identity;
 use crate::secret::Secret;
 
-/// Where a service is and how to sign for it. Parsed from `Endpoint=…;AccessKey=…;Version=1.0;`.
+/// Where a service is, and with what to call it: an access key, or an identity of Microsoft Entra ID.
+///
+/// Parsed from `Endpoint=…;AccessKey=…;Version=1.0;`, or from `Endpoint=…;AuthType=azure…;Version=1.0;`, or
+/// [made](Self::with_identity) of an address and an identity.
 ///
 /// ```
 /// let signalr: azure_signalr::ConnectionString = "Endpoint=http://localhost;Port=8888;AccessKey=k;Version=1.0;".parse()?;
@@ -24,10 +29,38 @@ pub struct ConnectionString {
     endpoint: Url,
     client_endpoint: Option<Url>,
     server_endpoint: Option<Url>,
-    access_key: Secret,
+    credential: Credential,
+}
+
+/// What calls are made with.
+#[derive(Clone, Debug)]
+pub(crate) enum Credential {
+    AccessKey(Secret),
+    Identity(Identity),
 }
 
 impl ConnectionString {
+    /// The service at `endpoint`, like `https://NAME.service.signalr.net`, called with an identity.
+    ///
+    /// # Errors
+    ///
+    /// When the address is none, or one a token must not be sent to.
+    pub fn with_identity(endpoint: &str, identity: Identity) -> Result<Self, ConnectionStringError> {
+        let endpoint = web_address(endpoint).ok_or(ConnectionStringError::InvalidEndpoint)?;
+        let credential = Credential::Identity(identity);
+        Self { endpoint, client_endpoint: None, server_endpoint: None, credential }.checked()
+    }
+
+    /// Says whether this process runs on Azure. An identity that was left open (`AuthType=azure`) is there the managed identity, and
+    /// otherwise, also when this is never called, that of the developer's tools.
+    #[must_use]
+    pub fn on_azure(mut self, on_azure: bool) -> Self {
+        if let Credential::Identity(identity) = self.credential {
+            self.credential = Credential::Identity(identity.decided(on_azure));
+        }
+        self
+    }
+
     /// The address of the service, with `Port` applied.
     #[must_use]
     pub fn endpoint(&self) -> &Url {
@@ -56,10 +89,38 @@ impl ConnectionString {
         base
     }
 
-    /// The key itself, for whoever stands in for the service. It must not be logged.
+    /// The key itself, if there is one, for whoever stands in for the service. It must not be logged.
     #[must_use]
-    pub fn access_key(&self) -> &str {
-        self.access_key.expose()
+    pub fn access_key(&self) -> Option<&str> {
+        match &self.credential {
+            Credential::AccessKey(key) => Some(key.expose()),
+            Credential::Identity(_) => None,
+        }
+    }
+
+    /// The identity, if there is no key.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        match &self.credential {
+            Credential::AccessKey(_) => None,
+            Credential::Identity(identity) => Some(identity),
+        }
+    }
+
+    pub(crate) fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// A key signs, and stays here. A token of an identity is sent as it is, and is good for all that the identity may do: never in
+    /// clear, unless it does not leave the machine.
+    fn checked(self) -> Result<Self, ConnectionStringError> {
+        match self.credential {
+            Credential::Identity(_) if !entra::SUPPORTED => Err(ConnectionStringError::IdentityNotSupported),
+            Credential::Identity(_) if !is_private(self.server_endpoint()) => {
+                Err(ConnectionStringError::InsecureEndpoint)
+            }
+            _ => Ok(self),
+        }
     }
 }
 
@@ -82,8 +143,8 @@ impl FromStr for ConnectionString {
             |name, error| properties.get(name).map(|address| web_address(address).ok_or(error)).transpose();
         let client_endpoint = optional("clientendpoint", ConnectionStringError::InvalidClientEndpoint)?;
         let server_endpoint = optional("serverendpoint", ConnectionStringError::InvalidServerEndpoint)?;
-        let access_key = properties.access_key()?;
-        Ok(Self { endpoint, client_endpoint, server_endpoint, access_key })
+        let credential = properties.credential()?;
+        Self { endpoint, client_endpoint, server_endpoint, credential }.checked()
     }
 }
 
@@ -107,26 +168,45 @@ impl<'a> Properties<'a> {
         self.0.get(name).copied().filter(|value| !value.is_empty())
     }
 
-    /// The key to sign with. A string that asks for an identity is checked as far as it goes, then refused.
-    fn access_key(&self) -> Result<Secret, ConnectionStringError> {
+    /// Any other `AuthType` means a key, as it does to the official parser.
+    fn credential(&self) -> Result<Credential, ConnectionStringError> {
         let auth_type = self.get("authtype").unwrap_or_default().to_ascii_lowercase();
-        match auth_type.as_str() {
-            "azure" | "azure.msi" => Err(ConnectionStringError::IdentityNotSupported),
-            "azure.app" => self.application().and(Err(ConnectionStringError::IdentityNotSupported)),
-            "aad" if self.get("clientid").is_some() && self.get("tenantid").is_some() => {
-                self.application().and(Err(ConnectionStringError::IdentityNotSupported))
+        let client_id = self.get("clientid");
+        let identity = match auth_type.as_str() {
+            "azure" => Identity::open(None, None),
+            "azure.msi" => Identity::managed(client_id),
+            "azure.app" => self.application(),
+            "aad" if client_id.is_some() && self.get("tenantid").is_some() => self.application(),
+            "aad" => Identity::managed(client_id),
+            _ => {
+                let key = self.get("accesskey").ok_or(ConnectionStringError::MissingAccessKey)?;
+                return Ok(Credential::AccessKey(Secret::new(key)));
             }
-            "aad" => Err(ConnectionStringError::IdentityNotSupported),
-            _ => self.get("accesskey").map(Secret::new).ok_or(ConnectionStringError::MissingAccessKey),
-        }
+        };
+        identity.map(Credential::Identity)
     }
 
-    fn application(&self) -> Result<(), ConnectionStringError> {
-        self.get("clientid").ok_or(ConnectionStringError::MissingClientId)?;
-        self.get("tenantid").ok_or(ConnectionStringError::MissingTenantId)?;
-        let proof = self.get("clientsecret").or_else(|| self.get("clientcert"));
-        proof.map(|_| ()).ok_or(ConnectionStringError::MissingClientSecret)
+    fn application(&self) -> Result<Identity, ConnectionStringError> {
+        let client_id = self.get("clientid").ok_or(ConnectionStringError::MissingClientId)?;
+        let tenant_id = self.get("tenantid").ok_or(ConnectionStringError::MissingTenantId)?;
+        let certificate = self.get("clientcert").or_else(|| self.get("clientcertpath"));
+        let client_secret = self.get("clientsecret").ok_or(match certificate {
+            Some(_) => ConnectionStringError::CertificateNotSupported,
+            None => ConnectionStringError::MissingClientSecret,
+        })?;
+        Identity::application(client_id, tenant_id, client_secret)
     }
+}
+
+/// Whether what is sent there stays between the two of us.
+fn is_private(address: &Url) -> bool {
+    address.scheme() == "https"
+        || match address.host() {
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
 }
 
 /// An absolute http or https address without its trailing slashes, credentials, query or fragment.
@@ -144,67 +224,6 @@ fn is_version_1(version: &str) -> bool {
             && rest.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
     })
 }
-
-/// What is wrong with a connection string. The words name the property; a value is never repeated, since it may be a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConnectionStringError {
-    /// There is no `Endpoint=…`.
-    MissingEndpoint,
-    /// `Endpoint` is not an absolute http or https address.
-    InvalidEndpoint,
-    /// `ClientEndpoint` is not an absolute http or https address.
-    InvalidClientEndpoint,
-    /// `ServerEndpoint` is not an absolute http or https address.
-    InvalidServerEndpoint,
-    /// `Port` is not a number from 1 to 65535.
-    InvalidPort,
-    /// `Version` is not `1.…`.
-    UnsupportedVersion,
-    /// A property is there twice.
-    DuplicateProperty,
-    /// There is no `AccessKey=…` and no known `AuthType=…`.
-    MissingAccessKey,
-    /// `AuthType=azure.app` without `ClientId`.
-    MissingClientId,
-    /// `AuthType=azure.app` without `TenantId`.
-    MissingTenantId,
-    /// `AuthType=azure.app` without `ClientSecret` or `ClientCert`.
-    MissingClientSecret,
-    /// The string is right, but asks for Microsoft Entra ID instead of a key.
-    IdentityNotSupported,
-}
-
-impl fmt::Display for ConnectionStringError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MissingEndpoint => {
-                "Connection string missing required properties endpoint. It looks like Endpoint=https://NAME.service.signalr.net;AccessKey=KEY;Version=1.0;"
-            }
-            Self::InvalidEndpoint => "Invalid value for endpoint property, it must be a valid URI (http or https).",
-            Self::InvalidClientEndpoint => {
-                "Invalid value for clientEndpoint property, it must be a valid URI (http or https)."
-            }
-            Self::InvalidServerEndpoint => {
-                "ServerEndpoint property in connection string is not a valid URI (http or https)."
-            }
-            Self::InvalidPort => {
-                "Invalid value for port property, it must be a positive integer between (0, 65536)."
-            }
-            Self::UnsupportedVersion => "This version property is not supported, it must be 1.x.",
-            Self::DuplicateProperty => "Duplicate properties found in connection string; give each one once.",
-            Self::MissingAccessKey => "accesskey is required. Copy the whole connection string from the service's Keys page.",
-            Self::MissingClientId => "Connection string missing required properties clientId.",
-            Self::MissingTenantId => "Connection string missing required properties tenantId.",
-            Self::MissingClientSecret => "Connection string missing required properties clientSecret or clientCert.",
-            Self::IdentityNotSupported => {
-                "Signing in with Microsoft Entra ID (AuthType=azure…) is not supported yet; use a connection string with an AccessKey."
-            }
-        })
-    }
-}
-
-impl std::error::Error for ConnectionStringError {}
 
 #[cfg(test)]
 mod tests {
@@ -226,7 +245,7 @@ mod tests {
     fn case_2_names_are_found_in_any_case_and_keys_keep_their_equals_signs() {
         let parsed = parse("endpoint=https://h/;accesskey=a==").unwrap();
         assert_eq!(parsed.endpoint().as_str(), "https://h/");
-        assert_eq!(parsed.access_key(), "a==");
+        assert_eq!(parsed.access_key(), Some("a=="));
     }
 
     #[test]
@@ -268,21 +287,58 @@ mod tests {
     }
 
     #[test]
-    fn case_5_identity_forms_are_checked_and_refused_in_words() {
+    fn case_5_each_mistake_of_an_identity_is_named() {
         for (auth, expected) in [
-            ("AuthType=azure", E::IdentityNotSupported),
-            ("AuthType=Azure.MSI;ClientId=c", E::IdentityNotSupported),
-            ("AuthType=aad", E::IdentityNotSupported),
+            ("AuthType=azure.msi;ClientId=a/b", E::InvalidClientId),
             ("AuthType=aad;ClientId=c;TenantId=t", E::MissingClientSecret),
             ("AuthType=azure.app;TenantId=t", E::MissingClientId),
             ("AuthType=azure.app;ClientId=c", E::MissingTenantId),
             ("AuthType=azure.app;ClientId=c;TenantId=t", E::MissingClientSecret),
-            ("AuthType=azure.app;ClientId=c;TenantId=t;ClientSecret=s", E::IdentityNotSupported),
+            ("AuthType=azure.app;ClientId=c;TenantId=../t;ClientSecret=s", E::InvalidTenantId),
+            ("AuthType=azure.app;ClientId=c;TenantId=t;ClientCert=/c.pfx", E::CertificateNotSupported),
+            ("AuthType=azure.app;ClientId=c;TenantId=t;ClientCertPath=/c.pfx", E::CertificateNotSupported),
+            ("AuthType=azure;ServerEndpoint=http://h", E::InsecureEndpoint),
             ("AuthType=nonsense", E::MissingAccessKey),
         ] {
             assert_eq!(parse(&format!("Endpoint=https://h;{auth}")).unwrap_err(), expected, "{auth}");
         }
         parse("Endpoint=https://h;AuthType=nonsense;AccessKey=k").unwrap();
+    }
+
+    #[test]
+    fn case_5_each_way_to_name_an_identity_is_understood() {
+        let managed = |client_id| Identity::managed(client_id).unwrap();
+        for (auth, expected) in [
+            ("AuthType=azure;ClientId=not/looked/at", Identity::open(None, None).unwrap()),
+            ("AuthType=Azure.MSI", managed(None)),
+            ("authtype=azure.msi;CLIENTID=c;TenantId=not/looked/at", managed(Some("c"))),
+            ("AuthType=aad", managed(None)),
+            ("AuthType=aad;ClientId=c", managed(Some("c"))),
+            ("AuthType=aad;TenantId=t;ClientSecret=s", managed(None)),
+            (
+                "AuthType=aad;ClientId=c;TenantId=t;ClientSecret=s==",
+                Identity::application("c", "t", "s==").unwrap(),
+            ),
+            (
+                "AuthType=azure.app;ClientId=c;TenantId=t;ClientSecret=s;ClientCert=/c",
+                Identity::application("c", "t", "s").unwrap(),
+            ),
+        ] {
+            let parsed = parse(&format!("Endpoint=https://h;{auth};AccessKey=unused")).unwrap();
+            assert_eq!((parsed.identity(), parsed.access_key()), (Some(&expected), None), "{auth}");
+        }
+    }
+
+    #[test]
+    fn the_token_of_an_identity_does_not_leave_the_machine_in_clear() {
+        for address in ["http://localhost", "http://127.0.0.1:8888", "http://[::1]", "https://h"] {
+            ConnectionString::with_identity(address, Identity::managed(None).unwrap()).unwrap();
+        }
+        for address in ["http://h", "http://localhost.h", "http://10.0.0.1"] {
+            let refused = ConnectionString::with_identity(address, Identity::managed(None).unwrap());
+            assert_eq!(refused.unwrap_err(), E::InsecureEndpoint, "{address}");
+        }
+        parse("Endpoint=http://h;AccessKey=k").unwrap();
     }
 
     #[test]
@@ -295,7 +351,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_makes_the_parser_panic(text in "(Endpoint|Port|AccessKey|Version|AuthType|[ -~]{0,5}|=|;|http://h|é){0,12}") {
+        fn no_text_makes_the_parser_panic(text in "(Endpoint|Port|AccessKey|Version|AuthType|azure.app|[ -~]{0,5}|=|;|http://h|é){0,12}") {
             let _ = parse(&text);
         }
     }

@@ -3,19 +3,30 @@
 //! `Display` says its own line only; causes are in `source()`. Addresses are taken out of causes, since they can carry tokens.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A failed call of the service.
-#[derive(Debug)]
+use crate::identity::Issuer;
+
+/// A failed call of the service. Clones are the same failure: one that several calls waited for is told to each.
+#[derive(Clone, Debug)]
 pub struct Error {
     pub(crate) kind: Kind,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// When trying again is of use, where that is known here and not by the service.
+    wait: Option<Duration>,
+    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The service answered with something else than 202.
     Rejected { status: u16, code: Option<String>, retry_after: Option<Duration> },
+    /// The service does not believe the token of an identity (401), or does not let the identity do this (403).
+    IdentityRefused { status: u16, code: Option<String> },
+    /// There is no token for the identity.
+    NoToken { issuer: Issuer, why: Why },
+    /// The service's answer to a request for a key is none.
+    NoKey,
     /// No connection came about: nothing was sent.
     Unreachable,
     /// The connection broke after something was sent.
@@ -30,14 +41,54 @@ pub(crate) enum Kind {
     Unusable,
 }
 
+impl Kind {
+    /// The same, for a call that was made with the token of an identity.
+    pub(crate) fn of_identity(self) -> Self {
+        match self {
+            Self::Rejected { status: status @ (401 | 403), code, .. } => {
+                Self::IdentityRefused { status, code }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Nobody answered who could give one.
+    Unreachable,
+    /// The time to wait for one was up.
+    TimedOut,
+    /// The answer was no. `code` is a list of numbers.
+    Refused { status: u16, code: Option<String> },
+    /// Whatever else; its words may hold anything, so they are not repeated.
+    Failed,
+}
+
+impl Why {
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable | Self::TimedOut => true,
+            Self::Refused { status, .. } => matches!(status, 408 | 429 | 500..),
+            Self::Failed => false,
+        }
+    }
+}
+
 impl Error {
     /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        match self.kind {
+        match &self.kind {
             Kind::Unreachable | Kind::Interrupted | Kind::TimedOut => true,
             Kind::Rejected { status, .. } => matches!(status, 429 | 500..),
-            Kind::TokenTooLong | Kind::Unserialisable | Kind::Unusable => false,
+            Kind::NoToken { why, .. } => why.may_pass(),
+            Kind::IdentityRefused { .. }
+            | Kind::NoKey
+            | Kind::TokenTooLong
+            | Kind::Unserialisable
+            | Kind::Unusable => false,
         }
     }
 
@@ -51,23 +102,28 @@ impl Error {
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self.kind {
-            Kind::Rejected { status, .. } => Some(status),
+            Kind::Rejected { status, .. } | Kind::IdentityRefused { status, .. } => Some(status),
             _ => None,
         }
     }
 
-    /// How long the service asked to wait.
+    /// How long to wait: as the service asked, or until a token or key is asked for again.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.kind {
-            Kind::Rejected { retry_after, .. } => retry_after,
-            _ => None,
+            Kind::Rejected { retry_after: Some(asked), .. } => Some(asked),
+            _ => self.wait,
         }
+    }
+
+    /// The same, and trying again is of no use before `wait` is over.
+    pub(crate) fn until(self, wait: Duration) -> Self {
+        Self { wait: Some(wait), ..self }
     }
 
     #[cold]
     pub(crate) fn unserialisable(cause: serde_json::Error) -> Self {
-        Self { kind: Kind::Unserialisable, source: Some(cause.into()) }
+        Self { source: Some(Arc::new(cause)), ..Kind::Unserialisable.into() }
     }
 
     #[cold]
@@ -81,14 +137,14 @@ impl Error {
         } else {
             Kind::Interrupted
         };
-        Self { kind, source: Some(cause.without_url().into()) }
+        Self { source: Some(Arc::new(cause.without_url())), ..kind.into() }
     }
 }
 
 impl From<Kind> for Error {
     #[cold]
     fn from(kind: Kind) -> Self {
-        Self { kind, source: None }
+        Self { kind, wait: None, source: None }
     }
 }
 
@@ -99,6 +155,19 @@ impl fmt::Display for Error {
                 write!(f, "the SignalR service answered {status} ({code})")
             }
             Kind::Rejected { status, code: None, .. } => write!(f, "the SignalR service answered {status}"),
+            Kind::IdentityRefused { status: 403, .. } => f.write_str(
+                "the SignalR service answered 403: the identity may not do this; assign it the role SignalR Service Owner on the service, \
+                 and give that a few minutes",
+            ),
+            Kind::IdentityRefused { status, .. } => write!(
+                f,
+                "the SignalR service answered {status}: it does not accept the identity's token; the identity has to be of the tenant the \
+                 service is in"
+            ),
+            Kind::NoToken { issuer, why } => {
+                write!(f, "no token for the SignalR service: {issuer} {why}; {}", issuer.advice())
+            }
+            Kind::NoKey => f.write_str("the SignalR service gave no access key, but something else"),
             Kind::Unreachable => f.write_str("the SignalR service cannot be reached"),
             Kind::Interrupted => {
                 f.write_str("the connection to the SignalR service broke before its answer came")
@@ -109,6 +178,18 @@ impl fmt::Display for Error {
             }
             Kind::Unserialisable => f.write_str("the arguments of the message cannot be written as JSON"),
             Kind::Unusable => f.write_str("no HTTP client can be built here"),
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable => f.write_str("cannot be reached"),
+            Self::TimedOut => f.write_str("did not answer in time"),
+            Self::Refused { status, code: Some(code) } => write!(f, "answered {status} ({code})"),
+            Self::Refused { status, code: None } => write!(f, "answered {status}"),
+            Self::Failed => f.write_str("gave none"),
         }
     }
 }

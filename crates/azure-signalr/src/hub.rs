@@ -10,12 +10,15 @@ use serde::Serialize;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::connection_string::ConnectionString;
+use crate::connection_string::{ConnectionString, Credential};
+use crate::entra::Entra;
 use crate::error::{Error, Kind};
 use crate::http;
 use crate::message::{Message, Recipient};
 use crate::name::{HubName, UserId};
+use crate::rest::{accepted, under};
 use crate::retry;
+use crate::secret::Secret;
 use crate::token::{Claims, MAX_CHARS, Signer, claim_name};
 
 /// The data-plane version that brought `/:send`; every later one has the same form.
@@ -33,7 +36,7 @@ pub struct Hub(Arc<Inner>);
 
 struct Inner {
     http: reqwest::Client,
-    signer: Signer,
+    authority: Authority,
     /// `…/api/hubs/{hub}`
     rest: Url,
     /// The same with the endpoint's host and no port, as audiences have it.
@@ -41,6 +44,12 @@ struct Inner {
     query: String,
     client_url: Url,
     client_audience: Url,
+}
+
+/// What calls are made with, and clients' tokens signed.
+enum Authority {
+    Key(Signer),
+    Identity(Entra),
 }
 
 /// What a client needs to connect. Serialises to the answer of a negotiate endpoint.
@@ -127,9 +136,10 @@ impl Hub {
         let application =
             application.map_or_else(String::new, |name| format!("application={}&", name.as_str()));
         let rest = ["api", "hubs", name.as_str()];
+        let http = http::client()?;
         Ok(Self(Arc::new(Inner {
-            http: http::client()?,
-            signer: Signer::new(connection.access_key()),
+            authority: Authority::of(connection, &http)?,
+            http,
             rest: under(connection.server_endpoint(), &rest),
             rest_audience: under(&audience, &rest),
             query: format!("{application}api-version={API_VERSION}"),
@@ -138,19 +148,38 @@ impl Hub {
         })))
     }
 
+    /// With an identity, begins to ask for what calls will need, and returns at once; the first call then need not wait for it.
+    /// With a key there is nothing to do.
+    ///
+    /// # Panics
+    ///
+    /// With an identity, outside a tokio runtime. What was begun goes on in that runtime until the hub and its clones are dropped.
+    pub fn warm_up(&self) {
+        if let Authority::Identity(entra) = &self.0.authority {
+            entra.warm_up();
+        }
+    }
+
     /// Access for one client, from `now` for one hour.
+    ///
+    /// With a key this never waits. With an identity it waits for ten seconds at most, and only while there has never been a key to
+    /// sign with or the last has expired.
     ///
     /// # Errors
     ///
-    /// When the claims make a token longer than the service takes.
-    pub fn client_access(&self, client: &Client<'_>, now: SystemTime) -> Result<ClientAccess, Error> {
-        let access_token = self.0.signer.sign(&Claims {
+    /// When the claims make a token longer than the service takes; with an identity, when there is no key.
+    pub async fn client_access(&self, client: &Client<'_>, now: SystemTime) -> Result<ClientAccess, Error> {
+        let claims = Claims {
             user: client.user,
             extra: &client.claims,
             issued_at: now,
             lifetime: TOKEN_LIFETIME,
             audience: self.0.client_audience.as_str(),
-        });
+        };
+        let access_token = match &self.0.authority {
+            Authority::Key(signer) => signer.sign(&claims),
+            Authority::Identity(entra) => entra.signer(now, Instant::now() + DEADLINE).await?.sign(&claims),
+        };
         if access_token.len() > MAX_CHARS {
             return Err(Kind::TokenTooLong.into());
         }
@@ -171,15 +200,9 @@ impl Hub {
         message: &Message,
         now: SystemTime,
     ) -> Result<(), Error> {
-        let (url, audience) = self.0.send_addresses(recipient);
-        let token = self.0.signer.sign(&Claims {
-            user: None,
-            extra: &[],
-            issued_at: now,
-            lifetime: TOKEN_LIFETIME,
-            audience: audience.as_str(),
-        });
         let deadline = Instant::now() + DEADLINE;
+        let (url, audience) = self.0.send_addresses(recipient);
+        let token = self.0.authority.bearer(&audience, now, deadline).await?;
         let mut tries = 0;
         loop {
             let attempt = tokio::time::timeout_at(deadline, self.0.post(&url, &token, message));
@@ -195,6 +218,39 @@ impl Hub {
     }
 }
 
+impl Authority {
+    fn of(connection: &ConnectionString, http: &reqwest::Client) -> Result<Self, Error> {
+        match connection.credential() {
+            Credential::AccessKey(key) => Ok(Self::Key(Signer::new(key.expose()))),
+            Credential::Identity(identity) => {
+                Entra::new(identity, connection.server_endpoint(), http).map(Self::Identity)
+            }
+        }
+    }
+
+    /// The token for a REST call: signed for its address, or the identity's own, which is for all of them.
+    async fn bearer(&self, audience: &Url, now: SystemTime, deadline: Instant) -> Result<Arc<Secret>, Error> {
+        match self {
+            Self::Key(signer) => Ok(Arc::new(Secret::new(signer.sign(&Claims {
+                user: None,
+                extra: &[],
+                issued_at: now,
+                lifetime: TOKEN_LIFETIME,
+                audience: audience.as_str(),
+            })))),
+            Self::Identity(entra) => entra.token(now, deadline).await,
+        }
+    }
+
+    /// What a refusal means depends on who was refused.
+    fn refused(&self, kind: Kind) -> Kind {
+        match self {
+            Self::Key(_) => kind,
+            Self::Identity(_) => kind.of_identity(),
+        }
+    }
+}
+
 impl Inner {
     fn send_addresses(&self, recipient: Recipient<'_>) -> (Url, Url) {
         let segments: &[&str] = match recipient {
@@ -206,43 +262,14 @@ impl Inner {
         (url, under(&self.rest_audience, segments))
     }
 
-    async fn post(&self, url: &Url, token: &str, message: &Message) -> Result<(), Error> {
-        let request = self.http.post(url.clone()).bearer_auth(token);
+    async fn post(&self, url: &Url, token: &Secret, message: &Message) -> Result<(), Error> {
+        let request = self.http.post(url.clone()).bearer_auth(token.expose());
         let request =
             request.header("content-type", "application/json; charset=utf-8").body(message.body.clone());
         let response = request.send().await.map_err(Error::from_http)?;
-        match response.status().as_u16() {
-            200..=299 => Ok(()),
-            status => Err(Kind::Rejected {
-                status,
-                code: error_code(response.headers()),
-                retry_after: retry_after(response.headers()),
-            }
-            .into()),
-        }
+        accepted(response).map_err(|kind| self.authority.refused(kind))?;
+        Ok(())
     }
-}
-
-/// `base` with further path segments, each encoded as one. An empty last segment makes a trailing slash.
-fn under(base: &Url, segments: &[&str]) -> Url {
-    let mut url = base.clone();
-    url.path_segments_mut()
-        .expect("connection strings hold only addresses that have a host")
-        .pop_if_empty()
-        .extend(segments);
-    url
-}
-
-/// `x-ms-error-code`, if it looks like one; it goes into logs.
-fn error_code(headers: &reqwest::header::HeaderMap) -> Option<String> {
-    let code = headers.get("x-ms-error-code")?.to_str().ok()?;
-    let plain = code.len() <= 100 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
-    plain.then(|| code.to_owned())
-}
-
-/// `Retry-After` in seconds; the form with a date is not used by the service.
-fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
-    headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
 impl fmt::Debug for Hub {
@@ -273,12 +300,12 @@ mod tests {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
     }
 
-    #[test]
-    fn case_6_a_users_token_is_for_the_hub_in_lower_case_and_lasts_an_hour() {
+    #[tokio::test]
+    async fn case_6_a_users_token_is_for_the_hub_in_lower_case_and_lasts_an_hour() {
         let hub =
             Hub::new(&connection("Endpoint=http://localhost;Port=8888"), &"Chat".parse().unwrap()).unwrap();
         let user = "u1".parse().unwrap();
-        let access = hub.client_access(&Client::user(&user), NOW).unwrap();
+        let access = hub.client_access(&Client::user(&user), NOW).await.unwrap();
         assert_eq!(access.url, "http://localhost:8888/client/?hub=chat");
         let claims = claims(&access.access_token);
         assert_eq!(claims["aud"], "http://localhost/client/?hub=chat");
@@ -286,33 +313,33 @@ mod tests {
         assert_eq!(claims["exp"].as_u64().unwrap() - claims["nbf"].as_u64().unwrap(), 3_600);
     }
 
-    #[test]
-    fn case_7_an_application_goes_before_the_hub() {
+    #[tokio::test]
+    async fn case_7_an_application_goes_before_the_hub() {
         let (application, name) = ("App".parse().unwrap(), "Chat".parse().unwrap());
         let hub = Hub::in_application(&connection("Endpoint=https://h"), &application, &name).unwrap();
-        let access = hub.client_access(&Client::anonymous(), NOW).unwrap();
+        let access = hub.client_access(&Client::anonymous(), NOW).await.unwrap();
         assert_eq!(access.url, "https://h/client/?hub=app_chat");
         assert_eq!(claims(&access.access_token)["aud"], "https://h/client/?hub=app_chat");
         let (url, _) = hub.0.send_addresses(Recipient::Everyone);
         assert_eq!(url.as_str(), "https://h/api/hubs/chat/:send?application=app&api-version=2022-06-01");
     }
 
-    #[test]
-    fn case_8_extra_claims_travel_and_lists_stay_lists() {
+    #[tokio::test]
+    async fn case_8_extra_claims_travel_and_lists_stay_lists() {
         let hub = Hub::new(&connection("Endpoint=https://h"), &"chat".parse().unwrap()).unwrap();
         let client = Client::anonymous().claim("exp", "x").claim("role", "a").claim("role", "b");
-        let claims = claims(&hub.client_access(&client, NOW).unwrap().access_token);
+        let claims = claims(&hub.client_access(&client, NOW).await.unwrap().access_token);
         assert_eq!(claims["asrs.u.exp"], "x");
         assert_eq!(claims["role"], serde_json::json!(["a", "b"]));
         assert_eq!(claims.get("asrs.s.uid"), None);
     }
 
-    #[test]
-    fn a_gateway_keeps_its_path_and_the_audience_stays_the_services() {
+    #[tokio::test]
+    async fn a_gateway_keeps_its_path_and_the_audience_stays_the_services() {
         let connection =
             connection("Endpoint=https://h;ClientEndpoint=https://gw/p;ServerEndpoint=https://srv:444/q/");
         let hub = Hub::new(&connection, &"chat".parse().unwrap()).unwrap();
-        let access = hub.client_access(&Client::anonymous(), NOW).unwrap();
+        let access = hub.client_access(&Client::anonymous(), NOW).await.unwrap();
         assert_eq!(access.url, "https://gw/p/client/?hub=chat");
         assert_eq!(claims(&access.access_token)["aud"], "https://h/client/?hub=chat");
         let (url, audience) = hub.0.send_addresses(Recipient::Everyone);
@@ -332,19 +359,20 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_token_the_service_would_refuse_is_not_made() {
+    #[tokio::test]
+    async fn a_token_the_service_would_refuse_is_not_made() {
         let hub = Hub::new(&connection("Endpoint=https://h"), &"chat".parse().unwrap()).unwrap();
-        let long = hub.client_access(&Client::anonymous().claim("a", "x".repeat(4_096)), NOW).unwrap_err();
+        let long =
+            hub.client_access(&Client::anonymous().claim("a", "x".repeat(4_096)), NOW).await.unwrap_err();
         assert!(!long.is_retryable());
         let longest = "\"".repeat(UserId::MAX_BYTES).parse().unwrap();
-        hub.client_access(&Client::user(&longest), NOW).unwrap();
+        hub.client_access(&Client::user(&longest), NOW).await.unwrap();
     }
 
-    #[test]
-    fn what_holds_a_key_or_a_token_does_not_print_it() {
+    #[tokio::test]
+    async fn what_holds_a_key_or_a_token_does_not_print_it() {
         let hub = Hub::new(&connection("Endpoint=https://h"), &"chat".parse().unwrap()).unwrap();
-        let access = hub.client_access(&Client::anonymous(), NOW).unwrap();
+        let access = hub.client_access(&Client::anonymous(), NOW).await.unwrap();
         assert!(!format!("{hub:?} {access:?}").contains(&access.access_token));
     }
 }

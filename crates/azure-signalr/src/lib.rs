@@ -1,17 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 mod connection_string;
+mod connection_string_error;
+#[cfg_attr(not(feature = "entra"), path = "no_entra.rs")]
+mod entra;
 mod error;
 mod http;
 mod hub;
+mod identity;
 mod message;
 mod name;
+mod rest;
 mod retry;
 mod secret;
 mod token;
 
-pub use connection_string::{ConnectionString, ConnectionStringError};
+pub use connection_string::ConnectionString;
+pub use connection_string_error::ConnectionStringError;
 pub use error::Error;
 pub use hub::{Client, ClientAccess, Hub};
+pub use identity::Identity;
 pub use message::{Message, Recipient};
 pub use name::{HubName, NameError, UserId};

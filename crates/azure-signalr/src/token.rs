@@ -6,6 +6,8 @@
 //! that is a third of the time a general JWT library takes, on the one path every visitor goes. A library reads
 //! what we write in the tests, and again in the embedded service.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -17,7 +19,7 @@ use sha2::Sha256;
 
 use crate::name::UserId;
 
-/// `{"alg":"HS256","typ":"JWT"}`
+/// `{"alg":"HS256","typ":"JWT"}`, the header without the name of a key.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
 /// The service refuses longer ones, and so does the official SDK.
@@ -27,27 +29,43 @@ pub(crate) const MAX_CHARS: usize = 4_096;
 const RESERVED: [&str; 11] =
     ["aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"];
 
-/// Signs tokens with one access key. It has no `Debug`: what it holds is as good as the key.
+/// Signs tokens with one access key. Its `Debug` shows nothing: what it holds is as good as the key.
 #[derive(Clone)]
-pub(crate) struct Signer(Hmac<Sha256>);
+pub(crate) struct Signer {
+    header: Cow<'static, str>,
+    mac: Hmac<Sha256>,
+}
 
 impl Signer {
     /// `key` as it is written: access keys look like base64, but their characters are what is signed with.
     pub(crate) fn new(key: &str) -> Self {
-        Self(Hmac::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length"))
+        let mac = Hmac::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
+        Self { header: HEADER.into(), mac }
+    }
+
+    /// With a key that has a name, by which the service finds it again.
+    pub(crate) fn named(key: &str, id: &str) -> Self {
+        let header = serde_json::json!({"alg": "HS256", "typ": "JWT", "kid": id}).to_string();
+        Self { header: URL_SAFE_NO_PAD.encode(header).into(), ..Self::new(key) }
     }
 
     /// The token with these claims.
     pub(crate) fn sign(&self, claims: &Claims<'_>) -> String {
         let payload = serde_json::to_vec(claims).expect("claims are texts and numbers under text keys");
-        let mut token = String::with_capacity(HEADER.len() + payload.len() * 4 / 3 + 50);
-        token.push_str(HEADER);
+        let mut token = String::with_capacity(self.header.len() + payload.len() * 4 / 3 + 50);
+        token.push_str(&self.header);
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(payload, &mut token);
-        let signature = self.0.clone().chain_update(&token).finalize().into_bytes();
+        let signature = self.mac.clone().chain_update(&token).finalize().into_bytes();
         token.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut token);
         token
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer(***)")
     }
 }
 
@@ -125,6 +143,26 @@ mod tests {
         assert_eq!(read["asrs.s.uid"], "Zoë \"z\" 😀");
         assert_eq!(read["exp"].as_u64().unwrap() - read["nbf"].as_u64().unwrap(), 60);
         assert_eq!(read["role"], serde_json::json!(["a", "b"]));
+    }
+
+    #[test]
+    fn a_key_with_a_name_is_named_in_the_header() {
+        let now = UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+        let signer = Signer::named("k", "key-\"7\"");
+        let claims = Claims {
+            user: None,
+            extra: &[],
+            issued_at: now,
+            lifetime: Duration::from_secs(60),
+            audience: "a",
+        };
+        let token = signer.sign(&claims);
+        let header = jsonwebtoken::decode_header(&token).unwrap();
+        assert_eq!((header.kid.as_deref(), header.alg), (Some("key-\"7\""), jsonwebtoken::Algorithm::HS256));
+        let mut rules = jsonwebtoken::Validation::new(header.alg);
+        rules.set_audience(&["a"]);
+        let key = jsonwebtoken::DecodingKey::from_secret(b"k");
+        jsonwebtoken::decode::<serde_json::Value>(&token, &key, &rules).unwrap();
     }
 
     #[test]

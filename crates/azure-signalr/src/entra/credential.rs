@@ -1,0 +1,124 @@
+//! Tokens for an identity, from whoever gives them out.
+//!
+//! Nothing of an answer is repeated in an error but its status and the numbers of its error code: the words can hold anything.
+
+use std::iter::successors;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use azure_core::credentials::{Secret as AzureSecret, TokenCredential};
+use azure_core::error::ErrorKind;
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
+use azure_identity::{
+    AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential,
+    AzureDeveloperCliCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
+    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
+};
+
+use crate::entra::keeper::Fetch;
+use crate::entra::kept::Kept;
+use crate::entra::transport::OurClient;
+use crate::error::{Error, Kind, Why};
+use crate::identity::{Identity, Issuer, Source};
+use crate::secret::Secret;
+
+/// What the service's tokens are for. One and the same for every service in the public cloud.
+const SCOPE: &str = "https://signalr.azure.com/.default";
+
+/// For one try, all steps of it: `az` alone takes seconds.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Further requests within one try, for a platform that has just started and for what lasts a moment. What lasts longer is the next
+/// try's business.
+const QUICK_RETRIES: u32 = 2;
+
+/// Gets tokens.
+pub(super) struct Tokens {
+    issuer: Issuer,
+    /// In the order they are asked. A credential that cannot be made fails each time, in words, rather than the start.
+    credentials: azure_core::Result<Vec<Arc<dyn TokenCredential>>>,
+}
+
+impl Tokens {
+    pub(super) fn new(identity: &Identity, http: &reqwest::Client) -> Self {
+        Self { issuer: identity.issuer(), credentials: credentials(identity, http) }
+    }
+
+    async fn ask(&self) -> Result<Kept<Arc<Secret>>, Why> {
+        let mut why = Why::Failed;
+        for credential in self.credentials.as_ref().map_err(reason)? {
+            match credential.get_token(&[SCOPE], None).await {
+                Ok(token) => {
+                    let (now, expires_at) = (SystemTime::now(), SystemTime::from(token.expires_on));
+                    return Ok(Kept::token(Arc::new(Secret::new(token.token.secret())), now, expires_at));
+                }
+                Err(error) => why = reason(&error),
+            }
+        }
+        Err(why)
+    }
+}
+
+impl Fetch for Tokens {
+    type Value = Arc<Secret>;
+    const NAME: &'static str = "a Microsoft Entra token";
+
+    async fn fetch(&self) -> Result<Kept<Arc<Secret>>, Error> {
+        let outcome = tokio::time::timeout(DEADLINE, self.ask()).await.unwrap_or(Err(Why::TimedOut));
+        outcome.map_err(|why| Kind::NoToken { issuer: self.issuer, why }.into())
+    }
+}
+
+fn credentials(
+    identity: &Identity,
+    http: &reqwest::Client,
+) -> azure_core::Result<Vec<Arc<dyn TokenCredential>>> {
+    let client_options = ClientOptions {
+        transport: Some(Transport::new(Arc::new(OurClient(http.clone())))),
+        retry: RetryOptions::exponential(ExponentialRetryOptions {
+            max_retries: QUICK_RETRIES,
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    Ok(match identity.0.clone() {
+        Source::ManagedIdentity { client_id } => {
+            let user_assigned_id = client_id.map(UserAssignedId::ClientId);
+            let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options };
+            vec![ManagedIdentityCredential::new(Some(options))?]
+        }
+        Source::Application { client_id, tenant_id, client_secret } => {
+            let secret = AzureSecret::new(client_secret.expose().to_owned());
+            let options = ClientSecretCredentialOptions { client_options };
+            vec![ClientSecretCredential::new(&tenant_id, client_id, secret, Some(options))?]
+        }
+        // What `DeveloperToolsCredential` does, which cannot be told a tenant.
+        Source::DeveloperTools { tenant_id } | Source::Open { tenant_id, .. } => {
+            let az = AzureCliCredentialOptions { tenant_id: tenant_id.clone(), ..Default::default() };
+            let azd = AzureDeveloperCliCredentialOptions { tenant_id, ..Default::default() };
+            vec![AzureCliCredential::new(Some(az))?, AzureDeveloperCliCredential::new(Some(azd))?]
+        }
+    })
+}
+
+/// The first cause that says more than "failed".
+fn reason(error: &azure_core::Error) -> Why {
+    successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<azure_core::Error>())
+        .find_map(|error| match error.kind() {
+            ErrorKind::HttpResponse { status, error_code, .. } => {
+                let code = error_code.as_deref().filter(|code| is_numbers(code));
+                Some(Why::Refused {
+                    status: (*status).into(),
+                    code: code.map(|code| format!("AADSTS{code}")),
+                })
+            }
+            ErrorKind::Connection | ErrorKind::Io => Some(Why::Unreachable),
+            _ => None,
+        })
+        .unwrap_or(Why::Failed)
+}
+
+fn is_numbers(code: &str) -> bool {
+    (1..=40).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
+}
