@@ -25,7 +25,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
   },
   test: {
-    include: ['src/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'upload/**/*.test.ts'],
     environment: 'happy-dom',
     restoreMocks: true,
     unstubGlobals: true,
