@@ -13,6 +13,8 @@ mod host;
 #[cfg(not(feature = "local"))]
 mod host_only;
 mod identity;
+#[cfg(all(feature = "local", unix))]
+mod keyless;
 mod lifecycle;
 #[cfg(feature = "local")]
 mod local;

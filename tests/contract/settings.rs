@@ -41,7 +41,9 @@ fn settings_of_the_example() -> BTreeSet<String> {
 
 /// Set by Azure, the Functions host or its tools, not by people.
 fn is_the_platforms(name: &str) -> bool {
-    ["FUNCTIONS_", "WEBSITE_", "AzureFunctionsJobHost__"].iter().any(|prefix| name.starts_with(prefix))
+    ["FUNCTIONS_", "IDENTITY_", "WEBSITE_", "AzureFunctionsJobHost__"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
 }
 
 /// `X__part` instead of `X`: an example can have only one of them.

@@ -167,3 +167,124 @@ fn tell(name: &str, error: &Error, wait: Duration) {
     }
     warn!("{name} could not be had, next try in {:.1} s: {words}", wait.as_secs_f64());
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::UNIX_EPOCH;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::error::Why;
+    use crate::identity::Issuer;
+
+    thread_local! {
+        static BEGUN: Instant = Instant::now();
+    }
+
+    /// Follows the paused time of the runtime, which each test has to itself, as it has its thread.
+    fn clock() -> SystemTime {
+        UNIX_EPOCH + BEGUN.with(Instant::elapsed)
+    }
+
+    /// Counts calls; the value is the number of the call. Calls in `failing` fail.
+    #[derive(Clone, Default)]
+    struct Numbers {
+        calls: Arc<AtomicU32>,
+        failing: std::ops::Range<u32>,
+        takes: Duration,
+    }
+
+    impl Fetch for Numbers {
+        type Value = u32;
+        const NAME: &'static str = "a number";
+
+        async fn fetch(&self) -> Result<Kept<u32>, Error> {
+            let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+            tokio::time::sleep(self.takes).await;
+            if self.failing.contains(&call) {
+                return Err(Kind::NoToken { issuer: Issuer::ManagedIdentity, why: Why::Unreachable }.into());
+            }
+            Ok(Kept::token(call, clock(), clock() + minutes(60)))
+        }
+    }
+
+    impl Numbers {
+        fn calls(&self) -> u32 {
+            self.calls.load(Ordering::SeqCst)
+        }
+    }
+
+    fn minutes(minutes: u64) -> Duration {
+        Duration::from_secs(minutes * 60)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn callers_that_come_together_wait_for_one_and_the_same() {
+        let numbers = Numbers { takes: Duration::from_secs(2), ..Numbers::default() };
+        let keeper = Keeper::start(numbers.clone(), clock);
+        let callers: Vec<_> = (0..50)
+            .map(|_| {
+                let keeper = keeper.clone();
+                tokio::spawn(async move { keeper.get(clock()).await.unwrap() })
+            })
+            .collect();
+        for caller in callers {
+            assert_eq!(caller.await.unwrap(), 1);
+        }
+        assert_eq!((keeper.look(clock()), numbers.calls()), (Some(1), 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_is_over_before_anybody_needs_it() {
+        let numbers = Numbers { takes: minutes(1), ..Numbers::default() };
+        let keeper = Keeper::start(numbers.clone(), clock);
+        keeper.get(clock()).await.unwrap();
+        for minute in 1..600 {
+            tokio::time::sleep(minutes(1)).await;
+            assert!(keeper.look(clock()).is_some(), "minute {minute}");
+        }
+        assert_eq!(numbers.calls(), 11);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_renewal_leaves_the_old_one_until_its_end_and_is_tried_again() {
+        let numbers = Numbers { failing: 2..4, ..Numbers::default() };
+        let keeper = Keeper::start(numbers.clone(), clock);
+        assert_eq!(keeper.get(clock()).await.unwrap(), 1);
+        tokio::time::sleep(minutes(55) + Duration::from_millis(1)).await;
+        assert_eq!((keeper.get(clock()).await.unwrap(), numbers.calls()), (1, 2));
+        tokio::time::sleep(minutes(1)).await;
+        assert_eq!((keeper.get(clock()).await.unwrap(), numbers.calls()), (4, 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_ended_is_not_given_out_and_the_failure_says_when_to_come_back() {
+        let numbers = Numbers { failing: 2..u32::MAX, ..Numbers::default() };
+        let keeper = Keeper::start(numbers.clone(), clock);
+        keeper.get(clock()).await.unwrap();
+        tokio::time::sleep(minutes(61)).await;
+        let calls = numbers.calls();
+        let error = keeper.get(clock()).await.unwrap_err();
+        assert!(error.is_retryable() && error.retry_after().unwrap() <= minutes(1));
+        assert_eq!((keeper.look(clock()), numbers.calls()), (None, calls));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_has_time_waits_through_failures() {
+        let numbers = Numbers { failing: 1..5, ..Numbers::default() };
+        let keeper = Keeper::start(numbers, clock);
+        assert_eq!(keeper.wait(clock).await.unwrap(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_nobody_is_left_nothing_is_asked_any_more() {
+        let numbers = Numbers::default();
+        let keeper = Keeper::start(numbers.clone(), clock);
+        keeper.get(clock()).await.unwrap();
+        drop(keeper);
+        tokio::time::sleep(minutes(600)).await;
+        assert_eq!(numbers.calls(), 1);
+    }
+}
