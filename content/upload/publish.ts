@@ -35,6 +35,7 @@ export async function publish(site: Site, service: BlobServiceClient, { now, say
     if (!same) await put(container, file)
     say(`${same ? 'unchanged' : 'uploaded '}  ${describe(file)}`)
   }
+  // In the site's order, which ends with index.html.
   const { files } = site
   await atOnce(files.filter(({ name }) => isHashed(name)), send)
   for (const file of files.filter(({ name }) => !isHashed(name))) await send(file)
