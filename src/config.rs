@@ -72,6 +72,11 @@ impl Env {
         self.get(SITE_NAME).or_else(|| self.get(IDENTITY_ENDPOINT)).is_some()
     }
 
+    /// Whether this is an app that has no managed identity. Elsewhere that cannot be told from the environment.
+    fn lacks_identity(&self) -> bool {
+        self.get(SITE_NAME).is_some() && self.get(IDENTITY_ENDPOINT).is_none()
+    }
+
     fn is_on(&self, name: &str) -> bool {
         self.get(name).and_then(parse_switch).unwrap_or(false)
     }
@@ -196,21 +201,28 @@ impl Config {
 
 /// The service, in either of the two forms.
 fn signalr(env: &Env) -> Result<Option<ConnectionString>, Problem> {
-    let identity = [SERVICE_URI, CREDENTIAL, CLIENT_ID, TENANT_ID, CLIENT_SECRET];
-    let identity = identity.into_iter().find(|name| env.get(name).is_some());
-    let connection = match (env.get(SIGNALR), identity) {
+    let parts = [SERVICE_URI, CREDENTIAL, CLIENT_ID, TENANT_ID, CLIENT_SECRET];
+    let part = parts.into_iter().find(|name| env.get(name).is_some());
+    let problem = |name, reason: String| Err(Problem { name, reason });
+    let (name, connection) = match (env.get(SIGNALR), part) {
         (None, None) => return Ok(None),
-        (Some(text), None) => {
-            text.parse::<ConnectionString>().map_err(|error| ConnectionStringError::to_string(&error))
-        }
-        (None, Some(_)) => return service_with_identity(env).map(Some),
+        (None, Some(_)) => (SERVICE_URI, service_with_identity(env)?),
+        (Some(text), None) => match text.parse::<ConnectionString>() {
+            Ok(connection) => (SIGNALR, connection),
+            Err(error) => return problem(SIGNALR, error.to_string()),
+        },
         // Whoever set the second one means to be rid of keys, and would not see that the first is still in use.
-        (Some(_), Some(name)) => {
-            Err(format!("is set, and so is {name}: a key and an identity; take one of them away"))
+        (Some(_), Some(part)) => {
+            return problem(SIGNALR, format!("is set, and so is {part}; take away the one you do not mean"));
         }
     };
-    let connection = connection.map_err(|reason| Problem { name: SIGNALR, reason })?;
-    Ok(Some(connection.on_azure(env.is_azure())))
+    let connection = connection.on_azure(env.is_azure());
+    if connection.identity().is_some_and(Identity::is_managed) && env.lacks_identity() {
+        let reason =
+            "asks for a managed identity, and this app has none; turn one on, in the portal under Identity";
+        return problem(name, reason.to_owned());
+    }
+    Ok(Some(connection))
 }
 
 /// The form that has a setting for each part. The values of `credential` are those of other Azure Functions connections.
@@ -243,15 +255,14 @@ fn service_with_identity(env: &Env) -> Result<ConnectionString, Problem> {
         ),
     };
     let connection = identity.and_then(|identity| ConnectionString::with_identity(endpoint, identity));
-    let connection = connection.map_err(|error| match error {
+    connection.map_err(|error| match error {
         ConnectionStringError::InvalidClientId => problem(CLIENT_ID, &error.to_string()),
         ConnectionStringError::InvalidTenantId => problem(TENANT_ID, &error.to_string()),
         ConnectionStringError::InvalidEndpoint => {
             problem(SERVICE_URI, "must be the address of the service, https://NAME.service.signalr.net")
         }
         error => problem(SERVICE_URI, &error.to_string()),
-    })?;
-    Ok(connection.on_azure(env.is_azure()))
+    })
 }
 
 /// `true`, `false`, `1` and `0`, in any letter case: what App Service writes, and what people do.
@@ -351,9 +362,11 @@ mod tests {
             open.on_azure(azure).identity().unwrap().clone()
         });
         assert_eq!(on_azure, managed);
-        assert_eq!(identity(&[uri, (SITE_NAME, "app")]), on_azure);
-        assert_eq!(identity(&[uri, (IDENTITY_ENDPOINT, "http://localhost:1")]), on_azure);
-        assert_eq!(identity(&[(SIGNALR, "Endpoint=https://h;AuthType=azure"), (SITE_NAME, "app")]), on_azure);
+        let (site, endpoint) = ((SITE_NAME, "app"), (IDENTITY_ENDPOINT, "http://localhost:1"));
+        let open = (SIGNALR, "Endpoint=https://h;AuthType=azure");
+        for variables in [&[uri, site, endpoint][..], &[uri, endpoint], &[open, site, endpoint]] {
+            assert_eq!(identity(variables), on_azure);
+        }
         assert_eq!(identity(&[uri]), elsewhere);
         assert_eq!(identity(&[(SIGNALR, "Endpoint=https://h;AuthType=azure")]), elsewhere);
     }
@@ -383,6 +396,8 @@ mod tests {
             (&[uri, (TENANT_ID, "a/b")], TENANT_ID),
             (&[uri, (CREDENTIAL, "managedidentity"), (CLIENT_SECRET, "hush")], CLIENT_SECRET),
             (&[uri, (SIGNALR, KEY)], SIGNALR),
+            (&[uri, (SITE_NAME, "app")], SERVICE_URI),
+            (&[(SIGNALR, "Endpoint=https://h;AuthType=azure.msi"), (SITE_NAME, "app")], SIGNALR),
         ] {
             let told = read(variables).unwrap_err();
             assert_eq!(told.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [expected]);

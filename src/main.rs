@@ -64,8 +64,8 @@ async fn run(arguments: Arguments, config: Result<Config, Unusable>) -> Result<(
     }
 }
 
-/// The app over the service at `signalr`. What an identity needs is asked for at once, but nobody waits for it here: the host wants to see
-/// us listen.
+/// The app over the service at `signalr`. What an identity needs is asked for at once, but nobody waits for it here: the host wants
+/// to see us listen.
 fn chat(config: &Config, signalr: &ConnectionString, trust: Trust) -> Result<Router, Failure> {
     let hub = Hub::new(signalr, &config.hub).map_err(Failure::other)?;
     hub.warm_up();

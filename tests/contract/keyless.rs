@@ -89,11 +89,7 @@ impl Platform {
     }
 }
 
-async fn give(
-    State(platform): State<Platform>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> (StatusCode, Json<Value>) {
+async fn give(State(platform): State<Platform>, uri: Uri, headers: HeaderMap) -> (StatusCode, Json<Value>) {
     let url = reqwest::Url::parse(&format!("http://platform{uri}")).unwrap();
     let query: Value = url.query_pairs().map(|(name, value)| (name.into_owned(), json!(value))).collect();
     let knows = headers.get("x-identity-header").is_some_and(|secret| secret == PLATFORM_SECRET);

@@ -287,6 +287,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "entra"), ignore = "there are no identities without the feature")]
     fn case_5_each_mistake_of_an_identity_is_named() {
         for (auth, expected) in [
             ("AuthType=azure.msi;ClientId=a/b", E::InvalidClientId),
@@ -306,6 +307,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "entra"), ignore = "there are no identities without the feature")]
     fn case_5_each_way_to_name_an_identity_is_understood() {
         let managed = |client_id| Identity::managed(client_id).unwrap();
         for (auth, expected) in [
@@ -330,6 +332,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(not(feature = "entra"), ignore = "there are no identities without the feature")]
     fn the_token_of_an_identity_does_not_leave_the_machine_in_clear() {
         for address in ["http://localhost", "http://127.0.0.1:8888", "http://[::1]", "https://h"] {
             ConnectionString::with_identity(address, Identity::managed(None).unwrap()).unwrap();

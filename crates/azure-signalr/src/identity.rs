@@ -68,6 +68,12 @@ impl Identity {
         }))
     }
 
+    /// Whether it is a managed identity, whose tokens come from the platform.
+    #[must_use]
+    pub fn is_managed(&self) -> bool {
+        matches!(self.0, Source::ManagedIdentity { .. })
+    }
+
     /// Decides what was left open.
     pub(crate) fn decided(self, on_azure: bool) -> Self {
         Self(match self.0 {

@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(feature = "entra"),
+    allow(dead_code, reason = "one seam, `entra`, is worth more than the few words behind it")
+)]
 
 mod connection_string;
 mod connection_string_error;
