@@ -3,7 +3,7 @@
 //! Nothing of an answer is repeated in an error but its status and the numbers of its error code: the words can hold anything.
 
 use std::iter::successors;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use azure_core::credentials::{Secret as AzureSecret, TokenCredential};
@@ -19,7 +19,7 @@ use crate::entra::keeper::Fetch;
 use crate::entra::kept::Kept;
 use crate::entra::transport::OurClient;
 use crate::error::{Error, Kind, Why};
-use crate::identity::{Identity, Issuer, Source};
+use crate::identity::{Identity, Source};
 use crate::secret::Secret;
 
 /// What the service's tokens are for. One and the same for every service in the public cloud.
@@ -34,19 +34,21 @@ const QUICK_RETRIES: u32 = 2;
 
 /// Gets tokens.
 pub(super) struct Tokens {
-    issuer: Issuer,
-    /// In the order they are asked. A credential that cannot be made fails each time, in words, rather than the start.
-    credentials: azure_core::Result<Vec<Arc<dyn TokenCredential>>>,
+    identity: Identity,
+    http: reqwest::Client,
+    /// Made when they are first asked, which is not on the way of a process that starts.
+    credentials: OnceLock<azure_core::Result<Vec<Arc<dyn TokenCredential>>>>,
 }
 
 impl Tokens {
     pub(super) fn new(identity: &Identity, http: &reqwest::Client) -> Self {
-        Self { issuer: identity.issuer(), credentials: credentials(identity, http) }
+        Self { identity: identity.clone(), http: http.clone(), credentials: OnceLock::new() }
     }
 
     async fn ask(&self) -> Result<Kept<Arc<Secret>>, Why> {
         let mut why = Why::Failed;
-        for credential in self.credentials.as_ref().map_err(reason)? {
+        let credentials = self.credentials.get_or_init(|| credentials(&self.identity, &self.http));
+        for credential in credentials.as_ref().map_err(reason)? {
             match credential.get_token(&[SCOPE], None).await {
                 Ok(token) => {
                     let (now, expires_at) = (SystemTime::now(), SystemTime::from(token.expires_on));
@@ -65,10 +67,11 @@ impl Fetch for Tokens {
 
     async fn fetch(&self) -> Result<Kept<Arc<Secret>>, Error> {
         let outcome = tokio::time::timeout(DEADLINE, self.ask()).await.unwrap_or(Err(Why::TimedOut));
-        outcome.map_err(|why| Kind::NoToken { issuer: self.issuer, why }.into())
+        outcome.map_err(|why| Kind::NoToken { issuer: self.identity.issuer(), why }.into())
     }
 }
 
+/// In the order they are asked.
 fn credentials(
     identity: &Identity,
     http: &reqwest::Client,
