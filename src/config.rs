@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use azure_signalr::{ConnectionString, ConnectionStringError, HubName, Identity};
+use azure_signalr::{ConnectionString, ConnectionStringError, HubName, Identity, RootCertificates};
 
 /// The port the Functions host wants us on; set by the host, and what tells us that there is one.
 pub const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
@@ -24,6 +24,8 @@ pub const CLIENT_ID: &str = "AzureSignalRConnectionString__clientId";
 pub const TENANT_ID: &str = "AzureSignalRConnectionString__tenantId";
 /// …and the secret of an application, where there is no managed identity.
 pub const CLIENT_SECRET: &str = "AzureSignalRConnectionString__clientSecret";
+/// Certificates of authorities to trust beside those everybody trusts, as PEM text.
+pub const ROOTS: &str = "AzureSignalRConnectionString__rootCertificates";
 /// The hub everybody is in.
 pub const HUB: &str = "AzureSignalRHubName";
 /// Whether people who have not signed in may chat.
@@ -153,7 +155,8 @@ impl Config {
             note(port_name, "must be a port from 1 to 65535".to_owned());
         }
 
-        let signalr = match signalr(env) {
+        let found = signalr(env).and_then(|found| found.map(|signalr| trusting(env, signalr)).transpose());
+        let signalr = match found {
             Ok(None) if port.is_some() => {
                 let reason = format!(
                     "is not set; copy the connection string from the service's Keys page, or set {SERVICE_URI} to use an identity"
@@ -223,6 +226,15 @@ fn signalr(env: &Env) -> Result<Option<ConnectionString>, Problem> {
         return problem(name, reason.to_owned());
     }
     Ok(Some(connection))
+}
+
+/// The same, trusting whom the settings say.
+fn trusting(env: &Env, connection: ConnectionString) -> Result<ConnectionString, Problem> {
+    let Some(pem) = env.get(ROOTS) else { return Ok(connection) };
+    // Where settings are single lines, the ends of lines are written out.
+    let roots = pem.replace("\\n", "\n").parse::<RootCertificates>();
+    let roots = roots.map_err(|error| Problem { name: ROOTS, reason: error.to_string() })?;
+    Ok(connection.trusting(roots))
 }
 
 /// The form that has a setting for each part. The values of `credential` are those of other Azure Functions connections.
@@ -419,6 +431,11 @@ mod tests {
         {
             assert_eq!(read(&[(EASY_AUTH, value)]).unwrap().easy_auth, on, "{value}");
         }
+    }
+
+    #[test]
+    fn further_roots_are_certificates_or_a_problem() {
+        assert_eq!(problems(&[(SIGNALR, KEY), (ROOTS, "nonsense")]), [ROOTS]);
     }
 
     #[test]

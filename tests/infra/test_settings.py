@@ -22,6 +22,7 @@ NOT_SET = {
     "AzureFunctionsJobHost__extensions__http__routePrefix": "host.json says it",
     "AzureSignalRConnectionString": "it holds a key",
     "AzureSignalRConnectionString__clientSecret": "it is a key; a managed identity needs none",
+    "AzureSignalRConnectionString__rootCertificates": "the service's certificate is of an authority that everybody trusts",
     "AzureSignalRConnectionString__tenantId": "a managed identity is of its own tenant",
     "FUNCTIONS_CUSTOMHANDLER_PORT": "the host sets it",
     "FUNCTIONS_HTTPWORKER_PORT": "older hosts set it",

@@ -4,10 +4,15 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use azure_signalr_emulator::{AccessKey, Emulator, Options};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use crate::packaged;
 
@@ -21,7 +26,7 @@ struct Alone {
 }
 
 impl Alone {
-    fn start(connection: &str) -> Self {
+    fn start(connection: &str, roots: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("handler-alone-{}", uuid::Uuid::new_v4()));
         fs::create_dir(&folder).unwrap();
         fs::copy(packaged("handler"), folder.join("handler")).unwrap();
@@ -31,9 +36,10 @@ impl Alone {
         command.args(["--map-root-user", "--root"]).arg(&folder).arg("/handler").env_clear();
         command
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string());
-        let child =
-            command.env("AzureSignalRConnectionString", connection).stdout(Stdio::null()).spawn().unwrap();
+            .env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string())
+            .env("AzureSignalRConnectionString", connection)
+            .env("AzureSignalRConnectionString__rootCertificates", roots);
+        let child = command.stdout(Stdio::null()).spawn().unwrap();
         let alone = Self { folder, child, port };
         let begun = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
@@ -69,7 +75,7 @@ async fn it_starts_negotiates_and_sends_with_nothing_around_it() {
     let connection = emulator.connection_string(socket.local_addr().unwrap().port());
     tokio::spawn(axum::serve(socket, emulator.router()).into_future());
 
-    let handler = Alone::start(&connection);
+    let handler = Alone::start(&connection, "");
     let (status, access) = handler.post("/api/negotiate", &Value::Null).await;
     assert_eq!(status, 200);
     assert!(access["url"].as_str().unwrap().starts_with("http://localhost:"));
@@ -79,8 +85,63 @@ async fn it_starts_negotiates_and_sends_with_nothing_around_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_whose_name_nobody_can_resolve_is_away_and_no_reason_to_die() {
-    let handler = Alone::start("Endpoint=https://example.service.signalr.invalid;AccessKey=k;Version=1.0;");
+    let nowhere = "Endpoint=https://example.service.signalr.invalid;AccessKey=k;Version=1.0;";
+    let handler = Alone::start(nowhere, "");
     let (status, error) = handler.post("/api/messages", &json!({"text": "hi"})).await;
     assert!(matches!(status, 503 | 504), "{error}");
     assert_eq!(handler.post("/api/negotiate", &Value::Null).await.0, 200);
+}
+
+/// A service over TLS, with a certificate of an authority that nobody knows: its connection string and that authority's certificate.
+async fn service_over_tls() -> (String, String) {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+    let tls = ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
+    let tls = tls.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let tls = tls.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+    let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let emulator = Emulator::new(Options { access_keys: vec![AccessKey::generate()], ..Options::default() });
+    let connection = emulator.connection_string(socket.local_addr().unwrap().port());
+    let listener = OverTls { socket, tls: TlsAcceptor::from(Arc::new(tls)) };
+    tokio::spawn(axum::serve(listener, emulator.router()).into_future());
+    (connection.replace("http://", "https://"), own.cert.pem())
+}
+
+struct OverTls {
+    socket: tokio::net::TcpListener,
+    tls: TlsAcceptor,
+}
+
+impl axum::serve::Listener for OverTls {
+    type Io = TlsStream<tokio::net::TcpStream>;
+    type Addr = std::net::SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (caller, address) = self.socket.accept().await.unwrap();
+            // Who does not trust us hangs up here.
+            if let Ok(caller) = self.tls.accept(caller).await {
+                return (caller, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.socket.local_addr()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_sends_over_tls_to_whom_it_was_told_to_trust_and_to_nobody_else() {
+    let (connection, authority) = service_over_tls().await;
+    let message = json!({"text": "hi"});
+    // Settings that are single lines have the ends of lines written out.
+    for roots in [authority.clone(), authority.replace('\n', "\\n")] {
+        let trusting = Alone::start(&connection, &roots);
+        let (status, answer) = trusting.post("/api/messages", &message).await;
+        assert_eq!(status, 202, "{answer}");
+    }
+    let wary = Alone::start(&connection, "");
+    let (status, answer) = wary.post("/api/messages", &message).await;
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("unavailable")), "{answer}");
 }

@@ -11,6 +11,7 @@ use url::{Host, Url};
 use crate::connection_string_error::ConnectionStringError;
 use crate::entra;
 use crate::identity::Identity;
+use crate::roots::RootCertificates;
 use crate::secret::Secret;
 
 /// Where a service is, and with what to call it: an access key, or an identity of Microsoft Entra ID.
@@ -30,6 +31,7 @@ pub struct ConnectionString {
     client_endpoint: Option<Url>,
     server_endpoint: Option<Url>,
     credential: Credential,
+    roots: RootCertificates,
 }
 
 /// What calls are made with.
@@ -48,7 +50,8 @@ impl ConnectionString {
     pub fn with_identity(endpoint: &str, identity: Identity) -> Result<Self, ConnectionStringError> {
         let endpoint = web_address(endpoint).ok_or(ConnectionStringError::InvalidEndpoint)?;
         let credential = Credential::Identity(identity);
-        Self { endpoint, client_endpoint: None, server_endpoint: None, credential }.checked()
+        let (client_endpoint, server_endpoint, roots) = (None, None, RootCertificates::default());
+        Self { endpoint, client_endpoint, server_endpoint, credential, roots }.checked()
     }
 
     /// Says whether this process runs on Azure. An identity that was left open (`AuthType=azure`) is there the managed identity, and
@@ -59,6 +62,17 @@ impl ConnectionString {
             self.credential = Credential::Identity(identity.decided(on_azure));
         }
         self
+    }
+
+    /// Trusts servers that show certificates of these authorities as well.
+    #[must_use]
+    pub fn trusting(mut self, roots: RootCertificates) -> Self {
+        self.roots = roots;
+        self
+    }
+
+    pub(crate) fn roots(&self) -> &RootCertificates {
+        &self.roots
     }
 
     /// The address of the service, with `Port` applied.
@@ -144,7 +158,8 @@ impl FromStr for ConnectionString {
         let client_endpoint = optional("clientendpoint", ConnectionStringError::InvalidClientEndpoint)?;
         let server_endpoint = optional("serverendpoint", ConnectionStringError::InvalidServerEndpoint)?;
         let credential = properties.credential()?;
-        Self { endpoint, client_endpoint, server_endpoint, credential }.checked()
+        let roots = RootCertificates::default();
+        Self { endpoint, client_endpoint, server_endpoint, credential, roots }.checked()
     }
 }
 

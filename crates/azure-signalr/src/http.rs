@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::roots::RootCertificates;
 
 /// Longer than a TCP handshake within a region takes with one lost packet, short enough to try again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -13,13 +14,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Under the idle time-outs of the load balancers on the way, so that we close first.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-pub(crate) fn client() -> Result<reqwest::Client, Error> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+pub(crate) fn client(roots: &RootCertificates) -> Result<reqwest::Client, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider knows TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
+        .with_root_certificates(roots.and_mozillas())
         .with_no_client_auth();
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)

@@ -136,7 +136,7 @@ impl Hub {
         let application =
             application.map_or_else(String::new, |name| format!("application={}&", name.as_str()));
         let rest = ["api", "hubs", name.as_str()];
-        let http = http::client()?;
+        let http = http::client(connection.roots())?;
         Ok(Self(Arc::new(Inner {
             authority: Authority::of(connection, &http)?,
             http,

@@ -16,6 +16,7 @@ mod message;
 mod name;
 mod rest;
 mod retry;
+mod roots;
 mod secret;
 mod token;
 
@@ -26,3 +27,4 @@ pub use hub::{Client, ClientAccess, Hub};
 pub use identity::Identity;
 pub use message::{Message, Recipient};
 pub use name::{HubName, NameError, UserId};
+pub use roots::{RootCertificates, RootCertificatesError};
