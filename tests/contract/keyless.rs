@@ -337,14 +337,14 @@ async fn an_app_without_the_identity_it_names_is_told_so() {
 }
 
 #[tokio::test]
-async fn an_identity_without_a_role_is_refused_and_the_log_says_which_role_it_needs() {
+async fn an_identity_without_a_role_is_refused_and_the_log_says_which_roles_it_needs() {
     let platform = Platform::new("somebody-else", LONG, 1);
     let (house, _service) = open_house(&platform, &[]).await;
     for path in ["/api/negotiate", "/api/messages"] {
         let response = house.post(path).json(&json!({"text": "hi"})).send().await.unwrap();
         assert_eq!(refusal(response).await, (502, "upstream_rejected".to_owned()));
     }
-    house.handler.out.line("assign it the role SignalR Service Owner");
+    house.handler.out.line("assign it the roles SignalR App Server and SignalR REST API Owner");
 }
 
 #[tokio::test]

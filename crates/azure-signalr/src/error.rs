@@ -156,8 +156,8 @@ impl fmt::Display for Error {
             }
             Kind::Rejected { status, code: None, .. } => write!(f, "the SignalR service answered {status}"),
             Kind::IdentityRefused { status: 403, .. } => f.write_str(
-                "the SignalR service answered 403: the identity may not do this; assign it the role SignalR Service Owner on the service, \
-                 and give that a few minutes",
+                "the SignalR service answered 403: the identity may not do this; assign it the roles SignalR App Server and SignalR REST API \
+                 Owner on the service, and give that a few minutes",
             ),
             Kind::IdentityRefused { status, .. } => write!(
                 f,
