@@ -88,6 +88,23 @@ fn case_64_the_example_settings_can_be_used_as_they_are() {
 }
 
 #[test]
+fn the_editor_deploys_what_make_package_makes() {
+    let (settings, tasks) = (json_file(".vscode/settings.json"), json_file(".vscode/tasks.json"));
+    let before = &settings["azureFunctions.preDeployTask"];
+    let task = tasks["tasks"].as_array().unwrap().iter().find(|task| task["label"] == *before).unwrap();
+    assert_eq!(task["command"], "make package");
+    let sent = settings["azureFunctions.deploySubpath"].as_str().unwrap();
+    assert!(read(".ci/package").contains(sent), "{sent}");
+    for task in tasks["tasks"].as_array().unwrap() {
+        let needed = task["dependsOn"].as_str();
+        assert!(
+            needed.is_none_or(|needed| tasks.to_string().contains(&format!("\"label\":\"{needed}\""))),
+            "{task}"
+        );
+    }
+}
+
+#[test]
 fn case_65_what_is_ignored_is_named_plainly_enough_for_every_tool() {
     let ignored = read(".funcignore");
     for name in [
