@@ -63,6 +63,7 @@ class Person {
   /** Signs in as one of the people on the sign-in page, or as anyone else. */
   async signIn(name) {
     await this.page.getByRole('button', { name: /^Sign in/ }).click()
+    await this.page.getByRole('heading', { name: 'Who are you today?' }).waitFor()
     const persona = this.page.getByRole('button', { name })
     if (await persona.count() > 0) {
       await persona.click()
@@ -101,7 +102,12 @@ class Person {
     return this.message(text)
   }
 
-  /** What is in the log, once, and how often. */
+  /** Waits until the page says that an own message is with the service. */
+  async hasSent(text) {
+    await this.message(text).getByText('sent', { exact: true }).waitFor()
+  }
+
+  /** How often a message is in the log, now. */
   async count(text) {
     return this.message(text).count()
   }
