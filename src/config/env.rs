@@ -1,0 +1,64 @@
+//! Variables by name, and what they say about where we are.
+//!
+//! On Windows and in some portals names change their letter case on the way, so they are compared without it.
+
+use std::collections::HashMap;
+
+use super::{DEFAULT_LOG, IDENTITY_ENDPOINT, LOG, SITE_NAME};
+
+/// Variables by name, in any letter case. An empty one is as good as none.
+#[derive(Default)]
+pub struct Env(HashMap<String, String>);
+
+impl Env {
+    /// The environment of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+        std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
+    }
+
+    /// What to log, in the form of `RUST_LOG`.
+    #[must_use]
+    pub fn log_filter(&self) -> &str {
+        self.get(LOG).unwrap_or(DEFAULT_LOG)
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(&name.to_ascii_lowercase()).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether this is Azure: App Service, or whatever else of it has an identity for us.
+    pub(super) fn is_azure(&self) -> bool {
+        self.get(SITE_NAME).or_else(|| self.get(IDENTITY_ENDPOINT)).is_some()
+    }
+
+    /// Whether this is an app that has no managed identity. Elsewhere that cannot be told from the environment.
+    pub(super) fn lacks_identity(&self) -> bool {
+        self.get(SITE_NAME).is_some() && self.get(IDENTITY_ENDPOINT).is_none()
+    }
+
+    pub(super) fn is_on(&self, name: &str) -> bool {
+        self.get(name).and_then(parse_switch).unwrap_or(false)
+    }
+}
+
+impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Env {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
+        Self(
+            variables
+                .into_iter()
+                .map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+/// `true`, `false`, `1` and `0`, in any letter case: what App Service writes, and what people do.
+pub(super) fn parse_switch(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" | "1" => Some(true),
+        "false" | "0" => Some(false),
+        _ => None,
+    }
+}
