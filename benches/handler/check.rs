@@ -8,44 +8,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::header::AUTHORIZATION;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::Sha256;
 
 use crate::Result;
-use crate::client::{Connection, Request, USER};
-use crate::service::Service;
+use crate::client::{Connection, Request, TEXT, USER};
+use crate::floor::Recording;
+use crate::service::{KEY, Service};
 use crate::start;
 use crate::target::Target;
 
-/// Access key of the service here. Nothing but this run knows or takes it.
-pub(crate) const KEY: &str = "the-access-key-of-a-service-that-is-not-there";
-
-/// What is said in every message.
-const TEXT: &str = "Good morning, everyone! Shall we meet at ten, or is eleven better?";
-
 /// The longest a token may live.
 const HOUR: Duration = Duration::from_secs(3_600);
-
-/// One negotiation and one message, as a handler answered and published them.
-#[derive(Deserialize, Serialize)]
-pub(crate) struct Recording {
-    pub(crate) negotiated: String,
-    pub(crate) sent: String,
-    pub(crate) publish_to: String,
-    pub(crate) authorization: String,
-    pub(crate) invocation: String,
-}
-
-/// `POST /api/negotiate`, as the page calls it.
-pub(crate) fn negotiation() -> Request {
-    Request::post("/api/negotiate?negotiateVersion=1", "")
-}
-
-/// `POST /api/messages` to everyone.
-pub(crate) fn message() -> Request {
-    Request::post("/api/messages", &json!({ "text": TEXT, "recipient": null }).to_string())
-}
 
 /// Starts `target`, asks each thing once, and looks closely at the answers.
 pub(crate) async fn answers(target: &Target, service: &Service) -> Result<Recording> {
@@ -59,7 +33,7 @@ pub(crate) async fn answers(target: &Target, service: &Service) -> Result<Record
 }
 
 async fn negotiate(connection: &mut Connection, service: &Service) -> Result<String> {
-    let body = expect(connection, &negotiation(), 200).await?;
+    let body = expect(connection, &Request::negotiation(), 200).await?;
     let access: Value = serde_json::from_str(&body)?;
     let url = format!("{}client/?hub=chat", service.endpoint());
     ensure(access["url"] == url, "negotiate names a wrong address")?;
@@ -71,7 +45,7 @@ async fn negotiate(connection: &mut Connection, service: &Service) -> Result<Str
 
 async fn send(connection: &mut Connection, service: &Service) -> Result<Recording> {
     let before = service.inbox().messages;
-    let sent = expect(connection, &message(), 202).await?;
+    let sent = expect(connection, &Request::message(), 202).await?;
     let inbox = service.inbox();
     ensure(inbox.messages == before + 1, "a message was not published once")?;
     let (parts, body) = inbox.last.ok_or("nothing was published")?;

@@ -4,6 +4,7 @@
 
 use std::net::Ipv4Addr;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -11,6 +12,9 @@ use crate::Result;
 
 /// Who signs in, as the platform's header says it.
 pub(crate) const USER: &str = "alice@contoso.com";
+
+/// What is said in every message.
+pub(crate) const TEXT: &str = "Good morning, everyone! Shall we meet at ten, or is eleven better?";
 
 const NAME: &str = "X-MS-CLIENT-PRINCIPAL-NAME";
 const INVOCATION: &str = "X-Azure-Functions-InvocationId";
@@ -25,8 +29,18 @@ impl Request {
         Self("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_owned())
     }
 
+    /// `POST /api/negotiate`, as the page calls it.
+    pub(crate) fn negotiation() -> Self {
+        Self::post("/api/negotiate?negotiateVersion=1", "")
+    }
+
+    /// `POST /api/messages` to everyone.
+    pub(crate) fn message() -> Self {
+        Self::post("/api/messages", &json!({ "text": TEXT, "recipient": null }).to_string())
+    }
+
     /// `POST path` by [`USER`] with a JSON `body`, perhaps an empty one, with the headers the platform adds.
-    pub(crate) fn post(path: &str, body: &str) -> Self {
+    fn post(path: &str, body: &str) -> Self {
         let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
         let length = body.len();
         let platform = format!("{INVOCATION}: {INVOCATION_ID}\r\n{NAME}: {USER}\r\n");

@@ -14,14 +14,24 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
 use crate::Result;
-use crate::check::Recording;
 use crate::serve::{Body, answer, serve};
 
 /// The variable with the answers, as JSON.
 pub(crate) const RECORDING: &str = "FLOOR_RECORDING";
+
+/// One negotiation and one message, as a handler answered and published them.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Recording {
+    pub(crate) negotiated: String,
+    pub(crate) sent: String,
+    pub(crate) publish_to: String,
+    pub(crate) authorization: String,
+    pub(crate) invocation: String,
+}
 
 struct Floor {
     client: Client<HttpConnector, Body>,

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::Result;
-use crate::check;
 use crate::client::{Connection, Request};
 use crate::service::Service;
 use crate::start;
@@ -48,9 +47,9 @@ pub(crate) async fn measure(targets: &[Target], service: &Service) -> Result<Vec
             let wrong = |error| format!("{} under load: {error}", target.name);
             let mut process = target.spawn()?;
             start::first_answer(&mut process).await?;
-            loads.negotiate.add(&process, check::negotiation(), 200).await.map_err(wrong)?;
+            loads.negotiate.add(&process, Request::negotiation(), 200).await.map_err(wrong)?;
             let before = service.inbox().messages;
-            let sent = loads.messages.add(&process, check::message(), 202).await.map_err(wrong)?;
+            let sent = loads.messages.add(&process, Request::message(), 202).await.map_err(wrong)?;
             let published = service.inbox().messages - before;
             if published != sent {
                 return Err(format!("{} said {sent} times 202 and published {published}", target.name).into());

@@ -6,7 +6,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::check;
 use crate::client::{Connection, Request};
 use crate::target::{Process, Target};
 
@@ -59,7 +58,7 @@ struct Start {
 }
 
 async fn once(target: &Target) -> Result<Start> {
-    let negotiation = check::negotiation();
+    let negotiation = Request::negotiation();
     let begun = Instant::now();
     let mut process = target.spawn()?;
     first_answer(&mut process).await?;

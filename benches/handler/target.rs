@@ -11,8 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::Result;
-use crate::check::Recording;
-use crate::floor;
+use crate::floor::{self, Recording};
 use crate::service::Service;
 
 /// A handler that can be started.
