@@ -13,7 +13,6 @@
 mod access_key;
 mod auth;
 mod bearer;
-mod entra;
 mod hub;
 mod hub_name;
 mod negotiate;
@@ -37,7 +36,7 @@ use axum::routing::any;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use access_key::{AccessKey, InvalidAccessKey};
-pub use entra::EntraOptions;
+pub use auth::EntraOptions;
 pub use options::Options;
 
 use refusal::Refusal;

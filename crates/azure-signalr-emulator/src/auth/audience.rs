@@ -6,7 +6,7 @@
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::Denied;
+use super::denied::Denied;
 use crate::hub_name::HubName;
 use crate::path;
 use crate::query::Query;

@@ -10,8 +10,8 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::denied::Denied;
 use crate::AccessKey;
-use crate::auth::Denied;
 use crate::random;
 
 /// What every token for the service is for, whichever service.

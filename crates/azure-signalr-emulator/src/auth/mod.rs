@@ -5,8 +5,9 @@
 
 mod audience;
 mod claims;
+mod denied;
+mod entra;
 
-use std::fmt;
 use std::time::Duration;
 
 use jsonwebtoken::errors::ErrorKind;
@@ -14,16 +15,14 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
 use crate::AccessKey;
-use crate::entra::{Entra, EntraOptions, Lent};
 use crate::hub_name::HubName;
+use denied::SIGNATURE;
+use entra::{Entra, Lent};
 
 pub(crate) use audience::{Audience, Hosts};
 pub(crate) use claims::ClientIdentity;
-
-/// The rule that the signature must be right.
-const SIGNATURE: &str = "signature";
-/// The rule that an identity must have a role.
-const ROLE: &str = "role";
+pub(crate) use denied::Denied;
+pub use entra::EntraOptions;
 
 /// What a token is checked against.
 pub(crate) struct Auth {
@@ -160,36 +159,6 @@ impl Auth {
             return Err(Denied::new("nbf", format!("a time not after now ({now})"), came));
         }
         Ok(())
-    }
-}
-
-/// A token that was refused: by which rule, what that rule expected, and what came. Carries neither token nor key.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Denied {
-    rule: &'static str,
-    expected: String,
-    came: String,
-}
-
-impl Denied {
-    pub(crate) fn new(rule: &'static str, expected: impl Into<String>, came: impl Into<String>) -> Self {
-        Self { rule, expected: expected.into(), came: came.into() }
-    }
-
-    /// The token is right, and its bearer may not do this.
-    pub(crate) fn forbidden(expected: impl Into<String>, came: impl Into<String>) -> Self {
-        Self::new(ROLE, expected, came)
-    }
-
-    pub(crate) fn is_forbidden(&self) -> bool {
-        self.rule == ROLE
-    }
-}
-
-impl fmt::Display for Denied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, expected, came } = self;
-        write!(f, "access token refused, rule `{rule}`: expected {expected}; came {came}")
     }
 }
 
