@@ -75,7 +75,7 @@ fn chat(config: &Config, signalr: &ConnectionString, trust: Trust) -> Result<Rou
 
 /// Serves `app` where the host looks for it, until told to stop or left alone.
 async fn behind_host(port: u16, app: Router) -> Result<(), Failure> {
-    let orphaned = shutdown::orphaned();
+    let (asked, orphaned) = (shutdown::asked(), shutdown::orphaned());
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let socket = socket.map_err(|error| Failure::bind(port, config::HOST_PORT, error))?;
     // Answers are small and final: waiting to fill a packet only delays them.
@@ -88,7 +88,7 @@ async fn behind_host(port: u16, app: Router) -> Result<(), Failure> {
         ended = &mut serving => {
             return ended.and(Err(io::Error::other("the server ended by itself"))).map_err(Failure::other);
         }
-        () = shutdown::asked() => info!("told to stop"),
+        () = asked => info!("told to stop"),
         () = orphaned => info!("the host is gone; stopping"),
     }
     drop(stop);

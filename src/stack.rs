@@ -92,8 +92,9 @@ async fn everything(ports: Ports, config: &Config) -> Result<(), Failure> {
     let signalr = signalr.expect("the service is embedded where none is configured");
     // The stand-in for Easy Auth takes the callers' own headers off before it sets its own.
     let app = chat(config, signalr, Trust::EasyAuth)?;
+    let asked = shutdown::asked();
     announce(&stack, &format!("open {} in two tabs", stack.addresses().page));
-    stack.serve(app, shutdown::asked()).await.map_err(Failure::other)
+    stack.serve(app, asked).await.map_err(Failure::other)
 }
 
 /// The service alone.
@@ -111,11 +112,12 @@ async fn emulator(port: u16, signalr: Option<&ConnectionString>) -> Result<(), F
     let socket = local::listen(port, "--port").await?;
     let port = socket.port();
     let connection = emulator.connection_string(port);
+    let asked = shutdown::asked();
     announce(
         &format_args!("  SignalR     http://localhost:{port}\n  connection  {connection}"),
         &format!("set {SIGNALR} to that connection string"),
     );
-    local::serve_emulator(socket, emulator, shutdown::asked()).await.map_err(Failure::other)
+    local::serve_emulator(socket, emulator, asked).await.map_err(Failure::other)
 }
 
 /// Says where everything is, then, for people and for programs that wait for this line, that it is there. What listens but is not
