@@ -1,14 +1,14 @@
 # The one door. `make run` shows the whole chat on this machine; `make test` checks everything. Both install what they need.
 
-.PHONY: run test check e2e page bench package
+.PHONY: run test check e2e docs page bench package
 .DEFAULT_GOAL := run
 
 run: page
 	cargo run --quiet --bin handler
 
-test: check e2e
+test: check e2e docs
 
-check e2e bench package:
+check e2e docs bench package:
 	.ci/$@
 
 # The page is built again when one of its sources is newer, so that a second `make run` does not wait for it.

@@ -1,0 +1,46 @@
+"""Stand-ins for the tools that change Azure: they write down how they are called, and answer what the docs ask them."""
+
+import shlex
+from pathlib import Path
+
+ACCOUNT = "mychatpage"
+PAGE = f"https://{ACCOUNT}.z6.web.core.windows.net"
+API = "my-chat-api-a1b2.westeurope-01.azurewebsites.net"
+CLIENT = "11111111-2222-3333-4444-555555555555"
+
+# What `--query` asks for. Whatever else it asks for is an error.
+ANSWERS = {
+    "appId": CLIENT,
+    "defaultHostName || properties.defaultHostName": API,
+    "id": "/subscriptions/s/it",
+    "password": "a secret",
+    "primaryEndpoints.web": f"{PAGE}/",
+    "principalId": "the-identity-of-the-app",
+    "tenantId": "the-tenant",
+}
+
+SCRIPT = """#!/bin/sh
+echo "$(basename "$0") $*" >>{calls}
+case " $* " in
+{answers}
+*" --query "*) echo "there is no answer to: $*" >&2; exit 1 ;;
+esac
+"""
+
+
+class StandIns:
+    """`az`, `azd` and `func` in a folder that is to be the first of a PATH."""
+
+    def __init__(self, folder: Path):
+        self._calls = folder / "calls"
+        self._calls.touch()
+        answers = [f"*{shlex.quote(f' --query {query} ')}*) echo {shlex.quote(answer)} ;;" for query, answer in ANSWERS.items()]
+        script = SCRIPT.format(calls=shlex.quote(str(self._calls)), answers="\n".join(answers))
+        for tool in ("az", "azd", "func"):
+            path = folder / tool
+            path.write_text(script)
+            path.chmod(0o755)
+
+    def calls(self, beginning: str) -> list[str]:
+        """The calls that began so, without that beginning."""
+        return [call.removeprefix(beginning).strip() for call in self._calls.read_text().splitlines() if call.startswith(beginning)]
