@@ -17,6 +17,9 @@ pub(crate) fn under(base: &Url, segments: &[&str]) -> Url {
     url
 }
 
+/// What is asked for beyond that is a mistake, and might not fit into a clock.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The answer, if it is a yes.
 pub(crate) fn accepted(response: reqwest::Response) -> Result<reqwest::Response, Kind> {
     match response.status().as_u16() {
@@ -36,7 +39,8 @@ fn error_code(headers: &HeaderMap) -> Option<String> {
     plain.then(|| code.to_owned())
 }
 
-/// `Retry-After` in seconds; the form with a date is not used by the service.
+/// `Retry-After` in seconds, a day at most; the form with a date is not used by the service.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+    let asked = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs);
+    asked.map(|asked| asked.min(LONGEST_RETRY_AFTER))
 }

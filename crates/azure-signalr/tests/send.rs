@@ -116,6 +116,13 @@ async fn a_wait_longer_than_the_deadline_is_left_to_the_caller() {
 }
 
 #[tokio::test]
+async fn a_wait_that_no_clock_can_hold_is_as_good_as_a_day() {
+    let (hub, _) = service(&[(429, "18446744073709551615")]).await;
+    let error = send(&hub, &message()).await.unwrap_err();
+    assert_eq!((error.status(), error.retry_after()), (Some(429), Some(Duration::from_secs(86_400))));
+}
+
+#[tokio::test]
 async fn a_refusal_is_final() {
     for status in [302, 400, 401, 404, 413] {
         let (hub, script) = service(&[(status, "")]).await;
