@@ -39,7 +39,7 @@ const EASY_AUTH: &str = "WEBSITE_AUTH_ENABLED";
 /// Set by App Service on every app, on every plan.
 const SITE_NAME: &str = "WEBSITE_SITE_NAME";
 /// The one setting of `host.json` that changes what reaches us, in the form that overrides the file.
-const ROUTE_PREFIX: &str = "AzureFunctionsJobHost__extensions__http__routePrefix";
+pub(crate) const ROUTE_PREFIX: &str = "AzureFunctionsJobHost__extensions__http__routePrefix";
 /// Set by platforms that have managed identities, App Service among them, once the app has one.
 const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
 /// What to log.
@@ -48,7 +48,7 @@ pub const LOG: &str = "RUST_LOG";
 /// The hub of the tutorial.
 const DEFAULT_HUB: &str = "chat";
 /// The host's own default.
-const DEFAULT_ROUTE_PREFIX: &str = "api";
+pub(crate) const DEFAULT_ROUTE_PREFIX: &str = "api";
 const DEFAULT_LOG: &str = "info";
 
 /// What the environment asks for.

@@ -24,12 +24,24 @@ impl Env {
         self.get(LOG).unwrap_or(DEFAULT_LOG)
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    /// What is set here, and from `under` what is not.
+    #[must_use]
+    pub fn over(mut self, under: &Self) -> Self {
+        for (name, value) in &under.0 {
+            if self.get(name).is_none() {
+                self.0.insert(name.clone(), value.clone());
+            }
+        }
+        self
+    }
+
+    /// The value of a variable, trimmed. It may be a key.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_ascii_lowercase()).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     /// Whether this is Azure: App Service, or whatever else of it has an identity for us.
-    pub(super) fn is_azure(&self) -> bool {
+    pub(crate) fn is_azure(&self) -> bool {
         self.get(SITE_NAME).or_else(|| self.get(IDENTITY_ENDPOINT)).is_some()
     }
 
