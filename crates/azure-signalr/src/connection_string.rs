@@ -71,7 +71,9 @@ impl ConnectionString {
         self
     }
 
-    pub(crate) fn roots(&self) -> &RootCertificates {
+    /// The authorities that are trusted beside Mozilla's.
+    #[must_use]
+    pub fn roots(&self) -> &RootCertificates {
         &self.roots
     }
 

@@ -16,6 +16,11 @@ use rustls::pki_types::pem::PemObject as _;
 pub struct RootCertificates(Vec<CertificateDer<'static>>);
 
 impl RootCertificates {
+    /// Each certificate as DER, for whoever asks the same service by other means.
+    pub fn der(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+
     /// Mozilla's roots and these.
     pub(crate) fn and_mozillas(&self) -> RootCertStore {
         let mut store = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
