@@ -74,8 +74,13 @@ impl Function {
         &self.route
     }
 
+    /// The methods it may be called with; `None` is all of them.
+    pub(crate) fn methods(&self) -> Option<&[Method]> {
+        self.methods.as_deref()
+    }
+
     /// Whether `path` (of a URL, as sent) is this function's: in any letter case, with or without one trailing slash.
-    pub(super) fn is_at(&self, path: &str) -> bool {
+    pub(crate) fn is_at(&self, path: &str) -> bool {
         let path = path.strip_suffix('/').unwrap_or(path);
         let prefix = "/api/";
         path.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
@@ -83,13 +88,13 @@ impl Function {
     }
 
     /// Whether it may be called with `method`. A file without a list means all methods.
-    pub(super) fn takes(&self, method: &Method) -> bool {
+    pub(crate) fn takes(&self, method: &Method) -> bool {
         self.methods.as_ref().is_none_or(|listed| listed.contains(method))
     }
 
     /// # Errors
     /// When two functions would answer the same request.
-    pub(super) fn check_conflicts(functions: &[Self]) -> Result<(), FunctionError> {
+    pub(crate) fn check_conflicts(functions: &[Self]) -> Result<(), FunctionError> {
         for (index, function) in functions.iter().enumerate() {
             if let Some(other) = functions[..index].iter().find(|other| function.conflicts_with(other)) {
                 let reason = format!("its route and a method of it are already those of `{}`", other.name);
@@ -137,7 +142,7 @@ fn check_name(name: &str) -> Result<(), String> {
 fn check_level(level: Option<&str>) -> Result<(), String> {
     match level {
         Some(level) if level.eq_ignore_ascii_case("anonymous") => Ok(()),
-        Some(_) => Err("function keys are not emulated: `authLevel` must be `anonymous`".to_owned()),
+        Some(_) => Err("`authLevel` must be `anonymous`: the page has no function key to send, and keys are not emulated".to_owned()),
         None => Err("without `authLevel` the host asks for a function key: set it to `anonymous`".to_owned()),
     }
 }

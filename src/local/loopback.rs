@@ -132,7 +132,7 @@ fn addressed_to_loopback(request: &Request) -> bool {
 
 /// Whether `authority` (`host` or `host:port`) names this machine's loopback: `localhost`, anything under it, a
 /// 127.0.0.0/8 address, `[::1]`.
-fn is_loopback(authority: &str) -> bool {
+pub(crate) fn is_loopback(authority: &str) -> bool {
     let Ok(parsed) = authority.parse::<Authority>() else { return false };
     let has_good_port = parsed.port().is_some() || parsed.host() == authority;
     let well_formed = !authority.contains('@') && has_good_port;
