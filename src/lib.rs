@@ -16,12 +16,15 @@
 //! - [`trace`]: log lines; the one place that logs requests and their failures.
 //! - [`shutdown`]: one future, it is time to stop.
 //! - [`local`] (feature `local`): what Azure puts around the app, on loopback.
+//! - [`doctor`] (feature `local`): looks at a project and what it can reach, and says what is wrong.
 //!
 //! Arrows go one way: `app` knows the handlers, they know `principal`, `error` and the client crate, and nobody knows `main`.
-//! `config` and `local` know none of these; `main` brings them together.
+//! `config` and `local` know none of these; `main` brings them together. `doctor` looks at all of it, and only `main` knows the doctor.
 
 pub mod app;
 pub mod config;
+#[cfg(feature = "local")]
+pub mod doctor;
 pub mod error;
 #[cfg(feature = "local")]
 pub mod local;

@@ -28,13 +28,15 @@ mod stack;
 fn main() -> ExitCode {
     let outcome = Arguments::try_parse().map_err(Failure::Arguments).and_then(|arguments| {
         let env = Env::of_process();
-        trace::start(env.log_filter());
+        if arguments.logs() {
+            trace::start(env.log_filter());
+        }
         let runtime =
             tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::other)?;
-        runtime.block_on(run(arguments, Config::read(&env)))
+        runtime.block_on(run(arguments, env))
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             failure.print();
             ExitCode::from(failure.code())
@@ -42,8 +44,8 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments, config: Result<Config, Unusable>) -> Result<(), Failure> {
-    match config {
+async fn run(arguments: Arguments, env: Env) -> Result<ExitCode, Failure> {
+    match Config::read(&env) {
         Ok(config) => match (config.host_port, &config.signalr) {
             (Some(port), Some(signalr)) => {
                 arguments.none()?;
@@ -51,7 +53,7 @@ async fn run(arguments: Arguments, config: Result<Config, Unusable>) -> Result<(
                 let app = chat(&config, signalr, trust)?;
                 behind_host(port, app).await
             }
-            _ => stack::run(arguments, config).await,
+            _ => stack::run(arguments, env, Ok(config)).await,
         },
         // The host starts a child that dies a few times, then gives up: the reason would be lost. So we stay, and say it.
         Err(Unusable { host_port: Some(port), problems }) => {
@@ -60,7 +62,7 @@ async fn run(arguments: Arguments, config: Result<Config, Unusable>) -> Result<(
             }
             behind_host(port, unconfigured(problems.iter().map(|problem| problem.name))).await
         }
-        Err(Unusable { host_port: None, problems }) => Err(Failure::Unusable(problems)),
+        Err(unusable) => stack::run(arguments, env, Err(unusable)).await,
     }
 }
 
@@ -74,7 +76,7 @@ fn chat(config: &Config, signalr: &ConnectionString, trust: Trust) -> Result<Rou
 }
 
 /// Serves `app` where the host looks for it, until told to stop or left alone.
-async fn behind_host(port: u16, app: Router) -> Result<(), Failure> {
+async fn behind_host(port: u16, app: Router) -> Result<ExitCode, Failure> {
     let (asked, orphaned) = (shutdown::asked(), shutdown::orphaned());
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let socket = socket.map_err(|error| Failure::bind(port, config::HOST_PORT, error))?;
@@ -94,7 +96,7 @@ async fn behind_host(port: u16, app: Router) -> Result<(), Failure> {
     drop(stop);
     // What is not done by then has been given up by the host as well.
     let _ = tokio::time::timeout(shutdown::GRACE, serving).await;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Why we leave without being told to.
@@ -145,6 +147,12 @@ impl Failure {
                 eprintln!("handler: {self}");
             }
         }
+    }
+}
+
+impl From<Unusable> for Failure {
+    fn from(unusable: Unusable) -> Self {
+        Self::Unusable(unusable.problems)
     }
 }
 

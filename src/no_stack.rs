@@ -1,6 +1,8 @@
 //! What `stack` is in the package for Azure: nothing. Without a host there is nobody to answer.
 
-use serverless_chat::config::{Config, HOST_PORT, Problem};
+use std::process::ExitCode;
+
+use serverless_chat::config::{Config, Env, HOST_PORT, Problem, Unusable};
 
 use crate::Failure;
 
@@ -11,12 +13,18 @@ use crate::Failure;
 pub(crate) struct Arguments {}
 
 impl Arguments {
+    /// Whether log lines belong on standard output.
+    pub(crate) fn logs(&self) -> bool {
+        true
+    }
+
     pub(crate) fn none(&self) -> Result<(), Failure> {
         Ok(())
     }
 }
 
-pub(crate) async fn run(_: Arguments, _: Config) -> Result<(), Failure> {
+pub(crate) async fn run(_: Arguments, _: Env, config: Result<Config, Unusable>) -> Result<ExitCode, Failure> {
+    config?;
     let reason =
         "is not set: this build only runs behind the Functions host; one with the feature `local` runs alone";
     Err(Failure::Unusable(vec![Problem { name: HOST_PORT, reason: reason.to_owned() }]))

@@ -1,12 +1,16 @@
-//! Where there is no host: the whole chat on this machine, or the SignalR service alone.
+//! Where there is no host: the whole chat on this machine, the SignalR service alone, or the doctor.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::SystemTime;
 
 use azure_signalr::ConnectionString;
 use azure_signalr_emulator::{AccessKey, Emulator};
 use clap::{Args, Parser, Subcommand};
-use serverless_chat::config::{Config, HOST_PORT, Problem, SIGNALR};
+use serverless_chat::config::{Config, Env, HOST_PORT, Problem, SIGNALR, Unusable};
+use serverless_chat::doctor::{self, Site};
 use serverless_chat::local::{self, Service};
 use serverless_chat::principal::Trust;
 use serverless_chat::shutdown;
@@ -36,6 +40,33 @@ enum Command {
         #[arg(long, default_value_t = 8888)]
         port: u16,
     },
+    /// Look at project, settings and what is deployed; say what is wrong and what mends it
+    ///
+    /// Settings come from the environment, over --env-file, over local.settings.json. It changes nothing, and prints no value of a
+    /// setting. Exit code 0: all is well; 78: something is wrong.
+    Doctor(Patient),
+}
+
+#[derive(Args)]
+struct Patient {
+    /// The folder with host.json: the project, or a package unpacked
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+    /// Settings in the form of local.settings.json [default: that file in the folder]
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Settings in the form of an .env file: NAME=value in each line
+    #[arg(long, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    /// Where the functions are, like https://APP.azurewebsites.net
+    #[arg(long, value_name = "URL")]
+    api: Option<String>,
+    /// Where the page is, like https://ACCOUNT.z6.web.core.windows.net
+    #[arg(long, value_name = "URL")]
+    page: Option<String>,
+    /// Who signs people in, as in /.auth/login/PROVIDER [default: whom the page names, else aad]
+    #[arg(long)]
+    provider: Option<String>,
 }
 
 #[derive(Args)]
@@ -52,6 +83,11 @@ struct Ports {
 }
 
 impl Arguments {
+    /// Whether log lines belong on standard output. The doctor's report stands there alone.
+    pub(crate) fn logs(&self) -> bool {
+        !matches!(self.command, Some(Command::Doctor(_)))
+    }
+
     /// Behind a host nothing of this is there, even though it is compiled in.
     pub(crate) fn none(&self) -> Result<(), Failure> {
         let Ports { page_port, api_port, signalr_port } = self.ports;
@@ -67,12 +103,45 @@ impl Arguments {
     }
 }
 
-/// Runs what was asked for until told to stop.
-pub(crate) async fn run(arguments: Arguments, config: Config) -> Result<(), Failure> {
+/// Runs what was asked for until told to stop. Only the doctor has a use for settings that cannot be used.
+pub(crate) async fn run(
+    arguments: Arguments,
+    env: Env,
+    config: Result<Config, Unusable>,
+) -> Result<ExitCode, Failure> {
     match arguments.command {
-        Some(Command::Emulator { port }) => emulator(port, config.signalr.as_ref()).await,
-        None => everything(arguments.ports, &config).await,
+        Some(Command::Doctor(patient)) => return examine(patient, env).await,
+        Some(Command::Emulator { port }) => emulator(port, config?.signalr.as_ref()).await?,
+        None => everything(arguments.ports, &config?).await?,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What `sysexits.h` says of a configuration that is wrong, for what the doctor finds.
+const UNWELL: u8 = 78;
+
+/// Prints what the doctor finds.
+async fn examine(patient: Patient, env: Env) -> Result<ExitCode, Failure> {
+    let options = doctor::Options {
+        api: site("--api", patient.api)?,
+        page: site("--page", patient.page)?,
+        folder: patient.folder,
+        settings: patient.settings,
+        env_file: patient.env_file,
+        provider: patient.provider,
+    };
+    let report = doctor::examine(&options, env, SystemTime::now).await.map_err(Failure::other)?;
+    // Nobody may be listening to us; then the exit code says it.
+    let _ = writeln!(io::stdout(), "{report}");
+    Ok(if report.is_well() { ExitCode::SUCCESS } else { ExitCode::from(UNWELL) })
+}
+
+/// An address from the command line. It may hold a password, so a wrong one is not repeated.
+fn site(option: &str, text: Option<String>) -> Result<Option<Site>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    let words = format!("{option} takes a web address, like https://chat.example\n");
+    let error = || Failure::Arguments(clap::Error::raw(clap::error::ErrorKind::ValueValidation, words));
+    Site::parse(&text).map(Some).ok_or_else(error)
 }
 
 /// The whole chat. The app meets the embedded service as it would meet any other: by a connection string.
