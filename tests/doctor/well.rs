@@ -1,0 +1,170 @@
+//! What is well is found to be well: this repository's own folder, and the stack of `make run`.
+
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::server::{serve, service};
+use crate::support::{Project, repository};
+
+/// A `handler` that runs until its test ends.
+pub(crate) struct Handler {
+    child: Child,
+    told: String,
+    _folder: Project,
+}
+
+impl Handler {
+    /// One behind a host that is us, listening at `port`.
+    pub(crate) fn start(arguments: &[&str], variables: &[(&str, &str)], port: u16) -> Self {
+        let handler = Self::spawn(arguments, variables);
+        let begun = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "the handler does not listen");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        handler
+    }
+
+    /// The whole chat on free ports, with a page that names GitHub for sign-in.
+    pub(crate) fn stack() -> Self {
+        use std::io::{BufRead as _, BufReader};
+        let mut stack = Self::spawn(&["--page-port", "0", "--api-port", "0", "--signalr-port", "0"], &[]);
+        for line in BufReader::new(stack.child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+            stack.told += &format!("{line}\n");
+            if line.starts_with("ready") {
+                return stack;
+            }
+        }
+        panic!("the stack ended: {}", stack.told);
+    }
+
+    fn spawn(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let folder = Project::cloned();
+        folder.write("content/dist/index.html", "<!doctype html>");
+        folder.write(
+            "content/dist/config.json",
+            &json!({"apiBaseUrl": "", "authProvider": "github"}).to_string(),
+        );
+        let mut command = Command::new(env!("CARGO_BIN_EXE_handler"));
+        command.args(arguments).env_clear().envs(variables.iter().copied()).current_dir(&folder.0);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        Self { child, told: String::new(), _folder: folder }
+    }
+
+    fn line(&self, label: &str) -> &str {
+        self.told.lines().find_map(|line| line.trim_start().strip_prefix(label)).unwrap().trim()
+    }
+
+    pub(crate) fn api(&self) -> String {
+        self.line("functions").strip_suffix("/api").unwrap().to_owned()
+    }
+
+    pub(crate) fn page(&self) -> String {
+        self.line("page").to_owned()
+    }
+
+    pub(crate) fn connection(&self) -> &str {
+        self.line("connection")
+    }
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_local_stack_is_well_in_all_its_parts() {
+    let stack = Handler::stack();
+    let report = Project::cloned().visit_with(
+        &["--api", &stack.api(), "--page", &stack.page()],
+        &[("AzureSignalRConnectionString", stack.connection())],
+    );
+    report.is_well();
+    for subject in [
+        "host.json",
+        "negotiate",
+        "SendMessage",
+        "SignalRInfo",
+        "handler",
+        "service",
+        "clock",
+        "key",
+        "mode",
+        "service CORS",
+        "CORS",
+        "Easy Auth",
+        "a forged name",
+        "page",
+    ] {
+        report.approves(subject, "");
+    }
+    report.approves("negotiate", "lets guests in");
+    report.approves("sign-in", "github");
+    report.approves("config.json", &stack.api());
+}
+
+#[test]
+fn the_local_stack_is_well_for_who_knows_only_its_addresses() {
+    let stack = Handler::stack();
+    Project::cloned().visit_with(&["--api", &stack.api(), "--page", &stack.page()], &[]).is_well();
+}
+
+/// As the README says for `func start`: example settings, the handler that was built, the emulator.
+#[tokio::test]
+async fn this_repository_is_well_once_it_is_set_up() {
+    let port = serve(service()).await;
+    let visit = move || {
+        let project = Project::set_up(port);
+        project.remove("handler");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_handler"), project.0.join("handler")).unwrap();
+        project.visit()
+    };
+    let report = tokio::task::spawn_blocking(visit).await.unwrap();
+    report.is_well();
+    report.approves("handler", "executable");
+    report.approves("local.settings.json", "");
+}
+
+#[test]
+fn a_fresh_clone_is_well_and_told_what_func_start_wants() {
+    let project = Project::cloned();
+    project.remove("handler");
+    let report = project.visit();
+    report.is_well();
+    report.leaves_out("handler", "cargo build && cp target/debug/handler .");
+    report.leaves_out("local.settings.json", "cp local.settings.json.example local.settings.json");
+}
+
+#[test]
+fn a_package_is_well() {
+    let report = Project::package().visit();
+    report.is_well();
+    report.approves("handler", "static");
+}
+
+#[test]
+fn it_can_look_from_anywhere() {
+    let (here, project) = (Project::cloned(), Project::cloned());
+    here.remove("host.json");
+    let folder = project.0.to_str().unwrap();
+    here.visit_with(&["--folder", folder], &[]).is_well();
+    here.write("elsewhere.json", &repository("local.settings.json.example").replace("\"chat\"", "\"1\""));
+    let report = here.visit_with(&["--folder", folder, "--settings", "elsewhere.json"], &[]);
+    report.finds("AzureSignalRHubName", "", "in elsewhere.json");
+}
+
+#[test]
+fn behind_a_host_there_is_no_doctor() {
+    let variables = [
+        ("FUNCTIONS_CUSTOMHANDLER_PORT", "7"),
+        ("AzureSignalRConnectionString", "Endpoint=https://chat.invalid;AccessKey=hush;"),
+    ];
+    let report = Project::cloned().visit_with(&[], &variables);
+    assert_eq!((report.code, report.out.as_str()), (64, ""));
+}
