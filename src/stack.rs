@@ -58,10 +58,10 @@ struct Patient {
     /// Settings in the form of an .env file: NAME=value in each line
     #[arg(long, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Where the functions are, like https://APP.azurewebsites.net
+    /// Where the functions are, like `https://APP.azurewebsites.net`
     #[arg(long, value_name = "URL")]
     api: Option<String>,
-    /// Where the page is, like https://ACCOUNT.z6.web.core.windows.net
+    /// Where the page is, like `https://ACCOUNT.z6.web.core.windows.net`
     #[arg(long, value_name = "URL")]
     page: Option<String>,
     /// Who signs people in, as in /.auth/login/PROVIDER [default: whom the page names, else aad]

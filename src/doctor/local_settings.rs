@@ -13,14 +13,18 @@ const RUNTIME: &str = "FUNCTIONS_WORKER_RUNTIME";
 /// Names that `func` sets itself; from the file they keep it from starting.
 const RESERVED: [&str; 3] = ["WEBSITE_HOSTNAME", "AzureWebJobsScriptRoot", "CONTAINER_NAME"];
 
-/// Names and values under `Values`, as far as `func` takes them, and what is wrong with the file called `name`.
-pub(super) fn judge(name: &str, text: &str) -> (Vec<(String, String)>, Vec<Finding>) {
+/// Names and values.
+pub(super) type Values = Vec<(String, String)>;
+
+/// What is under `Values`, as far as `func` takes it, and what is wrong with the file called `name`. One that is no JSON has no values
+/// to miss anything among.
+pub(super) fn judge(name: &str, text: &str) -> (Option<Values>, Vec<Finding>) {
     let wrong = |what: String, mend: String| Finding::wrong(name, what, mend);
     let file = match parse(text) {
         Ok(file) => file,
         Err(reason) => {
             return (
-                Vec::new(),
+                None,
                 vec![wrong(reason, format!("cp local.settings.json.example {name}, and set yours anew"))],
             );
         }
@@ -49,11 +53,11 @@ pub(super) fn judge(name: &str, text: &str) -> (Vec<(String, String)>, Vec<Findi
         findings.push(wrong(what, format!("take {reserved} out of {name}")));
     }
     findings.extend(cors(&file).map(|(what, mend)| wrong(what.to_owned(), format!("{mend} in {name}"))));
-    (values, findings)
+    (Some(values), findings)
 }
 
 /// The settings, and the names of those that are no text.
-fn values(file: &Value) -> (Vec<(String, String)>, Vec<String>) {
+fn values(file: &Value) -> (Values, Vec<String>) {
     let (mut values, mut unusable) = (Vec::new(), Vec::new());
     for (name, value) in at(file, &["Values"]).and_then(Value::as_object).into_iter().flatten() {
         match value {
@@ -90,13 +94,13 @@ mod tests {
     fn the_example_is_fine_and_all_of_it_is_read() {
         let (values, findings) = judge("f", EXAMPLE);
         assert_eq!(findings, []);
-        assert_eq!(values.len(), 5);
+        assert_eq!(values.unwrap().len(), 5);
     }
 
     #[test]
     fn a_value_that_is_no_text_is_told_by_name_and_the_others_are_read() {
         let (values, findings) = judge("f", &EXAMPLE.replace("\"true\"", "[\"hush\"]"));
-        assert_eq!((values.len(), findings.len()), (4, 1));
+        assert_eq!((values.unwrap().len(), findings.len()), (4, 1));
         let told = format!("{findings:?}");
         assert!(told.contains("ChatAllowAnonymous") && !told.contains("hush"), "{told}");
     }

@@ -1,8 +1,7 @@
 //! `handler doctor`: looks at a project, its settings and what it can reach, and says what is wrong and what mends it.
 //!
 //! It changes nothing: no file is written, nobody gets a message. Every check is two halves, one that fetches and one that
-//! judges what was fetched; the judges are pure. No value of a setting, no token and no answer's text goes into a finding, but for
-//! the service's own complaint about its mode.
+//! judges what was fetched; the judges are pure. No value of a setting, no token and no text of an answer goes into a finding.
 //!
 //! ```text
 //! project    host.json, function folders, the handler's file

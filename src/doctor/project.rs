@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -15,7 +16,7 @@ const EXECUTABLE: &str = "AzureFunctionsJobHost__customHandler__description__def
 
 /// What is wrong with the function app in `folder` under the settings in `env`.
 pub(super) async fn look(folder: &Path, env: &Env) -> Vec<Finding> {
-    let Ok(host) = fs::read_to_string(folder.join("host.json")) else {
+    let Ok(host) = read_text(&folder.join("host.json")) else {
         return vec![host_json::missing(&folder.display().to_string())];
     };
     let mut findings = host_json::judge(&host, env.get(ROUTE_PREFIX));
@@ -28,12 +29,17 @@ pub(super) async fn look(folder: &Path, env: &Env) -> Vec<Finding> {
     findings
 }
 
-/// The text of every `function.json` one level below `folder`, by the name of its folder. One that is no text is no JSON either.
+/// A file as text. One in another encoding is there all the same, and will turn out to be no JSON.
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&fs::read(path)?).into_owned())
+}
+
+/// The text of every `function.json` one level below `folder`, by the name of its folder.
 fn function_files(folder: &Path) -> BTreeMap<String, String> {
     let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
     let files = entries.filter_map(|entry| {
-        let text = fs::read(entry.path().join("function.json")).ok()?;
-        Some((entry.file_name().into_string().ok()?, String::from_utf8_lossy(&text).into_owned()))
+        let text = read_text(&entry.path().join("function.json")).ok()?;
+        Some((entry.file_name().into_string().ok()?, text))
     });
     files.collect()
 }

@@ -2,12 +2,12 @@
 //!
 //! What is set in the environment wins over a file, as it does for `func` and for most that reads an `.env` file.
 
-use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Options;
 use super::finding::Finding;
-use super::project::is_in_git;
+use super::project::{is_in_git, read_text};
 use super::{env_file, local_settings};
 use crate::config::{
     ALLOW_ANONYMOUS, CLIENT_ID, CLIENT_SECRET, CREDENTIAL, Config, Env, HOST_PORT, HUB, Problem, ROOTS,
@@ -65,7 +65,7 @@ pub(super) fn look(options: &Options, process: Env) -> Settings {
 
 fn read_env_file(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
     let name = path.display().to_string();
-    let text = match fs::read_to_string(path) {
+    let text = match read_text(path) {
         Ok(text) => text,
         Err(_) => {
             findings.push(Finding::wrong(
@@ -98,9 +98,9 @@ fn read_local_settings(options: &Options, findings: &mut Vec<Finding>) -> Option
     let default = options.folder.join("local.settings.json");
     let path: &PathBuf = options.settings.as_ref().unwrap_or(&default);
     let name = path.strip_prefix(&options.folder).unwrap_or(path).display().to_string();
-    let text = match fs::read_to_string(path) {
+    let text = match read_text(path) {
         Ok(text) => text,
-        Err(_) if options.settings.is_none() => {
+        Err(error) if options.settings.is_none() && error.kind() == ErrorKind::NotFound => {
             findings.push(Finding::not_looked_at(
                 name,
                 "there is none; `func start` wants one: cp local.settings.json.example local.settings.json",
@@ -122,7 +122,7 @@ fn read_local_settings(options: &Options, findings: &mut Vec<Finding>) -> Option
         findings.push(Finding::ok(&name, "`func start` can use it"));
     }
     findings.extend(wrongs);
-    Some(Source { name, env: values.into_iter().collect() })
+    Some(Source { name, env: values?.into_iter().collect() })
 }
 
 fn kept_secret(path: &Path, name: &str) -> Option<Finding> {

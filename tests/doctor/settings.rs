@@ -21,11 +21,20 @@ fn with_connection(connection: &str) -> Report {
 
 #[test]
 fn a_settings_file_that_is_no_json_is_told() {
-    with_settings("\"Values\": {", "\"Values\": {,").finds(
+    with_settings("\"Values\": {", "\"Values\": {,").finds_only(
         FILE,
         "is not JSON",
         "cp local.settings.json.example",
     );
+}
+
+#[test]
+fn a_settings_file_in_another_encoding_is_told() {
+    let project = Project::set_up(1);
+    let text = std::fs::read_to_string(project.0.join(FILE)).unwrap();
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(project.0.join(FILE), utf16).unwrap();
+    project.visit().finds_only(FILE, "is not JSON", "cp local.settings.json.example");
 }
 
 #[test]
