@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::identity::Issuer;
+use crate::sent::Try;
 
 /// A failed call of the service. Clones are the same failure: one that several calls waited for is told to each.
 #[derive(Clone, Debug)]
@@ -14,6 +15,7 @@ pub struct Error {
     pub(crate) kind: Kind,
     /// When trying again is of use, where that is known here and not by the service.
     wait: Option<Duration>,
+    tries: Vec<Try>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -116,6 +118,17 @@ impl Error {
         }
     }
 
+    /// The requests that were made to send a message, in order; none of them succeeded. Empty where it did not come to a request.
+    #[must_use]
+    pub fn tries(&self) -> &[Try] {
+        &self.tries
+    }
+
+    /// The same, after these tries.
+    pub(crate) fn after(self, tries: Vec<Try>) -> Self {
+        Self { tries, ..self }
+    }
+
     /// The same, and trying again is of no use before `wait` is over.
     pub(crate) fn until(self, wait: Duration) -> Self {
         Self { wait: Some(wait), ..self }
@@ -144,7 +157,7 @@ impl Error {
 impl From<Kind> for Error {
     #[cold]
     fn from(kind: Kind) -> Self {
-        Self { kind, wait: None, source: None }
+        Self { kind, wait: None, tries: Vec::new(), source: None }
     }
 }
 

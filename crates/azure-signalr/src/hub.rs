@@ -19,6 +19,7 @@ use crate::name::{HubName, UserId};
 use crate::rest::{accepted, under};
 use crate::retry;
 use crate::secret::Secret;
+use crate::sent::{Sent, Try};
 use crate::token::{Claims, MAX_CHARS, Signer, claim_name};
 
 /// The data-plane version that brought `/:send`; every later one has the same form.
@@ -188,33 +189,42 @@ impl Hub {
 
     /// Sends `message` to `recipient`; `now` is when its token begins.
     ///
-    /// The service has the message when this returns. It is tried again, with growing waits, after failures that a later try may
+    /// The service has the message when this returns; what that took is in the answer. It is tried again, with growing waits, after failures that a later try may
     /// not meet and that cannot send it twice, or may if it is [repeatable](Message::repeatable); after ten seconds it gives up.
     ///
     /// # Errors
     ///
-    /// When the service cannot be reached, does not answer in time, or refuses.
+    /// When the service cannot be reached, does not answer in time, or refuses. The error, too, says what [tries](Error::tries) there
+    /// were.
     pub async fn send(
         &self,
         recipient: Recipient<'_>,
         message: &Message,
         now: SystemTime,
-    ) -> Result<(), Error> {
+    ) -> Result<Sent, Error> {
         let deadline = Instant::now() + DEADLINE;
         let (url, audience) = self.0.send_addresses(recipient);
         let token = self.0.authority.bearer(&audience, now, deadline).await?;
-        let mut tries = 0;
+        let mut tries = Vec::with_capacity(1);
         loop {
-            let attempt = tokio::time::timeout_at(deadline, self.0.post(&url, &token, message));
-            let Err(error) = attempt.await.unwrap_or_else(|_| Err(Kind::TimedOut.into())) else {
-                return Ok(());
-            };
-            tries += 1;
-            match retry::wait(&error.kind, message.repeatable, tries, fastrand::f64()) {
+            let begun = std::time::Instant::now();
+            let attempt = tokio::time::timeout_at(deadline, self.0.post(&url, &token, message)).await;
+            let attempt = attempt.unwrap_or_else(|_| Err(Kind::TimedOut.into()));
+            tries.push(Try::of(recipient.route(), begun, &attempt));
+            let Err(error) = attempt else { return Ok(Sent { tries }) };
+            let made = u32::try_from(tries.len()).unwrap_or(u32::MAX);
+            match retry::wait(&error.kind, message.repeatable, made, fastrand::f64()) {
                 Some(wait) if Instant::now() + wait < deadline => tokio::time::sleep(wait).await,
-                _ => return Err(error),
+                _ => return Err(error.after(tries)),
             }
         }
+    }
+
+    /// Where REST calls go: host and port. Neither is a secret.
+    #[must_use]
+    pub fn server(&self) -> (&str, u16) {
+        let (host, port) = (self.0.rest.host_str(), self.0.rest.port_or_known_default());
+        (host.unwrap_or_default(), port.unwrap_or_default())
     }
 }
 
@@ -262,13 +272,14 @@ impl Inner {
         (url, under(&self.rest_audience, segments))
     }
 
-    async fn post(&self, url: &Url, token: &Secret, message: &Message) -> Result<(), Error> {
+    /// The status of the answer, if it is a yes.
+    async fn post(&self, url: &Url, token: &Secret, message: &Message) -> Result<u16, Error> {
         let request = self.http.post(url.clone()).bearer_auth(token.expose());
         let request =
             request.header("content-type", "application/json; charset=utf-8").body(message.body.clone());
         let response = request.send().await.map_err(Error::from_http)?;
-        accepted(response).map_err(|kind| self.authority.refused(kind))?;
-        Ok(())
+        let response = accepted(response).map_err(|kind| self.authority.refused(kind))?;
+        Ok(response.status().as_u16())
     }
 }
 

@@ -18,6 +18,7 @@ mod rest;
 mod retry;
 mod roots;
 mod secret;
+mod sent;
 mod token;
 
 pub use connection_string::ConnectionString;
@@ -28,3 +29,4 @@ pub use identity::Identity;
 pub use message::{Message, Recipient};
 pub use name::{HubName, NameError, UserId};
 pub use roots::{RootCertificates, RootCertificatesError};
+pub use sent::{Sent, Try};

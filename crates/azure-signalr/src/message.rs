@@ -16,6 +16,16 @@ pub enum Recipient<'a> {
     User(&'a UserId),
 }
 
+impl Recipient<'_> {
+    /// What is asked for to send to it, without names.
+    pub(crate) fn route(self) -> &'static str {
+        match self {
+            Self::Everyone => "/api/hubs/{hub}/:send",
+            Self::User(_) => "/api/hubs/{hub}/users/{user}/:send",
+        }
+    }
+}
+
 /// An invocation: the method to call in the client, and its arguments.
 #[derive(Clone, Debug)]
 pub struct Message {

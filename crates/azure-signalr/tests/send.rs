@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
-use azure_signalr::{Error, Hub, Message, Recipient};
+use azure_signalr::{Error, Hub, Message, Recipient, Sent};
 use tokio::net::TcpListener;
 
 #[derive(Clone, Default)]
@@ -51,7 +51,7 @@ fn hub(port: u16) -> Hub {
     Hub::new(&connection, &"chat".parse().unwrap()).unwrap()
 }
 
-async fn send(hub: &Hub, message: &Message) -> Result<(), Error> {
+async fn send(hub: &Hub, message: &Message) -> Result<Sent, Error> {
     hub.send(Recipient::Everyone, message, SystemTime::now()).await
 }
 
@@ -88,6 +88,29 @@ async fn a_message_that_carries_an_id_goes_again_after_a_503_and_stays_the_same(
     let calls = script.calls.lock().unwrap();
     assert_eq!(calls.len(), 4);
     assert!(calls.iter().all(|call| call.body == calls[0].body));
+}
+
+#[tokio::test]
+async fn what_was_sent_and_what_was_not_say_how_often_the_service_was_asked_and_nothing_about_whom() {
+    let (hub, _script) = service(&[(503, "")]).await;
+    let user = "secret-user".parse().unwrap();
+    let begun = Instant::now();
+    let sent = hub.send(Recipient::User(&user), &message().repeatable(), SystemTime::now()).await.unwrap();
+    let all = begun.elapsed();
+    let statuses: Vec<_> = sent.tries().iter().map(azure_signalr::Try::status).collect();
+    assert_eq!(statuses, [Some(503), Some(202)]);
+    assert!(sent.tries().iter().all(|one| one.begun() >= begun && one.duration() <= all));
+    assert!(sent.tries().iter().all(|one| one.route() == "/api/hubs/{hub}/users/{user}/:send"));
+    assert!(!format!("{sent:?}").contains("secret-user"));
+
+    let (hub, _script) = service(&[(400, "")]).await;
+    let error = send(&hub, &message()).await.unwrap_err();
+    assert_eq!(error.tries().iter().map(azure_signalr::Try::status).collect::<Vec<_>>(), [Some(400)]);
+
+    let away = self::hub(1);
+    let error = send(&away, &message()).await.unwrap_err();
+    assert_eq!(error.tries().len(), 5);
+    assert!(error.tries().iter().all(|one| one.failure() == Some("unreachable")));
 }
 
 #[tokio::test]
@@ -140,7 +163,10 @@ async fn a_service_that_is_away_is_told_from_one_that_refuses_and_no_secret_is_i
     let error = send(&hub, &message()).await.unwrap_err();
     assert_eq!((error.status(), error.is_retryable(), error.is_timeout()), (None, true, false));
     let story = whole_story(&error);
-    assert!(!story.contains("eyJ") && !story.contains("hush-key") && !story.contains("/api/hubs"), "{story}");
+    assert!(
+        !story.contains("eyJ") && !story.contains("hush-key") && !story.contains("/api/hubs/chat"),
+        "{story}"
+    );
 }
 
 #[tokio::test]
