@@ -21,6 +21,7 @@ mod local;
 mod logs;
 mod package;
 mod routes;
+mod scripted;
 mod settings;
 #[cfg(feature = "local")]
 mod stack;

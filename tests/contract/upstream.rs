@@ -1,49 +1,16 @@
 //! What the service gets from us, and what our callers are told of its bad days: a service here that answers as it is told.
 
-use std::sync::{Arc, Mutex};
-
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{AppendHeaders, IntoResponse};
 use serde_json::{Value, json};
 
+use crate::scripted::Service;
 use crate::support::{House, claims, refusal};
 
 const NAME: &str = "x-ms-client-principal-name";
 
-struct Call {
-    target: String,
-    headers: HeaderMap,
-    body: Value,
-}
-
-#[derive(Clone)]
-struct Service {
-    answer: (u16, Option<&'static str>),
-    calls: Arc<Mutex<Vec<Call>>>,
-}
-
 /// A service that gives every call the same answer, and a signed-in house before it.
 async fn house_before(status: u16, retry_after: Option<&'static str>) -> (House, Service) {
-    async fn answer(State(service): State<Service>, request: Request) -> impl IntoResponse {
-        let (head, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        let body = serde_json::from_slice(&body).unwrap();
-        service.calls.lock().unwrap().push(Call {
-            target: head.uri.to_string(),
-            headers: head.headers,
-            body,
-        });
-        let (status, retry_after) = service.answer;
-        let headers = AppendHeaders(retry_after.map(|seconds| ("retry-after", seconds)));
-        (StatusCode::from_u16(status).unwrap(), headers, "SECRET-UPSTREAM-WORDS")
-    }
-    let service = Service { answer: (status, retry_after), calls: Arc::default() };
-    let socket = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let port = socket.local_addr().unwrap().port();
-    let app = axum::Router::new().fallback(answer).with_state(service.clone());
-    tokio::spawn(async move { axum::serve(socket, app).await });
-    (House::before(port, &[("WEBSITE_AUTH_ENABLED", "true")]), service)
+    let service = Service::start(&[(status, retry_after)]).await;
+    (House::before(service.port, &[("WEBSITE_AUTH_ENABLED", "true")]), service)
 }
 
 #[tokio::test(flavor = "multi_thread")]
