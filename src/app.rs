@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef, Request};
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
-use axum::middleware::{from_fn, map_request};
+use axum::middleware::{from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use azure_signalr::Hub;
@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::negotiate::negotiate;
 use crate::principal::Policy;
 use crate::send_message::send_message;
-use crate::trace;
+use crate::trace::{self, Export, Operations, Recorder};
 
 /// The longest text as JSON escapes fits in twice.
 const LARGEST_BODY: usize = 64 * 1_024;
@@ -45,8 +45,41 @@ impl FromRef<Chat> for Policy {
     }
 }
 
-/// The app: publishes to `hub`, believes and lets in whom `policy` says. Paths begin with `prefix`, given without slashes.
-pub fn app(hub: Hub, policy: Policy, prefix: &str) -> Router {
+/// The app: publishes to `hub`, believes and lets in whom `policy` says, and exports what it tells of itself to `export`. Paths begin
+/// with `prefix`, given without slashes.
+pub fn app(hub: Hub, policy: Policy, prefix: &str, export: Export) -> Router {
+    let functions = functions(prefix);
+    let [negotiation, older_negotiation, messages] = functions.each_ref().map(|(_, path)| path.as_str());
+    let routes = Router::new()
+        .route("/", get(alive))
+        .route(negotiation, post(negotiate))
+        .route(older_negotiation, get(negotiate).post(negotiate))
+        .route(messages, post(send_message));
+    // Without forwarding the host posts envelopes to the bare names of the functions.
+    let routes = match prefix {
+        "" => routes,
+        _ => functions.iter().fold(routes, |routes, (name, _)| {
+            routes.route(&format!("/{}", name.to_ascii_lowercase()), any(async || Error::NotForwarded))
+        }),
+    };
+    let routes = routes
+        .fallback(async || Error::NotFound)
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY));
+    let recorder = Recorder::new(operations(&functions), export.of_calls_to(hub.server()));
+    around(routes.with_state(Chat { hub, policy }), recorder)
+}
+
+/// What stands in for the app while settings are missing or wrong: it tells their names and does nothing else.
+pub fn unconfigured(names: impl IntoIterator<Item = &'static str>, prefix: &str) -> Router {
+    let names: Arc<[_]> = names.into_iter().collect();
+    let routes = Router::new().route("/", get(alive)).fallback(async move || Error::NotConfigured(names));
+    // Where telemetry should go may be among what is wrong.
+    around(routes, Recorder::new(operations(&functions(prefix)), Export::default()))
+}
+
+/// The functions, by the names of their folders, and their paths.
+fn functions(prefix: &str) -> [(&'static str, String); 3] {
     let at = |route| {
         if prefix.is_empty() {
             format!("/{route}")
@@ -54,29 +87,11 @@ pub fn app(hub: Hub, policy: Policy, prefix: &str) -> Router {
             format!("/{}/{route}", prefix.to_ascii_lowercase())
         }
     };
-    let routes = Router::new()
-        .route("/", get(alive))
-        .route(&at("negotiate"), post(negotiate))
-        .route(&at("signalrinfo"), get(negotiate).post(negotiate))
-        .route(&at("messages"), post(send_message));
-    // Without forwarding the host posts envelopes to the bare names of the functions.
-    let routes = match prefix {
-        "" => routes,
-        _ => ["/negotiate", "/signalrinfo", "/sendmessage"]
-            .iter()
-            .fold(routes, |routes, name| routes.route(name, any(async || Error::NotForwarded))),
-    };
-    let routes = routes
-        .fallback(async || Error::NotFound)
-        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
-        .layer(DefaultBodyLimit::max(LARGEST_BODY));
-    around(routes.with_state(Chat { hub, policy }))
+    [("negotiate", at("negotiate")), ("SignalRInfo", at("signalrinfo")), ("SendMessage", at("messages"))]
 }
 
-/// What stands in for the app while settings are missing or wrong: it tells their names and does nothing else.
-pub fn unconfigured(names: impl IntoIterator<Item = &'static str>) -> Router {
-    let names: Arc<[_]> = names.into_iter().collect();
-    around(Router::new().route("/", get(alive)).fallback(async move || Error::NotConfigured(names)))
+fn operations(functions: &[(&'static str, String)]) -> Operations {
+    Operations::new(functions.iter().map(|(name, path)| (*name, path.as_str())))
 }
 
 /// What the host asks until it gets an answer, and later to see how we are.
@@ -88,11 +103,11 @@ async fn alive() -> &'static str {
 ///
 /// Layers of a router run after its paths have been matched; these have to come before, so the routes become the fallback of an
 /// outer router that has none.
-pub fn around(routes: Router) -> Router {
+pub fn around(routes: Router, recorder: Recorder) -> Router {
     Router::new()
         .fallback_service(map_request(forgive).layer(routes))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(trace::requests))
+        .layer(from_fn_with_state(recorder, trace::requests))
 }
 
 /// The host matches paths in any letter case and with a slash at the end, and passes them on as they came.

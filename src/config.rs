@@ -9,8 +9,10 @@ use azure_signalr::{ConnectionString, HubName};
 
 mod env;
 mod service;
+mod telemetry;
 
 pub use env::Env;
+pub use telemetry::{LogFormat, Otlp};
 
 /// The port the Functions host wants us on; set by the host, and what tells us that there is one.
 pub const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
@@ -44,12 +46,22 @@ pub(crate) const ROUTE_PREFIX: &str = "AzureFunctionsJobHost__extensions__http__
 const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
 /// What to log.
 pub const LOG: &str = "RUST_LOG";
+/// In which form.
+pub const LOG_FORMAT: &str = "ChatLogFormat";
+/// Where traces and metrics go, by OpenTelemetry's own name. Without it nothing is exported.
+pub const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// What is sent along to there; usually a key.
+pub const OTLP_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+/// Under which name.
+pub const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 
 /// The hub of the tutorial.
 const DEFAULT_HUB: &str = "chat";
 /// The host's own default.
 pub(crate) const DEFAULT_ROUTE_PREFIX: &str = "api";
 const DEFAULT_LOG: &str = "info";
+/// Where the app has no name either.
+const DEFAULT_SERVICE_NAME: &str = "serverless-chat";
 
 /// What the environment asks for.
 #[derive(Debug)]
@@ -66,6 +78,8 @@ pub struct Config {
     pub easy_auth: bool,
     /// What paths begin with, without slashes.
     pub route_prefix: String,
+    /// Where traces and metrics go, if anywhere.
+    pub otlp: Option<Otlp>,
 }
 
 /// An environment that cannot be used.
@@ -73,6 +87,8 @@ pub struct Config {
 pub struct Unusable {
     /// The host's port, if that much is known: then the host should hear what is wrong, rather than see us die.
     pub host_port: Option<u16>,
+    /// What paths begin with, without slashes.
+    pub route_prefix: String,
     /// All of it.
     pub problems: Vec<Problem>,
 }
@@ -140,6 +156,15 @@ impl Config {
             note(ALLOW_ANONYMOUS, "must be true or false".to_owned());
         }
 
+        if let Err(problem) = telemetry::log_format(env) {
+            note(problem.name, problem.reason);
+        }
+        let otlp = telemetry::otlp(env).unwrap_or_else(|problem| {
+            note(problem.name, problem.reason);
+            None
+        });
+
+        let route_prefix = env.get(ROUTE_PREFIX).unwrap_or(DEFAULT_ROUTE_PREFIX).trim_matches('/').to_owned();
         match (hub, allow_anonymous) {
             (Ok(hub), Some(allow_anonymous)) if problems.is_empty() => Ok(Self {
                 host_port,
@@ -147,13 +172,10 @@ impl Config {
                 hub,
                 allow_anonymous,
                 easy_auth: env.is_on(EASY_AUTH),
-                route_prefix: env
-                    .get(ROUTE_PREFIX)
-                    .unwrap_or(DEFAULT_ROUTE_PREFIX)
-                    .trim_matches('/')
-                    .to_owned(),
+                route_prefix,
+                otlp,
             }),
-            _ => Err(Unusable { host_port, problems }),
+            _ => Err(Unusable { host_port, route_prefix, problems }),
         }
     }
 }
@@ -187,10 +209,12 @@ mod tests {
             (SIGNALR, "Endpoint=hush;AccessKey=hush"),
             (HUB, "1hush"),
             (ALLOW_ANONYMOUS, "hush"),
+            (LOG_FORMAT, "hush"),
+            (OTLP_ENDPOINT, "hush"),
         ];
         let told = read(&variables).unwrap_err();
         let names: Vec<_> = told.problems.iter().map(|problem| problem.name).collect();
-        assert_eq!(names, [HOST_PORT, SIGNALR, HUB, ALLOW_ANONYMOUS]);
+        assert_eq!(names, [HOST_PORT, SIGNALR, HUB, ALLOW_ANONYMOUS, LOG_FORMAT, OTLP_ENDPOINT]);
         assert!(!format!("{told:?}").contains("hush"));
     }
 

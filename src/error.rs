@@ -89,6 +89,20 @@ impl Error {
         (status, code, sentence.to_owned())
     }
 
+    /// The stable code, for the caller and for the log.
+    pub(crate) fn code(&self) -> &'static str {
+        let (_, code, _) = self.answer();
+        code
+    }
+
+    /// What was asked of the service before it came to this.
+    pub(crate) fn tries(&self) -> &[azure_signalr::Try] {
+        match self {
+            Self::Upstream(cause) => cause.tries(),
+            _ => &[],
+        }
+    }
+
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Upstream(cause) if cause.is_retryable() => Some(cause.retry_after().unwrap_or(A_MOMENT)),

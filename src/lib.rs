@@ -13,13 +13,14 @@
 //! - [`principal`]: who is calling, and whether that may be believed here.
 //! - `negotiate`, `send_message`: a handler each, named like their function folders.
 //! - [`error`]: what a call can fail with; one `match` says status, code and sentence.
-//! - [`trace`]: log lines; the one place that logs requests and their failures.
+//! - [`trace`]: log lines, and with the feature `otel` traces and metrics; the one place that tells of requests and their failures.
 //! - [`shutdown`]: one future, it is time to stop.
 //! - [`local`] (feature `local`): what Azure puts around the app, on loopback.
 //! - [`doctor`] (feature `local`): looks at a project and what it can reach, and says what is wrong.
 //!
 //! Arrows go one way: `app` knows the handlers, they know `principal`, `error` and the client crate, and nobody knows `main`.
-//! `config` and `local` know none of these; `main` brings them together. `doctor` looks at all of it, and only `main` knows the doctor.
+//! `config` and `local` know none of these; `main` brings them together. Of `config`, `trace` knows the values that are about it.
+//! `doctor` looks at all of it, and only `main` knows the doctor.
 
 pub mod app;
 pub mod config;

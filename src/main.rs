@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt as _;
@@ -16,7 +17,8 @@ use clap::Parser as _;
 use serverless_chat::app::{app, unconfigured};
 use serverless_chat::config::{self, Config, Env, Problem, Unusable};
 use serverless_chat::principal::{Policy, Trust};
-use serverless_chat::{shutdown, trace};
+use serverless_chat::shutdown;
+use serverless_chat::trace::{self, Export};
 use stack::Arguments;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -26,16 +28,7 @@ use tracing::{error, info};
 mod stack;
 
 fn main() -> ExitCode {
-    let outcome = Arguments::try_parse().map_err(Failure::Arguments).and_then(|arguments| {
-        let env = Env::of_process();
-        if arguments.logs() {
-            trace::start(env.log_filter());
-        }
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::other)?;
-        runtime.block_on(run(arguments, env))
-    });
-    match outcome {
+    match Arguments::try_parse().map_err(Failure::Arguments).and_then(start) {
         Ok(code) => code,
         Err(failure) => {
             failure.print();
@@ -44,39 +37,68 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments, env: Env) -> Result<ExitCode, Failure> {
-    match Config::read(&env) {
+fn start(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let env = Env::of_process();
+    if arguments.logs() {
+        trace::start(env.log_filter(), env.log_format());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::other)?;
+    let config = Config::read(&env);
+    let otlp = config.as_ref().ok().and_then(|config| config.otlp.as_ref());
+    let export = Export::start(otlp, runtime.handle());
+    let outcome = runtime.block_on(run(arguments, env, config, &export));
+    export.end(shutdown::FAREWELL);
+    // Whatever still waits for a name server has nobody to tell.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn run(
+    arguments: Arguments,
+    env: Env,
+    config: Result<Config, Unusable>,
+    export: &Export,
+) -> Result<ExitCode, Failure> {
+    match config {
         Ok(config) => match (config.host_port, &config.signalr) {
             (Some(port), Some(signalr)) => {
                 arguments.none()?;
                 let trust = if config.easy_auth { Trust::EasyAuth } else { Trust::Nobody };
-                let app = chat(&config, signalr, trust)?;
-                behind_host(port, app).await
+                let app = chat(&config, signalr, trust, export)?;
+                let grace =
+                    if export.is_on() { shutdown::GRACE - shutdown::FAREWELL } else { shutdown::GRACE };
+                behind_host(port, app, grace).await
             }
-            _ => stack::run(arguments, env, Ok(config)).await,
+            _ => stack::run(arguments, env, Ok(config), export).await,
         },
         // The host starts a child that dies a few times, then gives up: the reason would be lost. So we stay, and say it.
-        Err(Unusable { host_port: Some(port), problems }) => {
+        Err(Unusable { host_port: Some(port), route_prefix, problems }) => {
             for problem in &problems {
                 error!("{problem}");
             }
-            behind_host(port, unconfigured(problems.iter().map(|problem| problem.name))).await
+            let app = unconfigured(problems.iter().map(|problem| problem.name), &route_prefix);
+            behind_host(port, app, shutdown::GRACE).await
         }
-        Err(unusable) => stack::run(arguments, env, Err(unusable)).await,
+        Err(unusable) => stack::run(arguments, env, Err(unusable), export).await,
     }
 }
 
 /// The app over the service at `signalr`. What an identity needs is asked for at once, but nobody waits for it here: the host wants
 /// to see us listen.
-fn chat(config: &Config, signalr: &ConnectionString, trust: Trust) -> Result<Router, Failure> {
+fn chat(
+    config: &Config,
+    signalr: &ConnectionString,
+    trust: Trust,
+    export: &Export,
+) -> Result<Router, Failure> {
     let hub = Hub::new(signalr, &config.hub).map_err(Failure::other)?;
     hub.warm_up();
     let policy = Policy { trust, allow_anonymous: config.allow_anonymous };
-    Ok(app(hub, policy, &config.route_prefix))
+    Ok(app(hub, policy, &config.route_prefix, export.clone()))
 }
 
-/// Serves `app` where the host looks for it, until told to stop or left alone.
-async fn behind_host(port: u16, app: Router) -> Result<ExitCode, Failure> {
+/// Serves `app` where the host looks for it, until told to stop or left alone; calls under way then get `grace`.
+async fn behind_host(port: u16, app: Router, grace: Duration) -> Result<ExitCode, Failure> {
     let (asked, orphaned) = (shutdown::asked(), shutdown::orphaned());
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let socket = socket.map_err(|error| Failure::bind(port, config::HOST_PORT, error))?;
@@ -95,7 +117,7 @@ async fn behind_host(port: u16, app: Router) -> Result<ExitCode, Failure> {
     }
     drop(stop);
     // What is not done by then has been given up by the host as well.
-    let _ = tokio::time::timeout(shutdown::GRACE, serving).await;
+    let _ = tokio::time::timeout(grace, serving).await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use serverless_chat::config::{Config, Env, HOST_PORT, Problem, Unusable};
+use serverless_chat::trace::Export;
 
 use crate::Failure;
 
@@ -23,7 +24,12 @@ impl Arguments {
     }
 }
 
-pub(crate) async fn run(_: Arguments, _: Env, config: Result<Config, Unusable>) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(
+    _: Arguments,
+    _: Env,
+    config: Result<Config, Unusable>,
+    _: &Export,
+) -> Result<ExitCode, Failure> {
     config?;
     let reason =
         "is not set: this build only runs behind the Functions host; one with the feature `local` runs alone";

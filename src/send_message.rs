@@ -4,7 +4,6 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequestParts, State};
@@ -12,6 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
+use axum::{Extension, Json};
 use azure_signalr::{Hub, Recipient, UserId};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -38,8 +38,10 @@ pub(crate) async fn send_message(
     let now = SystemTime::now();
     let message = Message::new(draft, caller, now)?;
     let recipient = message.recipient.as_ref().map_or(Recipient::Everyone, Recipient::User);
-    hub.send(recipient, &azure_signalr::Message::new(TARGET, &[&message])?.repeatable(), now).await?;
-    Ok((StatusCode::ACCEPTED, Json(message)))
+    let invocation = azure_signalr::Message::new(TARGET, &[&message])?.repeatable();
+    let sent = hub.send(recipient, &invocation, now).await?;
+    // What it took rides along for the log.
+    Ok((StatusCode::ACCEPTED, Extension(sent), Json(message)))
 }
 
 fn unread(rejection: BytesRejection) -> Error {

@@ -9,8 +9,11 @@ use std::time::Duration;
 #[cfg(unix)]
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long calls under way get once it is time.
+/// How long everything gets once it is time.
 pub const GRACE: Duration = Duration::from_millis(800);
+
+/// The last part of that, for what is still to be exported. Calls under way get the rest, or all of it where nothing is exported.
+pub const FAREWELL: Duration = Duration::from_millis(300);
 
 /// Resolves on Ctrl-C or a request to terminate.
 ///

@@ -14,6 +14,7 @@ use serverless_chat::doctor::{self, Site};
 use serverless_chat::local::{self, Service};
 use serverless_chat::principal::Trust;
 use serverless_chat::shutdown;
+use serverless_chat::trace::Export;
 
 use crate::{Failure, chat};
 
@@ -108,11 +109,12 @@ pub(crate) async fn run(
     arguments: Arguments,
     env: Env,
     config: Result<Config, Unusable>,
+    export: &Export,
 ) -> Result<ExitCode, Failure> {
     match arguments.command {
         Some(Command::Doctor(patient)) => return examine(patient, env).await,
         Some(Command::Emulator { port }) => emulator(port, config?.signalr.as_ref()).await?,
-        None => everything(arguments.ports, &config?).await?,
+        None => everything(arguments.ports, &config?, export).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -145,7 +147,7 @@ fn site(option: &str, text: Option<String>) -> Result<Option<Site>, Failure> {
 }
 
 /// The whole chat. The app meets the embedded service as it would meet any other: by a connection string.
-async fn everything(ports: Ports, config: &Config) -> Result<(), Failure> {
+async fn everything(ports: Ports, config: &Config, export: &Export) -> Result<(), Failure> {
     let mut options = local::Options::default();
     options.page_port = ports.page_port.unwrap_or(options.page_port);
     options.api_port = ports.api_port.unwrap_or(options.api_port);
@@ -160,7 +162,7 @@ async fn everything(ports: Ports, config: &Config) -> Result<(), Failure> {
     let signalr = embedded.as_ref().or(config.signalr.as_ref());
     let signalr = signalr.expect("the service is embedded where none is configured");
     // The stand-in for Easy Auth takes the callers' own headers off before it sets its own.
-    let app = chat(config, signalr, Trust::EasyAuth)?;
+    let app = chat(config, signalr, Trust::EasyAuth, export)?;
     let asked = shutdown::asked();
     announce(&stack, &format!("open {} in two tabs", stack.addresses().page));
     stack.serve(app, asked).await.map_err(Failure::other)

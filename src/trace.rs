@@ -1,106 +1,146 @@
-//! Log lines: one a request, on standard output, with the host's invocation id, since the host does not add it.
+//! What the app tells of itself: one log line a request, on standard output, and with the feature `otel` traces and metrics.
 //!
-//! Only the path of a request is logged, never its query, headers or body: those carry keys and tokens. Handlers do not log their
-//! failures; a failure rides on its response to here and is logged once, with its causes.
+//! The line has the host's invocation id, since the host does not add it. Only the path of a request is told, never its query,
+//! headers or body: those carry keys and tokens. Handlers do not log their failures; a failure rides on its response to here and is
+//! logged once, with its causes, and so does what the service took to answer.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::Request;
-use axum::http::HeaderMap;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::{Instrument as _, debug, error, info, info_span, warn};
-use tracing_subscriber::filter::Targets;
+use tracing::{Instrument as _, Level, debug_span, warn};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use uuid::Uuid;
 
-use crate::error::Error;
+use crate::config::LogFormat;
 
-const INVOCATION_ID: &str = "x-azure-functions-invocationid";
+mod line;
+mod operations;
+#[cfg_attr(not(feature = "otel"), path = "trace/no_otel.rs")]
+mod otel;
+mod request;
+
+pub use operations::Operations;
+pub use otel::Export;
+use request::{Asked, Ended};
+
+/// Logs every request for a token, headers named one by one, and a failed one three times over. What became of it is told here.
+const CHATTY: &str = "typespec_client_core";
 
 /// Starts logging what passes `filter`, in the form of `RUST_LOG`. A filter that cannot be read is as good as `info`.
-pub fn start(filter: &str) {
+pub fn start(filter: &str, format: LogFormat) {
     let read = filter.parse::<Targets>();
-    let targets =
-        read.as_ref().cloned().unwrap_or_else(|_| Targets::new().with_default(tracing::Level::INFO));
-    let lines = tracing_subscriber::fmt::layer().with_ansi(false).with_target(false);
+    let unread = read.as_ref().err().map(ToString::to_string);
+    let targets = quieter(read.unwrap_or_else(|_| Targets::new().with_default(Level::INFO)));
+    let lines = layer().with_ansi(false).with_target(false);
     // A second start in one process (tests) keeps the first.
-    let _ = tracing_subscriber::registry().with(lines).with(targets).try_init();
-    if let Err(error) = read {
+    let _ = match format {
+        LogFormat::Plain => registry().with(lines).with(targets).try_init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_span_list(false);
+            registry().with(lines).with(targets).try_init()
+        }
+    };
+    if let Some(error) = unread {
         warn!("RUST_LOG cannot be read ({error}); logging `info` and above");
     }
 }
 
-/// The layer that logs requests.
-pub(crate) async fn requests(request: Request, next: Next) -> Response {
-    let span = info_span!(
-        "request",
-        method = %request.method(),
-        path = request.uri().path(),
-        invocation_id = invocation_id(request.headers())
-    );
-    let begun = Instant::now();
-    let is_probe = request.uri().path() == "/";
-    async move {
-        let response = next.run(request).await;
-        let status = response.status().as_u16();
-        let duration_ms = begun.elapsed().as_micros() as f64 / 1_000.0;
-        match response.extensions().get::<Arc<Error>>() {
-            Some(failure) if response.status().is_server_error() => {
-                error!(status, duration_ms, cause = causes(failure), "{failure}");
-            }
-            Some(failure) => warn!(status, duration_ms, cause = causes(failure), "{failure}"),
-            None if is_probe => debug!(status, duration_ms, "probed"),
-            None => info!(status, duration_ms, "done"),
+/// `info` is what an operator reads, and not meant to be what a library says of each of its steps. Who asks for more, or by name, gets it.
+fn quieter(targets: Targets) -> Targets {
+    let named = targets.iter().any(|(target, _)| target.starts_with(CHATTY));
+    match targets.default_level() {
+        Some(LevelFilter::INFO) if !named => targets.with_target(CHATTY, Level::WARN),
+        _ => targets,
+    }
+}
+
+/// Writes down what became of requests. Clones write to the same places.
+#[derive(Clone, Default)]
+pub struct Recorder(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    operations: Operations,
+    export: Export,
+}
+
+impl Recorder {
+    /// Tells requests apart by `operations`, and exports to `export`, if that goes anywhere.
+    pub(crate) fn new(operations: Operations, export: Export) -> Self {
+        Self(Arc::new(Inner { operations, export }))
+    }
+
+    fn record(&self, asked: &Asked, response: Option<&Response>, parent: &otel::Parent) {
+        let ended = Ended::with(response, asked.begun.elapsed());
+        let operation = self.0.operations.at(asked.path());
+        line::write(operation, asked, &ended);
+        self.0.export.record(operation, asked, &ended, parent);
+    }
+}
+
+/// The layer that sees every request, and every answer.
+pub(crate) async fn requests(State(recorder): State<Recorder>, request: Request, next: Next) -> Response {
+    let asked = Asked {
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        invocation_id: request::invocation_id(request.headers()),
+        begun: Instant::now(),
+    };
+    let parent = recorder.0.export.parent(request.headers());
+    // For what others log while they work on it; the line of the request needs no span.
+    let span = debug_span!("request", invocation_id = asked.invocation_id.as_str());
+    let mut open = Open { recorder, asked, parent, is_answered: false };
+    let response = next.run(request).instrument(span).await;
+    open.answer(&response);
+    response
+}
+
+/// A request under way. Dropped without an answer, it has been given up, and is told as that.
+struct Open {
+    recorder: Recorder,
+    asked: Asked,
+    parent: otel::Parent,
+    is_answered: bool,
+}
+
+impl Open {
+    fn answer(&mut self, response: &Response) {
+        self.is_answered = true;
+        self.recorder.record(&self.asked, Some(response), &self.parent);
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.recorder.record(&self.asked, None, &self.parent);
         }
-        response
     }
-    .instrument(span)
-    .await
-}
-
-/// The id of the invocation. The host adds its own to whatever the caller sent, so the last one is the host's.
-fn invocation_id(headers: &HeaderMap) -> String {
-    let last = headers.get_all(INVOCATION_ID).iter().next_back().and_then(|value| value.to_str().ok());
-    let last = last.and_then(|values| values.rsplit(',').next()).unwrap_or_default().trim();
-    let plain =
-        (1..=64).contains(&last.len()) && last.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if plain { last.to_owned() } else { Uuid::new_v4().to_string() }
-}
-
-fn causes(failure: &Error) -> Option<String> {
-    let mut told = Vec::new();
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        told.push(error.to_string());
-        cause = error.source();
-    }
-    (!told.is_empty()).then(|| told.join(": "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn id(values: &[&'static str]) -> String {
-        invocation_id(
-            &values.iter().map(|value| (INVOCATION_ID.parse().unwrap(), value.parse().unwrap())).collect(),
-        )
-    }
-
     #[test]
-    fn case_33_the_last_invocation_id_is_the_hosts() {
-        assert_eq!(id(&["spoof", "real-1"]), "real-1");
-        assert_eq!(id(&["spoof, real-1"]), "real-1");
-    }
-
-    #[test]
-    fn case_33_without_a_usable_invocation_id_one_is_made() {
-        for values in [&[][..], &[""], &["a b"], &["real, evil=1"]] {
-            assert_eq!(id(values).len(), 36, "{values:?}");
+    fn a_library_that_tells_each_step_is_quiet_at_info_and_heard_when_asked_for() {
+        let tells = |filter: &str| {
+            let targets = quieter(filter.parse().unwrap());
+            targets.would_enable("typespec_client_core::http::policies", &Level::INFO)
+        };
+        assert!(!tells("info"));
+        assert!(!tells("info,hyper=debug"));
+        assert!(!tells("warn"));
+        for asked in ["debug", "info,typespec_client_core=info", "info,typespec_client_core::http=info"] {
+            assert!(tells(asked), "{asked}");
         }
+        assert!(quieter("info".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN));
+        assert!(!quieter("error".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN));
     }
 }

@@ -104,6 +104,8 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         AzureSignalRConnectionString__clientId: identityClientId
         AzureSignalRHubName: 'chat'
         ChatAllowAnonymous: 'false'
+        // Queries read fields; people who follow the stream can set it to plain.
+        ChatLogFormat: 'json'
         RUST_LOG: 'info'
 
         // The host's own storage. Blobs only: with `__accountName` it would also try queues and tables, which it has no role for.

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::telemetry::{self, LogFormat};
 use super::{DEFAULT_LOG, IDENTITY_ENDPOINT, LOG, SITE_NAME};
 
 /// Variables by name, in any letter case. An empty one is as good as none.
@@ -22,6 +23,12 @@ impl Env {
     #[must_use]
     pub fn log_filter(&self) -> &str {
         self.get(LOG).unwrap_or(DEFAULT_LOG)
+    }
+
+    /// In which form. One that cannot be read is a problem of [`Config::read`](super::Config::read), and told in the default form.
+    #[must_use]
+    pub fn log_format(&self) -> LogFormat {
+        telemetry::log_format(self).unwrap_or_default()
     }
 
     /// What is set here, and from `under` what is not.

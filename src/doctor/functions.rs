@@ -15,6 +15,7 @@ use crate::app::app;
 use crate::config::DEFAULT_ROUTE_PREFIX;
 use crate::local::{Function, Options};
 use crate::principal::{Policy, Trust};
+use crate::trace::Export;
 
 /// What is wrong with the function folders: the text of each `function.json`, by the name of its folder.
 pub(super) async fn judge(files: &BTreeMap<String, String>) -> Vec<Finding> {
@@ -112,7 +113,7 @@ fn handler() -> Router {
         "Endpoint=http://localhost:1;AccessKey=none".parse().expect("an address and a key");
     let hub = Hub::new(&nowhere, &"chat".parse().expect("the hub of the tutorial"))
         .expect("its roots are compiled in");
-    app(hub, Policy { trust: Trust::Nobody, allow_anonymous: true }, DEFAULT_ROUTE_PREFIX)
+    app(hub, Policy { trust: Trust::Nobody, allow_anonymous: true }, DEFAULT_ROUTE_PREFIX, Export::default())
 }
 
 #[cfg(test)]

@@ -203,6 +203,7 @@ async fn case_14_a_panic_is_one_requests_failure() {
         axum::Router::new()
             .route("/bug", get(async || -> () { panic!("hush") }))
             .route("/fine", get(async || "fine")),
+        serverless_chat::trace::Recorder::default(),
     );
     let ask = |path: &str| {
         app.clone().oneshot(axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap())

@@ -28,6 +28,9 @@ NOT_SET = {
     "FUNCTIONS_HTTPWORKER_PORT": "older hosts set it",
     "IDENTITY_ENDPOINT": "App Service sets it",
     "IDENTITY_HEADER": "App Service sets it",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "logs go to Application Insights, and the package exports nothing unless asked for",
+    "OTEL_EXPORTER_OTLP_HEADERS": "it usually holds a key",
+    "OTEL_SERVICE_NAME": "without it telemetry is in the name of the app",
     "WEBSITE_AUTH_ENABLED": "App Service sets it",
     "WEBSITE_SITE_NAME": "App Service sets it",
 }

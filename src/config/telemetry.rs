@@ -1,0 +1,185 @@
+//! How the app tells of itself: the form of its log, and where traces and metrics go.
+//!
+//! The names that begin with `OTEL_` are OpenTelemetry's, and others on the same machine may read them too: a Functions host that
+//! exports telemetry of its own does.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+use url::{Host, Url};
+
+use super::{
+    DEFAULT_SERVICE_NAME, Env, LOG_FORMAT, OTLP_ENDPOINT, OTLP_HEADERS, Problem, SERVICE_NAME, SITE_NAME,
+};
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A sentence with fields, for people.
+    #[default]
+    Plain,
+    /// An object of JSON, for queries.
+    Json,
+}
+
+/// Where traces and metrics go, as OTLP over HTTP.
+#[derive(Clone)]
+pub struct Otlp {
+    /// The collector. Paths are below it, one for each kind.
+    pub endpoint: Url,
+    /// Sent along, in lower case; usually one of them is a key.
+    pub headers: Vec<(String, String)>,
+    /// Whose they are.
+    pub service_name: String,
+}
+
+/// Names only.
+impl fmt::Debug for Otlp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Otlp").field("service_name", &self.service_name).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn log_format(env: &Env) -> Result<LogFormat, Problem> {
+    match env.get(LOG_FORMAT).map(str::to_ascii_lowercase).as_deref() {
+        None => Ok(LogFormat::default()),
+        Some("plain") => Ok(LogFormat::Plain),
+        Some("json") => Ok(LogFormat::Json),
+        Some(_) => Err(problem(LOG_FORMAT, "must be plain or json")),
+    }
+}
+
+pub(super) fn otlp(env: &Env) -> Result<Option<Otlp>, Problem> {
+    let Some(endpoint) = env.get(OTLP_ENDPOINT) else { return Ok(None) };
+    let endpoint = collector(endpoint)
+        .ok_or_else(|| problem(OTLP_ENDPOINT, "must be the address of a collector, https://HOST:4318"))?;
+    let headers = headers(env.get(OTLP_HEADERS).unwrap_or_default()).ok_or_else(|| {
+        problem(OTLP_HEADERS, "must be name=value, more of them after commas, with values percent-encoded")
+    })?;
+    if !headers.is_empty() && endpoint.scheme() == "http" && !is_this_machine(&endpoint) {
+        let reason = "is sent to anywhere but this machine over https only; change the address in ";
+        return Err(Problem { name: OTLP_HEADERS, reason: format!("{reason}{OTLP_ENDPOINT}") });
+    }
+    let service_name = env.get(SERVICE_NAME).or_else(|| env.get(SITE_NAME)).unwrap_or(DEFAULT_SERVICE_NAME);
+    Ok(Some(Otlp { endpoint, headers, service_name: service_name.to_owned() }))
+}
+
+fn problem(name: &'static str, reason: &str) -> Problem {
+    Problem { name, reason: reason.to_owned() }
+}
+
+/// An address that paths can be put below.
+fn collector(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    (plain && url.has_host() && matches!(url.scheme(), "http" | "https")).then_some(url)
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Pairs of names and values, as HTTP can carry them. The form is that of W3C Baggage, without properties.
+fn headers(text: &str) -> Option<Vec<(String, String)>> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            let (name, value) = (name.trim(), percent_decode_str(value.trim()).decode_utf8().ok()?);
+            let right = !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+                && value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            right.then(|| (name.to_ascii_lowercase(), value.into_owned()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Option<Otlp>, Problem> {
+        otlp(&variables.iter().copied().collect())
+    }
+
+    #[test]
+    fn the_log_is_for_people_unless_it_should_be_for_queries() {
+        let format = |value: &str| log_format(&[(LOG_FORMAT, value)].into_iter().collect());
+        assert_eq!(format(""), Ok(LogFormat::Plain));
+        assert_eq!(format("Plain"), Ok(LogFormat::Plain));
+        assert_eq!(format("JSON"), Ok(LogFormat::Json));
+        assert_eq!(format("xml").unwrap_err().name, LOG_FORMAT);
+    }
+
+    #[test]
+    fn without_a_collector_nothing_is_exported_whatever_else_is_set() {
+        assert!(read(&[(OTLP_HEADERS, "%%"), (SERVICE_NAME, "chat")]).unwrap().is_none());
+    }
+
+    #[test]
+    fn the_service_is_called_as_it_was_told_else_as_the_app_is() {
+        let endpoint = (OTLP_ENDPOINT, "https://h:4318");
+        let name = |variables: &[_]| read(variables).unwrap().unwrap().service_name;
+        assert_eq!(name(&[endpoint, (SERVICE_NAME, "a"), (SITE_NAME, "b")]), "a");
+        assert_eq!(name(&[endpoint, (SITE_NAME, "b")]), "b");
+        assert_eq!(name(&[endpoint]), DEFAULT_SERVICE_NAME);
+    }
+
+    #[test]
+    fn headers_are_pairs_with_encoded_values() {
+        let headers = |text| {
+            let endpoint = (OTLP_ENDPOINT, "https://h:4318");
+            read(&[endpoint, (OTLP_HEADERS, text)]).map(|otlp| otlp.unwrap().headers)
+        };
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(headers("Api-Key=a%20b=,").unwrap(), [pair("api-key", "a b=")]);
+        assert_eq!(headers("a=1, b=2").unwrap(), [pair("a", "1"), pair("b", "2")]);
+        for wrong in ["hush", "=hush", "a b=hush", "a=hush%0d%0ab: c", "a=%ff", "a=ä"] {
+            let told = headers(wrong).unwrap_err();
+            assert_eq!(told.name, OTLP_HEADERS, "{wrong}");
+            assert!(!format!("{told:?}").contains("hush"));
+        }
+    }
+
+    #[test]
+    fn a_key_leaves_this_machine_encrypted_or_not_at_all() {
+        for (endpoint, fine) in [
+            ("https://h:4318", true),
+            ("http://h:4318", false),
+            ("http://localhost:4318", true),
+            ("http://127.0.0.1:4318", true),
+            ("http://[::1]:4318", true),
+            ("http://localhost.example", false),
+        ] {
+            assert_eq!(read(&[(OTLP_ENDPOINT, endpoint), (OTLP_HEADERS, "a=1")]).is_ok(), fine, "{endpoint}");
+            assert!(read(&[(OTLP_ENDPOINT, endpoint)]).is_ok(), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_of_a_collector_is_a_problem_and_not_repeated() {
+        for endpoint in
+            ["hush", "h:4318", "ftp://hush", "https://hush@h", "https://h/?key=hush", "https://h#hush"]
+        {
+            let told = read(&[(OTLP_ENDPOINT, endpoint)]).unwrap_err();
+            assert_eq!(told.name, OTLP_ENDPOINT, "{endpoint}");
+            assert!(!format!("{told:?}").contains("hush"));
+        }
+    }
+
+    #[test]
+    fn what_is_sent_along_does_not_print() {
+        let otlp = read(&[(OTLP_ENDPOINT, "https://h"), (OTLP_HEADERS, "a=hush")]);
+        assert!(!format!("{otlp:?}").contains("hush"));
+    }
+}
