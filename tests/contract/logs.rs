@@ -4,7 +4,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::scripted::Service;
-use crate::support::{House, KEY, Printed, until};
+use crate::support::{House, KEY, Printed};
 
 const ID: &str = "x-azure-functions-invocationid";
 const NAME: &str = "x-ms-client-principal-name";

@@ -19,6 +19,8 @@ mod lifecycle;
 #[cfg(feature = "local")]
 mod local;
 mod logs;
+#[cfg(feature = "otel")]
+mod otel;
 mod package;
 mod routes;
 mod scripted;

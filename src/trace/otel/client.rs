@@ -1,0 +1,93 @@
+//! How exports travel: the HTTP client of the rest of the program, TLS on ring with compiled-in roots, no proxies, no redirects.
+//!
+//! The SDK exports from threads of its own, where there is no runtime, so calls are made in ours. Failures are told here and not by
+//! the SDK, whose words hold addresses: at most once in five minutes, whatever fails in between.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use tokio::runtime::Handle;
+use tracing::warn;
+
+/// For one export; the next batch is collected meanwhile.
+const TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Enough for what a collector says about what it did not take.
+const LONGEST_ANSWER: usize = 64 * 1_024;
+/// Between two lines about failures.
+const SILENCE: Duration = Duration::from_secs(300);
+
+#[derive(Clone, Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    runtime: Handle,
+    told: Arc<Mutex<Option<Instant>>>,
+}
+
+impl Client {
+    pub(super) fn new(runtime: &Handle) -> reqwest::Result<Self> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows TLS 1.2 and 1.3")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
+        Ok(Self { http, runtime: runtime.clone(), told: Arc::default() })
+    }
+
+    fn tell(&self, what: &dyn std::fmt::Display) {
+        let now = Instant::now();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| now.duration_since(told) >= SILENCE) {
+            *told = Some(now);
+            drop(told);
+            warn!("traces or metrics were not exported: the collector {what}");
+        }
+    }
+}
+
+#[async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let (http, request) = (self.http.clone(), request.try_into()?);
+        let answer = self.runtime.spawn(async move { read(http.execute(request).await?).await }).await?;
+        match &answer {
+            Ok(response) if !response.status().is_success() => {
+                self.tell(&format_args!("answered {}", response.status().as_u16()));
+            }
+            Ok(_) => {}
+            Err(error) => self.tell(&if error.is_timeout() {
+                "did not answer in time"
+            } else if error.is_connect() {
+                "cannot be reached"
+            } else {
+                "broke the connection"
+            }),
+        }
+        Ok(answer.map_err(reqwest::Error::without_url)?)
+    }
+}
+
+async fn read(mut response: reqwest::Response) -> reqwest::Result<Response<Bytes>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await?
+        && body.len() + chunk.len() <= LONGEST_ANSWER
+    {
+        body.extend_from_slice(&chunk);
+    }
+    let mut read = Response::new(body.into());
+    *read.status_mut() = response.status();
+    // How long to wait is among them.
+    *read.headers_mut() = std::mem::take(response.headers_mut());
+    Ok(read)
+}
