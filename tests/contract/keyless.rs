@@ -340,6 +340,24 @@ async fn an_app_without_the_identity_it_names_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_token_that_is_not_had_is_told_once_a_try_and_in_our_own_words() {
+    let told = |filter: &'static str| async move {
+        let house = house(1, free_port(), &[("RUST_LOG", filter)]);
+        assert_eq!(status(&house).await, 503);
+        house.handler.out.line("could not be had");
+        house.handler.out.text()
+    };
+    // And one of the library's at the start, which says whose identity it will be.
+    let expected = ["listening on", "could not be had", "operation=", "ManagedIdentityCredential will use"];
+    let is_ours = |line: &str| expected.iter().any(|part| line.contains(part));
+    let out = told("info").await;
+    assert!(out.lines().all(is_ours), "{out}");
+    // The library can still be heard by who asks for it.
+    let out = told("info,typespec_client_core=info").await;
+    assert!(!out.lines().all(is_ours), "{out}");
+}
+
+#[tokio::test]
 async fn an_identity_without_a_role_is_refused_and_the_log_says_which_roles_it_needs() {
     let platform = Platform::new("somebody-else", LONG, 1);
     let (house, _service) = open_house(&platform, &[]).await;
