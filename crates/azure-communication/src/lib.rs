@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+
+mod access_key;
+mod access_token;
+mod answer;
+mod authority;
+mod call;
+mod client;
+mod connection_string;
+mod connection_string_error;
+mod endpoint;
+mod entra;
+mod error;
+mod grant;
+mod http;
+mod retry;
+mod roots;
+mod secret;
+mod service_error;
+mod signature;
+mod user_id;
+mod value_error;
+
+pub use access_key::AccessKey;
+pub use access_token::AccessToken;
+pub use client::{Client, TeamsUser};
+pub use connection_string::ConnectionString;
+pub use connection_string_error::ConnectionStringError;
+pub use endpoint::Endpoint;
+pub use entra::{ENTRA_SCOPE, EntraToken, NoToken, TokenSource};
+pub use error::{Error, ErrorKind};
+pub use grant::{Grant, Lifetime, Scope};
+pub use roots::{RootCertificates, RootCertificatesError};
+pub use user_id::UserId;
+pub use value_error::ValueError;
