@@ -29,7 +29,7 @@ pub(crate) enum Repeat {
     Adds,
     /// Nothing that the first had not done already.
     Harmless,
-    /// The second is told that there is nothing left to do.
+    /// The second may be told that there is nothing left to do, which nobody documents: a 404 is then as good as a yes.
     Vanishes,
 }
 

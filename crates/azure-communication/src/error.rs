@@ -34,7 +34,8 @@ pub enum ErrorKind {
     InvalidTeamsToken,
     /// The key or identity may not do this (403).
     Forbidden,
-    /// There is no such user, or not any more (404).
+    /// There is no such user, or not any more (404, though Microsoft documents no status for it). A gateway that leads elsewhere
+    /// says the same, but without a [code](Error::code).
     NotFound,
     /// Too many calls (429).
     Throttled,
