@@ -11,6 +11,9 @@ use crate::connection_string_error::ConnectionStringError;
 use crate::entra::NoToken;
 use crate::service_error::ServiceError;
 
+/// Nobody knows better than that when to come back, and whoever adds it to a clock should not overflow it.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A failed call of the service. Clones are the same failure.
 #[derive(Clone, Debug)]
 pub struct Error {
@@ -110,16 +113,13 @@ impl Error {
     /// How long to wait before another call, where the service or the source of tokens said so. A day at most.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.retry_after.map(|asked| asked.min(LONGEST_RETRY_AFTER))
     }
 
     /// The service said no.
     #[cold]
     pub(crate) fn refused(status: u16, retry_after: Option<Duration>, words: Option<ServiceError>) -> Self {
         let kind = match status {
-            401 if words.as_ref().is_some_and(|words| words.code() == "InvalidAccessToken") => {
-                ErrorKind::InvalidTeamsToken
-            }
             401 => ErrorKind::Unauthenticated,
             403 => ErrorKind::Forbidden,
             404 => ErrorKind::NotFound,

@@ -122,6 +122,7 @@ async fn nothing_is_sent_where_there_is_no_token_and_the_failure_keeps_the_lende
     let endpoint = address.parse::<Endpoint>().unwrap().trusting(roots);
     let wait = Some(Duration::from_secs(7));
     for (why, retryable, retry_after) in [
+        (NoToken::for_now("it is away", Some(Duration::MAX)), true, Some(Duration::from_secs(86_400))),
         (NoToken::for_now("it is away", wait), true, wait),
         (NoToken::for_now("it is away", None), true, None),
         (NoToken::until_mended("it is away"), false, None),
