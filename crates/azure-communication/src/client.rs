@@ -160,7 +160,8 @@ impl Client {
         user: &TeamsUser<'_>,
         now: Timestamp,
     ) -> Result<AccessToken, Error> {
-        self.0.perform(&Call::exchange(&self.0.endpoint, user), now).await?.token()
+        let call = Call::exchange(&self.0.endpoint, user);
+        self.0.perform(&call, now).await.map_err(Error::of_exchange)?.token()
     }
 }
 

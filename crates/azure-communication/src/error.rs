@@ -132,6 +132,16 @@ impl Error {
         Self { status: Some(status), retry_after, words, ..kind.into() }
     }
 
+    /// The same, for an exchange: there, a token that is not accepted may be the one in the body.
+    pub(crate) fn of_exchange(self) -> Self {
+        match (self.kind, self.code()) {
+            (ErrorKind::Unauthenticated, Some("InvalidAccessToken")) => {
+                Self { kind: ErrorKind::InvalidTeamsToken, ..self }
+            }
+            _ => self,
+        }
+    }
+
     /// The service said yes, but not what goes with it.
     #[cold]
     pub(crate) fn unexpected(status: u16, cause: impl std::error::Error + Send + Sync + 'static) -> Self {

@@ -96,6 +96,7 @@ async fn a_teams_users_token_that_is_refused_is_told_from_a_wrong_key() {
         assert_eq!(error.kind(), expected);
         whole_story(&error);
     }
+    assert_eq!(failure(answer(401, &refused)).await.kind(), ErrorKind::Unauthenticated);
 }
 
 #[tokio::test]
