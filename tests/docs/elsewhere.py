@@ -9,9 +9,13 @@ ASKS_AZURE = "asks Azure, and Azure alone knows"
 AZD = "azd wants a subscription, and creates things in it"
 FUNC = "Azure Functions Core Tools are not here; the tests of the contract do what its host does"
 
+OTEL = "builds everything once more; tests/contract runs that build against a collector"
+
 REASONS = {
     "make test": "runs these tests, among others",
     "make bench": "takes minutes, and wants a machine of its own",
+    "make package FEATURES=otel": OTEL,
+    "cargo run --features otel": OTEL,
     "func start": FUNC,
     "func azure functionapp publish": FUNC,
     "(cd target/publish && func azure functionapp publish": FUNC,

@@ -66,11 +66,12 @@ class Machine:
         self._keeper.communicate()
         self._layers.cleanup()
 
-    def run(self, *commands: Command | str) -> str:
-        """Runs commands in one shell, which ends at the first that fails. Returns what they printed, without the errors."""
-        return "".join(self.run_each(commands))
+    def run(self, *commands: Command | str, code: int = 0) -> str:
+        """Runs commands in one shell, which ends at the first that fails, and with this code. Returns what they printed, without the
+        errors."""
+        return "".join(self.run_each(commands, code))
 
-    def run_each(self, commands: Iterable[Command | str]) -> list[str]:
+    def run_each(self, commands: Iterable[Command | str], code: int = 0) -> list[str]:
         """The same; returns what each of them printed."""
         texts = [_text(command) for command in commands]
         ended = subprocess.run(
@@ -83,7 +84,7 @@ class Machine:
             check=False,
         )
         printed = ended.stdout.split(BETWEEN)
-        assert ended.returncode == 0, f"exit code {ended.returncode} of: {texts[len(printed) - 1]}\n{printed[-1]}{ended.stderr}"
+        assert ended.returncode == code, f"exit code {ended.returncode} of: {texts[len(printed) - 1]}\n{printed[-1]}{ended.stderr}"
         self.ran.update(texts)
         return printed
 

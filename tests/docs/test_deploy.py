@@ -88,6 +88,15 @@ def test_each_check_is_answered_as_the_table_says(machine, subtests):
             assert_answers(re.sub(r" \(.*\)", "", expected), machine.run(line), machine.variables)
 
 
+DOCTOR = DEPLOY["Check each step"].blocks[0]
+
+
+@pytest.mark.runs(DOCTOR)
+def test_the_doctor_finds_what_is_deployed_well(machine):
+    start_chat(machine, ChatAllowAnonymous="false")
+    assert "All is well" in machine.run(*DOCTOR.commands)
+
+
 def test_where_guests_may_come_a_check_is_answered_otherwise(machine):
     ((line, expected),) = [check for check in checks() if "where guests may come" in check[1]]
     start_chat(machine, ChatAllowAnonymous="true")

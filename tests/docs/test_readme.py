@@ -12,6 +12,7 @@ README = PAGES["README.md"]
 RUN = README["Run it"].blocks[0]
 FUNC_START = README["Develop with `func start`"].blocks[0]
 BY_HAND = README["Ask it by hand"].blocks
+DOCTOR = next(block for block in README["Develop with `func start`"].blocks if "doctor" in block.commands[0].text)
 
 
 @pytest.mark.runs(RUN)
@@ -50,11 +51,22 @@ def test_what_func_start_finds_is_a_handler_that_works_with_the_emulator(machine
         machine.compare(block, machine.run(*block.commands))
 
 
-@pytest.mark.runs("handler emulator", "handler --version")
+@pytest.mark.runs(DOCTOR)
+def test_the_doctor_finds_what_the_readme_shows_and_what_it_says_mends_it(machine):
+    settings, build, *_ = FUNC_START.commands
+    machine.run(settings, build)
+    printed = machine.run(*DOCTOR.commands, code=78)
+    machine.compare(DOCTOR, printed)
+    machine.start(re.search(r"^ +mend: (.+)$", printed, re.MULTILINE)[1])
+    assert "All is well" in machine.run(*DOCTOR.commands)
+
+
+@pytest.mark.runs("handler emulator", "handler doctor", "handler --version")
 def test_the_binary_is_called_as_its_table_says(machine):
     machine.variables["PATH"] = f"{ROOT}/target/debug:{machine.variables['PATH']}"
     version = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
     assert machine.run("handler --version") == f"handler {version}\n"
+    assert "All is well" in machine.run("handler doctor")
     emulator = machine.start("handler emulator")
     assert "http://localhost:8888\n" in emulator.printed
     assert emulator.interrupt() == 0
