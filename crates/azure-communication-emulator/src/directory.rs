@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use serde::Serialize;
 use uuid::Uuid;
 
 /// Most revocations remembered for one identity. Older ones are told as if they had happened with the next.
@@ -19,7 +20,7 @@ pub(crate) struct Directory {
 }
 
 struct Identity {
-    /// The how manyeth it is.
+    /// Counts up with every identity created.
     number: u64,
     created_at: u64,
     tokens: u64,
@@ -52,7 +53,7 @@ pub(crate) enum Standing {
 }
 
 /// One identity, for those who look from outside.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityRecord {
     /// Its id, `8:acs:…`.

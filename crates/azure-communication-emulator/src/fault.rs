@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::Operation;
 use crate::refusal::Refusal;
@@ -15,8 +15,8 @@ use crate::refusal::Refusal;
 const MOST: usize = 1_024;
 
 /// One failure, for one request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Described", rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Described")]
 pub struct Fault {
     status: u16,
     retry_after: Option<u32>,

@@ -23,10 +23,10 @@ const CORRELATION_VECTOR: HeaderName = HeaderName::from_static("ms-cv");
 pub(crate) async fn serve(State(emulator): State<Emulator>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let asked = operation::asked(&parts.method, &parts.uri);
-    let operation = asked.map_or("unknown operation", |asked| asked.operation.as_str());
+    let operation = asked.as_ref().map_or("unknown operation", |asked| asked.operation.as_str());
     let request_id = parts.headers.get(CLIENT_REQUEST_ID).cloned();
     let body = payload::read(body).await;
-    let outcome = emulator.resource().answer(parts, body, unix_now(), random::uuid());
+    let outcome = emulator.resource().answer(asked, parts, body, unix_now(), random::uuid());
     log(operation, &outcome);
     let mut response = outcome.into_response();
     describe(response.headers_mut(), request_id);

@@ -13,7 +13,7 @@ use crate::directory::{Directory, Full, IdentityRecord, Standing, Unknown};
 use crate::fault::{Faults, TooManyFaults};
 use crate::introspection::REVOCATION_DELAY;
 use crate::keys::{Generation, Keys};
-use crate::operation::{self, Asked};
+use crate::operation::Asked;
 use crate::payload::{self, TokenRequest};
 use crate::refusal::Refusal;
 use crate::token::{self, Grant, Mint};
@@ -22,6 +22,9 @@ use crate::{
     AccessKey, Calls, Clock, Fault, Introspection, KeySlot, Operation, Options, Scope, TeamsToken,
     TokenState, teams,
 };
+
+/// What ids of Teams users begin with.
+const TEAMS_PREFIX: &str = "8:orgid:";
 
 /// Everything behind the endpoints.
 pub(crate) struct Resource {
@@ -65,16 +68,16 @@ impl Resource {
         }
     }
 
-    /// Answers a request. `body` is what could be read of it; `machine` the machine's time, in seconds since 1970; `user`
+    /// Answers a request. `asked` is what its method and path ask for; `body` what could be read of it; `machine` the machine's time, in seconds since 1970; `user`
     /// the id of an identity, should one be created.
     pub(crate) fn answer(
         &mut self,
+        asked: Result<Asked, Refusal>,
         parts: Parts,
         body: Result<Vec<u8>, Refusal>,
         machine: u64,
         user: Uuid,
     ) -> Result<Answer, Refusal> {
-        let asked = operation::asked(&parts.method, &parts.uri);
         let operation = asked.as_ref().ok().map(|asked| asked.operation);
         let outcome = match self.faults.next(operation) {
             Some(fault) => Err(fault.into()),
@@ -226,9 +229,6 @@ impl Resource {
         self.faults.clear();
     }
 }
-
-/// What ids of Teams users begin with.
-const TEAMS_PREFIX: &str = "8:orgid:";
 
 /// The sentence is the service's, as its samples quote it; its status and code are not published.
 impl From<Unknown> for Refusal {

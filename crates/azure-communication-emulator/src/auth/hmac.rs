@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use super::{Denied, header_once};
+use super::{Denied, header_once, quoted};
 use crate::keys::{Generation, Keys};
 
 /// The scheme, as it stands in `Authorization`.
@@ -24,9 +24,6 @@ const CONTENT_HASH: &str = "x-ms-content-sha256";
 
 /// What the service says of a body that is not the one that was signed.
 const OTHER_BODY: &str = "Request 'x-ms-content-sha256' differs from generated content hash.";
-
-/// How much of what a request says an answer repeats, in characters.
-const QUOTED: usize = 100;
 
 /// Checks a signature with either key, and says of which generation the one is that fits. `skew` is in seconds.
 pub(super) fn verify(
@@ -123,15 +120,11 @@ fn mac(key: &[u8], signed: &str) -> Hmac<Sha256> {
     mac.chain_update(signed)
 }
 
-fn quoted(text: &str) -> String {
-    let short: String = text.chars().take(QUOTED).collect();
-    format!("{short:?}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::AccessKey;
+    use crate::refusal::Refusal;
 
     const NOW: u64 = 1_697_643_256;
     const TODAY: &str = "Wed, 18 Oct 2023 15:34:16 GMT";
@@ -251,6 +244,14 @@ mod tests {
         let hash = create().hash;
         let expected = format!("POST\n/identities?api-version=2023-10-01\n{TODAY};{HOST};{hash}");
         assert_eq!(denied.signed, Some(expected));
+    }
+
+    #[test]
+    fn nobodys_id_reaches_the_log() {
+        let denied = Signed { signature: EMPTY, ..issue() }.verify().unwrap_err();
+        assert!(denied.signed.as_ref().unwrap().contains(IDENTITY));
+        let why = Refusal::from(denied).why().to_owned();
+        assert!(why.contains("rule `signature`") && !why.contains(IDENTITY), "{why}");
     }
 
     #[test]

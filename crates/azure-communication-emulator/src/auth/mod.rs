@@ -14,6 +14,9 @@ pub use bearer::EntraOptions;
 use crate::keys::{Generation, Keys};
 use crate::refusal::Refusal;
 
+/// How much of what a request says an answer repeats, in characters.
+const QUOTED: usize = 100;
+
 /// What requests are checked against, besides the keys.
 pub(crate) struct Auth {
     skew: u64,
@@ -57,7 +60,7 @@ impl Auth {
 /// The value of a header that has to be there, once.
 fn header_once<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Denied> {
     let mut values = headers.get_all(name).iter();
-    let expected = || format!("the header `{name}`, once");
+    let expected = || format!("the header {}, once", quoted(name));
     match (values.next(), values.next()) {
         (Some(value), None) => {
             value.to_str().map_err(|_| Denied::new("headers", expected(), "a value that is no ASCII text"))
@@ -65,6 +68,11 @@ fn header_once<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Denied
         (None, _) => Err(Denied::new("headers", expected(), "a request without it")),
         (Some(_), Some(_)) => Err(Denied::new("headers", expected(), "several of them")),
     }
+}
+
+fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(QUOTED).collect();
+    format!("{short:?}")
 }
 
 /// A caller that was refused: by which rule, what that rule expected, and what came. Carries no key, token or signature.
