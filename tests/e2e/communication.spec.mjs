@@ -1,0 +1,154 @@
+// The published identity clients of Azure Communication Services, against the emulator as a program.
+
+import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { test } from 'node:test'
+import { createServer } from 'node:tls'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { AzureCommunicationTokenCredential } from '@azure/communication-common'
+import { CommunicationIdentityClient } from '@azure/communication-identity'
+
+const PROGRAM = fileURLToPath(new URL('../../target/debug/examples/serve', import.meta.url))
+const PYTHON = fileURLToPath(new URL('../../.venv/bin/python', import.meta.url))
+const PYTHON_CLIENT = fileURLToPath(new URL('clients/communication_client.py', import.meta.url))
+const run = promisify(execFile)
+
+/** An emulator of the test's own, and the test's side of it. */
+async function emulator(t) {
+  const child = spawn(PROGRAM, { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(() => child.kill('SIGKILL'))
+  let connectionString
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.startsWith('connection ')) connectionString = line.slice('connection '.length).trim()
+    if (line === 'ready') break
+  }
+  const [, endpoint, key] = /^endpoint=(.*)\/;accesskey=(.*)$/.exec(connectionString)
+  const ask = async (method, path, body) => {
+    const init = { method, headers: { 'Content-Type': 'application/json' }, body: body && JSON.stringify(body) }
+    const response = await fetch(`${endpoint}/_emulator/${path}`, init)
+    assert.ok(response.ok, `${method} ${path}: ${response.status}`)
+    return response
+  }
+  return {
+    connectionString, endpoint, key,
+    port: Number(new URL(endpoint).port),
+    calls: async () => (await ask('GET', 'calls')).json(),
+    state: async token => (await (await ask('POST', 'introspect', { token })).json()).state,
+    throttleOnce: () => ask('POST', 'faults', { status: 429, retryAfter: 1 }),
+  }
+}
+
+async function python(...args) {
+  const { stdout } = await run(PYTHON, [PYTHON_CLIENT, ...args], { timeout: 60_000 })
+  return JSON.parse(stdout)
+}
+
+/** TLS in front of `port`, byte for byte, with a certificate that is its own authority. */
+async function tlsBefore(t, port) {
+  const folder = await mkdtemp(join(tmpdir(), 'communication-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const { stdout: pem } = await run('openssl', [
+    'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1',
+    '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', '-', '-out', '-',
+  ])
+  const ca = /-----BEGIN CERTIFICATE-----[^]*-----END CERTIFICATE-----\n/.exec(pem)[0]
+  const caFile = join(folder, 'ca.pem')
+  await writeFile(caFile, ca)
+  const sockets = new Set()
+  const server = createServer({ key: pem, cert: pem }, (from) => {
+    const to = connect(port, '127.0.0.1')
+    for (const socket of [from, to]) {
+      sockets.add(socket)
+      socket.on('error', () => {})
+      socket.on('close', () => sockets.delete(socket))
+    }
+    from.pipe(to).pipe(from)
+  })
+  server.listen(0, 'localhost')
+  await once(server, 'listening')
+  t.after(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return { endpoint: `https://localhost:${server.address().port}`, ca, caFile }
+}
+
+async function everyOperation(service, client) {
+  const user = await client.createUser()
+  assert.match(user.communicationUserId, /^8:acs:[0-9a-f-]{36}_[0-9a-f-]{36}$/)
+  const issued = await client.getToken(user, ['chat', 'voip'], { tokenExpiresInMinutes: 60 })
+  const created = await client.createUserAndToken(['voip.join'])
+  assert.notEqual(created.user.communicationUserId, user.communicationUserId)
+  for (const [{ token, expiresOn }, minutes] of [[issued, 60], [created, 24 * 60]]) {
+    const read = await new AzureCommunicationTokenCredential(token).getToken()
+    assert.equal(read.expiresOnTimestamp, expiresOn.getTime())
+    assert.ok(Math.abs(expiresOn.getTime() - Date.now() - minutes * 60_000) < 60_000)
+  }
+  await client.revokeTokens(user)
+  assert.deepEqual(await Promise.all([issued, created].map(({ token }) => service.state(token))), ['revoked', 'alive'])
+  await client.deleteUser(user)
+  await assert.rejects(client.getToken(user, ['chat']), { statusCode: 404, code: 'NotFound' })
+  await assert.rejects(client.getToken(created.user, ['chat'], { tokenExpiresInMinutes: 59 }), { statusCode: 400, code: 'ValidationError' })
+}
+
+test('cases 31 and 32: the JavaScript client runs every operation, and its credential reads the tokens', async (t) => {
+  const service = await emulator(t)
+  await everyOperation(service, new CommunicationIdentityClient(service.connectionString, { allowInsecureConnection: true }))
+  const { received, refused, ...done } = await service.calls()
+  assert.deepEqual(done, { create: 2, issue: 1, revoke: 1, delete: 1, exchange: 0 })
+  assert.deepEqual([received, refused], [7, 2])
+})
+
+for (const flavour of ['sync', 'async']) {
+  test(`cases 30 to 32: the Python client, ${flavour}, runs every operation, and waits when it is throttled`, async (t) => {
+    const service = await emulator(t)
+    await service.throttleOnce()
+    const { users, tokens, expiresOn, read, afterDelete, secondsToCreate } = await python(flavour, service.endpoint, service.key)
+    assert.equal(new Set(users).size, 2)
+    assert.deepEqual(expiresOn.map(text => Date.parse(text) / 1000), read)
+    assert.deepEqual(await Promise.all(tokens.map(service.state)), ['deleted', 'alive'])
+    assert.deepEqual(afterDelete, [404, 'NotFound'])
+    assert.ok(secondsToCreate >= 1, `${secondsToCreate} s`)
+    const { received, refused, ...done } = await service.calls()
+    assert.deepEqual(done, { create: 2, issue: 1, revoke: 1, delete: 1, exchange: 0 })
+    assert.deepEqual([received, refused], [7, 2])
+  })
+}
+
+test('case 30: the JavaScript client succeeds on its second send, no sooner than it was told', async (t) => {
+  const service = await emulator(t)
+  const client = new CommunicationIdentityClient(service.connectionString, { allowInsecureConnection: true })
+  await service.throttleOnce()
+  const started = performance.now()
+  await client.createUser()
+  assert.ok(performance.now() - started >= 990, 'timers may fire a moment early')
+  const { received, refused, create } = await service.calls()
+  assert.deepEqual([received, refused, create], [2, 1, 1])
+})
+
+test('case 31: both clients come over TLS with an authority of their own', async (t) => {
+  const service = await emulator(t)
+  const { endpoint, ca, caFile } = await tlsBefore(t, service.port)
+  const connectionString = service.connectionString.replace(service.endpoint, endpoint)
+  await everyOperation(service, new CommunicationIdentityClient(connectionString, { tlsOptions: { ca } }))
+  const { afterDelete } = await python('tls', connectionString, caFile)
+  assert.deepEqual(afterDelete, [404, 'NotFound'])
+})
+
+test('case 33: without leave for http the JavaScript client sends nothing', async (t) => {
+  const service = await emulator(t)
+  await assert.rejects(new CommunicationIdentityClient(service.connectionString).createUser(), /allowInsecureConnection/)
+  assert.equal((await service.calls()).received, 0)
+})
+
+test('case 33: a slash behind the endpoint of the Python client is signed, and refused', async (t) => {
+  const service = await emulator(t)
+  assert.deepEqual(await python('sync', `${service.endpoint}/`, service.key), { error: [401, 'Denied'] })
+})
