@@ -24,8 +24,8 @@ pub struct Options {
     /// another service with the same scheme does.
     pub clock_skew: Duration,
 
-    /// Most identities at a time; 100,000, well under 100 MB. When there are as many, creating another is answered 507 until one is
-    /// deleted: were the oldest to go instead, whoever still has its id would look for the mistake in the wrong place.
+    /// Most identities at a time; 100,000, well under 100 MB. When there are as many, creating another is answered 507 until
+    /// one is deleted: were the oldest to go instead, whoever still has its id would look for the mistake in the wrong place.
     pub max_identities: usize,
 
     /// The Entra tokens that can be exchanged for access tokens of Teams users. None by default.

@@ -68,8 +68,8 @@ impl Resource {
         }
     }
 
-    /// Answers a request. `asked` is what its method and path ask for; `body` what could be read of it; `machine` the machine's time, in seconds since 1970; `user`
-    /// the id of an identity, should one be created.
+    /// Answers a request. `asked` is what its method and path ask for; `body` what could be read of it; `machine` the
+    /// machine's time, in seconds since 1970; `user` the id of an identity, should one be created.
     pub(crate) fn answer(
         &mut self,
         asked: Result<Asked, Refusal>,
