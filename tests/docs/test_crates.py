@@ -1,0 +1,16 @@
+"""The pages of the crates: what they say to run. Their Rust is compiled and run by cargo."""
+
+import json
+import re
+
+import pytest
+
+SERVE = "cargo run -p azure-communication-emulator --example serve"
+
+
+@pytest.mark.runs(SERVE)
+def test_the_stand_in_for_identities_runs_alone_with_both_its_sides(machine):
+    printed = machine.start(SERVE).printed
+    endpoint = re.search(r"^connection +endpoint=(http://[^/]+)/;accesskey=", printed, re.MULTILINE)[1]
+    assert json.loads(machine.run(f"curl -s {endpoint}/_emulator/identities")) == []
+    assert json.loads(machine.run(f"curl -s -X POST {endpoint}/identities"))["error"]["code"] == "Denied"
