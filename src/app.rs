@@ -17,6 +17,7 @@ use azure_signalr::Hub;
 use tower::Layer as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::access_token::{self, Desk};
 use crate::error::Error;
 use crate::negotiate::negotiate;
 use crate::principal::Policy;
@@ -30,6 +31,7 @@ const LARGEST_BODY: usize = 64 * 1_024;
 #[derive(Clone)]
 struct Chat {
     hub: Hub,
+    desk: Option<Desk>,
     policy: Policy,
 }
 
@@ -39,22 +41,30 @@ impl FromRef<Chat> for Hub {
     }
 }
 
+impl FromRef<Chat> for Option<Desk> {
+    fn from_ref(chat: &Chat) -> Self {
+        chat.desk.clone()
+    }
+}
+
 impl FromRef<Chat> for Policy {
     fn from_ref(chat: &Chat) -> Self {
         chat.policy
     }
 }
 
-/// The app: publishes to `hub`, believes and lets in whom `policy` says, and exports what it tells of itself to `export`. Paths begin
-/// with `prefix`, given without slashes.
-pub fn app(hub: Hub, policy: Policy, prefix: &str, export: Export) -> Router {
+/// The app: publishes to `hub`, gives out tokens at `desk`, if there is one, believes and lets in whom `policy` says, and exports what it
+/// tells of itself to `export`. Paths begin with `prefix`, given without slashes.
+pub fn app(hub: Hub, desk: Option<Desk>, policy: Policy, prefix: &str, export: Export) -> Router {
     let functions = functions(prefix);
-    let [negotiation, older_negotiation, messages] = functions.each_ref().map(|(_, path)| path.as_str());
+    let [negotiation, older_negotiation, messages, access_tokens] =
+        functions.each_ref().map(|(_, path)| path.as_str());
     let routes = Router::new()
         .route("/", get(alive))
         .route(negotiation, post(negotiate))
         .route(older_negotiation, get(negotiate).post(negotiate))
-        .route(messages, post(send_message));
+        .route(messages, post(send_message))
+        .route(access_tokens, post(access_token::issue).delete(access_token::revoke));
     // Without forwarding the host posts envelopes to the bare names of the functions.
     let routes = match prefix {
         "" => routes,
@@ -67,7 +77,7 @@ pub fn app(hub: Hub, policy: Policy, prefix: &str, export: Export) -> Router {
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(LARGEST_BODY));
     let recorder = Recorder::new(operations(&functions), export.of_calls_to(hub.server()));
-    around(routes.with_state(Chat { hub, policy }), recorder)
+    around(routes.with_state(Chat { hub, desk, policy }), recorder)
 }
 
 /// What stands in for the app while settings are missing or wrong: it tells their names and does nothing else.
@@ -79,7 +89,7 @@ pub fn unconfigured(names: impl IntoIterator<Item = &'static str>, prefix: &str)
 }
 
 /// The functions, by the names of their folders, and their paths.
-fn functions(prefix: &str) -> [(&'static str, String); 3] {
+fn functions(prefix: &str) -> [(&'static str, String); 4] {
     let at = |route| {
         if prefix.is_empty() {
             format!("/{route}")
@@ -87,7 +97,12 @@ fn functions(prefix: &str) -> [(&'static str, String); 3] {
             format!("/{}/{route}", prefix.to_ascii_lowercase())
         }
     };
-    [("negotiate", at("negotiate")), ("SignalRInfo", at("signalrinfo")), ("SendMessage", at("messages"))]
+    [
+        ("negotiate", at("negotiate")),
+        ("SignalRInfo", at("signalrinfo")),
+        ("SendMessage", at("messages")),
+        ("AccessToken", at("access-token")),
+    ]
 }
 
 fn operations(functions: &[(&'static str, String)]) -> Operations {

@@ -7,10 +7,12 @@ use std::fmt;
 
 use azure_signalr::{ConnectionString, HubName};
 
+mod communication;
 mod env;
 mod service;
 mod telemetry;
 
+pub use communication::{AccountKey, Caller, Communication, Container};
 pub use env::Env;
 pub use telemetry::{LogFormat, Otlp};
 
@@ -36,6 +38,18 @@ pub const ROOTS: &str = "AzureSignalRConnectionString__rootCertificates";
 pub const HUB: &str = "AzureSignalRHubName";
 /// Whether people who have not signed in may chat.
 pub const ALLOW_ANONYMOUS: &str = "ChatAllowAnonymous";
+/// Where Azure Communication Services is, and the key to it. Without it nobody gets access tokens for it.
+pub const COMMUNICATION: &str = "AzureCommunicationServicesConnectionString";
+/// The most that such a token may allow…
+pub const TOKEN_SCOPES: &str = "ChatAccessTokenScopes";
+/// …and for how long.
+pub const TOKEN_MINUTES: &str = "ChatAccessTokenMinutes";
+/// Where it is kept who has which identity there…
+pub const IDENTITY_STORE: &str = "ChatIdentityStore";
+/// …the key of that storage account, where it is not called with an identity…
+pub const IDENTITY_STORE_KEY: &str = "ChatIdentityStoreKey";
+/// …and which identity it is called with, if it is not the one that SignalR is called with.
+pub const IDENTITY_STORE_CLIENT_ID: &str = "ChatIdentityStore__clientId";
 /// Set by App Service while its authentication is on.
 const EASY_AUTH: &str = "WEBSITE_AUTH_ENABLED";
 /// Set by App Service on every app, on every plan.
@@ -78,6 +92,8 @@ pub struct Config {
     pub easy_auth: bool,
     /// What paths begin with, without slashes.
     pub route_prefix: String,
+    /// Where access tokens for calls come from, if anybody gets any.
+    pub communication: Option<Communication>,
     /// Where traces and metrics go, if anywhere.
     pub otlp: Option<Otlp>,
 }
@@ -164,6 +180,8 @@ impl Config {
             None
         });
 
+        let communication = communication::read(env, port.is_some(), &mut note);
+
         let route_prefix = env.get(ROUTE_PREFIX).unwrap_or(DEFAULT_ROUTE_PREFIX).trim_matches('/').to_owned();
         match (hub, allow_anonymous) {
             (Ok(hub), Some(allow_anonymous)) if problems.is_empty() => Ok(Self {
@@ -173,6 +191,7 @@ impl Config {
                 allow_anonymous,
                 easy_auth: env.is_on(EASY_AUTH),
                 route_prefix,
+                communication,
                 otlp,
             }),
             _ => Err(Unusable { host_port, route_prefix, problems }),

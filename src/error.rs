@@ -11,6 +11,9 @@ use axum::Json;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use azure_communication::ErrorKind;
+
+use crate::identities::StoreError;
 
 /// A failed call.
 #[derive(Debug)]
@@ -33,8 +36,20 @@ pub enum Error {
     NotConfigured(Arc<[&'static str]>),
     /// The host sends envelopes instead of requests.
     NotForwarded,
+    /// Something is off unless a setting is set: its name.
+    Off(&'static str),
+    /// The request cannot be done as it is: the field, and what it must be.
+    InvalidRequest(&'static str, &'static str),
+    /// The request asks for more than it may: the field, and what it may be.
+    NotAllowed(&'static str, &'static str),
+    /// Somebody asks too often, and may again after this.
+    TooOften(Duration),
     /// The service behind us failed.
     Upstream(azure_signalr::Error),
+    /// Azure Communication Services failed.
+    Communication(azure_communication::Error),
+    /// The store of identities failed.
+    Store(StoreError),
     /// A bug: what the panic said.
     Panicked(String),
 }
@@ -53,6 +68,16 @@ impl Error {
             Self::InvalidMessage(field, rule) => {
                 return (StatusCode::BAD_REQUEST, "invalid_message", format!("The {field} {rule}."));
             }
+            Self::InvalidRequest(field, rule) => {
+                return (StatusCode::BAD_REQUEST, "invalid_request", format!("The {field} {rule}."));
+            }
+            Self::NotAllowed(field, rule) => {
+                return (StatusCode::BAD_REQUEST, "not_allowed", format!("The {field} {rule}."));
+            }
+            Self::Off(name) => {
+                let sentence = format!("This is off here; set {name} in the app's settings to turn it on.");
+                return (StatusCode::NOT_FOUND, "not_found", sentence);
+            }
             Self::NotConfigured(names) => {
                 let sentence = format!("Set {} in the app's settings; the log says how.", names.join(", "));
                 return (StatusCode::SERVICE_UNAVAILABLE, "not_configured", sentence);
@@ -64,7 +89,7 @@ impl Error {
             Self::UnsupportedMediaType => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
-                "Send the message with `Content-Type: application/json`.",
+                "Send the body with `Content-Type: application/json`.",
             ),
             Self::NotFound => (
                 StatusCode::NOT_FOUND,
@@ -79,7 +104,16 @@ impl Error {
                 "not_forwarded",
                 "Set `customHandler.enableForwardingHttpRequest` to true in host.json.",
             ),
+            Self::TooOften(_) => {
+                (StatusCode::TOO_MANY_REQUESTS, "throttled", "You ask too often; try again later.")
+            }
             Self::Upstream(cause) => upstream(cause),
+            Self::Communication(cause) => communication(cause.kind()),
+            Self::Store(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Who has which identity cannot be looked up just now; try again later.",
+            ),
             Self::Panicked(_) => (
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
@@ -105,7 +139,12 @@ impl Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::TooOften(wait) => Some(*wait),
             Self::Upstream(cause) if cause.is_retryable() => Some(cause.retry_after().unwrap_or(A_MOMENT)),
+            Self::Communication(cause) if cause.is_retryable() => {
+                Some(cause.retry_after().unwrap_or(A_MOMENT))
+            }
+            Self::Store(cause) if cause.is_retryable() => Some(A_MOMENT),
             _ => None,
         }
     }
@@ -136,6 +175,44 @@ fn upstream(cause: &azure_signalr::Error) -> (StatusCode, &'static str, &'static
     }
 }
 
+fn communication(kind: ErrorKind) -> (StatusCode, &'static str, &'static str) {
+    match kind {
+        ErrorKind::Throttled => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "throttled",
+            "Too many tokens for Azure Communication Services just now; try again later.",
+        ),
+        ErrorKind::TimedOut => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "upstream_timeout",
+            "Azure Communication Services did not answer in time; try again.",
+        ),
+        ErrorKind::Unavailable | ErrorKind::Unreachable | ErrorKind::Interrupted => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Azure Communication Services is away for the moment; try again later.",
+        ),
+        // Our key is wrong or what we ask for, not what the caller did.
+        _ => (
+            StatusCode::BAD_GATEWAY,
+            "upstream_rejected",
+            "Azure Communication Services refused the call; whoever runs this app finds why in its log.",
+        ),
+    }
+}
+
+impl From<azure_communication::Error> for Error {
+    fn from(cause: azure_communication::Error) -> Self {
+        Self::Communication(cause)
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(cause: StoreError) -> Self {
+        Self::Store(cause)
+    }
+}
+
 impl From<azure_signalr::Error> for Error {
     fn from(cause: azure_signalr::Error) -> Self {
         Self::Upstream(cause)
@@ -148,6 +225,8 @@ impl fmt::Display for Error {
         match self {
             Self::Panicked(message) => write!(f, "panicked: {message}"),
             Self::Upstream(cause) => cause.fmt(f),
+            Self::Communication(cause) => cause.fmt(f),
+            Self::Store(cause) => cause.fmt(f),
             told => {
                 let (_, code, sentence) = told.answer();
                 write!(f, "{code}: {sentence}")
@@ -160,6 +239,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Upstream(cause) => cause.source(),
+            Self::Communication(cause) => cause.source(),
             _ => None,
         }
     }

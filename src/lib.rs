@@ -1,4 +1,4 @@
-//! Serverless chat: the code behind `POST /api/negotiate` and `POST /api/messages`.
+//! Serverless chat: the code behind `POST /api/negotiate`, `POST /api/messages` and `POST /api/access-token`.
 //!
 //! ```text
 //! browser ──▶ Functions host ──▶ app ──▶ negotiate ────┐
@@ -11,22 +11,27 @@
 //! - [`config`]: the environment, read once; every problem at once, never a value in a message.
 //! - [`app`]: the routes, and what the Functions host forgives on the way to them.
 //! - [`principal`]: who is calling, and whether that may be believed here.
-//! - `negotiate`, `send_message`: a handler each, named like their function folders.
+//! - `negotiate`, `send_message`, [`access_token`]: named like their function folders. The last is off unless it is configured.
+//! - [`identities`]: who has which identity at Azure Communication Services, in a blob container or a folder.
 //! - [`error`]: what a call can fail with; one `match` says status, code and sentence.
 //! - [`trace`]: log lines, and with the feature `otel` traces and metrics; the one place that tells of requests and their failures.
 //! - [`shutdown`]: one future, it is time to stop.
 //! - [`local`] (feature `local`): what Azure puts around the app, on loopback.
 //! - [`doctor`] (feature `local`): looks at a project and what it can reach, and says what is wrong.
 //!
-//! Arrows go one way: `app` knows the handlers, they know `principal`, `error` and the client crate, and nobody knows `main`.
-//! `config` and `local` know none of these; `main` brings them together. Of `config`, `trace` knows the values that are about it.
+//! Arrows go one way: `app` knows the handlers, they know `principal`, `error` and the client crates, and nobody knows `main`.
+//! `config` and `local` know none of these; `main` brings them together. Of `config`, `trace`, `identities` and `access_token` know what
+//! is about them.
 //! `doctor` looks at all of it, and only `main` knows the doctor.
 
+pub mod access_token;
 pub mod app;
 pub mod config;
 #[cfg(feature = "local")]
 pub mod doctor;
 pub mod error;
+pub mod identities;
+mod json_body;
 #[cfg(feature = "local")]
 pub mod local;
 mod negotiate;

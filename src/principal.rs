@@ -16,6 +16,10 @@ use serde::Deserialize;
 
 use crate::error::Error;
 
+mod person;
+
+pub use person::{Fingerprint, Person};
+
 const NAME: &str = "x-ms-client-principal-name";
 const CLAIMS: &str = "x-ms-client-principal";
 const ID: &str = "x-ms-client-principal-id";
@@ -84,11 +88,16 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// What the platform knows of a caller. Static Web Apps has another shape under the same name; both are read.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct ClientPrincipal {
+    auth_typ: Option<String>,
     #[serde(default)]
     claims: Vec<Claim>,
     name_typ: Option<String>,
+    #[serde(rename = "identityProvider")]
+    identity_provider: Option<String>,
+    #[serde(rename = "userId")]
+    user_id: Option<String>,
     #[serde(rename = "userDetails")]
     user_details: Option<String>,
 }
@@ -103,12 +112,32 @@ struct Claim {
 const NAME_TYPES: [&str; 3] =
     ["http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name", "name", "preferred_username"];
 
+impl ClientPrincipal {
+    fn decode(encoded: &str) -> Option<Self> {
+        const LENIENT: GeneralPurpose = GeneralPurpose::new(
+            &STANDARD,
+            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+        );
+        serde_json::from_slice(&LENIENT.decode(encoded).ok()?).ok()
+    }
+
+    /// The first claim of the first of these types that has one.
+    fn claim(&self, types: &[&str]) -> Option<&str> {
+        let claim = types.iter().find_map(|typ| self.claims.iter().find(|claim| claim.typ == *typ))?;
+        Some(&claim.val).filter(|value| !value.is_empty()).map(String::as_str)
+    }
+
+    fn provider(&self) -> Option<&str> {
+        self.auth_typ.as_deref().or(self.identity_provider.as_deref()).filter(|name| !name.is_empty())
+    }
+
+    fn user_id(&self) -> Option<&str> {
+        self.user_id.as_deref().filter(|id| !id.is_empty())
+    }
+}
+
 fn name_claim(encoded: &str) -> Option<String> {
-    const LENIENT: GeneralPurpose = GeneralPurpose::new(
-        &STANDARD,
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-    );
-    let principal: ClientPrincipal = serde_json::from_slice(&LENIENT.decode(encoded).ok()?).ok()?;
+    let principal = ClientPrincipal::decode(encoded)?;
     let types = principal.name_typ.iter().map(String::as_str).chain(NAME_TYPES);
     let named = types.filter_map(|typ| principal.claims.iter().find(|claim| claim.typ == typ)).next();
     named.map(|claim| claim.val.clone()).or(principal.user_details).filter(|name| !name.is_empty())

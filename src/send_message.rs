@@ -5,11 +5,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequestParts, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use azure_signalr::{Hub, Recipient, UserId};
@@ -19,6 +17,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::json_body::JsonBody;
 use crate::principal::Caller;
 
 /// The client method that shows a message.
@@ -49,23 +48,6 @@ fn unread(rejection: BytesRejection) -> Error {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
         _ => Error::InvalidMessage("body", "broke off; send it again"),
     }
-}
-
-/// Lets in only what says it is JSON: a foreign page cannot say that of a form without asking the browser first.
-pub(crate) struct JsonBody;
-
-impl<S: Sync> FromRequestParts<S> for JsonBody {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
-        is_json(&parts.headers).then_some(Self).ok_or(Error::UnsupportedMediaType)
-    }
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json")
 }
 
 /// What a caller wants to say.

@@ -162,7 +162,7 @@ async fn everything(ports: Ports, config: &Config, export: &Export) -> Result<()
     let signalr = embedded.as_ref().or(config.signalr.as_ref());
     let signalr = signalr.expect("the service is embedded where none is configured");
     // The stand-in for Easy Auth takes the callers' own headers off before it sets its own.
-    let app = chat(config, signalr, Trust::EasyAuth, export)?;
+    let app = chat(config, signalr, None, Trust::EasyAuth, export)?;
     let asked = shutdown::asked();
     announce(&stack, &format!("open {} in two tabs", stack.addresses().page));
     stack.serve(app, asked).await.map_err(Failure::other)

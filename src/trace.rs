@@ -29,8 +29,8 @@ pub use operations::Operations;
 pub use otel::Export;
 use request::{Asked, Ended};
 
-/// Logs every request for a token, headers named one by one, and a failed one three times over. What became of it is told here.
-const CHATTY: &str = "typespec_client_core";
+/// They log every request for a token, headers named one by one, and every try of theirs that fails. What became of it is told here.
+const CHATTY: [&str; 2] = ["typespec_client_core", "object_store"];
 
 /// Starts logging what passes `filter`, in the form of `RUST_LOG`. A filter that cannot be read is as good as `info`.
 pub fn start(filter: &str, format: LogFormat) {
@@ -53,11 +53,12 @@ pub fn start(filter: &str, format: LogFormat) {
 
 /// `info` is what an operator reads, and not meant to be what a library says of each of its steps. Who asks for more, or by name, gets it.
 fn quieter(targets: Targets) -> Targets {
-    let named = targets.iter().any(|(target, _)| target.starts_with(CHATTY));
-    match targets.default_level() {
-        Some(LevelFilter::INFO) if !named => targets.with_target(CHATTY, Level::WARN),
-        _ => targets,
+    if targets.default_level() != Some(LevelFilter::INFO) {
+        return targets;
     }
+    let named = |chatty: &str| targets.iter().any(|(target, _)| target.starts_with(chatty));
+    let unnamed: Vec<_> = CHATTY.into_iter().filter(|chatty| !named(chatty)).collect();
+    targets.with_targets(unnamed.into_iter().map(|chatty| (chatty, Level::WARN)))
 }
 
 /// Writes down what became of requests. Clones write to the same places.
@@ -137,6 +138,8 @@ mod tests {
         assert!(!tells("info"));
         assert!(!tells("info,hyper=debug"));
         assert!(!tells("warn"));
+        let storage = quieter("info,typespec_client_core=info".parse().unwrap());
+        assert!(!storage.would_enable("object_store::client::retry", &Level::INFO));
         for asked in ["debug", "info,typespec_client_core=info", "info,typespec_client_core::http=info"] {
             assert!(tells(asked), "{asked}");
         }

@@ -81,6 +81,7 @@ fn functions() -> Vec<Function> {
         ("negotiate", include_str!("../../negotiate/function.json")),
         ("SendMessage", include_str!("../../SendMessage/function.json")),
         ("SignalRInfo", include_str!("../../SignalRInfo/function.json")),
+        ("AccessToken", include_str!("../../AccessToken/function.json")),
     ]
     .into_iter()
     .map(|(name, json)| Function::parse(name, json).expect("a test reads these very files"))
@@ -227,7 +228,12 @@ mod tests {
         let names: Vec<_> = functions.iter().map(|function| (function.name(), function.route())).collect();
         assert_eq!(
             names,
-            [("negotiate", "negotiate"), ("SendMessage", "messages"), ("SignalRInfo", "SignalRInfo")]
+            [
+                ("negotiate", "negotiate"),
+                ("SendMessage", "messages"),
+                ("SignalRInfo", "SignalRInfo"),
+                ("AccessToken", "access-token")
+            ]
         );
         assert!(Function::check_conflicts(&functions).is_ok());
     }

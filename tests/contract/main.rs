@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
+mod access_token;
+mod blobs;
 #[cfg(feature = "local")]
 mod chat;
 #[cfg(feature = "local")]

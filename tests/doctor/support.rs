@@ -35,9 +35,13 @@ impl Project {
     /// What is deployed, unpacked.
     pub(crate) fn package() -> Self {
         let project = Self(std::env::temp_dir().join(format!("doctor-{}", Uuid::new_v4())));
-        for file in
-            ["host.json", "negotiate/function.json", "SendMessage/function.json", "SignalRInfo/function.json"]
-        {
+        for file in [
+            "host.json",
+            "negotiate/function.json",
+            "SendMessage/function.json",
+            "SignalRInfo/function.json",
+            "AccessToken/function.json",
+        ] {
             project.write(file, &repository(file));
         }
         project.handler(&elf(62, false), 0o755);

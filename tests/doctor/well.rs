@@ -91,6 +91,7 @@ fn the_local_stack_is_well_in_all_its_parts() {
         "negotiate",
         "SendMessage",
         "SignalRInfo",
+        "AccessToken",
         "handler",
         "service",
         "clock",

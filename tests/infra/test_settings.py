@@ -24,6 +24,11 @@ NOT_SET = {
     "AzureSignalRConnectionString__clientSecret": "it is a key; a managed identity needs none",
     "AzureSignalRConnectionString__rootCertificates": "the service's certificate is of an authority that everybody trusts",
     "AzureSignalRConnectionString__tenantId": "a managed identity is of its own tenant",
+    "ChatAccessTokenMinutes": "it says something only beside AzureCommunicationServicesConnectionString",
+    "ChatAccessTokenScopes": "it says something only beside AzureCommunicationServicesConnectionString",
+    "ChatIdentityStore": "it says something only beside AzureCommunicationServicesConnectionString",
+    "ChatIdentityStoreKey": "it is a key; the app's identity needs none",
+    "ChatIdentityStore__clientId": "without it the identity is the one SignalR is called with",
     "FUNCTIONS_CUSTOMHANDLER_PORT": "the host sets it",
     "FUNCTIONS_HTTPWORKER_PORT": "older hosts set it",
     "IDENTITY_ENDPOINT": "App Service sets it",
@@ -58,7 +63,7 @@ def test_every_route_of_the_handler_is_one_the_host_forwards_and_the_other_way_r
     functions = [json.loads(path.read_text()) for path in sorted(root.glob("*/function.json"))]
     forwarded = {binding["route"].lower() for function in functions for binding in function["bindings"] if "route" in binding}
     served = set(re.findall(r'at\("([^"]+)"\)', (root / "src/app.rs").read_text()))
-    assert len(functions) == len(forwarded) == 3
+    assert len(functions) == len(forwarded) == 4
     assert forwarded == served
 
 

@@ -27,6 +27,7 @@ fn cases_65_and_66_the_package_holds_what_the_host_reads_and_nothing_else() {
     assert_eq!(
         names,
         [
+            "AccessToken/function.json",
             "SendMessage/function.json",
             "SignalRInfo/function.json",
             "handler",

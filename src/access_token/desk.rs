@@ -1,0 +1,137 @@
+//! The desk where a person gets a token: who they are at the service is looked up, or found out for the first time.
+//!
+//! One person has one identity, also when twenty requests come at once and to several processes. The store decides whose identity
+//! counts; whoever was late takes that one and deletes its own.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use azure_communication::{AccessToken, Client, Error as ServiceError, ErrorKind, Grant, UserId};
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tracing::warn;
+
+use super::limit::Limit;
+use super::policy::Wish;
+use crate::error::Error;
+use crate::identities::{Identities, Kept, StoreError};
+use crate::principal::{Fingerprint, Person};
+
+/// In this process, people get their identities in so many lines, so that one person's requests do not race one another.
+const LINES: usize = 64;
+
+/// Gives out access tokens of Azure Communication Services. Clones are the same desk.
+#[derive(Clone)]
+pub struct Desk(Arc<Inner>);
+
+struct Inner {
+    service: Client,
+    identities: Identities,
+    most: Grant,
+    clock: fn() -> Timestamp,
+    limit: Limit,
+    lines: [Semaphore; LINES],
+}
+
+impl Desk {
+    /// Gives out tokens of `service` for no more than `most`, to people whose identities are kept in `identities`.
+    #[must_use]
+    pub fn new(service: Client, identities: Identities, most: Grant, clock: fn() -> Timestamp) -> Self {
+        let lines = std::array::from_fn(|_| Semaphore::new(1));
+        Self(Arc::new(Inner { service, identities, most, clock, limit: Limit::default(), lines }))
+    }
+
+    /// A token for a person, and who they are there.
+    pub(super) async fn issue(
+        &self,
+        person: &Person,
+        wish: Wish,
+        now: Instant,
+    ) -> Result<(UserId, AccessToken), Error> {
+        let person = self.admit(person, now)?;
+        let grant = wish.within(&self.0.most)?;
+        let user = match self.0.identities.find(&person.to_string()).await? {
+            Some(kept) => kept.user,
+            None => self.enroll(person, None).await?,
+        };
+        match self.0.issue_token(&user, &grant).await {
+            Err(error) if is_gone(&error) => {
+                // Deleted behind our back: once more with a new one. Should that be gone as well, it is the service's trouble.
+                let user = self.enroll(person, Some(user)).await?;
+                let token = self.0.issue_token(&user, &grant).await?;
+                Ok((user, token))
+            }
+            outcome => Ok((user, outcome?)),
+        }
+    }
+
+    /// Ends all tokens of a person, who keeps the identity.
+    pub(super) async fn revoke(&self, person: &Person, now: Instant) -> Result<(), Error> {
+        let person = self.admit(person, now)?;
+        let Some(kept) = self.0.identities.find(&person.to_string()).await? else { return Ok(()) };
+        match self.0.service.revoke_tokens(&kept.user, (self.0.clock)()).await {
+            // Whoever is gone has no tokens.
+            Err(error) if is_gone(&error) => Ok(()),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    fn admit(&self, person: &Person, now: Instant) -> Result<Fingerprint, Error> {
+        let person = person.fingerprint();
+        self.0.limit.take(person, now).map_err(Error::TooOften)?;
+        Ok(person)
+    }
+
+    /// The identity of a person, a new one if need be; not `gone`, which does not exist any more.
+    ///
+    /// It goes on when its caller goes away, or an identity could be left that was made and not yet kept.
+    async fn enroll(&self, person: Fingerprint, gone: Option<UserId>) -> Result<UserId, Error> {
+        let desk = self.0.clone();
+        let enrolled = tokio::spawn(async move { desk.enroll(person, gone).await });
+        enrolled.await.map_err(|error| Error::Panicked(error.to_string()))?
+    }
+}
+
+impl Inner {
+    async fn enroll(&self, person: Fingerprint, gone: Option<UserId>) -> Result<UserId, Error> {
+        let line = &self.lines[person.group(LINES)];
+        let _turn = line.acquire().await.expect("lines are never closed");
+        let name = person.to_string();
+        let is_good = |kept: &Kept| gone.as_ref() != Some(&kept.user);
+        let before = match self.identities.find(&name).await? {
+            Some(kept) if is_good(&kept) => return Ok(kept.user),
+            before => before,
+        };
+        let user = self.service.create_user((self.clock)()).await?;
+        let Err(error) = self.identities.keep(&name, &user, before).await else { return Ok(user) };
+        // Late, or not sure: an answer may have been lost of a write that was done.
+        let found = self.identities.find(&name).await;
+        match found {
+            Ok(Some(kept)) if kept.user == user => Ok(user),
+            Ok(Some(kept)) if is_good(&kept) => {
+                self.delete(&user).await;
+                Ok(kept.user)
+            }
+            Ok(_) | Err(_) => {
+                self.delete(&user).await;
+                Err(StoreError::into(error))
+            }
+        }
+    }
+
+    /// Deletes an identity that nobody will ever use.
+    async fn delete(&self, user: &UserId) {
+        if let Err(error) = self.service.delete_user(user, (self.clock)()).await {
+            warn!("an identity was made in vain and is left behind: {error}");
+        }
+    }
+
+    async fn issue_token(&self, user: &UserId, grant: &Grant) -> Result<AccessToken, ServiceError> {
+        self.service.issue_token(user, grant, (self.clock)()).await
+    }
+}
+
+/// Whether the service says that there is no such identity. A gateway's 404, without a code, says nothing of the kind.
+fn is_gone(error: &ServiceError) -> bool {
+    error.kind() == ErrorKind::NotFound && error.code().is_some()
+}

@@ -1,0 +1,90 @@
+//! `POST /api/access-token`: a token for Azure Communication Services, for whoever is signed in and for nobody else; `DELETE` ends all of
+//! theirs.
+//!
+//! The caller has no say in who they are: no id, name or address in a request is looked at.
+
+use std::time::Instant;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::config::COMMUNICATION;
+use crate::error::Error;
+use crate::json_body::is_json;
+use crate::principal::Person;
+
+mod desk;
+mod limit;
+mod policy;
+
+pub use desk::Desk;
+use policy::Wish;
+
+/// What the caller gets: the shape of the official SDK's `createUserAndToken`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Issued<'a> {
+    token: &'a str,
+    expires_on: Timestamp,
+    user: User<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct User<'a> {
+    communication_user_id: &'a str,
+}
+
+pub(crate) async fn issue(
+    Open(desk): Open,
+    person: Person,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<impl IntoResponse, Error> {
+    let body = body.map_err(unread)?;
+    if !body.is_empty() && !is_json(&headers) {
+        return Err(Error::UnsupportedMediaType);
+    }
+    let (user, token) = desk.issue(&person, Wish::parse(&body)?, Instant::now()).await?;
+    let issued = Issued {
+        token: token.secret(),
+        expires_on: token.expires_on(),
+        user: User { communication_user_id: user.as_str() },
+    };
+    Ok(([(CACHE_CONTROL, "no-store")], Json(issued)).into_response())
+}
+
+pub(crate) async fn revoke(Open(desk): Open, person: Person) -> Result<StatusCode, Error> {
+    desk.revoke(&person, Instant::now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn unread(rejection: BytesRejection) -> Error {
+    match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
+        _ => Error::InvalidRequest("body", "broke off; send it again"),
+    }
+}
+
+/// The desk, where there is one.
+pub(crate) struct Open(Desk);
+
+impl<S> FromRequestParts<S> for Open
+where
+    S: Send + Sync,
+    Option<Desk>: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Error> {
+        Option::from_ref(state).map(Self).ok_or(Error::Off(COMMUNICATION))
+    }
+}
