@@ -12,7 +12,7 @@ mod env;
 mod service;
 mod telemetry;
 
-pub use communication::{AccountKey, Caller, Communication, Container};
+pub use communication::{AccessTokens, AccountKey, Caller, Container};
 pub use env::Env;
 pub use telemetry::{LogFormat, Otlp};
 
@@ -93,7 +93,9 @@ pub struct Config {
     /// What paths begin with, without slashes.
     pub route_prefix: String,
     /// Where access tokens for calls come from, if anybody gets any.
-    pub communication: Option<Communication>,
+    pub communication: Option<azure_communication::ConnectionString>,
+    /// What these allow, and who they are for.
+    pub tokens: AccessTokens,
     /// Where traces and metrics go, if anywhere.
     pub otlp: Option<Otlp>,
 }
@@ -180,11 +182,16 @@ impl Config {
             None
         });
 
-        let communication = communication::read(env, port.is_some(), &mut note);
+        let communication = communication::connection(env).unwrap_or_else(|problem| {
+            note(problem.name, problem.reason);
+            None
+        });
+        let tokens = communication::access_tokens(env, port.is_some());
+        let tokens = tokens.map_err(|told| told.into_iter().for_each(|told| note(told.name, told.reason)));
 
         let route_prefix = env.get(ROUTE_PREFIX).unwrap_or(DEFAULT_ROUTE_PREFIX).trim_matches('/').to_owned();
-        match (hub, allow_anonymous) {
-            (Ok(hub), Some(allow_anonymous)) if problems.is_empty() => Ok(Self {
+        match (hub, allow_anonymous, tokens) {
+            (Ok(hub), Some(allow_anonymous), Ok(tokens)) if problems.is_empty() => Ok(Self {
                 host_port,
                 signalr,
                 hub,
@@ -192,6 +199,7 @@ impl Config {
                 easy_auth: env.is_on(EASY_AUTH),
                 route_prefix,
                 communication,
+                tokens,
                 otlp,
             }),
             _ => Err(Unusable { host_port, route_prefix, problems }),

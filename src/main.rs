@@ -17,7 +17,7 @@ use clap::Parser as _;
 use jiff::Timestamp;
 use serverless_chat::access_token::Desk;
 use serverless_chat::app::{app, unconfigured};
-use serverless_chat::config::{self, Communication, Config, Env, Problem, Unusable};
+use serverless_chat::config::{self, Config, Env, Problem, Unusable};
 use serverless_chat::identities::Identities;
 use serverless_chat::principal::{Policy, Trust};
 use serverless_chat::shutdown;
@@ -67,7 +67,14 @@ async fn run(
             (Some(port), Some(signalr)) => {
                 arguments.none()?;
                 let trust = if config.easy_auth { Trust::EasyAuth } else { Trust::Nobody };
-                let app = chat(&config, signalr, desk(&config)?, trust, export)?;
+                let desk = match (&config.communication, &config.tokens.container) {
+                    (Some(communication), Some(container)) => {
+                        let identities = Identities::in_container(container, communication.endpoint());
+                        Some(desk(&config, communication, identities.map_err(Failure::other)?)?)
+                    }
+                    _ => None,
+                };
+                let app = chat(&config, signalr, desk, trust, export)?;
                 let grace =
                     if export.is_on() { shutdown::GRACE - shutdown::FAREWELL } else { shutdown::GRACE };
                 behind_host(port, app, grace).await
@@ -101,23 +108,14 @@ fn chat(
     Ok(app(hub, desk, policy, &config.route_prefix, export.clone()))
 }
 
-/// The desk for access tokens, where it is configured. Nothing is asked for yet.
-fn desk(config: &Config) -> Result<Option<Desk>, Failure> {
-    let Some(communication) = &config.communication else { return Ok(None) };
-    let Some(container) = &communication.container else { return Ok(None) };
-    let identities = Identities::in_container(container, resource(communication));
-    desk_with(communication, identities.map_err(Failure::other)?).map(Some)
-}
-
-fn desk_with(communication: &Communication, identities: Identities) -> Result<Desk, Failure> {
-    let client = azure_communication::Client::new(&communication.connection).map_err(Failure::other)?;
-    Ok(Desk::new(client, identities, communication.most.clone(), Timestamp::now))
-}
-
-/// The resource, as the store tells it from others: host and port.
-fn resource(communication: &Communication) -> &str {
-    let endpoint = communication.connection.endpoint().as_str();
-    endpoint.split_once("://").map_or(endpoint, |(_, host)| host).trim_end_matches('/')
+/// The desk for tokens of `communication`, where identities are kept in `identities`. Nothing is asked for yet.
+fn desk(
+    config: &Config,
+    communication: &azure_communication::ConnectionString,
+    identities: Identities,
+) -> Result<Desk, Failure> {
+    let client = azure_communication::Client::new(communication).map_err(Failure::other)?;
+    Ok(Desk::new(client, identities, config.tokens.most.clone(), Timestamp::now))
 }
 
 /// Serves `app` where the host looks for it, until told to stop or left alone; calls under way then get `grace`.

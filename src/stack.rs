@@ -11,12 +11,15 @@ use azure_signalr_emulator::{AccessKey, Emulator};
 use clap::{Args, Parser, Subcommand};
 use serverless_chat::config::{Config, Env, HOST_PORT, Problem, SIGNALR, Unusable};
 use serverless_chat::doctor::{self, Site};
+use serverless_chat::identities::Identities;
 use serverless_chat::local::{self, Service};
 use serverless_chat::principal::Trust;
 use serverless_chat::shutdown;
 use serverless_chat::trace::Export;
 
-use crate::{Failure, chat};
+use crate::{Failure, chat, desk};
+
+mod tutorial;
 
 /// A real-time chat with no server of its own.
 ///
@@ -29,6 +32,11 @@ pub(crate) struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     ports: Ports,
+    /// Give tokens for calls to anybody who asks with GET, as the tutorial does: each time to a new identity
+    ///
+    /// To try the tutorial's own clients on this machine. There is no such thing on Azure.
+    #[arg(long)]
+    anonymous_tokens: bool,
 }
 
 #[derive(Subcommand)]
@@ -81,6 +89,9 @@ struct Ports {
     /// Where the SignalR service is; 0 is any free port [default: 8888]
     #[arg(long, value_name = "PORT")]
     signalr_port: Option<u16>,
+    /// Where the identities for calls are; 0 is any free port [default: 8889]
+    #[arg(long, value_name = "PORT")]
+    communication_port: Option<u16>,
 }
 
 impl Arguments {
@@ -91,8 +102,9 @@ impl Arguments {
 
     /// Behind a host nothing of this is there, even though it is compiled in.
     pub(crate) fn none(&self) -> Result<(), Failure> {
-        let Ports { page_port, api_port, signalr_port } = self.ports;
-        if self.command.is_some() || [page_port, api_port, signalr_port].iter().any(Option::is_some) {
+        let Ports { page_port, api_port, signalr_port, communication_port } = self.ports;
+        let ports = [page_port, api_port, signalr_port, communication_port];
+        if self.command.is_some() || self.anonymous_tokens || ports.iter().any(Option::is_some) {
             let words =
                 format!("there are no commands or options behind a Functions host ({HOST_PORT} is set)\n");
             return Err(Failure::Arguments(clap::Error::raw(
@@ -114,7 +126,7 @@ pub(crate) async fn run(
     match arguments.command {
         Some(Command::Doctor(patient)) => return examine(patient, env).await,
         Some(Command::Emulator { port }) => emulator(port, config?.signalr.as_ref()).await?,
-        None => everything(arguments.ports, &config?, export).await?,
+        None => everything(arguments.ports, arguments.anonymous_tokens, &config?, export).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -146,8 +158,13 @@ fn site(option: &str, text: Option<String>) -> Result<Option<Site>, Failure> {
     Site::parse(&text).map(Some).ok_or_else(error)
 }
 
-/// The whole chat. The app meets the embedded service as it would meet any other: by a connection string.
-async fn everything(ports: Ports, config: &Config, export: &Export) -> Result<(), Failure> {
+/// The whole chat. The app meets the embedded services as it would meet any other: by connection strings.
+async fn everything(
+    ports: Ports,
+    anonymous_tokens: bool,
+    config: &Config,
+    export: &Export,
+) -> Result<(), Failure> {
     let mut options = local::Options::default();
     options.page_port = ports.page_port.unwrap_or(options.page_port);
     options.api_port = ports.api_port.unwrap_or(options.api_port);
@@ -156,16 +173,49 @@ async fn everything(ports: Ports, config: &Config, export: &Export) -> Result<()
         (None, Some(port)) => options.service = Service::Embedded { port },
         (None, None) => {}
     }
+    match (&config.communication, ports.communication_port) {
+        (Some(_), _) => options.communication = Service::Elsewhere,
+        (None, Some(port)) => options.communication = Service::Embedded { port },
+        (None, None) => {}
+    }
+    if anonymous_tokens {
+        tutorial::forward(&mut options.functions);
+    }
     let stack = local::bind(options).await?;
     let embedded = stack.connection_string().map(str::parse::<ConnectionString>).transpose();
     let embedded = embedded.map_err(Failure::other)?;
     let signalr = embedded.as_ref().or(config.signalr.as_ref());
     let signalr = signalr.expect("the service is embedded where none is configured");
+    let embedded = stack.communication_string().map(str::parse).transpose();
+    let embedded: Option<azure_communication::ConnectionString> = embedded.map_err(Failure::other)?;
+    let communication = embedded.as_ref().or(config.communication.as_ref());
+    let communication = communication.expect("identities are embedded where none are configured");
+    let desk = desk(config, communication, identities(config, communication)?)?;
     // The stand-in for Easy Auth takes the callers' own headers off before it sets its own.
-    let app = chat(config, signalr, None, Trust::EasyAuth, export)?;
+    let mut app = chat(config, signalr, Some(desk), Trust::EasyAuth, export)?;
+    if anonymous_tokens {
+        app = tutorial::in_front_of(app, config, communication)?;
+    }
     let asked = shutdown::asked();
     announce(&stack, &format!("open {} in two tabs", stack.addresses().page));
     stack.serve(app, asked).await.map_err(Failure::other)
+}
+
+/// Where identities are kept where nobody said so.
+const IDENTITIES: &str = ".chat/identities";
+
+fn identities(
+    config: &Config,
+    communication: &azure_communication::ConnectionString,
+) -> Result<Identities, Failure> {
+    let resource = communication.endpoint();
+    match &config.tokens.container {
+        Some(container) => Identities::in_container(container, resource).map_err(Failure::other),
+        None => {
+            let folder = std::path::absolute(IDENTITIES).map_err(Failure::other)?;
+            Identities::in_folder(&folder, resource).map_err(Failure::other)
+        }
+    }
 }
 
 /// The service alone.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use azure_communication::{ConnectionString, Grant, Lifetime, Scope};
+use azure_communication::{ConnectionString, ConnectionStringError, Grant, Lifetime, Scope, ValueError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
@@ -18,14 +18,12 @@ use super::{
 /// To talk where one was invited to, and nothing else.
 const DEFAULT_SCOPES: [Scope; 2] = [Scope::CHAT_JOIN_LIMITED, Scope::VOIP_JOIN];
 
-/// Azure Communication Services, and what is done with it.
+/// What access tokens allow, and who they are for.
 #[derive(Clone, Debug)]
-pub struct Communication {
-    /// The resource.
-    pub connection: ConnectionString,
-    /// The most that a token may allow, and for how long.
+pub struct AccessTokens {
+    /// The most that one may allow, and for how long.
     pub most: Grant,
-    /// Where it is kept who has which identity; behind a host always there.
+    /// Where it is kept who has which identity; behind a host always there, if anybody gets tokens.
     pub container: Option<Container>,
 }
 
@@ -75,47 +73,55 @@ impl fmt::Debug for AccountKey {
     }
 }
 
-/// What there is, where all of it can be used. What cannot is noted.
-pub(super) fn read(
-    env: &Env,
-    behind_host: bool,
-    mut note: impl FnMut(&'static str, String),
-) -> Option<Communication> {
-    let mut noted = |problem: Problem| note(problem.name, problem.reason);
-    let connection = env.get(COMMUNICATION).map(str::parse::<ConnectionString>).transpose();
-    let connection = connection.map_err(|error| noted(problem(COMMUNICATION, error.to_string())));
-    let most = most(env).map_err(&mut noted);
-    let container = container(env).map_err(&mut noted);
-    let (connection, most, container) = (connection.ok()??, most.ok()?, container.ok()?);
-    if container.is_none() && behind_host {
-        let reason = format!(
-            "is not set, and {COMMUNICATION} is; it is the address of a private container, https://ACCOUNT.blob.core.windows.net/CONTAINER"
-        );
-        noted(problem(IDENTITY_STORE, reason));
-    }
-    Some(Communication { connection, most, container })
+/// The resource, if there is one.
+pub(super) fn connection(env: &Env) -> Result<Option<ConnectionString>, Problem> {
+    let connection = env.get(COMMUNICATION).map(str::parse).transpose();
+    connection.map_err(|error: ConnectionStringError| problem(COMMUNICATION, error.to_string()))
 }
+
+/// What is said of tokens, all of it usable, or everything that is wrong with it.
+pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens, Vec<Problem>> {
+    let is_needed = behind_host && env.get(COMMUNICATION).is_some();
+    let mut problems = Vec::new();
+    let container = container(env).and_then(|container| match container {
+        None if is_needed => Err(problem(IDENTITY_STORE, NEEDED)),
+        container => Ok(container),
+    });
+    let container = container.unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    let scopes = scopes(env).map_err(|problem| problems.push(problem));
+    let lifetime = lifetime(env).map_err(|problem| problems.push(problem));
+    match (scopes, lifetime) {
+        (Ok(scopes), Ok(lifetime)) if problems.is_empty() => {
+            Ok(AccessTokens { most: scopes.lasting(lifetime), container })
+        }
+        _ => Err(problems),
+    }
+}
+
+const NEEDED: &str = "is not set; it says where it is kept who has which identity, a private container: https://ACCOUNT.blob.core.windows.net/CONTAINER";
 
 fn problem(name: &'static str, reason: impl Into<String>) -> Problem {
     Problem { name, reason: reason.into() }
 }
 
-fn most(env: &Env) -> Result<Grant, Problem> {
+fn scopes(env: &Env) -> Result<Grant, Problem> {
     let scopes = match env.get(TOKEN_SCOPES) {
-        None => DEFAULT_SCOPES.to_vec(),
+        None => Ok(DEFAULT_SCOPES.to_vec()),
         Some(names) => {
-            let scopes = names.split([' ', ',']).filter(|name| !name.is_empty()).map(str::parse::<Scope>);
-            let scopes: Result<Vec<_>, _> = scopes.collect();
-            scopes.map_err(|error| problem(TOKEN_SCOPES, error.to_string()))?
+            names.split([' ', ',']).filter(|name| !name.is_empty()).map(str::parse::<Scope>).collect()
         }
     };
-    let minutes = match env.get(TOKEN_MINUTES) {
-        None => Ok(Lifetime::SHORTEST),
-        Some(text) => text.parse().map_err(|_| ()).and_then(|n| Lifetime::from_minutes(n).map_err(|_| ())),
-    };
-    let minutes = minutes.map_err(|()| problem(TOKEN_MINUTES, "must be a number from 60 to 1440"))?;
-    let grant = Grant::of(scopes).ok_or_else(|| problem(TOKEN_SCOPES, "must name at least one scope"))?;
-    Ok(grant.lasting(minutes))
+    let scopes: Vec<_> = scopes.map_err(|error: ValueError| problem(TOKEN_SCOPES, error.to_string()))?;
+    Grant::of(scopes).ok_or_else(|| problem(TOKEN_SCOPES, "must name at least one scope"))
+}
+
+fn lifetime(env: &Env) -> Result<Lifetime, Problem> {
+    let Some(text) = env.get(TOKEN_MINUTES) else { return Ok(Lifetime::SHORTEST) };
+    let lifetime = text.parse().ok().and_then(|minutes| Lifetime::from_minutes(minutes).ok());
+    lifetime.ok_or_else(|| problem(TOKEN_MINUTES, "must be a whole number from 60 to 1440"))
 }
 
 fn container(env: &Env) -> Result<Option<Container>, Problem> {
@@ -208,35 +214,18 @@ mod tests {
         Config::read(&variables.iter().copied().collect())
     }
 
-    fn communication(variables: &[(&str, &str)]) -> Communication {
-        read(variables).unwrap().communication.unwrap()
-    }
-
     fn container(variables: &[(&str, &str)]) -> Container {
-        communication(variables).container.unwrap()
-    }
-
-    #[test]
-    fn it_is_off_unless_there_is_a_connection_string() {
-        assert!(read(&[]).unwrap().communication.is_none());
-        assert!(
-            read(&[STORE, KEY, (TOKEN_SCOPES, "chat"), (TOKEN_MINUTES, "61")])
-                .unwrap()
-                .communication
-                .is_none()
-        );
+        read(variables).unwrap().tokens.container.unwrap()
     }
 
     #[test]
     fn a_token_may_do_as_little_as_possible_for_as_short_as_possible_unless_it_is_said_otherwise() {
-        let most = communication(&[ON]).most;
+        let most = read(&[]).unwrap().tokens.most;
         assert_eq!(most.scopes(), [Scope::CHAT_JOIN_LIMITED, Scope::VOIP_JOIN]);
         assert_eq!(most.lifetime(), Some(Lifetime::SHORTEST));
-        let most = communication(&[ON, (TOKEN_SCOPES, "chat, voip chat"), (TOKEN_MINUTES, "1440")]).most;
-        assert_eq!(
-            (most.scopes(), most.lifetime()),
-            (&[Scope::CHAT, Scope::VOIP][..], Some(Lifetime::LONGEST))
-        );
+        let most = read(&[(TOKEN_SCOPES, "chat, voip chat"), (TOKEN_MINUTES, "1440")]).unwrap().tokens.most;
+        assert_eq!(most.scopes(), [Scope::CHAT, Scope::VOIP]);
+        assert_eq!(most.lifetime(), Some(Lifetime::LONGEST));
     }
 
     #[test]

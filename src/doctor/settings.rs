@@ -10,14 +10,30 @@ use super::finding::Finding;
 use super::project::{is_in_git, read_text};
 use super::{env_file, local_settings};
 use crate::config::{
-    ALLOW_ANONYMOUS, CLIENT_ID, CLIENT_SECRET, CREDENTIAL, Config, Env, HOST_PORT, HUB, Problem, ROOTS,
-    SERVICE_URI, SIGNALR, TENANT_ID,
+    ALLOW_ANONYMOUS, CLIENT_ID, CLIENT_SECRET, COMMUNICATION, CREDENTIAL, Config, Env, HOST_PORT, HUB,
+    IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_KEY, Problem, ROOTS, SERVICE_URI, SIGNALR,
+    TENANT_ID, TOKEN_MINUTES, TOKEN_SCOPES,
 };
 use crate::local::loopback;
 
 /// What may be told about, in the order of the README.
-pub(super) const TOLD: [&str; 9] =
-    [SIGNALR, SERVICE_URI, CREDENTIAL, CLIENT_ID, TENANT_ID, CLIENT_SECRET, ROOTS, HUB, ALLOW_ANONYMOUS];
+pub(super) const TOLD: [&str; 15] = [
+    SIGNALR,
+    SERVICE_URI,
+    CREDENTIAL,
+    CLIENT_ID,
+    TENANT_ID,
+    CLIENT_SECRET,
+    ROOTS,
+    HUB,
+    COMMUNICATION,
+    TOKEN_SCOPES,
+    TOKEN_MINUTES,
+    IDENTITY_STORE,
+    IDENTITY_STORE_KEY,
+    IDENTITY_STORE_CLIENT_ID,
+    ALLOW_ANONYMOUS,
+];
 
 /// Settings that were read, whether they can be used or not.
 pub(super) struct Settings {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use azure_communication::Endpoint;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::{BackoffConfig, RetryConfig};
 
@@ -19,7 +20,7 @@ impl Identities {
     /// # Errors
     ///
     /// When no HTTP client can be built here.
-    pub fn in_container(container: &Container, resource: &str) -> Result<Self, object_store::Error> {
+    pub fn in_container(container: &Container, resource: &Endpoint) -> Result<Self, object_store::Error> {
         let backoff = BackoffConfig { max_backoff: Duration::from_secs(1), ..Default::default() };
         let builder = MicrosoftAzureBuilder::new()
             .with_http_connector(transport::OurClients)

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use azure_communication::UserId;
+use azure_communication::{Endpoint, UserId};
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, PutMode, PutOptions, PutPayload, UpdateVersion};
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug)]
 pub struct Identities {
     store: Arc<dyn ObjectStore>,
-    /// An identity is good at the resource that made it, and at no other.
+    /// Its host. An identity is good at the resource that made it, and at no other.
     resource: String,
 }
 
@@ -49,8 +49,10 @@ struct File {
 }
 
 impl Identities {
-    fn new(store: impl ObjectStore, resource: &str) -> Self {
-        Self { store: Arc::new(store), resource: resource.to_owned() }
+    fn new(store: impl ObjectStore, resource: &Endpoint) -> Self {
+        let address = resource.as_str();
+        let host = address.split_once("://").map_or(address, |(_, host)| host).trim_end_matches('/');
+        Self { store: Arc::new(store), resource: host.to_owned() }
     }
 
     /// What is kept under `name`.
@@ -112,7 +114,7 @@ mod tests {
     use super::*;
 
     fn identities() -> Identities {
-        Identities::new(InMemory::new(), "h:1")
+        Identities::new(InMemory::new(), &"https://h:1/".parse().unwrap())
     }
 
     fn user(id: &str) -> UserId {
@@ -144,6 +146,7 @@ mod tests {
     async fn another_resource_knows_nobody_of_this_one() {
         let here = identities();
         here.keep("ann", &user("8:acs:1"), None).await.unwrap();
+        assert_eq!(here.resource, "h:1");
         let there = Identities { resource: "h:2".to_owned(), ..here };
         assert!(there.find("ann").await.unwrap().is_none());
     }

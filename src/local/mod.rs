@@ -1,12 +1,14 @@
-//! What Azure puts around the app, on loopback: static website, Functions host with Easy Auth and CORS, SignalR service.
+//! What Azure puts around the app, on loopback: static website, Functions host with Easy Auth and CORS, SignalR service, and the
+//! identities of Communication Services.
 //!
 //! It takes any router as the app and knows nothing of its routes: those come from the function folders, as in Azure.
-//! The service is reached by its connection string only, as in Azure too.
+//! The services are reached by their connection strings only, as in Azure too.
 //!
 //! ```text
 //! page port      loopback names only ─ site
 //! API port       loopback names only ─ CORS ─ Easy Auth ─ Functions host ─ app
 //! service port   loopback names only ─ emulator
+//! identity port  loopback names only ─ the other emulator
 //! ```
 
 mod cors;
@@ -44,13 +46,15 @@ pub struct Options {
     pub api_port: u16,
     /// Which SignalR service the app will speak to.
     pub service: Service,
+    /// Where its identities and tokens for calls will come from.
+    pub communication: Service,
     /// The built page, the folder that holds `index.html`.
     pub page_folder: PathBuf,
     /// The functions the host calls.
     pub functions: Vec<Function>,
 }
 
-/// Which SignalR service the app will speak to.
+/// Which service of a kind the app will speak to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
     /// One of our own, at this port (0 = any that is free), with a key made at this start.
@@ -62,13 +66,14 @@ pub enum Service {
     Elsewhere,
 }
 
-/// The ports of the tutorial, the embedded service, and the functions of this repository.
+/// The ports of the tutorial, the embedded services, and the functions of this repository.
 impl Default for Options {
     fn default() -> Self {
         Self {
             page_port: 5500,
             api_port: 7071,
             service: Service::Embedded { port: 8888 },
+            communication: Service::Embedded { port: 8889 },
             page_folder: PathBuf::from("content/dist"),
             functions: functions(),
         }
@@ -97,6 +102,8 @@ pub struct Addresses {
     pub api: String,
     /// The SignalR service, if it is ours.
     pub service: Option<String>,
+    /// The identities, if they are ours.
+    pub communication: Option<String>,
 }
 
 /// Everything bound and nothing served yet.
@@ -105,6 +112,7 @@ pub struct Stack {
     page: Loopback,
     api: Loopback,
     service: Option<EmbeddedService>,
+    communication: Option<EmbeddedCommunication>,
     addresses: Addresses,
     easy_auth: EasyAuth,
     page_folder: PathBuf,
@@ -114,6 +122,12 @@ pub struct Stack {
 struct EmbeddedService {
     listener: Loopback,
     emulator: Emulator,
+    connection_string: String,
+}
+
+struct EmbeddedCommunication {
+    listener: Loopback,
+    emulator: azure_communication_emulator::Emulator,
     connection_string: String,
 }
 
@@ -137,15 +151,23 @@ pub async fn bind(options: Options) -> Result<Stack, Error> {
         Service::Embedded { port } => Some(EmbeddedService::bind(port).await?),
         Service::Elsewhere => None,
     };
-    let address = |listener: &Loopback| Origins::of_port(listener.port()).first().to_owned();
+    let communication = match options.communication {
+        Service::Embedded { port } => Some(EmbeddedCommunication::bind(port).await?),
+        Service::Elsewhere => None,
+    };
     let addresses = Addresses {
         page: address(&page),
         api: address(&api),
         service: service.as_ref().map(|service| address(&service.listener)),
+        communication: communication.as_ref().map(|service| address(&service.listener)),
     };
     let easy_auth = EasyAuth::new(Origins::of_port(page.port()), Origins::of_port(api.port()))?;
     let Options { page_folder, functions, .. } = options;
-    Ok(Stack { page, api, service, addresses, easy_auth, page_folder, functions })
+    Ok(Stack { page, api, service, communication, addresses, easy_auth, page_folder, functions })
+}
+
+fn address(listener: &Loopback) -> String {
+    Origins::of_port(listener.port()).first().to_owned()
 }
 
 impl EmbeddedService {
@@ -162,11 +184,27 @@ impl EmbeddedService {
     }
 }
 
+impl EmbeddedCommunication {
+    /// Its keys, and its identities, are new at each start.
+    async fn bind(port: u16) -> Result<Self, Error> {
+        let listener = listen(port, "--communication-port").await?;
+        let emulator = azure_communication_emulator::Emulator::new(Default::default());
+        let connection_string = emulator.connection_string(&address(&listener));
+        Ok(Self { listener, emulator, connection_string })
+    }
+}
+
 impl Stack {
     /// The connection string of the embedded service, with its key; `None` when the service is elsewhere.
     #[must_use]
     pub fn connection_string(&self) -> Option<&str> {
         self.service.as_ref().map(|service| service.connection_string.as_str())
+    }
+
+    /// The connection string of the embedded identities, with a key; `None` when they are elsewhere.
+    #[must_use]
+    pub fn communication_string(&self) -> Option<&str> {
+        self.communication.as_ref().map(|service| service.connection_string.as_str())
     }
 
     /// Where everything listens.
@@ -191,6 +229,9 @@ impl Stack {
             servers.push((service.listener, service.emulator.router()));
             emulator = Some(service.emulator);
         }
+        if let Some(communication) = self.communication {
+            servers.push((communication.listener, communication.emulator.router()));
+        }
         serve::until(stop, servers, emulator).await
     }
 }
@@ -198,17 +239,18 @@ impl Stack {
 /// What to print at start: every address, and the connection string for other programs.
 impl fmt::Display for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Addresses { page, api, service } = &self.addresses;
+        let Addresses { page, api, service, .. } = &self.addresses;
         writeln!(f, "  page        {page}")?;
         writeln!(f, "  functions   {api}/api")?;
         writeln!(f, "  sign-in     {api}/.auth/login/aad")?;
         match (service, self.connection_string()) {
             (Some(service), Some(connection_string)) => {
                 writeln!(f, "  SignalR     {service}")?;
-                write!(f, "  connection  {connection_string}")
+                writeln!(f, "  connection  {connection_string}")?;
             }
-            _ => write!(f, "  SignalR     as configured"),
+            _ => writeln!(f, "  SignalR     as configured")?,
         }
+        write!(f, "  identities  {}", self.communication_string().unwrap_or("as configured"))
     }
 }
 
@@ -239,7 +281,14 @@ mod tests {
     }
 
     fn anywhere() -> Options {
-        Options { page_port: 0, api_port: 0, service: Service::Embedded { port: 0 }, ..Options::default() }
+        let anywhere = Service::Embedded { port: 0 };
+        Options {
+            page_port: 0,
+            api_port: 0,
+            service: anywhere,
+            communication: anywhere,
+            ..Options::default()
+        }
     }
 
     #[tokio::test]
@@ -259,12 +308,17 @@ mod tests {
             assert!(banner.contains(told.as_str()), "{banner}");
         }
         assert!(banner.contains(stack.connection_string().unwrap()));
+        let identities = stack.communication_string().unwrap();
+        assert!(banner.contains(identities) && identities.contains(&addresses.communication.unwrap()));
     }
 
     #[tokio::test]
     async fn a_service_elsewhere_is_not_bound() {
-        let stack = bind(Options { service: Service::Elsewhere, ..anywhere() }).await.unwrap();
+        let elsewhere =
+            Options { service: Service::Elsewhere, communication: Service::Elsewhere, ..anywhere() };
+        let stack = bind(elsewhere).await.unwrap();
         assert!(stack.connection_string().is_none() && stack.addresses().service.is_none());
+        assert!(stack.communication_string().is_none() && stack.addresses().communication.is_none());
     }
 
     /// What `app` is behind: a page's request has to pass CORS, Easy Auth and the Functions host, in this order.

@@ -24,9 +24,13 @@ fn without_a_host_it_leaves_with_78_and_says_what_is_missing() {
 
 #[test]
 fn it_knows_neither_the_emulator_nor_the_ports_of_the_stack() {
-    for arguments in
-        [&["emulator"][..], &["--page-port", "0"], &["--api-port", "0"], &["--signalr-port", "0"]]
-    {
+    for arguments in [
+        &["emulator"][..],
+        &["--page-port", "0"],
+        &["--api-port", "0"],
+        &["--signalr-port", "0"],
+        &["--anonymous-tokens"],
+    ] {
         let mut handler = Handler::start(arguments, &[]);
         assert_eq!(handler.end().code(), Some(64), "{arguments:?}");
     }

@@ -15,7 +15,8 @@ use crate::support::{Handler, client};
 pub(crate) const PAGE: &str = "<!doctype html><title>a page</title>";
 
 /// Any port that is free, for everything.
-pub(crate) const ANYWHERE: [&str; 6] = ["--page-port", "0", "--api-port", "0", "--signalr-port", "0"];
+pub(crate) const ANYWHERE: [&str; 8] =
+    ["--page-port", "0", "--api-port", "0", "--signalr-port", "0", "--communication-port", "0"];
 
 /// A folder that goes with its test.
 struct Folder(PathBuf);

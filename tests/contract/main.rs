@@ -20,6 +20,8 @@ mod keyless;
 mod lifecycle;
 #[cfg(feature = "local")]
 mod local;
+#[cfg(feature = "local")]
+mod local_tokens;
 mod logs;
 #[cfg(feature = "otel")]
 mod otel;

@@ -19,7 +19,7 @@ async fn cases_19_and_20_the_host_forgives_case_and_a_slash_and_so_do_we() {
 #[tokio::test]
 async fn case_21_envelopes_are_answered_with_the_setting_that_ends_them() {
     let house = House::start();
-    for path in ["/negotiate", "/SendMessage", "/SignalRInfo"] {
+    for path in ["/negotiate", "/SendMessage", "/SignalRInfo", "/AccessToken"] {
         let response =
             house.post(path).json(&serde_json::json!({"Data": {}, "Metadata": {}})).send().await.unwrap();
         assert_eq!(response.status(), 500);
@@ -50,6 +50,7 @@ async fn case_22_what_is_not_there_is_404_and_the_wrong_method_is_405_with_the_r
         (Method::GET, "/api/negotiate", "POST"),
         (Method::PUT, "/api/messages", "POST"),
         (Method::DELETE, "/api/SignalRInfo", "GET,HEAD,POST"),
+        (Method::GET, "/api/access-token", "POST,DELETE"),
     ] {
         let response = house.request(method, path).send().await.unwrap();
         assert_eq!(response.headers()["allow"], allowed, "{path}");

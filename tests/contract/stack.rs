@@ -44,7 +44,7 @@ async fn it_prints_every_address_the_connection_string_and_then_that_it_is_ready
 fn a_port_that_is_taken_ends_it_with_69_and_names_the_port_and_the_option() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    for option in ["--page-port", "--api-port", "--signalr-port"] {
+    for option in ["--page-port", "--api-port", "--signalr-port", "--communication-port"] {
         let arguments = ANYWHERE.chunks(2).flat_map(|pair| match pair {
             [name, _] if *name == option => [option, &port],
             pair => [pair[0], pair[1]],
@@ -134,7 +134,8 @@ async fn where_a_service_is_configured_none_is_embedded() {
     // Its port is not even asked for, so it may well be taken.
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let arguments = ["--page-port", "0", "--api-port", "0", "--signalr-port", &port];
+    let arguments =
+        ["--page-port", "0", "--api-port", "0", "--communication-port", "0", "--signalr-port", &port];
     let stack = Stack::with(&arguments, &[(SIGNALR, &setting)]);
     assert!(stack.told("connection").is_none());
     assert!(!stack.handler.out.text().contains(KEY));

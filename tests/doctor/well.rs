@@ -31,7 +31,9 @@ impl Handler {
     /// The whole chat on free ports, with a page that names GitHub for sign-in.
     pub(crate) fn stack() -> Self {
         use std::io::{BufRead as _, BufReader};
-        let mut stack = Self::spawn(&["--page-port", "0", "--api-port", "0", "--signalr-port", "0"], &[]);
+        let ports = ["--page-port", "--api-port", "--signalr-port", "--communication-port"];
+        let anywhere: Vec<_> = ports.iter().flat_map(|port| [*port, "0"]).collect();
+        let mut stack = Self::spawn(&anywhere, &[]);
         for line in BufReader::new(stack.child.stdout.take().unwrap()).lines().map_while(Result::ok) {
             stack.told += &format!("{line}\n");
             if line.starts_with("ready") {

@@ -43,7 +43,8 @@ export async function handler(t, args, variables = {}) {
 
 /** The whole local stack on free ports. */
 export async function stack(t, variables = {}, args = []) {
-  const started = await handler(t, ['--page-port', '0', '--api-port', '0', '--signalr-port', '0', ...args], variables)
+  const anywhere = ['--page-port', '--api-port', '--signalr-port', '--communication-port'].flatMap(port => [port, '0'])
+  const started = await handler(t, [...anywhere, ...args], variables)
   const api = started.told('functions').replace(/\/api$/, '')
   return { ...started, page: started.told('page'), api }
 }
