@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::principal::Fingerprint;
 
-/// Asks at once. A page asks when it starts and every hour; this is for several tabs, and for somebody who tries things out.
-const BURST: u32 = 10;
+/// Asks at once. A page asks when it starts and every hour; this is for a browser that opens all its tabs again.
+const BURST: u32 = 20;
 /// One more after this.
 const REFILL: Duration = Duration::from_secs(6);
 /// Most buckets at a time, some two megabytes.

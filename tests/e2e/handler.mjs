@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as patience } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -9,8 +10,8 @@ import { fileURLToPath } from 'node:url'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const PATIENCE_MS = 20_000
 
-/** Starts `handler` with nothing but `variables` in its environment; resolves when it says that everything listens. */
-export async function handler(t, args, variables = {}) {
+/** Starts `handler` with nothing but `variables` in its environment; resolves when it prints a line that `isReady`. */
+export async function handler(t, args, variables = {}, isReady = line => line.startsWith('ready')) {
   const child = spawn(`${root}target/debug/handler`, args, { cwd: root, env: variables, stdio: ['ignore', 'pipe', 'pipe'] })
   t.after(() => child.kill('SIGKILL'))
   const lines = []
@@ -19,7 +20,7 @@ export async function handler(t, args, variables = {}) {
     for (const input of [child.stdout, child.stderr]) {
       createInterface({ input }).on('line', (line) => {
         lines.push(line)
-        if (line.startsWith('ready')) resolve('ready')
+        if (isReady(line)) resolve('ready')
       })
     }
   })
@@ -47,4 +48,20 @@ export async function stack(t, variables = {}, args = []) {
   const started = await handler(t, [...anywhere, ...args], variables)
   const api = started.told('functions').replace(/\/api$/, '')
   return { ...started, page: started.told('page'), api }
+}
+
+/** A handler behind a host that is us. */
+export async function behindHost(t, variables) {
+  const port = await freePort()
+  const started = await handler(t, [], { FUNCTIONS_CUSTOMHANDLER_PORT: `${port}`, ...variables }, line => line.includes('listening on'))
+  return { ...started, url: `http://127.0.0.1:${port}` }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address()
+  server.close()
+  await once(server, 'close')
+  return port
 }
