@@ -136,9 +136,10 @@ async fn forgive(mut request: Request) -> Result<Request, Error> {
         path => path,
     };
     if forgiven != path {
-        // The query goes: no route reads one.
         let mut parts = request.uri().clone().into_parts();
-        parts.path_and_query = Some(PathAndQuery::try_from(forgiven).map_err(|_| Error::InvalidPath)?);
+        let query = request.uri().query().map(|query| ["?", query].concat()).unwrap_or_default();
+        let forgiven = PathAndQuery::try_from(forgiven + &query).map_err(|_| Error::InvalidPath)?;
+        parts.path_and_query = Some(forgiven);
         *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Error::InvalidPath)?;
     }
     Ok(request)

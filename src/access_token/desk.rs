@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use azure_communication::{AccessToken, Client, Error as ServiceError, ErrorKind, Grant, UserId};
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::warn;
 
 use super::limit::Limit;
@@ -76,6 +76,14 @@ impl Desk {
         }
     }
 
+    /// Ends a person's tokens for good, with their identity: who they were is not known here afterwards, and next time they are somebody new.
+    pub(super) async fn forget(&self, person: &Person, now: Instant) -> Result<(), Error> {
+        let person = self.admit(person, now)?;
+        let desk = self.0.clone();
+        let forgotten = tokio::spawn(async move { desk.forget(person).await });
+        forgotten.await.map_err(|error| Error::Panicked(error.to_string()))?
+    }
+
     fn admit(&self, person: &Person, now: Instant) -> Result<Fingerprint, Error> {
         let person = person.fingerprint();
         self.0.limit.take(person, now).map_err(Error::TooOften)?;
@@ -94,8 +102,7 @@ impl Desk {
 
 impl Inner {
     async fn enroll(&self, person: Fingerprint, gone: Option<UserId>) -> Result<UserId, Error> {
-        let line = &self.lines[person.group(LINES)];
-        let _turn = line.acquire().await.expect("lines are never closed");
+        let _turn = self.turn(person).await;
         let name = person.to_string();
         let is_good = |kept: &Kept| gone.as_ref() != Some(&kept.user);
         let before = match self.identities.find(&name).await? {
@@ -119,11 +126,26 @@ impl Inner {
         }
     }
 
+    /// First the file, then the identity: a token is never asked for somebody who is being deleted.
+    async fn forget(&self, person: Fingerprint) -> Result<(), Error> {
+        let _turn = self.turn(person).await;
+        let name = person.to_string();
+        let Some(kept) = self.identities.find(&name).await? else { return Ok(()) };
+        self.identities.remove(&name).await?;
+        let deleted = self.service.delete_user(&kept.user, (self.clock)()).await;
+        deleted.inspect_err(|_| warn!("an identity that nobody has any more is left behind"))?;
+        Ok(())
+    }
+
     /// Deletes an identity that nobody will ever use.
     async fn delete(&self, user: &UserId) {
         if let Err(error) = self.service.delete_user(user, (self.clock)()).await {
             warn!("an identity was made in vain and is left behind: {error}");
         }
+    }
+
+    async fn turn(&self, person: Fingerprint) -> SemaphorePermit<'_> {
+        self.lines[person.group(LINES)].acquire().await.expect("lines are never closed")
     }
 
     async fn issue_token(&self, user: &UserId, grant: &Grant) -> Result<AccessToken, ServiceError> {

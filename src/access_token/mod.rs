@@ -1,8 +1,9 @@
 //! `POST /api/access-token`: a token for Azure Communication Services, for whoever is signed in and for nobody else; `DELETE` ends all of
-//! theirs.
+//! theirs, and with `?forget=true` their identity too.
 //!
 //! The caller has no say in who they are: no id, name or address in a request is looked at.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use axum::Json;
@@ -11,7 +12,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::IntoResponse;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -62,8 +63,15 @@ pub(crate) async fn issue(
     Ok(([(CACHE_CONTROL, "no-store")], Json(issued)).into_response())
 }
 
-pub(crate) async fn revoke(Open(desk): Open, person: Person) -> Result<StatusCode, Error> {
-    desk.revoke(&person, Instant::now()).await?;
+/// Signs a person out of calls everywhere; with `?forget=true` for good, as deleting an account does.
+pub(crate) async fn revoke(Open(desk): Open, person: Person, uri: Uri) -> Result<StatusCode, Error> {
+    let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let forgets = |(name, value): (Cow<str>, Cow<str>)| name == "forget" && value == "true";
+    if query.into_iter().any(forgets) {
+        desk.forget(&person, Instant::now()).await?;
+    } else {
+        desk.revoke(&person, Instant::now()).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use azure_communication::{Endpoint, UserId};
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, PutMode, PutOptions, PutPayload, UpdateVersion};
+use object_store::{
+    GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
+};
 use serde::{Deserialize, Serialize};
 
 mod container;
@@ -100,6 +102,14 @@ impl Identities {
         Ok(())
     }
 
+    /// Takes away what is kept under `name`.
+    pub(crate) async fn remove(&self, name: &str) -> Result<(), StoreError> {
+        match self.store.delete(&self.path(name)).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            outcome => Ok(outcome?),
+        }
+    }
+
     /// Whatever is in either name stays one segment.
     fn path(&self, name: &str) -> Path {
         Path::from_iter([self.resource.as_str(), &format!("{name}.json")])
@@ -108,7 +118,6 @@ impl Identities {
 
 #[cfg(test)]
 mod tests {
-    use object_store::ObjectStoreExt as _;
     use object_store::memory::InMemory;
 
     use super::*;
@@ -140,6 +149,10 @@ mod tests {
         assert!(matches!(late, Err(StoreError::Conflict)));
         assert_eq!(identities.find("ann").await.unwrap().unwrap().user, user("8:acs:3"));
         assert!(identities.find("bob").await.unwrap().is_none());
+        for _ in 0..2 {
+            identities.remove("ann").await.unwrap();
+            assert!(identities.find("ann").await.unwrap().is_none());
+        }
     }
 
     #[tokio::test]

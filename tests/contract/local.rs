@@ -43,7 +43,7 @@ impl Drop for Folder {
 pub(crate) struct Stack {
     pub(crate) handler: Handler,
     pub(crate) client: reqwest::Client,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Stack {
@@ -59,7 +59,12 @@ impl Stack {
         command.current_dir(&folder.0);
         let handler = Handler::of(command);
         handler.out.line("ready");
-        Self { handler, client: client(), _folder: folder }
+        Self { handler, client: client(), folder }
+    }
+
+    /// A file below the folder it stands in.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.0.join(name)
     }
 
     /// What it printed after `label` before it was ready.

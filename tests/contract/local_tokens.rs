@@ -1,10 +1,13 @@
 //! Access tokens on this machine: the service stands in for itself, identities are kept in a folder, and the tutorial's way is there for whoever
 //! asks for it by name.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
+use azure_communication_emulator::{Emulator, Fault, Operation, Options};
 use reqwest::{Method, Response};
 use serde_json::Value;
+use tokio::net::TcpListener;
 
 use crate::local::{ANYWHERE, Stack, port};
 use crate::support::{Handler, refusal};
@@ -48,6 +51,37 @@ async fn the_connection_string_that_is_printed_is_one_that_works() {
     let client = azure_communication::Client::new(&text.parse().unwrap()).unwrap();
     client.create_user(jiff::Timestamp::now()).await.unwrap();
     assert!(!stack.handler.out.text().replace(&text, "").contains(text.split("accesskey=").nth(1).unwrap()));
+}
+
+#[tokio::test]
+async fn case_41_whoever_is_forgotten_is_gone_from_the_store_before_the_service() {
+    let service = Emulator::new(Options::default());
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = format!("http://{}", socket.local_addr().unwrap());
+    tokio::spawn(axum::serve(socket, service.router()).into_future());
+    let setting = service.connection_string(&address);
+    let stack = Stack::with(&ANYWHERE, &[("AzureCommunicationServicesConnectionString", &setting)]);
+    let files = || fs::read_dir(stack.path(".chat/identities").join(&address[7..])).unwrap().count();
+    let forget = |who: &str| {
+        stack.request(Method::DELETE, "/API/Access-Token?forget=true").header("x-zumo-auth", who).send()
+    };
+    let ids = || service.identities().into_iter().map(|identity| identity.id).collect::<Vec<_>>();
+    let [ann, bob] = [stack.sign_in("ann").await, stack.sign_in("bob").await];
+    let ask = |who: &str| stack.post_as(Some(who), PATH).send();
+    let [first, bobs] = [id_of(ask(&ann).await.unwrap()).await, id_of(ask(&bob).await.unwrap()).await];
+    assert_eq!((files(), ids()), (2, vec![first.clone(), bobs.clone()]));
+
+    service.inject(Fault::new(403).unwrap().on(Operation::Delete)).unwrap();
+    assert_eq!(forget(&ann).await.unwrap().status(), 502);
+    assert_eq!((files(), ids()), (1, vec![first.clone(), bobs.clone()]));
+
+    let second = id_of(ask(&ann).await.unwrap()).await;
+    assert_ne!(second, first);
+    for _ in 0..2 {
+        assert_eq!(forget(&ann).await.unwrap().status(), 204);
+        assert_eq!((files(), ids()), (1, vec![first.clone(), bobs.clone()]));
+    }
+    assert_eq!(id_of(ask(&bob).await.unwrap()).await, bobs);
 }
 
 #[tokio::test]

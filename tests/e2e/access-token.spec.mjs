@@ -42,9 +42,9 @@ async function town(t, handlers, { key, container = CONTAINER } = {}) {
 }
 
 /** As Easy Auth lets somebody through. */
-function ask(house, who) {
+function ask(house, who, method = 'POST', query = '') {
   const headers = { 'X-MS-CLIENT-PRINCIPAL-IDP': 'github', 'X-MS-CLIENT-PRINCIPAL-ID': who }
-  return fetch(`${house.url}/api/access-token`, { method: 'POST', headers })
+  return fetch(`${house.url}/api/access-token${query}`, { method, headers })
 }
 
 async function idOf(house, who) {
@@ -90,6 +90,18 @@ test('an identity that is gone is replaced by one, whoever asks first', async (t
   assert.ok(!ids.has(id) && !ids.has(gone))
   // The one whose mapping was overwritten is left, and nobody else.
   assert.deepEqual(await here.service.list(), [id, ...ids])
+})
+
+test('whoever is forgotten is gone from the store and from the service', async (t) => {
+  const here = await town(t, 1)
+  const [house] = here.houses
+  const [ann, bob] = [await idOf(house, 'ann'), await idOf(house, 'bob')]
+  for (let times = 0; times < 2; times += 1) {
+    assert.equal((await ask(house, 'ann', 'DELETE', '?forget=true')).status, 204)
+    assert.deepEqual(await here.service.list(), [bob])
+    assert.equal((await blobs(here)).length, 1)
+  }
+  assert.notEqual(await idOf(house, 'ann'), ann)
 })
 
 test('a thousand people have a thousand identities', async (t) => {
