@@ -44,6 +44,8 @@ pub enum Error {
     NotAllowed(&'static str, &'static str),
     /// Somebody asks too often, and may again after this.
     TooOften(Duration),
+    /// Others stood in line before, and for too long.
+    Busy,
     /// The service behind us failed.
     Upstream(azure_signalr::Error),
     /// Azure Communication Services failed.
@@ -107,6 +109,11 @@ impl Error {
             Self::TooOften(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "throttled", "You ask too often; try again later.")
             }
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Too many people are waiting just now; try again later.",
+            ),
             Self::Upstream(cause) => upstream(cause),
             Self::Communication(cause) => communication(cause.kind()),
             Self::Store(_) => (
@@ -145,6 +152,7 @@ impl Error {
                 Some(cause.retry_after().unwrap_or(A_MOMENT))
             }
             Self::Store(cause) if cause.is_retryable() => Some(A_MOMENT),
+            Self::Busy => Some(A_MOMENT),
             _ => None,
         }
     }

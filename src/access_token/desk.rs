@@ -4,11 +4,12 @@
 //! counts; whoever was late takes that one and deletes its own.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use azure_communication::{AccessToken, Client, Error as ServiceError, ErrorKind, Grant, UserId};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::limit::Limit;
@@ -18,7 +19,9 @@ use crate::identities::{Identities, Kept, StoreError};
 use crate::principal::{Fingerprint, Person};
 
 /// In this process, people get their identities in so many lines, so that one person's requests do not race one another.
-const LINES: usize = 64;
+const LINES: usize = 256;
+/// Nobody stands in a line longer. It moves on at once unless service or store are in trouble, and then it helps nobody to wait.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Gives out access tokens of Azure Communication Services. Clones are the same desk.
 #[derive(Clone)]
@@ -102,14 +105,14 @@ impl Desk {
 
 impl Inner {
     async fn enroll(&self, person: Fingerprint, gone: Option<UserId>) -> Result<UserId, Error> {
-        let _turn = self.turn(person).await;
+        let _turn = self.turn(person).await?;
         let name = person.to_string();
         let is_good = |kept: &Kept| gone.as_ref() != Some(&kept.user);
         let before = match self.identities.find(&name).await? {
             Some(kept) if is_good(&kept) => return Ok(kept.user),
             before => before,
         };
-        let user = self.service.create_user((self.clock)()).await?;
+        let user = self.create().await?;
         let Err(error) = self.identities.keep(&name, &user, before).await else { return Ok(user) };
         // Late, or not sure: an answer may have been lost of a write that was done.
         let found = self.identities.find(&name).await;
@@ -128,13 +131,22 @@ impl Inner {
 
     /// First the file, then the identity: a token is never asked for somebody who is being deleted.
     async fn forget(&self, person: Fingerprint) -> Result<(), Error> {
-        let _turn = self.turn(person).await;
+        let _turn = self.turn(person).await?;
         let name = person.to_string();
         let Some(kept) = self.identities.find(&name).await? else { return Ok(()) };
         self.identities.remove(&name).await?;
         let deleted = self.service.delete_user(&kept.user, (self.clock)()).await;
         deleted.inspect_err(|_| warn!("an identity that nobody has any more is left behind"))?;
         Ok(())
+    }
+
+    async fn create(&self) -> Result<UserId, ServiceError> {
+        let created = self.service.create_user((self.clock)()).await;
+        created.inspect_err(|error| {
+            if error.may_have_been_done() {
+                warn!("an identity may have been made that nobody knows of, and is left behind");
+            }
+        })
     }
 
     /// Deletes an identity that nobody will ever use.
@@ -144,8 +156,9 @@ impl Inner {
         }
     }
 
-    async fn turn(&self, person: Fingerprint) -> SemaphorePermit<'_> {
-        self.lines[person.group(LINES)].acquire().await.expect("lines are never closed")
+    async fn turn(&self, person: Fingerprint) -> Result<SemaphorePermit<'_>, Error> {
+        let turn = timeout(PATIENCE, self.lines[person.group(LINES)].acquire()).await;
+        turn.map(|turn| turn.expect("lines are never closed")).map_err(|_| Error::Busy)
     }
 
     async fn issue_token(&self, user: &UserId, grant: &Grant) -> Result<AccessToken, ServiceError> {
