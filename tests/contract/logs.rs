@@ -76,7 +76,7 @@ async fn every_kind_of_request_is_one_line_that_says_what_it_was_and_what_came_o
     let get = |path: &'static str| move |house: &House| house.get(path);
     let draft = |draft: Value| move |house: &House| house.message(&draft);
     type Ask = Box<dyn Fn(&House) -> RequestBuilder>;
-    let kinds: [(Ask, &str, u16, &str); 10] = [
+    let kinds: [(Ask, &str, u16, &str); 11] = [
         (Box::new(post("/api/negotiate?negotiateVersion=1")), "negotiate", 200, "ok"),
         (Box::new(post("/API/Negotiate/")), "negotiate", 200, "ok"),
         (Box::new(get("/api/SignalRInfo")), "SignalRInfo", 200, "ok"),
@@ -85,6 +85,7 @@ async fn every_kind_of_request_is_one_line_that_says_what_it_was_and_what_came_o
         (Box::new(draft(json!({}))), "SendMessage", 400, "invalid_message"),
         (Box::new(draft(json!({"text": "x".repeat(70_000)}))), "SendMessage", 413, "too_large"),
         (Box::new(draft(json!({"text": "hi"}))), "SendMessage", 502, "upstream_rejected"),
+        (Box::new(post("/api/access-token")), "AccessToken", 404, "not_found"),
         (Box::new(get("/api/made-up-by-a-caller")), "unmatched", 404, "not_found"),
         (Box::new(get("/")), "probe", 200, "ok"),
     ];
