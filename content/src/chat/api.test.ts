@@ -55,12 +55,12 @@ describe('a call to the API', () => {
   })
 
   it('is final after a 400, in the API’s own words', async () => {
-    expect(await failureOf(error(400, 'invalid_message'))).toEqual({ kind: 'refused', why: 'What to do.', again: false })
+    expect(await failureOf(error(400, 'invalid_message'))).toEqual({ kind: 'refused', status: 400, why: 'What to do.', again: false })
   })
 
   it('is not tried by itself where only a change of settings helps', async () => {
-    expect(await failureOf(error(503, 'not_configured'))).toEqual({ kind: 'refused', why: 'What to do.', again: true })
-    expect(await failureOf(error(502, 'upstream_rejected'))).toEqual({ kind: 'refused', why: 'What to do.', again: true })
+    expect(await failureOf(error(503, 'not_configured'))).toEqual({ kind: 'refused', status: 503, why: 'What to do.', again: true })
+    expect(await failureOf(error(502, 'upstream_rejected'))).toEqual({ kind: 'refused', status: 502, why: 'What to do.', again: true })
   })
 
   it('needs a sign-in after a 401, or a redirect to a sign-in page', async () => {
@@ -72,7 +72,7 @@ describe('a call to the API', () => {
 
   it('has no words of a proxy in its own', async () => {
     const failure = await failureOf(() => Promise.resolve(new Response('<h1>Squid</h1>', { status: 403 })))
-    expect(failure).toEqual({ kind: 'refused', why: 'the API refused it (403).', again: false })
+    expect(failure).toEqual({ kind: 'refused', status: 403, why: 'the API refused it (403).', again: false })
   })
 })
 

@@ -12,8 +12,8 @@ export type Failure =
   | { readonly kind: 'unauthenticated' }
   /** Worth another try by itself; `afterMs` when the API named a time. `reached` tells a busy API from none at all. */
   | { readonly kind: 'later', readonly why: string, readonly afterMs: number | undefined, readonly reached: boolean }
-  /** Not worth a try by itself. `again` when a person may want to try once more without changing anything. */
-  | { readonly kind: 'refused', readonly why: string, readonly again: boolean }
+  /** Not worth a try by itself. `again` when a person may want to try once more without changing anything; `status` is HTTP's. */
+  | { readonly kind: 'refused', readonly status: number, readonly why: string, readonly again: boolean }
 
 export type Answer = { kind: 'ok', text: string } | { kind: 'failed', failure: Failure }
 
@@ -50,20 +50,21 @@ export function parseJson(text: string): unknown {
 }
 
 function failureOf(response: Response, text: string): Failure {
+  const { status } = response
   // App Service may answer a call without a session with a redirect to its sign-in page.
-  if (response.status === 401 || response.type === 'opaqueredirect') return { kind: 'unauthenticated' }
+  if (status === 401 || response.type === 'opaqueredirect') return { kind: 'unauthenticated' }
   const error = parseError(text)
   const afterMs = retryAfter(response.headers.get('Retry-After'))
-  switch (response.status) {
+  switch (status) {
     case 413:
-      return { kind: 'refused', why: 'it is too long.', again: false }
+      return { kind: 'refused', status, why: 'it is too long.', again: false }
     case 429:
-      return { kind: 'later', why: 'too many messages at once.', afterMs, reached: true }
+      return { kind: 'later', why: 'too many calls at once.', afterMs, reached: true }
     case 408:
       return { kind: 'later', why: 'the API did not answer in time.', afterMs, reached: true }
   }
-  if (response.status < 500) return { kind: 'refused', why: error?.message ?? `the API refused it (${response.status}).`, again: false }
-  if (error?.code === 'not_configured' || error?.code === 'upstream_rejected') return { kind: 'refused', why: error.message, again: true }
+  if (status < 500) return { kind: 'refused', status, why: error?.message ?? `the API refused it (${status}).`, again: false }
+  if (error?.code === 'not_configured' || error?.code === 'upstream_rejected') return { kind: 'refused', status, why: error.message, again: true }
   return { kind: 'later', why: 'the chat’s service is busy or restarting.', afterMs, reached: true }
 }
 

@@ -118,7 +118,7 @@ describe('the outbox', () => {
   })
 
   it('does not try by itself what was refused for good, and lets the next pass', async () => {
-    const { outbox, posted, states, kept } = house(failed({ kind: 'refused', why: 'no.', again: false }))
+    const { outbox, posted, states, kept } = house(failed({ kind: 'refused', status: 400, why: 'no.', again: false }))
     outbox.add(draft('a'))
     outbox.add(draft('b'))
     await vi.advanceTimersByTimeAsync(600_000)
@@ -128,7 +128,7 @@ describe('the outbox', () => {
   })
 
   it('tries a refused message again by hand, with the same id', async () => {
-    const { outbox, posted, states } = house(failed({ kind: 'refused', why: 'no.', again: true }))
+    const { outbox, posted, states } = house(failed({ kind: 'refused', status: 400, why: 'no.', again: true }))
     outbox.add(draft('a'))
     await settled()
     expect(states.get('a')).toEqual({ kind: 'unsent', why: 'no.', next: 'by-hand' })

@@ -188,7 +188,7 @@ describe('the chat', () => {
     const { chat, say, lines, answer } = house()
     await settled()
     say('wrnog')
-    await answer({ kind: 'failed', failure: { kind: 'refused', why: 'no.', again: false } })
+    await answer({ kind: 'failed', failure: { kind: 'refused', status: 400, why: 'no.', again: false } })
     chat.edit(lines()[0]?.message.id ?? '')
     expect(lines()).toEqual([])
     expect(chat.current.value.typed).toBe('wrnog')
