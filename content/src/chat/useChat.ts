@@ -98,6 +98,7 @@ export function useChat({ me, open, post, stillSignedIn, store }: ChatOptions) {
     if (me.kind === 'user' && message.sender.kind === 'guest') endSession()
   }
 
+  /** Whoever else learns that the session has ended says it here. */
   function endSession(): void {
     connection.close()
     onStatus({ kind: 'unauthenticated' })
@@ -193,6 +194,7 @@ export function useChat({ me, open, post, stillSignedIn, store }: ChatOptions) {
     edit,
     show,
     hurry,
+    endSession,
     again: (id: string) => { outbox.again(id) },
   }
 }
