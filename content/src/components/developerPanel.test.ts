@@ -67,11 +67,20 @@ describe('the panel for developers', () => {
     expect(place.querySelector('textarea')).toBeNull()
   })
 
+  it('hides a new token again, also one that is the same', async () => {
+    const { place, press } = house(() => Response.json(wire()))
+    await press('Developer')
+    await press('Get a token')
+    await press('Show')
+    await press('Get a new token')
+    expect(place.querySelector('textarea')).toBeNull()
+  })
+
   it('is silent about scopes where the API does not tell them', async () => {
     const { place, press } = house(() => Response.json(wire()))
     await press('Developer')
     await press('Get a token')
-    expect(place.textContent).not.toContain('It allows')
+    expect(place.textContent).not.toContain('What it allows')
   })
 
   it('puts the token nowhere: no store, no address, no title, no console', async () => {
