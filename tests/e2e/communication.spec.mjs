@@ -1,49 +1,23 @@
 // The published identity clients of Azure Communication Services, against the emulator as a program.
 
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { createServer } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AzureCommunicationTokenCredential } from '@azure/communication-common'
 import { CommunicationIdentityClient } from '@azure/communication-identity'
+import { emulator } from './communication.mjs'
 
-const PROGRAM = fileURLToPath(new URL('../../target/debug/examples/serve', import.meta.url))
 const PYTHON = fileURLToPath(new URL('../../.venv/bin/python', import.meta.url))
 const PYTHON_CLIENT = fileURLToPath(new URL('clients/communication_client.py', import.meta.url))
 const run = promisify(execFile)
-
-/** An emulator of the test's own, and the test's side of it. */
-async function emulator(t) {
-  const child = spawn(PROGRAM, { stdio: ['ignore', 'pipe', 'inherit'] })
-  t.after(() => child.kill('SIGKILL'))
-  let connectionString
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line.startsWith('connection ')) connectionString = line.slice('connection '.length).trim()
-    if (line === 'ready') break
-  }
-  const [, endpoint, key] = /^endpoint=(.*)\/;accesskey=(.*)$/.exec(connectionString)
-  const ask = async (method, path, body) => {
-    const init = { method, headers: { 'Content-Type': 'application/json' }, body: body && JSON.stringify(body) }
-    const response = await fetch(`${endpoint}/_emulator/${path}`, init)
-    assert.ok(response.ok, `${method} ${path}: ${response.status}`)
-    return response
-  }
-  return {
-    connectionString, endpoint, key,
-    port: Number(new URL(endpoint).port),
-    calls: async () => (await ask('GET', 'calls')).json(),
-    state: async token => (await (await ask('POST', 'introspect', { token })).json()).state,
-    throttleOnce: () => ask('POST', 'faults', { status: 429, retryAfter: 1 }),
-  }
-}
 
 async function python(...args) {
   const { stdout } = await run(PYTHON, [PYTHON_CLIENT, ...args], { timeout: 60_000 })
