@@ -38,6 +38,20 @@ param signalRSku string = 'Free_F1'
 @maxValue(100)
 param signalRUnits int = 1
 
+@description('Whether signed-in people get access tokens for Azure Communication Services (chats, calls). What they do with them is billed.')
+param communication bool = false
+
+@description('Where Azure Communication Services keeps its data, such as Europe or United States. It can never be changed.')
+param communicationDataLocation string = 'Europe'
+
+@description('The most such a token may allow: chat, chat.join, chat.join.limited, voip, voip.join, with spaces between them.')
+param accessTokenScopes string = 'chat.join.limited voip.join'
+
+@description('The longest such a token may last.')
+@minValue(60)
+@maxValue(1440)
+param accessTokenMinutes int = 60
+
 @description('How far the handler scales out, and so the most it can cost.')
 @minValue(1)
 @maxValue(1000)
@@ -127,6 +141,18 @@ module roles 'modules/roles.bicep' = {
   }
 }
 
+module tokens 'modules/communication.bicep' = if (communication) {
+  name: 'communication'
+  scope: group
+  params: {
+    name: 'acs-chat-${token}'
+    tags: tags
+    dataLocation: communicationDataLocation
+    storageName: storage.outputs.name
+    handlerId: identity.outputs.principalId
+  }
+}
+
 module api 'modules/function-app.bicep' = {
   name: 'function-app'
   scope: group
@@ -143,6 +169,10 @@ module api 'modules/function-app.bicep' = {
     packageContainer: storage.outputs.packageContainer
     pageOrigin: storage.outputs.pageOrigin
     authSecretUri: authSecretUri
+    communicationEndpoint: communication ? tokens!.outputs.endpoint : ''
+    identityStore: communication ? tokens!.outputs.identityStore : ''
+    accessTokenScopes: accessTokenScopes
+    accessTokenMinutes: accessTokenMinutes
     maximumInstances: maximumInstances
     alwaysReadyInstances: alwaysReadyInstances
     instanceMemory: instanceMemory

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Looks at what was set with `azd env set` before anything is made. Azure takes a provider without its application, and the mistake
-# would show only when the first person signs in.
-set -eu
+# would show only when the first person signs in. It takes any scope too, and then the handler serves nothing at all.
+set -euf
 
 provider=${CHAT_AUTH_PROVIDER:-aad}
 client=${CHAT_AUTH_CLIENT_ID:-}
@@ -27,3 +27,10 @@ apple | facebook | github | google | x)
   refuse "CHAT_AUTH_PROVIDER is one of aad, apple, facebook, github, google, x."
   ;;
 esac
+
+for scope in ${CHAT_ACCESS_TOKEN_SCOPES:-}; do
+  case $scope in
+  chat | chat.join | chat.join.limited | voip | voip.join) ;;
+  *) refuse "CHAT_ACCESS_TOKEN_SCOPES is made of chat, chat.join, chat.join.limited, voip, voip.join, with spaces between them." ;;
+  esac
+done

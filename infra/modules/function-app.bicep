@@ -19,6 +19,15 @@ param pageOrigin string
 @description('Address of a Key Vault secret, or empty. The value is read by App Service and is in no deployment.')
 param authSecretUri string
 
+@description('Address of Azure Communication Services, or empty: then nobody gets tokens for it, and the other three say nothing.')
+param communicationEndpoint string
+
+@description('Address of the container that holds who has which identity there.')
+param identityStore string
+
+param accessTokenScopes string
+param accessTokenMinutes int
+
 param maximumInstances int
 param alwaysReadyInstances int
 param instanceMemory int
@@ -118,6 +127,14 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
 
         // Easy Auth shows Entra this identity where it would show a client secret (sign-in.bicep names this setting).
         OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
+      },
+      empty(communicationEndpoint) ? {} : {
+        AzureCommunicationServicesConnectionString__endpoint: communicationEndpoint
+        AzureCommunicationServicesConnectionString__credential: 'managedidentity'
+        AzureCommunicationServicesConnectionString__clientId: identityClientId
+        ChatAccessTokenScopes: accessTokenScopes
+        ChatAccessTokenMinutes: string(accessTokenMinutes)
+        ChatIdentityStore: identityStore
       },
       empty(authSecretUri) ? {} : { AUTH_PROVIDER_SECRET: '@Microsoft.KeyVault(SecretUri=${authSecretUri})' }
     )

@@ -1,4 +1,4 @@
-// Who may do what: all of it, on single resources and containers. None of these roles can read a key of a service; the one key that
+// Who may do what: all of it but for what communication.bicep adds, on single resources and containers. None of these roles can read a key of a service; the one key that
 // the handler is lent lives 90 minutes.
 //
 // The handler needs three things of the SignalR service: a short-lived key to sign access tokens with (auth/accessKey), to send to

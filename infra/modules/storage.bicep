@@ -48,6 +48,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
 resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-08-01' = [for container in allContainers: {
   parent: account::blobs
   name: container
+  properties: { publicAccess: 'None' }
 }]
 
 output name string = account.name

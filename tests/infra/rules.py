@@ -10,6 +10,7 @@ from bicep import Resource, Template, objects
 
 STORAGE = "Microsoft.Storage/storageAccounts"
 SIGNALR = "Microsoft.SignalRService/signalR"
+COMMUNICATION = "Microsoft.Communication/communicationServices"
 SITE = "Microsoft.Web/sites"
 
 # Per kind of resource: what each of its declarations has to say.
@@ -21,6 +22,8 @@ REQUIRED = {
         "properties.supportsHttpsTrafficOnly": "true",
         "properties.minimumTlsVersion": "'TLS1_2'",
     },
+    f"{STORAGE}/blobServices/containers": {"properties.publicAccess": "'None'"},
+    COMMUNICATION: {"properties.disableLocalAuth": "true"},
     SIGNALR: {
         "properties.disableLocalAuth": "true",
         "properties.cors.allowedOrigins": "[pageOrigin]",
@@ -60,13 +63,16 @@ ROLES = {
     "fd53cd77-2268-407a-8f46-7e7863d0f521": ["signalR"],
     "3913510d-42f4-4e42-8a64-420c390055eb": ["insights"],
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": ["host[i]"],
-    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": ["account::blobs::page"],
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": ["account::blobs::page", "identities"],
+    "09976791-48a7-449e-bb21-39d1a415f350": ["communication"],
 }
 
 # Settings that undo the rest on Flex Consumption, or hold a key.
 FORBIDDEN_SETTINGS = {
+    "AzureCommunicationServicesConnectionString",
     "AzureSignalRConnectionString",
     "AzureWebJobsStorage",
+    "ChatIdentityStoreKey",
     "FUNCTIONS_WORKER_RUNTIME",
     "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
     "WEBSITE_RUN_FROM_PACKAGE",
@@ -79,7 +85,7 @@ KEY_NAME = re.compile(r"key|secret|password|connection_?string$", re.IGNORECASE)
 
 def broken(templates: dict[str, Template]) -> list[str]:
     """Every rule that does not hold, as a sentence."""
-    rules = (switches, sign_in, roles, settings, texts, outputs)
+    rules = (switches, optional, sign_in, roles, settings, texts, outputs)
     return [problem for rule in rules for problem in rule(templates)]
 
 
@@ -106,6 +112,26 @@ def switches(templates: dict[str, Template]) -> Iterator[str]:
     for service in _all(templates, SIGNALR):
         if "flag: 'ServiceMode', value: 'Serverless'" not in service.properties.get("properties.features", ""):
             yield "the SignalR service must be in serverless mode"
+
+
+def optional(templates: dict[str, Template]) -> Iterator[str]:
+    """What people can do with tokens for Azure Communication Services is billed, so that somebody has to want it."""
+    main = templates["main.bicep"]
+    if main.params.get("communication") != "false":
+        yield "communication: must be off unless it is asked for"
+    for path, template in templates.items():
+        if not template.resource(COMMUNICATION):
+            continue
+        modules = [module.symbol for module in main.modules if module.path == path]
+        if not modules:
+            yield f"{path}: declares {COMMUNICATION} outside of a module"
+        for module in modules:
+            if not re.search(rf"^module {module} '{path}' = if \(communication\) \{{$", main.source, re.MULTILINE):
+                yield f"module `{module}`: must be made only if communication is asked for"
+    for config in _all(templates, f"{SITE}/config"):
+        always = re.sub(r"empty\(communicationEndpoint\) \? \{\} : \{[^{}]*\}", "", config.properties.get("properties", ""))
+        for name in re.findall(r"AzureCommunicationServices\w+|ChatAccessToken\w+|ChatIdentityStore\w*", always):
+            yield f"setting {name}: must be there only if communication is asked for"
 
 
 def sign_in(templates: dict[str, Template]) -> Iterator[str]:

@@ -143,6 +143,21 @@ def test_a_provider_that_could_not_work_is_refused_before_anything_is_made(tools
     assert "hush" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("scopes", "code"),
+    [("", 0), ("chat", 0), ("chat.join.limited voip.join", 0), ("chat chat.join voip", 0), ("chat,voip", 1), ("chats", 1), ("*", 1), ("voip root", 1)],
+)
+def test_a_scope_that_there_is_not_is_refused_before_anything_is_made(tools, hooks, scopes, code):
+    done = tools.run(hooks / "settings.sh", {"CHAT_ACCESS_TOKEN_SCOPES": scopes})
+    assert done.returncode == code, done.stderr
+    assert ("CHAT_ACCESS_TOKEN_SCOPES" in done.stderr) == bool(code)
+
+
+def test_the_scopes_of_the_template_pass_the_hook(tools, hooks, infra):
+    scopes = infra["main.bicep"].params["accessTokenScopes"].strip("'")
+    assert tools.run(hooks / "settings.sh", {"CHAT_ACCESS_TOKEN_SCOPES": scopes}).returncode == 0
+
+
 def test_the_hook_knows_the_providers_of_the_template(hooks, infra):
     (allowed,) = re.findall(r"@allowed\(\[(.*)\]\)\nparam authProvider", infra["main.bicep"].source)
     known = re.search(r"is one of ([\w, ]+)\.", (hooks / "settings.sh").read_text())[1]

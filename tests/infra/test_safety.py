@@ -15,6 +15,20 @@ MUTATIONS = [
     ("storage", "'TLS1_2'", "'TLS1_0'", "minimumTlsVersion"),
     ("storage", "supportsHttpsTrafficOnly: true", "supportsHttpsTrafficOnly: false", "supportsHttpsTrafficOnly"),
     ("storage", "output name string = account.name", "output key string = account.listKeys().keys[0].value", "listKeys"),
+    ("storage", "publicAccess: 'None'", "publicAccess: 'Blob'", "publicAccess"),
+    ("communication", "publicAccess: 'None'", "publicAccess: 'Container'", "publicAccess"),
+    ("communication", "  properties: { publicAccess: 'None' }\n", "", "publicAccess"),
+    ("communication", "disableLocalAuth: true", "disableLocalAuth: false", "disableLocalAuth"),
+    ("communication", "scope: identities", "scope: account", "may not give"),
+    ("communication", "scope: identities", "scope: communication", "may not give"),
+    ("communication", "  scope: communication\n", "", "the resource group"),
+    ("communication", "output endpoint string = 'https://${communication.properties.hostName}/'", "output endpoint string = communication.listKeys().primaryConnectionString", "reads a key"),
+    ("function-app", "RUST_LOG: 'info'", "AzureCommunicationServicesConnectionString: signalRUri", "must not be set"),
+    ("function-app", "RUST_LOG: 'info'", "ChatIdentityStoreKey: signalRUri", "must not be set"),
+    ("function-app", "empty(communicationEndpoint) ? {} : {", "{", "only if communication is asked for"),
+    ("function-app", "RUST_LOG: 'info'", "ChatIdentityStore: identityStore", "only if communication is asked for"),
+    ("main", "param communication bool = false", "param communication bool = true", "off unless"),
+    ("main", "= if (communication) {", "= {", "only if communication is asked for"),
     ("signalr", "disableLocalAuth: true", "disableLocalAuth: false", "disableLocalAuth"),
     ("signalr", "[pageOrigin]", "['*']", "lets everybody in"),
     ("signalr", "'Serverless'", "'Default'", "serverless"),
@@ -58,7 +72,7 @@ def test_the_deployment_is_safe(infra):
 def test_what_would_make_it_unsafe_is_noticed(root, tmp_path, module, written, instead, complaint):
     copy = tmp_path / "infra"
     shutil.copytree(root / "infra", copy)
-    path = copy / f"modules/{module}.bicep"
+    path = copy / ("main.bicep" if module == "main" else f"modules/{module}.bicep")
     before = path.read_text()
     assert written in before, "the mutation has nothing to change"
     path.write_text(before.replace(written, instead))
