@@ -28,7 +28,7 @@ mount -t tmpfs layer "$2"
 mkdir "$2/changed" "$2/work"
 mount -t overlay -o "lowerdir=$1,upperdir=$2/changed,workdir=$2/work,userxattr" overlay "$1"
 cd "$1"
-rm -rf handler local.settings.json authentication.json .azure target/publish
+rm -rf handler local.settings.json authentication.json .azure .chat target/publish
 echo made
 exec cat
 """

@@ -5,12 +5,16 @@ from pathlib import Path
 
 ACCOUNT = "mychatpage"
 PAGE = f"https://{ACCOUNT}.z6.web.core.windows.net"
+HOST = "mychathost"
+COMMUNICATION = "my-chat-communication.europe.communication.azure.com"
 API = "my-chat-api-a1b2.westeurope-01.azurewebsites.net"
 CLIENT = "11111111-2222-3333-4444-555555555555"
 
 # What `--query` asks for. Whatever else it asks for is an error.
 ANSWERS = {
     "appId": CLIENT,
+    "hostName": COMMUNICATION,
+    "primaryEndpoints.blob": f"https://{HOST}.blob.core.windows.net/",
     "defaultHostName || properties.defaultHostName": API,
     "id": "/subscriptions/s/it",
     "password": "a secret",

@@ -43,4 +43,4 @@ def test_tests_run_only_what_is_documented():
 def test_commands_are_fenced_as_such():
     """Something else than these would hide a command."""
     fences = {(info, page.path, line) for page in PAGES.values() for info, line in page.fences}
-    assert {info for info, _, _ in fences} <= {"sh", "text", "json", "kusto", "rust", "no_run"}, fences
+    assert {info for info, _, _ in fences} <= {"sh", "text", "json", "js", "kusto", "rust", "no_run"}, fences
