@@ -222,4 +222,10 @@ describe('the chat', () => {
     deliver(wire('late', 'bob'))
     expect(chat.conversations[0]?.lines).toEqual([])
   })
+
+  it('has ended for the chat as well when something beside it learns that the session has', () => {
+    const { chat } = house()
+    chat.endSession()
+    expect(chat.status.value).toEqual({ kind: 'unauthenticated' })
+  })
 })
