@@ -18,15 +18,12 @@ PLATFORM = {
 
 # Read by the handler, and left out of the deployment on purpose.
 NOT_SET = {
-    "AzureCommunicationServicesConnectionString": "the trusted user access service is off unless somebody wants it",
+    "AzureCommunicationServicesConnectionString": "it holds a key",
     "AzureFunctionsJobHost__extensions__http__routePrefix": "host.json says it",
     "AzureSignalRConnectionString": "it holds a key",
     "AzureSignalRConnectionString__clientSecret": "it is a key; a managed identity needs none",
     "AzureSignalRConnectionString__rootCertificates": "the service's certificate is of an authority that everybody trusts",
     "AzureSignalRConnectionString__tenantId": "a managed identity is of its own tenant",
-    "ChatAccessTokenMinutes": "it says something only beside AzureCommunicationServicesConnectionString",
-    "ChatAccessTokenScopes": "it says something only beside AzureCommunicationServicesConnectionString",
-    "ChatIdentityStore": "it says something only beside AzureCommunicationServicesConnectionString",
     "ChatIdentityStoreKey": "it is a key; the app's identity needs none",
     "ChatIdentityStore__clientId": "without it the identity is the one SignalR is called with",
     "FUNCTIONS_CUSTOMHANDLER_PORT": "the host sets it",
