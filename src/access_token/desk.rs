@@ -27,6 +27,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Desk(Arc<Inner>);
 
+/// What a person leaves the desk with.
+pub(super) struct Pass {
+    pub(super) user: UserId,
+    pub(super) token: AccessToken,
+    /// What the token is good for.
+    pub(super) grant: Grant,
+}
+
 struct Inner {
     service: Client,
     identities: Identities,
@@ -45,12 +53,7 @@ impl Desk {
     }
 
     /// A token for a person, and who they are there.
-    pub(super) async fn issue(
-        &self,
-        person: &Person,
-        wish: Wish,
-        now: Instant,
-    ) -> Result<(UserId, AccessToken), Error> {
+    pub(super) async fn issue(&self, person: &Person, wish: Wish, now: Instant) -> Result<Pass, Error> {
         let person = self.admit(person, now)?;
         let grant = wish.within(&self.0.most)?;
         let user = match self.0.identities.find(&person.to_string()).await? {
@@ -62,9 +65,9 @@ impl Desk {
                 // Deleted behind our back: once more with a new one. Should that be gone as well, it is the service's trouble.
                 let user = self.enroll(person, Some(user)).await?;
                 let token = self.0.issue_token(&user, &grant).await?;
-                Ok((user, token))
+                Ok(Pass { user, token, grant })
             }
-            outcome => Ok((user, outcome?)),
+            outcome => Ok(Pass { user, token: outcome?, grant }),
         }
     }
 

@@ -14,6 +14,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::IntoResponse;
+use azure_communication::Scope;
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -27,15 +28,18 @@ mod limit;
 mod policy;
 
 pub use desk::Desk;
+use desk::Pass;
 use policy::Wish;
 
-/// What the caller gets: the shape of the official SDK's `createUserAndToken`.
+/// What the caller gets: the shape of the official SDK's `createUserAndToken`, and what the token is good for, since a token is not
+/// to be read.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Issued<'a> {
     token: &'a str,
     expires_on: Timestamp,
     user: User<'a>,
+    scopes: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -54,11 +58,12 @@ pub(crate) async fn issue(
     if !body.is_empty() && !is_json(&headers) {
         return Err(Error::UnsupportedMediaType);
     }
-    let (user, token) = desk.issue(&person, Wish::parse(&body)?, Instant::now()).await?;
+    let Pass { user, token, grant } = desk.issue(&person, Wish::parse(&body)?, Instant::now()).await?;
     let issued = Issued {
         token: token.secret(),
         expires_on: token.expires_on(),
         user: User { communication_user_id: user.as_str() },
+        scopes: grant.scopes().iter().map(Scope::as_str).collect(),
     };
     Ok(([(CACHE_CONTROL, "no-store")], Json(issued)).into_response())
 }

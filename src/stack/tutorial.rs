@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use azure_communication::{Client, ConnectionString, Grant};
+use azure_communication::{Client, ConnectionString, Grant, Scope};
 use jiff::Timestamp;
 use serde_json::json;
 use serverless_chat::config::Config;
@@ -62,6 +62,7 @@ async fn issue(State(desk): State<Desk>) -> Result<impl IntoResponse, Error> {
         "token": token.secret(),
         "expiresOn": token.expires_on(),
         "user": { "communicationUserId": user.as_str() },
+        "scopes": desk.most.scopes().iter().map(Scope::as_str).collect::<Vec<_>>(),
     });
     Ok(([(CACHE_CONTROL, "no-store")], Json(body)))
 }

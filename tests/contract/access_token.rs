@@ -236,10 +236,11 @@ async fn case_40_the_answer_is_what_the_official_sdk_gives_and_no_cache_and_no_l
     assert_eq!(
         (keys(&body), keys(&body["user"])),
         (
-            vec!["expiresOn".to_owned(), "token".to_owned(), "user".to_owned()],
+            ["expiresOn", "scopes", "token", "user"].map(str::to_owned).to_vec(),
             vec!["communicationUserId".to_owned()],
         )
     );
+    assert_eq!(body["scopes"], json!(["chat.join.limited", "voip.join"]));
     let token = body["token"].as_str().unwrap();
     let told = town.emulator.introspect(token).unwrap();
     assert_eq!(told.scopes, [Scope::ChatJoinLimited, Scope::VoipJoin]);
