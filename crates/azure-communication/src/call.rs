@@ -7,9 +7,10 @@ use reqwest::{Method, Request, StatusCode};
 use serde::Serialize;
 use url::Url;
 
-use crate::client::TeamsUser;
 use crate::endpoint::Endpoint;
 use crate::grant::{Grant, Lifetime, Scope};
+use crate::retry::Repeat;
+use crate::teams_user::TeamsUser;
 use crate::user_id::UserId;
 
 /// One call.
@@ -20,17 +21,6 @@ pub(crate) struct Call {
     pub(crate) body: Option<Vec<u8>>,
     pub(crate) expected: StatusCode,
     pub(crate) repeat: Repeat,
-}
-
-/// What making a call twice does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// There is one thing more: it goes again only where nothing was done.
-    Adds,
-    /// Nothing that the first had not done already.
-    Harmless,
-    /// The second may be told that there is nothing left to do, which nobody documents: a 404 is then as good as a yes.
-    Vanishes,
 }
 
 impl Call {

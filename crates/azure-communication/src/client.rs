@@ -12,14 +12,15 @@ use tokio::time::{Instant, timeout_at};
 use crate::access_token::AccessToken;
 use crate::answer::{self, Body};
 use crate::authority::Authority;
-use crate::call::{Call, Repeat};
+use crate::call::Call;
 use crate::connection_string::ConnectionString;
 use crate::endpoint::Endpoint;
-use crate::entra::{EntraToken, TokenSource};
+use crate::entra::TokenSource;
 use crate::error::{Error, ErrorKind};
 use crate::grant::Grant;
 use crate::http;
-use crate::retry;
+use crate::retry::{self, Repeat};
+use crate::teams_user::TeamsUser;
 use crate::user_id::UserId;
 
 /// The time for a whole call, tries and waits included.
@@ -45,19 +46,6 @@ struct Inner {
     http: reqwest::Client,
     endpoint: Endpoint,
     authority: Authority,
-}
-
-/// A user of Teams, as they have signed in to an app.
-///
-/// Its `Debug` form shows nothing of it.
-#[derive(Clone, Copy)]
-pub struct TeamsUser<'a> {
-    /// The token the user has for the app, with the permissions `Teams.ManageCalls` and `Teams.ManageChats`.
-    pub token: &'a EntraToken,
-    /// The app's client id.
-    pub app_id: &'a str,
-    /// The user's object id in the tenant.
-    pub user_id: &'a str,
 }
 
 impl Client {
@@ -206,11 +194,5 @@ impl Inner {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("endpoint", &self.0.endpoint.as_str()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for TeamsUser<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TeamsUser(***)")
     }
 }

@@ -2,8 +2,18 @@
 
 use std::time::Duration;
 
-use crate::call::Repeat;
 use crate::error::{Error, ErrorKind};
+
+/// What making a call twice does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// There is one thing more: it goes again only where nothing was done.
+    Adds,
+    /// Nothing that the first had not done already.
+    Harmless,
+    /// The second may be told that there is nothing left to do, which nobody documents: a 404 is then as good as a yes.
+    Vanishes,
+}
 
 /// Tries at most, the first included; as many as the official SDKs make.
 const MOST_TRIES: u32 = 4;
