@@ -8,6 +8,7 @@ use super::Options;
 use super::cors::{Admission, STRANGER, admission, preflight};
 use super::finding::Finding;
 use super::http::{Answer, Silence, ask};
+use super::negotiation::access_token;
 use super::settings::TOLD;
 use super::sign_in;
 use super::site::Site;
@@ -143,13 +144,6 @@ fn not_configured(answer: &Answer, api: &Site) -> Finding {
         )
     };
     Finding::wrong("negotiate", what, mend)
-}
-
-/// The token in an answer that lets somebody in.
-pub(super) fn access_token(answer: &Answer) -> Option<String> {
-    let body = answer.json()?;
-    body["url"].as_str()?;
-    body["accessToken"].as_str().map(str::to_owned)
 }
 
 /// Whether a browser lets the page call the functions, and no other page.

@@ -23,6 +23,7 @@ mod host_json;
 mod http;
 mod json;
 mod local_settings;
+mod negotiation;
 mod page;
 mod project;
 mod service;

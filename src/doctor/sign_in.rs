@@ -7,9 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, RequestBuilder, Url};
 use serde_json::Value;
 
-use super::api::access_token;
 use super::finding::Finding;
 use super::http::{Answer, Silence, ask};
+use super::negotiation::access_token;
 use super::site::Site;
 
 /// What nobody is called.
