@@ -6,6 +6,11 @@ use azure_signalr::{ConnectionString, ConnectionStringError, Identity, RootCerti
 
 use super::{CLIENT_ID, CLIENT_SECRET, CREDENTIAL, Env, Problem, ROOTS, SERVICE_URI, SIGNALR, TENANT_ID};
 
+pub(super) const NO_IDENTITY: &str =
+    "asks for a managed identity, and this app has none; turn one on, in the portal under Identity";
+pub(super) const NOT_A_CREDENTIAL: &str =
+    "must be managedidentity; left out, it is the managed identity on Azure and `az login` elsewhere";
+
 /// The service, and whom to trust when it says who it is.
 pub(super) fn read(env: &Env) -> Result<Option<ConnectionString>, Problem> {
     named(env)?.map(|connection| trusting(env, connection)).transpose()
@@ -30,9 +35,7 @@ fn named(env: &Env) -> Result<Option<ConnectionString>, Problem> {
     };
     let connection = connection.on_azure(env.is_azure());
     if connection.identity().is_some_and(Identity::is_managed) && env.lacks_identity() {
-        let reason =
-            "asks for a managed identity, and this app has none; turn one on, in the portal under Identity";
-        return problem(name, reason.to_owned());
+        return problem(name, NO_IDENTITY.to_owned());
     }
     Ok(Some(connection))
 }
@@ -63,10 +66,7 @@ fn service_with_identity(env: &Env) -> Result<ConnectionString, Problem> {
             ));
         }
         (Some(_), _) => {
-            return Err(problem(
-                CREDENTIAL,
-                "must be managedidentity; left out, it is the managed identity on Azure and `az login` elsewhere",
-            ));
+            return Err(problem(CREDENTIAL, NOT_A_CREDENTIAL));
         }
         (None, None) => Identity::open(client_id, tenant_id),
         (None, Some(secret)) => Identity::application(
@@ -75,6 +75,7 @@ fn service_with_identity(env: &Env) -> Result<ConnectionString, Problem> {
             secret,
         ),
     };
+    let identity = identity.map_err(ConnectionStringError::from);
     let connection = identity.and_then(|identity| ConnectionString::with_identity(endpoint, identity));
     connection.map_err(|error| match error {
         ConnectionStringError::InvalidClientId => problem(CLIENT_ID, &error.to_string()),

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use azure_entra::Identity;
 use url::{Host, Url};
 
 use crate::connection_string_error::ConnectionStringError;
 use crate::entra;
-use crate::identity::Identity;
 use crate::roots::RootCertificates;
 use crate::secret::Secret;
 
@@ -59,7 +59,7 @@ impl ConnectionString {
     #[must_use]
     pub fn on_azure(mut self, on_azure: bool) -> Self {
         if let Credential::Identity(identity) = self.credential {
-            self.credential = Credential::Identity(identity.decided(on_azure));
+            self.credential = Credential::Identity(identity.on_azure(on_azure));
         }
         self
     }
@@ -190,17 +190,17 @@ impl<'a> Properties<'a> {
         let auth_type = self.get("authtype").unwrap_or_default().to_ascii_lowercase();
         let client_id = self.get("clientid");
         let identity = match auth_type.as_str() {
-            "azure" => Identity::open(None, None),
-            "azure.msi" => Identity::managed(client_id),
-            "azure.app" => self.application(),
-            "aad" if client_id.is_some() && self.get("tenantid").is_some() => self.application(),
-            "aad" => Identity::managed(client_id),
+            "azure" => Identity::open(None, None)?,
+            "azure.msi" => Identity::managed(client_id)?,
+            "azure.app" => self.application()?,
+            "aad" if client_id.is_some() && self.get("tenantid").is_some() => self.application()?,
+            "aad" => Identity::managed(client_id)?,
             _ => {
                 let key = self.get("accesskey").ok_or(ConnectionStringError::MissingAccessKey)?;
                 return Ok(Credential::AccessKey(Secret::new(key)));
             }
         };
-        identity.map(Credential::Identity)
+        Ok(Credential::Identity(identity))
     }
 
     fn application(&self) -> Result<Identity, ConnectionStringError> {
@@ -211,7 +211,7 @@ impl<'a> Properties<'a> {
             Some(_) => ConnectionStringError::CertificateNotSupported,
             None => ConnectionStringError::MissingClientSecret,
         })?;
-        Identity::application(client_id, tenant_id, client_secret)
+        Ok(Identity::application(client_id, tenant_id, client_secret)?)
     }
 }
 

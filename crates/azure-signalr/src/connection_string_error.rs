@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use azure_entra::IdentityError;
+
 /// What is wrong with a connection string. The words name the property; a value is never repeated, since it may be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -80,3 +82,14 @@ impl fmt::Display for ConnectionStringError {
 }
 
 impl std::error::Error for ConnectionStringError {}
+
+impl From<IdentityError> for ConnectionStringError {
+    fn from(error: IdentityError) -> Self {
+        match error {
+            IdentityError::InvalidTenantId => Self::InvalidTenantId,
+            IdentityError::MissingClientSecret => Self::MissingClientSecret,
+            // What is left, and what may come: an id that is none.
+            _ => Self::InvalidClientId,
+        }
+    }
+}

@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::identity::Issuer;
+use azure_entra::NoToken;
+
 use crate::sent::Try;
 
 /// A failed call of the service. Clones are the same failure: one that several calls waited for is told to each.
@@ -26,7 +27,7 @@ pub(crate) enum Kind {
     /// The service does not believe the token of an identity (401), or does not let the identity do this (403).
     IdentityRefused { status: u16, code: Option<String> },
     /// There is no token for the identity.
-    NoToken { issuer: Issuer, why: Why },
+    NoToken(NoToken),
     /// The service's answer to a request for a key is none.
     NoKey,
     /// No connection came about: nothing was sent.
@@ -55,29 +56,6 @@ impl Kind {
     }
 }
 
-/// Why there is no token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
-    /// Nobody answered who could give one.
-    Unreachable,
-    /// The time to wait for one was up.
-    TimedOut,
-    /// The answer was no. `code` is a list of numbers.
-    Refused { status: u16, code: Option<String> },
-    /// Whatever else; its words may hold anything, so they are not repeated.
-    Failed,
-}
-
-impl Why {
-    fn may_pass(&self) -> bool {
-        match self {
-            Self::Unreachable | Self::TimedOut => true,
-            Self::Refused { status, .. } => matches!(status, 408 | 429 | 500..),
-            Self::Failed => false,
-        }
-    }
-}
-
 impl Error {
     /// Whether the same call may succeed later.
     #[must_use]
@@ -85,7 +63,7 @@ impl Error {
         match &self.kind {
             Kind::Unreachable | Kind::Interrupted | Kind::TimedOut => true,
             Kind::Rejected { status, .. } => matches!(status, 429 | 500..),
-            Kind::NoToken { why, .. } => why.may_pass(),
+            Kind::NoToken(why) => why.is_retryable(),
             Kind::IdentityRefused { .. }
             | Kind::NoKey
             | Kind::TokenTooLong
@@ -161,6 +139,13 @@ impl From<Kind> for Error {
     }
 }
 
+impl From<NoToken> for Error {
+    #[cold]
+    fn from(why: NoToken) -> Self {
+        Self { wait: why.retry_after(), ..Kind::NoToken(why).into() }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -177,9 +162,7 @@ impl fmt::Display for Error {
                 "the SignalR service answered {status}: it does not accept the identity's token; the identity has to be of the tenant the \
                  service is in"
             ),
-            Kind::NoToken { issuer, why } => {
-                write!(f, "no token for the SignalR service: {issuer} {why}; {}", issuer.advice())
-            }
+            Kind::NoToken(why) => write!(f, "no token for the SignalR service: {why}"),
             Kind::NoKey => f.write_str("the SignalR service gave no access key, but something else"),
             Kind::Unreachable => f.write_str("the SignalR service cannot be reached"),
             Kind::Interrupted => {
@@ -191,18 +174,6 @@ impl fmt::Display for Error {
             }
             Kind::Unserialisable => f.write_str("the arguments of the message cannot be written as JSON"),
             Kind::Unusable => f.write_str("no HTTP client can be built here"),
-        }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable => f.write_str("cannot be reached"),
-            Self::TimedOut => f.write_str("did not answer in time"),
-            Self::Refused { status, code: Some(code) } => write!(f, "answered {status} ({code})"),
-            Self::Refused { status, code: None } => write!(f, "answered {status}"),
-            Self::Failed => f.write_str("gave none"),
         }
     }
 }

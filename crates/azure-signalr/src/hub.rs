@@ -239,15 +239,15 @@ impl Authority {
     }
 
     /// The token for a REST call: signed for its address, or the identity's own, which is for all of them.
-    async fn bearer(&self, audience: &Url, now: SystemTime, deadline: Instant) -> Result<Arc<Secret>, Error> {
+    async fn bearer(&self, audience: &Url, now: SystemTime, deadline: Instant) -> Result<Secret, Error> {
         match self {
-            Self::Key(signer) => Ok(Arc::new(Secret::new(signer.sign(&Claims {
+            Self::Key(signer) => Ok(Secret::new(signer.sign(&Claims {
                 user: None,
                 extra: &[],
                 issued_at: now,
                 lifetime: TOKEN_LIFETIME,
                 audience: audience.as_str(),
-            })))),
+            }))),
             Self::Identity(entra) => entra.token(now, deadline).await,
         }
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use azure_entra::Identity;
 use tokio::time::Instant;
 use url::Url;
 
 use crate::error::{Error, Kind};
-use crate::identity::Identity;
 use crate::secret::Secret;
 use crate::token::Signer;
 
@@ -25,7 +25,7 @@ impl Entra {
         match *self {}
     }
 
-    pub(crate) async fn token(&self, _: SystemTime, _: Instant) -> Result<Arc<Secret>, Error> {
+    pub(crate) async fn token(&self, _: SystemTime, _: Instant) -> Result<Secret, Error> {
         match *self {}
     }
 

@@ -5,14 +5,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use azure_entra::{Fetch, Kept, Token, Tokens};
 use serde::Deserialize;
 use url::Url;
 
-use crate::entra::keeper::{Fetch, Keeper};
-use crate::entra::kept::Kept;
 use crate::error::{Error, Kind};
 use crate::rest;
-use crate::secret::Secret;
 use crate::token::Signer;
 
 /// The version of the REST API that brought the operation.
@@ -21,22 +19,27 @@ const API_VERSION: &str = "2023-07-01";
 /// For one answer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
+/// The service forgets a key it lent after 90 minutes by default, and clients' tokens live for one hour: a key that is replaced after
+/// half an hour outlives every token that was signed with it.
+const LIFETIME: Duration = Duration::from_secs(90 * 60);
+const RENEWAL: Duration = Duration::from_secs(30 * 60);
+
 /// Gets keys.
 pub(super) struct Keys {
     http: reqwest::Client,
     url: Url,
-    tokens: Keeper<Arc<Secret>>,
+    tokens: Tokens,
 }
 
 impl Keys {
     /// From the service at `server`, for whom the tokens belong to.
-    pub(super) fn new(server: &Url, http: &reqwest::Client, tokens: Keeper<Arc<Secret>>) -> Self {
+    pub(super) fn new(server: &Url, http: &reqwest::Client, tokens: Tokens) -> Self {
         let mut url = rest::under(server, &["api", "auth", "accessKey"]);
         url.query_pairs_mut().append_pair("api-version", API_VERSION);
         Self { http: http.clone(), url, tokens }
     }
 
-    async fn ask(&self, token: &Secret) -> Result<Signer, Error> {
+    async fn ask(&self, token: &Token) -> Result<Signer, Error> {
         let request = self.http.get(self.url.clone()).bearer_auth(token.expose());
         let response = request.send().await.map_err(Error::from_http)?;
         let response = rest::accepted(response).map_err(Kind::of_identity)?;
@@ -49,14 +52,20 @@ impl Keys {
 
 impl Fetch for Keys {
     type Value = Arc<Signer>;
+    type Error = Error;
     const NAME: &'static str = "a key to sign clients' tokens with";
 
     async fn fetch(&self) -> Result<Kept<Arc<Signer>>, Error> {
         let token = self.tokens.wait(SystemTime::now).await?;
         let signer = tokio::time::timeout(DEADLINE, self.ask(&token)).await;
         let signer = signer.unwrap_or_else(|_| Err(Kind::TimedOut.into()))?;
-        Ok(Kept::key(Arc::new(signer), SystemTime::now()))
+        Ok(kept(Arc::new(signer), SystemTime::now()))
     }
+}
+
+/// A key that came at `now`.
+fn kept<T>(key: T, now: SystemTime) -> Kept<T> {
+    Kept::new(key, now + RENEWAL, now + LIFETIME)
 }
 
 #[derive(Deserialize)]
@@ -64,4 +73,26 @@ impl Fetch for Keys {
 struct Lent {
     access_key: String,
     key_id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use azure_entra::Freshness::{Expired, Fresh, Renew};
+
+    use super::*;
+
+    fn at(minutes: f64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs_f64(minutes * 60.0)
+    }
+
+    #[test]
+    fn a_key_outlives_every_token_it_signs() {
+        let key = kept((), at(0.0));
+        let freshness = [29.9, 30.0, 89.9, 90.0].map(|minutes| key.freshness(at(minutes)));
+        assert_eq!(freshness, [Fresh, Renew, Renew, Expired]);
+        let last_signed = at(0.0) + RENEWAL;
+        assert_eq!(key.freshness(last_signed + Duration::from_secs(3_599)), Renew);
+    }
 }

@@ -10,87 +10,76 @@
 //! adds its round trip, and the service its share. A key is two calls an hour, whatever the number of visitors, and no visitor waits
 //! for them. `:generateToken` also cannot carry further claims.
 //!
-//! Tokens come from `azure_identity`. Its own HTTP client would bring a second TLS stack that reads the system's certificates, of
-//! which there may be none, so it gets ours through `HttpClient`; see `transport`. What it gives is kept here once more, since
-//! its own cache renews on the path of whichever call comes first within the last five minutes, and lets all others wait for that one.
-//! It reads for itself what a platform puts into the environment (`IDENTITY_ENDPOINT`, `IDENTITY_HEADER`, `AZURE_AUTHORITY_HOST`).
+//! Tokens are the business of `azure_entra`, over this crate's own HTTP client. Keys are kept as it keeps tokens.
 
 mod access_key;
-mod credential;
-mod keeper;
-mod kept;
-mod transport;
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
+use azure_entra::{Identity, Keeper, Missing, Tokens};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::entra::access_key::Keys;
-use crate::entra::credential::Tokens;
-use crate::entra::keeper::Keeper;
-use crate::error::{Error, Kind, Why};
-use crate::identity::Identity;
+use crate::error::{Error, Kind};
 use crate::secret::Secret;
 use crate::token::Signer;
+
+/// What the service's tokens are for. One and the same for every service in the public cloud.
+const SCOPE: &str = "https://signalr.azure.com/.default";
 
 /// Whether identities can be used in this build.
 pub(crate) const SUPPORTED: bool = true;
 
 /// The identity of one service's caller. It works in the runtime it was first used in, until it is dropped.
 pub(crate) struct Entra {
-    identity: Identity,
     server: Url,
     http: reqwest::Client,
-    keepers: OnceLock<Keepers>,
-}
-
-struct Keepers {
-    tokens: Keeper<Arc<Secret>>,
-    keys: Keeper<Arc<Signer>>,
+    tokens: Tokens,
+    keys: OnceLock<Keeper<Arc<Signer>, Error>>,
 }
 
 impl Entra {
     /// `server` is where REST calls go. Nothing is asked for yet.
     pub(crate) fn new(identity: &Identity, server: &Url, http: &reqwest::Client) -> Result<Self, Error> {
-        let (identity, server, http) = (identity.clone(), server.clone(), http.clone());
-        Ok(Self { identity, server, http, keepers: OnceLock::new() })
+        let (server, http, tokens) = (server.clone(), http.clone(), Tokens::new(identity, SCOPE, http));
+        Ok(Self { server, http, tokens, keys: OnceLock::new() })
     }
 
     /// Asks for token and key, unless that was done before, and returns at once.
     pub(crate) fn warm_up(&self) {
-        self.keepers();
+        self.tokens.warm_up();
+        self.keys();
     }
 
     /// The token for REST calls. Waits only while there is none and the first answer is still to come.
-    pub(crate) async fn token(&self, now: SystemTime, deadline: Instant) -> Result<Arc<Secret>, Error> {
-        let tokens = &self.keepers().tokens;
-        if let Some(token) = tokens.look(now) {
-            return Ok(token);
-        }
-        let token = timeout_at(deadline, tokens.get(now)).await;
-        token.unwrap_or_else(|_| {
-            Err(Kind::NoToken { issuer: self.identity.issuer(), why: Why::TimedOut }.into())
-        })
+    pub(crate) async fn token(&self, now: SystemTime, deadline: Instant) -> Result<Secret, Error> {
+        // Whoever sends will soon sign as well.
+        self.keys();
+        Ok(Secret::new(self.tokens.get(now, deadline).await?.expose()))
     }
 
     /// What signs the tokens of clients. Waits as `token` does.
     pub(crate) async fn signer(&self, now: SystemTime, deadline: Instant) -> Result<Arc<Signer>, Error> {
-        let keys = &self.keepers().keys;
+        let keys = self.keys();
         if let Some(signer) = keys.look(now) {
             return Ok(signer);
         }
         // A key takes a token, and why there is none is said by whoever should have it.
-        self.token(now, deadline).await?;
-        timeout_at(deadline, keys.get(now)).await.unwrap_or_else(|_| Err(Kind::TimedOut.into()))
+        self.tokens.get(now, deadline).await?;
+        match timeout_at(deadline, keys.get(now)).await {
+            Ok(Ok(signer)) => Ok(signer),
+            Ok(Err(Missing::Failed { error, wait })) => Err(error.until(wait)),
+            Ok(Err(Missing::Ended)) => Err(Kind::Unusable.into()),
+            Err(_late) => Err(Kind::TimedOut.into()),
+        }
     }
 
-    fn keepers(&self) -> &Keepers {
-        self.keepers.get_or_init(|| {
-            let tokens = Keeper::start(Tokens::new(&self.identity, &self.http), SystemTime::now);
-            let keys = Keys::new(&self.server, &self.http, tokens.clone());
-            Keepers { keys: Keeper::start(keys, SystemTime::now), tokens }
+    fn keys(&self) -> &Keeper<Arc<Signer>, Error> {
+        self.keys.get_or_init(|| {
+            let keys = Keys::new(&self.server, &self.http, self.tokens.clone());
+            Keeper::start(keys, SystemTime::now)
         })
     }
 }

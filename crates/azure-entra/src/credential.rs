@@ -15,15 +15,12 @@ use azure_identity::{
     ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
 
-use crate::entra::keeper::Fetch;
-use crate::entra::kept::Kept;
-use crate::entra::transport::OurClient;
-use crate::error::{Error, Kind, Why};
 use crate::identity::{Identity, Source};
-use crate::secret::Secret;
-
-/// What the service's tokens are for. One and the same for every service in the public cloud.
-const SCOPE: &str = "https://signalr.azure.com/.default";
+use crate::keeper::Fetch;
+use crate::kept::Kept;
+use crate::no_token::{NoToken, Why};
+use crate::tokens::Token;
+use crate::transport::OurClient;
 
 /// For one try, all steps of it: `az` alone takes seconds.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -33,26 +30,27 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const QUICK_RETRIES: u32 = 2;
 
 /// Gets tokens.
-pub(super) struct Tokens {
+pub(crate) struct Credentials {
     identity: Identity,
+    scope: &'static str,
     http: reqwest::Client,
     /// Made when they are first asked, which is not on the way of a process that starts.
     credentials: OnceLock<azure_core::Result<Vec<Arc<dyn TokenCredential>>>>,
 }
 
-impl Tokens {
-    pub(super) fn new(identity: &Identity, http: &reqwest::Client) -> Self {
-        Self { identity: identity.clone(), http: http.clone(), credentials: OnceLock::new() }
+impl Credentials {
+    pub(crate) fn new(identity: &Identity, scope: &'static str, http: &reqwest::Client) -> Self {
+        Self { identity: identity.clone(), scope, http: http.clone(), credentials: OnceLock::new() }
     }
 
-    async fn ask(&self) -> Result<Kept<Arc<Secret>>, Why> {
+    async fn ask(&self) -> Result<Kept<Token>, Why> {
         let mut why = Why::Failed;
         let credentials = self.credentials.get_or_init(|| credentials(&self.identity, &self.http));
         for credential in credentials.as_ref().map_err(reason)? {
-            match credential.get_token(&[SCOPE], None).await {
+            match credential.get_token(&[self.scope], None).await {
                 Ok(token) => {
                     let (now, expires_at) = (SystemTime::now(), SystemTime::from(token.expires_on));
-                    return Ok(Kept::token(Arc::new(Secret::new(token.token.secret())), now, expires_at));
+                    return Ok(Kept::token(Token::new(token.token.secret()), now, expires_at));
                 }
                 Err(error) => why = reason(&error),
             }
@@ -61,13 +59,14 @@ impl Tokens {
     }
 }
 
-impl Fetch for Tokens {
-    type Value = Arc<Secret>;
+impl Fetch for Credentials {
+    type Value = Token;
+    type Error = NoToken;
     const NAME: &'static str = "a Microsoft Entra token";
 
-    async fn fetch(&self) -> Result<Kept<Arc<Secret>>, Error> {
+    async fn fetch(&self) -> Result<Kept<Token>, NoToken> {
         let outcome = tokio::time::timeout(DEADLINE, self.ask()).await.unwrap_or(Err(Why::TimedOut));
-        outcome.map_err(|why| Kind::NoToken { issuer: self.identity.issuer(), why }.into())
+        outcome.map_err(|why| NoToken::new(self.identity.issuer(), why))
     }
 }
 

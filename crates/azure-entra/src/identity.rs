@@ -1,10 +1,10 @@
-//! Who a process is to the service, where it has no access key.
+//! Who a process is, where it has no key.
 //!
 //! An identity says where tokens come from; it holds none. Ids of applications and tenants are no secrets, a client secret is.
 
 use std::fmt;
 
-use crate::connection_string_error::ConnectionStringError;
+use crate::identity_error::IdentityError;
 use crate::secret::Secret;
 
 /// An identity of Microsoft Entra ID. Ids are 1 to 100 letters, digits, `-` and `.`, which fits every id and every domain name.
@@ -25,14 +25,13 @@ pub(crate) enum Source {
 }
 
 impl Identity {
-    /// Leaves open which identity it is, like `AuthType=azure`: on Azure a managed identity, with this client id if it is
-    /// user-assigned; elsewhere the developer's tools, signed in to this tenant. [`on_azure`](crate::ConnectionString::on_azure) says
-    /// where we are.
+    /// Leaves open which identity it is: on Azure a managed identity, with this client id if it is user-assigned; elsewhere the
+    /// developer's tools, signed in to this tenant. [`on_azure`](Self::on_azure) says where we are.
     ///
     /// # Errors
     ///
     /// When an id is none.
-    pub fn open(client_id: Option<&str>, tenant_id: Option<&str>) -> Result<Self, ConnectionStringError> {
+    pub fn open(client_id: Option<&str>, tenant_id: Option<&str>) -> Result<Self, IdentityError> {
         let client_id = client_id.map(checked_client_id).transpose()?;
         let tenant_id = tenant_id.map(checked_tenant_id).transpose()?;
         Ok(Self(Source::Open { client_id, tenant_id }))
@@ -43,7 +42,7 @@ impl Identity {
     /// # Errors
     ///
     /// When the id is none.
-    pub fn managed(client_id: Option<&str>) -> Result<Self, ConnectionStringError> {
+    pub fn managed(client_id: Option<&str>) -> Result<Self, IdentityError> {
         let client_id = client_id.map(checked_client_id).transpose()?;
         Ok(Self(Source::ManagedIdentity { client_id }))
     }
@@ -53,13 +52,9 @@ impl Identity {
     /// # Errors
     ///
     /// When an id is none, or the secret is empty.
-    pub fn application(
-        client_id: &str,
-        tenant_id: &str,
-        client_secret: &str,
-    ) -> Result<Self, ConnectionStringError> {
+    pub fn application(client_id: &str, tenant_id: &str, client_secret: &str) -> Result<Self, IdentityError> {
         if client_secret.is_empty() {
-            return Err(ConnectionStringError::MissingClientSecret);
+            return Err(IdentityError::MissingClientSecret);
         }
         Ok(Self(Source::Application {
             client_id: checked_client_id(client_id)?,
@@ -74,8 +69,9 @@ impl Identity {
         matches!(self.0, Source::ManagedIdentity { .. })
     }
 
-    /// Decides what was left open.
-    pub(crate) fn decided(self, on_azure: bool) -> Self {
+    /// Says whether this process runs on Azure, which decides what was left open. Where nobody says it, this is elsewhere.
+    #[must_use]
+    pub fn on_azure(self, on_azure: bool) -> Self {
         Self(match self.0 {
             Source::Open { client_id, .. } if on_azure => Source::ManagedIdentity { client_id },
             Source::Open { tenant_id, .. } => Source::DeveloperTools { tenant_id },
@@ -126,12 +122,12 @@ impl fmt::Display for Issuer {
     }
 }
 
-fn checked_client_id(id: &str) -> Result<String, ConnectionStringError> {
-    is_id(id).then(|| id.to_owned()).ok_or(ConnectionStringError::InvalidClientId)
+fn checked_client_id(id: &str) -> Result<String, IdentityError> {
+    is_id(id).then(|| id.to_owned()).ok_or(IdentityError::InvalidClientId)
 }
 
-fn checked_tenant_id(id: &str) -> Result<String, ConnectionStringError> {
-    is_id(id).then(|| id.to_owned()).ok_or(ConnectionStringError::InvalidTenantId)
+fn checked_tenant_id(id: &str) -> Result<String, IdentityError> {
+    is_id(id).then(|| id.to_owned()).ok_or(IdentityError::InvalidTenantId)
 }
 
 /// Nothing that could lead out of its place in an address or a command line.
@@ -148,15 +144,15 @@ mod tests {
     #[test]
     fn what_was_left_open_is_a_managed_identity_on_azure_and_the_developer_elsewhere() {
         let open = Identity::open(Some("c"), Some("t")).unwrap();
-        assert_eq!(open.clone().decided(true), Identity::managed(Some("c")).unwrap());
+        assert_eq!(open.clone().on_azure(true), Identity::managed(Some("c")).unwrap());
         let developer = Source::DeveloperTools { tenant_id: Some("t".to_owned()) };
-        assert_eq!(open.decided(false).0, developer);
+        assert_eq!(open.on_azure(false).0, developer);
     }
 
     #[test]
     fn what_was_said_stays_wherever_we_are() {
         for said in [Identity::managed(None).unwrap(), Identity::application("c", "t", "s").unwrap()] {
-            assert_eq!([true, false].map(|azure| said.clone().decided(azure)), [said.clone(), said]);
+            assert_eq!([true, false].map(|azure| said.clone().on_azure(azure)), [said.clone(), said]);
         }
     }
 

@@ -9,41 +9,61 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, warn};
 
-use crate::entra::kept::{Freshness, Kept, next_try};
-use crate::error::{Error, Kind};
+use crate::kept::{Freshness, Kept, next_try};
 
 /// Where new ones come from.
-pub(super) trait Fetch: Send + Sync + 'static {
+pub trait Fetch: Send + Sync + 'static {
     /// What comes.
     type Value: Clone + Send + Sync + 'static;
+    /// Why nothing came. It is told to each caller that waited, and it is logged: it holds no secret.
+    type Error: std::error::Error + Clone + Send + Sync + 'static;
     /// For the log: what it is.
     const NAME: &'static str;
 
     /// Gets one, or says why not; bounded in time by whoever implements it.
-    fn fetch(&self) -> impl Future<Output = Result<Kept<Self::Value>, Error>> + Send;
+    fn fetch(&self) -> impl Future<Output = Result<Kept<Self::Value>, Self::Error>> + Send;
 }
 
 /// What the task has published. Clones are the same keeper; when the last is dropped, the task ends.
-pub(super) struct Keeper<T> {
-    state: watch::Receiver<State<T>>,
+pub struct Keeper<T, E> {
+    state: watch::Receiver<State<T, E>>,
     nudge: Arc<Notify>,
 }
 
+/// Why there is nothing to give.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Missing<E> {
+    /// The last try failed.
+    Failed {
+        /// Why.
+        error: E,
+        /// How long it takes until the next try.
+        wait: Duration,
+    },
+    /// Nobody tries any more: the runtime has ended in which that was done.
+    Ended,
+}
+
 /// A failed renewal does not take away what is still good.
-struct State<T> {
+struct State<T, E> {
     kept: Option<Kept<T>>,
-    failure: Option<Failure>,
+    failure: Option<Failure<E>>,
 }
 
 /// Why the last try failed, and when the next one begins.
-struct Failure {
-    error: Error,
+struct Failure<E> {
+    error: E,
     next: SystemTime,
 }
 
-impl<T: Clone + Send + Sync + 'static> Keeper<T> {
+impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Keeper<T, E> {
     /// Starts to keep what `fetch` gets. The clock is asked when something has come, and whether it is time for the next.
-    pub(super) fn start<F: Fetch<Value = T>>(fetch: F, clock: fn() -> SystemTime) -> Self {
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn start<F: Fetch<Value = T, Error = E>>(fetch: F, clock: fn() -> SystemTime) -> Self {
         let (publish, state) = watch::channel(State { kept: None, failure: None });
         let nudge = Arc::new(Notify::new());
         tokio::spawn(keep(fetch, publish, nudge.clone(), clock));
@@ -51,7 +71,8 @@ impl<T: Clone + Send + Sync + 'static> Keeper<T> {
     }
 
     /// What is there and still good at `now`.
-    pub(super) fn look(&self, now: SystemTime) -> Option<T> {
+    #[must_use]
+    pub fn look(&self, now: SystemTime) -> Option<T> {
         self.state.borrow().good(now).map(|kept| {
             self.nudge_if_late(kept, now);
             kept.value.clone()
@@ -60,33 +81,38 @@ impl<T: Clone + Send + Sync + 'static> Keeper<T> {
 
     /// What is good at `now`; where there is nothing, what comes next. Fails with the failure of the last try, as long as the next
     /// one is not due.
-    pub(super) async fn get(&self, now: SystemTime) -> Result<T, Error> {
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing.
+    pub async fn get(&self, now: SystemTime) -> Result<T, Missing<E>> {
         let mut state = self.state.clone();
         loop {
             if let Some(outcome) = self.read(&state.borrow_and_update(), now) {
                 return outcome;
             }
             // The task lives as long as the runtime it was started in.
-            state.changed().await.map_err(|_| Kind::Unusable)?;
+            state.changed().await.map_err(|_| Missing::Ended)?;
         }
     }
 
-    /// As `get`, but for whoever has time: waits through failures.
-    pub(super) async fn wait(&self, clock: fn() -> SystemTime) -> Result<T, Error> {
+    /// As [`get`](Self::get), but for whoever has time: waits through failures. `None` when nobody tries any more.
+    pub async fn wait(&self, clock: fn() -> SystemTime) -> Option<T> {
         let mut state = self.state.clone();
-        let good = state.wait_for(|state| state.good(clock()).is_some()).await;
-        let good = good.map_err(|_| Kind::Unusable)?;
-        good.kept.as_ref().map(|kept| kept.value.clone()).ok_or_else(|| Kind::Unusable.into())
+        let good = state.wait_for(|state| state.good(clock()).is_some()).await.ok()?;
+        good.kept.as_ref().map(|kept| kept.value.clone())
     }
 
-    fn read(&self, state: &State<T>, now: SystemTime) -> Option<Result<T, Error>> {
+    fn read(&self, state: &State<T, E>, now: SystemTime) -> Option<Result<T, Missing<E>>> {
         if let Some(kept) = state.good(now) {
             self.nudge_if_late(kept, now);
             return Some(Ok(kept.value.clone()));
         }
         let wait = state.failure.as_ref().and_then(|failure| failure.next.duration_since(now).ok());
         match (&state.failure, wait) {
-            (Some(failure), Some(wait)) if !wait.is_zero() => Some(Err(failure.error.clone().until(wait))),
+            (Some(failure), Some(wait)) if !wait.is_zero() => {
+                Some(Err(Missing::Failed { error: failure.error.clone(), wait }))
+            }
             _ => {
                 self.nudge.notify_one();
                 None
@@ -102,13 +128,13 @@ impl<T: Clone + Send + Sync + 'static> Keeper<T> {
     }
 }
 
-impl<T> Clone for Keeper<T> {
+impl<T, E> Clone for Keeper<T, E> {
     fn clone(&self) -> Self {
         Self { state: self.state.clone(), nudge: self.nudge.clone() }
     }
 }
 
-impl<T> State<T> {
+impl<T, E> State<T, E> {
     fn good(&self, now: SystemTime) -> Option<&Kept<T>> {
         self.kept.as_ref().filter(|kept| kept.freshness(now) != Freshness::Expired)
     }
@@ -116,7 +142,7 @@ impl<T> State<T> {
 
 async fn keep<F: Fetch>(
     fetch: F,
-    publish: watch::Sender<State<F::Value>>,
+    publish: watch::Sender<State<F::Value, F::Error>>,
     nudge: Arc<Notify>,
     clock: fn() -> SystemTime,
 ) {
@@ -157,9 +183,9 @@ async fn keep<F: Fetch>(
 }
 
 /// There is no caller to tell: those that wait get a copy, and usually nobody waits.
-fn tell(name: &str, error: &Error, wait: Duration) {
+fn tell(name: &str, error: &dyn std::error::Error, wait: Duration) {
     let mut words = error.to_string();
-    let mut cause = std::error::Error::source(error);
+    let mut cause = error.source();
     while let Some(error) = cause {
         words.push_str(": ");
         words.push_str(&error.to_string());
@@ -176,8 +202,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::error::Why;
     use crate::identity::Issuer;
+    use crate::no_token::{NoToken, Why};
 
     thread_local! {
         static BEGUN: Instant = Instant::now();
@@ -198,13 +224,14 @@ mod tests {
 
     impl Fetch for Numbers {
         type Value = u32;
+        type Error = NoToken;
         const NAME: &'static str = "a number";
 
-        async fn fetch(&self) -> Result<Kept<u32>, Error> {
+        async fn fetch(&self) -> Result<Kept<u32>, NoToken> {
             let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
             tokio::time::sleep(self.takes).await;
             if self.failing.contains(&call) {
-                return Err(Kind::NoToken { issuer: Issuer::ManagedIdentity, why: Why::Unreachable }.into());
+                return Err(NoToken::new(Issuer::ManagedIdentity, Why::Unreachable));
             }
             Ok(Kept::token(call, clock(), clock() + minutes(60)))
         }
@@ -266,8 +293,8 @@ mod tests {
         keeper.get(clock()).await.unwrap();
         tokio::time::sleep(minutes(61)).await;
         let calls = numbers.calls();
-        let error = keeper.get(clock()).await.unwrap_err();
-        assert!(error.is_retryable() && error.retry_after().unwrap() <= minutes(1));
+        let Err(Missing::Failed { error, wait }) = keeper.get(clock()).await else { panic!("there is none") };
+        assert!(error.is_retryable() && wait <= minutes(1));
         assert_eq!((keeper.look(clock()), numbers.calls()), (None, calls));
     }
 

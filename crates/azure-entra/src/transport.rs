@@ -1,6 +1,6 @@
-//! Our HTTP client as `azure_core` wants one: same pool, same TLS with compiled-in roots, no proxies.
+//! The HTTP client that was lent to us, as `azure_core` wants one: its pool, its TLS, its proxies or rather none.
 //!
-//! It works where there is no file system to speak of. Managed identity endpoints are on the machine itself, and asking them
+//! Managed identity endpoints are on the machine itself, and asking them
 //! through a proxy would hand their secret to it.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
-pub(super) struct OurClient(pub(super) reqwest::Client);
+pub(crate) struct OurClient(pub(crate) reqwest::Client);
 
 #[async_trait::async_trait]
 impl HttpClient for OurClient {

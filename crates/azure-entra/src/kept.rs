@@ -5,11 +5,6 @@ use std::time::{Duration, SystemTime};
 /// Tokens are asked for again this long before they end. `azure_identity` has a new one to give from then on, not earlier.
 const TOKEN_AHEAD: Duration = Duration::from_secs(5 * 60);
 
-/// The service forgets a key it lent after 90 minutes by default, and clients' tokens live for one hour: a key that is replaced after
-/// half an hour outlives every token that was signed with it.
-const KEY_LIFETIME: Duration = Duration::from_secs(90 * 60);
-const KEY_RENEWAL: Duration = Duration::from_secs(30 * 60);
-
 /// Between two tries, whatever happens: something that is given out again and again shortly before its end is no reason to hurry.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// Short enough for whoever has just assigned the missing role and looks whether it works now.
@@ -17,15 +12,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A value with its times.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Kept<T> {
-    pub(super) value: T,
+pub struct Kept<T> {
+    pub(crate) value: T,
     renew_at: SystemTime,
     expires_at: SystemTime,
 }
 
 /// What a value is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Freshness {
+pub enum Freshness {
     /// Use it.
     Fresh,
     /// Use it, and get another.
@@ -35,18 +30,21 @@ pub(super) enum Freshness {
 }
 
 impl<T> Kept<T> {
+    /// Good until `expires_at`, to be renewed from `renew_at` on.
+    #[must_use]
+    pub fn new(value: T, renew_at: SystemTime, expires_at: SystemTime) -> Self {
+        Self { value, renew_at, expires_at }
+    }
+
     /// A token that came at `now`. What lives shorter than a quarter of an hour is renewed when two thirds of its life are over.
-    pub(super) fn token(value: T, now: SystemTime, expires_at: SystemTime) -> Self {
+    pub(crate) fn token(value: T, now: SystemTime, expires_at: SystemTime) -> Self {
         let life = expires_at.duration_since(now).unwrap_or_default();
-        Self { value, renew_at: expires_at - TOKEN_AHEAD.min(life / 3), expires_at }
+        Self::new(value, expires_at - TOKEN_AHEAD.min(life / 3), expires_at)
     }
 
-    /// A key that came at `now`.
-    pub(super) fn key(value: T, now: SystemTime) -> Self {
-        Self { value, renew_at: now + KEY_RENEWAL, expires_at: now + KEY_LIFETIME }
-    }
-
-    pub(super) fn freshness(&self, now: SystemTime) -> Freshness {
+    /// What it is good for at `now`.
+    #[must_use]
+    pub fn freshness(&self, now: SystemTime) -> Freshness {
         if now < self.renew_at {
             Freshness::Fresh
         } else if now < self.expires_at {
@@ -57,13 +55,13 @@ impl<T> Kept<T> {
     }
 
     /// When to ask for the next one, if this one came at `now`.
-    pub(super) fn next(&self, now: SystemTime) -> SystemTime {
+    pub(crate) fn next(&self, now: SystemTime) -> SystemTime {
         self.renew_at.max(now + SHORTEST_WAIT)
     }
 }
 
 /// When to ask again after so many failures in a row, the last of them at `now`; `jitter` is from 0 to 1.
-pub(super) fn next_try(failures: u32, now: SystemTime, jitter: f64) -> SystemTime {
+pub(crate) fn next_try(failures: u32, now: SystemTime, jitter: f64) -> SystemTime {
     let longest = SHORTEST_WAIT.saturating_mul(1 << failures.min(16)).min(LONGEST_WAIT);
     now + longest.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
 }
@@ -102,14 +100,6 @@ mod tests {
         let token = Kept::token((), at(1.0), at(0.0));
         assert_eq!(freshness(&token, &[1.0]), [Expired]);
         assert_eq!(token.next(at(1.0)), at(1.0) + SHORTEST_WAIT);
-    }
-
-    #[test]
-    fn a_key_outlives_every_token_it_signs() {
-        let key = Kept::key((), at(0.0));
-        assert_eq!(freshness(&key, &[29.9, 30.0, 89.9, 90.0]), [Fresh, Renew, Renew, Expired]);
-        let last_signed = key.next(at(0.0));
-        assert_eq!(key.freshness(last_signed + Duration::from_secs(3_599)), Renew);
     }
 
     #[test]
