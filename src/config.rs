@@ -9,11 +9,13 @@ use azure_signalr::{ConnectionString, HubName};
 
 mod communication;
 mod env;
+mod resource;
 mod service;
 mod telemetry;
 
 pub use communication::{AccessTokens, AccountKey, Caller, Container};
 pub use env::Env;
+pub use resource::Communication;
 pub use telemetry::{LogFormat, Otlp};
 
 /// The port the Functions host wants us on; set by the host, and what tells us that there is one.
@@ -38,8 +40,16 @@ pub const ROOTS: &str = "AzureSignalRConnectionString__rootCertificates";
 pub const HUB: &str = "AzureSignalRHubName";
 /// Whether people who have not signed in may chat.
 pub const ALLOW_ANONYMOUS: &str = "ChatAllowAnonymous";
-/// Where Azure Communication Services is, and the key to it. Without it nobody gets access tokens for it.
+/// Where Azure Communication Services is, and the key to it. Without it or the next nobody gets access tokens for it.
 pub const COMMUNICATION: &str = "AzureCommunicationServicesConnectionString";
+/// The other form of the same, for an identity only: where it is…
+pub const COMMUNICATION_ENDPOINT: &str = "AzureCommunicationServicesConnectionString__endpoint";
+/// …where the identity's tokens come from…
+pub const COMMUNICATION_CREDENTIAL: &str = "AzureCommunicationServicesConnectionString__credential";
+/// …and which identity it is, if it is not the app's own.
+pub const COMMUNICATION_CLIENT_ID: &str = "AzureCommunicationServicesConnectionString__clientId";
+/// Certificates of authorities to trust there beside those everybody trusts, as PEM text.
+pub const COMMUNICATION_ROOTS: &str = "AzureCommunicationServicesConnectionString__rootCertificates";
 /// The most that such a token may allow…
 pub const TOKEN_SCOPES: &str = "ChatAccessTokenScopes";
 /// …and for how long.
@@ -93,7 +103,7 @@ pub struct Config {
     /// What paths begin with, without slashes.
     pub route_prefix: String,
     /// Where access tokens for calls come from, if anybody gets any.
-    pub communication: Option<azure_communication::ConnectionString>,
+    pub communication: Option<Communication>,
     /// What these allow, and who they are for.
     pub tokens: AccessTokens,
     /// Where traces and metrics go, if anywhere.
@@ -182,7 +192,7 @@ impl Config {
             None
         });
 
-        let communication = communication::connection(env).unwrap_or_else(|problem| {
+        let communication = resource::read(env).unwrap_or_else(|problem| {
             note(problem.name, problem.reason);
             None
         });

@@ -115,7 +115,7 @@ impl Error {
                 "Too many people are waiting just now; try again later.",
             ),
             Self::Upstream(cause) => upstream(cause),
-            Self::Communication(cause) => communication(cause.kind()),
+            Self::Communication(cause) => communication(cause),
             Self::Store(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -183,8 +183,8 @@ fn upstream(cause: &azure_signalr::Error) -> (StatusCode, &'static str, &'static
     }
 }
 
-fn communication(kind: ErrorKind) -> (StatusCode, &'static str, &'static str) {
-    match kind {
+fn communication(cause: &azure_communication::Error) -> (StatusCode, &'static str, &'static str) {
+    match cause.kind() {
         ErrorKind::Throttled => (
             StatusCode::TOO_MANY_REQUESTS,
             "throttled",
@@ -199,6 +199,12 @@ fn communication(kind: ErrorKind) -> (StatusCode, &'static str, &'static str) {
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
             "Azure Communication Services is away for the moment; try again later.",
+        ),
+        // Whoever gives out the tokens of our identity is away.
+        ErrorKind::NoToken if cause.is_retryable() => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "Azure Communication Services cannot be called for the moment; try again later.",
         ),
         // Our key is wrong or what we ask for, not what the caller did.
         _ => (

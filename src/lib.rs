@@ -13,6 +13,7 @@
 //! - [`principal`]: who is calling, and whether that may be believed here.
 //! - `negotiate`, `send_message`, [`access_token`]: named like their function folders. The last is off unless it is configured.
 //! - [`identities`]: who has which identity at Azure Communication Services, in a blob container or a folder.
+//! - [`communication`]: the client of Azure Communication Services, with a key or with tokens of an identity.
 //! - [`error`]: what a call can fail with; one `match` says status, code and sentence.
 //! - [`trace`]: log lines, and with the feature `otel` traces and metrics; the one place that tells of requests and their failures.
 //! - [`shutdown`]: one future, it is time to stop.
@@ -20,16 +21,18 @@
 //! - [`doctor`] (feature `local`): looks at a project and what it can reach, and says what is wrong.
 //!
 //! Arrows go one way: `app` knows the handlers, they know `principal`, `error` and the client crates, and nobody knows `main`.
-//! `config` and `local` know none of these; `main` brings them together. Of `config`, `trace`, `identities` and `access_token` know what
-//! is about them.
+//! `config` and `local` know none of these; `main` brings them together. Of `config`, `trace`, `identities`, `communication` and `access_token`
+//! know what is about them.
 //! `doctor` looks at all of it, and only `main` knows the doctor.
 
 pub mod access_token;
 pub mod app;
+pub mod communication;
 pub mod config;
 #[cfg(feature = "local")]
 pub mod doctor;
 pub mod error;
+mod http;
 pub mod identities;
 mod json_body;
 #[cfg(feature = "local")]

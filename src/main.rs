@@ -17,6 +17,7 @@ use clap::Parser as _;
 use jiff::Timestamp;
 use serverless_chat::access_token::Desk;
 use serverless_chat::app::{app, unconfigured};
+use serverless_chat::communication;
 use serverless_chat::config::{self, Config, Env, Problem, Unusable};
 use serverless_chat::identities::Identities;
 use serverless_chat::principal::{Policy, Trust};
@@ -68,9 +69,10 @@ async fn run(
                 arguments.none()?;
                 let trust = if config.easy_auth { Trust::EasyAuth } else { Trust::Nobody };
                 let desk = match (&config.communication, &config.tokens.container) {
-                    (Some(communication), Some(container)) => {
-                        let identities = Identities::in_container(container, communication.endpoint());
-                        Some(desk(&config, communication, identities.map_err(Failure::other)?)?)
+                    (Some(resource), Some(container)) => {
+                        let identities = Identities::in_container(container, resource.endpoint());
+                        let service = communication::client(resource).map_err(Failure::Other)?;
+                        Some(desk(&config, service, identities.map_err(Failure::other)?))
                     }
                     _ => None,
                 };
@@ -108,14 +110,9 @@ fn chat(
     Ok(app(hub, desk, policy, &config.route_prefix, export.clone()))
 }
 
-/// The desk for tokens of `communication`, where identities are kept in `identities`. Nothing is asked for yet.
-fn desk(
-    config: &Config,
-    communication: &azure_communication::ConnectionString,
-    identities: Identities,
-) -> Result<Desk, Failure> {
-    let client = azure_communication::Client::new(communication).map_err(Failure::other)?;
-    Ok(Desk::new(client, identities, config.tokens.most.clone(), Timestamp::now))
+/// The desk for tokens of `service`, where identities are kept in `identities`.
+fn desk(config: &Config, service: azure_communication::Client, identities: Identities) -> Desk {
+    Desk::new(service, identities, config.tokens.most.clone(), Timestamp::now)
 }
 
 /// Serves `app` where the host looks for it, until told to stop or left alone; calls under way then get `grace`.

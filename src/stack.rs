@@ -9,7 +9,8 @@ use std::time::SystemTime;
 use azure_signalr::ConnectionString;
 use azure_signalr_emulator::{AccessKey, Emulator};
 use clap::{Args, Parser, Subcommand};
-use serverless_chat::config::{Config, Env, HOST_PORT, Problem, SIGNALR, Unusable};
+use serverless_chat::communication;
+use serverless_chat::config::{Communication, Config, Env, HOST_PORT, Problem, SIGNALR, Unusable};
 use serverless_chat::doctor::{self, Site};
 use serverless_chat::identities::Identities;
 use serverless_chat::local::{self, Service};
@@ -187,14 +188,15 @@ async fn everything(
     let signalr = embedded.as_ref().or(config.signalr.as_ref());
     let signalr = signalr.expect("the service is embedded where none is configured");
     let embedded = stack.communication_string().map(str::parse).transpose();
-    let embedded: Option<azure_communication::ConnectionString> = embedded.map_err(Failure::other)?;
-    let communication = embedded.as_ref().or(config.communication.as_ref());
-    let communication = communication.expect("identities are embedded where none are configured");
-    let desk = desk(config, communication, identities(config, communication)?)?;
+    let embedded = embedded.map_err(Failure::other)?.map(Communication::Key);
+    let resource = embedded.as_ref().or(config.communication.as_ref());
+    let resource = resource.expect("identities are embedded where none are configured");
+    let service = communication::client(resource).map_err(Failure::Other)?;
+    let desk = desk(config, service.clone(), identities(config, resource)?);
     // The stand-in for Easy Auth takes the callers' own headers off before it sets its own.
     let mut app = chat(config, signalr, Some(desk), Trust::EasyAuth, export)?;
     if anonymous_tokens {
-        app = tutorial::in_front_of(app, config, communication)?;
+        app = tutorial::in_front_of(app, config, service);
     }
     let asked = shutdown::asked();
     announce(&stack, &format!("open {} in two tabs", stack.addresses().page));
@@ -204,11 +206,8 @@ async fn everything(
 /// Where identities are kept where nobody said so.
 const IDENTITIES: &str = ".chat/identities";
 
-fn identities(
-    config: &Config,
-    communication: &azure_communication::ConnectionString,
-) -> Result<Identities, Failure> {
-    let resource = communication.endpoint();
+fn identities(config: &Config, resource: &Communication) -> Result<Identities, Failure> {
+    let resource = resource.endpoint();
     match &config.tokens.container {
         Some(container) => Identities::in_container(container, resource).map_err(Failure::other),
         None => {

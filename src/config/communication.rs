@@ -1,18 +1,17 @@
-//! The settings of access tokens for Azure Communication Services: where they come from, what they may allow, and where it is kept who
-//! has which identity.
+//! The settings of access tokens for Azure Communication Services: what they may allow, and where it is kept who has which identity.
 //!
-//! All of it is off without a connection string; what else is set is looked at all the same, since it would be wrong later.
+//! All of it is off without a resource; what else is set is looked at all the same, since it would be wrong later.
 
 use std::fmt;
 
-use azure_communication::{ConnectionString, ConnectionStringError, Grant, Lifetime, Scope, ValueError};
+use azure_communication::{Grant, Lifetime, Scope, ValueError};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 
 use super::{
-    CLIENT_ID, COMMUNICATION, Env, IDENTITY_ENDPOINT, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID,
-    IDENTITY_STORE_KEY, Problem, TOKEN_MINUTES, TOKEN_SCOPES,
+    CLIENT_ID, Env, IDENTITY_ENDPOINT, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_KEY, Problem,
+    TOKEN_MINUTES, TOKEN_SCOPES, resource,
 };
 
 /// To talk where one was invited to, and nothing else.
@@ -73,15 +72,9 @@ impl fmt::Debug for AccountKey {
     }
 }
 
-/// The resource, if there is one.
-pub(super) fn connection(env: &Env) -> Result<Option<ConnectionString>, Problem> {
-    let connection = env.get(COMMUNICATION).map(str::parse).transpose();
-    connection.map_err(|error: ConnectionStringError| problem(COMMUNICATION, error.to_string()))
-}
-
 /// What is said of tokens, all of it usable, or everything that is wrong with it.
 pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens, Vec<Problem>> {
-    let is_needed = behind_host && env.get(COMMUNICATION).is_some();
+    let is_needed = behind_host && resource::is_named(env);
     let mut problems = Vec::new();
     let container = container(env).and_then(|container| match container {
         None if is_needed => Err(problem(IDENTITY_STORE, NEEDED)),
@@ -204,7 +197,9 @@ fn is_this_machine(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, HOST_PORT, SIGNALR, SITE_NAME, Unusable};
+    use crate::config::{
+        COMMUNICATION, COMMUNICATION_ENDPOINT, Config, HOST_PORT, SIGNALR, SITE_NAME, Unusable,
+    };
 
     const ON: (&str, &str) = (COMMUNICATION, "endpoint=https://h/;accesskey=aHVzaA==");
     const STORE: (&str, &str) = (IDENTITY_STORE, "https://account.blob.core.windows.net/chat-identities");
@@ -283,6 +278,7 @@ mod tests {
             (&[(IDENTITY_STORE, "http://account.blob.core.windows.net/chat"), KEY], IDENTITY_STORE),
             (&[(IDENTITY_STORE, "http://127.0.0.1:1/account/chat")], IDENTITY_STORE),
             (&[host[0], host[1], ON], IDENTITY_STORE),
+            (&[host[0], host[1], (COMMUNICATION_ENDPOINT, "https://h")], IDENTITY_STORE),
             (&[host[0], host[1], ON, STORE, (SITE_NAME, "app")], IDENTITY_STORE),
         ] {
             let told = read(variables).unwrap_err();

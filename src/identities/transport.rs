@@ -1,10 +1,6 @@
-//! Our HTTP client as `object_store` wants one: TLS with compiled-in roots, no proxies, no redirects.
+//! Our HTTP client as `object_store` wants one.
 //!
-//! It works where there is no file system to speak of. The same client asks managed identity endpoints, which are on the machine itself;
-//! through a proxy their secret would go with the question.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! The same client asks managed identity endpoints, for the library does that itself.
 
 use axum::body::{Body, to_bytes};
 use axum::http::Response;
@@ -13,10 +9,8 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
 };
 
-/// Longer than a TCP handshake within a region takes with one lost packet.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// For a whole answer. Managed identity endpoints take up to a second when they are cold.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
+use crate::http;
+
 /// In bytes, each way: files of ours are a fraction of it, and tokens and lists of errors too.
 const LARGEST_BODY: usize = 64 * 1_024;
 
@@ -30,29 +24,11 @@ struct OurClient(reqwest::Client);
 impl HttpConnector for OurClients {
     /// The options are for the library's own client, which is not there.
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let client = client();
+        let client = http::client();
         let error =
             |source| object_store::Error::Generic { store: "MicrosoftAzure", source: Box::new(source) };
         client.map(|client| HttpClient::new(OurClient(client))).map_err(error)
     }
-}
-
-fn client() -> reqwest::Result<reqwest::Client> {
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider knows TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(ANSWER_TIMEOUT)
-        .tcp_nodelay(true)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-        .build()
 }
 
 #[async_trait::async_trait]

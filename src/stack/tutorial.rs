@@ -8,15 +8,13 @@ use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use azure_communication::{Client, ConnectionString, Grant, Scope};
+use azure_communication::{Client, Grant, Scope};
 use jiff::Timestamp;
 use serde_json::json;
 use serverless_chat::config::Config;
 use serverless_chat::error::Error;
 use serverless_chat::local::Function;
 use tracing::warn;
-
-use crate::Failure;
 
 const NAME: &str = "AccessToken";
 
@@ -41,16 +39,11 @@ pub(super) fn forward(functions: &mut [Function]) {
 }
 
 /// Answers `GET` before `app` sees it.
-pub(super) fn in_front_of(
-    app: Router,
-    config: &Config,
-    communication: &ConnectionString,
-) -> Result<Router, Failure> {
-    let service = Client::new(communication).map_err(Failure::other)?;
+pub(super) fn in_front_of(app: Router, config: &Config, service: Client) -> Router {
     let desk = Desk { service, most: config.tokens.most.clone() };
     let path = ["", config.route_prefix.as_str(), "access-token"].join("/");
     let issued = get(issue).fallback_service(app.clone()).with_state(desk);
-    Ok(Router::new().route(&path, issued).fallback_service(app))
+    Router::new().route(&path, issued).fallback_service(app)
 }
 
 async fn issue(State(desk): State<Desk>) -> Result<impl IntoResponse, Error> {

@@ -17,6 +17,8 @@ mod host_only;
 mod identity;
 #[cfg(all(feature = "local", unix))]
 mod keyless;
+#[cfg(all(feature = "local", unix))]
+mod keyless_tokens;
 mod lifecycle;
 #[cfg(feature = "local")]
 mod local;

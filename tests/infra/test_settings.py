@@ -19,6 +19,7 @@ PLATFORM = {
 # Read by the handler, and left out of the deployment on purpose.
 NOT_SET = {
     "AzureCommunicationServicesConnectionString": "it holds a key",
+    "AzureCommunicationServicesConnectionString__rootCertificates": "the certificate there is of an authority that everybody trusts",
     "AzureFunctionsJobHost__extensions__http__routePrefix": "host.json says it",
     "AzureSignalRConnectionString": "it holds a key",
     "AzureSignalRConnectionString__clientSecret": "it is a key; a managed identity needs none",

@@ -1,0 +1,172 @@
+//! The settings of Azure Communication Services: where it is, and with a key or as whom it is called.
+//!
+//! As with SignalR there are two forms, and both at once is a mistake. An identity is called over https only, even on this machine.
+
+use azure_communication::{ConnectionString, ConnectionStringError, Endpoint, RootCertificates};
+use azure_entra::Identity;
+
+use super::service::{NO_IDENTITY, NOT_A_CREDENTIAL};
+use super::{
+    COMMUNICATION, COMMUNICATION_CLIENT_ID, COMMUNICATION_CREDENTIAL, COMMUNICATION_ENDPOINT,
+    COMMUNICATION_ROOTS, Env, Problem,
+};
+
+/// Where Azure Communication Services is, and with what to call it.
+#[derive(Clone, Debug)]
+pub enum Communication {
+    /// With its key.
+    Key(ConnectionString),
+    /// With tokens of an identity; the address is https.
+    Identity(Endpoint, Identity),
+}
+
+impl Communication {
+    /// The address of the resource.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        match self {
+            Self::Key(connection) => connection.endpoint(),
+            Self::Identity(endpoint, _) => endpoint,
+        }
+    }
+
+    fn trusting(self, roots: RootCertificates) -> Self {
+        match self {
+            Self::Key(connection) => Self::Key(connection.trusting(roots)),
+            Self::Identity(endpoint, identity) => Self::Identity(endpoint.trusting(roots), identity),
+        }
+    }
+}
+
+/// Whether there is one, whatever is wrong with it.
+pub(super) fn is_named(env: &Env) -> bool {
+    [COMMUNICATION, COMMUNICATION_ENDPOINT].into_iter().any(|name| env.get(name).is_some())
+}
+
+/// The resource, if there is one, and whom to trust when it says who it is.
+pub(super) fn read(env: &Env) -> Result<Option<Communication>, Problem> {
+    let Some(resource) = named(env)? else { return Ok(None) };
+    let Some(pem) = env.get(COMMUNICATION_ROOTS) else { return Ok(Some(resource)) };
+    // Where settings are single lines, the ends of lines are written out.
+    let roots = pem.replace("\\n", "\n").parse();
+    let roots = roots.map_err(|error: azure_communication::RootCertificatesError| {
+        problem(COMMUNICATION_ROOTS, error.to_string())
+    })?;
+    Ok(Some(resource.trusting(roots)))
+}
+
+/// The resource, in either of the two forms.
+fn named(env: &Env) -> Result<Option<Communication>, Problem> {
+    let parts = [COMMUNICATION_ENDPOINT, COMMUNICATION_CREDENTIAL, COMMUNICATION_CLIENT_ID];
+    match (env.get(COMMUNICATION), parts.into_iter().find(|name| env.get(name).is_some())) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => with_identity(env).map(Some),
+        (Some(text), None) => match text.parse::<ConnectionString>() {
+            Ok(connection) => Ok(Some(Communication::Key(connection))),
+            Err(error) => Err(problem(COMMUNICATION, error.to_string())),
+        },
+        // Whoever set the second one means to be rid of keys, and would not see that the first is still in use.
+        (Some(_), Some(part)) => {
+            let reason = format!("is set, and so is {part}; take away the one you do not mean");
+            Err(problem(COMMUNICATION, reason))
+        }
+    }
+}
+
+/// The form that has a setting for each part.
+fn with_identity(env: &Env) -> Result<Communication, Problem> {
+    let wrong = |reason: &str| problem(COMMUNICATION_ENDPOINT, reason);
+    let endpoint = env.get(COMMUNICATION_ENDPOINT).ok_or_else(|| {
+        wrong("is not set; it is the address of the resource, https://NAME.communication.azure.com")
+    })?;
+    let endpoint = endpoint.parse::<Endpoint>().map_err(|error| wrong(&error.to_string()))?;
+    if !endpoint.as_str().starts_with("https:") {
+        return Err(wrong(&ConnectionStringError::InsecureEndpoint.to_string()));
+    }
+    let client_id = env.get(COMMUNICATION_CLIENT_ID);
+    let identity = match env.get(COMMUNICATION_CREDENTIAL) {
+        None => Identity::open(client_id, None),
+        Some(credential) if credential.eq_ignore_ascii_case("managedidentity") => {
+            Identity::managed(client_id)
+        }
+        Some(_) => return Err(problem(COMMUNICATION_CREDENTIAL, NOT_A_CREDENTIAL)),
+    };
+    let identity = identity.map_err(|error| problem(COMMUNICATION_CLIENT_ID, error.to_string()))?;
+    let identity = identity.on_azure(env.is_azure());
+    if identity.is_managed() && env.lacks_identity() {
+        return Err(wrong(NO_IDENTITY));
+    }
+    Ok(Communication::Identity(endpoint, identity))
+}
+
+fn problem(name: &'static str, reason: impl Into<String>) -> Problem {
+    Problem { name, reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{IDENTITY_ENDPOINT, SITE_NAME};
+
+    const KEY: (&str, &str) = (COMMUNICATION, "endpoint=https://h/;accesskey=aHVzaA==");
+    const ENDPOINT: (&str, &str) = (COMMUNICATION_ENDPOINT, "https://contoso.communication.azure.com");
+
+    fn resource(variables: &[(&str, &str)]) -> Result<Option<Communication>, Problem> {
+        read(&variables.iter().copied().collect())
+    }
+
+    fn identity(variables: &[(&str, &str)]) -> Identity {
+        match resource(variables).unwrap().unwrap() {
+            Communication::Identity(_, identity) => identity,
+            Communication::Key(_) => panic!("there is a key"),
+        }
+    }
+
+    #[test]
+    fn a_key_or_an_identity_says_where_it_is() {
+        assert!(resource(&[]).unwrap().is_none());
+        let with_key = resource(&[KEY]).unwrap().unwrap();
+        assert_eq!(with_key.endpoint().as_str(), "https://h/");
+        let keyless = resource(&[ENDPOINT]).unwrap().unwrap();
+        assert_eq!(keyless.endpoint().as_str(), "https://contoso.communication.azure.com/");
+    }
+
+    #[test]
+    fn an_identity_is_the_apps_on_azure_and_the_developers_elsewhere_unless_it_is_said() {
+        let client = (COMMUNICATION_CLIENT_ID, "c");
+        let azure = (IDENTITY_ENDPOINT, "http://localhost:1");
+        let credential = ("azurecommunicationservicesconnectionstring__CREDENTIAL", "ManagedIdentity");
+        let managed = |client_id| Identity::managed(client_id).unwrap();
+        assert_eq!(identity(&[ENDPOINT, azure]), managed(None));
+        assert_eq!(identity(&[ENDPOINT, azure, client]), managed(Some("c")));
+        assert_eq!(identity(&[ENDPOINT, credential, client]), managed(Some("c")));
+        assert_eq!(identity(&[ENDPOINT, client]), Identity::open(None, None).unwrap().on_azure(false));
+        // The identity that SignalR is called with is not meant.
+        let signalrs = (super::super::CLIENT_ID, "d");
+        assert_eq!(identity(&[ENDPOINT, azure, signalrs]), managed(None));
+    }
+
+    #[test]
+    fn each_mistake_is_named_and_no_value_is_told() {
+        for (variables, expected) in [
+            (&[KEY, ENDPOINT][..], COMMUNICATION),
+            (&[KEY, (COMMUNICATION_CREDENTIAL, "managedidentity")], COMMUNICATION),
+            (&[KEY, (COMMUNICATION_CLIENT_ID, "hush")], COMMUNICATION),
+            (&[KEY, (COMMUNICATION_ROOTS, "hush")], COMMUNICATION_ROOTS),
+            (&[(COMMUNICATION_CREDENTIAL, "managedidentity")], COMMUNICATION_ENDPOINT),
+            (&[(COMMUNICATION_CLIENT_ID, "hush")], COMMUNICATION_ENDPOINT),
+            (&[(COMMUNICATION_ENDPOINT, "hush")], COMMUNICATION_ENDPOINT),
+            (&[(COMMUNICATION_ENDPOINT, "https://h/hush")], COMMUNICATION_ENDPOINT),
+            (&[(COMMUNICATION_ENDPOINT, "http://hush")], COMMUNICATION_ENDPOINT),
+            (&[(COMMUNICATION_ENDPOINT, "http://127.0.0.1:1")], COMMUNICATION_ENDPOINT),
+            (&[ENDPOINT, (COMMUNICATION_CREDENTIAL, "hush")], COMMUNICATION_CREDENTIAL),
+            (&[ENDPOINT, (COMMUNICATION_CLIENT_ID, "hush/")], COMMUNICATION_CLIENT_ID),
+            (&[ENDPOINT, (COMMUNICATION_ROOTS, "hush")], COMMUNICATION_ROOTS),
+            (&[ENDPOINT, (SITE_NAME, "app")], COMMUNICATION_ENDPOINT),
+        ] {
+            let told = resource(variables).unwrap_err();
+            assert_eq!(told.name, expected, "{variables:?}");
+            assert!(!format!("{told:?}").contains("hush"), "{told:?}");
+        }
+    }
+}
