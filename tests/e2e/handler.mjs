@@ -13,7 +13,15 @@ const PATIENCE_MS = 20_000
 /** Starts `handler` with nothing but `variables` in its environment; resolves when it prints a line that `isReady`. */
 export async function handler(t, args, variables = {}, isReady = line => line.startsWith('ready')) {
   const child = spawn(`${root}target/debug/handler`, args, { cwd: root, env: variables, stdio: ['ignore', 'pipe', 'pipe'] })
-  t.after(() => child.kill('SIGKILL'))
+  // What a test leaves behind is left in the order it came; visitors have to go before the house does, or they complain.
+  const farewells = []
+  t.after(async () => {
+    try {
+      for (const farewell of farewells) await farewell()
+    } finally {
+      child.kill('SIGKILL')
+    }
+  })
   const lines = []
   const ended = once(child, 'exit')
   const ready = new Promise((resolve) => {
@@ -28,6 +36,8 @@ export async function handler(t, args, variables = {}, isReady = line => line.st
   if (outcome !== 'ready') throw new Error(`handler ${args.join(' ')} did not get ready:\n${lines.join('\n')}`)
   return {
     lines,
+    /** Has `farewell` done when the test is over, while this still runs. */
+    beforeEnd: farewell => farewells.push(farewell),
     /** What is printed beside `label` at start. */
     told(label) {
       const line = lines.find(line => line.trim().startsWith(`${label} `))

@@ -36,7 +36,7 @@ export async function open(t, browser, stack, { complaints = 'none', ...options 
   page.on('console', message => { if (['error', 'warning'].includes(message.type())) said.push(message.text()) })
   page.on('pageerror', error => said.push(String(error)))
   page.on('request', request => { if (!HERE.test(request.url())) elsewhere.push(request.url()) })
-  t.after(async () => {
+  stack.beforeEnd(async () => {
     await context.close()
     assert.deepEqual(elsewhere, [], 'the page asked another site for something')
     if (complaints === 'none') assert.deepEqual(said, [], 'the browser complained')
