@@ -22,8 +22,8 @@ async function separateService(t) {
 for (const [how, signal] of [['stopped', 'SIGTERM'], ['killed', 'SIGKILL']]) test(`when the service is ${how} and comes back, everybody is led back and messages flow again`, async (t) => {
   const { service, connection, again } = await separateService(t)
   const chat = await stack(t, { AzureSignalRConnectionString: connection })
-  const alice = await (await browser.person(t, chat, EXPECTED)).signIn(ALICE)
-  const bob = await (await browser.person(t, chat, EXPECTED)).signIn(BOB)
+  const alice = await (await browser.person(chat, EXPECTED)).signIn(ALICE)
+  const bob = await (await browser.person(chat, EXPECTED)).signIn(BOB)
   await alice.says('before')
   await bob.sees('before')
 
@@ -44,7 +44,7 @@ test('a page that comes before the service waits for it', async (t) => {
   const { service, connection, again } = await separateService(t)
   const chat = await stack(t, { AzureSignalRConnectionString: connection })
   await service.stop()
-  const alice = await browser.person(t, chat, EXPECTED)
+  const alice = await browser.person(chat, EXPECTED)
   await alice.page.getByLabel('Nickname').fill('Alice')
   await alice.page.getByRole('button', { name: 'Come in' }).click()
   await alice.page.getByText('You can go on writing').waitFor()
@@ -55,7 +55,7 @@ test('a page that comes before the service waits for it', async (t) => {
 
 test('where sign-in is required, a guest is told so in words', async (t) => {
   const chat = await stack(t, { ChatAllowAnonymous: 'false' })
-  const guest = await browser.person(t, chat, EXPECTED)
+  const guest = await browser.person(chat, EXPECTED)
   await guest.page.getByLabel('Nickname').fill('Guest')
   await guest.page.getByRole('button', { name: 'Come in' }).click()
   await guest.page.getByRole('alert').getByText('Sign-in is required here').waitFor()
@@ -65,7 +65,7 @@ test('a session that is no longer valid is said to have ended, and what was type
   const { connection } = await separateService(t)
   const variables = { AzureSignalRConnectionString: connection }
   const chat = await stack(t, variables)
-  const alice = await (await browser.person(t, chat, EXPECTED)).signIn(ALICE)
+  const alice = await (await browser.person(chat, EXPECTED)).signIn(ALICE)
   const composer = alice.page.getByRole('textbox', { name: 'Message to everyone' })
   await composer.fill('half a thought')
   // Sign-ins do not outlive the stand-in that made them.

@@ -12,8 +12,8 @@ const CAROL = 'carol@fabrikam.com'
 
 test('two people see what each of them says to everyone, once', async (t) => {
   const chat = await stack(t)
-  const alice = await (await browser.person(t, chat)).signIn(ALICE)
-  const bob = await (await browser.person(t, chat)).signIn(BOB)
+  const alice = await (await browser.person(chat)).signIn(ALICE)
+  const bob = await (await browser.person(chat)).signIn(BOB)
 
   await alice.says('Good morning, all')
   await bob.sees('Good morning, all')
@@ -30,7 +30,7 @@ test('two people see what each of them says to everyone, once', async (t) => {
 
 test('a private message reaches its recipient, its sender keeps a copy, and a third person sees nothing of it', async (t) => {
   const chat = await stack(t)
-  const [alice, bob, carol] = await Promise.all([ALICE, BOB, CAROL].map(async name => (await browser.person(t, chat)).signIn(name)))
+  const [alice, bob, carol] = await Promise.all([ALICE, BOB, CAROL].map(async name => (await browser.person(chat)).signIn(name)))
 
   await alice.says('Hello, everyone')
   await bob.sees('Hello, everyone')
@@ -54,7 +54,7 @@ test('a private message reaches its recipient, its sender keeps a copy, and a th
 
 test('two tabs of one browser are two people', async (t) => {
   const chat = await stack(t)
-  const alice = await (await browser.person(t, chat)).signIn(ALICE)
+  const alice = await (await browser.person(chat)).signIn(ALICE)
   const bob = await alice.besides(chat)
   await bob.signIn(BOB)
   await bob.says('From the next tab')
@@ -66,8 +66,8 @@ test('two tabs of one browser are two people', async (t) => {
 
 test('a guest chooses a nickname, is shown as not verified, and cannot write privately', async (t) => {
   const chat = await stack(t)
-  const alice = await (await browser.person(t, chat)).signIn(ALICE)
-  const guest = await (await browser.person(t, chat)).comeIn(BOB)
+  const alice = await (await browser.person(chat)).signIn(ALICE)
+  const guest = await (await browser.person(chat)).comeIn(BOB)
   await guest.says('I am Bob, honestly')
   const seen = await alice.sees('I am Bob, honestly')
   assert.match(await seen.innerText(), /not verified/)
@@ -78,8 +78,8 @@ test('a guest chooses a nickname, is shown as not verified, and cannot write pri
 test('somebody nobody has heard of can be written to, and names from anywhere are fine', async (t) => {
   const chat = await stack(t)
   const name = 'Zoë / 善子 <b>😀</b>'
-  const alice = await (await browser.person(t, chat)).signIn(ALICE)
-  const zoe = await (await browser.person(t, chat)).signIn(name)
+  const alice = await (await browser.person(chat)).signIn(ALICE)
+  const zoe = await (await browser.person(chat)).signIn(name)
   await alice.writesPrivatelyTo(name)
   await alice.says('Found you')
   await zoe.opens(ALICE)
@@ -91,8 +91,8 @@ test('somebody nobody has heard of can be written to, and names from anywhere ar
 
 test('text is text: markup is shown, links lead out safely, and nothing runs', async (t) => {
   const chat = await stack(t)
-  const alice = await (await browser.person(t, chat)).signIn(ALICE)
-  const bob = await (await browser.person(t, chat)).signIn(BOB)
+  const alice = await (await browser.person(chat)).signIn(ALICE)
+  const bob = await (await browser.person(chat)).signIn(BOB)
   const nasty = '<img src=x onerror="document.title=1"> javascript:alert(1) https://example.com/a?b=c'
   await alice.says(nasty)
   const seen = await bob.sees('<img src=x')
@@ -105,7 +105,7 @@ test('text is text: markup is shown, links lead out safely, and nothing runs', a
 
 test('signing out leaves nothing behind in the tab', async (t) => {
   const chat = await stack(t)
-  const alice = await (await browser.person(t, chat)).signIn(ALICE)
+  const alice = await (await browser.person(chat)).signIn(ALICE)
   await alice.page.getByRole('button', { name: 'Sign out' }).click()
   await alice.page.getByLabel('Nickname').waitFor()
   assert.equal(await alice.page.evaluate('sessionStorage.length + localStorage.length'), 0)
@@ -115,8 +115,8 @@ test('signing out leaves nothing behind in the tab', async (t) => {
 test('it works from the keyboard alone on a narrow phone', async (t) => {
   const chat = await stack(t)
   const phone = { viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true }
-  const alice = await (await browser.person(t, chat)).signIn(ALICE)
-  const bob = await browser.person(t, chat, phone)
+  const alice = await (await browser.person(chat)).signIn(ALICE)
+  const bob = await browser.person(chat, phone)
   await bob.page.getByLabel('Nickname').focus()
   await bob.page.keyboard.type('Bob')
   await bob.page.keyboard.press('Enter')

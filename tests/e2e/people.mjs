@@ -21,14 +21,14 @@ export function browserOfThisFile() {
   let browser
   before(async () => { browser = await launch() })
   after(() => browser?.close())
-  return { person: (t, stack, options) => open(t, browser, stack, options) }
+  return { person: (stack, options) => open(browser, stack, options) }
 }
 
 /**
  * A fresh profile with the page of `stack` open. What the page complains about fails the test, unless some `complaints` are
  * 'expected'; a request to another site always does.
  */
-export async function open(t, browser, stack, { complaints = 'none', ...options } = {}) {
+export async function open(browser, stack, { complaints = 'none', ...options } = {}) {
   const context = await browser.newContext(options)
   const page = await context.newPage()
   const said = []

@@ -11,7 +11,7 @@ const size = { viewport: { width: 1100, height: 620 } }
 const chat = await stack(t)
 const browser = await launch()
 t.after(() => browser.close())
-const someone = async (name, options = {}) => (await open(t, browser, chat, { ...size, ...options })).signIn(name)
+const someone = async (name, options = {}) => (await open(browser, chat, { ...size, ...options })).signIn(name)
 
 const themes = ['light', 'dark']
 const alices = await Promise.all(themes.map(colorScheme => someone('alice@contoso.com', { colorScheme })))

@@ -36,8 +36,8 @@ function panelOf({ page }) {
 
 test('a signed-in person gets a token that the published clients can read, always for the same identity', async (t) => {
   const chat = await stack(t)
-  const alice = panelOf(await (await browser.person(t, chat, CLIPBOARD)).signIn(ALICE))
-  const bob = panelOf(await (await browser.person(t, chat)).signIn(BOB))
+  const alice = panelOf(await (await browser.person(chat, CLIPBOARD)).signIn(ALICE))
+  const bob = panelOf(await (await browser.person(chat)).signIn(BOB))
   await alice.open()
   const token = await alice.get()
   const { expiresOnTimestamp } = await new AzureCommunicationTokenCredential(token).getToken()
@@ -59,7 +59,7 @@ test('a signed-in person gets a token that the published clients can read, alway
 
 test('the token is in the page while one looks at it, and nowhere else ever', async (t) => {
   const chat = await stack(t)
-  const person = await (await browser.person(t, chat)).signIn(ALICE)
+  const person = await (await browser.person(chat)).signIn(ALICE)
   const { page } = person
   const asked = []
   const said = []
@@ -92,7 +92,7 @@ test('the token is in the page while one looks at it, and nowhere else ever', as
 test('revoking ends all tokens of a person, and nobody else’s', async (t) => {
   const service = await emulator(t)
   const chat = await stack(t, { AzureCommunicationServicesConnectionString: service.connectionString })
-  const [alice, bob] = (await Promise.all([ALICE, BOB].map(async name => (await browser.person(t, chat)).signIn(name)))).map(panelOf)
+  const [alice, bob] = (await Promise.all([ALICE, BOB].map(async name => (await browser.person(chat)).signIn(name)))).map(panelOf)
   await Promise.all([alice.open(), bob.open()])
   const tokens = [await alice.get(), await alice.get(), await bob.get()]
   await alice.press('Revoke all')
@@ -104,7 +104,7 @@ test('revoking ends all tokens of a person, and nobody else’s', async (t) => {
 
 test('who asks too often is told when to try again, and keeps the token', async (t) => {
   const chat = await stack(t)
-  const alice = panelOf(await (await browser.person(t, chat, { complaints: 'expected' })).signIn(ALICE))
+  const alice = panelOf(await (await browser.person(chat, { complaints: 'expected' })).signIn(ALICE))
   await alice.open()
   await alice.get()
   const tooOften = alice.region.getByText(/too many calls at once\. Please try again in/)
@@ -124,7 +124,7 @@ test('a session that has ended is told as elsewhere, and takes the token with it
   const service = await handler(t, ['emulator', '--port', '0'])
   const variables = { AzureSignalRConnectionString: service.told('connection') }
   const chat = await stack(t, variables)
-  const person = await (await browser.person(t, chat, { complaints: 'expected' })).signIn(ALICE)
+  const person = await (await browser.person(chat, { complaints: 'expected' })).signIn(ALICE)
   const alice = panelOf(person)
   await alice.open()
   await alice.get()
@@ -138,14 +138,14 @@ test('a session that has ended is told as elsewhere, and takes the token with it
 
 test('guests have no such panel', async (t) => {
   const chat = await stack(t)
-  const guest = await (await browser.person(t, chat)).comeIn('Gus')
+  const guest = await (await browser.person(chat)).comeIn('Gus')
   assert.equal(await guest.page.getByRole('button', { name: 'Developer' }).count(), 0)
 })
 
 test('it works from the keyboard alone on a narrow phone, and the page does not scroll sideways', async (t) => {
   const chat = await stack(t)
   const phone = { viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true }
-  const person = await (await browser.person(t, chat, phone)).signIn(ALICE)
+  const person = await (await browser.person(chat, phone)).signIn(ALICE)
   const { page } = person
   const alice = panelOf(person)
   await alice.button.focus()
