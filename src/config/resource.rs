@@ -2,10 +2,11 @@
 //!
 //! As with SignalR there are two forms, and both at once is a mistake. An identity is called over https only, even on this machine.
 
-use azure_communication::{ConnectionString, ConnectionStringError, Endpoint, RootCertificates};
+use azure_communication::{ConnectionString, ConnectionStringError, Endpoint};
 use azure_entra::Identity;
+use https_client::RootCertificates;
 
-use super::service::{NO_IDENTITY, NOT_A_CREDENTIAL};
+use super::service::{NO_IDENTITY, NOT_A_CREDENTIAL, roots};
 use super::{
     COMMUNICATION, COMMUNICATION_CLIENT_ID, COMMUNICATION_CREDENTIAL, COMMUNICATION_ENDPOINT,
     COMMUNICATION_ROOTS, Env, Problem,
@@ -46,13 +47,10 @@ pub(super) fn is_named(env: &Env) -> bool {
 /// The resource, if there is one, and whom to trust when it says who it is.
 pub(super) fn read(env: &Env) -> Result<Option<Communication>, Problem> {
     let Some(resource) = named(env)? else { return Ok(None) };
-    let Some(pem) = env.get(COMMUNICATION_ROOTS) else { return Ok(Some(resource)) };
-    // Where settings are single lines, the ends of lines are written out.
-    let roots = pem.replace("\\n", "\n").parse();
-    let roots = roots.map_err(|error: azure_communication::RootCertificatesError| {
-        problem(COMMUNICATION_ROOTS, error.to_string())
-    })?;
-    Ok(Some(resource.trusting(roots)))
+    Ok(Some(match roots(env, COMMUNICATION_ROOTS)? {
+        Some(roots) => resource.trusting(roots),
+        None => resource,
+    }))
 }
 
 /// The resource, in either of the two forms.

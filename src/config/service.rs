@@ -2,7 +2,8 @@
 //!
 //! There are two forms, a connection string and a setting for each part; both at once is a mistake, never a precedence.
 
-use azure_signalr::{ConnectionString, ConnectionStringError, Identity, RootCertificates};
+use azure_signalr::{ConnectionString, ConnectionStringError, Identity};
+use https_client::{RootCertificates, RootCertificatesError};
 
 use super::{CLIENT_ID, CLIENT_SECRET, CREDENTIAL, Env, Problem, ROOTS, SERVICE_URI, SIGNALR, TENANT_ID};
 
@@ -42,11 +43,17 @@ fn named(env: &Env) -> Result<Option<ConnectionString>, Problem> {
 
 /// The same, trusting whom the settings say.
 fn trusting(env: &Env, connection: ConnectionString) -> Result<ConnectionString, Problem> {
-    let Some(pem) = env.get(ROOTS) else { return Ok(connection) };
+    Ok(match roots(env, ROOTS)? {
+        Some(roots) => connection.trusting(roots),
+        None => connection,
+    })
+}
+
+/// The certificates in a setting, if it is there.
+pub(super) fn roots(env: &Env, name: &'static str) -> Result<Option<RootCertificates>, Problem> {
     // Where settings are single lines, the ends of lines are written out.
-    let roots = pem.replace("\\n", "\n").parse::<RootCertificates>();
-    let roots = roots.map_err(|error| Problem { name: ROOTS, reason: error.to_string() })?;
-    Ok(connection.trusting(roots))
+    let roots = env.get(name).map(|pem| pem.replace("\\n", "\n").parse()).transpose();
+    roots.map_err(|error: RootCertificatesError| Problem { name, reason: error.to_string() })
 }
 
 /// The form that has a setting for each part. The values of `credential` are those of other Azure Functions connections.

@@ -3,13 +3,11 @@
 use std::error::Error as _;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use azure_signalr::ConnectionString;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder};
-use rustls::RootCertStore;
 
 /// Longer than a TCP handshake takes with one lost packet.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -23,20 +21,10 @@ const LARGEST_BODY: usize = 64 * 1024;
 /// # Errors
 /// When none can be built here.
 pub(super) fn client(service: Option<&ConnectionString>) -> reqwest::Result<Client> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    let further = service.into_iter().flat_map(|service| service.roots().der());
-    roots.add_parsable_certificates(further.map(|der| der.to_vec().into()));
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider knows TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Client::builder()
-        .tls_backend_preconfigured(tls)
+    let roots = service.map(ConnectionString::roots).cloned().unwrap_or_default();
+    https_client::builder(&roots)
         .connect_timeout(CONNECT)
         .timeout(WHOLE)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
         .user_agent(concat!("serverless-chat-doctor/", env!("CARGO_PKG_VERSION")))
         .build()
 }
@@ -59,6 +47,17 @@ impl Answer {
     pub(super) fn json(&self) -> Option<serde_json::Value> {
         serde_json::from_slice(&self.body).ok()
     }
+}
+
+/// An answer for tests of those who judge.
+#[cfg(test)]
+pub(super) fn answer(status: u16, headers: &[(&'static str, &str)], body: &serde_json::Value) -> Answer {
+    use reqwest::header::{HeaderName, HeaderValue};
+
+    let headers = headers
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+    Answer { status, headers: headers.collect(), body: body.to_string().into_bytes() }
 }
 
 /// Why there is no answer. It says nothing of the address, which may hold a token.

@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
+use https_client::RootCertificates;
+
 use crate::access_key::AccessKey;
 use crate::connection_string_error::ConnectionStringError;
 use crate::endpoint::Endpoint;
-use crate::roots::RootCertificates;
 
 /// Where a resource is, and the key to call it with.
 ///

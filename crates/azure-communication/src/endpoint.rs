@@ -6,11 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use https_client::RootCertificates;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Position, Url};
 
 use crate::connection_string_error::ConnectionStringError;
-use crate::roots::RootCertificates;
 
 /// The version of the API. It brought the scopes for guests; later ones, up to 2025-06-30, have the same operations.
 const API_VERSION: &str = "2023-10-01";

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use azure_entra::Identity;
+use https_client::RootCertificates;
 use url::{Host, Url};
 
 use crate::connection_string_error::ConnectionStringError;
 use crate::entra;
-use crate::roots::RootCertificates;
 use crate::secret::Secret;
 
 /// Where a service is, and with what to call it: an access key, or an identity of Microsoft Entra ID.

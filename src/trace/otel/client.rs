@@ -1,4 +1,4 @@
-//! How exports travel: the HTTP client of the rest of the program, TLS on ring with compiled-in roots, no proxies, no redirects.
+//! How exports travel: the HTTP client of the rest of the program.
 //!
 //! The SDK exports from threads of its own, where there is no runtime, so calls are made in ours. Failures are told here and not by
 //! the SDK, whose words hold addresses: at most once in five minutes, whatever fails in between.
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use https_client::RootCertificates;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
 use tracing::warn;
@@ -28,19 +29,9 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(runtime: &Handle) -> reqwest::Result<Self> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("the provider knows TLS 1.2 and 1.3")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+        let http = https_client::builder(&RootCertificates::default())
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
             .build()?;
         Ok(Self { http, runtime: runtime.clone(), told: Arc::default() })
     }
