@@ -12,14 +12,11 @@ use axum::{Json, Router};
 use azure_communication_emulator::{AccessKey, Emulator, EntraOptions, Options};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::Response;
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+use tokio::net::TcpListener;
 
 use crate::blobs::Blobs;
+use crate::over_tls;
 use crate::support::{House, free_port, refusal};
 
 const ISSUER: &str = "https://issuer.test/";
@@ -69,30 +66,6 @@ async fn give(State(platform): State<Platform>, uri: Uri, headers: HeaderMap) ->
     (StatusCode::OK, Json(answer))
 }
 
-struct OverTls {
-    socket: TcpListener,
-    tls: TlsAcceptor,
-}
-
-impl axum::serve::Listener for OverTls {
-    type Io = TlsStream<TcpStream>;
-    type Addr = std::net::SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let (caller, address) = self.socket.accept().await.unwrap();
-            // Who does not trust us hangs up here.
-            if let Ok(caller) = self.tls.accept(caller).await {
-                return (caller, address);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.socket.local_addr()
-    }
-}
-
 /// The service, a store, and what a handler is told of them.
 struct Town {
     emulator: Emulator,
@@ -107,18 +80,11 @@ impl Town {
         let owners = vec![OWNER.to_owned()];
         let entra = Some(EntraOptions { issuer: ISSUER.to_owned(), signing_key, owners });
         let emulator = Emulator::new(Options { entra, ..Options::default() });
-        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-        let tls = ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
-        let tls = tls.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        let tls = tls.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let endpoint = format!("https://localhost:{}", socket.local_addr().unwrap().port());
-        let listener = OverTls { socket, tls: TlsAcceptor::from(Arc::new(tls)) };
-        tokio::spawn(axum::serve(listener, emulator.router()).into_future());
+        let (port, certificate) = over_tls::serve(emulator.router()).await;
+        let endpoint = format!("https://localhost:{port}");
         let (_, container) = Blobs::start().await;
         // As it is pasted where settings are single lines.
-        Self { emulator, endpoint, certificate: own.cert.pem().replace('\n', "\\n"), container }
+        Self { emulator, endpoint, certificate: certificate.replace('\n', "\\n"), container }
     }
 
     /// A handler whose platform is at `port`.

@@ -27,6 +27,9 @@ mod local_tokens;
 mod logs;
 #[cfg(feature = "otel")]
 mod otel;
+#[cfg(all(feature = "local", unix))]
+#[path = "../over_tls/mod.rs"]
+mod over_tls;
 mod package;
 mod routes;
 mod scripted;

@@ -8,6 +8,8 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
 mod deployed;
+#[path = "../over_tls/mod.rs"]
+mod over_tls;
 mod project;
 mod secrets;
 mod server;

@@ -10,7 +10,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::server::{Change, answer, changed, serve, serve_over_tls, service};
+use crate::over_tls;
+use crate::server::{Change, answer, changed, serve, service};
 use crate::support::{KEY, Project, Report};
 
 /// What the doctor says about `router` as the service of a project that is set up.
@@ -48,7 +49,7 @@ fn a_service_whose_name_nobody_knows_is_told() {
 
 #[tokio::test]
 async fn a_certificate_nobody_vouches_for_is_told_and_one_the_settings_vouch_for_is_well() {
-    let (port, authority) = serve_over_tls(service()).await;
+    let (port, authority) = over_tls::serve(service()).await;
     let connection = format!("Endpoint=https://localhost:{port};AccessKey={KEY};");
     let visit = move || {
         let connection = ("AzureSignalRConnectionString", connection.as_str());

@@ -4,17 +4,12 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use azure_signalr_emulator::{AccessKey, Emulator, Options};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-use crate::packaged;
+use crate::{over_tls, packaged};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -94,41 +89,9 @@ async fn a_service_whose_name_nobody_can_resolve_is_away_and_no_reason_to_die() 
 
 /// A service over TLS, with a certificate of an authority that nobody knows: its connection string and that authority's certificate.
 async fn service_over_tls() -> (String, String) {
-    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-    let tls = ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
-    let tls = tls.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-    let tls = tls.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
-    let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let emulator = Emulator::new(Options { access_keys: vec![AccessKey::generate()], ..Options::default() });
-    let connection = emulator.connection_string(socket.local_addr().unwrap().port());
-    let listener = OverTls { socket, tls: TlsAcceptor::from(Arc::new(tls)) };
-    tokio::spawn(axum::serve(listener, emulator.router()).into_future());
-    (connection.replace("http://", "https://"), own.cert.pem())
-}
-
-struct OverTls {
-    socket: tokio::net::TcpListener,
-    tls: TlsAcceptor,
-}
-
-impl axum::serve::Listener for OverTls {
-    type Io = TlsStream<tokio::net::TcpStream>;
-    type Addr = std::net::SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        loop {
-            let (caller, address) = self.socket.accept().await.unwrap();
-            // Who does not trust us hangs up here.
-            if let Ok(caller) = self.tls.accept(caller).await {
-                return (caller, address);
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.socket.local_addr()
-    }
+    let (port, authority) = over_tls::serve(emulator.router()).await;
+    (emulator.connection_string(port).replace("http://", "https://"), authority)
 }
 
 #[tokio::test(flavor = "multi_thread")]

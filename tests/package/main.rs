@@ -6,6 +6,8 @@
 
 mod chroot;
 mod contents;
+#[path = "../over_tls/mod.rs"]
+mod over_tls;
 
 use std::path::{Path, PathBuf};
 
