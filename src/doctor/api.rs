@@ -204,24 +204,16 @@ fn cors(own: &Admission, strangers: &Admission, origin: &str) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::doctor::http::answer;
 
     const API: &str = "https://api.example";
     const PAGE: &str = "https://page.example";
 
     fn site(text: &str) -> Site {
         Site::parse(text).unwrap()
-    }
-
-    fn answer(status: u16, headers: &[(&'static str, &str)], body: &Value) -> Answer {
-        let headers: HeaderMap = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
-            .collect();
-        Answer { status, headers, body: body.to_string().into_bytes() }
     }
 
     fn error(status: u16, code: &str, message: &str) -> Answer {

@@ -142,24 +142,16 @@ fn user_of(token: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
     use serde_json::json;
 
     use super::*;
+    use crate::doctor::http::answer;
 
     const API: &str = "https://api.example";
     const PAGE: &str = "https://page.example";
 
     fn site(text: &str) -> Site {
         Site::parse(text).unwrap()
-    }
-
-    fn answer(status: u16, headers: &[(&'static str, &str)], body: &Value) -> Answer {
-        let headers: HeaderMap = headers
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
-            .collect();
-        Answer { status, headers, body: body.to_string().into_bytes() }
     }
 
     fn token(claims: &Value) -> Answer {
