@@ -13,6 +13,7 @@
 mod access_key;
 mod auth;
 mod bearer;
+mod connection;
 mod hub;
 mod hub_name;
 mod negotiate;

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::bearer;
+use crate::connection::Transport;
 use crate::hub::ConnectionId;
 use crate::query::Query;
 use crate::random;
@@ -29,18 +30,28 @@ struct Answer<'a> {
     connection_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     connection_token: Option<&'a str>,
-    available_transports: &'static [Transport],
+    available_transports: Vec<Offer>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    use_stateful_reconnect: bool,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Transport {
+struct Offer {
     transport: &'static str,
     transfer_formats: &'static [&'static str],
 }
 
-/// In the order clients should try them. Clients take the first format for the preferred one.
-const TRANSPORTS: &[Transport] = &[Transport { transport: "WebSockets", transfer_formats: &["Text"] }];
+impl Offer {
+    /// Clients take the first format for the preferred one.
+    fn of(transport: Transport) -> Self {
+        let transfer_formats: &[_] = match transport {
+            Transport::WebSockets | Transport::LongPolling => &["Text", "Binary"],
+            Transport::ServerSentEvents => &["Text"],
+        };
+        Self { transport: transport.name(), transfer_formats }
+    }
+}
 
 /// What a client reads as "do not even try".
 #[derive(Serialize)]
@@ -67,14 +78,20 @@ pub(crate) async fn negotiate(
 
     let secret = random::id();
     let public = if version == 0 { secret.clone() } else { random::id() };
-    let holder = Holder { connection: ConnectionId::new(&public), hub, user: identity.user };
-    service.issue(secret.as_str().into(), holder).map_err(no_seat)?;
+    let asked = query.last("useStatefulReconnect").is_some_and(|asked| asked.eq_ignore_ascii_case("true"));
+    let may_resume = asked && service.options.stateful_reconnect && identity.allows(Transport::WebSockets);
+    let connection = ConnectionId::new(&public);
+    // In the order clients should try them.
+    let transports = Transport::ALL.into_iter().filter(|transport| identity.allows(*transport));
     let answer = Answer {
         negotiate_version: version,
         connection_id: &public,
         connection_token: (version > 0).then_some(&secret),
-        available_transports: if identity.web_sockets { TRANSPORTS } else { &[] },
+        available_transports: transports.map(Offer::of).collect(),
+        use_stateful_reconnect: may_resume,
     };
+    let holder = Holder { connection, hub, user: identity.user, may_resume };
+    service.issue(secret.as_str().into(), holder).map_err(no_seat)?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 

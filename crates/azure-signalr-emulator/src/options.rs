@@ -13,6 +13,10 @@ pub struct Options {
     /// moved from one to the other. When empty, one key is generated.
     pub access_keys: Vec<AccessKey>,
 
+    /// Whether to be as easy to please as the official emulator: of a token only the signature is looked at, and an
+    /// `api-version` may be anything. What works then may fail against the real service.
+    pub lenient: bool,
+
     /// Callers that have an identity of Microsoft Entra ID instead of a key. `None`, the default, admits none.
     pub entra: Option<EntraOptions>,
 
@@ -35,6 +39,18 @@ pub struct Options {
     /// How long a client that has pinged once may then be silent; also how long one write to a client may take.
     pub client_timeout: Duration,
 
+    /// Whether clients that ask for it may lose their socket and come back without missing anything.
+    pub stateful_reconnect: bool,
+
+    /// How long such a client may stay away.
+    pub resume_timeout: Duration,
+
+    /// How long a poll of a long-polling client is held; the token claim `asrs.s.ttl` overrides it. Clients give up after 100 s.
+    pub poll_timeout: Duration,
+
+    /// How long a long-polling client may go without a poll before it counts as gone.
+    pub poll_absence: Duration,
+
     /// How long a client may take to close its side of the socket after the service has closed its own.
     pub close_timeout: Duration,
 
@@ -55,6 +71,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             access_keys: vec![AccessKey::official_emulator()],
+            lenient: false,
             entra: None,
             hosts: Vec::new(),
             clock_leeway: Duration::from_secs(5),
@@ -62,6 +79,10 @@ impl Default for Options {
             handshake_timeout: Duration::from_secs(15),
             ping_interval: Duration::from_secs(15),
             client_timeout: Duration::from_secs(30),
+            stateful_reconnect: true,
+            resume_timeout: Duration::from_secs(15),
+            poll_timeout: Duration::from_secs(90),
+            poll_absence: Duration::from_secs(15),
             close_timeout: Duration::from_secs(5),
             max_connections: 100_000,
             max_client_message_bytes: 1 << 20,

@@ -1,4 +1,4 @@
-//! Negotiated ids: each opens one socket, once, and soon. Pure state; the time is an argument.
+//! Negotiated ids: each opens one connection, once, and soon. Pure state; the time is an argument.
 //!
 //! A connection has two names. The *token* in the client's URL is a secret between it and the service; the
 //! *connection id* is what REST callers may know. Only the token is looked up here.
@@ -21,6 +21,8 @@ pub(crate) struct Holder {
     pub(crate) connection: ConnectionId,
     pub(crate) hub: HubName,
     pub(crate) user: Option<UserId>,
+    /// Whether the client may lose its socket and come back.
+    pub(crate) may_resume: bool,
 }
 
 /// All negotiated ids that are waiting or in use. `L` is the link to an open connection.
@@ -33,8 +35,14 @@ pub(crate) struct Tickets<L> {
 }
 
 #[derive(Debug)]
-enum Ticket<L> {
-    Waiting { holder: Holder, until: Instant },
+struct Ticket<L> {
+    holder: Holder,
+    stage: Stage<L>,
+}
+
+#[derive(Debug)]
+enum Stage<L> {
+    Waiting { until: Instant },
     Open(L),
 }
 
@@ -42,21 +50,32 @@ enum Ticket<L> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct SoldOut;
 
-/// Why an id does not open a socket.
+/// Why an id does not open a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Invalid {
     /// Never issued, issued to someone else, expired, or its connection is over.
     Unknown,
-    /// Its socket is open.
+    /// Its connection is open.
     InUse,
 }
 
-/// What a request that is not an upgrade can learn about an id.
+/// What somebody can learn about an id.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Standing<L> {
     Unknown,
-    Waiting,
-    Open,
+    Waiting { may_resume: bool },
+    Open(L),
+}
+
+impl<L> Ticket<L> {
+    fn is_expired(&self, now: Instant) -> bool {
+        matches!(self.stage, Stage::Waiting { until } if now >= until)
+    }
+
+    /// Whether it may be used by this user in this hub.
+    fn admits(&self, now: Instant, hub: &HubName, user: Option<&UserId>) -> bool {
+        !self.is_expired(now) && self.holder.hub == *hub && self.holder.user.as_ref() == user
+    }
 }
 
 impl<L> Tickets<L> {
@@ -71,17 +90,19 @@ impl<L> Tickets<L> {
         token: ConnectionToken,
         holder: Holder,
     ) -> Result<(), SoldOut> {
-        self.make_room(now)?;
         let until = now + self.lifetime;
-        self.tickets.insert(token, Ticket::Waiting { holder, until });
-        Ok(())
+        self.add(now, token, Ticket { holder, stage: Stage::Waiting { until } })
     }
 
     /// Opens a connection that did not negotiate.
-    pub(crate) fn open(&mut self, now: Instant, token: ConnectionToken, link: L) -> Result<(), SoldOut> {
-        self.make_room(now)?;
-        self.tickets.insert(token, Ticket::Open(link));
-        Ok(())
+    pub(crate) fn open(
+        &mut self,
+        now: Instant,
+        token: ConnectionToken,
+        holder: Holder,
+        link: L,
+    ) -> Result<(), SoldOut> {
+        self.add(now, token, Ticket { holder, stage: Stage::Open(link) })
     }
 
     /// Opens the connection the ticket was issued for, and returns the ticket's own copy of the token with its public id.
@@ -94,21 +115,31 @@ impl<L> Tickets<L> {
         link: L,
     ) -> Result<(ConnectionToken, ConnectionId), Invalid> {
         let (token, ticket) = self.tickets.get_key_value(token).ok_or(Invalid::Unknown)?;
-        let Ticket::Waiting { holder, until } = ticket else { return Err(Invalid::InUse) };
-        if now >= *until || holder.hub != *hub || holder.user.as_ref() != user {
+        if !ticket.admits(now, hub, user) {
             return Err(Invalid::Unknown);
         }
-        let (token, connection) = (token.clone(), holder.connection.clone());
-        self.tickets.insert(token.clone(), Ticket::Open(link));
+        let Stage::Waiting { .. } = ticket.stage else { return Err(Invalid::InUse) };
+        let (token, holder) = (token.clone(), ticket.holder.clone());
+        let connection = holder.connection.clone();
+        self.tickets.insert(token.clone(), Ticket { holder, stage: Stage::Open(link) });
         Ok((token, connection))
     }
 
-    /// How the id stands now.
-    pub(crate) fn standing(&self, now: Instant, token: &str) -> Standing {
-        match self.tickets.get(token) {
-            Some(Ticket::Open(_)) => Standing::Open,
-            Some(Ticket::Waiting { until, .. }) if now < *until => Standing::Waiting,
-            _ => Standing::Unknown,
+    /// How the id stands now, for this user of this hub. To everybody else it is unknown.
+    pub(crate) fn standing(
+        &self,
+        now: Instant,
+        token: &str,
+        hub: &HubName,
+        user: Option<&UserId>,
+    ) -> Standing<L>
+    where
+        L: Clone,
+    {
+        match self.tickets.get(token).filter(|ticket| ticket.admits(now, hub, user)) {
+            Some(Ticket { stage: Stage::Open(link), .. }) => Standing::Open(link.clone()),
+            Some(Ticket { holder, .. }) => Standing::Waiting { may_resume: holder.may_resume },
+            None => Standing::Unknown,
         }
     }
 
@@ -119,20 +150,23 @@ impl<L> Tickets<L> {
 
     /// The links of all open connections.
     pub(crate) fn open_links(&self) -> impl Iterator<Item = &L> {
-        self.tickets.values().filter_map(|ticket| match ticket {
-            Ticket::Open(link) => Some(link),
-            Ticket::Waiting { .. } => None,
+        self.tickets.values().filter_map(|ticket| match &ticket.stage {
+            Stage::Open(link) => Some(link),
+            Stage::Waiting { .. } => None,
         })
     }
 
     /// Expired tickets are swept out once in a lifetime, or when room is needed: cheap, and never many.
-    fn make_room(&mut self, now: Instant) -> Result<(), SoldOut> {
+    fn add(&mut self, now: Instant, token: ConnectionToken, ticket: Ticket<L>) -> Result<(), SoldOut> {
         if self.tickets.len() >= self.limit || self.next_purge.is_none_or(|due| now >= due) {
-            self.tickets
-                .retain(|_, ticket| !matches!(ticket, Ticket::Waiting { until, .. } if now >= *until));
+            self.tickets.retain(|_, ticket| !ticket.is_expired(now));
             self.next_purge = Some(now + self.lifetime);
         }
-        if self.tickets.len() < self.limit { Ok(()) } else { Err(SoldOut) }
+        if self.tickets.len() >= self.limit {
+            return Err(SoldOut);
+        }
+        self.tickets.insert(token, ticket);
+        Ok(())
     }
 }
 
@@ -147,7 +181,12 @@ mod tests {
     }
 
     fn holder() -> Holder {
-        Holder { connection: ConnectionId::new("public"), hub: hub(), user: UserId::new("alice") }
+        Holder {
+            connection: ConnectionId::new("public"),
+            hub: hub(),
+            user: UserId::new("alice"),
+            may_resume: true,
+        }
     }
 
     fn redeem(tickets: &mut Tickets<()>, now: Instant, token: &str) -> Result<ConnectionId, Invalid> {
@@ -156,12 +195,17 @@ mod tests {
             .map(|(_, connection)| connection)
     }
 
+    fn standing(tickets: &Tickets<()>, now: Instant, token: &str) -> Standing<()> {
+        tickets.standing(now, token, &hub(), UserId::new("alice").as_ref())
+    }
+
     #[test]
     fn a_ticket_opens_once_and_is_unknown_after_its_connection() {
         let (mut tickets, now) = (Tickets::new(LIFETIME, 10), Instant::now());
         tickets.issue(now, "secret".into(), holder()).unwrap();
         assert_eq!(redeem(&mut tickets, now, "secret"), Ok(ConnectionId::new("public")));
         assert_eq!(redeem(&mut tickets, now, "secret"), Err(Invalid::InUse));
+        assert_eq!(standing(&tickets, now + 2 * LIFETIME, "secret"), Standing::Open(()));
         tickets.release("secret");
         assert_eq!(redeem(&mut tickets, now, "secret"), Err(Invalid::Unknown));
     }
@@ -182,14 +226,15 @@ mod tests {
         assert_eq!(tickets.redeem(now, "secret", &other, alice.as_ref(), ()), Err(Invalid::Unknown));
         assert_eq!(tickets.redeem(now, "secret", &hub(), mallory.as_ref(), ()), Err(Invalid::Unknown));
         assert_eq!(tickets.redeem(now, "secret", &hub(), None, ()), Err(Invalid::Unknown));
-        assert_eq!(tickets.standing(now, "secret"), Standing::Waiting);
+        assert_eq!(tickets.standing(now, "secret", &hub(), mallory.as_ref()), Standing::Unknown);
+        assert_eq!(standing(&tickets, now, "secret"), Standing::Waiting { may_resume: true });
     }
 
     #[test]
     fn an_unused_ticket_expires_and_is_forgotten() {
         let (mut tickets, now) = (Tickets::new(LIFETIME, 10), Instant::now());
         tickets.issue(now, "early".into(), holder()).unwrap();
-        assert_eq!(tickets.standing(now + LIFETIME, "early"), Standing::Unknown);
+        assert_eq!(standing(&tickets, now + LIFETIME, "early"), Standing::Unknown);
         assert_eq!(redeem(&mut tickets, now + LIFETIME, "early"), Err(Invalid::Unknown));
         tickets.issue(now + LIFETIME, "late".into(), holder()).unwrap();
         assert_eq!(tickets.tickets.len(), 1);
@@ -199,9 +244,9 @@ mod tests {
     fn there_are_never_more_tickets_than_the_limit() {
         let (mut tickets, now) = (Tickets::new(LIFETIME, 2), Instant::now());
         tickets.issue(now, "one".into(), holder()).unwrap();
-        tickets.open(now, "two".into(), ()).unwrap();
+        tickets.open(now, "two".into(), holder(), ()).unwrap();
         assert_eq!(tickets.issue(now, "three".into(), holder()), Err(SoldOut));
-        assert_eq!(tickets.open(now, "three".into(), ()), Err(SoldOut));
+        assert_eq!(tickets.open(now, "three".into(), holder(), ()), Err(SoldOut));
         assert_eq!(tickets.issue(now + LIFETIME, "three".into(), holder()), Ok(()));
     }
 }

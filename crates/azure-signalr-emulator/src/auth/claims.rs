@@ -6,32 +6,54 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+use crate::connection::Transport;
 use crate::hub::UserId;
 
-/// Bit of the claim `asrs.s.htt` that allows WebSockets.
-const WEB_SOCKETS: u64 = 1;
+/// Most seconds a token may give a client for its handshake.
+const LONGEST_HANDSHAKE: u64 = 30;
 
 /// Who a client is, and how it may connect.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ClientIdentity {
     /// `None` for someone anonymous.
     pub(crate) user: Option<UserId>,
-    /// False when the claim `asrs.s.htt` leaves WebSockets out.
-    pub(crate) web_sockets: bool,
+    /// The bits of the claim `asrs.s.htt`; without it all transports.
+    transports: u64,
     /// The claim `asrs.s.cht`, if it is one of the 1 to 30 seconds it may be.
     pub(crate) handshake_timeout: Option<Duration>,
+    /// The claim `asrs.s.ttl`: how long a poll may wait.
+    pub(crate) poll_timeout: Option<Duration>,
+    /// The claim `asrs.s.derror`: the client may see why it was closed.
+    pub(crate) detailed_errors: bool,
+    /// The claims `asrs.s.coae` and `asrs.s.aeo`: when the connection ends, in seconds since 1970.
+    pub(crate) closes_at: Option<u64>,
 }
 
 impl ClientIdentity {
     pub(super) fn read(claims: &Map<String, Value>) -> Self {
+        let seconds = |name: &str| number(claims.get(name)).filter(|seconds| *seconds > 0);
+        let flag = |name: &str| claims.get(name).is_some_and(is_true);
         let user = ["asrs.s.uid", "nameid", "sub"].into_iter().find_map(|name| text(claims.get(name)?));
-        let handshake_timeout = number(claims.get("asrs.s.cht")).filter(|seconds| (1..=30).contains(seconds));
+        let handshake_timeout = seconds("asrs.s.cht").filter(|seconds| *seconds <= LONGEST_HANDSHAKE);
         Self {
             user: user.and_then(UserId::new),
-            web_sockets: number(claims.get("asrs.s.htt")).is_none_or(|mask| mask & WEB_SOCKETS != 0),
+            transports: number(claims.get("asrs.s.htt")).unwrap_or(u64::MAX),
             handshake_timeout: handshake_timeout.map(Duration::from_secs),
+            poll_timeout: seconds("asrs.s.ttl").map(Duration::from_secs),
+            detailed_errors: flag("asrs.s.derror"),
+            closes_at: seconds("asrs.s.aeo").filter(|_| flag("asrs.s.coae")),
         }
     }
+
+    /// Whether the token lets the client use the transport.
+    pub(crate) fn allows(&self, transport: Transport) -> bool {
+        self.transports & transport.bit() != 0
+    }
+}
+
+/// .NET writes `True`.
+fn is_true(claim: &Value) -> bool {
+    claim.as_bool().unwrap_or_else(|| text(claim).is_some_and(|text| text.eq_ignore_ascii_case("true")))
 }
 
 fn text(claim: &Value) -> Option<&str> {
@@ -74,10 +96,26 @@ mod tests {
 
     #[test]
     fn numbers_may_come_as_strings() {
-        assert!(!read(json!({"asrs.s.htt": "6"})).web_sockets);
-        assert!(read(json!({"asrs.s.htt": 1})).web_sockets);
-        assert!(read(json!({})).web_sockets);
+        assert!(!read(json!({"asrs.s.htt": "6"})).allows(Transport::WebSockets));
+        assert!(read(json!({"asrs.s.htt": "6"})).allows(Transport::LongPolling));
+        assert!(read(json!({"asrs.s.htt": 1})).allows(Transport::WebSockets));
+        assert!(Transport::ALL.into_iter().all(|transport| read(json!({})).allows(transport)));
         assert_eq!(read(json!({"asrs.s.cht": "2"})).handshake_timeout, Some(Duration::from_secs(2)));
         assert_eq!(read(json!({"asrs.s.cht": 31})).handshake_timeout, None);
+    }
+
+    #[test]
+    fn a_connection_ends_with_its_token_only_if_the_token_says_so() {
+        assert_eq!(read(json!({"asrs.s.aeo": "1700000000"})).closes_at, None);
+        let both = json!({"asrs.s.aeo": "1700000000", "asrs.s.coae": "true"});
+        assert_eq!(read(both).closes_at, Some(1_700_000_000));
+    }
+
+    #[test]
+    fn details_of_errors_are_for_those_whose_token_says_true() {
+        assert!(read(json!({"asrs.s.derror": "True"})).detailed_errors);
+        assert!(read(json!({"asrs.s.derror": true})).detailed_errors);
+        assert!(!read(json!({"asrs.s.derror": "False"})).detailed_errors);
+        assert!(!read(json!({})).detailed_errors);
     }
 }

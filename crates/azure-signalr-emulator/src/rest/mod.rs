@@ -22,7 +22,7 @@ use crate::bearer;
 use crate::hub::{ConnectionId, UserId};
 use crate::hub_name::HubName;
 use crate::path;
-use crate::protocol::json;
+use crate::protocol::Message;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::service::{Recipient, Service, unix_now};
@@ -60,7 +60,7 @@ async fn answer(service: &Service, parts: &Parts, body: Body) -> Result<Response
         Operation::Health => None,
         _ => Some(service.auth.caller(bearer::token(&parts.headers, None).as_deref(), &path, unix_now())?),
     };
-    if caller.is_some() {
+    if caller.is_some() && !service.options.lenient {
         check_version(route.edition, query)?;
     }
     match operation {
@@ -145,9 +145,9 @@ async fn send(
     payload::check_content_type(&parts.headers, edition)?;
     let body = payload::read_body(body).await?;
     let payload = payload::parse(&body)?;
-    let frame = json::invocation(&payload.target, payload.arguments).into();
-    service.deliver(&hub, &recipient, &frame);
-    debug!(%hub, bytes = frame.as_str().len(), "sent a message to hub {hub}");
+    let message = Message::invocation(payload.target, payload.arguments.to_owned());
+    service.deliver(&hub, &recipient, &message);
+    debug!(%hub, bytes = message.size(), "sent a message to hub {hub}");
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

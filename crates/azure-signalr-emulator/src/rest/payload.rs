@@ -186,8 +186,10 @@ mod tests {
         fn what_is_accepted_makes_one_record(arguments in r#"\[("[^"\\]{0,5}"|[0-9]{1,3}|,|\[|\]){0,6}\]"#) {
             let body = [r#"{"target":"x","arguments":"#, &arguments, "}"].concat();
             if let Ok(payload) = parse(body.as_bytes()) {
-                let frame = crate::protocol::json::invocation(&payload.target, payload.arguments);
-                prop_assert_eq!(frame.find('\u{1e}'), Some(frame.len() - 1));
+                let message = crate::protocol::Message::invocation(payload.target, payload.arguments.to_owned());
+                let frame = message.frame(crate::protocol::Protocol::Json).unwrap();
+                let separator = frame.as_bytes().iter().position(|byte| *byte == 0x1e);
+                prop_assert_eq!(separator, Some(frame.len() - 1));
             }
         }
     }

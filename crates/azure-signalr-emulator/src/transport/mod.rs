@@ -1,57 +1,230 @@
 //! The endpoint clients connect to, `/client/`: which transport a request wants, and whether it may have it.
 //!
-//! Only WebSockets are there. A request for another transport is told so, but first everything that would be wrong
-//! with it on the real service.
+//! The first request with an id decides its transport; every later one has to fit. Each transport is a file of its own and
+//! knows nothing of the others.
 
-pub(crate) mod outbox;
-mod rhythm;
+mod long_polling;
+mod server_sent_events;
 mod websocket;
 
 use std::sync::Arc;
 
+use axum::body::{Body, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use crate::auth::ClientIdentity;
 use crate::bearer;
+use crate::connection::{Terms, Transport};
 use crate::hub_name::HubName;
 use crate::query::Query;
 use crate::refusal::Refusal;
-use crate::service::{NoSeat, Seat, Service, unix_now};
+use crate::service::{Door, Entrance, NoSeat, Service, unix_now};
 use crate::tickets::Standing;
+use long_polling::{Patience, Polls};
+
+/// Requests of one client that may wait for their turn.
+const AHEAD: usize = 4;
+
+/// What a request to `/client/` is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    Socket,
+    Events,
+    Poll,
+    Post,
+    Delete,
+}
+
+impl Wanted {
+    fn of(method: &Method, headers: &HeaderMap) -> Option<Self> {
+        match *method {
+            Method::GET if is_web_socket(headers) => Some(Self::Socket),
+            Method::GET if accepts_event_stream(headers) => Some(Self::Events),
+            Method::GET => Some(Self::Poll),
+            Method::POST => Some(Self::Post),
+            Method::DELETE => Some(Self::Delete),
+            _ => None,
+        }
+    }
+
+    /// The transport it opens, if it opens one.
+    fn transport(self) -> Option<Transport> {
+        match self {
+            Self::Socket => Some(Transport::WebSockets),
+            Self::Events => Some(Transport::ServerSentEvents),
+            Self::Poll => Some(Transport::LongPolling),
+            Self::Post | Self::Delete => None,
+        }
+    }
+
+    /// A browser cannot set headers on a socket or a stream; anywhere else a token in a query would only end up in logs.
+    fn may_carry_token_in_query(self) -> bool {
+        matches!(self, Self::Socket | Self::Events)
+    }
+}
 
 /// Serves `/client/`.
 pub(crate) async fn connect(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let (mut parts, _) = request.into_parts();
-    if ![Method::GET, Method::POST, Method::DELETE].contains(&parts.method) {
-        return Err(Refusal::method_not_allowed(
-            "GET, POST, DELETE",
-            "clients connect with GET, POST or DELETE",
-        ));
-    }
+    let (parts, body) = request.into_parts();
+    let Some(wanted) = Wanted::of(&parts.method, &parts.headers) else {
+        let message = "clients connect with GET, POST or DELETE";
+        return Err(Refusal::method_not_allowed("GET, POST, DELETE", message));
+    };
     let query = Query::new(parts.uri.query());
     let hub = requested_hub(query)?;
-    let upgrade = parts.method == Method::GET && is_web_socket(&parts.headers);
-    // A browser cannot set headers on a WebSocket; anywhere else a token in a query would only end up in logs.
-    let token = bearer::token(&parts.headers, upgrade.then_some(query));
+    let token = bearer::token(&parts.headers, wanted.may_carry_token_in_query().then_some(query));
     let identity = service.auth.client(token.as_deref(), &hub, unix_now())?;
-    let id = query.last("id").filter(|id| !id.is_empty());
-    if !upgrade {
-        return Err(other_transport(&service, &parts, id.as_deref()));
+    let id = query.last("id").filter(|id| !id.is_empty()).map(String::from);
+    let Some(id) = id else {
+        return match wanted {
+            Wanted::Socket => {
+                Visit { service, hub, identity, parts }.open(Transport::WebSockets, None, false).await
+            }
+            _ => Err(Refusal::invalid("id", "Connection ID required")),
+        };
+    };
+    let standing = service.standing(&id, &hub, identity.user.as_ref());
+    match (standing, wanted.transport()) {
+        (Standing::Unknown, _) => Err(unknown_id()),
+        (Standing::Waiting { may_resume }, Some(transport)) => {
+            Visit { service, hub, identity, parts }.open(transport, Some(&id), may_resume).await
+        }
+        (Standing::Waiting { .. }, None) if wanted == Wanted::Delete => Err(not_to_be_deleted()),
+        (Standing::Waiting { .. }, None) => {
+            Err(Refusal::invalid("id", "no transport is open for this ID yet: connect before sending"))
+        }
+        (Standing::Open(door), _) => come_in(&service, &door, wanted, parts, body, &id).await,
     }
-    if !identity.web_sockets {
-        let message = "WebSockets transport not supported by this end point type (the token's `asrs.s.htt` leaves it out)";
-        return Err(Refusal::not_found(message));
+}
+
+/// A request that opens a connection.
+struct Visit {
+    service: Arc<Service>,
+    hub: HubName,
+    identity: ClientIdentity,
+    parts: Parts,
+}
+
+impl Visit {
+    async fn open(
+        mut self,
+        transport: Transport,
+        id: Option<&str>,
+        may_resume: bool,
+    ) -> Result<Response, Refusal> {
+        if !self.identity.allows(transport) {
+            return Err(Refusal::not_found(format!(
+                "{transport} transport not supported by this end point type (the token's `asrs.s.htt` leaves it out)"
+            )));
+        }
+        match transport {
+            Transport::WebSockets => {
+                let upgrade = match WebSocketUpgrade::from_request_parts(&mut self.parts, &()).await {
+                    Ok(upgrade) => upgrade,
+                    Err(rejection) => return Ok(rejection.into_response()),
+                };
+                let (successors, further) = match may_resume.then(|| mpsc::channel(1)) {
+                    Some((successors, further)) => (Some(successors), Some(further)),
+                    None => (None, None),
+                };
+                let terms = self.terms(further);
+                Ok(websocket::open(upgrade, self.seat(id, Entrance::WebSocket(successors))?, terms))
+            }
+            Transport::ServerSentEvents => {
+                let (posts, received) = mpsc::channel(AHEAD);
+                let terms = self.terms(None);
+                Ok(server_sent_events::open(
+                    received,
+                    self.seat(id, Entrance::ServerSentEvents(posts))?,
+                    terms,
+                ))
+            }
+            Transport::LongPolling => {
+                let ((posts, received), (polls, asked)) = (mpsc::channel(AHEAD), mpsc::channel(AHEAD));
+                let options = &self.service.options;
+                let poll = self.identity.poll_timeout.unwrap_or(options.poll_timeout);
+                let patience = Patience { poll, absence: options.poll_absence };
+                let (wire, terms) = (Polls::new(received, asked, patience), self.terms(None));
+                Ok(long_polling::open(wire, self.seat(id, Entrance::LongPolling { posts, polls })?, terms))
+            }
+        }
     }
-    let seat = service.seat(id.as_deref(), hub, identity.user).map_err(no_seat)?;
-    let handshake_timeout = identity.handshake_timeout.unwrap_or(service.options.handshake_timeout);
-    Ok(open_web_socket(&mut parts, seat, handshake_timeout).await)
+
+    fn seat(self, id: Option<&str>, entrance: Entrance) -> Result<crate::service::Seat, Refusal> {
+        self.service.seat(id, self.hub, self.identity.user, entrance).map_err(no_seat)
+    }
+
+    fn terms<W>(&self, successors: Option<mpsc::Receiver<W>>) -> Terms<W> {
+        let Self { service, identity, .. } = self;
+        let left = |end: u64| std::time::Duration::from_secs(end.saturating_sub(unix_now()));
+        Terms {
+            handshake_timeout: identity.handshake_timeout.unwrap_or(service.options.handshake_timeout),
+            detailed_errors: identity.detailed_errors,
+            expires_at: identity.closes_at.and_then(|end| Instant::now().checked_add(left(end))),
+            successors,
+        }
+    }
+}
+
+/// A request to a connection that is open.
+async fn come_in(
+    service: &Service,
+    door: &Door,
+    wanted: Wanted,
+    mut parts: Parts,
+    body: Body,
+    id: &str,
+) -> Result<Response, Refusal> {
+    match (wanted, &door.entrance) {
+        (Wanted::Socket, Entrance::WebSocket(successors)) => {
+            let successors = successors.as_ref().filter(|successors| !successors.is_closed());
+            let successors = successors.ok_or_else(in_use)?;
+            Ok(match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+                Ok(upgrade) => {
+                    let largest = service.options.max_client_message_bytes;
+                    websocket::resume(upgrade, successors.clone(), largest)
+                }
+                Err(rejection) => rejection.into_response(),
+            })
+        }
+        (Wanted::Events, Entrance::ServerSentEvents(_)) => Err(in_use()),
+        (Wanted::Poll, Entrance::LongPolling { polls, .. }) => Ok(long_polling::poll(polls).await),
+        (Wanted::Post, Entrance::ServerSentEvents(posts) | Entrance::LongPolling { posts, .. }) => {
+            let message = read(body, service.options.max_client_message_bytes).await?;
+            posts.send(message).await.map_err(|_| unknown_id())?;
+            Ok(StatusCode::OK.into_response())
+        }
+        (Wanted::Post, Entrance::WebSocket(_)) => Err(Refusal::method_not_allowed(
+            "GET",
+            "POST requests are not allowed for WebSocket connections.",
+        )),
+        (Wanted::Delete, Entrance::LongPolling { .. }) => {
+            service.forget(id);
+            door.link.abandon();
+            Ok(StatusCode::ACCEPTED.into_response())
+        }
+        (Wanted::Delete, _) => Err(not_to_be_deleted()),
+        (Wanted::Socket | Wanted::Events | Wanted::Poll, _) => {
+            Err(Refusal::invalid("id", "Cannot change transports mid-connection"))
+        }
+    }
+}
+
+async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, Refusal> {
+    to_bytes(body, limit).await.map_err(|_| {
+        let message =
+            format!("the body is longer than the {limit} bytes a client may send at once, or broke off");
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
+    })
 }
 
 /// The hub a client names in its query.
@@ -67,11 +240,7 @@ pub(crate) fn requested_hub(query: Query<'_>) -> Result<HubName, Refusal> {
 pub(crate) fn no_seat(reason: NoSeat) -> Refusal {
     match reason {
         NoSeat::Unknown => unknown_id(),
-        NoSeat::InUse => Refusal::new(
-            StatusCode::CONFLICT,
-            "ConnectionInUse",
-            "the connection with that ID is open already",
-        ),
+        NoSeat::InUse => in_use(),
         NoSeat::SoldOut => Refusal::too_many_connections(),
         NoSeat::Closing => Refusal::closing(),
     }
@@ -83,39 +252,20 @@ fn unknown_id() -> Refusal {
     )
 }
 
-fn is_web_socket(headers: &HeaderMap) -> bool {
-    headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+fn in_use() -> Refusal {
+    Refusal::new(StatusCode::CONFLICT, "ConnectionInUse", "the connection with that ID is open already")
 }
 
-/// What is wrong with a request that is no WebSocket upgrade; something always is.
-fn other_transport(service: &Service, parts: &Parts, id: Option<&str>) -> Refusal {
-    let Some(id) = id else { return Refusal::invalid("id", "Connection ID required") };
-    let standing = service.standing(id);
-    match (&parts.method, standing) {
-        (_, Standing::Unknown) => unknown_id(),
-        (&Method::POST, Standing::Open) => {
-            Refusal::method_not_allowed("GET", "POST requests are not allowed for WebSocket connections.")
-        }
-        (&Method::DELETE, _) => {
-            Refusal::invalid("id", "Cannot terminate this connection using the DELETE endpoint.")
-        }
-        (_, Standing::Open) => Refusal::invalid("id", "Cannot change transports mid-connection"),
-        (_, Standing::Waiting) if accepts_event_stream(&parts.headers) => {
-            Refusal::not_emulated("Server-Sent Events transport")
-        }
-        (_, Standing::Waiting) => Refusal::not_emulated("Long polling transport"),
-    }
+fn not_to_be_deleted() -> Refusal {
+    Refusal::invalid("id", "Cannot terminate this connection using the DELETE endpoint.")
+}
+
+fn is_web_socket(headers: &HeaderMap) -> bool {
+    headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 fn accepts_event_stream(headers: &HeaderMap) -> bool {
     headers.get_all(header::ACCEPT).iter().any(|value| {
         value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("text/event-stream"))
     })
-}
-
-async fn open_web_socket(parts: &mut Parts, seat: Seat, handshake_timeout: Duration) -> Response {
-    match WebSocketUpgrade::from_request_parts(parts, &()).await {
-        Ok(upgrade) => websocket::upgrade(upgrade, seat, handshake_timeout),
-        Err(rejection) => rejection.into_response(),
-    }
 }

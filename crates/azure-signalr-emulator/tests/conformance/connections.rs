@@ -124,12 +124,10 @@ async fn case_25_handshake_versions_0_to_2_are_spoken_and_99_is_not() {
 #[tokio::test]
 async fn case_26_an_unknown_protocol_is_named_and_the_socket_closed() {
     let house = House::start().await;
-    for protocol in ["blazorpack", "messagepack"] {
-        let mut client = house.open(WS, Some(&client_token(json!({})))).await.unwrap();
-        client.say(&format!("{{\"protocol\":\"{protocol}\",\"version\":1}}\u{1e}")).await;
-        let error = json!({"error": format!("The protocol '{protocol}' is not supported.")});
-        assert_eq!(client.last_words().await, (vec![error], Some(1000)));
-    }
+    let mut client = house.open(WS, Some(&client_token(json!({})))).await.unwrap();
+    client.say("{\"protocol\":\"blazorpack\",\"version\":1}\u{1e}").await;
+    let error = json!({"error": "The protocol 'blazorpack' is not supported."});
+    assert_eq!(client.last_words().await, (vec![error], Some(1000)));
 }
 
 #[tokio::test]
@@ -362,8 +360,8 @@ async fn requests_that_are_no_upgrade_are_answered_as_the_service_does() {
         (Method::GET, "", "*/*", 400, "Connection ID required"),
         (Method::POST, "", "*/*", 400, "Connection ID required"),
         (Method::GET, "unknown", "*/*", 404, "No Connection with that ID"),
-        (Method::GET, &*waiting, "text/event-stream", 501, "Server-Sent Events"),
-        (Method::GET, &*waiting, "*/*", 501, "Long polling"),
+        (Method::POST, &*waiting, "*/*", 400, "connect before sending"),
+        (Method::DELETE, &*waiting, "*/*", 400, "Cannot terminate"),
         (Method::POST, &*open, "*/*", 405, "POST requests are not allowed for WebSocket connections."),
         (Method::DELETE, &*open, "*/*", 400, "Cannot terminate"),
         (Method::GET, &*open, "*/*", 400, "Cannot change transports"),

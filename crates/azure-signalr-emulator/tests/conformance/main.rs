@@ -10,8 +10,11 @@
 
 mod connections;
 mod entra;
+mod events;
 mod fan_out;
 mod negotiate;
+mod polls;
 mod rest;
+mod stateful;
 mod support;
 mod tokens;

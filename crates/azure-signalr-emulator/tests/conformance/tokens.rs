@@ -90,3 +90,15 @@ async fn a_host_of_its_own_must_be_set() {
     assert_eq!(house.negotiate("", &token).await.status(), 200);
     assert_eq!(House::start().await.negotiate("", &token).await.status(), 401);
 }
+
+#[tokio::test]
+async fn defect_7_a_lenient_service_looks_at_signatures_only_and_has_to_be_asked_for() {
+    assert!(!Options::default().lenient);
+    let house = House::with(Options { lenient: true, ..Options::default() }).await;
+    let expired = token(json!({"aud": "http://elsewhere/", "exp": 1, "nbf": 0}));
+    house.client_of("/client/?hub=chat", &expired).await;
+    let sent = house.request(Method::POST, "/api/hubs/chat/:send").bearer_auth(&expired);
+    assert_eq!(sent.json(&json!({"target": "t"})).send().await.unwrap().status(), 202);
+    let unsigned = house.request(Method::POST, "/api/hubs/chat/:send").json(&json!({"target": "t"}));
+    assert_eq!(unsigned.send().await.unwrap().status(), 401);
+}

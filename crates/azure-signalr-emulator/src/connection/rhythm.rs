@@ -17,7 +17,8 @@ pub(super) enum Due {
 /// The clock of one connection.
 #[derive(Debug)]
 pub(super) struct Rhythm {
-    ping_interval: Duration,
+    /// `None` where the transport shows by itself that both sides are there.
+    ping_interval: Option<Duration>,
     client_timeout: Duration,
     sent: Instant,
     heard: Instant,
@@ -25,7 +26,7 @@ pub(super) struct Rhythm {
 }
 
 impl Rhythm {
-    pub(super) fn new(now: Instant, ping_interval: Duration, client_timeout: Duration) -> Self {
+    pub(super) fn new(now: Instant, ping_interval: Option<Duration>, client_timeout: Duration) -> Self {
         Self { ping_interval, client_timeout, sent: now, heard: now, armed: false }
     }
 
@@ -41,7 +42,7 @@ impl Rhythm {
 
     /// A ping came.
     pub(super) fn pinged(&mut self) {
-        self.armed = true;
+        self.armed = self.ping_interval.is_some();
     }
 
     /// What is due now, if anything.
@@ -49,15 +50,18 @@ impl Rhythm {
         if self.gives_up().is_some_and(|at| now >= at) {
             Some(Due::GiveUp)
         } else {
-            (now >= self.sent + self.ping_interval).then_some(Due::Ping)
+            self.pings().is_some_and(|at| now >= at).then_some(Due::Ping)
         }
     }
 
     /// When to ask again. Sending and hearing only ever move it later, so an alarm set earlier rings for nothing, and
     /// need not be set anew each time. Only arming may move it earlier.
-    pub(super) fn alarm(&self) -> Instant {
-        let ping = self.sent + self.ping_interval;
-        self.gives_up().map_or(ping, |at| ping.min(at))
+    pub(super) fn alarm(&self) -> Option<Instant> {
+        self.pings().into_iter().chain(self.gives_up()).min()
+    }
+
+    fn pings(&self) -> Option<Instant> {
+        self.ping_interval.map(|interval| self.sent + interval)
     }
 
     fn gives_up(&self) -> Option<Instant> {
@@ -73,7 +77,7 @@ mod tests {
 
     fn rhythm() -> (Rhythm, Instant) {
         let start = Instant::now();
-        (Rhythm::new(start, 15 * SECOND, 30 * SECOND), start)
+        (Rhythm::new(start, Some(15 * SECOND), 30 * SECOND), start)
     }
 
     #[test]
@@ -83,7 +87,7 @@ mod tests {
         assert_eq!(rhythm.due(start + 15 * SECOND), Some(Due::Ping));
         rhythm.sent(start + 10 * SECOND);
         assert_eq!(rhythm.due(start + 24 * SECOND), None);
-        assert_eq!(rhythm.alarm(), start + 25 * SECOND);
+        assert_eq!(rhythm.alarm(), Some(start + 25 * SECOND));
     }
 
     #[test]
@@ -91,7 +95,7 @@ mod tests {
         let (mut rhythm, start) = rhythm();
         rhythm.pinged();
         rhythm.sent(start + 29 * SECOND);
-        assert_eq!(rhythm.alarm(), start + 30 * SECOND);
+        assert_eq!(rhythm.alarm(), Some(start + 30 * SECOND));
         assert_eq!(rhythm.due(start + 30 * SECOND), Some(Due::GiveUp));
         rhythm.heard(start + 1 * SECOND);
         assert_eq!(rhythm.due(start + 30 * SECOND), None);
@@ -102,5 +106,13 @@ mod tests {
         let (mut rhythm, start) = rhythm();
         rhythm.sent(start + 3600 * SECOND);
         assert_eq!(rhythm.due(start + 3600 * SECOND), None);
+    }
+
+    #[test]
+    fn where_the_transport_keeps_time_nothing_is_ever_due() {
+        let start = Instant::now();
+        let mut rhythm = Rhythm::new(start, None, 30 * SECOND);
+        rhythm.pinged();
+        assert_eq!((rhythm.alarm(), rhythm.due(start + 3600 * SECOND)), (None, None));
     }
 }

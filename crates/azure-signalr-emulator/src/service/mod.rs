@@ -3,22 +3,27 @@
 //! All state is behind one lock, held for short sections without I/O. Broadcasting puts into every queue under it, so
 //! all members of a hub see all messages in the same order.
 
+mod door;
+mod seat;
+
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::ws::Utf8Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tracing::info;
 
 use crate::Options;
 use crate::auth::Auth;
+use crate::connection::{Capacity, Closure, Link};
 use crate::hub::{ConnectionId, Hubs, UserId};
 use crate::hub_name::HubName;
+use crate::protocol::Message;
 use crate::random;
 use crate::tickets::{ConnectionToken, Holder, Invalid, SoldOut, Standing, Tickets};
-use crate::transport::outbox::{Capacity, Outbox};
+
+pub(crate) use door::{Door, Entrance, Poll, PollAnswer};
+pub(crate) use seat::Seat;
 
 /// Shared by all endpoints and connections of one emulator.
 pub(crate) struct Service {
@@ -30,8 +35,8 @@ pub(crate) struct Service {
 }
 
 struct State {
-    hubs: Hubs<Arc<Outbox>>,
-    tickets: Tickets<Arc<Outbox>>,
+    hubs: Hubs<Arc<Link>>,
+    tickets: Tickets<Door>,
     closing: bool,
 }
 
@@ -60,7 +65,8 @@ impl Service {
         };
         Self {
             auth: Auth::new(&options.access_keys, &options.hosts, options.clock_leeway)
-                .with_entra(options.entra.clone()),
+                .with_entra(options.entra.clone())
+                .lenient(options.lenient),
             state: Mutex::new(state),
             left: Notify::new(),
             options,
@@ -76,9 +82,9 @@ impl Service {
         state.tickets.issue(Instant::now(), token, holder).map_err(|SoldOut| NoSeat::SoldOut)
     }
 
-    /// How a negotiated id stands.
-    pub(crate) fn standing(&self, token: &str) -> Standing {
-        self.lock().tickets.standing(Instant::now(), token)
+    /// How a negotiated id stands, for this user of this hub.
+    pub(crate) fn standing(&self, token: &str, hub: &HubName, user: Option<&UserId>) -> Standing<Door> {
+        self.lock().tickets.standing(Instant::now(), token, hub, user)
     }
 
     /// Takes a seat for a connection; without a token, for one that did not negotiate.
@@ -87,37 +93,51 @@ impl Service {
         token: Option<&str>,
         hub: HubName,
         user: Option<UserId>,
+        entrance: Entrance,
     ) -> Result<Seat, NoSeat> {
         let capacity =
             Capacity { messages: self.options.max_queued_messages, bytes: self.options.max_queued_bytes };
-        let outbox = Arc::new(Outbox::new(capacity));
+        let link = Arc::new(Link::new(entrance.transport(), capacity));
+        let door = Door { link: link.clone(), entrance };
         let mut state = self.lock();
         if state.closing {
             return Err(NoSeat::Closing);
         }
-        let (now, link) = (Instant::now(), outbox.clone());
+        let now = Instant::now();
         let (token, connection) = match token {
-            Some(token) => state.tickets.redeem(now, token, &hub, user.as_ref(), link)?,
+            Some(token) => state.tickets.redeem(now, token, &hub, user.as_ref(), door)?,
             None => {
                 let token = ConnectionToken::from(random::id());
-                state.tickets.open(now, token.clone(), link)?;
-                (token, ConnectionId::new(&random::id()))
+                let connection = ConnectionId::new(&random::id());
+                let holder = Holder {
+                    connection: connection.clone(),
+                    hub: hub.clone(),
+                    user: user.clone(),
+                    may_resume: false,
+                };
+                state.tickets.open(now, token.clone(), holder, door)?;
+                (token, connection)
             }
         };
         drop(state);
-        Ok(Seat { service: self.clone(), token, hub, connection, user, outbox })
+        Ok(Seat { service: self.clone(), token, hub, connection, user, link })
     }
 
-    /// Queues a frame for everyone it is for.
-    pub(crate) fn deliver(&self, hub: &HubName, recipient: &Recipient, frame: &Utf8Bytes) {
+    /// Forgets an id, whatever becomes of its connection.
+    pub(crate) fn forget(&self, token: &str) {
+        self.lock().tickets.release(token);
+    }
+
+    /// Queues a message for everyone it is for.
+    pub(crate) fn deliver(&self, hub: &HubName, recipient: &Recipient, message: &Message) {
         let state = self.lock();
         match recipient {
             Recipient::Everyone { excluded } => {
-                state.hubs.everyone(hub, excluded).for_each(|outbox| outbox.push(frame));
+                state.hubs.everyone(hub, excluded).for_each(|link| link.push(message));
             }
-            Recipient::User(user) => state.hubs.user(hub, user).for_each(|outbox| outbox.push(frame)),
+            Recipient::User(user) => state.hubs.user(hub, user).for_each(|link| link.push(message)),
             Recipient::Connection(id) => {
-                state.hubs.connection(hub, id).into_iter().for_each(|outbox| outbox.push(frame));
+                state.hubs.connection(hub, id).into_iter().for_each(|link| link.push(message));
             }
         }
     }
@@ -134,7 +154,8 @@ impl Service {
     pub(crate) fn close_all(&self) {
         let mut state = self.lock();
         state.closing = true;
-        state.tickets.open_links().for_each(|outbox| outbox.close());
+        let closure = Closure { reason: None, allow_reconnect: true };
+        state.tickets.open_links().for_each(|door| door.link.close(closure.clone()));
     }
 
     /// Waits until no connection is open.
@@ -166,46 +187,6 @@ impl From<Invalid> for NoSeat {
 impl From<SoldOut> for NoSeat {
     fn from(SoldOut: SoldOut) -> Self {
         Self::SoldOut
-    }
-}
-
-/// The place of one open connection. Dropping it is leaving.
-#[must_use = "dropping a seat ends the connection"]
-pub(crate) struct Seat {
-    service: Arc<Service>,
-    token: ConnectionToken,
-    hub: HubName,
-    connection: ConnectionId,
-    user: Option<UserId>,
-    pub(crate) outbox: Arc<Outbox>,
-}
-
-impl Seat {
-    /// From here on the connection is one of its hub's, and messages queue up for it.
-    pub(crate) fn join(&self) {
-        let Self { hub, connection, .. } = self;
-        let user = self.user.as_ref();
-        self.service.lock().hubs.join(hub, connection, user, self.outbox.clone());
-        let user = user.map(UserId::as_str);
-        info!(%hub, %connection, user, "connection {connection} joined hub {hub}");
-    }
-
-    pub(crate) fn options(&self) -> &Options {
-        &self.service.options
-    }
-
-    pub(crate) fn connection(&self) -> &ConnectionId {
-        &self.connection
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut state = self.service.lock();
-        state.hubs.leave(&self.hub, &self.connection);
-        state.tickets.release(&self.token);
-        drop(state);
-        self.service.left.notify_waiters();
     }
 }
 

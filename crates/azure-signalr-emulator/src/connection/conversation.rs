@@ -1,0 +1,366 @@
+//! The conversation with one client: handshake, then messages in both directions until anything ends it.
+//!
+//! It is one task and owns its wire whole: while it writes it does not read, so a client that sends without reading slows
+//! down itself only. With stateful reconnect the wire may be another one every time; the conversation is the same.
+
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use tokio::select;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
+use tracing::{debug, info};
+
+use super::ending::Ending;
+use super::errands::Errands;
+use super::ledger::Ledger;
+use super::outbox::Next;
+use super::rhythm::{Due, Rhythm};
+use super::wire::{Farewell, Gone, Received, Wire};
+use crate::protocol::handshake::{self, Handshake, HandshakeError};
+use crate::protocol::{ClientMessage, Frame, Incoming, Outcome, Protocol, ServerMessage};
+use crate::service::Seat;
+
+/// The version of a hub protocol in which messages are counted.
+const STATEFUL: i64 = 2;
+
+/// How long nothing at all may be due.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What is agreed on before the handshake.
+pub(crate) struct Terms<W> {
+    pub(crate) handshake_timeout: Duration,
+    /// Whether the client may see why it was closed.
+    pub(crate) detailed_errors: bool,
+    /// When the connection ends because its access token does.
+    pub(crate) expires_at: Option<Instant>,
+    /// Where the client's further wires come from, if its connection is one that may be resumed.
+    pub(crate) successors: Option<mpsc::Receiver<W>>,
+}
+
+/// Serves a client until its connection has ended, and everybody who has to know knows it.
+pub(crate) async fn hold<W: Wire>(wire: W, seat: Seat, terms: Terms<W>) {
+    let options = seat.options();
+    let pings = W::PINGS.then_some(options.ping_interval);
+    let mut conversation = Conversation {
+        wire,
+        incoming: Incoming::new(options.max_client_message_bytes),
+        rhythm: Rhythm::new(Instant::now(), pings, options.client_timeout),
+        protocol: Protocol::Json,
+        ledger: None,
+        errands: Errands::default(),
+        expires_at: terms.expires_at,
+        successors: terms.successors,
+        seat: &seat,
+    };
+    let Err(ending) = conversation.live(terms.handshake_timeout).await;
+    seat.leave();
+    let id = seat.connection();
+    info!(connection = %id, "connection {id} ended: {ending}");
+    conversation.part(&ending, terms.detailed_errors).await;
+}
+
+/// A conversation has only one way to go on, and that is to its end.
+enum Never {}
+
+struct Conversation<'a, W> {
+    wire: W,
+    incoming: Incoming,
+    rhythm: Rhythm,
+    protocol: Protocol,
+    /// Kept with clients that may resume.
+    ledger: Option<Ledger>,
+    errands: Errands,
+    expires_at: Option<Instant>,
+    successors: Option<mpsc::Receiver<W>>,
+    seat: &'a Seat,
+}
+
+impl<W: Wire> Conversation<'_, W> {
+    async fn live(&mut self, handshake_timeout: Duration) -> Result<Never, Ending> {
+        self.greet(handshake_timeout).await?;
+        let mut alarm = pin!(sleep_until(self.alarm()));
+        loop {
+            match self.turn(alarm.as_mut()).await {
+                Ok(()) => {}
+                Err(ending) if ending.is_resumable() && self.ledger.is_some() => {
+                    self.await_return(ending).await?;
+                    alarm.as_mut().reset(self.alarm());
+                }
+                Err(ending) => return Err(ending),
+            }
+        }
+    }
+
+    /// Waits for the handshake. The answer goes out before anything that queues up once the hub is joined.
+    async fn greet(&mut self, limit: Duration) -> Result<(), Ending> {
+        let seat = self.seat;
+        let first = select! {
+            first = timeout(limit, self.first_record()) => first,
+            end = seat.outbox().ended() => return Err(Ending::of(end, false)),
+        };
+        let outcome = match first {
+            Ok(record) => handshake::read(&record?, W::TRANSFER),
+            Err(_) => Err(HandshakeError::Late),
+        };
+        if let Ok(Handshake { protocol, version }) = outcome {
+            self.protocol = protocol;
+            if version >= STATEFUL && self.successors.is_some() {
+                self.ledger = Some(Ledger::new(seat.options().max_queued_bytes));
+            } else {
+                // Nobody will come back, so nobody may try.
+                self.successors = None;
+            }
+            seat.join(protocol);
+        }
+        self.send([handshake::answer(&outcome)]).await?;
+        outcome.map(drop).map_err(Ending::HandshakeFailed)
+    }
+
+    async fn first_record(&mut self) -> Result<bytes::Bytes, Ending> {
+        loop {
+            if let Some(record) = self.incoming.next_handshake().map_err(malformed)? {
+                return Ok(record);
+            }
+            let received = self.wire.receive().await;
+            self.take_in(received)?;
+        }
+    }
+
+    /// Heeds what has come, then does the next thing there is to do.
+    async fn turn(&mut self, mut alarm: Pin<&mut Sleep>) -> Result<(), Ending> {
+        // What came together with the handshake is there already.
+        while self.errands.has_room()
+            && let Some(message) = self.incoming.next(self.protocol).map_err(malformed)?
+        {
+            self.heed(message).await?;
+            let due = self.alarm();
+            if due < alarm.deadline() {
+                alarm.as_mut().reset(due);
+            }
+        }
+        let outbox = self.seat.outbox();
+        let reading = self.errands.has_room();
+        let has_room = self.ledger.as_ref().is_none_or(Ledger::has_room);
+        let sending = has_room && self.wire.is_ready();
+        select! {
+            received = self.wire.receive(), if reading => self.take_in(received),
+            next = outbox.next(), if sending => match next {
+                Next::Send(frames) => self.send_counted(frames).await,
+                Next::Freeze => {
+                    outbox.thawed().await;
+                    self.rhythm.heard(Instant::now());
+                    Ok(())
+                }
+                Next::End(end) => Err(Ending::of(end, true)),
+            },
+            end = outbox.lost(), if !sending => Err(Ending::of(end, true)),
+            // What it has not acknowledged for so long, it need not get before it goes.
+            end = outbox.ended(), if !has_room => Err(Ending::of(end, true)),
+            answer = self.errands.answer() => self.send_counted([answer]).await,
+            wire = successor(&mut self.successors) => self.go_on_over(wire).await,
+            () = alarm.as_mut() => {
+                self.do_what_is_due(reading).await?;
+                alarm.reset(self.alarm());
+                Ok(())
+            }
+        }
+    }
+
+    /// When something may be due.
+    fn alarm(&self) -> Instant {
+        let ledger = self.ledger.as_ref().and_then(Ledger::acknowledge_at);
+        let times = [self.rhythm.alarm(), ledger, self.expires_at];
+        times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + DAY)
+    }
+
+    async fn do_what_is_due(&mut self, reading: bool) -> Result<(), Ending> {
+        let now = Instant::now();
+        if self.expires_at.is_some_and(|end| now >= end) {
+            return Err(Ending::TokenExpired);
+        }
+        if !reading {
+            // It may well have spoken; it is we who do not listen.
+            self.rhythm.heard(now);
+        }
+        if let Some(number) = self.ledger.as_mut().and_then(|ledger| ledger.acknowledge(now)) {
+            self.say(&ServerMessage::Ack(number)).await?;
+        }
+        match self.rhythm.due(now) {
+            Some(Due::GiveUp) => Err(Ending::ClientSilent),
+            Some(Due::Ping) => self.say(&ServerMessage::Ping).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn heed(&mut self, message: ClientMessage) -> Result<(), Ending> {
+        if let Some(ledger) = &mut self.ledger
+            && !matches!(message, ClientMessage::Sequence(_))
+        {
+            let news = if message.is_numbered() { ledger.take(Instant::now()) } else { ledger.hears() };
+            if !news {
+                return Ok(());
+            }
+        }
+        let connection = self.seat.connection();
+        match message {
+            ClientMessage::Close { error } => return Err(Ending::ClientClosed(error)),
+            ClientMessage::Ping => self.rhythm.pinged(),
+            ClientMessage::Invocation { id, target, forwarded } => {
+                return self.invoked(id, &target, forwarded).await;
+            }
+            ClientMessage::StreamInvocation { id, target } => {
+                let error = format!(
+                    "'{target}' cannot be streamed: in serverless mode the service has no upstream for streams. Invoke it instead."
+                );
+                return self.refuse(&id, error).await;
+            }
+            ClientMessage::Completion { id, outcome } => {
+                if !self.seat.answer(&id, outcome) {
+                    debug!(%connection, "nobody waits for an answer that {connection} gave");
+                }
+            }
+            ClientMessage::Ack(number) => {
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.acknowledged(number);
+                }
+            }
+            ClientMessage::Sequence(number) => {
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.goes_on_with(number).map_err(|_| {
+                        let error = "Sequence ID greater than amount of messages we've received.";
+                        Ending::Malformed(error.to_owned())
+                    })?;
+                }
+            }
+            ClientMessage::StreamItem { .. }
+            | ClientMessage::CancelInvocation { .. }
+            | ClientMessage::Other(_) => {
+                debug!(%connection, "ignored what serverless mode has no use for, from {connection}");
+            }
+        }
+        Ok(())
+    }
+
+    /// A client calls a hub method.
+    async fn invoked(
+        &mut self,
+        id: Option<String>,
+        target: &str,
+        _forwarded: bytes::Bytes,
+    ) -> Result<(), Ending> {
+        let Some(id) = id else { return Ok(()) };
+        self.refuse(
+            &id,
+            format!("There is nobody to call '{target}': this emulator has no upstream configured."),
+        )
+        .await
+    }
+
+    /// Answers a call that cannot be served.
+    async fn refuse(&mut self, id: &str, error: impl Into<String>) -> Result<(), Ending> {
+        let outcome = Outcome::Error(error.into());
+        let completion = ServerMessage::Completion { id, outcome: &outcome };
+        self.send_counted([self.protocol.encode(&completion)]).await
+    }
+
+    fn take_in(&mut self, received: Received) -> Result<(), Ending> {
+        match received {
+            Received::Bytes(bytes) => self.incoming.push(&bytes),
+            Received::Ended | Received::Broken(None) => return Err(Ending::Gone),
+            Received::Broken(Some(error)) => return Err(Ending::Broken(error)),
+        }
+        self.rhythm.heard(Instant::now());
+        Ok(())
+    }
+
+    /// Waits until a client whose wire was lost comes back with another.
+    async fn await_return(&mut self, lost: Ending) -> Result<(), Ending> {
+        let outbox = self.seat.outbox();
+        select! {
+            wire = successor(&mut self.successors) => self.go_on_over(wire).await,
+            end = outbox.ended() => Err(Ending::of(end, true)),
+            () = sleep(self.seat.options().resume_timeout) => Err(lost),
+        }
+    }
+
+    /// Changes to another wire: says where we go on, and again what the client may not have got.
+    async fn go_on_over(&mut self, wire: W) -> Result<(), Ending> {
+        self.wire = wire;
+        // What was cut off comes again, whole.
+        self.incoming = Incoming::new(self.seat.options().max_client_message_bytes);
+        self.rhythm.heard(Instant::now());
+        let Some(ledger) = &mut self.ledger else { return Ok(()) };
+        let (number, unacknowledged) = ledger.resume();
+        let mut frames = vec![self.protocol.encode(&ServerMessage::Sequence(number))];
+        frames.extend(unacknowledged);
+        debug!(connection = %self.seat.connection(), messages = frames.len() - 1, "resumed");
+        self.send(frames).await
+    }
+
+    /// Sends what is not counted.
+    async fn say(&mut self, message: &ServerMessage<'_>) -> Result<(), Ending> {
+        self.send([self.protocol.encode(message)]).await
+    }
+
+    /// Sends messages that carry something, one in each frame.
+    async fn send_counted(
+        &mut self,
+        frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
+    ) -> Result<(), Ending> {
+        let Self { ledger, .. } = self;
+        match ledger {
+            None => self.send(frames).await,
+            Some(ledger) => {
+                let frames: Vec<Frame> = frames.into_iter().inspect(|frame| ledger.sent(frame)).collect();
+                self.send(frames).await
+            }
+        }
+    }
+
+    /// Sends all frames. A client that does not take them is given up: when its queue runs full meanwhile, or after the
+    /// client timeout.
+    async fn send(
+        &mut self,
+        frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
+    ) -> Result<(), Ending> {
+        let seat = self.seat;
+        select! {
+            biased;
+            sent = timeout(seat.options().client_timeout, self.wire.send(frames)) => match sent {
+                Ok(Ok(())) => {
+                    self.rhythm.sent(Instant::now());
+                    Ok(())
+                }
+                Ok(Err(Gone)) => Err(Ending::Gone),
+                Err(_) => Err(Ending::ClientSlow),
+            },
+            end = seat.outbox().lost() => Err(Ending::of(end, true)),
+        }
+    }
+
+    /// Says why, closes the wire, and brings what is under way to its end.
+    async fn part(self, ending: &Ending, details: bool) {
+        if !ending.is_mute() {
+            let last_words = ending.last_words(details).map(|words| self.protocol.encode(&words));
+            let farewell = Farewell { last_words, is_error: ending.is_error() };
+            // However it goes, nothing is left to be done for this client.
+            let _ = timeout(self.seat.options().close_timeout, self.wire.close(farewell)).await;
+        }
+        self.errands.finish().await;
+    }
+}
+
+fn malformed(error: impl std::fmt::Display) -> Ending {
+    Ending::Malformed(error.to_string())
+}
+
+/// The client's next wire. A connection that cannot be resumed never has one.
+async fn successor<W>(successors: &mut Option<mpsc::Receiver<W>>) -> W {
+    if let Some(successors) = successors
+        && let Some(wire) = successors.recv().await
+    {
+        return wire;
+    }
+    std::future::pending().await
+}

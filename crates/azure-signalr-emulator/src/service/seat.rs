@@ -1,0 +1,66 @@
+//! The place of one open connection, from the request that opens it to its end. Dropping it is leaving.
+
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::Service;
+use crate::Options;
+use crate::connection::{Link, Outbox};
+use crate::hub::{ConnectionId, UserId};
+use crate::hub_name::HubName;
+use crate::protocol::{Outcome, Protocol};
+use crate::tickets::ConnectionToken;
+
+/// The place of one open connection.
+#[must_use = "dropping a seat ends the connection"]
+pub(crate) struct Seat {
+    pub(super) service: Arc<Service>,
+    pub(super) token: ConnectionToken,
+    pub(super) hub: HubName,
+    pub(super) connection: ConnectionId,
+    pub(super) user: Option<UserId>,
+    pub(super) link: Arc<Link>,
+}
+
+impl Seat {
+    /// From here on the connection is one of its hub's, and messages queue up for it in its own protocol.
+    pub(crate) fn join(&self, protocol: Protocol) {
+        let Self { hub, connection, .. } = self;
+        self.link.speaks(protocol);
+        self.service.lock().hubs.join(hub, connection, self.user.as_ref(), self.link.clone());
+        let (user, transport) = (self.user.as_ref().map(UserId::as_str), self.link.transport());
+        info!(%hub, %connection, user, %transport, "connection {connection} joined hub {hub}");
+    }
+
+    /// From here on nobody finds the connection any more, though its transport may still be open.
+    pub(crate) fn leave(&self) {
+        self.service.lock().hubs.leave(&self.hub, &self.connection);
+        self.link.over();
+    }
+
+    /// Gives an answer of the client to whoever asked. False when nobody did.
+    pub(crate) fn answer(&self, id: &str, outcome: Outcome) -> bool {
+        self.link.answer(id, outcome)
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.service.options
+    }
+
+    pub(crate) fn connection(&self) -> &ConnectionId {
+        &self.connection
+    }
+
+    pub(crate) fn outbox(&self) -> &Outbox {
+        self.link.outbox()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.leave();
+        self.service.lock().tickets.release(&self.token);
+        self.service.left.notify_waiters();
+    }
+}
