@@ -7,6 +7,7 @@
 //! - `auth` decides who may come in, `entra` about those without a key; `refusal` words every "no" and logs it.
 //! - `service` holds the state: `hub` (who is connected) and `tickets` (who may connect), both pure.
 //! - `protocol` turns bytes into messages and back; `hub_name`, `path`, `query`, `bearer` read what requests carry.
+//! - `upstream` says where what clients do and say is posted to, by its [`Templates`].
 //!
 //! The faces know `service`, `auth` and `protocol`; `hub`, `tickets` and `protocol` know nobody.
 
@@ -27,6 +28,7 @@ mod rest;
 mod service;
 mod tickets;
 mod transport;
+mod upstream;
 
 use std::sync::Arc;
 
@@ -39,6 +41,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 pub use access_key::{AccessKey, InvalidAccessKey};
 pub use auth::EntraOptions;
 pub use options::Options;
+pub use upstream::{InvalidTemplates, Templates};
 
 use refusal::Refusal;
 use service::Service;
