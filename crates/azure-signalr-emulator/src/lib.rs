@@ -7,7 +7,7 @@
 //! - `auth` decides who may come in, `entra` about those without a key; `refusal` words every "no" and logs it.
 //! - `service` holds the state: `hub` (who is connected) and `tickets` (who may connect), both pure.
 //! - `protocol` turns bytes into messages and back; `hub_name`, `path`, `query`, `bearer` read what requests carry.
-//! - `upstream` says where what clients do and say is posted to, by its [`Templates`].
+//! - `upstream` posts what clients do and say to webhooks, as [`UpstreamOptions`] has it.
 //!
 //! The faces know `service`, `auth` and `protocol`; `hub`, `tickets` and `protocol` know nobody.
 
@@ -41,7 +41,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 pub use access_key::{AccessKey, InvalidAccessKey};
 pub use auth::EntraOptions;
 pub use options::Options;
-pub use upstream::{InvalidTemplates, Templates};
+pub use upstream::{InvalidTemplates, TemplateSource, Templates, UpstreamOptions};
 
 use refusal::Refusal;
 use service::Service;
