@@ -25,7 +25,7 @@ use crate::path;
 use crate::protocol::Message;
 use crate::query::Query;
 use crate::refusal::Refusal;
-use crate::service::{Recipient, Service, unix_now};
+use crate::service::{Audience, Service, unix_now};
 use route::{Edition, Operation, Route, Target};
 
 /// Versions of the API by the `api-version` they go by. The oldest of them did not ask for it.
@@ -68,11 +68,12 @@ async fn answer(service: &Service, parts: &Parts, body: Body) -> Result<Response
         Operation::AccessKey => access_key(service, caller),
         Operation::Send(target) => send(service, parts, body, target, route.edition).await,
         Operation::UserExists { hub, user } => {
-            let exists = service.has_user(&hub_name(query, hub)?, &user_id(user)?);
+            let exists = service.exists(&hub_name(query, hub)?, &Audience::User(user_id(user)?));
             existence(exists, "Warning.User.NotExisted", "the user has no connection")
         }
         Operation::ConnectionExists { hub, connection } => {
-            let exists = service.has_connection(&hub_name(query, hub)?, &connection_id(connection)?);
+            let exists =
+                service.exists(&hub_name(query, hub)?, &Audience::Connection(connection_id(connection)?));
             existence(exists, "Warning.Connection.NotExisted", "the connection does not exist")
         }
         Operation::NotEmulated(name) => Err(Refusal::not_emulated(name)),
@@ -136,17 +137,18 @@ async fn send(
     edition: Edition,
 ) -> Result<Response, Refusal> {
     let query = Query::new(parts.uri.query());
-    let (hub, recipient) = match target {
-        Target::Hub { hub } => (hub, Recipient::Everyone { excluded: excluded(query) }),
-        Target::User { hub, user } => (hub, Recipient::User(user_id(user)?)),
-        Target::Connection { hub, connection } => (hub, Recipient::Connection(connection_id(connection)?)),
+    let (hub, audience) = match target {
+        Target::Hub { hub } => (hub, Audience::Everyone),
+        Target::User { hub, user } => (hub, Audience::User(user_id(user)?)),
+        Target::Connection { hub, connection } => (hub, Audience::Connection(connection_id(connection)?)),
     };
+    let excluded = if audience == Audience::Everyone { excluded(query) } else { HashSet::new() };
     let hub = hub_name(query, hub)?;
     payload::check_content_type(&parts.headers, edition)?;
     let body = payload::read_body(body).await?;
     let payload = payload::parse(&body)?;
     let message = Message::invocation(payload.target, payload.arguments.to_owned());
-    service.deliver(&hub, &recipient, &message);
+    service.deliver(&hub, &audience, &excluded, &message);
     debug!(%hub, bytes = message.size(), "sent a message to hub {hub}");
     Ok(StatusCode::ACCEPTED.into_response())
 }

@@ -4,9 +4,9 @@
 //! all members of a hub see all messages in the same order.
 
 mod door;
+mod hubs;
 mod seat;
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,11 +18,11 @@ use crate::auth::Auth;
 use crate::connection::{Capacity, Closure, Link};
 use crate::hub::{ConnectionId, Hubs, UserId};
 use crate::hub_name::HubName;
-use crate::protocol::Message;
 use crate::random;
 use crate::tickets::{ConnectionToken, Holder, Invalid, SoldOut, Standing, Tickets};
 
 pub(crate) use door::{Door, Entrance, Poll, PollAnswer};
+pub(crate) use hubs::Audience;
 pub(crate) use seat::Seat;
 
 /// Shared by all endpoints and connections of one emulator.
@@ -38,13 +38,6 @@ struct State {
     hubs: Hubs<Arc<Link>>,
     tickets: Tickets<Door>,
     closing: bool,
-}
-
-/// Whom a message is for.
-pub(crate) enum Recipient {
-    Everyone { excluded: HashSet<ConnectionId> },
-    User(UserId),
-    Connection(ConnectionId),
 }
 
 /// Why there is no seat.
@@ -126,28 +119,6 @@ impl Service {
     /// Forgets an id, whatever becomes of its connection.
     pub(crate) fn forget(&self, token: &str) {
         self.lock().tickets.release(token);
-    }
-
-    /// Queues a message for everyone it is for.
-    pub(crate) fn deliver(&self, hub: &HubName, recipient: &Recipient, message: &Message) {
-        let state = self.lock();
-        match recipient {
-            Recipient::Everyone { excluded } => {
-                state.hubs.everyone(hub, excluded).for_each(|link| link.push(message));
-            }
-            Recipient::User(user) => state.hubs.user(hub, user).for_each(|link| link.push(message)),
-            Recipient::Connection(id) => {
-                state.hubs.connection(hub, id).into_iter().for_each(|link| link.push(message));
-            }
-        }
-    }
-
-    pub(crate) fn has_connection(&self, hub: &HubName, id: &ConnectionId) -> bool {
-        self.lock().hubs.connection(hub, id).is_some()
-    }
-
-    pub(crate) fn has_user(&self, hub: &HubName, user: &UserId) -> bool {
-        self.lock().hubs.user(hub, user).next().is_some()
     }
 
     /// Admits nobody any more and ends all connections.

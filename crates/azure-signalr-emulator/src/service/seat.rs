@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
 use tracing::info;
 
 use super::Service;
@@ -28,8 +29,9 @@ impl Seat {
     pub(crate) fn join(&self, protocol: Protocol) {
         let Self { hub, connection, .. } = self;
         self.link.speaks(protocol);
-        self.service.lock().hubs.join(hub, connection, self.user.as_ref(), self.link.clone());
-        let (user, transport) = (self.user.as_ref().map(UserId::as_str), self.link.transport());
+        let (user, link) = (self.user.as_ref(), self.link.clone());
+        self.service.lock().hubs.join(Instant::now(), hub, connection, user, link);
+        let (user, transport) = (user.map(UserId::as_str), self.link.transport());
         info!(%hub, %connection, user, %transport, "connection {connection} joined hub {hub}");
     }
 
