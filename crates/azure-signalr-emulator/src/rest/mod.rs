@@ -3,6 +3,7 @@
 //! The order of the checks is part of the behaviour: what is unknown is 404 or 405 before anyone is asked for a token,
 //! and only a caller with a valid token learns what is wrong with the rest, or that it is not emulated.
 
+mod filter;
 mod payload;
 mod route;
 
