@@ -15,6 +15,8 @@ mod access_key;
 mod auth;
 mod bearer;
 mod connection;
+mod control;
+mod faults;
 mod hub;
 mod hub_name;
 mod negotiate;

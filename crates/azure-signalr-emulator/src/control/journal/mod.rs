@@ -1,0 +1,162 @@
+//! What the service has seen last: calls, frames, and posts to the upstream.
+//!
+//! It is read by people and tests, so nothing in it opens anything: no header is kept, and of queries only values that are
+//! known to be harmless. The time is an argument, in milliseconds since 1970.
+
+mod redaction;
+mod ring;
+
+use serde::Serialize;
+
+pub(crate) use redaction::{harmless_query, harmless_url};
+pub(crate) use ring::{Limits, Numbered, Ring};
+
+/// Longest text of a frame that is kept, in bytes.
+const LONGEST_TEXT: usize = 2 << 10;
+
+/// How much is remembered of each kind.
+const LIMITS: Limits = Limits { entries: 1_000, bytes: 4 << 20 };
+
+/// One request to the service, answered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Call {
+    /// When it came.
+    pub(crate) at: u64,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) query: String,
+    pub(crate) status: u16,
+    pub(crate) milliseconds: u64,
+    /// Why not, in the words of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) refusal: Option<String>,
+}
+
+/// Which way a frame went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Direction {
+    FromClient,
+    ToClient,
+}
+
+/// One message of a hub protocol.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Seen {
+    pub(crate) at: u64,
+    pub(crate) direction: Direction,
+    pub(crate) hub: String,
+    pub(crate) connection: String,
+    /// As the hub protocols number them; `None` for handshakes.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<u64>,
+    /// In bytes.
+    pub(crate) size: usize,
+    /// Its beginning, where it is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<String>,
+}
+
+/// One event handed to the upstream.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Post {
+    pub(crate) at: u64,
+    /// Without its query: that is where keys of functions stand.
+    pub(crate) url: String,
+    pub(crate) hub: String,
+    pub(crate) connection: String,
+    pub(crate) event: String,
+    /// `None` when there was no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<u16>,
+    pub(crate) milliseconds: u64,
+}
+
+/// Everything that is remembered.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    pub(crate) calls: Ring<Call>,
+    pub(crate) frames: Ring<Seen>,
+    pub(crate) posts: Ring<Post>,
+}
+
+impl Journal {
+    pub(crate) fn new() -> Self {
+        Self { calls: Ring::new(LIMITS), frames: Ring::new(LIMITS), posts: Ring::new(LIMITS) }
+    }
+
+    pub(crate) fn call(&mut self, call: Call) {
+        let Call { method, path, query, refusal, .. } = &call;
+        let texts = method.len() + path.len() + query.len() + refusal.as_ref().map_or(0, String::len);
+        self.calls.push(call, texts);
+    }
+
+    pub(crate) fn frame(&mut self, mut frame: Seen) {
+        if let Some(text) = &mut frame.text {
+            shorten(text);
+        }
+        let Seen { hub, connection, text, .. } = &frame;
+        let texts = hub.len() + connection.len() + text.as_ref().map_or(0, String::len);
+        self.frames.push(frame, texts);
+    }
+
+    pub(crate) fn post(&mut self, post: Post) {
+        let Post { url, hub, connection, event, .. } = &post;
+        let texts = url.len() + hub.len() + connection.len() + event.len();
+        self.posts.push(post, texts);
+    }
+}
+
+/// Leaves the beginning of a long text, whole characters of it.
+fn shorten(text: &mut String) {
+    if text.len() > LONGEST_TEXT {
+        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        text.push('…');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_frame_the_beginning_is_kept() {
+        let mut journal = Journal::new();
+        let frame = Seen {
+            at: 1,
+            direction: Direction::ToClient,
+            hub: "chat".into(),
+            connection: "c".into(),
+            kind: Some(1),
+            size: 9_000,
+            text: Some("é".repeat(4_500)),
+        };
+        journal.frame(Seen { text: Some("short".into()), ..frame.clone() });
+        journal.frame(frame);
+        let texts: Vec<_> = journal.frames.after(0).map(|seen| seen.entry.text.clone().unwrap()).collect();
+        assert_eq!(texts, ["short".to_owned(), ["é".repeat(1_024), "…".into()].concat()]);
+    }
+
+    #[test]
+    fn an_entry_says_only_what_there_is_to_say() {
+        let mut journal = Journal::new();
+        journal.call(Call {
+            at: 1_700_000_000_000,
+            method: "POST".into(),
+            path: "/api/hubs/chat/:send".into(),
+            query: String::new(),
+            status: 202,
+            milliseconds: 1,
+            refusal: None,
+        });
+        let entry = journal.calls.after(0).next().unwrap();
+        assert_eq!(
+            serde_json::to_string(entry).unwrap(),
+            r#"{"number":1,"at":1700000000000,"method":"POST","path":"/api/hubs/chat/:send","status":202,"milliseconds":1}"#
+        );
+    }
+}
