@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::{AccessKey, EntraOptions};
+use crate::{AccessKey, EntraOptions, UpstreamOptions};
 
 /// Settings of an [`Emulator`](crate::Emulator). Start from [`Options::default`] and change what differs.
 #[derive(Debug, Clone)]
@@ -19,6 +19,12 @@ pub struct Options {
 
     /// Callers that have an identity of Microsoft Entra ID instead of a key. `None`, the default, admits none.
     pub entra: Option<EntraOptions>,
+
+    /// Webhooks that are told what clients do and say. `None`, the default, calls nobody.
+    pub upstream: Option<UpstreamOptions>,
+
+    /// Whether a client that a REST call closes may connect again by itself.
+    pub reconnect_after_close: bool,
 
     /// Host names that a token's audience may carry besides the loopback names, without scheme or port. Needed when
     /// callers reach the emulator under a name of its own, such as `host.docker.internal`.
@@ -73,6 +79,8 @@ impl Default for Options {
             access_keys: vec![AccessKey::official_emulator()],
             lenient: false,
             entra: None,
+            upstream: None,
+            reconnect_after_close: false,
             hosts: Vec::new(),
             clock_leeway: Duration::from_secs(5),
             id_lifetime: Duration::from_secs(15),

@@ -27,10 +27,12 @@ pub(crate) struct ClientIdentity {
     pub(crate) detailed_errors: bool,
     /// The claims `asrs.s.coae` and `asrs.s.aeo`: when the connection ends, in seconds since 1970.
     pub(crate) closes_at: Option<u64>,
+    /// All of them, for whoever is told of the client.
+    pub(crate) claims: Map<String, Value>,
 }
 
 impl ClientIdentity {
-    pub(super) fn read(claims: &Map<String, Value>) -> Self {
+    pub(super) fn read(claims: Map<String, Value>) -> Self {
         let seconds = |name: &str| number(claims.get(name)).filter(|seconds| *seconds > 0);
         let flag = |name: &str| claims.get(name).is_some_and(is_true);
         let user = ["asrs.s.uid", "nameid", "sub"].into_iter().find_map(|name| text(claims.get(name)?));
@@ -42,6 +44,7 @@ impl ClientIdentity {
             poll_timeout: seconds("asrs.s.ttl").map(Duration::from_secs),
             detailed_errors: flag("asrs.s.derror"),
             closes_at: seconds("asrs.s.aeo").filter(|_| flag("asrs.s.coae")),
+            claims,
         }
     }
 
@@ -74,7 +77,8 @@ mod tests {
     use serde_json::json;
 
     fn read(claims: Value) -> ClientIdentity {
-        ClientIdentity::read(claims.as_object().unwrap())
+        let Value::Object(claims) = claims else { panic!("claims are an object") };
+        ClientIdentity::read(claims)
     }
 
     fn user(claims: Value) -> Option<String> {

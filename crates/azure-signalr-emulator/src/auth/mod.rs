@@ -75,7 +75,7 @@ impl Auth {
         now: u64,
     ) -> Result<ClientIdentity, Denied> {
         let claims = self.verify(token, &Audience::Client { hub }, now)?;
-        Ok(ClientIdentity::read(&claims))
+        Ok(ClientIdentity::read(claims))
     }
 
     /// Admits a REST call; `path` is the decoded path of the request.

@@ -4,6 +4,7 @@
 //! down itself only. With stateful reconnect the wire may be another one every time; the conversation is the same.
 
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::select;
@@ -11,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
+use super::contact::{Call, Contact};
 use super::ending::Ending;
 use super::errands::Errands;
 use super::ledger::Ledger;
@@ -36,6 +38,8 @@ pub(crate) struct Terms<W> {
     pub(crate) expires_at: Option<Instant>,
     /// Where the client's further wires come from, if its connection is one that may be resumed.
     pub(crate) successors: Option<mpsc::Receiver<W>>,
+    /// Whom the client may call, and who is told that it came and went.
+    pub(crate) contact: Option<Contact>,
 }
 
 /// Serves a client until its connection has ended, and everybody who has to know knows it.
@@ -51,6 +55,8 @@ pub(crate) async fn hold<W: Wire>(wire: W, seat: Seat, terms: Terms<W>) {
         errands: Errands::default(),
         expires_at: terms.expires_at,
         successors: terms.successors,
+        contact: terms.contact.map(Arc::new),
+        is_known: false,
         seat: &seat,
     };
     let Err(ending) = conversation.live(terms.handshake_timeout).await;
@@ -73,6 +79,9 @@ struct Conversation<'a, W> {
     errands: Errands,
     expires_at: Option<Instant>,
     successors: Option<mpsc::Receiver<W>>,
+    contact: Option<Arc<Contact>>,
+    /// Whether the upstream was told, or is going to be told, that the client is there.
+    is_known: bool,
     seat: &'a Seat,
 }
 
@@ -114,6 +123,10 @@ impl<W: Wire> Conversation<'_, W> {
             seat.join(protocol);
         }
         self.send([handshake::answer(&outcome)]).await?;
+        if let (Ok(_), Some(contact)) = (&outcome, &self.contact) {
+            self.is_known = true;
+            self.errands.add(0, contact.clone().connected());
+        }
         outcome.map(drop).map_err(Ending::HandshakeFailed)
     }
 
@@ -207,7 +220,7 @@ impl<W: Wire> Conversation<'_, W> {
             ClientMessage::Close { error } => return Err(Ending::ClientClosed(error)),
             ClientMessage::Ping => self.rhythm.pinged(),
             ClientMessage::Invocation { id, target, forwarded } => {
-                return self.invoked(id, &target, forwarded).await;
+                return self.called(Call { id, target, protocol: self.protocol, forwarded }).await;
             }
             ClientMessage::StreamInvocation { id, target } => {
                 let error = format!(
@@ -242,19 +255,24 @@ impl<W: Wire> Conversation<'_, W> {
         Ok(())
     }
 
-    /// A client calls a hub method.
-    async fn invoked(
-        &mut self,
-        id: Option<String>,
-        target: &str,
-        _forwarded: bytes::Bytes,
-    ) -> Result<(), Ending> {
-        let Some(id) = id else { return Ok(()) };
-        self.refuse(
-            &id,
-            format!("There is nobody to call '{target}': this emulator has no upstream configured."),
-        )
-        .await
+    /// The client calls a hub method.
+    async fn called(&mut self, call: Call) -> Result<(), Ending> {
+        match (&self.contact, call) {
+            (Some(contact), call) => {
+                self.errands.add(call.forwarded.len(), contact.clone().called(call));
+                Ok(())
+            }
+            (None, Call { id: Some(id), target, .. }) => {
+                let error =
+                    format!("There is nobody to call '{target}': this emulator has no upstream configured.");
+                self.refuse(&id, error).await
+            }
+            (None, Call { id: None, .. }) => {
+                let connection = self.seat.connection();
+                debug!(%connection, "ignored what {connection} sent: no upstream is configured");
+                Ok(())
+            }
+        }
     }
 
     /// Answers a call that cannot be served.
@@ -347,7 +365,11 @@ impl<W: Wire> Conversation<'_, W> {
             // However it goes, nothing is left to be done for this client.
             let _ = timeout(self.seat.options().close_timeout, self.wire.close(farewell)).await;
         }
+        self.seat.vacate();
         self.errands.finish().await;
+        if let Some(contact) = self.contact.filter(|_| self.is_known) {
+            contact.disconnected(ending.error().as_deref()).await;
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) enum Ending {
     ClientSlow,
     /// The access token has expired, and says that the connection ends then.
     TokenExpired,
+    /// The client said, by another way than its messages, that it would go.
+    Departed,
     /// The client is to be dropped without a word.
     Abandoned,
     /// Somebody closed the connection, or the service itself.
@@ -36,6 +38,7 @@ impl Ending {
         match end {
             End::Overflow => Self::ClientSlow,
             End::Abandoned => Self::Abandoned,
+            End::Departed => Self::Departed,
             End::Closed(closure) => Self::Closed { closure, greeted },
         }
     }
@@ -47,7 +50,7 @@ impl Ending {
 
     /// Whether nobody is there to say farewell to.
     pub(super) fn is_mute(&self) -> bool {
-        matches!(self, Self::Gone | Self::ClientSlow | Self::Abandoned)
+        matches!(self, Self::Gone | Self::ClientSlow | Self::Abandoned | Self::Departed)
     }
 
     pub(super) fn is_error(&self) -> bool {
@@ -73,6 +76,7 @@ impl Ending {
     pub(super) fn error(&self) -> Option<String> {
         match self {
             Self::ClientClosed(error) => error.clone(),
+            Self::Departed => None,
             Self::Closed { closure, .. } => closure.reason.clone(),
             ending => Some(ending.to_string()),
         }
@@ -84,7 +88,7 @@ impl fmt::Display for Ending {
         match self {
             Self::Gone => f.write_str("the transport ended"),
             Self::Broken(error) => write!(f, "the transport broke: {error}"),
-            Self::ClientClosed(_) => f.write_str("the client closed it"),
+            Self::ClientClosed(_) | Self::Departed => f.write_str("the client closed it"),
             Self::HandshakeFailed(error) => write!(f, "the handshake failed: {error}"),
             Self::ClientSilent => f.write_str("the client fell silent"),
             Self::Malformed(error) => f.write_str(error),

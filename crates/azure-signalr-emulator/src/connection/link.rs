@@ -97,6 +97,11 @@ impl Link {
         self.outbox.abandon();
     }
 
+    /// Ends the connection at once, as its client wishes.
+    pub(crate) fn depart(&self) {
+        self.outbox.depart();
+    }
+
     /// What waits for the client.
     pub(crate) fn outbox(&self) -> &Outbox {
         &self.outbox

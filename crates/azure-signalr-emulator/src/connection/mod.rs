@@ -3,6 +3,7 @@
 //! [`hold`] is the whole life of a connection in one task; [`Link`] is what the rest of the service knows of it, and
 //! [`Wire`] what a transport does for it. `rhythm`, `ledger` and `outbox` keep time, count and queue, without I/O.
 
+mod contact;
 mod conversation;
 mod ending;
 mod errands;
@@ -13,6 +14,7 @@ mod results;
 mod rhythm;
 mod wire;
 
+pub(crate) use contact::Contact;
 pub(crate) use conversation::{Terms, hold};
 pub(crate) use link::{Link, Transport};
 pub(crate) use outbox::{Capacity, Closure, Outbox};

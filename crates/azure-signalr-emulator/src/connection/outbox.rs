@@ -32,6 +32,8 @@ pub(crate) enum End {
     Overflow,
     /// The connection is to go without a word, with what was queued for it.
     Abandoned,
+    /// The client has said, by another way than its messages, that it goes.
+    Departed,
     /// What is in the queue goes out first.
     Closed(Closure),
 }
@@ -97,9 +99,18 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Ends the connection now.
+    /// Ends the connection now, without a word.
     pub(crate) fn abandon(&self) {
-        *self.lock() = Queue { end: Some(End::Abandoned), ..Queue::default() };
+        self.end_now(End::Abandoned);
+    }
+
+    /// Ends the connection now, as its client wishes.
+    pub(crate) fn depart(&self) {
+        self.end_now(End::Departed);
+    }
+
+    fn end_now(&self, end: End) {
+        *self.lock() = Queue { end: Some(end), ..Queue::default() };
         self.changed.notify_one();
     }
 
@@ -129,7 +140,7 @@ impl Outbox {
     pub(crate) async fn lost(&self) -> End {
         loop {
             let end = self.lock().end.clone();
-            if let Some(end @ (End::Overflow | End::Abandoned)) = end {
+            if let Some(end @ (End::Overflow | End::Abandoned | End::Departed)) = end {
                 return end;
             }
             self.changed.notified().await;

@@ -15,11 +15,12 @@ use tokio::time::Instant;
 
 use crate::Options;
 use crate::auth::Auth;
-use crate::connection::{Capacity, Closure, Link};
+use crate::connection::{Capacity, Closure, Contact, Link};
 use crate::hub::{ConnectionId, Hubs, UserId};
 use crate::hub_name::HubName;
 use crate::random;
 use crate::tickets::{ConnectionToken, Holder, Invalid, SoldOut, Standing, Tickets};
+use crate::upstream::{ClientFacts, Upstream};
 
 pub(crate) use door::{Door, Entrance, Poll, PollAnswer};
 pub(crate) use hubs::Audience;
@@ -29,6 +30,7 @@ pub(crate) use seat::Seat;
 pub(crate) struct Service {
     pub(crate) options: Options,
     pub(crate) auth: Auth,
+    upstream: Option<Arc<Upstream>>,
     state: Mutex<State>,
     /// A connection has ended.
     left: Notify,
@@ -37,6 +39,8 @@ pub(crate) struct Service {
 struct State {
     hubs: Hubs<Arc<Link>>,
     tickets: Tickets<Door>,
+    /// How many are taken.
+    seats: usize,
     closing: bool,
 }
 
@@ -54,12 +58,17 @@ impl Service {
         let state = State {
             hubs: Hubs::default(),
             tickets: Tickets::new(options.id_lifetime, options.max_connections),
+            seats: 0,
             closing: false,
         };
         Self {
             auth: Auth::new(&options.access_keys, &options.hosts, options.clock_leeway)
                 .with_entra(options.entra.clone())
                 .lenient(options.lenient),
+            upstream: options
+                .upstream
+                .clone()
+                .map(|upstream| Upstream::new(upstream, &options.access_keys).into()),
             state: Mutex::new(state),
             left: Notify::new(),
             options,
@@ -78,6 +87,13 @@ impl Service {
     /// How a negotiated id stands, for this user of this hub.
     pub(crate) fn standing(&self, token: &str, hub: &HubName, user: Option<&UserId>) -> Standing<Door> {
         self.lock().tickets.standing(Instant::now(), token, hub, user)
+    }
+
+    /// The upstream for a client that connects, if there is an upstream.
+    pub(crate) fn contact(&self, facts: &ClientFacts<'_>) -> Option<Contact> {
+        let upstream = self.upstream.clone()?;
+        let client = upstream.client(facts);
+        Some(Contact::new(upstream, client))
     }
 
     /// Takes a seat for a connection; without a token, for one that did not negotiate.
@@ -112,6 +128,7 @@ impl Service {
                 (token, connection)
             }
         };
+        state.seats += 1;
         drop(state);
         Ok(Seat { service: self.clone(), token, hub, connection, user, link })
     }
@@ -129,11 +146,11 @@ impl Service {
         state.tickets.open_links().for_each(|door| door.link.close(closure.clone()));
     }
 
-    /// Waits until no connection is open.
+    /// Waits until no connection is open, and nothing is left to be done for one.
     pub(crate) async fn closed(&self) {
         loop {
             let left = self.left.notified();
-            if self.lock().tickets.open_links().next().is_none() {
+            if self.lock().seats == 0 {
                 return;
             }
             left.await;

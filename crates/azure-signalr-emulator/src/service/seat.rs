@@ -41,6 +41,12 @@ impl Seat {
         self.link.over();
     }
 
+    /// From here on the id of the connection is unknown. What is left to be done for it need not hurry, but the service
+    /// waits for it.
+    pub(crate) fn vacate(&self) {
+        self.service.forget(&self.token);
+    }
+
     /// Gives an answer of the client to whoever asked. False when nobody did.
     pub(crate) fn answer(&self, id: &str, outcome: Outcome) -> bool {
         self.link.answer(id, outcome)
@@ -62,7 +68,8 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.leave();
-        self.service.lock().tickets.release(&self.token);
+        self.vacate();
+        self.service.lock().seats -= 1;
         self.service.left.notify_waiters();
     }
 }

@@ -5,6 +5,7 @@
 
 mod long_polling;
 mod server_sent_events;
+mod visit;
 mod websocket;
 
 use std::sync::Arc;
@@ -15,21 +16,15 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::mpsc;
-use tokio::time::Instant;
 
-use crate::auth::ClientIdentity;
 use crate::bearer;
-use crate::connection::{Terms, Transport};
+use crate::connection::Transport;
 use crate::hub_name::HubName;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::service::{Door, Entrance, NoSeat, Service, unix_now};
 use crate::tickets::Standing;
-use long_polling::{Patience, Polls};
-
-/// Requests of one client that may wait for their turn.
-const AHEAD: usize = 4;
+use visit::Visit;
 
 /// What a request to `/client/` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,75 +101,6 @@ pub(crate) async fn connect(
     }
 }
 
-/// A request that opens a connection.
-struct Visit {
-    service: Arc<Service>,
-    hub: HubName,
-    identity: ClientIdentity,
-    parts: Parts,
-}
-
-impl Visit {
-    async fn open(
-        mut self,
-        transport: Transport,
-        id: Option<&str>,
-        may_resume: bool,
-    ) -> Result<Response, Refusal> {
-        if !self.identity.allows(transport) {
-            return Err(Refusal::not_found(format!(
-                "{transport} transport not supported by this end point type (the token's `asrs.s.htt` leaves it out)"
-            )));
-        }
-        match transport {
-            Transport::WebSockets => {
-                let upgrade = match WebSocketUpgrade::from_request_parts(&mut self.parts, &()).await {
-                    Ok(upgrade) => upgrade,
-                    Err(rejection) => return Ok(rejection.into_response()),
-                };
-                let (successors, further) = match may_resume.then(|| mpsc::channel(1)) {
-                    Some((successors, further)) => (Some(successors), Some(further)),
-                    None => (None, None),
-                };
-                let terms = self.terms(further);
-                Ok(websocket::open(upgrade, self.seat(id, Entrance::WebSocket(successors))?, terms))
-            }
-            Transport::ServerSentEvents => {
-                let (posts, received) = mpsc::channel(AHEAD);
-                let terms = self.terms(None);
-                Ok(server_sent_events::open(
-                    received,
-                    self.seat(id, Entrance::ServerSentEvents(posts))?,
-                    terms,
-                ))
-            }
-            Transport::LongPolling => {
-                let ((posts, received), (polls, asked)) = (mpsc::channel(AHEAD), mpsc::channel(AHEAD));
-                let options = &self.service.options;
-                let poll = self.identity.poll_timeout.unwrap_or(options.poll_timeout);
-                let patience = Patience { poll, absence: options.poll_absence };
-                let (wire, terms) = (Polls::new(received, asked, patience), self.terms(None));
-                Ok(long_polling::open(wire, self.seat(id, Entrance::LongPolling { posts, polls })?, terms))
-            }
-        }
-    }
-
-    fn seat(self, id: Option<&str>, entrance: Entrance) -> Result<crate::service::Seat, Refusal> {
-        self.service.seat(id, self.hub, self.identity.user, entrance).map_err(no_seat)
-    }
-
-    fn terms<W>(&self, successors: Option<mpsc::Receiver<W>>) -> Terms<W> {
-        let Self { service, identity, .. } = self;
-        let left = |end: u64| std::time::Duration::from_secs(end.saturating_sub(unix_now()));
-        Terms {
-            handshake_timeout: identity.handshake_timeout.unwrap_or(service.options.handshake_timeout),
-            detailed_errors: identity.detailed_errors,
-            expires_at: identity.closes_at.and_then(|end| Instant::now().checked_add(left(end))),
-            successors,
-        }
-    }
-}
-
 /// A request to a connection that is open.
 async fn come_in(
     service: &Service,
@@ -209,7 +135,7 @@ async fn come_in(
         )),
         (Wanted::Delete, Entrance::LongPolling { .. }) => {
             service.forget(id);
-            door.link.abandon();
+            door.link.depart();
             Ok(StatusCode::ACCEPTED.into_response())
         }
         (Wanted::Delete, _) => Err(not_to_be_deleted()),

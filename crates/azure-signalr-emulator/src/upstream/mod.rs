@@ -9,15 +9,6 @@
 //! Nothing here keeps events in order: whoever calls waits for `connected` before the first `message` of a connection,
 //! for each message before the next, and calls `disconnected` once and last. A call that is dropped is not posted.
 
-#![cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "connections call it once they have moved to a room of their own"
-    )
-)]
-
 mod answer;
 mod completion;
 mod header_value;

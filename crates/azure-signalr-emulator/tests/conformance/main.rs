@@ -18,3 +18,4 @@ mod rest;
 mod stateful;
 mod support;
 mod tokens;
+mod upstream;

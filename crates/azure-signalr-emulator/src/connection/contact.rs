@@ -1,0 +1,66 @@
+//! The line from one client to the upstream of its service: what happens to it, what it says, and what it is answered.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::protocol::{Frame, Outcome, Protocol, ServerMessage};
+use crate::upstream::{Answer, Client, Encoding, Message, Upstream};
+
+/// One client, as its upstream knows it.
+pub(crate) struct Contact {
+    upstream: Arc<Upstream>,
+    client: Client,
+}
+
+/// What a client said to its upstream.
+pub(super) struct Call {
+    pub(super) id: Option<String>,
+    pub(super) target: String,
+    pub(super) protocol: Protocol,
+    pub(super) forwarded: Bytes,
+}
+
+impl Contact {
+    pub(crate) fn new(upstream: Arc<Upstream>, client: Client) -> Self {
+        Self { upstream, client }
+    }
+
+    /// Tells that the client is there. Whatever the upstream says, it may stay.
+    pub(super) async fn connected(self: Arc<Self>) -> Option<Frame> {
+        self.upstream.connected(&self.client).await;
+        None
+    }
+
+    /// Tells that the client is gone.
+    pub(super) async fn disconnected(&self, error: Option<&str>) {
+        self.upstream.disconnected(&self.client, error).await;
+    }
+
+    /// Passes on what the client said: what it is to be answered, if it waits for that.
+    pub(super) async fn called(self: Arc<Self>, call: Call) -> Option<Frame> {
+        let Call { id, target, protocol, forwarded } = call;
+        let encoding = match protocol {
+            Protocol::Json => Encoding::Json,
+            Protocol::MessagePack => Encoding::MessagePack,
+        };
+        let message = Message { target: &target, invocation_id: id.as_deref(), encoding, forwarded };
+        let answer = self.upstream.message(&self.client, &message).await.answer;
+        let outcome = match answer {
+            Answer::Nothing => return None,
+            Answer::Completion(frame) => return Some(verbatim(protocol, frame)),
+            Answer::Void => Outcome::Void,
+            Answer::Failed(error) => Outcome::Error(error),
+        };
+        id.map(|id| protocol.encode(&ServerMessage::Completion { id: &id, outcome: &outcome }))
+    }
+}
+
+/// What the upstream framed itself.
+fn verbatim(protocol: Protocol, frame: Bytes) -> Frame {
+    match protocol {
+        // It has been read as JSON, so it is text.
+        Protocol::Json => frame.clone().try_into().map_or(Frame::Binary(frame), Frame::Text),
+        Protocol::MessagePack => Frame::Binary(frame),
+    }
+}
