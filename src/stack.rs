@@ -7,10 +7,9 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use azure_signalr::ConnectionString;
-use azure_signalr_emulator::{AccessKey, Emulator};
 use clap::{Args, Parser, Subcommand};
 use serverless_chat::communication;
-use serverless_chat::config::{Communication, Config, Env, HOST_PORT, Problem, SIGNALR, Unusable};
+use serverless_chat::config::{Communication, Config, Env, HOST_PORT, Unusable};
 use serverless_chat::doctor::{self, Site};
 use serverless_chat::identities::Identities;
 use serverless_chat::local::{self, Service};
@@ -20,6 +19,7 @@ use serverless_chat::trace::Export;
 
 use crate::{Failure, chat, desk};
 
+mod emulator;
 mod tutorial;
 
 /// A real-time chat with no server of its own.
@@ -44,12 +44,8 @@ pub(crate) struct Arguments {
 enum Command {
     /// Run the SignalR service alone, for `func start` or for a project in any language
     ///
-    /// It takes the access key of AzureSignalRConnectionString, else that of the official emulator.
-    Emulator {
-        /// Where it listens; 0 is any free port
-        #[arg(long, default_value_t = 8888)]
-        port: u16,
-    },
+    /// It speaks to clients and to REST callers as Azure does, is as strict, and says why it refuses.
+    Emulator(emulator::Alone),
     /// Look at project, settings and what is deployed; say what is wrong and what mends it
     ///
     /// Settings come from the environment, over --env-file, over local.settings.json. It changes nothing, and prints no value of a
@@ -126,7 +122,7 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     match arguments.command {
         Some(Command::Doctor(patient)) => return examine(patient, env).await,
-        Some(Command::Emulator { port }) => emulator(port, config?.signalr.as_ref()).await?,
+        Some(Command::Emulator(alone)) => emulator::run(alone, config?.signalr.as_ref()).await?,
         None => everything(arguments.ports, arguments.anonymous_tokens, &config?, export).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -215,29 +211,6 @@ fn identities(config: &Config, resource: &Communication) -> Result<Identities, F
             Identities::in_folder(&folder, resource).map_err(Failure::other)
         }
     }
-}
-
-/// The service alone.
-async fn emulator(port: u16, signalr: Option<&ConnectionString>) -> Result<(), Failure> {
-    let key = match signalr.map(ConnectionString::access_key) {
-        Some(Some(key)) => AccessKey::new(key).map_err(Failure::other)?,
-        Some(None) => {
-            let reason = "names an identity, and the emulator needs a key; take the setting away, or give it an AccessKey";
-            return Err(Failure::Unusable(vec![Problem { name: SIGNALR, reason: reason.to_owned() }]));
-        }
-        None => AccessKey::default(),
-    };
-    let emulator =
-        Emulator::new(azure_signalr_emulator::Options { access_keys: vec![key], ..Default::default() });
-    let socket = local::listen(port, "--port").await?;
-    let port = socket.port();
-    let connection = emulator.connection_string(port);
-    let asked = shutdown::asked();
-    announce(
-        &format_args!("  SignalR     http://localhost:{port}\n  connection  {connection}"),
-        &format!("set {SIGNALR} to that connection string"),
-    );
-    local::serve_emulator(socket, emulator, asked).await.map_err(Failure::other)
 }
 
 /// Says where everything is, then, for people and for programs that wait for this line, that it is there. What listens but is not

@@ -11,6 +11,8 @@ mod chat;
 mod client;
 #[cfg(feature = "local")]
 mod easy_auth;
+#[cfg(feature = "local")]
+mod emulator;
 mod host;
 #[cfg(not(feature = "local"))]
 mod host_only;
