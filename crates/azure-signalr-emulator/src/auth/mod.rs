@@ -7,6 +7,7 @@ mod audience;
 mod claims;
 mod denied;
 mod entra;
+mod issue;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub(crate) use audience::{Audience, Hosts};
 pub(crate) use claims::ClientIdentity;
 pub(crate) use denied::Denied;
 pub use entra::EntraOptions;
+pub(crate) use issue::client_token;
 
 /// What a token is checked against.
 pub(crate) struct Auth {
