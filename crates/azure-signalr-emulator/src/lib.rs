@@ -5,7 +5,7 @@
 //! - [`Emulator`] is the whole service as a router; [`Options`] what can be set, [`AccessKey`] who may sign tokens.
 //! - `negotiate`, `transport` and `rest` are its faces, to clients and to callers.
 //! - `auth` decides who may come in, `entra` about those without a key; `refusal` words every "no" and logs it.
-//! - `service` holds the state: `hub` (who is connected) and `tickets` (who may connect), both pure.
+//! - `service` holds the state: `hub` (who is connected, and in which groups) and `tickets` (who may connect), both pure.
 //! - `protocol` turns bytes into messages and back; `hub_name`, `path`, `query`, `bearer` read what requests carry.
 //! - `upstream` posts what clients do and say to webhooks, as [`UpstreamOptions`] has it.
 //!

@@ -58,12 +58,13 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyConnections", message)
     }
 
-    pub(crate) fn closing() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Closing", "the emulator is shutting down")
+    pub(crate) fn too_many_groups(who: &str) -> Self {
+        let message = format!("{who} is in as many groups as this emulator keeps, or all users together are");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyGroups", message)
     }
 
-    pub(crate) fn is_bad_request(&self) -> bool {
-        self.status == StatusCode::BAD_REQUEST
+    pub(crate) fn closing() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Closing", "the emulator is shutting down")
     }
 
     /// As the REST API since 2020 words its errors.

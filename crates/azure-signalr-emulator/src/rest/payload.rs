@@ -1,28 +1,28 @@
 //! The body of a send: which target to call at the clients, with which arguments.
 //!
-//! Property names ignore case, since the .NET SDK capitalises them; their values are passed on byte for byte.
+//! Property names ignore case, since the .NET SDK capitalises them; their values are passed on byte for byte. Since
+//! 2022 a body may also be a MessagePack map from hub protocols to messages that the caller has framed for them.
 
 use std::fmt;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
-use bytes::BytesMut;
-use futures_util::StreamExt as _;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::route::Edition;
+use super::body;
+use super::call::Call;
+use super::version::Version;
+use crate::protocol::{Message, prepared};
 use crate::refusal::Refusal;
 
-/// Largest body of a REST call, in bytes.
-const LARGEST_BODY: usize = 1 << 20;
-
-/// How much of a body that is too large is still read, in bytes. A caller that is cut off while it sends sees a broken
-/// connection instead of the answer.
-const READ_TO_ANSWER: usize = 16 << 20;
-
-/// Bodies the real service takes since 2022 in place of JSON.
-const BINARY: [&str; 2] = ["application/octet-stream", "application/x-msgpack"];
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    /// A map from hub protocols to framed messages.
+    Prepared,
+}
 
 /// A message as a caller wrote it.
 pub(super) struct Payload<'a> {
@@ -31,42 +31,37 @@ pub(super) struct Payload<'a> {
     pub(super) arguments: &'a RawValue,
 }
 
-/// A body of no stated type is taken for JSON.
-pub(super) fn check_content_type(headers: &HeaderMap, edition: Edition) -> Result<(), Refusal> {
-    let Some(content_type) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let content_type = content_type.to_str().unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if essence == "application/json" {
-        return Ok(());
+/// Reads the message of a call.
+pub(super) async fn message(call: &Call<'_>, body: Body) -> Result<Message, Refusal> {
+    let format = format(&call.parts.headers, call.version)?;
+    let body = body::read(body).await?;
+    match format {
+        Format::Json => {
+            let Payload { target, arguments } = parse(&body)?;
+            Ok(Message::invocation(target, arguments.to_owned()))
+        }
+        Format::Prepared => prepared::read(&body)
+            .map_err(|error| invalid(format!("the body is no map of framed messages: {error}"))),
     }
-    if edition == Edition::Dated && BINARY.contains(&essence.as_str()) {
-        return Err(Refusal::not_emulated("Sending a MessagePack or octet-stream body"));
-    }
-    let message = "the body must be `application/json`";
-    Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message))
 }
 
-/// Reads the whole body, in pieces or not.
-pub(super) async fn read_body(body: Body) -> Result<Bytes, Refusal> {
-    let mut chunks = body.into_data_stream();
-    let (mut read, mut whole) = (0, BytesMut::new());
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| invalid("the body broke off"))?;
-        read += chunk.len();
-        if read <= LARGEST_BODY {
-            whole.extend_from_slice(&chunk);
-        } else {
-            whole = BytesMut::new();
+/// A body of no stated type is taken for JSON.
+pub(super) fn format(headers: &HeaderMap, version: Version) -> Result<Format, Refusal> {
+    let Some(content_type) = headers.get(header::CONTENT_TYPE) else { return Ok(Format::Json) };
+    let content_type = content_type.to_str().unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let message = match (essence.as_str(), version) {
+        ("application/json", _) => return Ok(Format::Json),
+        (_, Version::V1 | Version::V2020_10) => "the body must be `application/json`",
+        ("application/octet-stream", _) => return Ok(Format::Prepared),
+        // The specification lists the type, and no text says what such a body looks like.
+        ("application/x-msgpack", _) => {
+            "nobody has described what an `application/x-msgpack` body holds; send `application/json`, which reaches \
+             MessagePack clients too, or `application/octet-stream`, a MessagePack map from hub protocol to framed message"
         }
-        if read > READ_TO_ANSWER {
-            break;
-        }
-    }
-    if read <= LARGEST_BODY {
-        return Ok(whole.freeze());
-    }
-    let message = format!("the body is larger than {LARGEST_BODY} bytes");
-    Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message))
+        _ => "the body must be `application/json` or `application/octet-stream`",
+    };
+    Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message))
 }
 
 /// Reads a JSON body.
@@ -135,6 +130,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Protocol;
     use proptest::prelude::*;
 
     fn read(body: &str) -> (String, String) {
@@ -181,14 +177,27 @@ mod tests {
         }
     }
 
+    fn format_of(content_type: &str, version: Version) -> Option<Format> {
+        format(&HeaderMap::from_iter([(header::CONTENT_TYPE, content_type.parse().unwrap())]), version).ok()
+    }
+
+    #[test]
+    fn framed_messages_are_there_since_2022() {
+        for version in [Version::V1, Version::V2020_10, Version::V2022_06, Version::V2024_12] {
+            assert_eq!(format_of("Application/JSON; charset=utf-8", version), Some(Format::Json));
+            assert_eq!(format_of("application/x-msgpack", version), None);
+            let since = (version >= Version::V2022_06).then_some(Format::Prepared);
+            assert_eq!(format_of("application/octet-stream", version), since, "{version}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_accepted_makes_one_record(arguments in r#"\[("[^"\\]{0,5}"|[0-9]{1,3}|,|\[|\]){0,6}\]"#) {
             let body = [r#"{"target":"x","arguments":"#, &arguments, "}"].concat();
-            if let Ok(payload) = parse(body.as_bytes()) {
-                let message = crate::protocol::Message::invocation(payload.target, payload.arguments.to_owned());
-                let frame = message.frame(crate::protocol::Protocol::Json).unwrap();
-                let separator = frame.as_bytes().iter().position(|byte| *byte == 0x1e);
+            if let Ok(Payload { target, arguments }) = parse(body.as_bytes()) {
+                let frame = Message::invocation(target, arguments.to_owned()).frame(Protocol::Json).unwrap();
+                let separator = frame.as_bytes().iter().position(|&byte| byte == 0x1e);
                 prop_assert_eq!(separator, Some(frame.len() - 1));
             }
         }

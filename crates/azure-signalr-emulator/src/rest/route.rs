@@ -1,40 +1,84 @@
 //! Which operation a path and a method name. The whole REST API is listed here, also what is not emulated.
 //!
-//! Two editions of paths exist side by side: `/api/v1/…`, where a bare path sends, and `/api/…`, where `:send` does.
+//! Two ways to spell paths exist side by side: `/api/v1/…`, where a bare path sends, and `/api/…`, where `:send` does.
 
 use axum::http::Method;
 
-/// How an API spells its paths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Edition {
-    /// `/api/v1/…`, without `api-version`.
-    V1,
-    /// `/api/…?api-version=…`.
-    Dated,
-}
+use super::version::Version;
 
-/// Whom a message is for. Hub names are as they came.
+/// Some of the connections of a hub. Names are as they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target<'a> {
-    Hub { hub: &'a str },
-    User { hub: &'a str, user: &'a str },
-    Connection { hub: &'a str, connection: &'a str },
+    Hub,
+    Group(&'a str),
+    User(&'a str),
+    Connection(&'a str),
 }
 
-/// What a caller wants.
+/// What a caller wants. Names are as they came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation<'a> {
     Health,
     /// A key for an identity.
     AccessKey,
-    Send(Target<'a>),
-    UserExists {
+    /// A token for a client.
+    GenerateToken {
         hub: &'a str,
-        user: &'a str,
     },
-    ConnectionExists {
+    Send {
+        hub: &'a str,
+        target: Target<'a>,
+    },
+    Exists {
+        hub: &'a str,
+        target: Target<'a>,
+    },
+    /// All connections of the target, of which there may be none.
+    CloseConnections {
+        hub: &'a str,
+        target: Target<'a>,
+    },
+    /// One connection, which has to be there.
+    CloseConnection {
         hub: &'a str,
         connection: &'a str,
+    },
+    ListConnections {
+        hub: &'a str,
+        group: &'a str,
+    },
+    AddConnection {
+        hub: &'a str,
+        group: &'a str,
+        connection: &'a str,
+    },
+    RemoveConnection {
+        hub: &'a str,
+        group: &'a str,
+        connection: &'a str,
+    },
+    RemoveConnectionFromAll {
+        hub: &'a str,
+        connection: &'a str,
+    },
+    HasUser {
+        hub: &'a str,
+        group: &'a str,
+        user: &'a str,
+    },
+    AddUser {
+        hub: &'a str,
+        group: &'a str,
+        user: &'a str,
+    },
+    RemoveUser {
+        hub: &'a str,
+        group: &'a str,
+        user: &'a str,
+    },
+    RemoveUserFromAll {
+        hub: &'a str,
+        user: &'a str,
     },
     /// The real service does this; the text begins the sentence that says so.
     NotEmulated(&'static str),
@@ -43,147 +87,168 @@ pub(super) enum Operation<'a> {
 /// A path the API knows.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Route<'a> {
-    pub(super) edition: Edition,
-    choices: Choices<'a>,
+    /// The path says so; otherwise the query has to say the version.
+    pub(super) is_v1: bool,
+    choices: Vec<Choice<'a>>,
 }
 
-/// What can be done at a path, by method.
-type Choices<'a> = Vec<(Methods, Operation<'a>)>;
-
+/// One thing that can be done at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Methods {
-    Get,
-    Head,
-    GetOrHead,
-    Post,
-    Put,
-    Delete,
+pub(super) struct Choice<'a> {
+    methods: &'static [Method],
+    pub(super) operation: Operation<'a>,
+    /// The first version that has it.
+    pub(super) since: Version,
+}
+
+fn get(operation: Operation<'_>) -> Choice<'_> {
+    Choice::new(&[Method::GET], operation)
+}
+
+fn head(operation: Operation<'_>) -> Choice<'_> {
+    Choice::new(&[Method::HEAD], operation)
+}
+
+fn get_or_head(operation: Operation<'_>) -> Choice<'_> {
+    Choice::new(&[Method::GET, Method::HEAD], operation)
+}
+
+fn post(operation: Operation<'_>) -> Choice<'_> {
+    Choice::new(&[Method::POST], operation)
+}
+
+fn put(operation: Operation<'_>) -> Choice<'_> {
+    Choice::new(&[Method::PUT], operation)
+}
+
+fn delete(operation: Operation<'_>) -> Choice<'_> {
+    Choice::new(&[Method::DELETE], operation)
 }
 
 /// Finds the route of a decoded path.
 pub(super) fn find(path: &[String]) -> Option<Route<'_>> {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let (edition, choices) = match *path.as_slice() {
-        ["api", "v1", ref rest @ ..] => (Edition::V1, v1(rest)?),
-        ["api", ref rest @ ..] => (Edition::Dated, dated(rest)?),
+    let (is_v1, choices) = match *path.as_slice() {
+        ["api", "v1", ref rest @ ..] => (true, v1(rest)?),
+        ["api", ref rest @ ..] => (false, dated(rest)?),
         _ => return None,
     };
-    Some(Route { edition, choices })
+    Some(Route { is_v1, choices })
 }
 
-fn dated<'a>(path: &[&'a str]) -> Option<Choices<'a>> {
-    use Methods::{Delete, Get, GetOrHead, Head, Post, Put};
-    use Operation::{AccessKey, ConnectionExists, Health, NotEmulated, Send, UserExists};
+fn dated<'a>(path: &[&'a str]) -> Option<Vec<Choice<'a>>> {
+    use Operation::*;
+    use Target::{Connection, Group, Hub, User};
+    use Version::{V2022_06, V2022_11, V2023_07, V2024_12};
+    let send = |hub, target| vec![post(Send { hub, target })];
+    let close = |hub, target| vec![post(CloseConnections { hub, target }).since(V2022_06)];
     Some(match *path {
-        ["health"] => vec![(GetOrHead, Health)],
-        ["auth", "accessKey"] => vec![(Get, AccessKey)],
-        ["hubs", hub, ":send"] => vec![(Post, Send(Target::Hub { hub }))],
-        ["hubs", _, ":closeConnections"] => vec![(Post, NotEmulated("Closing the connections of a hub"))],
-        ["hubs", _, ":generateToken"] => vec![(Post, NotEmulated("Generating client tokens"))],
-        ["hubs", _, ":execute"] => vec![(Post, NotEmulated("Executing commands"))],
-        ["hubs", hub, "users", user] => vec![(Head, UserExists { hub, user })],
-        ["hubs", hub, "users", user, ":send"] => vec![(Post, Send(Target::User { hub, user }))],
-        ["hubs", _, "users", _, ":closeConnections"] => {
-            vec![(Post, NotEmulated("Closing the connections of a user"))]
-        }
-        ["hubs", _, "users", _, "groups"] => vec![(Delete, NotEmulated("Removing a user from all groups"))],
-        ["hubs", _, "users", _, "groups", _] => vec![
-            (GetOrHead, NotEmulated("Asking whether a user is in a group")),
-            (Put, NotEmulated("Adding a user to a group")),
-            (Delete, NotEmulated("Removing a user from a group")),
+        ["health"] => vec![get_or_head(Health)],
+        ["auth", "accessKey"] => vec![get(AccessKey).since(V2023_07)],
+
+        ["hubs", hub, ":send"] => send(hub, Hub),
+        ["hubs", hub, ":closeConnections"] => close(hub, Hub),
+        ["hubs", hub, ":generateToken"] => vec![post(GenerateToken { hub }).since(V2022_11)],
+        ["hubs", _, ":execute"] => vec![post(NotEmulated("Executing commands")).since(V2023_07)],
+
+        ["hubs", hub, "users", user] => vec![head(Exists { hub, target: User(user) })],
+        ["hubs", hub, "users", user, ":send"] => send(hub, User(user)),
+        ["hubs", hub, "users", user, ":closeConnections"] => close(hub, User(user)),
+        ["hubs", hub, "users", user, "groups"] => vec![delete(RemoveUserFromAll { hub, user })],
+        ["hubs", hub, "users", user, "groups", group] => user_in_group(hub, user, group),
+
+        ["hubs", hub, "connections", connection] => vec![
+            head(Exists { hub, target: Connection(connection) }),
+            delete(CloseConnection { hub, connection }),
         ],
-        ["hubs", hub, "connections", connection] => {
-            vec![(Head, ConnectionExists { hub, connection }), (Delete, NotEmulated("Closing a connection"))]
-        }
-        ["hubs", hub, "connections", connection, ":send"] => {
-            vec![(Post, Send(Target::Connection { hub, connection }))]
-        }
+        ["hubs", hub, "connections", connection, ":send"] => send(hub, Connection(connection)),
         ["hubs", _, "connections", _, ":invoke"] => {
-            vec![(Post, NotEmulated("Invoking a method of a client"))]
+            vec![post(NotEmulated("Invoking a method of a client")).since(V2024_12)]
         }
-        ["hubs", _, "connections", _, "groups"] => {
-            vec![(Delete, NotEmulated("Removing a connection from all groups"))]
+        ["hubs", hub, "connections", connection, "groups"] => {
+            vec![delete(RemoveConnectionFromAll { hub, connection }).since(V2022_06)]
         }
         ["hubs", _, "connections", _, "streams", _, ":send"] => {
-            vec![(Post, NotEmulated("Streaming an item to a client"))]
+            vec![post(NotEmulated("Streaming an item to a client")).since(V2024_12)]
         }
         ["hubs", _, "connections", _, "streams", _, ":complete"] => {
-            vec![(Post, NotEmulated("Completing a stream to a client"))]
+            vec![post(NotEmulated("Completing a stream to a client")).since(V2024_12)]
         }
-        ["hubs", _, "groups", _] => vec![(Head, NotEmulated("Asking whether a group has connections"))],
-        ["hubs", _, "groups", _, ":send"] => vec![(Post, NotEmulated("Sending to a group"))],
-        ["hubs", _, "groups", _, ":closeConnections"] => {
-            vec![(Post, NotEmulated("Closing the connections of a group"))]
+
+        ["hubs", hub, "groups", group] => vec![head(Exists { hub, target: Group(group) })],
+        ["hubs", hub, "groups", group, ":send"] => send(hub, Group(group)),
+        ["hubs", hub, "groups", group, ":closeConnections"] => close(hub, Group(group)),
+        ["hubs", hub, "groups", group, "connections"] => {
+            vec![get(ListConnections { hub, group }).since(V2024_12)]
         }
-        ["hubs", _, "groups", _, "connections"] => {
-            vec![(Get, NotEmulated("Listing the connections of a group"))]
+        ["hubs", hub, "groups", group, "connections", connection] => {
+            connection_in_group(hub, group, connection)
         }
-        ["hubs", _, "groups", _, "connections", _] => group_membership(),
         _ => return None,
     })
 }
 
-fn v1<'a>(path: &[&'a str]) -> Option<Choices<'a>> {
-    use Methods::{Delete, Get, GetOrHead, Post, Put};
-    use Operation::{AccessKey, ConnectionExists, Health, NotEmulated, Send, UserExists};
+fn v1<'a>(path: &[&'a str]) -> Option<Vec<Choice<'a>>> {
+    use Operation::*;
+    use Target::{Connection, Group, Hub, User};
+    let send = |hub, target| post(Send { hub, target });
+    let exists = |hub, target| get_or_head(Exists { hub, target });
     Some(match *path {
-        ["health"] => vec![(GetOrHead, Health)],
-        ["auth", "accessKey"] => vec![(Get, AccessKey)],
-        ["hubs", hub] => vec![(Post, Send(Target::Hub { hub }))],
-        ["hubs", hub, "users", user] => {
-            vec![(GetOrHead, UserExists { hub, user }), (Post, Send(Target::User { hub, user }))]
-        }
-        ["hubs", _, "users", _, "groups"] => vec![(Delete, NotEmulated("Removing a user from all groups"))],
+        ["health"] => vec![get_or_head(Health)],
+        ["auth", "accessKey"] => vec![get(AccessKey)],
+        ["hubs", hub] => vec![send(hub, Hub)],
+        ["hubs", hub, "users", user] => vec![exists(hub, User(user)), send(hub, User(user))],
+        ["hubs", hub, "users", user, "groups"] => vec![delete(RemoveUserFromAll { hub, user })],
         ["hubs", hub, "connections", connection] => vec![
-            (GetOrHead, ConnectionExists { hub, connection }),
-            (Post, Send(Target::Connection { hub, connection })),
-            (Delete, NotEmulated("Closing a connection")),
+            exists(hub, Connection(connection)),
+            send(hub, Connection(connection)),
+            delete(CloseConnection { hub, connection }),
         ],
-        ["hubs", _, "groups", _] => vec![
-            (GetOrHead, NotEmulated("Asking whether a group has connections")),
-            (Post, NotEmulated("Sending to a group")),
-        ],
-        ["hubs", _, "groups", _, "connections", _] => group_membership(),
-        ["hubs", _, "groups", _, "users", _] => vec![
-            (GetOrHead, NotEmulated("Asking whether a user is in a group")),
-            (Put, NotEmulated("Adding a user to a group")),
-            (Delete, NotEmulated("Removing a user from a group")),
-        ],
+        ["hubs", hub, "groups", group] => vec![exists(hub, Group(group)), send(hub, Group(group))],
+        ["hubs", hub, "groups", group, "connections", connection] => {
+            connection_in_group(hub, group, connection)
+        }
+        ["hubs", hub, "groups", group, "users", user] => user_in_group(hub, user, group),
         _ => return None,
     })
 }
 
-fn group_membership<'a>() -> Choices<'a> {
+fn connection_in_group<'a>(hub: &'a str, group: &'a str, connection: &'a str) -> Vec<Choice<'a>> {
     vec![
-        (Methods::Put, Operation::NotEmulated("Adding a connection to a group")),
-        (Methods::Delete, Operation::NotEmulated("Removing a connection from a group")),
+        put(Operation::AddConnection { hub, group, connection }),
+        delete(Operation::RemoveConnection { hub, group, connection }),
+    ]
+}
+
+fn user_in_group<'a>(hub: &'a str, user: &'a str, group: &'a str) -> Vec<Choice<'a>> {
+    vec![
+        // By the specification HEAD only, but the .NET SDK asks with GET.
+        get_or_head(Operation::HasUser { hub, group, user }),
+        put(Operation::AddUser { hub, group, user }),
+        delete(Operation::RemoveUser { hub, group, user }),
     ]
 }
 
 impl<'a> Route<'a> {
     /// What the method does here, if anything.
-    pub(super) fn operation(&self, method: &Method) -> Option<Operation<'a>> {
-        let fits = |methods: Methods| methods.list().split(", ").any(|name| name == method.as_str());
-        self.choices.iter().find(|(methods, _)| fits(*methods)).map(|&(_, operation)| operation)
+    pub(super) fn choice(&self, method: &Method) -> Option<Choice<'a>> {
+        self.choices.iter().find(|choice| choice.methods.contains(method)).copied()
     }
 
     /// The methods that do something here, as the `Allow` header lists them.
     pub(super) fn allow(&self) -> String {
-        let lists: Vec<_> = self.choices.iter().map(|(methods, _)| methods.list()).collect();
-        lists.join(", ")
+        let methods = self.choices.iter().flat_map(|choice| choice.methods);
+        methods.map(Method::as_str).collect::<Vec<_>>().join(", ")
     }
 }
 
-impl Methods {
-    fn list(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::GetOrHead => "GET, HEAD",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Delete => "DELETE",
-        }
+impl<'a> Choice<'a> {
+    fn new(methods: &'static [Method], operation: Operation<'a>) -> Self {
+        Self { methods, operation, since: Version::V1 }
+    }
+
+    fn since(self, since: Version) -> Self {
+        Self { since, ..self }
     }
 }
 
@@ -191,26 +256,34 @@ impl Methods {
 mod tests {
     use super::*;
 
-    fn operation(method: &str, path: &str) -> Option<Option<String>> {
+    fn choice(method: Method, path: &str) -> Option<Option<String>> {
         let path = crate::path::segments(path).unwrap();
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
-        find(&path).map(|route| route.operation(&method).map(|operation| format!("{operation:?}")))
+        find(&path).map(|route| route.choice(&method).map(|choice| format!("{:?}", choice.operation)))
     }
 
     #[test]
     fn each_edition_knows_its_own_way_to_send() {
-        let send = operation("POST", "/api/hubs/chat/:send").unwrap().unwrap();
-        assert_eq!(send, r#"Send(Hub { hub: "chat" })"#);
-        assert_eq!(operation("POST", "/api/v1/hubs/chat"), Some(Some(send)));
-        assert_eq!(operation("POST", "/api/hubs/chat"), None);
-        assert_eq!(operation("POST", "/api/v1/hubs/chat/:send"), None);
+        let send = choice(Method::POST, "/api/hubs/chat/:send").unwrap().unwrap();
+        assert_eq!(send, r#"Send { hub: "chat", target: Hub }"#);
+        assert_eq!(choice(Method::POST, "/api/v1/hubs/chat"), Some(Some(send)));
+        assert_eq!(choice(Method::POST, "/api/hubs/chat"), None);
+        assert_eq!(choice(Method::POST, "/api/v1/hubs/chat/:send"), None);
+    }
+
+    #[test]
+    fn each_edition_knows_its_own_order_of_user_and_group() {
+        let dated = choice(Method::PUT, "/api/hubs/chat/users/u/groups/g").unwrap().unwrap();
+        assert_eq!(dated, r#"AddUser { hub: "chat", group: "g", user: "u" }"#);
+        assert_eq!(choice(Method::PUT, "/api/v1/hubs/chat/groups/g/users/u"), Some(Some(dated)));
+        assert_eq!(choice(Method::PUT, "/api/hubs/chat/groups/g/users/u"), None);
+        assert_eq!(choice(Method::PUT, "/api/v1/hubs/chat/users/u/groups/g"), None);
     }
 
     #[test]
     fn a_segment_is_one_name_whatever_it_holds() {
         assert_eq!(
-            operation("POST", "/api/hubs/chat/users/a%2F%3Asend/%3Asend").unwrap().unwrap(),
-            r#"Send(User { hub: "chat", user: "a/:send" })"#
+            choice(Method::POST, "/api/hubs/chat/users/a%2F%3Asend/%3Asend").unwrap().unwrap(),
+            r#"Send { hub: "chat", target: User("a/:send") }"#
         );
     }
 
@@ -218,7 +291,7 @@ mod tests {
     fn a_known_path_lists_its_methods() {
         let path = crate::path::segments("/api/v1/hubs/chat/connections/c").unwrap();
         let route = find(&path).unwrap();
-        assert_eq!(route.operation(&Method::PUT), None);
+        assert_eq!(route.choice(&Method::PUT), None);
         assert_eq!(route.allow(), "GET, HEAD, POST, DELETE");
     }
 }

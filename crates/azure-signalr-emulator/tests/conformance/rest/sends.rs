@@ -1,22 +1,11 @@
-//! What REST callers may ask for, and who receives what they send.
+//! Who receives what callers send.
 
 use azure_signalr_emulator::Options;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use crate::support::{House, client_token};
-
-const VERSION: &str = "api-version=2022-06-01";
-
-/// A path of the dated API.
-fn api(rest: &str) -> String {
-    let separator = if rest.contains('?') { '&' } else { '?' };
-    format!("/api/{rest}{separator}{VERSION}")
-}
-
-fn hello(text: &str) -> Value {
-    json!({"target": "t", "arguments": [text]})
-}
+use super::{api, heard, hello, status, tell_group};
+use crate::support::{Client, House, client_token};
 
 async fn post(house: &House, body: impl Into<reqwest::Body>, content_type: &str) -> Response {
     let request = house.call(Method::POST, &api("hubs/chat/:send")).header("content-type", content_type);
@@ -51,7 +40,7 @@ async fn case_46_capitals_and_chunks_make_no_difference() {
 }
 
 #[tokio::test]
-async fn case_47_any_number_of_arguments_is_delivered() {
+async fn case_47_and_defect_9_any_number_of_arguments_is_delivered() {
     let house = House::start().await;
     let mut client = house.client().await;
     let twelve: Vec<_> = (0..12).collect();
@@ -96,22 +85,6 @@ async fn case_49_the_first_api_sends_without_a_verb() {
 }
 
 #[tokio::test]
-async fn every_later_version_of_the_api_sends() {
-    let house = House::start().await;
-    for version in ["2020-10-01", "2022-06-01", "2022-11-01", "2023-07-01", "2024-12-01"] {
-        let path = format!("/api/hubs/chat/:send?api-version={version}");
-        assert_eq!(house.send(&path, &hello("x")).await, 202, "{version}");
-    }
-    for path in ["/api/hubs/chat/:send", "/api/hubs/chat/:send?api-version=2021-10-01"] {
-        let response = house.call(Method::POST, path).json(&hello("x")).send().await.unwrap();
-        assert_eq!(response.status(), 400);
-        let body: Value = response.json().await.unwrap();
-        assert_eq!(body["target"], "api-version");
-        assert!(body["message"].as_str().unwrap().contains("2024-12-01"), "{body}");
-    }
-}
-
-#[tokio::test]
 async fn case_50_a_user_gets_it_on_every_connection_and_nobody_else_does() {
     let house = House::start().await;
     let mut alice = [house.user("alice").await, house.user("alice").await];
@@ -129,7 +102,7 @@ async fn case_50_a_user_gets_it_on_every_connection_and_nobody_else_does() {
 }
 
 #[tokio::test]
-async fn case_51_a_connection_gets_every_value_as_it_was_written() {
+async fn case_51_and_defect_11_a_connection_gets_every_value_as_it_was_written() {
     let house = House::start().await;
     let (id, mut client) = house.known_client().await;
     let arguments = r#"[1,-0.0,1.0,1e3,12345678901234567890,3.141592653589793238462643,"é😀\u00e9","2020-01-01T00:00:00+02:00",{"b":1,"a":[[null,true]]}]"#;
@@ -145,6 +118,38 @@ async fn case_51_a_connection_gets_every_value_as_it_was_written() {
 async fn a_connection_that_is_not_there_is_no_error() {
     let house = House::start().await;
     assert_eq!(house.send(&api("hubs/chat/connections/unknown/:send"), &hello("x")).await, 202);
+}
+
+#[tokio::test]
+async fn case_52_a_group_gets_it_but_for_who_is_excluded() {
+    let house = House::start().await;
+    let (one, mut first) = house.known_client().await;
+    let (two, mut second) = house.known_client().await;
+    let mut outside = house.client().await;
+    for id in [&one, &two] {
+        let path = api(&format!("hubs/chat/groups/g/connections/{id}"));
+        assert_eq!(status(&house, Method::PUT, &path).await, 200);
+    }
+    tell_group(&house, "g", "members").await;
+    assert!(heard(&mut first, "members").await && heard(&mut second, "members").await);
+    assert!(!heard(&mut outside, "members").await);
+    assert_eq!(house.send("/api/v1/hubs/chat/groups/g", &hello("v1")).await, 202);
+    let path = api(&format!("hubs/chat/groups/g/:send?excluded={one}"));
+    assert_eq!(house.send(&path, &hello("two only")).await, 202);
+    house.broadcast("end").await;
+    for (client, expected) in
+        [(&mut first, ["v1", "end"].as_slice()), (&mut second, &["v1", "two only", "end"])]
+    {
+        for text in expected {
+            assert_eq!(client.argument().await, *text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_group_of_nobody_is_no_error() {
+    let house = House::start().await;
+    assert_eq!(house.send(&api("hubs/chat/groups/unknown/:send"), &hello("x")).await, 202);
 }
 
 #[tokio::test]
@@ -183,66 +188,91 @@ async fn a_refused_body_is_not_repeated() {
     assert!(!response.text().await.unwrap().contains("hush"));
 }
 
-#[tokio::test]
-async fn binary_bodies_are_named_as_not_emulated() {
-    let house = House::start().await;
-    for content_type in ["application/octet-stream", "application/x-msgpack"] {
-        let response = post(&house, "x", content_type).await;
-        assert_eq!(response.status(), 501, "{content_type}");
-        let request = house.call(Method::POST, "/api/v1/hubs/chat").header("content-type", content_type);
-        assert_eq!(request.body("x").send().await.unwrap().status(), 415, "{content_type}");
-    }
+/// A MessagePack map with one entry.
+fn map_of(protocol: &str, frame: &[u8]) -> Vec<u8> {
+    let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+    let name = [&[0xa0 | length(protocol.as_bytes())], protocol.as_bytes()].concat();
+    [&[0x81], name.as_slice(), &[0xc4, length(frame)], frame].concat()
 }
 
 #[tokio::test]
-async fn the_first_api_words_its_complaints_in_plain_text() {
-    let house = House::start().await;
-    let response = house.call(Method::POST, "/api/v1/hubs/1abc").json(&hello("x")).send().await.unwrap();
-    assert_eq!(response.status(), 400);
-    assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/plain"));
-}
-
-#[tokio::test]
-async fn case_56_a_body_has_a_megabyte_and_not_a_byte_more() {
+async fn case_55_and_defect_8_a_message_that_is_framed_already_is_passed_on_as_it_is() {
     let house = House::start().await;
     let mut client = house.client().await;
-    let frame = r#"{"target":"t","arguments":[""]}"#.len();
-    let largest = "x".repeat((1 << 20) - frame);
-    let message = |text: &str| format!(r#"{{"target":"t","arguments":["{text}"]}}"#);
-    assert_eq!(post(&house, message(&largest), "application/json").await.status(), 202);
-    assert_eq!(client.argument().await.as_str().unwrap().len(), largest.len());
-    let response = post(&house, message(&(largest + "x")), "application/json").await;
-    assert_eq!(response.status(), 413);
-    assert_eq!(response.json::<Value>().await.unwrap()["code"], "PayloadTooLarge");
-    assert_eq!(post(&house, message(&"x".repeat(8 << 20)), "application/json").await.status(), 413);
-}
-
-#[tokio::test]
-async fn case_56_names_have_their_rules() {
-    let house = House::start().await;
-    let long = "a".repeat(129);
-    let long_id = "a".repeat(1025);
-    for (path, target) in [
-        (api("hubs/1abc/:send"), "hub"),
-        (api(&format!("hubs/{long}/:send")), "hub"),
-        (api("hubs/chat/:send?application=1"), "application"),
-        (api(&format!("hubs/chat/users/{long_id}/:send")), "user"),
-        (api("hubs/chat/users//:send"), "user"),
-        (api("hubs/chat/connections//:send"), "connectionId"),
-    ] {
-        let response = house.call(Method::POST, &path).json(&hello("x")).send().await.unwrap();
-        assert_eq!(response.status(), 400, "{path}");
-        assert_eq!(response.json::<Value>().await.unwrap()["target"], target, "{path}");
+    let record = "{\"type\":1,\"target\":\"t\",\"arguments\":[\"framed\"], \"spaced\": 1}\u{1e}";
+    for (protocol, frame) in [("messagepack", HI), ("other", b"x"), ("json", record.as_bytes())] {
+        let response = post(&house, map_of(protocol, frame), "application/octet-stream").await;
+        assert_eq!(response.status(), 202, "{protocol}");
     }
-    assert_eq!(house.send(&api(&format!("hubs/{}/:send", "a".repeat(128))), &hello("x")).await, 202);
+    house.broadcast("end").await;
+    assert_eq!(client.next_frame().await.unwrap().into_text().unwrap().as_str(), record);
+    assert_eq!(client.argument().await, "end");
+}
+
+/// A call of `hi` with the argument `x`, as MessagePack clients read it.
+const HI: &[u8] = b"\x0b\x96\x01\x80\xc0\xa2hi\x91\xa1x\x90";
+
+/// A client of the hub `chat` that speaks MessagePack, hands shaken.
+async fn messagepack_client(house: &House) -> Client {
+    let mut client = house.open("/client/?hub=chat", Some(&client_token(json!({})))).await.unwrap();
+    client.say("{\"protocol\":\"messagepack\",\"version\":1}\u{1e}").await;
+    assert_eq!(client.next_frame().await.unwrap().into_data(), "{}\u{1e}");
+    client
 }
 
 #[tokio::test]
-async fn a_path_that_is_too_long_or_no_text_is_refused() {
+async fn case_51_one_message_reaches_clients_of_either_protocol() {
     let house = House::start().await;
-    let excluded = "&excluded=aaaaaaaaaaaaaaaaaaaaaa".repeat(400);
-    assert_eq!(house.send(&api(&format!("hubs/chat/:send?x=1{excluded}")), &hello("x")).await, 414);
-    assert_eq!(house.send(&api("hubs/chat/users/%FF/:send"), &hello("x")).await, 400);
+    let (mut json_client, mut messagepack_client) = (house.client().await, messagepack_client(&house).await);
+    let message = json!({"target": "hi", "arguments": ["x"]});
+    assert_eq!(house.send(&api("hubs/chat/:send"), &message).await, 202);
+    assert_eq!(json_client.argument().await, "x");
+    assert_eq!(messagepack_client.next_frame().await.unwrap().into_data(), HI);
+}
+
+#[tokio::test]
+async fn case_55_each_client_gets_what_is_framed_for_its_own_protocol() {
+    let house = House::start().await;
+    let (mut json_client, mut messagepack_client) = (house.client().await, messagepack_client(&house).await);
+    let record = b"{\"type\":1,\"target\":\"t\",\"arguments\":[\"json\"]}\x1e";
+    let both = [&[0x82], &map_of("json", record)[1..], &map_of("messagepack", HI)[1..]].concat();
+    let json_only = map_of("json", record);
+    for body in [json_only, both] {
+        assert_eq!(post(&house, body, "application/octet-stream").await.status(), 202);
+        assert_eq!(json_client.argument().await, "json");
+    }
+    assert_eq!(messagepack_client.next_frame().await.unwrap().into_data(), HI);
+}
+
+#[tokio::test]
+async fn a_map_of_anything_but_one_message_each_is_refused() {
+    let house = House::start().await;
+    for body in [
+        Vec::new(),
+        b"{}".to_vec(),
+        map_of("json", b"{}"),
+        map_of("json", b"{\"type\":1,\"target\":\"t\",\"arguments\":[]}"),
+        map_of("messagepack", b"\x02\x91"),
+    ] {
+        let response = post(&house, body.clone(), "application/octet-stream").await;
+        assert_eq!(response.status(), 400, "{body:?}");
+        assert_eq!(response.json::<Value>().await.unwrap()["target"], "payload");
+    }
+}
+
+#[tokio::test]
+async fn a_kind_of_body_that_is_not_taken_is_told_which_are() {
+    let house = House::start().await;
+    let response = post(&house, "x", "application/x-msgpack").await;
+    assert_eq!(response.status(), 415);
+    let words: Value = response.json().await.unwrap();
+    assert!(words["message"].as_str().unwrap().contains("application/octet-stream"), "{words}");
+    for path in ["/api/v1/hubs/chat", "/api/hubs/chat/:send?api-version=2020-10-01"] {
+        let request = house.call(Method::POST, path).header("content-type", "application/octet-stream");
+        let response = request.body(map_of("other", b"x")).send().await.unwrap();
+        assert_eq!(response.status(), 415, "{path}");
+        assert!(response.text().await.unwrap().contains("application/json"));
+    }
 }
 
 #[tokio::test]
@@ -263,89 +293,6 @@ async fn case_57_a_segment_is_decoded_once_and_after_routing() {
 
 fn url(house: &House) -> reqwest::Url {
     house.url("").parse().unwrap()
-}
-
-async fn existence(house: &House, method: Method, path: &str) -> (u16, Option<String>) {
-    let response = house.call(method, path).send().await.unwrap();
-    let code = response.headers().get("x-ms-error-code").map(|code| code.to_str().unwrap().to_owned());
-    (response.status().as_u16(), code)
-}
-
-#[tokio::test]
-async fn case_59_who_is_there_is_200_and_who_is_not_is_404_with_a_code() {
-    let house = House::start().await;
-    let (id, _client) = house.known_client().await;
-    let _alice = house.user("alice").await;
-    let absent = |code: &str| (404, Some(code.to_owned()));
-    for (method, prefix, query) in [
-        (Method::HEAD, "/api/hubs", "?api-version=2022-06-01"),
-        (Method::HEAD, "/api/v1/hubs", ""),
-        (Method::GET, "/api/v1/hubs", ""),
-    ] {
-        let ask =
-            async |rest: &str| existence(&house, method.clone(), &format!("{prefix}/{rest}{query}")).await;
-        assert_eq!(ask(&format!("chat/connections/{id}")).await, (200, None));
-        assert_eq!(ask(&format!("other/connections/{id}")).await, absent("Warning.Connection.NotExisted"));
-        assert_eq!(ask("chat/users/alice").await, (200, None));
-        assert_eq!(ask("chat/users/bob").await, absent("Warning.User.NotExisted"));
-    }
-    assert_eq!(existence(&house, Method::GET, &api("hubs/chat/users/alice")).await.0, 405);
-}
-
-#[tokio::test]
-async fn case_68_health_needs_no_token() {
-    let house = House::start().await;
-    for path in ["/api/health?api-version=2022-06-01", "/api/v1/health"] {
-        for method in [Method::HEAD, Method::GET] {
-            assert_eq!(house.request(method, path).send().await.unwrap().status(), 200, "{path}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn cases_71_and_72_what_is_known_but_not_there_names_itself() {
-    let house = House::start().await;
-    for (method, rest, words) in [
-        (Method::POST, "hubs/chat/connections/c/:invoke", "Invoking a method of a client"),
-        (Method::POST, "hubs/chat/:execute", "Executing commands"),
-        (Method::POST, "hubs/chat/:generateToken", "Generating client tokens"),
-        (Method::POST, "hubs/chat/:closeConnections", "Closing the connections of a hub"),
-        (Method::DELETE, "hubs/chat/connections/c", "Closing a connection"),
-        (Method::DELETE, "hubs/chat/connections/c/groups", "from all groups"),
-        (Method::POST, "hubs/chat/groups/g/:send", "Sending to a group"),
-        (Method::PUT, "hubs/chat/groups/g/connections/c", "Adding a connection to a group"),
-        (Method::GET, "hubs/chat/users/u/groups/g", "Asking whether a user is in a group"),
-        (Method::GET, "hubs/chat/groups/g/connections", "Listing the connections of a group"),
-        (Method::POST, "hubs/chat/connections/c/streams/s/:complete", "Completing a stream"),
-        (Method::GET, "auth/accessKey", "access keys"),
-    ] {
-        let response = house.call(method, &api(rest)).send().await.unwrap();
-        assert_eq!(response.status(), 501, "{rest}");
-        let body: Value = response.json().await.unwrap();
-        assert_eq!(body["code"], "NotEmulated");
-        assert!(body["message"].as_str().unwrap().contains(words), "{body}");
-    }
-}
-
-#[tokio::test]
-async fn case_73_an_unknown_path_is_404_and_an_unknown_method_405() {
-    let house = House::start().await;
-    for path in [
-        "/api",
-        "/api/",
-        "/api/hubs",
-        "/api/hubs/chat",
-        "/api/hubs/chat/:sing",
-        "/api/v1/hubs/chat/:send",
-        "/api/v2/hubs/chat",
-    ] {
-        let response = house.call(Method::POST, path).send().await.unwrap();
-        assert_eq!(response.status(), 404, "{path}");
-        assert_eq!(response.headers()["x-ms-error-code"], "NotFound");
-    }
-    let response = house.call(Method::PUT, "/api/v1/hubs/chat/connections/c").send().await.unwrap();
-    assert_eq!(response.status(), 405);
-    assert_eq!(response.headers()["allow"], "GET, HEAD, POST, DELETE");
 }
 
 #[tokio::test]
