@@ -1,0 +1,248 @@
+//! The two hub protocols: bytes into messages and back.
+//!
+//! Messages are JSON values with the property names of the JSON protocol, whichever protocol they came in, so that a case can compare
+//! them. What JSON cannot hold, like binary and time stamps, becomes an object with a `$` in it and equals nothing.
+
+use rmpv::Value as Packed;
+use serde_json::{Map, Value, json};
+
+/// Ends each message of the JSON protocol, and each handshake.
+pub(crate) const SEPARATOR: u8 = 0x1e;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Json,
+    MessagePack,
+}
+
+impl Protocol {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::MessagePack => "messagepack",
+        }
+    }
+
+    /// A message, framed.
+    pub(crate) fn write(self, message: &Value) -> Vec<u8> {
+        match self {
+            Self::Json => [message.to_string().as_bytes(), &[SEPARATOR]].concat(),
+            Self::MessagePack => framed(&pack_message(message)),
+        }
+    }
+
+    /// Takes the next whole message off the front of what has come.
+    pub(crate) fn read(self, pending: &mut Vec<u8>) -> Option<Result<Value, String>> {
+        match self {
+            Self::Json => record(pending).map(|text| {
+                serde_json::from_slice(&text).map_err(|_| format!("{:?}", String::from_utf8_lossy(&text)))
+            }),
+            Self::MessagePack => {
+                let (length, size) = length(pending)?;
+                (pending.len() >= size + length).then(|| {
+                    let frame: Vec<u8> = pending.drain(..size + length).collect();
+                    let packed =
+                        rmpv::decode::read_value(&mut &frame[size..]).map_err(|error| error.to_string())?;
+                    unpack_message(&packed).ok_or_else(|| format!("MessagePack {packed}"))
+                })
+            }
+        }
+    }
+}
+
+/// Takes what stands before the first separator off the front, and the separator with it.
+pub(crate) fn record(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let end = pending.iter().position(|&byte| byte == SEPARATOR)?;
+    let text = pending.drain(..=end).take(end).collect();
+    Some(text)
+}
+
+/// An array behind its length: seven bits a byte, the lowest first.
+pub(crate) fn framed(packed: &Packed) -> Vec<u8> {
+    let mut body = Vec::new();
+    rmpv::encode::write_value(&mut body, packed).expect("a vector takes everything");
+    let mut frame = Vec::new();
+    let mut length = body.len();
+    while length >= 0x80 {
+        frame.push(u8::try_from(length & 0x7f).expect("seven bits fit") | 0x80);
+        length >>= 7;
+    }
+    frame.push(u8::try_from(length).expect("seven bits fit"));
+    frame.extend(body);
+    frame
+}
+
+/// The length at the front, and how many bytes it takes itself.
+fn length(bytes: &[u8]) -> Option<(usize, usize)> {
+    let size = bytes.iter().take(5).position(|byte| byte & 0x80 == 0)? + 1;
+    let length = bytes[..size].iter().rev().fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
+    Some((length, size))
+}
+
+fn pack_message(message: &Value) -> Packed {
+    let text = |name: &str| message.get(name).and_then(Value::as_str).map_or(Packed::Nil, Packed::from);
+    let headers = || Packed::Map(Vec::new());
+    let kind = message["type"].as_u64().unwrap_or_default();
+    let array = match kind {
+        1 | 4 => {
+            vec![
+                kind.into(),
+                headers(),
+                text("invocationId"),
+                text("target"),
+                pack(&message["arguments"]),
+                Packed::Array(vec![]),
+            ]
+        }
+        3 => {
+            let mut completion = vec![kind.into(), headers(), text("invocationId")];
+            match (message.get("error"), message.get("result")) {
+                (Some(error), _) => completion.extend([1.into(), pack(error)]),
+                (None, Some(result)) => completion.extend([3.into(), pack(result)]),
+                (None, None) => completion.push(2.into()),
+            }
+            completion
+        }
+        7 => vec![kind.into(), text("error")],
+        _ => vec![kind.into()],
+    };
+    Packed::Array(array)
+}
+
+pub(crate) fn pack(value: &Value) -> Packed {
+    match value {
+        Value::Null => Packed::Nil,
+        Value::Bool(value) => (*value).into(),
+        Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(number), _, _) => number.into(),
+            (_, Some(number), _) => number.into(),
+            (_, _, number) => number.unwrap_or_default().into(),
+        },
+        Value::String(text) => text.as_str().into(),
+        Value::Array(items) => Packed::Array(items.iter().map(pack).collect()),
+        Value::Object(fields) => {
+            Packed::Map(fields.iter().map(|(name, value)| (name.as_str().into(), pack(value))).collect())
+        }
+    }
+}
+
+fn unpack_message(packed: &Packed) -> Option<Value> {
+    let array = packed.as_array()?;
+    let kind = array.first()?.as_u64()?;
+    let at = |index: usize| array.get(index).map_or(Value::Null, unpack);
+    let message = match kind {
+        1 | 4 => json!({"invocationId": at(2), "target": at(3), "arguments": at(4)}),
+        2 => json!({"invocationId": at(2), "item": at(3)}),
+        3 => match array.get(3)?.as_u64()? {
+            1 => json!({"invocationId": at(2), "error": at(4)}),
+            3 => json!({"invocationId": at(2), "result": at(4)}),
+            _ => json!({"invocationId": at(2)}),
+        },
+        5 => json!({"invocationId": at(2)}),
+        7 => json!({"error": at(1), "allowReconnect": array.get(2).map_or(Value::Null, unpack)}),
+        8 | 9 => json!({"sequenceId": at(1)}),
+        _ => json!({}),
+    };
+    let Value::Object(fields) = message else { return None };
+    // Nil stands for what the JSON protocol leaves out, but for a result, which may be null.
+    let mut present: Map<String, Value> = fields
+        .into_iter()
+        .filter(|(name, value)| !value.is_null() || name == "result" || name == "item")
+        .collect();
+    present.insert("type".to_owned(), kind.into());
+    Some(Value::Object(present))
+}
+
+fn unpack(packed: &Packed) -> Value {
+    match packed {
+        Packed::Nil => Value::Null,
+        Packed::Boolean(value) => json!(value),
+        Packed::Integer(number) => {
+            number.as_u64().map_or_else(|| json!(number.as_i64()), |number| json!(number))
+        }
+        Packed::F32(number) => json!(number),
+        Packed::F64(number) => json!(number),
+        Packed::String(text) => {
+            text.as_str().map_or_else(|| json!({"$text": "not UTF-8"}), |text| json!(text))
+        }
+        Packed::Binary(bytes) => json!({"$binary": bytes}),
+        Packed::Array(items) => items.iter().map(unpack).collect(),
+        Packed::Map(fields) => fields
+            .iter()
+            .map(|(name, value)| {
+                (name.as_str().map_or_else(|| name.to_string(), str::to_owned), unpack(value))
+            })
+            .collect::<Map<_, _>>()
+            .into(),
+        Packed::Ext(kind, bytes) => json!({"$ext": kind, "bytes": bytes}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PING: [u8; 3] = [0x02, 0x91, 0x06];
+    const HI: [u8; 12] = [0x0b, 0x96, 0x01, 0x80, 0xc0, 0xa2, 0x68, 0x69, 0x91, 0xa1, 0x78, 0x90];
+
+    #[test]
+    fn the_known_frames_are_written_and_read_to_the_byte() {
+        let invocation = json!({"type": 1, "target": "hi", "arguments": ["x"]});
+        assert_eq!(Protocol::MessagePack.write(&json!({"type": 6})), PING);
+        assert_eq!(Protocol::MessagePack.write(&invocation), HI);
+        let mut pending = [&PING[..], &HI].concat();
+        assert_eq!(Protocol::MessagePack.read(&mut pending), Some(Ok(json!({"type": 6}))));
+        assert_eq!(Protocol::MessagePack.read(&mut pending), Some(Ok(invocation)));
+        assert_eq!(Protocol::MessagePack.read(&mut pending), None);
+    }
+
+    #[test]
+    fn completions_and_closes_are_read() {
+        let messages: [(&[u8], Value); 5] = [
+            (&[0x06, 0x94, 0x03, 0x80, 0xa1, 0x31, 0x02], json!({"type": 3, "invocationId": "1"})),
+            (
+                &[0x07, 0x95, 0x03, 0x80, 0xa1, 0x31, 0x03, 0x2a],
+                json!({"type": 3, "invocationId": "1", "result": 42}),
+            ),
+            (
+                &[0x09, 0x95, 0x03, 0x80, 0xa1, 0x31, 0x01, 0xa2, 0x6e, 0x6f],
+                json!({"type": 3, "invocationId": "1", "error": "no"}),
+            ),
+            (&[0x03, 0x92, 0x07, 0xc0], json!({"type": 7})),
+            (
+                &[0x07, 0x93, 0x07, 0xa3, 0x62, 0x79, 0x65, 0xc3],
+                json!({"type": 7, "error": "bye", "allowReconnect": true}),
+            ),
+        ];
+        for (frame, message) in messages {
+            assert_eq!(Protocol::MessagePack.read(&mut frame.to_vec()), Some(Ok(message)));
+        }
+    }
+
+    #[test]
+    fn half_a_message_waits_for_the_other_half() {
+        let long = json!({"type": 1, "target": "long", "arguments": ["x".repeat(200)]});
+        for protocol in [Protocol::Json, Protocol::MessagePack] {
+            let frame = protocol.write(&long);
+            let mut pending = frame[..frame.len() - 1].to_vec();
+            assert_eq!(protocol.read(&mut pending), None, "{protocol:?}");
+            pending.push(frame[frame.len() - 1]);
+            assert_eq!(protocol.read(&mut pending), Some(Ok(long.clone())), "{protocol:?}");
+            assert!(pending.is_empty());
+        }
+        assert_eq!(Protocol::MessagePack.write(&long)[1], 1, "a second byte of length");
+    }
+
+    #[test]
+    fn what_json_cannot_hold_equals_nothing_json_holds() {
+        for packed in [Packed::Binary(vec![1]), Packed::Ext(-1, vec![0; 4])] {
+            assert!(unpack(&packed).as_object().unwrap().keys().any(|name| name.starts_with('$')));
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_is_an_error() {
+        assert!(matches!(Protocol::Json.read(&mut b"{\x1e".to_vec()), Some(Err(_))));
+        assert!(matches!(Protocol::MessagePack.read(&mut vec![0x01, 0x06]), Some(Err(_))));
+    }
+}
