@@ -9,6 +9,8 @@ ASKS_AZURE = "asks Azure, and Azure alone knows"
 AZD = "azd wants a subscription, and creates things in it"
 FUNC = "Azure Functions Core Tools are not here; the tests of the contract do what its host does"
 
+EMULATOR = "the official emulator wants .NET"
+
 OTEL = "builds everything once more; tests/contract runs that build against a collector"
 
 REASONS = {
@@ -48,8 +50,12 @@ REASONS = {
     "az storage blob download": AZURE,
     "az storage container-rm create": AZURE,
     'for role in "SignalR REST API Owner" "SignalR App Server"; do\n  az role assignment create': AZURE,
+    "cargo run -p azure-signalr-conformance -- --patience 20": "asks a service in Azure",
+    "dotnet tool install": EMULATOR,
+    "export AzureSignalRConnectionString=$(az signalr key list": ASKS_AZURE,
     "client=$(az ad app create": AZURE,
     "az functionapp list-flexconsumption-runtimes": ASKS_AZURE,
+    "asrs-emulator start": EMULATOR,
     "az signalr show": ASKS_AZURE,
     "acsHost=$(az communication show": ASKS_AZURE,
     "apiUrl=https://$(az functionapp show": ASKS_AZURE,

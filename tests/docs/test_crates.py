@@ -5,6 +5,9 @@ import re
 
 import pytest
 
+from pages import PAGES
+
+CONFORMANCE = PAGES["crates/azure-signalr-conformance/README.md"]["Run it"].blocks[0]
 SERVE = "cargo run -p azure-communication-emulator --example serve"
 
 
@@ -14,3 +17,10 @@ def test_the_stand_in_for_identities_runs_alone_with_both_its_sides(machine):
     endpoint = re.search(r"^connection +endpoint=(http://[^/]+)/;accesskey=", printed, re.MULTILINE)[1]
     assert json.loads(machine.run(f"curl -s {endpoint}/_emulator/identities")) == []
     assert json.loads(machine.run(f"curl -s -X POST {endpoint}/identities"))["error"]["code"] == "Denied"
+
+
+@pytest.mark.runs(CONFORMANCE)
+def test_the_emulator_answers_the_first_questions_of_the_suite(machine):
+    emulator, define, ask = CONFORMANCE.commands
+    machine.start(emulator)
+    machine.compare(CONFORMANCE, machine.run(define, ask))
