@@ -35,6 +35,9 @@ pub(super) struct Alone {
     /// Let clients that a REST call closes connect again by themselves
     #[arg(long)]
     allow_reconnect: bool,
+    /// Let no client take up its connection again after it has lost its socket
+    #[arg(long)]
+    no_stateful_reconnect: bool,
     /// Look at nothing but the signature of a token, as the official emulator does
     #[arg(long)]
     lenient: bool,
@@ -53,6 +56,7 @@ pub(super) async fn run(alone: Alone, signalr: Option<&ConnectionString>) -> Res
     options.upstream = Some(UpstreamOptions::new(TemplateSource::File(alone.upstream), webhooks()?));
     options.max_connections = alone.max_connections.unwrap_or(options.max_connections);
     options.reconnect_after_close = alone.allow_reconnect;
+    options.stateful_reconnect = !alone.no_stateful_reconnect;
     options.lenient = alone.lenient;
     let emulator = Emulator::new(options);
     let socket = local::listen(alone.port, "--port").await?;
