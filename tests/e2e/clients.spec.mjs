@@ -1,16 +1,11 @@
 // The published clients without a browser, and the tutorial's own steps.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { HubConnectionBuilder, LogLevel } from '@microsoft/signalr'
 import { stack } from './handler.mjs'
-
-const PYTHON = fileURLToPath(new URL('../../.venv/bin/python', import.meta.url))
-const CLIENTS = fileURLToPath(new URL('clients/', import.meta.url))
+import { inbox } from './inbox.mjs'
+import { pythonClient } from './python.mjs'
 
 async function signIn(chat, name) {
   const response = await fetch(`${chat.api}/.auth/login/aad`, {
@@ -28,16 +23,11 @@ function send(chat, message, headers = {}) {
 /** Connects, and resolves with the next messages as they come. */
 async function connected(t, url, options = {}) {
   const connection = new HubConnectionBuilder().withUrl(url, options).configureLogging(LogLevel.None).build()
-  const arrived = []
-  const waiting = []
-  connection.on('newMessage', (message) => {
-    const next = waiting.shift()
-    if (next) next(message)
-    else arrived.push(message)
-  })
+  const arrived = inbox()
+  connection.on('newMessage', arrived.put)
   await connection.start()
   t.after(() => connection.stop())
-  return { connection, next: () => arrived.length > 0 ? Promise.resolve(arrived.shift()) : new Promise(resolve => waiting.push(resolve)) }
+  return { connection, next: arrived.next }
 }
 
 test('the steps of the tutorial work: SignalRInfo, then its url, then a message', async (t) => {
@@ -74,27 +64,13 @@ test('a forged name is nobody, whichever way it comes', async (t) => {
   assert.equal((await send(chat, { text: 'obey' }, { 'X-ZUMO-AUTH': 'forged' })).status, 401)
 })
 
-for (const client of ['pysignalr', 'signalrcore']) {
-  test(`${client} receives what is sent to everyone, through our negotiate`, async (t) => {
+for (const name of ['pysignalr', 'signalrcore']) {
+  test(`${name} receives what is sent to everyone, through our negotiate`, async (t) => {
     const chat = await stack(t)
-    const child = spawn(PYTHON, [`${CLIENTS}${client}_client.py`, `${chat.api}/api`], { stdio: ['ignore', 'pipe', 'pipe'] })
-    t.after(() => child.kill('SIGKILL'))
-    const lines = []
-    let heard = () => {}
-    for (const input of [child.stdout, child.stderr]) {
-      createInterface({ input }).on('line', (line) => {
-        lines.push(line)
-        heard()
-      })
-    }
-    const ended = once(child, 'exit').then(([code]) => { throw new Error(`${client} ended with ${code}:\n${lines.join('\n')}`) })
-    ended.catch(() => {})
-    const line = start => Promise.race([ended, new Promise((resolve) => {
-      heard = () => { if (lines.some(line => line.startsWith(start))) resolve(lines.find(line => line.startsWith(start))) }
-      heard()
-    })])
-    await line('open')
+    const client = pythonClient(t, name, [`${chat.api}/api`])
+    assert.equal(await client.next(), 'open')
     await send(chat, { text: 'hi, Python', nickname: 'Node' })
-    assert.equal(await line('received'), 'received hi, Python')
+    const [, message] = /^received \[(.*)\]$/.exec(await client.next())
+    assert.equal(JSON.parse(message).text, 'hi, Python')
   })
 }

@@ -1,23 +1,52 @@
-"""Connects with pysignalr, as it comes, and prints what arrives."""
+"""Connects with pysignalr, and prints what happens: open, close, and the arguments of what it receives.
 
+An access token of its own, for a service that no app leads it to, is taken from ACCESS_TOKEN.
+"""
+
+import argparse
 import asyncio
-import sys
+import json
+import os
 
 from pysignalr.client import SignalRClient
+from pysignalr.protocol.json import JSONProtocol
+from pysignalr.protocol.messagepack import MessagepackProtocol
+
+PROTOCOLS = {"json": JSONProtocol, "messagepack": MessagepackProtocol}
+
+parser = argparse.ArgumentParser()
+parser.add_argument("url")
+parser.add_argument("--protocol", choices=PROTOCOLS, default="json")
+parser.add_argument("--ping-interval", type=float, default=20, help="seconds between WebSocket pings")
+options = parser.parse_args()
 
 
-async def main(url: str) -> None:
-    client = SignalRClient(url)
+async def main() -> None:
+    token = os.environ.get("ACCESS_TOKEN")
+    client = SignalRClient(
+        options.url,
+        protocol=PROTOCOLS[options.protocol](),
+        headers={"Authorization": f"Bearer {token}"} if token else None,
+        ping_interval=options.ping_interval,
+    )
 
     async def opened() -> None:
         print("open", flush=True)
 
-    async def received(arguments: list[dict]) -> None:
-        print("received", arguments[0]["text"], flush=True)
+    async def closed() -> None:
+        print("close", flush=True)
+
+    async def received(arguments: list) -> None:
+        print("received", json.dumps(arguments, ensure_ascii=False, separators=(",", ":")), flush=True)
+
+    async def asked(arguments: list) -> list:
+        return arguments
 
     client.on_open(opened)
+    client.on_close(closed)
     client.on("newMessage", received)
+    client.on("repeat", asked)
     await client.run()
 
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main())

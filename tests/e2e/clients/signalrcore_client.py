@@ -1,13 +1,24 @@
-"""Connects with signalrcore, asked for JSON, and prints what arrives."""
+"""Connects with signalrcore, as it comes, and prints what happens: open, and the arguments of what it receives.
 
+An access token of its own, for a service that no app leads it to, is taken from ACCESS_TOKEN.
+"""
+
+import json
+import os
 import sys
 import threading
 
 from signalrcore.hub_connection_builder import HubConnectionBuilder
-from signalrcore.protocol.json_hub_protocol import JsonHubProtocol
 
-connection = HubConnectionBuilder().with_url(sys.argv[1]).with_hub_protocol(JsonHubProtocol()).build()
+token = os.environ.get("ACCESS_TOKEN")
+connection = HubConnectionBuilder().with_url(sys.argv[1], {"access_token_factory": lambda: token} if token else None).build()
+
+
+def received(arguments: list) -> None:
+    print("received", json.dumps(arguments, ensure_ascii=False, separators=(",", ":")), flush=True)
+
+
 connection.on_open(lambda: print("open", flush=True))
-connection.on("newMessage", lambda arguments: print("received", arguments[0]["text"], flush=True))
+connection.on("newMessage", received)
 connection.start()
 threading.Event().wait()
