@@ -169,6 +169,51 @@ for (const protocol of [JSON_PROTOCOL, MESSAGEPACK]) {
   })
 }
 
+for (const [way, transport, protocol, adjust] of [...WAYS, ['stateful JSON over WebSockets', WebSockets, JSON_PROTOCOL, builder => builder.withStatefulReconnect()]]) {
+  test(`case 66: ${way}, a client that a caller closes hears why only where its token says so, and stays away`, PATIENCE, async (t) => {
+    const house = await service(t)
+    const fronts = await Promise.all([{}, { 'asrs.s.derror': 'True' }].map(claims => app(t, () => house.invitation({ claims }))))
+    const stays = builder => (adjust?.(builder) ?? builder).withAutomaticReconnect([0])
+    const ends = await Promise.all(fronts.map(async ({ url }) => {
+      const { connection } = await connected(house, url, { transport, protocol, adjust: stays })
+      const closed = inbox()
+      connection.onclose(error => closed.put(error?.message))
+      const response = await house.call('DELETE', `/connections/${connection.connectionId}`, undefined, '&reason=Good%20night')
+      assert.equal(response.status, 200)
+      return closed.next()
+    }))
+    assert.deepEqual(ends, [undefined, 'Server returned an error on close: Good night'])
+    assert.deepEqual(fronts.map(({ led }) => led()), [1, 1])
+  })
+
+  test(`${way}, a client that a caller closes may come back where the service is set so`, PATIENCE, async (t) => {
+    const { house, front } = await housed(t, ['--allow-reconnect'])
+    const returns = builder => (adjust?.(builder) ?? builder).withAutomaticReconnect([0])
+    const { connection, next } = await connected(house, front.url, { transport, protocol, adjust: returns })
+    const before = connection.connectionId
+    const back = inbox()
+    connection.onreconnected(back.put)
+    connection.onclose(() => back.put('closed'))
+    assert.equal((await house.call('POST', '/:closeConnections')).status, 204)
+    const after = await back.next()
+    assert.notEqual(after, 'closed')
+    assert.notEqual(after, before)
+    await house.send('["welcome back"]', `/connections/${after}`)
+    assert.deepEqual(await next(), ['welcome back'])
+  })
+}
+
+test('case 87: a caller that closes pysignalr without a reason closes its socket too, and pysignalr comes again', PATIENCE, async (t) => {
+  const { house, front } = await housed(t)
+  const client = pythonClient(t, 'pysignalr', [front.url])
+  assert.equal(await client.next(), 'open')
+  assert.equal((await house.call('POST', '/:closeConnections')).status, 204)
+  assert.equal(await client.next(), 'close')
+  assert.equal(await client.next(), 'open')
+  await house.send('["welcome back"]')
+  assert.equal(await client.next(), 'received ["welcome back"]')
+})
+
 test('case 85: where the service has stateful reconnect switched off, a client that asks for it does without', PATIENCE, async (t) => {
   const house = await service(t, ['--no-stateful-reconnect'])
   const line = await wire(t, house.port)

@@ -1,7 +1,7 @@
 //! Closing connections. They get what is queued for them, then a Close, then the end of their transport.
 //!
-//! A client that was closed this way is not told to come back: with `allowReconnect` a client that reconnects by itself
-//! would be there again at once.
+//! Unless the options say otherwise, a client that was closed this way is not told to come back: with `allowReconnect` a
+//! client that reconnects by itself would be there again at once.
 
 use std::collections::HashSet;
 
@@ -38,5 +38,5 @@ pub(super) fn connections(call: &Call<'_>, hub: &str, target: Target<'_>) -> Res
 
 fn closure(call: &Call<'_>) -> Closure {
     let reason = call.query().last("reason").filter(|reason| !reason.is_empty());
-    Closure { reason: reason.map(Into::into), allow_reconnect: false }
+    Closure { reason: reason.map(Into::into), allow_reconnect: call.service.options.reconnect_after_close }
 }

@@ -30,6 +30,19 @@ async fn case_66_and_defect_2_a_closed_client_hears_why_only_if_its_token_says_s
 }
 
 #[tokio::test]
+async fn a_closed_client_is_told_to_return_where_the_service_is_set_so() {
+    let options = azure_signalr_emulator::Options { reconnect_after_close: true, ..Default::default() };
+    let house = House::with(options).await;
+    let (id, mut one) = house.known_client().await;
+    assert_eq!(status(&house, Method::DELETE, &api(&format!("hubs/chat/connections/{id}"))).await, 200);
+    let mut all = house.client().await;
+    assert_eq!(status(&house, Method::POST, &api("hubs/chat/:closeConnections")).await, 204);
+    for client in [&mut one, &mut all] {
+        assert_eq!(end_of(client).await, [json!({"type": 7, "allowReconnect": true})]);
+    }
+}
+
+#[tokio::test]
 async fn case_66_a_client_that_ignores_its_close_is_cut_off() {
     let options =
         azure_signalr_emulator::Options { close_timeout: std::time::Duration::ZERO, ..Default::default() };
