@@ -6,9 +6,7 @@
 run: page
 	cargo run --quiet --bin handler
 
-test: check e2e docs
-
-check e2e docs bench package:
+test check e2e docs bench package:
 	.ci/$@
 
 # The page is built again when one of its sources is newer, so that a second `make run` does not wait for it.
