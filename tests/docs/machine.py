@@ -18,8 +18,9 @@ from pages import Block, Command
 
 PATIENCE = 120  # seconds, for a command to end or to get ready
 
-# Of our own environment, what finds the tools; nothing that make, the handler or Azure's tools would read.
-KEPT = ("PATH", "HOME", "LANG", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN")
+# Of our own environment, what finds the tools, and how `.ci/docs` has them build, so that nothing is built again; nothing that make, the
+# handler or Azure's tools would read.
+KEPT = ("PATH", "HOME", "LANG", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_INCREMENTAL", "CARGO_PROFILE_DEV_DEBUG")
 
 # What a developer may have, and a clone has not. What was built stays, so that nothing is built again.
 SETUP = """
