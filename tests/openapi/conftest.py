@@ -1,0 +1,61 @@
+"""A service of its own for these tests: the real `handler emulator`, on a free port, with a key nobody else has."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Service:
+    """Where it listens, and what opens it."""
+
+    url: str
+    key: str
+
+    def token(self, path: str) -> str:
+        """An access token for one path, made by hand."""
+
+        def part(value: dict) -> bytes:
+            return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
+
+        claims = {"aud": self.url + path, "exp": int(time.time()) + 3600}
+        signed = part({"alg": "HS256", "typ": "JWT"}) + b"." + part(claims)
+        signature = hmac.new(self.key.encode(), signed, hashlib.sha256).digest()
+        return (signed + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")).decode()
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory):
+    """The service, from its `ready` on until the tests are done."""
+    folder = tmp_path_factory.mktemp("service")
+    key = secrets.token_urlsafe(32)
+    keys = folder / "keys"
+    keys.write_text(key)
+    handler = os.environ.get("HANDLER_UNDER_TEST", ROOT / "target/debug/handler")
+    command = [handler, "emulator", "--port", "0", "--access-keys", keys]
+    environment = {"PATH": os.environ["PATH"], "RUST_LOG": "off"}
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        url = None
+        for line in process.stdout:
+            if found := re.search(r"SignalR +(http://\S+)", line):
+                url = found[1]
+            if line.startswith("ready"):
+                break
+        assert url, "the service did not say where it is"
+        try:
+            yield Service(url, key)
+        finally:
+            process.terminate()
+    assert process.returncode == 0
