@@ -19,6 +19,7 @@ mod control;
 mod faults;
 mod hub;
 mod hub_name;
+mod journal;
 mod negotiate;
 mod options;
 mod path;
@@ -70,12 +71,15 @@ impl Emulator {
             .route("/client/negotiate", any(negotiate::negotiate))
             .route("/client/negotiate/", any(negotiate::negotiate))
             .route("/client", any(transport::connect))
-            .route("/client/", any(transport::connect))
-            .layer(cross_origin());
-        Router::new()
-            .merge(clients)
-            .route("/api", any(rest::serve))
-            .route("/api/{*path}", any(rest::serve))
+            .route("/client/", any(transport::connect));
+        let callers = Router::new().route("/api", any(rest::serve)).route("/api/{*path}", any(rest::serve));
+        let watch = self.service.watch.as_ref();
+        // Browsers are to see what a fault answers, too.
+        let clients = control::struck(clients, watch).layer(cross_origin());
+        let sides = clients.merge(control::struck(callers, watch));
+        let control = watch.map(|watch| control::router(self.service.clone(), watch.clone()));
+        control::recorded(sides, watch)
+            .merge(control.unwrap_or_default())
             .route(
                 "/server/",
                 any(async || Refusal::not_emulated("Persistent mode (connections of app servers)")),

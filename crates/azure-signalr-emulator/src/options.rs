@@ -30,6 +30,10 @@ pub struct Options {
     /// callers reach the emulator under a name of its own, such as `host.docker.internal`.
     pub hosts: Vec<String>,
 
+    /// Whether the control API is there, below `/emulator/`: it shows what the service sees, and makes it misbehave on
+    /// demand. It answers only on this machine, and to no page of another origin; still, who does not need it leaves it off.
+    pub control: bool,
+
     /// How far the clock of a caller may be off when `exp` and `nbf` are checked.
     pub clock_leeway: Duration,
 
@@ -82,6 +86,7 @@ impl Default for Options {
             upstream: None,
             reconnect_after_close: false,
             hosts: Vec::new(),
+            control: false,
             clock_leeway: Duration::from_secs(5),
             id_lifetime: Duration::from_secs(15),
             handshake_timeout: Duration::from_secs(15),

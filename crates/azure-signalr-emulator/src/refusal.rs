@@ -67,6 +67,11 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Closing", "the emulator is shutting down")
     }
 
+    /// What is told to the caller.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// As the REST API since 2020 words its errors.
     pub(crate) fn into_json(self) -> Response {
         let mut body = json!({"code": self.code, "message": self.message});

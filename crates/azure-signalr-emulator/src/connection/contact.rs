@@ -5,12 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::protocol::{Frame, Outcome, Protocol, ServerMessage};
-use crate::upstream::{Answer, Client, Encoding, Message, Upstream};
+use crate::service::Witness;
+use crate::upstream::{Answer, Client, Encoding, Message, Post, Reply, Upstream};
 
 /// One client, as its upstream knows it.
 pub(crate) struct Contact {
     upstream: Arc<Upstream>,
     client: Client,
+    /// Where the control API is wanted.
+    witness: Option<Witness>,
 }
 
 /// What a client said to its upstream.
@@ -22,19 +25,27 @@ pub(super) struct Call {
 }
 
 impl Contact {
-    pub(crate) fn new(upstream: Arc<Upstream>, client: Client) -> Self {
-        Self { upstream, client }
+    pub(crate) fn new(upstream: Arc<Upstream>, client: Client, witness: Option<Witness>) -> Self {
+        Self { upstream, client, witness }
     }
 
     /// Tells that the client is there. Whatever the upstream says, it may stay.
     pub(super) async fn connected(self: Arc<Self>) -> Option<Frame> {
-        self.upstream.connected(&self.client).await;
+        let post = self.upstream.connected(&self.client).await;
+        self.note(post);
         None
     }
 
     /// Tells that the client is gone.
     pub(super) async fn disconnected(&self, error: Option<&str>) {
-        self.upstream.disconnected(&self.client, error).await;
+        let post = self.upstream.disconnected(&self.client, error).await;
+        self.note(post);
+    }
+
+    fn note(&self, post: Option<Post>) {
+        if let (Some(witness), Some(post)) = (&self.witness, post) {
+            witness.posted(post);
+        }
     }
 
     /// Passes on what the client said: what it is to be answered, if it waits for that.
@@ -45,7 +56,8 @@ impl Contact {
             Protocol::MessagePack => Encoding::MessagePack,
         };
         let message = Message { target: &target, invocation_id: id.as_deref(), encoding, forwarded };
-        let answer = self.upstream.message(&self.client, &message).await.answer;
+        let Reply { answer, post } = self.upstream.message(&self.client, &message).await;
+        self.note(post);
         let outcome = match answer {
             Answer::Nothing => return None,
             Answer::Completion(frame) => return Some(verbatim(protocol, frame)),

@@ -47,7 +47,7 @@ pub(crate) async fn hold<W: Wire>(wire: W, seat: Seat, terms: Terms<W>) {
     let options = seat.options();
     let pings = W::PINGS.then_some(options.ping_interval);
     let mut conversation = Conversation {
-        wire,
+        wire: Some(wire),
         incoming: Incoming::new(options.max_client_message_bytes),
         rhythm: Rhythm::new(Instant::now(), pings, options.client_timeout),
         protocol: Protocol::Json,
@@ -70,7 +70,8 @@ pub(crate) async fn hold<W: Wire>(wire: W, seat: Seat, terms: Terms<W>) {
 enum Never {}
 
 struct Conversation<'a, W> {
-    wire: W,
+    /// `None` while the client is away.
+    wire: Option<W>,
     incoming: Incoming,
     rhythm: Rhythm,
     protocol: Protocol,
@@ -135,13 +136,18 @@ impl<W: Wire> Conversation<'_, W> {
             if let Some(record) = self.incoming.next_handshake().map_err(malformed)? {
                 return Ok(record);
             }
-            let received = self.wire.receive().await;
+            let received = received(&mut self.wire).await;
             self.take_in(received)?;
         }
     }
 
     /// Heeds what has come, then does the next thing there is to do.
     async fn turn(&mut self, mut alarm: Pin<&mut Sleep>) -> Result<(), Ending> {
+        let outbox = self.seat.outbox();
+        if outbox.is_frozen() {
+            outbox.thawed().await;
+            self.rhythm.heard(Instant::now());
+        }
         // What came together with the handshake is there already.
         while self.errands.has_room()
             && let Some(message) = self.incoming.next(self.protocol).map_err(malformed)?
@@ -152,19 +158,14 @@ impl<W: Wire> Conversation<'_, W> {
                 alarm.as_mut().reset(due);
             }
         }
-        let outbox = self.seat.outbox();
         let reading = self.errands.has_room();
         let has_room = self.ledger.as_ref().is_none_or(Ledger::has_room);
-        let sending = has_room && self.wire.is_ready();
+        let sending = has_room && self.wire.as_ref().is_some_and(W::is_ready);
         select! {
-            received = self.wire.receive(), if reading => self.take_in(received),
+            received = received(&mut self.wire), if reading => self.take_in(received),
             next = outbox.next(), if sending => match next {
                 Next::Send(frames) => self.send_counted(frames).await,
-                Next::Freeze => {
-                    outbox.thawed().await;
-                    self.rhythm.heard(Instant::now());
-                    Ok(())
-                }
+                Next::Freeze => Ok(()),
                 Next::End(end) => Err(Ending::of(end, true)),
             },
             end = outbox.lost(), if !sending => Err(Ending::of(end, true)),
@@ -207,6 +208,9 @@ impl<W: Wire> Conversation<'_, W> {
     }
 
     async fn heed(&mut self, message: ClientMessage) -> Result<(), Ending> {
+        if let Some(witness) = self.seat.witness() {
+            witness.heard(&message);
+        }
         if let Some(ledger) = &mut self.ledger
             && !matches!(message, ClientMessage::Sequence(_))
         {
@@ -294,7 +298,9 @@ impl<W: Wire> Conversation<'_, W> {
 
     /// Waits until a client whose wire was lost comes back with another.
     async fn await_return(&mut self, lost: Ending) -> Result<(), Ending> {
+        self.wire = None;
         let outbox = self.seat.outbox();
+        outbox.mend();
         select! {
             wire = successor(&mut self.successors) => self.go_on_over(wire).await,
             end = outbox.ended() => Err(Ending::of(end, true)),
@@ -304,7 +310,7 @@ impl<W: Wire> Conversation<'_, W> {
 
     /// Changes to another wire: says where we go on, and again what the client may not have got.
     async fn go_on_over(&mut self, wire: W) -> Result<(), Ending> {
-        self.wire = wire;
+        self.wire = Some(wire);
         // What was cut off comes again, whole.
         self.incoming = Incoming::new(self.seat.options().max_client_message_bytes);
         self.rhythm.heard(Instant::now());
@@ -342,10 +348,15 @@ impl<W: Wire> Conversation<'_, W> {
         &mut self,
         frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
     ) -> Result<(), Ending> {
-        let seat = self.seat;
+        let (seat, Some(wire)) = (self.seat, &mut self.wire) else { return Err(Ending::Gone) };
+        let frames = frames.into_iter().inspect(|frame| {
+            if let Some(witness) = seat.witness() {
+                witness.said(frame);
+            }
+        });
         select! {
             biased;
-            sent = timeout(seat.options().client_timeout, self.wire.send(frames)) => match sent {
+            sent = timeout(seat.options().client_timeout, wire.send(frames)) => match sent {
                 Ok(Ok(())) => {
                     self.rhythm.sent(Instant::now());
                     Ok(())
@@ -359,11 +370,16 @@ impl<W: Wire> Conversation<'_, W> {
 
     /// Says why, closes the wire, and brings what is under way to its end.
     async fn part(self, ending: &Ending, details: bool) {
-        if !ending.is_mute() {
+        if let Some(wire) = self.wire
+            && !ending.is_mute()
+        {
             let last_words = ending.last_words(details).map(|words| self.protocol.encode(&words));
+            if let (Some(witness), Some(frame)) = (self.seat.witness(), &last_words) {
+                witness.said(frame);
+            }
             let farewell = Farewell { last_words, is_error: ending.is_error() };
             // However it goes, nothing is left to be done for this client.
-            let _ = timeout(self.seat.options().close_timeout, self.wire.close(farewell)).await;
+            let _ = timeout(self.seat.options().close_timeout, wire.close(farewell)).await;
         }
         self.seat.vacate();
         self.errands.finish().await;
@@ -375,6 +391,14 @@ impl<W: Wire> Conversation<'_, W> {
 
 fn malformed(error: impl std::fmt::Display) -> Ending {
     Ending::Malformed(error.to_string())
+}
+
+/// What comes from the client; nothing, while it is away.
+async fn received<W: Wire>(wire: &mut Option<W>) -> Received {
+    match wire {
+        Some(wire) => wire.receive().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The client's next wire. A connection that cannot be resumed never has one.

@@ -37,9 +37,11 @@ impl Ending {
     pub(super) fn of(end: End, greeted: bool) -> Self {
         match end {
             End::Overflow => Self::ClientSlow,
+            End::Severed => Self::Gone,
             End::Abandoned => Self::Abandoned,
             End::Departed => Self::Departed,
             End::Closed(closure) => Self::Closed { closure, greeted },
+            End::Expired => Self::TokenExpired,
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::outbox::{Capacity, Closure, Outbox};
 use super::results::{Question, Results};
-use crate::protocol::{Message, Outcome, Protocol};
+use crate::protocol::{Frame, Message, Outcome, Protocol};
 
 /// How a client is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,22 +51,29 @@ pub(crate) struct Link {
     outbox: Outbox,
     results: Results,
     transport: Transport,
+    /// In milliseconds since 1970.
+    connected_at: u64,
     /// Known from the handshake on, and messages come only after that.
     protocol: OnceLock<Protocol>,
 }
 
 impl Link {
-    pub(crate) fn new(transport: Transport, capacity: Capacity) -> Self {
+    pub(crate) fn new(transport: Transport, capacity: Capacity, connected_at: u64) -> Self {
         Self {
             outbox: Outbox::new(capacity),
             results: Results::default(),
             transport,
+            connected_at,
             protocol: OnceLock::new(),
         }
     }
 
     pub(crate) fn transport(&self) -> Transport {
         self.transport
+    }
+
+    pub(crate) fn connected_at(&self) -> u64 {
+        self.connected_at
     }
 
     /// The protocol the client speaks, once it has said so.
@@ -82,14 +89,30 @@ impl Link {
 
     /// Queues a message, in the client's own protocol. There may be nothing for that one.
     pub(crate) fn push(&self, message: &Message) {
-        if let Some(frame) = self.protocol().and_then(|protocol| message.frame(protocol)) {
+        if let Some(frame) = self.frame(message) {
             self.outbox.push(frame);
         }
+    }
+
+    /// Queues a message behind the next one, which may never come.
+    pub(crate) fn push_after_next(&self, message: &Message) {
+        if let Some(frame) = self.frame(message) {
+            self.outbox.push_after_next(frame);
+        }
+    }
+
+    fn frame(&self, message: &Message) -> Option<Frame> {
+        message.frame(self.protocol()?)
     }
 
     /// Ends the connection once everything queued so far is sent. The first reason stands.
     pub(crate) fn close(&self, closure: Closure) {
         self.outbox.close(closure);
+    }
+
+    /// Takes the transport away, without a word.
+    pub(crate) fn sever(&self) {
+        self.outbox.sever();
     }
 
     /// Ends the connection at once, without a word.
@@ -100,6 +123,11 @@ impl Link {
     /// Ends the connection at once, as its client wishes.
     pub(crate) fn depart(&self) {
         self.outbox.depart();
+    }
+
+    /// Ends the connection as the end of its access token would.
+    pub(crate) fn expire(&self) {
+        self.outbox.expire();
     }
 
     /// What waits for the client.

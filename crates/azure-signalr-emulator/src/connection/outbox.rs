@@ -30,12 +30,16 @@ pub(crate) struct Closure {
 pub(crate) enum End {
     /// The queue ran full; what was in it is gone.
     Overflow,
+    /// The transport is to go without a word. A client that can resume may come back for what was queued.
+    Severed,
     /// The connection is to go without a word, with what was queued for it.
     Abandoned,
     /// The client has said, by another way than its messages, that it goes.
     Departed,
     /// What is in the queue goes out first.
     Closed(Closure),
+    /// The access token has expired, or is to be taken for expired.
+    Expired,
 }
 
 /// What to do next for the client.
@@ -60,14 +64,34 @@ pub(crate) struct Outbox {
 struct Queue {
     frames: VecDeque<Frame>,
     bytes: usize,
+    /// Comes behind the next frame.
+    held: Option<Frame>,
     end: Option<End>,
     frozen: bool,
+    severed: bool,
 }
 
 impl Queue {
     /// The end comes even so.
     fn is_frozen(&self) -> bool {
-        self.frozen && self.end.is_none()
+        self.frozen && self.end().is_none()
+    }
+
+    fn end(&self) -> Option<End> {
+        self.end.clone().or(self.severed.then_some(End::Severed))
+    }
+
+    fn put(&mut self, frame: Frame, capacity: Capacity) {
+        if self.end.is_some() {
+            return;
+        }
+        let bytes = self.bytes + frame.len();
+        if self.frames.len() < capacity.messages && bytes <= capacity.bytes {
+            self.frames.push_back(frame);
+            self.bytes = bytes;
+        } else {
+            *self = Self { end: Some(End::Overflow), ..Self::default() };
+        }
     }
 }
 
@@ -79,24 +103,44 @@ impl Outbox {
     /// Puts a frame in, or ends the connection when there is no room. Nothing is put in after the end.
     pub(crate) fn push(&self, frame: Frame) {
         let mut queue = self.lock();
-        if queue.end.is_some() {
-            return;
-        }
-        let bytes = queue.bytes + frame.len();
-        if queue.frames.len() < self.capacity.messages && bytes <= self.capacity.bytes {
-            queue.frames.push_back(frame);
-            queue.bytes = bytes;
-        } else {
-            *queue = Queue { end: Some(End::Overflow), ..Queue::default() };
+        queue.put(frame, self.capacity);
+        if let Some(held) = queue.held.take() {
+            queue.put(held, self.capacity);
         }
         drop(queue);
         self.changed.notify_one();
+    }
+
+    /// Keeps a frame until the next one is put in. One that waits so already is put in now.
+    pub(crate) fn push_after_next(&self, frame: Frame) {
+        let before = self.lock().held.replace(frame);
+        if let Some(before) = before {
+            self.lock().put(before, self.capacity);
+            self.changed.notify_one();
+        }
     }
 
     /// Ends the connection once everything put in so far is sent.
     pub(crate) fn close(&self, closure: Closure) {
         self.lock().end.get_or_insert(End::Closed(closure));
         self.changed.notify_one();
+    }
+
+    /// Ends the connection as if its access token had expired, once everything put in so far is sent.
+    pub(crate) fn expire(&self) {
+        self.lock().end.get_or_insert(End::Expired);
+        self.changed.notify_one();
+    }
+
+    /// Takes the transport away, and nothing else: what is put in waits for the next one.
+    pub(crate) fn sever(&self) {
+        self.lock().severed = true;
+        self.changed.notify_one();
+    }
+
+    /// The transport is gone; there may be another.
+    pub(super) fn mend(&self) {
+        self.lock().severed = false;
     }
 
     /// Ends the connection now, without a word.
@@ -120,6 +164,10 @@ impl Outbox {
         self.changed.notify_one();
     }
 
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.lock().is_frozen()
+    }
+
     /// Frames that wait for the client.
     pub(crate) fn len(&self) -> usize {
         self.lock().frames.len()
@@ -139,8 +187,8 @@ impl Outbox {
     /// never end.
     pub(crate) async fn lost(&self) -> End {
         loop {
-            let end = self.lock().end.clone();
-            if let Some(end @ (End::Overflow | End::Abandoned | End::Departed)) = end {
+            let end = self.lock().end();
+            if let Some(end @ (End::Overflow | End::Severed | End::Abandoned | End::Departed)) = end {
                 return end;
             }
             self.changed.notified().await;
@@ -150,7 +198,7 @@ impl Outbox {
     /// Waits until nothing more will be put in, though something may still be in it.
     pub(crate) async fn ended(&self) -> End {
         loop {
-            let end = self.lock().end.clone();
+            let end = self.lock().end();
             if let Some(end) = end {
                 return end;
             }
@@ -170,8 +218,8 @@ impl Outbox {
         if queue.is_frozen() {
             return Some(Next::Freeze);
         }
-        if queue.frames.is_empty() {
-            return queue.end.clone().map(Next::End);
+        if queue.frames.is_empty() || queue.severed {
+            return queue.end().map(Next::End);
         }
         queue.bytes = 0;
         Some(Next::Send(std::mem::take(&mut queue.frames)))
@@ -241,6 +289,30 @@ mod tests {
         outbox.abandon();
         outbox.close(closure());
         assert_eq!(outbox.next().await, Next::End(End::Abandoned));
+    }
+
+    #[tokio::test]
+    async fn a_frame_can_come_behind_the_next_one() {
+        let outbox = Outbox::new(Capacity { messages: 9, bytes: 90 });
+        outbox.push_after_next(frame("one"));
+        outbox.push(frame("two"));
+        outbox.push(frame("three"));
+        assert_eq!(outbox.next().await, Next::Send([frame("two"), frame("one"), frame("three")].into()));
+        outbox.push_after_next(frame("four"));
+        outbox.push_after_next(frame("five"));
+        assert_eq!(outbox.next().await, Next::Send([frame("four")].into()));
+    }
+
+    #[tokio::test]
+    async fn what_is_severed_keeps_its_queue_for_the_next_transport() {
+        let outbox = outbox();
+        outbox.push(frame("kept"));
+        outbox.sever();
+        assert_eq!(outbox.next().await, Next::End(End::Severed));
+        assert_eq!(outbox.lost().await, End::Severed);
+        outbox.push(frame("more"));
+        outbox.mend();
+        assert_eq!(outbox.next().await, Next::Send([frame("kept"), frame("more")].into()));
     }
 
     #[tokio::test]

@@ -2,7 +2,6 @@
 //!
 //! Pure rules without clock or socket. A fault that has struck as often as it was to strike stays in the list, so that
 //! its count can still be read, until the list needs its place.
-#![allow(dead_code, unused_imports, reason = "nobody strikes yet")]
 
 mod message;
 mod request;

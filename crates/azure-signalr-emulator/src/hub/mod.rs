@@ -84,6 +84,13 @@ impl<L> Hubs<L> {
         }
     }
 
+    /// Every connection of every hub, in no order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&HubName, Connection<'_, L>)> {
+        self.hubs
+            .iter()
+            .flat_map(|(hub, members)| members.everyone().map(move |connection| (hub, connection)))
+    }
+
     /// Everyone in the hub but the excluded.
     pub(crate) fn everyone<'a>(
         &'a self,
@@ -137,7 +144,6 @@ impl<L> Hubs<L> {
     }
 
     /// The groups a connection is in, in no order.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody filters by groups yet"))]
     pub(crate) fn groups_of(&self, hub: &HubName, id: &ConnectionId) -> impl Iterator<Item = &GroupName> {
         self.hubs.get(hub).into_iter().flat_map(|members| members.groups_of(id))
     }

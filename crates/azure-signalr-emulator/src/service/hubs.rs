@@ -31,7 +31,15 @@ impl Service {
         excluded: &HashSet<ConnectionId>,
         message: &Message,
     ) {
-        self.tidied().each(hub, audience, excluded, |connection| connection.link.push(message));
+        let state = self.tidied();
+        match &self.watch {
+            None => state.each(hub, audience, excluded, |connection| connection.link.push(message)),
+            Some(watch) => {
+                let in_hub = watch.faults().treat_hub(hub.as_str());
+                let push = |connection| watch.push(hub, &connection, message, in_hub);
+                state.each(hub, audience, excluded, push);
+            }
+        }
     }
 
     /// Closes connections, and returns how many. They are no longer of the hub from here on, though each still gets
@@ -122,7 +130,7 @@ impl Service {
     }
 
     /// The state, with all memberships ended that are over by now.
-    fn tidied(&self) -> MutexGuard<'_, State> {
+    pub(super) fn tidied(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.hubs.tidy(Instant::now());
         state

@@ -6,9 +6,11 @@
 mod door;
 mod hubs;
 mod seat;
+mod watch;
+mod witness;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -25,12 +27,16 @@ use crate::upstream::{ClientFacts, Upstream};
 pub(crate) use door::{Door, Entrance, Poll, PollAnswer};
 pub(crate) use hubs::Audience;
 pub(crate) use seat::Seat;
+pub(crate) use watch::{Selection, Sight, Watch};
+pub(crate) use witness::Witness;
 
 /// Shared by all endpoints and connections of one emulator.
 pub(crate) struct Service {
     pub(crate) options: Options,
     pub(crate) auth: Auth,
     upstream: Option<Arc<Upstream>>,
+    /// Where the control API is wanted.
+    pub(crate) watch: Option<Arc<Watch>>,
     state: Mutex<State>,
     /// A connection has ended.
     left: Notify,
@@ -69,6 +75,7 @@ impl Service {
                 .upstream
                 .clone()
                 .map(|upstream| Upstream::new(upstream, &options.access_keys).into()),
+            watch: options.control.then(|| Arc::new(Watch::new())),
             state: Mutex::new(state),
             left: Notify::new(),
             options,
@@ -93,7 +100,8 @@ impl Service {
     pub(crate) fn contact(&self, facts: &ClientFacts<'_>) -> Option<Contact> {
         let upstream = self.upstream.clone()?;
         let client = upstream.client(facts);
-        Some(Contact::new(upstream, client))
+        let witness = self.watch.clone().map(|watch| Witness::new(watch, facts.hub, facts.connection_id));
+        Some(Contact::new(upstream, client, witness))
     }
 
     /// Takes a seat for a connection; without a token, for one that did not negotiate.
@@ -106,7 +114,7 @@ impl Service {
     ) -> Result<Seat, NoSeat> {
         let capacity =
             Capacity { messages: self.options.max_queued_messages, bytes: self.options.max_queued_bytes };
-        let link = Arc::new(Link::new(entrance.transport(), capacity));
+        let link = Arc::new(Link::new(entrance.transport(), capacity, unix_milliseconds()));
         let door = Door { link: link.clone(), entrance };
         let mut state = self.lock();
         if state.closing {
@@ -130,7 +138,9 @@ impl Service {
         };
         state.seats += 1;
         drop(state);
-        Ok(Seat { service: self.clone(), token, hub, connection, user, link })
+        let witness = self.watch.clone();
+        let witness = witness.map(|watch| Witness::new(watch, hub.as_str(), connection.as_str()));
+        Ok(Seat { service: self.clone(), token, hub, connection, user, link, witness })
     }
 
     /// Forgets an id, whatever becomes of its connection.
@@ -178,8 +188,18 @@ impl From<SoldOut> for NoSeat {
     }
 }
 
-/// Seconds since 1970, for what tokens say of time: the only look at the wall clock.
+/// Seconds since 1970, for what tokens say of time.
 pub(crate) fn unix_now() -> u64 {
-    // A clock set before 1970 makes every token look not yet valid, which is the safe way to be wrong.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    unix_time().as_secs()
+}
+
+/// Milliseconds since 1970, for who wants to know when something was.
+pub(crate) fn unix_milliseconds() -> u64 {
+    u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The only look at the wall clock. One set before 1970 makes every token look not yet valid, which is the safe way to
+/// be wrong.
+fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

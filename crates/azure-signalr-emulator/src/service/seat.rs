@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::Service;
+use super::{Service, Witness};
 use crate::Options;
 use crate::connection::{Link, Outbox};
 use crate::hub::{ConnectionId, UserId};
@@ -22,6 +22,8 @@ pub(crate) struct Seat {
     pub(super) connection: ConnectionId,
     pub(super) user: Option<UserId>,
     pub(super) link: Arc<Link>,
+    /// Where the control API is wanted.
+    pub(super) witness: Option<Witness>,
 }
 
 impl Seat {
@@ -54,6 +56,10 @@ impl Seat {
 
     pub(crate) fn options(&self) -> &Options {
         &self.service.options
+    }
+
+    pub(crate) fn witness(&self) -> Option<&Witness> {
+        self.witness.as_ref()
     }
 
     pub(crate) fn connection(&self) -> &ConnectionId {

@@ -8,7 +8,7 @@ mod ring;
 
 use serde::Serialize;
 
-pub(crate) use redaction::{harmless_query, harmless_url};
+pub(crate) use redaction::harmless_query;
 pub(crate) use ring::{Limits, Numbered, Ring};
 
 /// Longest text of a frame that is kept, in bytes.
@@ -53,26 +53,28 @@ pub(crate) struct Seen {
     /// As the hub protocols number them; `None` for handshakes.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<u64>,
-    /// In bytes.
-    pub(crate) size: usize,
+    /// In bytes, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<usize>,
     /// Its beginning, where it is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) text: Option<String>,
 }
 
-/// One event handed to the upstream.
+/// One event posted to the upstream, or meant to be.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Post {
     pub(crate) at: u64,
-    /// Without its query: that is where keys of functions stand.
-    pub(crate) url: String,
+    /// Without its query, where keys of functions stand. `None` when the names of the event made no address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
     pub(crate) hub: String,
     pub(crate) connection: String,
+    pub(crate) category: &'static str,
     pub(crate) event: String,
-    /// `None` when there was no answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) status: Option<u16>,
+    /// What came of it, as a clause.
+    pub(crate) outcome: String,
     pub(crate) milliseconds: u64,
 }
 
@@ -87,6 +89,13 @@ pub(crate) struct Journal {
 impl Journal {
     pub(crate) fn new() -> Self {
         Self { calls: Ring::new(LIMITS), frames: Ring::new(LIMITS), posts: Ring::new(LIMITS) }
+    }
+
+    /// Numbers go on.
+    pub(crate) fn clear(&mut self) {
+        self.calls.clear();
+        self.frames.clear();
+        self.posts.clear();
     }
 
     pub(crate) fn call(&mut self, call: Call) {
@@ -105,8 +114,9 @@ impl Journal {
     }
 
     pub(crate) fn post(&mut self, post: Post) {
-        let Post { url, hub, connection, event, .. } = &post;
-        let texts = url.len() + hub.len() + connection.len() + event.len();
+        let Post { url, hub, connection, event, outcome, .. } = &post;
+        let url = url.as_ref().map_or(0, String::len);
+        let texts = url + hub.len() + connection.len() + event.len() + outcome.len();
         self.posts.push(post, texts);
     }
 }
@@ -132,7 +142,7 @@ mod tests {
             hub: "chat".into(),
             connection: "c".into(),
             kind: Some(1),
-            size: 9_000,
+            size: Some(9_000),
             text: Some("é".repeat(4_500)),
         };
         journal.frame(Seen { text: Some("short".into()), ..frame.clone() });

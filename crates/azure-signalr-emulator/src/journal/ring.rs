@@ -49,6 +49,11 @@ impl<T> Ring<T> {
         }
     }
 
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes = 0;
+    }
+
     /// The entries newer than the one of that number, oldest first.
     pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &Numbered<T>> {
         let start = self.entries.partition_point(|entry| entry.number <= number);
@@ -75,6 +80,9 @@ mod tests {
         assert_eq!(numbers(&ring, 0), [2, 3]);
         assert_eq!(numbers(&ring, 2), [3]);
         assert_eq!(numbers(&ring, 9), Vec::<u64>::new());
+        ring.clear();
+        ring.push("d", 1);
+        assert_eq!(numbers(&ring, 0), [4]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! What of an address may be remembered.
+//! What of a query may be remembered.
 //!
 //! Values are kept by a list of what is harmless, not thrown away by a list of what is not: applications add parameters of
 //! their own to a client's address, and nobody knows what stands in them.
 
-use url::{Url, form_urlencoded};
+use url::form_urlencoded;
 
 /// Parameters of the service whose values open nothing.
 const HARMLESS: [&str; 16] = [
@@ -42,17 +42,6 @@ pub(crate) fn harmless_query(query: &str) -> String {
     kept.finish()
 }
 
-/// An address of the upstream without anything that could let one in there.
-pub(crate) fn harmless_url(url: &Url) -> String {
-    let mut kept = url.clone();
-    kept.set_query(None);
-    kept.set_fragment(None);
-    // Both fail only where an address cannot have them.
-    let _ = kept.set_username("");
-    let _ = kept.set_password(None);
-    kept.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,11 +55,5 @@ mod tests {
     #[test]
     fn of_what_nobody_knows_only_the_name_is_kept() {
         assert_eq!(harmless_query("hub=chat&jwt=secret&x"), "hub=chat&jwt=***&x=***");
-    }
-
-    #[test]
-    fn an_address_loses_the_key_of_its_function() {
-        let url = Url::parse("https://me:pass@f.example/runtime/webhooks/signalr?code=key#more").unwrap();
-        assert_eq!(harmless_url(&url), "https://f.example/runtime/webhooks/signalr");
     }
 }
