@@ -158,6 +158,7 @@ async fn a_platform_that_is_away_is_a_bad_moment_and_the_service_is_not_called()
     let response = ask(&house, "ann").await;
     assert!(response.headers().contains_key("retry-after"));
     assert_eq!(refusal(response).await, (503, "unavailable".to_owned()));
+    house.handler.out.line("a Microsoft Entra token for https://communication.azure.com could not be had");
     house.handler.out.line("the managed identity endpoint cannot be reached");
     assert_eq!(town.emulator.calls().received, 0);
 }

@@ -33,6 +33,7 @@ const QUICK_RETRIES: u32 = 2;
 pub(crate) struct Credentials {
     identity: Identity,
     scope: &'static str,
+    name: String,
     http: reqwest::Client,
     /// Made when they are first asked, which is not on the way of a process that starts.
     credentials: OnceLock<azure_core::Result<Vec<Arc<dyn TokenCredential>>>>,
@@ -40,7 +41,8 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     pub(crate) fn new(identity: &Identity, scope: &'static str, http: &reqwest::Client) -> Self {
-        Self { identity: identity.clone(), scope, http: http.clone(), credentials: OnceLock::new() }
+        let name = format!("a Microsoft Entra token for {}", audience(scope));
+        Self { identity: identity.clone(), scope, name, http: http.clone(), credentials: OnceLock::new() }
     }
 
     async fn ask(&self) -> Result<Kept<Token>, Why> {
@@ -62,12 +64,20 @@ impl Credentials {
 impl Fetch for Credentials {
     type Value = Token;
     type Error = NoToken;
-    const NAME: &'static str = "a Microsoft Entra token";
+
+    fn name(&self) -> &str {
+        &self.name
+    }
 
     async fn fetch(&self) -> Result<Kept<Token>, NoToken> {
         let outcome = tokio::time::timeout(DEADLINE, self.ask()).await.unwrap_or(Err(Why::TimedOut));
         outcome.map_err(|why| NoToken::new(self.identity.issuer(), why))
     }
+}
+
+/// The service that a scope is for, as people write it.
+fn audience(scope: &str) -> &str {
+    scope.strip_suffix("/.default").unwrap_or(scope).trim_end_matches('/')
 }
 
 /// In the order they are asked.
@@ -123,4 +133,20 @@ fn reason(error: &azure_core::Error) -> Why {
 
 fn is_numbers(code: &str) -> bool {
     (1..=40).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_named_after_the_service_it_is_for() {
+        for (scope, expected) in [
+            ("https://signalr.azure.com/.default", "https://signalr.azure.com"),
+            ("https://communication.azure.com//.default", "https://communication.azure.com"),
+            ("https://h/read", "https://h/read"),
+        ] {
+            assert_eq!(audience(scope), expected);
+        }
+    }
 }

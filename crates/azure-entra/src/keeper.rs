@@ -17,8 +17,9 @@ pub trait Fetch: Send + Sync + 'static {
     type Value: Clone + Send + Sync + 'static;
     /// Why nothing came. It is told to each caller that waited, and it is logged: it holds no secret.
     type Error: std::error::Error + Clone + Send + Sync + 'static;
-    /// For the log: what it is.
-    const NAME: &'static str;
+
+    /// For the log: what it is, and what it is for.
+    fn name(&self) -> &str;
 
     /// Gets one, or says why not; bounded in time by whoever implements it.
     fn fetch(&self) -> impl Future<Output = Result<Kept<Self::Value>, Self::Error>> + Send;
@@ -155,7 +156,7 @@ async fn keep<F: Fetch>(
         let now = clock();
         let next = match outcome {
             Ok(kept) => {
-                debug!("got {}", F::NAME);
+                debug!("got {}", fetch.name());
                 failures = 0;
                 let next = kept.next(now);
                 publish.send_replace(State { kept: Some(kept), failure: None });
@@ -165,7 +166,7 @@ async fn keep<F: Fetch>(
                 failures += 1;
                 let next = next_try(failures, now, fastrand::f64());
                 let wait = next.duration_since(now).unwrap_or_default();
-                tell(F::NAME, &error, wait);
+                tell(fetch.name(), &error, wait);
                 publish.send_modify(|state| state.failure = Some(Failure { error, next }));
                 next
             }
@@ -225,7 +226,10 @@ mod tests {
     impl Fetch for Numbers {
         type Value = u32;
         type Error = NoToken;
-        const NAME: &'static str = "a number";
+
+        fn name(&self) -> &str {
+            "a number"
+        }
 
         async fn fetch(&self) -> Result<Kept<u32>, NoToken> {
             let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;

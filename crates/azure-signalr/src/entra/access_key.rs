@@ -53,7 +53,10 @@ impl Keys {
 impl Fetch for Keys {
     type Value = Arc<Signer>;
     type Error = Error;
-    const NAME: &'static str = "a key to sign clients' tokens with";
+
+    fn name(&self) -> &str {
+        "a key to sign clients' tokens with"
+    }
 
     async fn fetch(&self) -> Result<Kept<Arc<Signer>>, Error> {
         let token = self.tokens.wait(SystemTime::now).await?;
