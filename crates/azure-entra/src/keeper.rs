@@ -4,6 +4,7 @@
 //! where there is nothing to read. No lock is held while anything is awaited.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, watch};
@@ -28,7 +29,15 @@ pub trait Fetch: Send + Sync + 'static {
 /// What the task has published. Clones are the same keeper; when the last is dropped, the task ends.
 pub struct Keeper<T, E> {
     state: watch::Receiver<State<T, E>>,
-    nudge: Arc<Notify>,
+    wishes: Arc<Wishes>,
+}
+
+/// What callers ask of the task: to look at the clock, or to get another one whatever the clock says.
+#[derive(Default)]
+struct Wishes {
+    nudge: Notify,
+    /// The last round that anybody wants.
+    round: AtomicU64,
 }
 
 /// Why there is nothing to give.
@@ -49,6 +58,8 @@ pub enum Missing<E> {
 struct State<T, E> {
     kept: Option<Kept<T>>,
     failure: Option<Failure<E>>,
+    /// How many tries there have been.
+    round: u64,
 }
 
 /// Why the last try failed, and when the next one begins.
@@ -65,10 +76,10 @@ impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Keeper<
     /// Outside a tokio runtime.
     #[must_use]
     pub fn start<F: Fetch<Value = T, Error = E>>(fetch: F, clock: fn() -> SystemTime) -> Self {
-        let (publish, state) = watch::channel(State { kept: None, failure: None });
-        let nudge = Arc::new(Notify::new());
-        tokio::spawn(keep(fetch, publish, nudge.clone(), clock));
-        Self { state, nudge }
+        let (publish, state) = watch::channel(State { kept: None, failure: None, round: 0 });
+        let wishes = Arc::<Wishes>::default();
+        tokio::spawn(keep(fetch, publish, wishes.clone(), clock));
+        Self { state, wishes }
     }
 
     /// What is there and still good at `now`.
@@ -97,6 +108,34 @@ impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Keeper<
         }
     }
 
+    /// As [`get`](Self::get), but for whoever finds that what is there is outdated, whatever the clock says: gets another at once.
+    ///
+    /// Callers that come together share one try, and what it brings is theirs without another look, so `is_outdated` decides how
+    /// often there can be one. After a failed try the old one is still there for [`get`](Self::get).
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing, or nothing newer could be had.
+    pub async fn newer(&self, is_outdated: impl Fn(&T) -> bool, now: SystemTime) -> Result<T, Missing<E>> {
+        let mut state = self.state.clone();
+        let seen = {
+            let state = state.borrow_and_update();
+            if let Some(kept) = state.good(now).filter(|kept| !is_outdated(&kept.value)) {
+                return Ok(kept.value.clone());
+            }
+            if let Some(missing) = state.missing(now) {
+                return Err(missing);
+            }
+            state.round
+        };
+        self.wishes.another_after(seen);
+        let state = state.wait_for(|state| state.round > seen).await.map_err(|_| Missing::Ended)?;
+        match (state.missing(now), state.good(now)) {
+            (None, Some(kept)) => Ok(kept.value.clone()),
+            (missing, _) => Err(missing.unwrap_or(Missing::Ended)),
+        }
+    }
+
     /// As [`get`](Self::get), but for whoever has time: waits through failures. `None` when nobody tries any more.
     pub async fn wait(&self, clock: fn() -> SystemTime) -> Option<T> {
         let mut state = self.state.clone();
@@ -109,57 +148,71 @@ impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Keeper<
             self.nudge_if_late(kept, now);
             return Some(Ok(kept.value.clone()));
         }
-        let wait = state.failure.as_ref().and_then(|failure| failure.next.duration_since(now).ok());
-        match (&state.failure, wait) {
-            (Some(failure), Some(wait)) if !wait.is_zero() => {
-                Some(Err(Missing::Failed { error: failure.error.clone(), wait }))
-            }
-            _ => {
-                self.nudge.notify_one();
-                None
-            }
+        let missing = state.missing(now).map(Err);
+        if missing.is_none() {
+            self.wishes.nudge.notify_one();
         }
+        missing
     }
 
     /// Timers stand still while a machine sleeps, the clock does not: then a caller is the first to notice.
     fn nudge_if_late(&self, kept: &Kept<T>, now: SystemTime) {
         if kept.freshness(now) == Freshness::Renew {
-            self.nudge.notify_one();
+            self.wishes.nudge.notify_one();
         }
+    }
+}
+
+impl Wishes {
+    fn another_after(&self, round: u64) {
+        self.round.fetch_max(round + 1, Ordering::AcqRel);
+        self.nudge.notify_one();
+    }
+
+    fn are_for_more_than(&self, round: u64) -> bool {
+        self.round.load(Ordering::Acquire) > round
     }
 }
 
 impl<T, E> Clone for Keeper<T, E> {
     fn clone(&self) -> Self {
-        Self { state: self.state.clone(), nudge: self.nudge.clone() }
+        Self { state: self.state.clone(), wishes: self.wishes.clone() }
     }
 }
 
-impl<T, E> State<T, E> {
+impl<T, E: Clone> State<T, E> {
     fn good(&self, now: SystemTime) -> Option<&Kept<T>> {
         self.kept.as_ref().filter(|kept| kept.freshness(now) != Freshness::Expired)
+    }
+
+    /// The failure of the last try, while the next one is not due.
+    fn missing(&self, now: SystemTime) -> Option<Missing<E>> {
+        let failure = self.failure.as_ref()?;
+        let wait = failure.next.duration_since(now).ok().filter(|wait| !wait.is_zero())?;
+        Some(Missing::Failed { error: failure.error.clone(), wait })
     }
 }
 
 async fn keep<F: Fetch>(
     fetch: F,
     publish: watch::Sender<State<F::Value, F::Error>>,
-    nudge: Arc<Notify>,
+    wishes: Arc<Wishes>,
     clock: fn() -> SystemTime,
 ) {
-    let mut failures = 0;
+    let (mut failures, mut round) = (0, 0);
     loop {
         let outcome = tokio::select! {
             outcome = fetch.fetch() => outcome,
             () = publish.closed() => return,
         };
         let now = clock();
+        round += 1;
         let next = match outcome {
             Ok(kept) => {
                 debug!("got {}", fetch.name());
                 failures = 0;
                 let next = kept.next(now);
-                publish.send_replace(State { kept: Some(kept), failure: None });
+                publish.send_replace(State { kept: Some(kept), failure: None, round });
                 next
             }
             Err(error) => {
@@ -167,16 +220,20 @@ async fn keep<F: Fetch>(
                 let next = next_try(failures, now, fastrand::f64());
                 let wait = next.duration_since(now).unwrap_or_default();
                 tell(fetch.name(), &error, wait);
-                publish.send_modify(|state| state.failure = Some(Failure { error, next }));
+                publish.send_modify(|state| {
+                    state.failure = Some(Failure { error, next });
+                    state.round = round;
+                });
                 next
             }
         };
         while let Ok(wait) = next.duration_since(clock())
             && !wait.is_zero()
+            && !wishes.are_for_more_than(round)
         {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = nudge.notified() => {}
+                () = wishes.nudge.notified() => {}
                 () = publish.closed() => return,
             }
         }
@@ -307,6 +364,42 @@ mod tests {
         let numbers = Numbers { failing: 1..5, ..Numbers::default() };
         let keeper = Keeper::start(numbers, clock);
         assert_eq!(keeper.wait(clock).await.unwrap(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_finds_the_old_one_outdated_gets_another_and_all_who_do_get_the_same() {
+        let numbers = Numbers { takes: Duration::from_secs(2), ..Numbers::default() };
+        let keeper = Keeper::start(numbers.clone(), clock);
+        assert_eq!(keeper.get(clock()).await.unwrap(), 1);
+        assert_eq!((keeper.newer(|_| false, clock()).await.unwrap(), numbers.calls()), (1, 1));
+        let callers: Vec<_> = (0..50)
+            .map(|_| {
+                let keeper = keeper.clone();
+                tokio::spawn(async move { keeper.newer(|number| *number < 2, clock()).await.unwrap() })
+            })
+            .collect();
+        for caller in callers {
+            assert_eq!(caller.await.unwrap(), 2);
+        }
+        tokio::time::sleep(minutes(1)).await;
+        assert_eq!((keeper.newer(|number| *number < 2, clock()).await.unwrap(), numbers.calls()), (2, 2));
+        // The next renewal is counted from then.
+        tokio::time::sleep(minutes(55)).await;
+        assert_eq!(numbers.calls(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nothing_newer_can_be_had_the_old_one_stays_and_nobody_hurries() {
+        let numbers = Numbers { failing: 2..u32::MAX, ..Numbers::default() };
+        let keeper = Keeper::start(numbers.clone(), clock);
+        keeper.get(clock()).await.unwrap();
+        for _ in 0..50 {
+            let Err(Missing::Failed { wait, .. }) = keeper.newer(|_| true, clock()).await else {
+                panic!("there is nothing newer");
+            };
+            assert!(!wait.is_zero());
+        }
+        assert_eq!((keeper.get(clock()).await.unwrap(), numbers.calls()), (1, 2));
     }
 
     #[tokio::test(start_paused = true)]

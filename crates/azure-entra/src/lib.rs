@@ -8,9 +8,9 @@
 mod credential;
 mod identity;
 mod identity_error;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "keeper")]
 mod keeper;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "keeper")]
 mod kept;
 mod no_token;
 mod secret;
@@ -21,9 +21,9 @@ mod transport;
 
 pub use identity::Identity;
 pub use identity_error::IdentityError;
-#[cfg(feature = "tokens")]
+#[cfg(feature = "keeper")]
 pub use keeper::{Fetch, Keeper, Missing};
-#[cfg(feature = "tokens")]
+#[cfg(feature = "keeper")]
 pub use kept::{Freshness, Kept};
 pub use no_token::{NoToken, Why};
 #[cfg(feature = "tokens")]
