@@ -42,3 +42,4 @@ pub mod principal;
 mod send_message;
 pub mod shutdown;
 pub mod trace;
+mod waited;

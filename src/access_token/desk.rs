@@ -17,6 +17,7 @@ use super::policy::Wish;
 use crate::error::Error;
 use crate::identities::{Identities, Kept, StoreError};
 use crate::principal::{Fingerprint, Person};
+use crate::waited::Waited;
 
 /// In this process, people get their identities in so many lines, so that one person's requests do not race one another.
 const LINES: usize = 256;
@@ -52,19 +53,25 @@ impl Desk {
         Self(Arc::new(Inner { service, identities, most, clock, limit: Limit::default(), lines }))
     }
 
-    /// A token for a person, and who they are there.
-    pub(super) async fn issue(&self, person: &Person, wish: Wish, now: Instant) -> Result<Pass, Error> {
+    /// A token for a person, and who they are there. How long the service takes for it is told to `waited`.
+    pub(super) async fn issue(
+        &self,
+        person: &Person,
+        wish: Wish,
+        now: Instant,
+        waited: &Waited,
+    ) -> Result<Pass, Error> {
         let person = self.admit(person, now)?;
         let grant = wish.within(&self.0.most)?;
         let user = match self.0.identities.find(&person.to_string()).await? {
             Some(kept) => kept.user,
-            None => self.enroll(person, None).await?,
+            None => self.enroll(person, None, waited).await?,
         };
-        match self.0.issue_token(&user, &grant).await {
+        match self.0.issue_token(&user, &grant, waited).await {
             Err(error) if is_gone(&error) => {
                 // Deleted behind our back: once more with a new one. Should that be gone as well, it is the service's trouble.
-                let user = self.enroll(person, Some(user)).await?;
-                let token = self.0.issue_token(&user, &grant).await?;
+                let user = self.enroll(person, Some(user), waited).await?;
+                let token = self.0.issue_token(&user, &grant, waited).await?;
                 Ok(Pass { user, token, grant })
             }
             outcome => Ok(Pass { user, token: outcome?, grant }),
@@ -72,10 +79,10 @@ impl Desk {
     }
 
     /// Ends all tokens of a person, who keeps the identity.
-    pub(super) async fn revoke(&self, person: &Person, now: Instant) -> Result<(), Error> {
+    pub(super) async fn revoke(&self, person: &Person, now: Instant, waited: &Waited) -> Result<(), Error> {
         let person = self.admit(person, now)?;
         let Some(kept) = self.0.identities.find(&person.to_string()).await? else { return Ok(()) };
-        match self.0.service.revoke_tokens(&kept.user, (self.0.clock)()).await {
+        match waited.during(self.0.service.revoke_tokens(&kept.user, (self.0.clock)())).await {
             // Whoever is gone has no tokens.
             Err(error) if is_gone(&error) => Ok(()),
             outcome => Ok(outcome?),
@@ -83,10 +90,10 @@ impl Desk {
     }
 
     /// Ends a person's tokens for good, with their identity: who they were is not known here afterwards, and next time they are somebody new.
-    pub(super) async fn forget(&self, person: &Person, now: Instant) -> Result<(), Error> {
+    pub(super) async fn forget(&self, person: &Person, now: Instant, waited: &Waited) -> Result<(), Error> {
         let person = self.admit(person, now)?;
-        let desk = self.0.clone();
-        let forgotten = tokio::spawn(async move { desk.forget(person).await });
+        let (desk, waited) = (self.0.clone(), waited.clone());
+        let forgotten = tokio::spawn(async move { desk.forget(person, &waited).await });
         forgotten.await.map_err(|error| Error::Panicked(error.to_string()))?
     }
 
@@ -99,15 +106,25 @@ impl Desk {
     /// The identity of a person, a new one if need be; not `gone`, which does not exist any more.
     ///
     /// It goes on when its caller goes away, or an identity could be left that was made and not yet kept.
-    async fn enroll(&self, person: Fingerprint, gone: Option<UserId>) -> Result<UserId, Error> {
-        let desk = self.0.clone();
-        let enrolled = tokio::spawn(async move { desk.enroll(person, gone).await });
+    async fn enroll(
+        &self,
+        person: Fingerprint,
+        gone: Option<UserId>,
+        waited: &Waited,
+    ) -> Result<UserId, Error> {
+        let (desk, waited) = (self.0.clone(), waited.clone());
+        let enrolled = tokio::spawn(async move { desk.enroll(person, gone, &waited).await });
         enrolled.await.map_err(|error| Error::Panicked(error.to_string()))?
     }
 }
 
 impl Inner {
-    async fn enroll(&self, person: Fingerprint, gone: Option<UserId>) -> Result<UserId, Error> {
+    async fn enroll(
+        &self,
+        person: Fingerprint,
+        gone: Option<UserId>,
+        waited: &Waited,
+    ) -> Result<UserId, Error> {
         let _turn = self.turn(person).await?;
         let name = person.to_string();
         let is_good = |kept: &Kept| gone.as_ref() != Some(&kept.user);
@@ -115,36 +132,36 @@ impl Inner {
             Some(kept) if is_good(&kept) => return Ok(kept.user),
             before => before,
         };
-        let user = self.create().await?;
+        let user = self.create(waited).await?;
         let Err(error) = self.identities.keep(&name, &user, before).await else { return Ok(user) };
         // Late, or not sure: an answer may have been lost of a write that was done.
         let found = self.identities.find(&name).await;
         match found {
             Ok(Some(kept)) if kept.user == user => Ok(user),
             Ok(Some(kept)) if is_good(&kept) => {
-                self.delete(&user).await;
+                self.delete(&user, waited).await;
                 Ok(kept.user)
             }
             Ok(_) | Err(_) => {
-                self.delete(&user).await;
+                self.delete(&user, waited).await;
                 Err(StoreError::into(error))
             }
         }
     }
 
     /// First the file, then the identity: a token is never asked for somebody who is being deleted.
-    async fn forget(&self, person: Fingerprint) -> Result<(), Error> {
+    async fn forget(&self, person: Fingerprint, waited: &Waited) -> Result<(), Error> {
         let _turn = self.turn(person).await?;
         let name = person.to_string();
         let Some(kept) = self.identities.find(&name).await? else { return Ok(()) };
         self.identities.remove(&name).await?;
-        let deleted = self.service.delete_user(&kept.user, (self.clock)()).await;
+        let deleted = waited.during(self.service.delete_user(&kept.user, (self.clock)())).await;
         deleted.inspect_err(|_| warn!("an identity that nobody has any more is left behind"))?;
         Ok(())
     }
 
-    async fn create(&self) -> Result<UserId, ServiceError> {
-        let created = self.service.create_user((self.clock)()).await;
+    async fn create(&self, waited: &Waited) -> Result<UserId, ServiceError> {
+        let created = waited.during(self.service.create_user((self.clock)())).await;
         created.inspect_err(|error| {
             if error.may_have_been_done() {
                 warn!("an identity may have been made that nobody knows of, and is left behind");
@@ -153,8 +170,8 @@ impl Inner {
     }
 
     /// Deletes an identity that nobody will ever use.
-    async fn delete(&self, user: &UserId) {
-        if let Err(error) = self.service.delete_user(user, (self.clock)()).await {
+    async fn delete(&self, user: &UserId, waited: &Waited) {
+        if let Err(error) = waited.during(self.service.delete_user(user, (self.clock)())).await {
             warn!("an identity was made in vain and is left behind: {error}");
         }
     }
@@ -164,12 +181,47 @@ impl Inner {
         turn.map(|turn| turn.expect("lines are never closed")).map_err(|_| Error::Busy)
     }
 
-    async fn issue_token(&self, user: &UserId, grant: &Grant) -> Result<AccessToken, ServiceError> {
-        self.service.issue_token(user, grant, (self.clock)()).await
+    async fn issue_token(
+        &self,
+        user: &UserId,
+        grant: &Grant,
+        waited: &Waited,
+    ) -> Result<AccessToken, ServiceError> {
+        waited.during(self.service.issue_token(user, grant, (self.clock)())).await
     }
 }
 
 /// Whether the service says that there is no such identity. A gateway's 404, without a code, says nothing of the kind.
 fn is_gone(error: &ServiceError) -> bool {
     error.kind() == ErrorKind::NotFound && error.code().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_communication::{ConnectionString, Scope};
+
+    use super::*;
+
+    /// The service is nowhere.
+    fn desk() -> Desk {
+        let nowhere: ConnectionString = "endpoint=http://127.0.0.1:1/;accesskey=aHVzaA==".parse().unwrap();
+        let identities = Identities::in_memory(nowhere.endpoint());
+        Desk::new(Client::new(&nowhere).unwrap(), identities, Scope::VOIP_JOIN.into(), Timestamp::now)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_stands_in_line_longer_than_helps_and_other_lines_move_on() {
+        let (desk, ann) = (desk(), Fingerprint::of_number(0));
+        let in_another_line = |person: &Fingerprint| person.group(LINES) != ann.group(LINES);
+        let bob = (1..).map(Fingerprint::of_number).find(in_another_line).unwrap();
+        let first = desk.0.turn(ann).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        assert!(matches!(desk.enroll(ann, None, &Waited::default()).await, Err(Error::Busy)));
+        let waited = begun.elapsed();
+        assert!(waited >= PATIENCE && waited < PATIENCE + Duration::from_secs(1), "{waited:?}");
+        assert!(desk.0.turn(bob).await.is_ok());
+        drop(first);
+        assert!(desk.0.turn(ann).await.is_ok());
+        assert_eq!(begun.elapsed(), waited);
+    }
 }

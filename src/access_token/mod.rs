@@ -13,7 +13,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use azure_communication::Scope;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -22,6 +22,7 @@ use crate::config::COMMUNICATION;
 use crate::error::Error;
 use crate::json_body::is_json;
 use crate::principal::Person;
+use crate::waited::Waited;
 
 mod desk;
 mod limit;
@@ -53,31 +54,44 @@ pub(crate) async fn issue(
     person: Person,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<impl IntoResponse, Error> {
+) -> Result<Response, Error> {
     let body = body.map_err(unread)?;
     if !body.is_empty() && !is_json(&headers) {
         return Err(Error::UnsupportedMediaType);
     }
-    let Pass { user, token, grant } = desk.issue(&person, Wish::parse(&body)?, Instant::now()).await?;
+    let (wish, waited) = (Wish::parse(&body)?, Waited::default());
+    let pass = desk.issue(&person, wish, Instant::now(), &waited).await;
+    Ok(telling(waited, pass.map(handed_out)))
+}
+
+fn handed_out(Pass { user, token, grant }: Pass) -> impl IntoResponse {
     let issued = Issued {
         token: token.secret(),
         expires_on: token.expires_on(),
         user: User { communication_user_id: user.as_str() },
         scopes: grant.scopes().iter().map(Scope::as_str).collect(),
     };
-    Ok(([(CACHE_CONTROL, "no-store")], Json(issued)).into_response())
+    ([(CACHE_CONTROL, "no-store")], Json(issued)).into_response()
+}
+
+/// The answer, and for the log what it took.
+fn telling(waited: Waited, outcome: Result<impl IntoResponse, Error>) -> Response {
+    let mut response = outcome.into_response();
+    response.extensions_mut().insert(waited);
+    response
 }
 
 /// Signs a person out of calls everywhere; with `?forget=true` for good, as deleting an account does.
-pub(crate) async fn revoke(Open(desk): Open, person: Person, uri: Uri) -> Result<StatusCode, Error> {
+pub(crate) async fn revoke(Open(desk): Open, person: Person, uri: Uri) -> Response {
     let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let forgets = |(name, value): (Cow<str>, Cow<str>)| name == "forget" && value == "true";
-    if query.into_iter().any(forgets) {
-        desk.forget(&person, Instant::now()).await?;
+    let waited = Waited::default();
+    let ended = if query.into_iter().any(forgets) {
+        desk.forget(&person, Instant::now(), &waited).await
     } else {
-        desk.revoke(&person, Instant::now()).await?;
-    }
-    Ok(StatusCode::NO_CONTENT)
+        desk.revoke(&person, Instant::now(), &waited).await
+    };
+    telling(waited, ended.map(|()| StatusCode::NO_CONTENT))
 }
 
 fn unread(rejection: BytesRejection) -> Error {

@@ -57,6 +57,12 @@ impl Identities {
         Self { store: Arc::new(store), resource: host.to_owned() }
     }
 
+    /// Those of `resource` for as long as they are not dropped.
+    #[cfg(test)]
+    pub(crate) fn in_memory(resource: &Endpoint) -> Self {
+        Self::new(object_store::memory::InMemory::new(), resource)
+    }
+
     /// What is kept under `name`.
     pub(crate) async fn find(&self, name: &str) -> Result<Option<Kept>, StoreError> {
         let found = match self.store.get_opts(&self.path(name), GetOptions::default()).await {

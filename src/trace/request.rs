@@ -12,6 +12,7 @@ use azure_signalr::{Sent, Try};
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::waited::Waited;
 
 const INVOCATION_ID: &str = "x-azure-functions-invocationid";
 
@@ -30,6 +31,8 @@ pub(super) struct Ended<'a> {
     pub(super) failure: Option<&'a Error>,
     /// What was asked of the service for it.
     pub(super) tries: &'a [Try],
+    /// How long that took, where it is not known of each try.
+    waited: Option<Duration>,
     pub(super) duration: Duration,
 }
 
@@ -44,8 +47,9 @@ impl<'a> Ended<'a> {
         let failure = response.and_then(|response| response.extensions().get::<Arc<Error>>());
         let sent = response.and_then(|response| response.extensions().get::<Sent>());
         let tries = failure.map(|error| error.tries()).or_else(|| sent.map(Sent::tries)).unwrap_or_default();
+        let waited = response.and_then(|response| response.extensions().get::<Waited>()?.sum());
         let status = response.map(|response| response.status().as_u16());
-        Self { status, failure: failure.map(AsRef::as_ref), tries, duration }
+        Self { status, failure: failure.map(AsRef::as_ref), tries, waited, duration }
     }
 
     /// `ok`, `canceled`, or the code of the failure.
@@ -58,9 +62,10 @@ impl<'a> Ended<'a> {
         }
     }
 
-    /// How long it waited for the service, if it asked it: all tries, without the waits between them.
+    /// How long it waited for the service, if it asked one: where that is known of each try, without the waits between them.
     pub(super) fn upstream(&self) -> Option<Duration> {
-        (!self.tries.is_empty()).then(|| self.tries.iter().map(Try::duration).sum())
+        let tries = (!self.tries.is_empty()).then(|| self.tries.iter().map(Try::duration).sum());
+        tries.or(self.waited)
     }
 }
 

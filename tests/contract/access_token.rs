@@ -420,3 +420,26 @@ async fn a_body_has_to_say_that_it_is_json() {
     assert_eq!(refused(by(&house, "ann").body("{}")).await, is(415, "unsupported_media_type"));
     issued(by(&house, "ann").header("content-type", "application/json; charset=utf-8").body("{}")).await;
 }
+
+#[tokio::test]
+async fn the_log_tells_how_long_the_service_took_and_only_where_it_was_asked() {
+    let town = Town::start().await;
+    let house = town.house(&[("ChatLogFormat", "json")]);
+    let logged = |id: &str| -> Value { serde_json::from_str(&house.handler.out.line(id)).unwrap() };
+    let invocation = "x-azure-functions-invocationid";
+    by(&house, "ann").header(invocation, "issued-1").send().await.unwrap();
+    town.emulator.inject(Fault::new(400).unwrap().on(Operation::Issue)).unwrap();
+    by(&house, "ann").header(invocation, "refused-1").send().await.unwrap();
+    let delete = |who| by_entra(&house, Method::DELETE, "contoso", who);
+    delete("ann").header(invocation, "revoked-1").send().await.unwrap();
+    for id in ["issued-1", "refused-1", "revoked-1"] {
+        let line = logged(id);
+        let (waited, whole) = (line["upstream_ms"].as_f64().unwrap(), line["duration_ms"].as_f64().unwrap());
+        assert!(0.0 < waited && waited <= whole, "{line}");
+    }
+    delete("bob").header(invocation, "nothing-1").send().await.unwrap();
+    house.post(PATH).header(invocation, "nobody-1").send().await.unwrap();
+    for id in ["nothing-1", "nobody-1"] {
+        assert_eq!(logged(id).get("upstream_ms"), None);
+    }
+}
