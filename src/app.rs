@@ -49,7 +49,7 @@ impl FromRef<Chat> for Option<Desk> {
 
 impl FromRef<Chat> for Policy {
     fn from_ref(chat: &Chat) -> Self {
-        chat.policy
+        chat.policy.clone()
     }
 }
 

@@ -7,12 +7,14 @@ use std::fmt;
 
 use azure_signalr::{ConnectionString, HubName};
 
+mod bearer;
 mod communication;
 mod env;
 mod resource;
 mod service;
 mod telemetry;
 
+pub use bearer::{BEARER_SCOPE, Bearer};
 pub use communication::{AccessTokens, AccountKey, Caller, Container};
 pub use env::Env;
 pub use resource::Communication;
@@ -60,6 +62,14 @@ pub const IDENTITY_STORE: &str = "ChatIdentityStore";
 pub const IDENTITY_STORE_KEY: &str = "ChatIdentityStoreKey";
 /// …and which identity it is called with, if it is not the one that SignalR is called with.
 pub const IDENTITY_STORE_CLIENT_ID: &str = "ChatIdentityStore__clientId";
+/// Whose own access tokens let people in, beside what App Service says: of which tenant…
+pub const ENTRA_TENANT_ID: &str = "AzureAd__TenantId";
+/// …for which app…
+pub const ENTRA_CLIENT_ID: &str = "AzureAd__ClientId";
+/// …in which cloud…
+pub const ENTRA_INSTANCE: &str = "AzureAd__Instance";
+/// …and under which name of the app, if it has one of its own.
+pub const ENTRA_AUDIENCE: &str = "AzureAd__Audience";
 /// Set by App Service while its authentication is on.
 const EASY_AUTH: &str = "WEBSITE_AUTH_ENABLED";
 /// Set by App Service on every app, on every plan.
@@ -81,6 +91,8 @@ pub const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 
 /// The hub of the tutorial.
 const DEFAULT_HUB: &str = "chat";
+/// The public cloud.
+const DEFAULT_ENTRA_INSTANCE: &str = "https://login.microsoftonline.com/";
 /// The host's own default.
 pub(crate) const DEFAULT_ROUTE_PREFIX: &str = "api";
 const DEFAULT_LOG: &str = "info";
@@ -100,6 +112,8 @@ pub struct Config {
     pub allow_anonymous: bool,
     /// Whether App Service authentication stands in front of us, so that its headers can be believed.
     pub easy_auth: bool,
+    /// Whose own access tokens let people in, if anybody's.
+    pub bearer: Option<Bearer>,
     /// What paths begin with, without slashes.
     pub route_prefix: String,
     /// Where access tokens for calls come from, if anybody gets any.
@@ -192,6 +206,11 @@ impl Config {
             None
         });
 
+        let bearer = bearer::bearer(env).unwrap_or_else(|problem| {
+            note(problem.name, problem.reason);
+            None
+        });
+
         let communication = resource::read(env).unwrap_or_else(|problem| {
             note(problem.name, problem.reason);
             None
@@ -207,6 +226,7 @@ impl Config {
                 hub,
                 allow_anonymous,
                 easy_auth: env.is_on(EASY_AUTH),
+                bearer,
                 route_prefix,
                 communication,
                 tokens,

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use azure_communication::ErrorKind;
+use entra_access_token::{Invalid, NoKeys};
 
 use crate::identities::StoreError;
 
@@ -20,6 +21,12 @@ use crate::identities::StoreError;
 pub enum Error {
     /// Nobody is signed in. What signing in is needed for.
     Unauthenticated(&'static str),
+    /// Somebody brought an access token that is not good.
+    InvalidToken(Invalid),
+    /// Somebody brought one that is good, but not for this: the scope that it lacks.
+    InsufficientScope(&'static str),
+    /// Whether one is good cannot be told, and may be tried again after this.
+    NoKeys(NoKeys, Duration),
     /// The message cannot be sent as it is: the field, and what it must be.
     InvalidMessage(&'static str, &'static str),
     /// The path is not a path.
@@ -67,6 +74,14 @@ impl Error {
                 let sentence = format!("Sign in to {what}.");
                 return (StatusCode::UNAUTHORIZED, "unauthenticated", sentence);
             }
+            Self::InvalidToken(why) => {
+                let sentence = format!("The access token cannot be used: {why}.");
+                return (StatusCode::UNAUTHORIZED, "unauthenticated", sentence);
+            }
+            Self::InsufficientScope(scope) => {
+                let sentence = format!("Get an access token with the scope {scope}.");
+                return (StatusCode::FORBIDDEN, "insufficient_scope", sentence);
+            }
             Self::InvalidMessage(field, rule) => {
                 return (StatusCode::BAD_REQUEST, "invalid_message", format!("The {field} {rule}."));
             }
@@ -84,6 +99,11 @@ impl Error {
                 let sentence = format!("Set {} in the app's settings; the log says how.", names.join(", "));
                 return (StatusCode::SERVICE_UNAVAILABLE, "not_configured", sentence);
             }
+            Self::NoKeys(..) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The access token cannot be checked just now; try again later.",
+            ),
             Self::InvalidPath => {
                 (StatusCode::BAD_REQUEST, "invalid_path", "Follow each `%` in the path with two hex digits.")
             }
@@ -144,9 +164,18 @@ impl Error {
         }
     }
 
+    /// What is wrong with a token that was brought, for programs: RFC 6750, section 3.
+    fn challenge(&self) -> Option<&'static str> {
+        match self {
+            Self::InvalidToken(_) => Some(r#"Bearer error="invalid_token""#),
+            Self::InsufficientScope(_) => Some(r#"Bearer error="insufficient_scope""#),
+            _ => None,
+        }
+    }
+
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooOften(wait) => Some(*wait),
+            Self::TooOften(wait) | Self::NoKeys(_, wait) => Some(*wait),
             Self::Upstream(cause) if cause.is_retryable() => Some(cause.retry_after().unwrap_or(A_MOMENT)),
             Self::Communication(cause) if cause.is_retryable() => {
                 Some(cause.retry_after().unwrap_or(A_MOMENT))
@@ -254,6 +283,7 @@ impl std::error::Error for Error {
         match self {
             Self::Upstream(cause) => cause.source(),
             Self::Communication(cause) => cause.source(),
+            Self::NoKeys(cause, _) => Some(cause),
             _ => None,
         }
     }
@@ -264,6 +294,9 @@ impl IntoResponse for Error {
         let (status, code, message) = self.answer();
         let body = Json(serde_json::json!({ "error": { "code": code, "message": message } }));
         let mut response = (status, body).into_response();
+        if let Some(challenge) = self.challenge() {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
         if let Some(wait) = self.retry_after() {
             let seconds = HeaderValue::from(wait.as_secs().max(1));
             response.headers_mut().insert(RETRY_AFTER, seconds);

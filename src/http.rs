@@ -1,4 +1,4 @@
-//! The HTTP client for storage and for tokens of identities.
+//! The HTTP client for storage, for tokens of identities, and for the keys that people's tokens are signed with.
 //!
 //! It also asks managed identity endpoints, which are on the machine itself.
 

@@ -11,6 +11,7 @@
 //! - [`config`]: the environment, read once; every problem at once, never a value in a message.
 //! - [`app`]: the routes, and what the Functions host forgives on the way to them.
 //! - [`principal`]: who is calling, and whether that may be believed here.
+//! - [`bearer`]: people who bring an access token themselves.
 //! - `negotiate`, `send_message`, [`access_token`]: named like their function folders. The last is off unless it is configured.
 //! - [`identities`]: who has which identity at Azure Communication Services, in a blob container or a folder.
 //! - [`communication`]: the client of Azure Communication Services, with a key or with tokens of an identity.
@@ -21,12 +22,13 @@
 //! - [`doctor`] (feature `local`): looks at a project and what it can reach, and says what is wrong.
 //!
 //! Arrows go one way: `app` knows the handlers, they know `principal`, `error` and the client crates, and nobody knows `main`.
-//! `config` and `local` know none of these; `main` brings them together. Of `config`, `trace`, `identities`, `communication` and `access_token`
-//! know what is about them.
+//! `config` and `local` know none of these; `main` brings them together. Of `config`, `trace`, `identities`, `communication`, `bearer` and
+//! `access_token` know what is about them.
 //! `doctor` looks at all of it, and only `main` knows the doctor.
 
 pub mod access_token;
 pub mod app;
+pub mod bearer;
 pub mod communication;
 pub mod config;
 #[cfg(feature = "local")]

@@ -17,6 +17,7 @@ use clap::Parser as _;
 use jiff::Timestamp;
 use serverless_chat::access_token::Desk;
 use serverless_chat::app::{app, unconfigured};
+use serverless_chat::bearer;
 use serverless_chat::communication;
 use serverless_chat::config::{self, Config, Env, Problem, Unusable};
 use serverless_chat::identities::Identities;
@@ -106,7 +107,8 @@ fn chat(
 ) -> Result<Router, Failure> {
     let hub = Hub::new(signalr, &config.hub).map_err(Failure::other)?;
     hub.warm_up();
-    let policy = Policy { trust, allow_anonymous: config.allow_anonymous };
+    let tokens = config.bearer.as_ref().map(bearer::validator).transpose().map_err(Failure::other)?;
+    let policy = Policy { trust, tokens, allow_anonymous: config.allow_anonymous };
     Ok(app(hub, desk, policy, &config.route_prefix, export.clone()))
 }
 

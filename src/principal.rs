@@ -1,7 +1,7 @@
-//! Who is calling, from the headers App Service authentication ("Easy Auth") puts on a request.
+//! Who is calling, from the headers App Service authentication ("Easy Auth") puts on a request, or from a token they bring themselves.
 //!
 //! Anyone can send these headers. They are believed only where something in front of us takes the callers' own off first;
-//! elsewhere nobody is anybody.
+//! elsewhere nobody is anybody without a token. Where they name somebody, a token is not looked at: the platform has done that.
 //!
 //! Contract: <https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities>.
 
@@ -12,8 +12,10 @@ use azure_signalr::UserId;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use entra_access_token::{Invalid, Validator};
 use serde::Deserialize;
 
+use crate::bearer;
 use crate::error::Error;
 
 mod person;
@@ -25,10 +27,12 @@ const CLAIMS: &str = "x-ms-client-principal";
 const ID: &str = "x-ms-client-principal-id";
 
 /// Whom to believe here, and whom to let in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     /// Whose word counts.
     pub trust: Trust,
+    /// What checks the tokens that people bring themselves, where these count.
+    pub tokens: Option<Validator>,
     /// Whether people who have not signed in may chat.
     pub allow_anonymous: bool,
 }
@@ -60,16 +64,39 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let policy = Policy::from_ref(state);
-        let user = match policy.trust {
-            Trust::EasyAuth => user(&parts.headers),
-            Trust::Nobody => None,
-        };
-        match user {
-            Some(user) => Ok(Self::User(user)),
+        if let Some(user) = policy.vouched(|| user(&parts.headers)) {
+            return Ok(Self::User(user));
+        }
+        match policy.bearer(&parts.headers).await? {
+            Some(user) => Ok(Self::User(name_of(&user)?)),
             None if policy.allow_anonymous => Ok(Self::Anonymous),
             None => Err(Error::Unauthenticated("chat")),
         }
     }
+}
+
+impl Policy {
+    /// What the headers of the platform say, where they are the platform's.
+    fn vouched<T>(&self, read: impl FnOnce() -> Option<T>) -> Option<T> {
+        match self.trust {
+            Trust::EasyAuth => read(),
+            Trust::Nobody => None,
+        }
+    }
+
+    /// Whom a token lets in that came with the request, where tokens count.
+    async fn bearer(&self, headers: &HeaderMap) -> Result<Option<entra_access_token::User>, Error> {
+        match &self.tokens {
+            Some(validator) => bearer::user(validator, headers).await,
+            None => Ok(None),
+        }
+    }
+}
+
+/// How Easy Auth would call them: by what they sign in with. Where no token says that, by their id.
+fn name_of(user: &entra_access_token::User) -> Result<UserId, Error> {
+    let name = user.name().and_then(|name| name.parse().ok());
+    name.or_else(|| user.object_id().parse().ok()).ok_or(Error::InvalidToken(Invalid::NoUser))
 }
 
 /// The name header; where there is none, since a name need not fit into a header, the name claim; else the provider's id.

@@ -8,9 +8,10 @@ use std::fmt;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use entra_access_token::User;
 use sha2::{Digest as _, Sha256};
 
-use super::{CLAIMS, ClientPrincipal, ID, Policy, Trust, only};
+use super::{CLAIMS, ClientPrincipal, ID, Policy, only};
 use crate::error::Error;
 
 const PROVIDER: &str = "x-ms-client-principal-idp";
@@ -45,6 +46,12 @@ impl Person {
         }
         let subject = only(headers, ID).or(principal.user_id())?.to_owned();
         Some(Self { provider, tenant: None, subject })
+    }
+
+    /// Whom a token lets in that somebody brought: the same as if Easy Auth had named them.
+    fn of(user: &User) -> Self {
+        let (tenant, subject) = (user.tenant_id().to_owned(), user.object_id().to_owned());
+        Self { provider: ENTRA.to_owned(), tenant: Some(tenant), subject }
     }
 
     /// The same person, for names of blobs and keys of tables.
@@ -106,11 +113,12 @@ where
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        let person = match Policy::from_ref(state).trust {
-            Trust::EasyAuth => Self::named_by(&parts.headers),
-            Trust::Nobody => None,
-        };
-        person.ok_or(Error::Unauthenticated("get an access token"))
+        let policy = Policy::from_ref(state);
+        if let Some(person) = policy.vouched(|| Self::named_by(&parts.headers)) {
+            return Ok(person);
+        }
+        let user = policy.bearer(&parts.headers).await?;
+        user.as_ref().map(Self::of).ok_or(Error::Unauthenticated("get an access token"))
     }
 }
 

@@ -20,15 +20,15 @@ const ACCOUNT_KEY: &str = "aHVzaC1vZi10aGUtYWNjb3VudA==";
 const CLAIMS: &str = "x-ms-client-principal";
 
 /// A service, a store, and what a handler is told of them.
-struct Town {
-    emulator: Emulator,
-    blobs: Blobs,
+pub(crate) struct Town {
+    pub(crate) emulator: Emulator,
+    pub(crate) blobs: Blobs,
     connection: String,
     container: String,
 }
 
 impl Town {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let emulator = Emulator::new(Options::default());
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let connection = emulator.connection_string(&format!("http://{}", socket.local_addr().unwrap()));
@@ -38,7 +38,7 @@ impl Town {
     }
 
     /// A handler behind Easy Auth, in front of both.
-    fn house(&self, more: &[(&str, &str)]) -> House {
+    pub(crate) fn house(&self, more: &[(&str, &str)]) -> House {
         let mut variables = vec![
             ("AzureCommunicationServicesConnectionString", self.connection.as_str()),
             ("ChatIdentityStore", &self.container),
@@ -72,7 +72,7 @@ fn as_entra(request: RequestBuilder, tenant: &str, object: &str) -> RequestBuild
     request.header("x-ms-client-principal-idp", "aad").header("x-ms-client-principal-id", object)
 }
 
-fn by_entra(house: &House, method: Method, tenant: &str, object: &str) -> RequestBuilder {
+pub(crate) fn by_entra(house: &House, method: Method, tenant: &str, object: &str) -> RequestBuilder {
     as_entra(house.request(method, PATH), tenant, object)
 }
 
@@ -86,7 +86,7 @@ async fn json_of(response: Response) -> Value {
 }
 
 /// The token and the id that `request` gets.
-async fn issued(request: RequestBuilder) -> (String, String) {
+pub(crate) async fn issued(request: RequestBuilder) -> (String, String) {
     let body = json_of(request.send().await.unwrap()).await;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     (text(&body["token"]), text(&body["user"]["communicationUserId"]))
@@ -127,7 +127,8 @@ async fn case_35_where_easy_auth_is_off_its_headers_are_anybodys_words() {
     assert_eq!(town.emulator.calls().received, 0);
 }
 
-/// Tokens of Microsoft Entra ID are checked by Easy Auth, in front of us; what it does not vouch for is nobody's here, whatever it says.
+/// Where nothing is set up for them, tokens of Microsoft Entra ID are checked by Easy Auth, in front of us; what that does not vouch for is
+/// nobody's here, whatever it says. Where something is, see `bearer`.
 #[tokio::test]
 async fn case_36_a_bearer_token_that_easy_auth_does_not_vouch_for_is_nobodys() {
     let town = Town::start().await;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
 mod access_token;
+mod bearer;
 mod blobs;
 #[cfg(feature = "local")]
 mod chat;
@@ -13,6 +14,7 @@ mod client;
 mod easy_auth;
 #[cfg(feature = "local")]
 mod emulator;
+mod entra;
 mod host;
 #[cfg(not(feature = "local"))]
 mod host_only;

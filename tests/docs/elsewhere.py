@@ -41,6 +41,7 @@ REASONS = {
     "az group delete": AZURE,
     "az resource update": AZURE,
     "az rest --method delete": AZURE,
+    "az rest --method patch": AZURE,
     "az rest --method put": AZURE,
     "az role assignment create": AZURE,
     "az signalr cors update": AZURE,
@@ -64,6 +65,7 @@ REASONS = {
     "resource=$(az communication show": ASKS_AZURE,
     "service=$(az signalr show": ASKS_AZURE,
     "site=$(az storage account show": ASKS_AZURE,
+    "tenant=$(az account show": ASKS_AZURE,
     'curl -si -X OPTIONS "https://$signalr.service.signalr.net/': "the CORS of a service in Azure",
     'curl -si "$apiUrl/.auth/login/aad?': "the sign-in of Entra; the stand-in shows a page to choose a person from",
 }

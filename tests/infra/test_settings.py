@@ -18,6 +18,10 @@ PLATFORM = {
 
 # Read by the handler, and left out of the deployment on purpose.
 NOT_SET = {
+    "AzureAd__Audience": "App Service authentication is in front, and checks tokens itself",
+    "AzureAd__ClientId": "the same",
+    "AzureAd__Instance": "the same",
+    "AzureAd__TenantId": "the same",
     "AzureCommunicationServicesConnectionString": "it holds a key",
     "AzureCommunicationServicesConnectionString__rootCertificates": "the certificate there is of an authority that everybody trusts",
     "AzureFunctionsJobHost__extensions__http__routePrefix": "host.json says it",
@@ -39,7 +43,7 @@ NOT_SET = {
 }
 
 # How a name in src/config.rs looks, or the end of one of the service's. Other texts there are sentences, or lower case.
-NAME = re.compile(r'"((?:AzureSignalR|AzureCommunication|AzureFunctions|Chat|[A-Z]+_|__)\w*)"')
+NAME = re.compile(r'"((?:AzureAd|AzureSignalR|AzureCommunication|AzureFunctions|Chat|[A-Z]+_|__)\w*)"')
 
 
 def names_read(root) -> set[str]:

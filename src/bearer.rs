@@ -1,0 +1,100 @@
+//! People who bring an access token of Microsoft Entra ID themselves, in `Authorization: Bearer`: for apps without App Service
+//! authentication, and for clients that have such a token anyway.
+//!
+//! Who brings one means to be somebody. One that is not good never makes its bearer an anonymous guest: it is refused.
+
+use std::time::SystemTime;
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use entra_access_token::{Error as TokenError, Invalid, User, Validator};
+
+use crate::config::{BEARER_SCOPE, Bearer};
+use crate::error::Error;
+use crate::http;
+
+/// What checks the tokens that `bearer` is about. It asks for the keys at once, and waits for nothing.
+///
+/// # Errors
+///
+/// When no HTTP client can be built here.
+///
+/// # Panics
+///
+/// Outside a tokio runtime.
+pub fn validator(bearer: &Bearer) -> Result<Validator, reqwest::Error> {
+    Ok(Validator::start(bearer.authority.clone(), bearer.resource.clone(), &http::client()?))
+}
+
+/// Whom the token of a request lets in; nobody where there is no token.
+pub(crate) async fn user(validator: &Validator, headers: &HeaderMap) -> Result<Option<User>, Error> {
+    match token(headers) {
+        Ok(None) => Ok(None),
+        Ok(Some(token)) => Ok(Some(validator.validate(token, SystemTime::now()).await?)),
+        Err(why) => Err(Error::InvalidToken(why)),
+    }
+}
+
+/// The token of a request. Of two, nobody knows which is meant; other schemes are not ours.
+fn token(headers: &HeaderMap) -> Result<Option<&str>, Invalid> {
+    let mut values = headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
+    let Some(token) = values.find_map(after_scheme) else { return Ok(None) };
+    if headers.get_all(AUTHORIZATION).iter().count() > 1 {
+        return Err(Invalid::Malformed);
+    }
+    std::str::from_utf8(token).map(Some).map_err(|_| Invalid::Malformed)
+}
+
+fn after_scheme(value: &[u8]) -> Option<&[u8]> {
+    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
+    let (scheme, token) = value.split_at(end);
+    scheme.eq_ignore_ascii_case(b"Bearer").then(|| token.trim_ascii())
+}
+
+impl From<TokenError> for Error {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Invalid(why) => Self::InvalidToken(why),
+            TokenError::InsufficientScope => Self::InsufficientScope(BEARER_SCOPE),
+            TokenError::NoKeys { why, wait } => Self::NoKeys(why, wait),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn read(values: &[&[u8]]) -> Result<Option<String>, Invalid> {
+        let headers =
+            values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_bytes(value).unwrap())).collect();
+        token(&headers).map(|token| token.map(str::to_owned))
+    }
+
+    #[test]
+    fn a_token_is_what_follows_the_scheme_in_any_letter_case() {
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER   a.b.c "] {
+            assert_eq!(read(&[value.as_bytes()]), Ok(Some("a.b.c".to_owned())), "{value}");
+        }
+        for empty in ["Bearer", "Bearer "] {
+            assert_eq!(read(&[empty.as_bytes()]), Ok(Some(String::new())), "{empty}");
+        }
+    }
+
+    #[test]
+    fn what_others_put_there_is_no_token() {
+        for values in [&[][..], &[&b"Basic YTpi"[..]], &[b"Bearerx a.b.c"], &[b""]] {
+            assert_eq!(read(values), Ok(None));
+        }
+    }
+
+    #[test]
+    fn two_are_none_and_neither_is_what_is_no_text() {
+        for values in [&[&b"Bearer a"[..], b"Bearer b"][..], &[b"Basic YTpi", b"Bearer b"], &[b"Bearer \xff"]]
+        {
+            assert_eq!(read(values), Err(Invalid::Malformed));
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The settings of access tokens that people bring themselves, under the names that Microsoft's own libraries have for them.
+//!
+//! All of it is off unless an app is named. Where App Service authentication is on it needs none of this, and comes first.
+
+use entra_access_token::{Authority, AuthorityError, Resource};
+
+use super::{
+    DEFAULT_ENTRA_INSTANCE, ENTRA_AUDIENCE, ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_TENANT_ID, Env, Problem,
+};
+
+/// What a token has to allow.
+pub const BEARER_SCOPE: &str = "access_as_user";
+
+/// Whose tokens count, and what they have to be for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bearer {
+    /// The tenant that signs them.
+    pub authority: Authority,
+    /// The app that they are for, and the scope they need.
+    pub resource: Resource,
+}
+
+pub(super) fn bearer(env: &Env) -> Result<Option<Bearer>, Problem> {
+    let parts = [ENTRA_TENANT_ID, ENTRA_CLIENT_ID, ENTRA_AUDIENCE];
+    let Some(part) = parts.into_iter().find(|name| env.get(name).is_some()) else { return Ok(None) };
+    // Whoever set a part means to have it checked, and would not see that nothing is.
+    let needed = |name, what: &str| {
+        env.get(name)
+            .ok_or_else(|| Problem { name, reason: format!("is not set, and {part} is; it is {what}") })
+    };
+    let tenant_id = needed(ENTRA_TENANT_ID, "the id of the tenant whose people may sign in")?;
+    let client_id = needed(ENTRA_CLIENT_ID, "the id of the app that tokens are for, from its registration")?;
+    let instance = env.get(ENTRA_INSTANCE).unwrap_or(DEFAULT_ENTRA_INSTANCE);
+    let authority = Authority::new(instance, tenant_id).map_err(|error| {
+        let name = match error {
+            AuthorityError::Instance => ENTRA_INSTANCE,
+            AuthorityError::TenantId => ENTRA_TENANT_ID,
+        };
+        Problem { name, reason: error.to_string() }
+    })?;
+    let resource = match env.get(ENTRA_AUDIENCE) {
+        Some(audience) => Resource::named(audience, BEARER_SCOPE),
+        None => Resource::of_app(client_id, BEARER_SCOPE)
+            .map_err(|error| Problem { name: ENTRA_CLIENT_ID, reason: error.to_string() })?,
+    };
+    Ok(Some(Bearer { authority, resource }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TENANT: (&str, &str) = (ENTRA_TENANT_ID, "6babcaad-604b-40ac-a9d7-9fd97c0b779f");
+    const CLIENT: (&str, &str) = (ENTRA_CLIENT_ID, "0b3ad9a5-5b1c-4f1f-a7b0-c3d2d1a0a001");
+
+    fn read(variables: &[(&str, &str)]) -> Result<Option<Bearer>, Problem> {
+        bearer(&variables.iter().copied().collect())
+    }
+
+    fn read_right(variables: &[(&str, &str)]) -> Bearer {
+        read(variables).unwrap().unwrap()
+    }
+
+    #[test]
+    fn it_is_off_unless_a_tenant_and_an_app_are_named() {
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&[(ENTRA_INSTANCE, DEFAULT_ENTRA_INSTANCE)]), Ok(None));
+        assert!(read(&[TENANT, CLIENT]).unwrap().is_some());
+    }
+
+    #[test]
+    fn the_cloud_is_the_public_one_and_the_name_of_the_app_its_id_unless_it_is_said_otherwise() {
+        let public = read_right(&[TENANT, CLIENT]);
+        assert_eq!(
+            public,
+            read_right(&[TENANT, CLIENT, (ENTRA_INSTANCE, "https://login.microsoftonline.com")])
+        );
+        assert_ne!(
+            public,
+            read_right(&[TENANT, CLIENT, (ENTRA_INSTANCE, "https://login.microsoftonline.us/")])
+        );
+        let named = read_right(&[TENANT, CLIENT, (ENTRA_AUDIENCE, "api://chat")]);
+        assert_eq!(named.resource, Resource::named("api://chat", BEARER_SCOPE));
+    }
+
+    #[test]
+    fn each_mistake_is_named_and_no_value_is_told() {
+        for (variables, expected) in [
+            (&[TENANT][..], ENTRA_CLIENT_ID),
+            (&[CLIENT], ENTRA_TENANT_ID),
+            (&[(ENTRA_AUDIENCE, "api://hush")], ENTRA_TENANT_ID),
+            (&[(ENTRA_TENANT_ID, "hush.onmicrosoft.com"), CLIENT], ENTRA_TENANT_ID),
+            (&[(ENTRA_TENANT_ID, "common"), CLIENT], ENTRA_TENANT_ID),
+            (&[TENANT, (ENTRA_CLIENT_ID, "hush")], ENTRA_CLIENT_ID),
+            (&[TENANT, CLIENT, (ENTRA_INSTANCE, "http://hush/")], ENTRA_INSTANCE),
+        ] {
+            let told = read(variables).unwrap_err();
+            assert_eq!(told.name, expected);
+            assert!(!format!("{told:?}").contains("hush"), "{told:?}");
+        }
+    }
+}
