@@ -58,6 +58,7 @@ pub(super) async fn run(alone: Alone, signalr: Option<&ConnectionString>) -> Res
     options.reconnect_after_close = alone.allow_reconnect;
     options.stateful_reconnect = !alone.no_stateful_reconnect;
     options.lenient = alone.lenient;
+    options.control = !alone.no_control;
     let emulator = Emulator::new(options);
     let socket = local::listen(alone.port, "--port").await?;
     let port = socket.port();

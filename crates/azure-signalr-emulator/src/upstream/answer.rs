@@ -45,13 +45,6 @@ impl Answer {
         }
     }
 
-    /// What becomes of a call for a stream: an upstream answers once, so nobody could answer it.
-    pub(crate) fn to_stream_invocation(target: &str) -> Self {
-        Self::Failed(format!(
-            "There is nobody to stream '{target}': in serverless mode there are no streams from clients' calls."
-        ))
-    }
-
     fn of_body(body: Body, encoding: Encoding, invocation_id: &str) -> Self {
         match body {
             Body::TooLarge => Self::Failed("Invocation failed, response too large.".to_owned()),
@@ -132,11 +125,5 @@ mod tests {
     fn case_80_who_invokes_what_nobody_serves_is_told() {
         let answer = Answer::unmatched(&message(Some("1")), "no upstream is configured");
         assert_eq!(answer, failed("There is nobody to call 'Foo': no upstream is configured."));
-    }
-
-    #[test]
-    fn case_81_who_calls_for_a_stream_is_told() {
-        let Answer::Failed(error) = Answer::to_stream_invocation("Foo") else { panic!("silence") };
-        assert!(error.starts_with("There is nobody to stream 'Foo'"), "{error}");
     }
 }

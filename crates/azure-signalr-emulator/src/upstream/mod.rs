@@ -68,11 +68,6 @@ impl Upstream {
         !self.settings.templates(Instant::now()).is_empty()
     }
 
-    /// Whether events like this are posted now. The category is `connections` or `messages`.
-    pub(crate) fn matches(&self, hub: &str, category: &str, event: &str) -> bool {
-        self.settings.templates(Instant::now()).find(hub, category, event).is_some()
-    }
-
     /// Gets a connection ready to be told of. Its signature and headers are made once, here.
     pub(crate) fn client(&self, facts: &ClientFacts<'_>) -> Client {
         Client::new(facts, &self.keys)
