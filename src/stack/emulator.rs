@@ -64,8 +64,12 @@ pub(super) async fn run(alone: Alone, signalr: Option<&ConnectionString>) -> Res
     let port = socket.port();
     let connection = emulator.connection_string(port);
     let asked = shutdown::asked();
+    let mut addresses = format!("  SignalR     http://localhost:{port}\n  connection  {connection}");
+    if !alone.no_control {
+        addresses += &format!("\n  control     http://localhost:{port}/emulator/");
+    }
     announce(
-        &format_args!("  SignalR     http://localhost:{port}\n  connection  {connection}"),
+        &addresses,
         &format!("set {SIGNALR} to that connection string"),
     );
     local::serve_emulator(socket, emulator, asked).await.map_err(Failure::other)
