@@ -68,10 +68,7 @@ pub(super) async fn run(alone: Alone, signalr: Option<&ConnectionString>) -> Res
     if !alone.no_control {
         addresses += &format!("\n  control     http://localhost:{port}/emulator/");
     }
-    announce(
-        &addresses,
-        &format!("set {SIGNALR} to that connection string"),
-    );
+    announce(&addresses, &format!("set {SIGNALR} to that connection string"));
     local::serve_emulator(socket, emulator, asked).await.map_err(Failure::other)
 }
 
