@@ -17,6 +17,9 @@ mod bearer;
 mod connection;
 mod control;
 mod faults;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hub;
 mod hub_name;
 mod journal;

@@ -70,7 +70,8 @@ impl Incoming {
 
     /// As many bytes as the length prefix says.
     fn next_prefixed(&mut self) -> Result<Option<Bytes>, Fault> {
-        let Some((prefix, length)) = length_prefix::read(&self.unread)? else {
+        let prefix = length_prefix::read(&self.unread).inspect_err(|_| self.give_up())?;
+        let Some((prefix, length)) = prefix else {
             self.let_go_if_empty();
             return Ok(None);
         };
@@ -92,8 +93,12 @@ impl Incoming {
     }
 
     fn too_long(&mut self) -> TooLong {
-        *self = Self::new(self.limit);
+        self.give_up();
         TooLong { limit: self.limit }
+    }
+
+    fn give_up(&mut self) {
+        *self = Self::new(self.limit);
     }
 }
 

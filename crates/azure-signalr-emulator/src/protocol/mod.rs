@@ -54,7 +54,7 @@ impl Protocol {
     }
 
     /// Reads one whole message, given without what marks its end or its length.
-    fn read(self, message: &Bytes) -> Result<ClientMessage, Malformed> {
+    pub(crate) fn read(self, message: &Bytes) -> Result<ClientMessage, Malformed> {
         let read = match self {
             Self::Json => json::read(message),
             Self::MessagePack => messagepack::read(message),

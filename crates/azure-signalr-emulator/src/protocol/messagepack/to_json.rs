@@ -71,7 +71,7 @@ impl Open {
     }
 }
 
-/// The first value in `bytes` as JSON: six times as long at most. Containers nest on the heap, eight bytes a level.
+/// The first value in `bytes` as JSON: seven times as long at most. Containers nest on the heap, eight bytes a level.
 pub(super) fn to_json(bytes: &[u8]) -> Result<Box<RawValue>, Unspeakable> {
     let mut values = Reader::new(Reader::new(bytes).skip()?);
     let mut json = String::with_capacity(bytes.len());
@@ -113,7 +113,7 @@ fn separate(container: &Open, json: &mut String) {
 fn begin(value: Value<'_>) -> Option<Open> {
     match value {
         Value::Array(values) => Some(Open { begin: '[', missing: values }),
-        // More pairs than half of all numbers would not have fitted into a frame.
+        // Does not overflow: both of every pair were there when the value was skipped.
         Value::Map(pairs) => Some(Open { begin: '{', missing: 2 * pairs }),
         _ => None,
     }
@@ -264,7 +264,7 @@ mod tests {
         #[test]
         fn any_bytes_become_json_of_bounded_length_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             if let Ok(json) = json(&bytes) {
-                prop_assert!(json.len() <= 6 * bytes.len() + 2, "{}", json);
+                prop_assert!(json.len() <= 7 * bytes.len() + 2, "{}", json);
             }
         }
     }

@@ -52,17 +52,17 @@ impl<'a> Reader<'a> {
             0xc2 | 0xc3 => Value::Bool(first == 0xc3),
             0xc4..=0xc6 => Value::Binary(self.sized(1 << (first - 0xc4))?),
             0xc7..=0xc9 => {
-                let length = self.length(1 << (first - 0xc7))?;
+                let length = self.number32(1 << (first - 0xc7))?;
                 self.extension(length as usize)?
             }
-            0xca => Value::Float(f32::from_bits(self.length(4)?).into()),
-            0xcb => Value::Float(f64::from_bits(self.number(8)?)),
-            0xcc..=0xcf => Value::Unsigned(self.number(1 << (first - 0xcc))?),
+            0xca => Value::Float(f32::from_bits(self.number32(4)?).into()),
+            0xcb => Value::Float(f64::from_bits(self.number64(8)?)),
+            0xcc..=0xcf => Value::Unsigned(self.number64(1 << (first - 0xcc))?),
             0xd0..=0xd3 => self.signed(1 << (first - 0xd0))?,
             0xd4..=0xd8 => self.extension(1 << (first - 0xd4))?,
             0xd9..=0xdb => Value::Text(self.sized(1 << (first - 0xd9))?),
-            0xdc | 0xdd => Value::Array(self.length(2 << (first - 0xdc))?),
-            0xde | 0xdf => Value::Map(self.length(2 << (first - 0xde))?),
+            0xdc | 0xdd => Value::Array(self.number32(2 << (first - 0xdc))?),
+            0xde | 0xdf => Value::Map(self.number32(2 << (first - 0xde))?),
             0xe0..=0xff => Value::Negative(i8::from_be_bytes([first]).into()),
         })
     }
@@ -93,24 +93,24 @@ impl<'a> Reader<'a> {
     }
 
     /// A big-endian number of `width` bytes, eight at most.
-    fn number(&mut self, width: usize) -> Result<u64, Fault> {
+    fn number64(&mut self, width: usize) -> Result<u64, Fault> {
         Ok(self.take(width)?.iter().fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
     /// A number of `width` bytes, four at most.
-    fn length(&mut self, width: usize) -> Result<u32, Fault> {
+    fn number32(&mut self, width: usize) -> Result<u32, Fault> {
         Ok(self.take(width)?.iter().fold(0, |number, &byte| number << 8 | u32::from(byte)))
     }
 
     fn signed(&mut self, width: usize) -> Result<Value<'a>, Fault> {
         let unused = 64 - 8 * width;
-        let number = (self.number(width)? << unused).cast_signed() >> unused;
+        let number = (self.number64(width)? << unused).cast_signed() >> unused;
         Ok(u64::try_from(number).map_or(Value::Negative(number), Value::Unsigned))
     }
 
     /// As many bytes as the next `width` bytes say.
     fn sized(&mut self, width: usize) -> Result<&'a [u8], Fault> {
-        let length = self.length(width)?;
+        let length = self.number32(width)?;
         self.take(length as usize)
     }
 
