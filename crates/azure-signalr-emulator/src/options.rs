@@ -61,6 +61,9 @@ pub struct Options {
     /// How long a long-polling client may go without a poll before it counts as gone.
     pub poll_absence: Duration,
 
+    /// How long a caller that invokes a client waits for its answer.
+    pub result_timeout: Duration,
+
     /// How long a client may take to close its side of the socket after the service has closed its own.
     pub close_timeout: Duration,
 
@@ -96,6 +99,7 @@ impl Default for Options {
             resume_timeout: Duration::from_secs(15),
             poll_timeout: Duration::from_secs(90),
             poll_absence: Duration::from_secs(15),
+            result_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
             max_connections: 100_000,
             max_client_message_bytes: 1 << 20,

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::outbox::{Capacity, Closure, Outbox};
 use super::results::{Question, Results};
-use crate::protocol::{Frame, Message, Outcome, Protocol};
+use crate::protocol::{Frame, Message, Outcome, Protocol, ServerMessage};
 
 /// How a client is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,13 @@ impl Link {
     pub(crate) fn push_after_next(&self, message: &Message) {
         if let Some(frame) = self.frame(message) {
             self.outbox.push_after_next(frame);
+        }
+    }
+
+    /// Queues a message for this client alone, in its own protocol.
+    pub(crate) fn tell(&self, message: &ServerMessage<'_>) {
+        if let Some(protocol) = self.protocol() {
+            self.outbox.push(protocol.encode(message));
         }
     }
 

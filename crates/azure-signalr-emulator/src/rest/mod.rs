@@ -8,13 +8,16 @@ mod body;
 mod call;
 mod close;
 mod connection_groups;
+mod execute;
 mod exists;
 mod filter;
+mod invoke;
 mod limits;
 mod listing;
 mod payload;
 mod route;
 mod send;
+mod streams;
 mod token;
 mod user_groups;
 mod version;
@@ -35,6 +38,7 @@ use crate::refusal::Refusal;
 use crate::service::{Service, unix_now};
 use call::Call;
 use route::{Choice, Operation, Route};
+use streams::Stream;
 use version::Version;
 
 /// Serves everything below `/api/`. The first version worded its errors as plain text, all later ones as JSON.
@@ -115,6 +119,13 @@ async fn serve_call(call: &Call<'_>, operation: Operation<'_>, body: Body) -> Re
         Operation::AddUser { hub, group, user } => user_groups::add(call, hub, group, user),
         Operation::RemoveUser { hub, group, user } => user_groups::remove(call, hub, group, user),
         Operation::RemoveUserFromAll { hub, user } => user_groups::remove_from_all(call, hub, user),
-        Operation::NotEmulated(name) => Err(Refusal::not_emulated(name)),
+        Operation::Execute { hub } => execute::execute(call, hub, body).await,
+        Operation::Invoke { hub, connection } => invoke::invoke(call, hub, connection, body).await,
+        Operation::SendItem { hub, connection, stream } => {
+            streams::send(call, Stream { hub, connection, id: stream }, body).await
+        }
+        Operation::CompleteStream { hub, connection, stream } => {
+            streams::complete(call, Stream { hub, connection, id: stream })
+        }
     }
 }

@@ -64,6 +64,18 @@ pub(super) fn format(headers: &HeaderMap, version: Version) -> Result<Format, Re
     Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message))
 }
 
+/// Refuses all but JSON, for what has no other form.
+pub(super) fn check_json(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
+    match format(headers, version)? {
+        Format::Json => Ok(()),
+        Format::Prepared => {
+            let message =
+                "the body must be `application/json`: a message framed by the caller will not do here";
+            Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message))
+        }
+    }
+}
+
 /// Reads a JSON body.
 pub(super) fn parse(body: &[u8]) -> Result<Payload<'_>, Refusal> {
     if body.is_empty() {

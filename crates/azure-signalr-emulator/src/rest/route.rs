@@ -1,4 +1,4 @@
-//! Which operation a path and a method name. The whole REST API is listed here, also what is not emulated.
+//! Which operation a path and a method name. The whole REST API is listed here.
 //!
 //! Two ways to spell paths exist side by side: `/api/v1/…`, where a bare path sends, and `/api/…`, where `:send` does.
 
@@ -80,8 +80,24 @@ pub(super) enum Operation<'a> {
         hub: &'a str,
         user: &'a str,
     },
-    /// The real service does this; the text begins the sentence that says so.
-    NotEmulated(&'static str),
+    /// Commands for connections that a filter chooses.
+    Execute {
+        hub: &'a str,
+    },
+    Invoke {
+        hub: &'a str,
+        connection: &'a str,
+    },
+    SendItem {
+        hub: &'a str,
+        connection: &'a str,
+        stream: &'a str,
+    },
+    CompleteStream {
+        hub: &'a str,
+        connection: &'a str,
+        stream: &'a str,
+    },
 }
 
 /// A path the API knows.
@@ -149,7 +165,7 @@ fn dated<'a>(path: &[&'a str]) -> Option<Vec<Choice<'a>>> {
         ["hubs", hub, ":send"] => send(hub, Hub),
         ["hubs", hub, ":closeConnections"] => close(hub, Hub),
         ["hubs", hub, ":generateToken"] => vec![post(GenerateToken { hub }).since(V2022_11)],
-        ["hubs", _, ":execute"] => vec![post(NotEmulated("Executing commands")).since(V2023_07)],
+        ["hubs", hub, ":execute"] => vec![post(Execute { hub }).since(V2023_07)],
 
         ["hubs", hub, "users", user] => vec![head(Exists { hub, target: User(user) })],
         ["hubs", hub, "users", user, ":send"] => send(hub, User(user)),
@@ -162,17 +178,17 @@ fn dated<'a>(path: &[&'a str]) -> Option<Vec<Choice<'a>>> {
             delete(CloseConnection { hub, connection }),
         ],
         ["hubs", hub, "connections", connection, ":send"] => send(hub, Connection(connection)),
-        ["hubs", _, "connections", _, ":invoke"] => {
-            vec![post(NotEmulated("Invoking a method of a client")).since(V2024_12)]
+        ["hubs", hub, "connections", connection, ":invoke"] => {
+            vec![post(Invoke { hub, connection }).since(V2024_12)]
         }
         ["hubs", hub, "connections", connection, "groups"] => {
             vec![delete(RemoveConnectionFromAll { hub, connection }).since(V2022_06)]
         }
-        ["hubs", _, "connections", _, "streams", _, ":send"] => {
-            vec![post(NotEmulated("Streaming an item to a client")).since(V2024_12)]
+        ["hubs", hub, "connections", connection, "streams", stream, ":send"] => {
+            vec![post(SendItem { hub, connection, stream }).since(V2024_12)]
         }
-        ["hubs", _, "connections", _, "streams", _, ":complete"] => {
-            vec![post(NotEmulated("Completing a stream to a client")).since(V2024_12)]
+        ["hubs", hub, "connections", connection, "streams", stream, ":complete"] => {
+            vec![post(CompleteStream { hub, connection, stream }).since(V2024_12)]
         }
 
         ["hubs", hub, "groups", group] => vec![head(Exists { hub, target: Group(group) })],

@@ -31,15 +31,15 @@ impl Service {
         excluded: &HashSet<ConnectionId>,
         message: &Message,
     ) {
-        let state = self.tidied();
-        match &self.watch {
-            None => state.each(hub, audience, excluded, |connection| connection.link.push(message)),
-            Some(watch) => {
-                let in_hub = watch.faults().treat_hub(hub.as_str());
-                let push = |connection| watch.push(hub, &connection, message, in_hub);
-                state.each(hub, audience, excluded, push);
-            }
-        }
+        let in_hub = self.treatment_in(hub);
+        self.tidied().each(hub, audience, excluded, |connection| {
+            self.push(hub, connection.id, connection.link, message, in_hub);
+        });
+    }
+
+    /// One connection, to speak to it alone.
+    pub(crate) fn link(&self, hub: &HubName, id: &ConnectionId) -> Option<Arc<Link>> {
+        Some(self.lock().hubs.connection(hub, id)?.link.clone())
     }
 
     /// Closes connections, and returns how many. They are no longer of the hub from here on, though each still gets

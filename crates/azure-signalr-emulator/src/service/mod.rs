@@ -5,6 +5,7 @@
 
 mod door;
 mod hubs;
+mod orders;
 mod seat;
 mod watch;
 mod witness;
@@ -26,6 +27,7 @@ use crate::upstream::{ClientFacts, Upstream};
 
 pub(crate) use door::{Door, Entrance, Poll, PollAnswer};
 pub(crate) use hubs::Audience;
+pub(crate) use orders::Order;
 pub(crate) use seat::Seat;
 pub(crate) use watch::{Selection, Sight, Watch};
 pub(crate) use witness::Witness;

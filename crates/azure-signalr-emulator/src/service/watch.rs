@@ -65,29 +65,6 @@ impl Watch {
     pub(crate) fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Queues a message for one connection, unless it is to go wrong in all of its hub, or for this one.
-    pub(super) fn push(
-        &self,
-        hub: &HubName,
-        connection: &Connection<'_, Arc<Link>>,
-        message: &Message,
-        in_hub: Treatment,
-    ) {
-        let treatment = match in_hub {
-            Treatment::Deliver => self.faults().treat_connection(hub.as_str(), connection.id.as_str()),
-            treatment => treatment,
-        };
-        match treatment {
-            Treatment::Deliver => connection.link.push(message),
-            Treatment::Duplicate => {
-                connection.link.push(message);
-                connection.link.push(message);
-            }
-            Treatment::Reorder => connection.link.push_after_next(message),
-            Treatment::Drop => {}
-        }
-    }
 }
 
 impl Selection {
@@ -126,6 +103,38 @@ impl Service {
         state.tickets.open_links().for_each(|door| door.link.abandon());
         state.hubs = Hubs::default();
         state.tickets = Tickets::new(self.options.id_lifetime, self.options.max_connections);
+    }
+}
+
+/// Messages on their way.
+impl Service {
+    /// What is to become of a message in this hub, as far as all who get it are concerned.
+    pub(super) fn treatment_in(&self, hub: &HubName) -> Treatment {
+        self.watch.as_ref().map_or(Treatment::Deliver, |watch| watch.faults().treat_hub(hub.as_str()))
+    }
+
+    /// Queues a message for one connection, unless it is to go wrong in all of its hub, or for this one.
+    pub(super) fn push(
+        &self,
+        hub: &HubName,
+        id: &ConnectionId,
+        link: &Link,
+        message: &Message,
+        in_hub: Treatment,
+    ) {
+        let treatment = match (in_hub, &self.watch) {
+            (Treatment::Deliver, Some(watch)) => watch.faults().treat_connection(hub.as_str(), id.as_str()),
+            (treatment, _) => treatment,
+        };
+        match treatment {
+            Treatment::Deliver => link.push(message),
+            Treatment::Duplicate => {
+                link.push(message);
+                link.push(message);
+            }
+            Treatment::Reorder => link.push_after_next(message),
+            Treatment::Drop => {}
+        }
     }
 }
 

@@ -4,7 +4,6 @@
 //! (<https://learn.microsoft.com/azure/azure-web-pubsub/reference-odata-filter>). Two things surprise: `not` binds tighter
 //! than a comparison, so `not userId eq 'a'` is an error; and what is asked of a user who is not there is neither true
 //! nor false, so `not startswith(userId, 'a')` leaves anonymous connections out.
-#![cfg_attr(not(test), expect(dead_code, reason = "`:execute` is not served yet"))]
 
 mod evaluate;
 mod expression;

@@ -2,11 +2,14 @@
 
 mod closing;
 mod connection_groups;
+mod execute;
 mod exists;
 mod generated_tokens;
+mod invoke;
 mod limits;
 mod listing;
 mod sends;
+mod streams;
 mod user_groups;
 mod versions;
 

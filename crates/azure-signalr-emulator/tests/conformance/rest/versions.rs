@@ -77,19 +77,11 @@ async fn the_first_api_words_its_complaints_in_plain_text() {
 #[tokio::test]
 async fn what_is_known_but_not_there_names_itself() {
     let house = House::start().await;
-    for (method, rest, words) in [
-        (Method::POST, "hubs/chat/connections/c/:invoke", "Invoking a method of a client"),
-        (Method::POST, "hubs/chat/:execute", "Executing commands"),
-        (Method::POST, "hubs/chat/connections/c/streams/s/:complete", "Completing a stream"),
-        (Method::POST, "hubs/chat/connections/c/streams/s/:send", "Streaming an item"),
-        (Method::GET, "auth/accessKey", "access keys"),
-    ] {
-        let response = call(&house, method, &format!("/api/{rest}?api-version=2024-12-01")).await;
-        assert_eq!(response.status(), 501, "{rest}");
-        let body: Value = response.json().await.unwrap();
-        assert_eq!(body["code"], "NotEmulated");
-        assert!(body["message"].as_str().unwrap().contains(words), "{body}");
-    }
+    let response = call(&house, Method::GET, "/api/auth/accessKey?api-version=2024-12-01").await;
+    assert_eq!(response.status(), 501);
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["code"], "NotEmulated");
+    assert!(body["message"].as_str().unwrap().contains("access keys"), "{body}");
 }
 
 #[tokio::test]
