@@ -5,6 +5,7 @@ import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { handler } from './handler.mjs'
+import { wire } from './wire.mjs'
 
 const LIFETIME_S = 3600
 
@@ -48,6 +49,19 @@ export async function app(t, invitation) {
     response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(invitation()))
   })
   return { url: `${await listening(t, server)}/api`, led: () => led }
+}
+
+/** A service, and an app that leads its clients there. */
+export async function housed(t, options = []) {
+  const house = await service(t, options)
+  return { house, front: await app(t, () => house.invitation()) }
+}
+
+/** The same with a wire that can be looked at and cut, over which the app leads them. */
+export async function wired(t, options = []) {
+  const house = await service(t, options)
+  const line = await wire(t, house.port)
+  return { house, line, front: await app(t, () => house.invitation({ at: line.url })) }
 }
 
 /** Has an HTTP server listen on a free port until the test is over; resolves with its address. */
