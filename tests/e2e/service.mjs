@@ -17,7 +17,7 @@ export async function service(t, options = [], port = '0') {
   async function call(method, path, body, query = '') {
     const resource = `${url}/api/hubs/chat${path}`
     const headers = { 'Authorization': `Bearer ${signed(key, { aud: resource })}`, 'Content-Type': 'application/json' }
-    return fetch(`${resource}?api-version=2022-06-01${query}`, { method, headers, body })
+    return fetch(`${resource}?api-version=2024-12-01${query}`, { method, headers, body })
   }
 
   return {
