@@ -5,6 +5,7 @@
 use bytes::Bytes;
 
 use crate::protocol::{ClientMessage, Incoming, Malformed, Protocol, ServerMessage, prepared};
+use crate::rest::{Filter, Subject};
 
 /// Longest message, in bytes: short enough that the limit is met often.
 const LIMIT: usize = 1 << 12;
@@ -26,6 +27,19 @@ pub fn prepared(bytes: &[u8]) {
             if let Some(frame) = message.frame(protocol) {
                 prepared::frame(protocol, frame.into()).expect("what was read as a frame is one");
             }
+        }
+    }
+}
+
+/// Reads the filter of `:execute`, and applies it.
+pub fn filter(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(filter) = Filter::parse(text) else { return };
+    // What is printed may be longer than what may be read, and then it is not read.
+    if let Ok(again) = Filter::parse(&filter.to_string()) {
+        for user in [None, Some("ann")] {
+            let subject = Subject { connection: "c1", user, groups: &["one", "two"] };
+            assert_eq!(filter.matches(subject), again.matches(subject), "{filter}");
         }
     }
 }

@@ -3,8 +3,6 @@
 //! What one client says in its protocol, another may have to read in the other, so arguments and results are JSON
 //! wherever they are kept; MessagePack is made of it, or turned into it, at the edge.
 
-#![allow(dead_code, reason = "not all of it is called yet")]
-
 mod frame;
 pub(crate) mod handshake;
 mod incoming;

@@ -36,6 +36,9 @@ use crate::path;
 use crate::query::Query;
 use crate::refusal::Refusal;
 use crate::service::{Service, unix_now};
+#[cfg(feature = "fuzzing")]
+pub(crate) use filter::{Filter, Subject};
+
 use call::Call;
 use route::{Choice, Operation, Route};
 use streams::Stream;
