@@ -6,6 +6,7 @@ import { JsonHubProtocol, MessageType } from '@microsoft/signalr'
 import { handshakes, messages } from './hub-messages.mjs'
 import { pythonClient } from './python.mjs'
 import { housed, service, wired } from './service.mjs'
+import { webhook } from './webhook.mjs'
 import { Opcode, wire } from './wire.mjs'
 
 const JSON_PROTOCOL = new JsonHubProtocol()
@@ -15,6 +16,8 @@ const PATIENCE = { timeout: 60_000 }
 const RETRY_SOON = { WEBSOCKETS_BACKOFF_INITIAL_DELAY: '0.05', WEBSOCKETS_BACKOFF_MIN_DELAY: '0.05' }
 /** As JSON, the way Python writes it: nothing is lost in reading and writing it again. */
 const EXACT = '[9007199254740993,18446744073709551615,-9223372036854775808,0.1,1.0,"grüße 🦀","2026-02-30T25:61:00Z",{"a":[null,true]}]'
+/** The same for what it writes with spaces and in ASCII. */
+const NUMBERS = '[9007199254740993,18446744073709551615,-9223372036854775808,0.1,1.0]'
 
 for (const protocol of ['json', 'messagepack']) {
   for (const [how, led] of [['by way of an app', true], ['directly', false]]) {
@@ -28,6 +31,19 @@ for (const protocol of ['json', 'messagepack']) {
       assert.equal(front.led(), led ? 1 : 0)
     })
   }
+}
+
+for (const protocol of ['json', 'messagepack']) {
+  test(`case 71: a caller gets pysignalr's own answer with ${protocol}`, PATIENCE, async (t) => {
+    const upstream = await webhook(t)
+    const { house, front } = await housed(t, upstream.options)
+    const client = pythonClient(t, 'pysignalr', [front.url, '--protocol', protocol])
+    assert.equal(await client.next(), 'open')
+    const connection = await upstream.arrival()
+    const answered = await house.call('POST', `/connections/${connection}/:invoke`, `{"target":"repeat","arguments":${NUMBERS}}`)
+    const result = (await answered.text()).replaceAll(', ', ',')
+    assert.equal(result, `{"result":${NUMBERS}}`)
+  })
 }
 
 test('case 87: a caller that closes pysignalr without a reason closes its socket too, and pysignalr comes again', PATIENCE, async (t) => {

@@ -85,6 +85,21 @@ for (const [way, transport, protocol] of WAYS) {
     assert.ok(upstream.posts.every(post => post.connection === connection.connectionId))
   })
 
+  test(`case 71: ${way}, a caller gets the client's own answer, or hears that there is none`, PATIENCE, async (t) => {
+    const { house, front } = await housed(t)
+    const { connection } = await connected(house, front.url, { transport, protocol })
+    connection.on('repeat', (...given) => given)
+    connection.on('refuse', () => { throw new Error('not on a Sunday') })
+    const ask = (target, args = '[]', id = connection.connectionId) =>
+      house.call('POST', `/connections/${id}/:invoke`, `{"target":"${target}","arguments":${args}}`)
+    const answered = await ask('repeat', VALUES)
+    assert.equal(answered.status, 200)
+    // As the client writes them: both encodings lose the sign of zero.
+    assert.deepEqual(await answered.json(), { result: JSON.parse(JSON.stringify(JSON.parse(VALUES))) })
+    for (const target of ['refuse', 'nobody knows']) assert.ok((await ask(target)).status >= 400, target)
+    assert.equal((await ask('repeat', '[]', 'nobody')).status, 404)
+  })
+
   test(`case 83: ${way}, clients of a service that was killed come to the next one by way of the app`, PATIENCE, async (t) => {
     const { house, front } = await housed(t)
     const adjust = builder => builder.withAutomaticReconnect({ nextRetryDelayInMilliseconds: () => RETRY_MS })

@@ -7,21 +7,25 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { JsonHubProtocol, MessageType, NullLogger } from '@microsoft/signalr'
 import { MessagePackHubProtocol } from '@microsoft/signalr-protocol-msgpack'
+import { inbox } from './inbox.mjs'
 import { listening } from './service.mjs'
 
 const PROTOCOLS = { 'application/json': new JsonHubProtocol(), 'application/x-msgpack': new MessagePackHubProtocol() }
 
 /**
  * Answers calls with what `methods` return, or with the message of what they throw. Everything it is told is in `posts`;
- * `options` let the service know of it.
+ * `arrival` waits
+ * for the id of the next client that connects, and `options` let the service know of the webhook.
  */
 export async function webhook(t, methods = {}) {
   const posts = []
+  const arrivals = inbox()
   const server = createServer(async (request, response) => {
     const body = await buffer(request)
     const { 'x-asrs-event': event, 'x-asrs-connection-id': connection, 'content-type': type } = request.headers
     if (request.headers['x-asrs-category'] === 'connections') {
       posts.push({ event, connection })
+      if (event === 'connected') arrivals.put(connection)
       return response.end()
     }
     const protocol = PROTOCOLS[type]
@@ -36,7 +40,7 @@ export async function webhook(t, methods = {}) {
   t.after(() => rm(folder, { recursive: true }))
   const settings = join(folder, 'settings.json')
   await writeFile(settings, JSON.stringify({ UpstreamSettings: { Templates: templates } }))
-  return { posts, options: ['--upstream', settings] }
+  return { posts, arrival: arrivals.next, options: ['--upstream', settings] }
 }
 
 function completion({ invocationId, arguments: given }, method) {

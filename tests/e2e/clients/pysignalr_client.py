@@ -39,9 +39,13 @@ async def main() -> None:
     async def received(arguments: list) -> None:
         print("received", json.dumps(arguments, ensure_ascii=False, separators=(",", ":")), flush=True)
 
+    async def asked(arguments: list) -> list:
+        return arguments
+
     client.on_open(opened)
     client.on_close(closed)
     client.on("newMessage", received)
+    client.on("repeat", asked)
     await client.run()
 
 
