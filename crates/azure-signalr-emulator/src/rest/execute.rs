@@ -23,7 +23,8 @@ use crate::service::Order;
 pub(super) async fn execute(call: &Call<'_>, hub: &str, body: Body) -> Result<Response, Refusal> {
     let (hub, filter) = (call.hub(hub)?, filter(call)?);
     payload::check_json(&call.parts.headers, call.version)?;
-    let orders = orders(&body::read(body).await?)?;
+    let allow_reconnect = call.service.options.reconnect_after_close;
+    let orders = orders(&body::read(body).await?, allow_reconnect)?;
     let reached = call.service.execute(
         &hub,
         |connection, user, groups| {
@@ -48,19 +49,21 @@ fn filter(call: &Call<'_>) -> Result<Option<Filter>, Refusal> {
 /// The properties of a command, whose names ignore case.
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
-fn orders(body: &[u8]) -> Result<Vec<Order>, Refusal> {
+/// `allow_reconnect` is what those are told that are closed.
+fn orders(body: &[u8], allow_reconnect: bool) -> Result<Vec<Order>, Refusal> {
     let commands: Vec<Fields<'_>> = serde_json::from_slice(body).map_err(|error| {
         let shape = r#"[{"type":"SendMessage","message":{"target":"…"}}]"#;
         invalid(format!("the body is no list of commands such as {shape}: {error}"))
     })?;
     let orders = commands.into_iter().enumerate().map(|(index, fields)| {
         let fields = fields.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
-        order(&fields).map_err(|refusal| invalid(format!("command {}: {}", index + 1, refusal.message())))
+        order(&fields, allow_reconnect)
+            .map_err(|refusal| invalid(format!("command {}: {}", index + 1, refusal.message())))
     });
     orders.collect()
 }
 
-fn order(fields: &Fields<'_>) -> Result<Order, Refusal> {
+fn order(fields: &Fields<'_>, allow_reconnect: bool) -> Result<Order, Refusal> {
     let group = || group_name(&text(fields, "group")?.unwrap_or_default());
     match text(fields, "type")?.as_deref() {
         Some("SendMessage") => {
@@ -72,7 +75,7 @@ fn order(fields: &Fields<'_>) -> Result<Order, Refusal> {
         Some("LeaveGroup") => Ok(Order::Leave(group()?)),
         Some("CloseConnection") => {
             let reason = text(fields, "reason")?.filter(|reason| !reason.is_empty());
-            Ok(Order::Close(Closure { reason, allow_reconnect: false }))
+            Ok(Order::Close(Closure { reason, allow_reconnect }))
         }
         _ => Err(invalid("its `type` is SendMessage, JoinGroup, LeaveGroup or CloseConnection")),
     }
@@ -92,19 +95,19 @@ mod tests {
     use super::*;
 
     fn refused(body: &str) -> String {
-        orders(body.as_bytes()).expect_err(body).message().to_owned()
+        orders(body.as_bytes(), false).expect_err(body).message().to_owned()
     }
 
     #[test]
     fn commands_are_read_in_their_order_and_names_of_properties_ignore_case() {
         let body = r#"[{"Type":"JoinGroup","Group":"g"},{"type":"SendMessage","Message":{"Target":"t"}},
             {"type":"LeaveGroup","group":"g","more":1},{"type":"CloseConnection","reason":null}]"#;
-        let read = orders(body.as_bytes()).unwrap();
+        let read = orders(body.as_bytes(), false).unwrap();
         assert!(matches!(
             read[..],
             [Order::Join(_), Order::Send(_), Order::Leave(_), Order::Close(Closure { reason: None, .. })]
         ));
-        assert!(orders(b"[]").unwrap().is_empty());
+        assert!(orders(b"[]", false).unwrap().is_empty());
     }
 
     #[test]
