@@ -37,6 +37,7 @@ struct Desk {
 /// All calls, each behind the gate.
 pub(crate) fn router<S>(service: Arc<Service>, watch: Arc<Watch>) -> Router<S> {
     Router::new()
+        .route("/emulator", get(manual))
         .route("/emulator/", get(manual))
         .route("/emulator/hubs", get(view::hubs))
         .route("/emulator/connections", get(view::connections))

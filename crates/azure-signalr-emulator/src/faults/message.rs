@@ -3,7 +3,7 @@
 //! A fault for a hub counts what is sent to the hub or to anyone in it, once each, however many receive it; a fault for a
 //! connection counts what that one receives.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// Which messages are treated, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,7 +18,7 @@ pub(crate) struct MessageFault {
 }
 
 /// What becomes of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Treatment {
     /// Nothing is wrong with it.

@@ -56,7 +56,7 @@ pub(crate) struct Seen {
     /// In bytes, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<usize>,
-    /// Its beginning, where it is text.
+    /// Its [beginning], where it is text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) text: Option<String>,
 }
@@ -104,10 +104,7 @@ impl Journal {
         self.calls.push(call, texts);
     }
 
-    pub(crate) fn frame(&mut self, mut frame: Seen) {
-        if let Some(text) = &mut frame.text {
-            shorten(text);
-        }
+    pub(crate) fn frame(&mut self, frame: Seen) {
         let Seen { hub, connection, text, .. } = &frame;
         let texts = hub.len() + connection.len() + text.as_ref().map_or(0, String::len);
         self.frames.push(frame, texts);
@@ -121,12 +118,12 @@ impl Journal {
     }
 }
 
-/// Leaves the beginning of a long text, whole characters of it.
-fn shorten(text: &mut String) {
-    if text.len() > LONGEST_TEXT {
-        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
-        text.push('…');
+/// The beginning of a text, whole characters of it, and all of a short one.
+pub(crate) fn beginning(text: &str) -> String {
+    if text.len() <= LONGEST_TEXT {
+        return text.to_owned();
     }
+    [&text[..text.floor_char_boundary(LONGEST_TEXT)], "…"].concat()
 }
 
 #[cfg(test)]
@@ -134,21 +131,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_long_frame_the_beginning_is_kept() {
-        let mut journal = Journal::new();
-        let frame = Seen {
-            at: 1,
-            direction: Direction::ToClient,
-            hub: "chat".into(),
-            connection: "c".into(),
-            kind: Some(1),
-            size: Some(9_000),
-            text: Some("é".repeat(4_500)),
-        };
-        journal.frame(Seen { text: Some("short".into()), ..frame.clone() });
-        journal.frame(frame);
-        let texts: Vec<_> = journal.frames.after(0).map(|seen| seen.entry.text.clone().unwrap()).collect();
-        assert_eq!(texts, ["short".to_owned(), ["é".repeat(1_024), "…".into()].concat()]);
+    fn of_a_long_text_the_beginning_is_left() {
+        assert_eq!(beginning("short"), "short");
+        let text = ["a", "é".repeat(4_500).as_str()].concat();
+        assert_eq!(beginning(&text), ["a", "é".repeat(1_023).as_str(), "…"].concat());
     }
 
     #[test]

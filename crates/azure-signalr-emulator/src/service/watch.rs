@@ -79,8 +79,12 @@ impl Service {
     /// Does something to connections, and returns to how many.
     pub(crate) fn command(&self, selection: &Selection, command: Command) -> usize {
         let state = self.lock();
-        let chosen = state.hubs.all().filter(|(hub, connection)| selection.fits(hub, connection));
-        chosen.map(|(_, connection)| obey(connection.link, command)).count()
+        let mut reached = 0;
+        for (_, connection) in state.hubs.all().filter(|(hub, connection)| selection.fits(hub, connection)) {
+            obey(connection.link, command);
+            reached += 1;
+        }
+        reached
     }
 
     /// All connections, by hub and id.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::{Watch, unix_milliseconds};
-use crate::journal::{Direction, Post, Seen};
+use crate::journal::{Direction, Post, Seen, beginning};
 use crate::protocol::{ClientMessage, Frame, Outcome};
 use crate::upstream;
 
@@ -68,14 +68,14 @@ impl Witness {
 fn heard(message: &ClientMessage) -> Account {
     let (kind, size, text) = match message {
         ClientMessage::Invocation { forwarded, .. } => {
-            (1, Some(forwarded.len()), std::str::from_utf8(forwarded).ok().map(str::to_owned))
+            (1, Some(forwarded.len()), std::str::from_utf8(forwarded).ok().map(beginning))
         }
         ClientMessage::StreamItem { .. } => (2, None, None),
         ClientMessage::Completion { outcome, .. } => (3, None, answer(outcome)),
-        ClientMessage::StreamInvocation { target, .. } => (4, None, Some(target.clone())),
+        ClientMessage::StreamInvocation { target, .. } => (4, None, Some(beginning(target))),
         ClientMessage::CancelInvocation { .. } => (5, None, None),
         ClientMessage::Ping => (6, None, None),
-        ClientMessage::Close { error } => (7, None, error.clone()),
+        ClientMessage::Close { error } => (7, None, error.as_deref().map(beginning)),
         ClientMessage::Ack(number) => (8, None, Some(number.to_string())),
         ClientMessage::Sequence(number) => (9, None, Some(number.to_string())),
         ClientMessage::Other(kind) => (*kind, None, None),
@@ -86,8 +86,8 @@ fn heard(message: &ClientMessage) -> Account {
 fn answer(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Void => None,
-        Outcome::Result(result) => Some(result.get().to_owned()),
-        Outcome::Error(error) => Some(error.clone()),
+        Outcome::Result(result) => Some(beginning(result.get())),
+        Outcome::Error(error) => Some(beginning(error)),
     }
 }
 
@@ -95,7 +95,7 @@ fn said(frame: &Frame) -> Account {
     let (kind, text) = match frame {
         Frame::Text(text) => {
             let text = text.trim_end_matches('\u{1e}');
-            (kind_of_json(text), Some(text.to_owned()))
+            (kind_of_json(text), Some(beginning(text)))
         }
         Frame::Binary(bytes) => (kind_of_message_pack(bytes), None),
     };
