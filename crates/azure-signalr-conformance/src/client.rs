@@ -2,44 +2,18 @@
 //!
 //! "Nothing arrives" is never waited for: a client is sent a marker, and what came before it is all that came.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use reqwest::Method;
-use reqwest::header::ACCEPT;
 use serde_json::{Value, json};
 
-use crate::events::Events;
+use crate::connect::{Negotiated, Wire};
 use crate::outcome::{Stop, Verdict, same};
 use crate::protocol::{Protocol, SEPARATOR, record};
 use crate::random::name;
-use crate::service::{API_VERSION, Answer, Call, Service, within};
+use crate::service::{API_VERSION, Call, Service, within};
 use crate::token::Token;
-use crate::websocket::{self, Frame, Socket};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transport {
-    WebSockets,
-    ServerSentEvents,
-    LongPolling,
-}
-
-/// A client that has not connected yet.
-#[must_use = "nobody is connected yet"]
-pub(crate) struct Connect {
-    service: Arc<Service>,
-    hub: String,
-    claims: Value,
-    transport: Transport,
-    protocol: Protocol,
-}
-
-/// What a negotiation gave: the id everybody may know, and the one that opens the connection.
-pub(crate) struct Negotiated {
-    pub(crate) id: String,
-    pub(crate) connection_token: String,
-    pub(crate) token: Token,
-}
+use crate::websocket::{Frame, Socket};
 
 /// A client after its handshake.
 pub(crate) struct Client {
@@ -53,130 +27,30 @@ pub(crate) struct Client {
     pending: Vec<u8>,
 }
 
-pub(crate) enum Wire {
-    Socket(Box<Socket>),
-    Events { stream: reqwest::Response, events: Events, arrived: VecDeque<String> },
-    Polls,
-}
-
-impl Connect {
-    pub(crate) fn new(service: Arc<Service>, hub: &str) -> Self {
+impl Client {
+    pub(crate) fn new(
+        service: Arc<Service>,
+        wire: Wire,
+        protocol: Protocol,
+        hub: &str,
+        Negotiated { id, connection_token, token }: Negotiated,
+    ) -> Self {
         Self {
-            service,
-            hub: hub.to_owned(),
-            claims: json!({}),
-            transport: Transport::WebSockets,
-            protocol: Protocol::Json,
-        }
-    }
-
-    pub(crate) fn user(self, user: &str) -> Self {
-        self.claim("asrs.s.uid", json!(user))
-    }
-
-    pub(crate) fn claim(mut self, name: &str, value: Value) -> Self {
-        self.claims[name] = value;
-        self
-    }
-
-    pub(crate) fn transport(mut self, transport: Transport) -> Self {
-        self.transport = transport;
-        self
-    }
-
-    pub(crate) fn protocol(mut self, protocol: Protocol) -> Self {
-        self.protocol = protocol;
-        self
-    }
-
-    pub(crate) fn token(&self) -> Token {
-        self.service.token(&self.service.client_audience(&self.hub), &self.claims)
-    }
-
-    pub(crate) async fn negotiate(&self) -> Verdict<Negotiated> {
-        let token = self.token();
-        let query = [("hub", self.hub.as_str()), ("negotiateVersion", "1")];
-        let answer = self.service.negotiate(&query, &token).status(200).await?.json()?;
-        let text = |name: &str| {
-            let value = answer[name].as_str().map(str::to_owned);
-            value.ok_or_else(|| Stop::failed(format_args!("a negotiation with {name}"), "one without"))
-        };
-        Ok(Negotiated { id: text("connectionId")?, connection_token: text("connectionToken")?, token })
-    }
-
-    /// Negotiates, opens the transport and shakes hands.
-    pub(crate) async fn connect(self) -> Verdict<Client> {
-        let mut client = self.open().await?;
-        client.shake_hands(1).await?;
-        Ok(client)
-    }
-
-    /// The same without the handshake.
-    pub(crate) async fn open(self) -> Verdict<Client> {
-        let Negotiated { id, connection_token, token } = self.negotiate().await?;
-        let wire = {
-            let query = [("hub", self.hub.as_str()), ("id", connection_token.as_str())];
-            open_wire(&self.service, self.transport, &query, &token).await?
-        };
-        Ok(Client {
             id,
             connection_token,
             token,
-            hub: self.hub,
-            protocol: self.protocol,
-            service: self.service,
+            hub: hub.to_owned(),
+            protocol,
+            service,
             wire,
             pending: Vec::new(),
-        })
-    }
-}
-
-async fn open_wire(
-    service: &Service,
-    transport: Transport,
-    query: &[(&str, &str)],
-    token: &Token,
-) -> Verdict<Wire> {
-    match transport {
-        Transport::WebSockets => {
-            let socket = websocket::open(service, query, Some(token)).await?.socket()?;
-            Ok(Wire::Socket(Box::new(socket)))
-        }
-        Transport::ServerSentEvents => {
-            let query = [query, &[("access_token", token.0.as_str())]].concat();
-            let url = service.client_url(&[], &query);
-            let call = service.call_url(Method::GET, url).without_token().header(ACCEPT, "text/event-stream");
-            let stream = within(service.patience, "an event stream", call.stream()).await?;
-            if stream.status() != 200 {
-                let (status, headers) = (stream.status(), stream.headers().clone());
-                Answer { status, headers, body: stream.bytes().await?.to_vec() }.with_status(200)?;
-                return Err(Stop::failed("an event stream", "none"));
-            }
-            Ok(Wire::Events { stream, events: Events::default(), arrived: VecDeque::new() })
-        }
-        Transport::LongPolling => {
-            let call = service.call_url(Method::GET, service.client_url(&[], query)).token(token);
-            let first =
-                within(service.patience, "an answer to the first poll, at once", call.status(200)).await?;
-            same("the length of the first poll", 0, first.body.len())?;
-            Ok(Wire::Polls)
         }
     }
-}
 
-impl Client {
-    /// A client on a socket that was opened by hand.
+    /// A client on a socket that was opened by hand, without a negotiation: nobody knows its ids.
     pub(crate) fn on(socket: Socket, service: &Arc<Service>, hub: &str, token: Token) -> Self {
-        Self {
-            id: String::new(),
-            connection_token: String::new(),
-            token,
-            hub: hub.to_owned(),
-            protocol: Protocol::Json,
-            service: service.clone(),
-            wire: Wire::Socket(Box::new(socket)),
-            pending: Vec::new(),
-        }
+        let unknown = Negotiated { id: String::new(), connection_token: String::new(), token };
+        Self::new(service.clone(), Wire::Socket(Box::new(socket)), Protocol::Json, hub, unknown)
     }
 
     pub(crate) async fn shake_hands(&mut self, version: u32) -> Verdict {

@@ -5,7 +5,7 @@
 //! case and the service, so that nothing excuses anything. What needs a published client runs that client in a process of its own.
 //!
 //! - `cases`: the cases by number, in a file for each subject; `stage`: what a case has to itself; `outcome`: how it ends
-//! - `service`, `websocket`, `events`, `client`: the service as it is called, and as a client of a hub sees it
+//! - `service`, `websocket`, `events`, `connect`, `client`: the service as it is called, and as a client of a hub sees it
 //! - `protocol`, `token`, `connection_string`: pure; bytes, texts and what they mean
 //! - `listener`, `webhooks`, `apps`: what the service and the published clients reach on our side; `script`: those clients
 //! - `selection`, `known`, `report`, `secrets`: what is run, what is known, and what is shown of it
@@ -13,6 +13,7 @@
 mod apps;
 mod cases;
 mod client;
+mod connect;
 mod connection_string;
 mod events;
 mod known;

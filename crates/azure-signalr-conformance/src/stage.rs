@@ -8,7 +8,8 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::apps::Apps;
-use crate::client::{Client, Connect};
+use crate::client::Client;
+use crate::connect::Connect;
 use crate::outcome::{Stop, Verdict};
 use crate::random::name;
 use crate::service::{API_VERSION, Answer, Call, Service, within};

@@ -7,7 +7,8 @@ use reqwest::header::ACCEPT;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::client::{Client, Connect, Transport, text};
+use crate::client::{Client, text};
+use crate::connect::{Connect, Transport};
 use crate::outcome::{Stop, Verdict, holds, same};
 use crate::service::{Answer, within};
 use crate::stage::Stage;
