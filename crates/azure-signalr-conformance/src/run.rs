@@ -71,6 +71,32 @@ impl Options {
 ///
 /// A sentence, when no case can be run: the connection string has no key, or a port to listen on is taken.
 pub async fn run(options: Options, mut watch: impl FnMut(&Row)) -> Result<Report, String> {
+    let (cases, known, at_once) = (options.cases.clone(), options.known.clone(), options.at_once.max(1));
+    let house = Arc::new(open_house(options).await?);
+    until_settings_are_read(&house).await;
+
+    let (alone, mut beside): (Vec<Case>, Vec<Case>) =
+        ALL.into_iter().filter(|case| cases.contains(case.number)).partition(|case| case.alone);
+    // Those with the highest numbers take longest: the published clients sit through a minute of nothing.
+    beside.reverse();
+    let mut rows = Vec::new();
+    for (cases, at_once) in [(beside, at_once), (alone, 1)] {
+        let asked = stream::iter(cases).map(|case| ask(case, house.clone(), &known));
+        let mut ended = asked.buffer_unordered(at_once);
+        while let Some(row) = ended.next().await {
+            watch(&row);
+            rows.push(row);
+        }
+    }
+    rows.sort_by_key(|row| row.number);
+    if let Some(webhooks) = &house.webhooks {
+        let restored = webhooks.restore_settings().await;
+        restored.map_err(|error| format!("the settings file could not be restored: {error}"))?;
+    }
+    Ok(Report { rows })
+}
+
+async fn open_house(options: Options) -> Result<House, String> {
     let key = options.connection.key.clone();
     let key = key
         .ok_or("the suite signs its tokens with an access key: give a connection string with AccessKey=…")?;
@@ -79,39 +105,16 @@ pub async fn run(options: Options, mut watch: impl FnMut(&Row)) -> Result<Report
         Some(upstream) => Some(listen(upstream).await?),
         None => None,
     };
-    let apps =
-        Apps::start(service.clone()).await.map_err(|error| format!("no port to listen on: {error}"))?;
-    let house = Arc::new(House {
+    let apps = Apps::start(service.clone()).await;
+    let apps = apps.map_err(|error| format!("no port to listen on: {error}"))?;
+    Ok(House {
         service,
         apps,
         webhooks,
         restart_command: options.restart_command,
         node_modules: options.node_modules,
         python: options.python,
-    });
-
-    until_settings_are_read(&house).await;
-
-    let (alone, beside): (Vec<Case>, Vec<Case>) =
-        ALL.into_iter().filter(|case| options.cases.contains(case.number)).partition(|case| case.alone);
-    let mut rows = Vec::new();
-    for (cases, at_once) in [(beside, options.at_once.max(1)), (alone, 1)] {
-        let mut ended = stream::iter(cases)
-            .map(|case| ask(case, house.clone(), &options.known))
-            .buffer_unordered(at_once);
-        while let Some(row) = ended.next().await {
-            watch(&row);
-            rows.push(row);
-        }
-    }
-    rows.sort_by_key(|row| row.number);
-    if let Some(webhooks) = &house.webhooks {
-        webhooks
-            .restore_settings()
-            .await
-            .map_err(|error| format!("the settings file could not be restored: {error}"))?;
-    }
-    Ok(Report { rows })
+    })
 }
 
 async fn listen(upstream: Upstream) -> Result<Webhooks, String> {

@@ -117,11 +117,12 @@ impl Webhooks {
         self.write(text).await.map_err(|error| Stop::failed("a settings file that can be written", error))
     }
 
-    /// The settings as they were before the suite came.
+    /// The settings as they were before the suite came: no file, if there was none.
     pub(crate) async fn restore_settings(&self) -> io::Result<()> {
-        match &self.original {
-            Some(text) => self.write(text.clone()).await,
-            None => Ok(()),
+        match (&self.original, &self.upstream.settings) {
+            (Some(text), _) => self.write(text.clone()).await,
+            (None, Some(file)) => tokio::fs::remove_file(file).await,
+            (None, None) => Ok(()),
         }
     }
 
