@@ -7,13 +7,13 @@ use std::sync::Arc;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::connect::{Negotiated, Wire};
 use crate::outcome::{Stop, Verdict, same};
 use crate::protocol::{Protocol, SEPARATOR, record};
 use crate::random::name;
 use crate::service::{API_VERSION, Call, Service, within};
 use crate::token::Token;
 use crate::websocket::{Frame, Socket};
+use crate::wire::{Negotiated, Wire};
 
 /// A client after its handshake.
 pub(crate) struct Client {

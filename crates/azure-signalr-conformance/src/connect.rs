@@ -13,7 +13,8 @@ use crate::outcome::{Stop, Verdict, same};
 use crate::protocol::Protocol;
 use crate::service::{Answer, Service, within};
 use crate::token::Token;
-use crate::websocket::{self, Socket};
+use crate::websocket;
+use crate::wire::{Negotiated, Wire};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
@@ -30,19 +31,6 @@ pub(crate) struct Connect {
     claims: Value,
     transport: Transport,
     protocol: Protocol,
-}
-
-/// What a negotiation gave: the id everybody may know, and the one that opens the connection.
-pub(crate) struct Negotiated {
-    pub(crate) id: String,
-    pub(crate) connection_token: String,
-    pub(crate) token: Token,
-}
-
-pub(crate) enum Wire {
-    Socket(Box<Socket>),
-    Events { stream: reqwest::Response, events: Events, arrived: VecDeque<String> },
-    Polls,
 }
 
 impl Connect {

@@ -31,6 +31,7 @@ mod stage;
 mod token;
 mod webhooks;
 mod websocket;
+mod wire;
 
 pub use connection_string::ConnectionString;
 pub use known::Known;

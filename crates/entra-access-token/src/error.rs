@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::provider::NoKeys;
+use crate::no_keys::NoKeys;
 
 /// Why a token does not do.
 #[derive(Clone, Debug, PartialEq, Eq)]

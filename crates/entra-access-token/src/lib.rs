@@ -6,6 +6,7 @@ mod error;
 mod hurry;
 mod jws;
 mod keys;
+mod no_keys;
 mod provider;
 mod resource;
 #[cfg(test)]
@@ -15,7 +16,7 @@ mod validator;
 
 pub use authority::{Authority, AuthorityError};
 pub use error::{Error, Invalid};
-pub use provider::{Document, NoKeys, Why};
+pub use no_keys::{Document, NoKeys, Why};
 pub use resource::{ClientIdError, Resource};
 pub use user::User;
 pub use validator::Validator;

@@ -2,7 +2,6 @@
 //!
 //! <https://openid.net/specs/openid-connect-discovery-1_0.html>. Nothing of an answer is repeated but its status.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +12,7 @@ use url::Url;
 
 use crate::authority::Authority;
 use crate::keys::Keys;
+use crate::no_keys::{Document, NoKeys, Why};
 
 /// For both documents.
 const DEADLINE: Duration = Duration::from_secs(6);
@@ -28,38 +28,6 @@ const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct Provider {
     authority: Authority,
     http: reqwest::Client,
-}
-
-/// Why there are no keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoKeys {
-    document: Document,
-    why: Why,
-}
-
-/// What was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Document {
-    /// The OpenID metadata of the tenant.
-    Metadata,
-    /// The keys that they lead to.
-    Keys,
-}
-
-/// What was wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Why {
-    /// Nobody answered.
-    Unreachable,
-    /// The time for both documents was up.
-    TimedOut,
-    /// The answer was no: its status.
-    Answered(u16),
-    /// It is none, or none of this tenant.
-    Unusable,
-    /// Nobody asks any more: the runtime has ended in which that was done.
-    Ended,
 }
 
 #[derive(Deserialize)]
@@ -123,39 +91,3 @@ impl Fetch for Provider {
         Ok(Kept::new(Arc::new(keys), fetched + RENEWAL, fetched + LIFETIME))
     }
 }
-
-impl NoKeys {
-    pub(crate) fn new(document: Document, why: Why) -> Self {
-        Self { document, why }
-    }
-
-    /// What was asked for.
-    #[must_use]
-    pub fn document(&self) -> Document {
-        self.document
-    }
-
-    /// What was wrong.
-    #[must_use]
-    pub fn why(&self) -> Why {
-        self.why
-    }
-}
-
-impl fmt::Display for NoKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.document {
-            Document::Metadata => "the OpenID metadata of the tenant ",
-            Document::Keys => "the signing keys of the tenant ",
-        })?;
-        match self.why {
-            Why::Unreachable => f.write_str("cannot be reached"),
-            Why::TimedOut => f.write_str("did not come in time"),
-            Why::Answered(status) => write!(f, "answered {status}; check the ids of tenant and cloud"),
-            Why::Unusable => f.write_str("are not what was agreed; check the ids of tenant and cloud"),
-            Why::Ended => f.write_str("are asked for by nobody any more"),
-        }
-    }
-}
-
-impl std::error::Error for NoKeys {}

@@ -12,7 +12,8 @@ use crate::error::Error;
 use crate::hurry::Hurry;
 use crate::jws::Unverified;
 use crate::keys::Keys;
-use crate::provider::{Document, NoKeys, Provider, Why};
+use crate::no_keys::{Document, NoKeys, Why};
+use crate::provider::Provider;
 use crate::resource::Resource;
 use crate::user::User;
 
