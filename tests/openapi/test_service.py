@@ -28,7 +28,7 @@ AGREEMENT = [
 ]
 
 settings = hypothesis.settings(
-    max_examples=25,
+    max_examples=20,
     derandomize=True,
     database=None,
     deadline=None,
@@ -49,6 +49,8 @@ def test_the_service_answers_as_it_is_described(case, service):
 @hypothesis.settings(settings, max_examples=3)
 def test_without_a_token_nothing_is_done(case, service):
     answer = case.call(base_url=service.url)
+    # Some names are so long, once they are escaped, that nobody's request is read.
+    hypothesis.assume(answer.status_code != 414)
     expected = 200 if case.path == "/api/health" else 401
     # Some requests have a method the path does not know, which nobody needs a token to learn.
     is_known = case.method == case.operation.method.upper()
