@@ -12,8 +12,9 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::Result;
-use crate::client::{Connection, Request, TEXT, USER};
 use crate::floor::Recording;
+use crate::measuring::http::Connection;
+use crate::request::{Request, TEXT, USER};
 use crate::service::{KEY, Service};
 use crate::start;
 use crate::target::Target;
@@ -71,7 +72,7 @@ async fn send(connection: &mut Connection, service: &Service) -> Result<Recordin
 }
 
 async fn expect(connection: &mut Connection, request: &Request, status: u16) -> Result<String> {
-    let answer = connection.ask(request).await?;
+    let answer = connection.ask(request.as_bytes()).await?;
     ensure(answer.status == status, "an answer has a wrong status")?;
     Ok(String::from_utf8(answer.body.to_vec())?)
 }

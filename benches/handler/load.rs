@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::Result;
-use crate::client::{Connection, Request};
+use crate::measuring::http::Connection;
+use crate::measuring::process::{Process, Scheduled};
+use crate::request::Request;
 use crate::service::Service;
 use crate::start;
-use crate::target::{Process, Scheduled, Target};
+use crate::target::Target;
 
 const CONNECTIONS: usize = 64;
 const REPEATS: usize = 3;
@@ -54,7 +56,7 @@ pub(crate) async fn measure(targets: &[Target], service: &Service) -> Result<Vec
             if published != sent {
                 return Err(format!("{} said {sent} times 202 and published {published}", target.name).into());
             }
-            loads.after_mib.push(process.resident_mib()?);
+            loads.after_mib.push(process.resident_kib()? / 1_024.0);
         }
     }
     Ok(all)
@@ -74,8 +76,7 @@ impl Load {
         let (_, requests) = drive(connections, &request, status, MEASURED).await?;
         let elapsed = begun.elapsed().as_secs_f64();
         let cpu = process.cpu_time()?.saturating_sub(cpu).as_secs_f64();
-        let now = Scheduled::this_thread()?;
-        let asking = now.running + now.waiting - thread.running - thread.waiting;
+        let asking = Scheduled::this_thread()?.busy_since(&thread);
 
         self.per_second.push(requests as f64 / elapsed);
         self.cpu_us.push(cpu * 1e6 / requests as f64);
@@ -99,7 +100,7 @@ async fn drive(
         clients.spawn(async move {
             let mut answers = 0;
             while Instant::now() < end {
-                let answer = connection.ask(&request).await.map_err(|error| error.to_string())?;
+                let answer = connection.ask(request.as_bytes()).await.map_err(|error| error.to_string())?;
                 if answer.status != status {
                     return Err(format!("status {}", answer.status));
                 }

@@ -8,16 +8,18 @@ use std::path::Path;
 use std::process::ExitCode;
 
 mod check;
-mod client;
 mod floor;
 mod load;
-mod machine;
+#[path = "../measuring/mod.rs"]
+mod measuring;
 mod report;
+mod request;
 mod serve;
 mod service;
 mod start;
 mod target;
 
+use measuring::machine;
 use report::Report;
 use service::Service;
 use target::Target;

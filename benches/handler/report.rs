@@ -1,17 +1,17 @@
-//! The tables. A ratio is of two medians of the same run; only within one run are figures worth comparing.
+//! The tables, and whether the claims hold.
+//!
+//! A ratio beside Node is of medians too; it has no spread of its own.
 
 use std::fmt;
 
 use crate::load::{Load, Loads};
+use crate::measuring::figures::{limited_by_asking, median, with_ratio};
 use crate::start::Starts;
 use crate::target::Target;
 
 /// The claims: a start in milliseconds, memory in MiB.
 const START_MS: f64 = 20.0;
 const MEMORY_MIB: f64 = 8.0;
-
-/// With less to do than this, the asking thread had time left, and the target was the limit.
-const ALWAYS_BUSY: f64 = 0.9;
 
 /// All that was measured, each in the order of `targets`: the handler, its floor, its peer.
 pub(crate) struct Report<'a> {
@@ -83,12 +83,8 @@ impl Report<'_> {
             )?;
         }
         for (target, load) in self.targets.iter().zip(loads) {
-            if median(&load.asking) >= ALWAYS_BUSY {
-                writeln!(
-                    f,
-                    "\n{}: the asking thread was never idle, so the rate is its limit or the machine's; compare CPU a request.",
-                    target.name
-                )?;
+            if let Some(words) = limited_by_asking(target.name, &load.asking, "request") {
+                writeln!(f, "\n{words}")?;
             }
         }
         Ok(())
@@ -98,20 +94,4 @@ impl Report<'_> {
 fn verdict(measured: f64, claimed: f64, what: &str) -> String {
     let holds = if measured < claimed { "holds" } else { "does not hold in this run" };
     format!("Claim: under {claimed} {what}. It {holds}: {measured:.1}.")
-}
-
-/// Two cells: median with smallest and largest, and the median over the floor's.
-fn with_ratio(values: &[f64], floor: &[f64], decimals: usize) -> String {
-    let middle = median(values);
-    let smallest = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let largest = values.iter().copied().fold(0.0, f64::max);
-    let ratio = middle / median(floor);
-    format!("{middle:.decimals$} ({smallest:.decimals$}–{largest:.decimals$}) | {ratio:.2}")
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
 }

@@ -6,8 +6,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::client::{Connection, Request};
-use crate::target::{Process, Target};
+use crate::measuring::http::Connection;
+use crate::measuring::process::Process;
+use crate::request::Request;
+use crate::target::Target;
 
 /// Rounds that count, after [`WARM_UP`] that do not: by then files are in the page cache.
 const ROUNDS: usize = 40;
@@ -64,12 +66,13 @@ async fn once(target: &Target) -> Result<Start> {
     first_answer(&mut process).await?;
     let answered = begun.elapsed();
     let mut connection = Connection::open(process.port).await?;
-    let status = connection.ask(&negotiation).await?.status;
+    let status = connection.ask(negotiation.as_bytes()).await?.status;
     let negotiated = begun.elapsed();
     if status != 200 {
         return Err(format!("{} answered {status} instead of a token", target.name).into());
     }
-    Ok(Start { answered, negotiated, cpu: process.cpu_time()?, resident_mib: process.resident_mib()? })
+    let resident_mib = process.resident_kib()? / 1_024.0;
+    Ok(Start { answered, negotiated, cpu: process.cpu_time()?, resident_mib })
 }
 
 /// Knocks until `process` answers `GET /`.
@@ -78,7 +81,7 @@ pub(crate) async fn first_answer(process: &mut Process) -> Result<()> {
     let begun = Instant::now();
     loop {
         if let Ok(mut connection) = Connection::open(process.port).await
-            && connection.ask(&probe).await.is_ok_and(|answer| answer.status == 200)
+            && connection.ask(probe.as_bytes()).await.is_ok_and(|answer| answer.status == 200)
         {
             return Ok(());
         }

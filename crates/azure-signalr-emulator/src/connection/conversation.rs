@@ -36,14 +36,16 @@ pub(crate) struct Terms<W> {
     pub(crate) detailed_errors: bool,
     /// When the connection ends because its access token does.
     pub(crate) expires_at: Option<Instant>,
-    /// Where the client's further wires come from, if its connection is one that may be resumed.
-    pub(crate) successors: Option<mpsc::Receiver<W>>,
+    /// Where the client's further wires come from, if its connection is one that may be resumed. Boxed, since a channel keeps
+    /// room for many from the start, and there is hardly ever one.
+    pub(crate) successors: Option<mpsc::Receiver<Box<W>>>,
     /// Whom the client may call, and who is told that it came and went.
     pub(crate) contact: Option<Contact>,
 }
 
 /// Serves a client until its connection has ended, and everybody who has to know knows it.
 pub(crate) async fn hold<W: Wire>(wire: W, seat: Seat, terms: Terms<W>) {
+    let Terms { handshake_timeout, detailed_errors, expires_at, successors, contact } = terms;
     let options = seat.options();
     let pings = W::PINGS.then_some(options.ping_interval);
     let mut conversation = Conversation {
@@ -53,17 +55,18 @@ pub(crate) async fn hold<W: Wire>(wire: W, seat: Seat, terms: Terms<W>) {
         protocol: Protocol::Json,
         ledger: None,
         errands: Errands::default(),
-        expires_at: terms.expires_at,
-        successors: terms.successors,
-        contact: terms.contact.map(Arc::new),
+        expires_at,
+        successors,
+        contact: contact.map(Arc::new),
         is_known: false,
         seat: &seat,
     };
-    let Err(ending) = conversation.live(terms.handshake_timeout).await;
+    let Err(ending) = conversation.live(handshake_timeout).await;
     seat.leave();
     let id = seat.connection();
     info!(connection = %id, "connection {id} ended: {ending}");
-    conversation.part(&ending, terms.detailed_errors).await;
+    // Boxed, so that no connection has room for its farewell all its life.
+    Box::pin(conversation.part(&ending, detailed_errors)).await;
 }
 
 /// A conversation has only one way to go on, and that is to its end.
@@ -79,7 +82,7 @@ struct Conversation<'a, W> {
     ledger: Option<Ledger>,
     errands: Errands,
     expires_at: Option<Instant>,
-    successors: Option<mpsc::Receiver<W>>,
+    successors: Option<mpsc::Receiver<Box<W>>>,
     contact: Option<Arc<Contact>>,
     /// Whether the upstream was told, or is going to be told, that the client is there.
     is_known: bool,
@@ -402,11 +405,11 @@ async fn received<W: Wire>(wire: &mut Option<W>) -> Received {
 }
 
 /// The client's next wire. A connection that cannot be resumed never has one.
-async fn successor<W>(successors: &mut Option<mpsc::Receiver<W>>) -> W {
+async fn successor<W>(successors: &mut Option<mpsc::Receiver<Box<W>>>) -> W {
     if let Some(successors) = successors
         && let Some(wire) = successors.recv().await
     {
-        return wire;
+        return *wire;
     }
     std::future::pending().await
 }

@@ -21,7 +21,7 @@ pub(crate) struct Door {
 #[derive(Debug, Clone)]
 pub(crate) enum Entrance {
     /// Another socket, where the connection may be resumed.
-    WebSocket(Option<mpsc::Sender<WebSocket>>),
+    WebSocket(Option<mpsc::Sender<Box<WebSocket>>>),
     /// What the client sends.
     ServerSentEvents(mpsc::Sender<Bytes>),
     /// What the client sends, and its requests for what there is for it.

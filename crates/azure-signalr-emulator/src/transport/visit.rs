@@ -84,7 +84,7 @@ impl Visit {
         self,
         id: Option<&str>,
         entrance: Entrance,
-        successors: Option<mpsc::Receiver<W>>,
+        successors: Option<mpsc::Receiver<Box<W>>>,
     ) -> Result<(Seat, Terms<W>), Refusal> {
         let Self { service, hub, identity, parts } = self;
         let seat = service.seat(id, hub.clone(), identity.user.clone(), entrance).map_err(no_seat)?;

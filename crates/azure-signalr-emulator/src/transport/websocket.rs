@@ -41,12 +41,12 @@ pub(super) fn open(upgrade: WebSocketUpgrade, seat: Seat, terms: Terms<WebSocket
 /// Answers the upgrade, and hands the socket to the conversation whose socket was lost.
 pub(super) fn resume(
     upgrade: WebSocketUpgrade,
-    successors: mpsc::Sender<WebSocket>,
+    successors: mpsc::Sender<Box<WebSocket>>,
     largest_message: usize,
 ) -> Response {
     sized(upgrade, largest_message).on_upgrade(async move |socket| {
         // If the conversation has ended meanwhile, the socket ends too.
-        let _ = successors.send(socket).await;
+        let _ = successors.send(Box::new(socket)).await;
     })
 }
 

@@ -4,51 +4,10 @@
 
 use std::net::Ipv4Addr;
 
-use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::Result;
-
-/// Who signs in, as the platform's header says it.
-pub(crate) const USER: &str = "alice@contoso.com";
-
-/// What is said in every message.
-pub(crate) const TEXT: &str = "Good morning, everyone! Shall we meet at ten, or is eleven better?";
-
-const NAME: &str = "X-MS-CLIENT-PRINCIPAL-NAME";
-const INVOCATION: &str = "X-Azure-Functions-InvocationId";
-const INVOCATION_ID: &str = "0b8d1c52-6d0e-4f3a-9c1b-2f6f5a1e7d34";
-
-/// A request as it is sent, head and body.
-pub(crate) struct Request(String);
-
-impl Request {
-    /// The probe of the Functions host.
-    pub(crate) fn probe() -> Self {
-        Self("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_owned())
-    }
-
-    /// `POST /api/negotiate`, as the page calls it.
-    pub(crate) fn negotiation() -> Self {
-        Self::post("/api/negotiate?negotiateVersion=1", "")
-    }
-
-    /// `POST /api/messages` to everyone.
-    pub(crate) fn message() -> Self {
-        Self::post("/api/messages", &json!({ "text": TEXT, "recipient": null }).to_string())
-    }
-
-    /// `POST path` by [`USER`] with a JSON `body`, perhaps an empty one, with the headers the platform adds.
-    fn post(path: &str, body: &str) -> Self {
-        let kind = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
-        let length = body.len();
-        let platform = format!("{INVOCATION}: {INVOCATION_ID}\r\n{NAME}: {USER}\r\n");
-        Self(format!(
-            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{platform}{kind}Content-Length: {length}\r\n\r\n{body}"
-        ))
-    }
-}
 
 /// A connection that is kept.
 pub(crate) struct Connection {
@@ -70,9 +29,9 @@ impl Connection {
         Ok(Self { stream, received: Vec::with_capacity(2_048) })
     }
 
-    /// Sends `request` and waits for its answer.
-    pub(crate) async fn ask(&mut self, request: &Request) -> Result<Answer<'_>> {
-        self.stream.write_all(request.0.as_bytes()).await?;
+    /// Sends `request`, head and body, and waits for its answer.
+    pub(crate) async fn ask(&mut self, request: &[u8]) -> Result<Answer<'_>> {
+        self.stream.write_all(request).await?;
         self.received.clear();
         let head = loop {
             if self.stream.read_buf(&mut self.received).await? == 0 {
