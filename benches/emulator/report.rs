@@ -24,15 +24,14 @@ impl fmt::Display for Report<'_> {
         let ([.., floor_starts], [.., floor]) = (self.starts, self.loads) else { return Ok(()) };
         self.start(f, floor_starts)?;
         self.memory(f, floor)?;
-        let all = format!("{BROADCASTS} messages of 1 KiB to {CLIENTS} clients");
-        writeln!(
-            f,
-            "\n## Broadcasts as fast as they are accepted\n\n{all}, in the end; each client got each once and in order.\n"
-        )?;
+        let each = format!(
+            "{BROADCASTS} messages of 1 KiB to {CLIENTS} clients. Each client got each once and in order."
+        );
+        writeln!(f, "\n## Broadcasts as fast as they are accepted\n\n{each}\n")?;
         self.broadcasts(f, floor, |loads| &loads.flood)?;
         writeln!(
             f,
-            "\n## Broadcasts one after the other\n\n{all}, each sent when everybody has the last.\n"
+            "\n## Broadcasts one after the other\n\nThe same, but the next is sent when everybody has the last.\n"
         )?;
         self.broadcasts(f, floor, |loads| &loads.turns)?;
         self.singles(f, floor)
@@ -52,7 +51,7 @@ impl Report<'_> {
     fn memory(&self, f: &mut fmt::Formatter<'_>, floor: &Loads) -> fmt::Result {
         let worst = self.loads.iter().map(|loads| median(&loads.idle_kib)).fold(0.0, f64::max);
         let holds = if worst <= CONNECTION_KIB { "holds" } else { "does not hold in this run" };
-        writeln!(f, "\n## Memory of {CLIENTS} connections\n")?;
+        writeln!(f, "\n## Memory of idle connections\n")?;
         writeln!(
             f,
             "Claim: at most {CONNECTION_KIB} KiB for each idle connection. It {holds}: {worst:.1}.\n"
@@ -97,7 +96,7 @@ impl Report<'_> {
     }
 
     fn singles(&self, f: &mut fmt::Formatter<'_>, floor: &Loads) -> fmt::Result {
-        writeln!(f, "\n## A message to one client, beside {CLIENTS} idle ones\n")?;
+        writeln!(f, "\n## A message to one client\n\nThe other {CLIENTS} are idle.\n")?;
         writeln!(f, "| | half within, µs | ÷ floor | 99 % within, µs | ÷ floor |\n|---|---|---|---|---|")?;
         for (name, loads) in self.names.iter().zip(self.loads) {
             let half = with_ratio(&loads.single_p50_us, &floor.single_p50_us, 0);
