@@ -6,7 +6,10 @@
 mod redaction;
 mod ring;
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use axum::extract::ws::Utf8Bytes;
+use serde::{Serialize, Serializer};
 
 pub(crate) use redaction::harmless_query;
 pub(crate) use ring::{Limits, Numbered, Ring};
@@ -48,17 +51,24 @@ pub(crate) enum Direction {
 pub(crate) struct Seen {
     pub(crate) at: u64,
     pub(crate) direction: Direction,
-    pub(crate) hub: String,
-    pub(crate) connection: String,
+    #[serde(flatten, serialize_with = "shared")]
+    pub(crate) side: Arc<Side>,
     /// As the hub protocols number them; `None` for handshakes.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<u64>,
     /// In bytes, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<usize>,
-    /// Its [beginning], where it is text.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) text: Option<String>,
+    /// Its [beginning], where it is text, perhaps with its separator. What goes to many clients is kept once.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_separator")]
+    pub(crate) text: Option<Utf8Bytes>,
+}
+
+/// Whose messages they are.
+#[derive(Debug, PartialEq, Serialize)]
+pub(crate) struct Side {
+    pub(crate) hub: String,
+    pub(crate) connection: String,
 }
 
 /// One event posted to the upstream, or meant to be.
@@ -105,8 +115,8 @@ impl Journal {
     }
 
     pub(crate) fn frame(&mut self, frame: Seen) {
-        let Seen { hub, connection, text, .. } = &frame;
-        let texts = hub.len() + connection.len() + text.as_ref().map_or(0, String::len);
+        let Side { hub, connection } = &*frame.side;
+        let texts = hub.len() + connection.len() + frame.text.as_ref().map_or(0, |text| text.len());
         self.frames.push(frame, texts);
     }
 
@@ -120,10 +130,29 @@ impl Journal {
 
 /// The beginning of a text, whole characters of it, and all of a short one.
 pub(crate) fn beginning(text: &str) -> String {
-    if text.len() <= LONGEST_TEXT {
-        return text.to_owned();
+    match cut(text) {
+        Some(beginning) => beginning,
+        None => text.to_owned(),
     }
-    [&text[..text.floor_char_boundary(LONGEST_TEXT)], "…"].concat()
+}
+
+/// The same of a text that others have too. A short one is shared with them.
+pub(crate) fn shared_beginning(text: &Utf8Bytes) -> Utf8Bytes {
+    cut(text).map_or_else(|| text.clone(), Utf8Bytes::from)
+}
+
+/// What is left of a text that is too long.
+fn cut(text: &str) -> Option<String> {
+    let is_long = text.len() > LONGEST_TEXT;
+    is_long.then(|| [&text[..text.floor_char_boundary(LONGEST_TEXT)], "…"].concat())
+}
+
+fn shared<S: Serializer>(side: &Side, serializer: S) -> Result<S::Ok, S::Error> {
+    side.serialize(serializer)
+}
+
+fn without_separator<S: Serializer>(text: &Option<Utf8Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().map(|text| text.trim_end_matches('\u{1e}')).serialize(serializer)
 }
 
 #[cfg(test)]
@@ -135,6 +164,24 @@ mod tests {
         assert_eq!(beginning("short"), "short");
         let text = ["a", "é".repeat(4_500).as_str()].concat();
         assert_eq!(beginning(&text), ["a", "é".repeat(1_023).as_str(), "…"].concat());
+    }
+
+    #[test]
+    fn what_went_to_many_is_kept_once_and_shown_without_its_separator() {
+        let text = Utf8Bytes::from("{}\u{1e}");
+        let mut journal = Journal::new();
+        for connection in ["a", "b"] {
+            let side = Arc::new(Side { hub: "chat".into(), connection: connection.into() });
+            let (direction, text) = (Direction::ToClient, Some(shared_beginning(&text)));
+            journal.frame(Seen { at: 1, direction, side, kind: None, size: Some(3), text });
+        }
+        let entries: Vec<_> = journal.frames.after(0).collect();
+        let places = entries.iter().map(|seen| seen.entry.text.as_ref().unwrap().as_ptr());
+        assert!(places.into_iter().all(|place| place == text.as_ptr()));
+        assert_eq!(
+            serde_json::to_string(entries[1]).unwrap(),
+            r#"{"number":2,"at":1,"direction":"toClient","hub":"chat","connection":"b","size":3,"text":"{}"}"#
+        );
     }
 
     #[test]
