@@ -171,10 +171,13 @@ impl<W: Wire> Conversation<'_, W> {
                 Next::Freeze => Ok(()),
                 Next::End(end) => Err(Ending::of(end, true)),
             },
-            end = outbox.lost(), if !sending => Err(Ending::of(end, true)),
+            end = outbox.lost(), if has_room && !sending => Err(Ending::of(end, true)),
             // What it has not acknowledged for so long, it need not get before it goes.
             end = outbox.ended(), if !has_room => Err(Ending::of(end, true)),
-            answer = self.errands.answer() => self.send_counted([answer]).await,
+            answer = self.errands.done() => match answer {
+                Some(answer) => self.send_counted([answer]).await,
+                None => Ok(()),
+            },
             wire = successor(&mut self.successors) => self.go_on_over(wire).await,
             () = alarm.as_mut() => {
                 self.do_what_is_due(reading).await?;
@@ -335,8 +338,7 @@ impl<W: Wire> Conversation<'_, W> {
         &mut self,
         frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
     ) -> Result<(), Ending> {
-        let Self { ledger, .. } = self;
-        match ledger {
+        match &mut self.ledger {
             None => self.send(frames).await,
             Some(ledger) => {
                 let frames: Vec<Frame> = frames.into_iter().inspect(|frame| ledger.sent(frame)).collect();

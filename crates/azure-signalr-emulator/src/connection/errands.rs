@@ -36,18 +36,14 @@ impl Errands {
         self.line.push_back((bytes, Box::pin(errand)));
     }
 
-    /// Waits for an answer to the client; for ever, if none is to come. Nothing is lost when the wait is given up.
-    pub(super) async fn answer(&mut self) -> Frame {
-        loop {
-            let Some((_, errand)) = self.line.front_mut() else { return pending().await };
-            let answer = errand.await;
-            if let Some((bytes, _)) = self.line.pop_front() {
-                self.bytes -= bytes;
-            }
-            if let Some(answer) = answer {
-                return answer;
-            }
-        }
+    /// Waits until something is done, and there is room again: what the client is to be answered, if anything. For ever, if
+    /// there is nothing to do. Nothing is lost when the wait is given up.
+    pub(super) async fn done(&mut self) -> Option<Frame> {
+        let Some((bytes, errand)) = self.line.front_mut() else { return pending().await };
+        let answer = errand.await;
+        self.bytes -= *bytes;
+        self.line.pop_front();
+        answer
     }
 
     /// Waits until all is done; nobody is there to be answered any more.
@@ -75,11 +71,12 @@ mod tests {
         errands.add(1, async move { first.await.ok().map(|()| frame("first")) });
         errands.add(1, async { None });
         errands.add(1, async { Some(frame("third")) });
-        assert!(timeout(Duration::from_secs(1), errands.answer()).await.is_err());
+        assert!(timeout(Duration::from_secs(1), errands.done()).await.is_err());
         done.send(()).unwrap();
-        assert_eq!(errands.answer().await, frame("first"));
-        assert_eq!(errands.answer().await, frame("third"));
-        assert!(timeout(Duration::from_secs(1), errands.answer()).await.is_err());
+        for answer in [Some(frame("first")), None, Some(frame("third"))] {
+            assert_eq!(errands.done().await, answer);
+        }
+        assert!(timeout(Duration::from_secs(1), errands.done()).await.is_err());
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
-    /// Only the connection's task waits here, so one permit is all it takes.
+    /// Only the connection's task waits here, and for one thing at a time, so one permit is all it takes.
     changed: Notify,
     capacity: Capacity,
 }

@@ -1,6 +1,7 @@
 //! What webhooks hear of clients, and clients of webhooks.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -61,6 +62,10 @@ async fn hear(
 
 impl Town {
     async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    async fn with(options: Options) -> Self {
         let (sender, heard) = mpsc::unbounded_channel();
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = socket.local_addr().unwrap().port();
@@ -68,7 +73,7 @@ impl Town {
             Router::new().route("/{hub}/{category}/{event}", axum::routing::post(hear)).with_state(sender);
         tokio::spawn(async move { axum::serve(socket, router).await });
         let template = format!("http://127.0.0.1:{port}/{{hub}}/{{category}}/{{event}}");
-        Self { house: House::with(posting_to(&template)).await, heard }
+        Self { house: House::with(posting_to(&template, options)).await, heard }
     }
 
     async fn heard(&mut self) -> Heard {
@@ -76,12 +81,12 @@ impl Town {
     }
 }
 
-fn posting_to(template: &str) -> Options {
+fn posting_to(template: &str, options: Options) -> Options {
     let settings = json!({"UpstreamSettings": {"Templates": [{"UrlTemplate": template}]}}).to_string();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let source = TemplateSource::Fixed(settings.parse().unwrap());
     let upstream = Some(UpstreamOptions::new(source, reqwest::Client::new()));
-    Options { upstream, ..Options::default() }
+    Options { upstream, ..options }
 }
 
 async fn invoke(client: &mut Client, target: &str) -> Value {
@@ -147,7 +152,7 @@ async fn case_76_what_a_webhook_answers_completes_an_invocation() {
 
 #[tokio::test]
 async fn case_76_an_upstream_that_is_down_costs_a_client_its_answer_and_not_its_connection() {
-    let house = House::with(posting_to("http://127.0.0.1:1/{event}")).await;
+    let house = House::with(posting_to("http://127.0.0.1:1/{event}", Options::default())).await;
     let mut client = house.client().await;
     assert_eq!(invoke(&mut client, "Foo").await["error"], "Invocation failed, status code 500");
     house.broadcast("still there").await;
@@ -213,4 +218,20 @@ async fn defect_9_a_call_with_more_than_ten_arguments_is_a_call() {
     let message = json!({"type": 1, "target": "Many", "arguments": arguments});
     client.say(&format!("{message}\u{1e}")).await;
     assert_eq!(town.heard().await.json(), message);
+}
+
+/// Nothing else happens to such a client that would have its conversation look up.
+#[tokio::test]
+async fn a_client_that_says_much_at_once_and_awaits_nothing_is_heard_to_the_end() {
+    let ping_interval = Duration::from_secs(600);
+    let mut town = Town::with(Options { ping_interval, ..Options::default() }).await;
+    let mut client = town.house.client().await;
+    assert_eq!(town.heard().await.event, "connected");
+    for number in 0..200 {
+        let message = json!({"type": 1, "target": "Note", "arguments": [number]});
+        client.say(&format!("{message}\u{1e}")).await;
+    }
+    for number in 0..200 {
+        assert_eq!(town.heard().await.json()["arguments"], json!([number]));
+    }
 }
