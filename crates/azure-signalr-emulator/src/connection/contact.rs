@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::protocol::{Frame, Outcome, Protocol, ServerMessage};
 use crate::service::Witness;
-use crate::upstream::{Answer, Client, Encoding, Message, Post, Reply, Upstream};
+use crate::upstream::{Answer, Client, Message, Post, Reply, Upstream};
 
 /// One client, as its upstream knows it.
 pub(crate) struct Contact {
@@ -51,28 +51,15 @@ impl Contact {
     /// Passes on what the client said: what it is to be answered, if it waits for that.
     pub(super) async fn called(self: Arc<Self>, call: Call) -> Option<Frame> {
         let Call { id, target, protocol, forwarded } = call;
-        let encoding = match protocol {
-            Protocol::Json => Encoding::Json,
-            Protocol::MessagePack => Encoding::MessagePack,
-        };
-        let message = Message { target: &target, invocation_id: id.as_deref(), encoding, forwarded };
+        let message = Message { target: &target, invocation_id: id.as_deref(), protocol, forwarded };
         let Reply { answer, post } = self.upstream.message(&self.client, &message).await;
         self.note(post);
         let outcome = match answer {
             Answer::Nothing => return None,
-            Answer::Completion(frame) => return Some(verbatim(protocol, frame)),
+            Answer::Completion(frame) => return Some(frame),
             Answer::Void => Outcome::Void,
             Answer::Failed(error) => Outcome::Error(error),
         };
         id.map(|id| protocol.encode(&ServerMessage::Completion { id: &id, outcome: &outcome }))
-    }
-}
-
-/// What the upstream framed itself.
-fn verbatim(protocol: Protocol, frame: Bytes) -> Frame {
-    match protocol {
-        // It has been read as JSON, so it is text.
-        Protocol::Json => frame.clone().try_into().map_or(Frame::Binary(frame), Frame::Text),
-        Protocol::MessagePack => Frame::Binary(frame),
     }
 }

@@ -2,21 +2,20 @@
 //!
 //! Only who awaits an answer gets one. Whatever goes wrong, an invocation is completed: the client would wait for ever.
 
-use bytes::Bytes;
-
 use super::completion;
 use super::posting::{Answered, Body, Failure};
-use super::request::{Encoding, Message};
+use super::request::Message;
+use crate::protocol::{Frame, Protocol};
 
 /// What the caller has to send to the client.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Answer {
     /// Nothing: the client awaits no answer.
     Nothing,
     /// A completion of the invocation without a result.
     Void,
-    /// These bytes as they are: one framed completion of the invocation in the client's protocol.
-    Completion(Bytes),
+    /// This frame as it came: one completion of the invocation in the client's protocol.
+    Completion(Frame),
     /// A completion of the invocation with this error.
     Failed(String),
 }
@@ -26,7 +25,7 @@ impl Answer {
     pub(super) fn of(outcome: Result<Answered, Failure>, message: &Message<'_>) -> Self {
         let Some(invocation_id) = message.invocation_id else { return Self::Nothing };
         match outcome {
-            Ok(Answered { status: 200, body }) => Self::of_body(body, message.encoding, invocation_id),
+            Ok(Answered { status: 200, body }) => Self::of_body(body, message.protocol, invocation_id),
             Ok(Answered { status: 204, .. }) => Self::Void,
             Ok(Answered { status, .. }) => Self::failed_with(status),
             Err(Failure::Busy) => {
@@ -45,18 +44,14 @@ impl Answer {
         }
     }
 
-    fn of_body(body: Body, encoding: Encoding, invocation_id: &str) -> Self {
+    fn of_body(body: Body, protocol: Protocol, invocation_id: &str) -> Self {
         match body {
             Body::TooLarge => Self::Failed("Invocation failed, response too large.".to_owned()),
             Body::Whole(body) if body.is_empty() => Self::Void,
-            Body::Whole(body) => match completion::check(&body, encoding, invocation_id) {
-                Ok(()) => Self::Completion(body),
+            Body::Whole(body) => match completion::read(body, protocol, invocation_id) {
+                Ok(frame) => Self::Completion(frame),
                 Err(misfit) => Self::Failed(format!(
-                    "Invocation failed, the upstream answered with {misfit} instead of one completion of this invocation in {}.",
-                    match encoding {
-                        Encoding::Json => "JSON, ended by 0x1E",
-                        Encoding::MessagePack => "MessagePack, after its length",
-                    }
+                    "Invocation failed, the upstream answered with something else than one completion of this invocation: {misfit}."
                 )),
             },
         }
@@ -69,12 +64,14 @@ impl Answer {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     const COMPLETION: &str = "{\"type\":3,\"invocationId\":\"1\",\"result\":42}\u{1e}";
 
     fn message(invocation_id: Option<&str>) -> Message<'_> {
-        Message { target: "Foo", invocation_id, encoding: Encoding::Json, forwarded: Bytes::new() }
+        Message { target: "Foo", invocation_id, protocol: Protocol::Json, forwarded: Bytes::new() }
     }
 
     fn answered(status: u16, body: &'static str) -> Result<Answered, Failure> {
@@ -91,7 +88,7 @@ mod tests {
 
     #[test]
     fn case_76_an_answer_means_what_the_service_makes_of_it() {
-        assert_eq!(answer(answered(200, COMPLETION)), Answer::Completion(COMPLETION.into()));
+        assert_eq!(answer(answered(200, COMPLETION)), Answer::Completion(Frame::Text(COMPLETION.into())));
         assert_eq!(answer(answered(200, "")), Answer::Void);
         assert_eq!(answer(answered(204, "")), Answer::Void);
         for status in [500, 404, 401, 302, 202] {
@@ -108,7 +105,7 @@ mod tests {
     #[test]
     fn a_body_that_is_no_completion_is_told_to_the_client() {
         let Answer::Failed(error) = answer(answered(200, "hello")) else { panic!("hello is no completion") };
-        assert!(error.contains("a message that does not end with 0x1E"), "{error}");
+        assert!(error.contains("0x1E"), "{error}");
     }
 
     #[test]

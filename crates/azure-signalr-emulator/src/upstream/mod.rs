@@ -36,7 +36,7 @@ use templates::Template;
 pub(crate) use answer::Answer;
 pub use options::{TemplateSource, UpstreamOptions};
 pub(crate) use post::{Outcome, Post};
-pub(crate) use request::{Client, ClientFacts, Encoding, Message};
+pub(crate) use request::{Client, ClientFacts, Message};
 pub use templates::{InvalidTemplates, Templates};
 
 /// The upstream of one service.

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::header_value::{Charset, header_value};
 use super::signature;
 use crate::AccessKey;
+use crate::protocol::Protocol;
 
 const CONNECTION_ID: HeaderName = HeaderName::from_static("x-asrs-connection-id");
 const HUB: HeaderName = HeaderName::from_static("x-asrs-hub");
@@ -45,13 +46,6 @@ pub(crate) struct Client {
     headers: HeaderMap,
 }
 
-/// In which hub protocol a client speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Encoding {
-    Json,
-    MessagePack,
-}
-
 /// What has happened to a client.
 pub(super) enum Event<'a> {
     Connected,
@@ -66,7 +60,8 @@ pub(crate) struct Message<'a> {
     pub(crate) target: &'a str,
     /// By what name it awaits an answer; `None` if it awaits none.
     pub(crate) invocation_id: Option<&'a str>,
-    pub(crate) encoding: Encoding,
+    /// Which the client speaks.
+    pub(crate) protocol: Protocol,
     /// The whole message without framing: no 0x1E after JSON, no length before MessagePack.
     pub(crate) forwarded: Bytes,
 }
@@ -120,7 +115,7 @@ impl<'a> Event<'a> {
 
     fn content_type(&self) -> &'static str {
         match self {
-            Self::Message(Message { encoding: Encoding::MessagePack, .. }) => "application/x-msgpack",
+            Self::Message(Message { protocol: Protocol::MessagePack, .. }) => "application/x-msgpack",
             _ => "application/json",
         }
     }
@@ -262,13 +257,13 @@ mod tests {
 
     #[test]
     fn case_75_messages_go_as_they_came() {
-        let message = |encoding| Message {
+        let message = |protocol| Message {
             target: "Foo",
             invocation_id: None,
-            encoding,
+            protocol,
             forwarded: Bytes::from_static(b"as it came"),
         };
-        let (json, message_pack) = (message(Encoding::Json), message(Encoding::MessagePack));
+        let (json, message_pack) = (message(Protocol::Json), message(Protocol::MessagePack));
         let (json, message_pack) = (Event::Message(&json), Event::Message(&message_pack));
         assert_eq!(
             (json.category(), json.name(), json.content_type()),

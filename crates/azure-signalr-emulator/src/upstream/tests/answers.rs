@@ -15,7 +15,7 @@ use super::*;
 #[tokio::test]
 async fn case_76_a_completion_reaches_its_client_byte_for_byte() {
     let webhook = Webhook::saying(COMPLETION).await;
-    assert_eq!(answer_of(&webhook).await, Answer::Completion(COMPLETION.into()));
+    assert_eq!(answer_of(&webhook).await, Answer::Completion(Frame::Text(COMPLETION.into())));
 }
 
 #[tokio::test]
@@ -23,9 +23,9 @@ async fn case_76_a_completion_in_message_pack_reaches_its_client() {
     let completion = &b"\x07\x95\x03\x80\xa1\x31\x03\x2a"[..];
     let webhook = Webhook::saying(completion).await;
     let upstream = upstream(everything_to(&webhook.url("/")));
-    let message = Message { encoding: Encoding::MessagePack, ..foo(Some("1")) };
+    let message = Message { protocol: Protocol::MessagePack, ..foo(Some("1")) };
     let reply = upstream.message(&alice(&upstream), &message).await;
-    assert_eq!(reply.answer, Answer::Completion(completion.into()));
+    assert_eq!(reply.answer, Answer::Completion(Frame::Binary(completion.into())));
 }
 
 #[tokio::test]
@@ -82,9 +82,9 @@ async fn an_answer_that_breaks_off_fails_the_invocation() {
 #[tokio::test]
 async fn what_is_no_completion_is_not_passed_on() {
     for (body, named) in [
-        ("done", "does not end with 0x1E"),
+        ("done", "0x1E"),
         ("{\"type\":3,\"invocationId\":\"7\"}\u{1e}", "another invocation"),
-        ("{\"type\":7}\u{1e}", "type 7"),
+        ("{\"type\":7}\u{1e}", "another type"),
     ] {
         let Answer::Failed(error) = answer_of(&Webhook::saying(body).await).await else {
             panic!("{body} passed")

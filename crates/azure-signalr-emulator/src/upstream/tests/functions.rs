@@ -70,7 +70,7 @@ async fn call(upstream: &Upstream, target: &str) -> Answer {
     let message = Message {
         target,
         invocation_id: Some("0"),
-        encoding: Encoding::Json,
+        protocol: Protocol::Json,
         forwarded: body.to_string().into(),
     };
     upstream.message(&alice(upstream), &message).await.answer
@@ -85,7 +85,8 @@ async fn case_90_functions_know_the_service_by_either_key() {
         assert_eq!(upstream.connected(&client).await.unwrap().outcome, Outcome::Answered(200));
         assert_eq!(upstream.disconnected(&client, None).await.unwrap().outcome, Outcome::Answered(200));
         let Answer::Completion(body) = call(&upstream, "Add").await else { panic!("no completion") };
-        let completion: Value = serde_json::from_slice(body.strip_suffix(b"\x1e").unwrap()).unwrap();
+        let completion: Value =
+            serde_json::from_slice(body.as_bytes().strip_suffix(b"\x1e").unwrap()).unwrap();
         assert_eq!(completion, json!({"type": 3, "invocationId": "0", "result": 42}));
     }
 }
@@ -94,7 +95,9 @@ async fn case_90_functions_know_the_service_by_either_key() {
 async fn case_76_the_error_of_a_function_reaches_its_client() {
     let host = host("primary").await;
     let answer = call(&two_keys(&host), "fail").await;
-    assert!(matches!(answer, Answer::Completion(body) if body.windows(9).any(|part| part == b"it failed")));
+    assert!(
+        matches!(answer, Answer::Completion(body) if body.as_bytes().windows(9).any(|part| part == b"it failed"))
+    );
 }
 
 #[tokio::test]

@@ -36,7 +36,7 @@ async fn a_slow_upstream_is_waited_for() {
         permits.add_permits(1);
     };
     let (reply, ()) = tokio::join!(invoke(&upstream), heard);
-    assert_eq!(reply.answer, Answer::Completion(COMPLETION.into()));
+    assert_eq!(reply.answer, Answer::Completion(Frame::Text(COMPLETION.into())));
 }
 
 #[tokio::test]
@@ -75,12 +75,12 @@ async fn posts_take_turns_and_their_queue_has_an_end() {
         third
     };
     let (first, second, third) = tokio::join!(invoke(&upstream), invoke(&upstream), refused);
-    assert_eq!(first.answer, Answer::Completion(COMPLETION.into()));
-    assert_eq!(second.answer, Answer::Completion(COMPLETION.into()));
+    assert_eq!(first.answer, Answer::Completion(Frame::Text(COMPLETION.into())));
+    assert_eq!(second.answer, Answer::Completion(Frame::Text(COMPLETION.into())));
     assert_eq!(third.post.unwrap().outcome, Outcome::Failed(Failure::Busy));
     assert_eq!(third.answer, failed("Invocation failed, too many others are waiting for the upstream."));
     permits.add_permits(1);
-    assert_eq!(invoke(&upstream).await.answer, Answer::Completion(COMPLETION.into()));
+    assert_eq!(invoke(&upstream).await.answer, Answer::Completion(Frame::Text(COMPLETION.into())));
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn a_post_given_up_makes_room() {
         _ = webhook.heard() => {}
     }
     permits.add_permits(2);
-    assert_eq!(invoke(&upstream).await.answer, Answer::Completion(COMPLETION.into()));
+    assert_eq!(invoke(&upstream).await.answer, Answer::Completion(Frame::Text(COMPLETION.into())));
 }
 
 #[tokio::test]

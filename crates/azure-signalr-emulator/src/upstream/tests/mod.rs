@@ -15,9 +15,9 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::{
-    Answer, Client, ClientFacts, Encoding, Message, Reply, TemplateSource, Templates, Upstream,
-    UpstreamOptions,
+    Answer, Client, ClientFacts, Message, Reply, TemplateSource, Templates, Upstream, UpstreamOptions,
 };
+use crate::protocol::{Frame, Protocol};
 use crate::{AccessKey, random};
 
 pub(super) use log::Log;
@@ -74,7 +74,7 @@ fn alice(upstream: &Upstream) -> Client {
 /// `Foo` of a JSON client, that awaits an answer by the name of 1 or none.
 fn foo(invocation_id: Option<&str>) -> Message<'_> {
     let forwarded = Bytes::from_static(br#"{"type":1,"target":"Foo","arguments":[1]}"#);
-    Message { target: "Foo", invocation_id, encoding: Encoding::Json, forwarded }
+    Message { target: "Foo", invocation_id, protocol: Protocol::Json, forwarded }
 }
 
 async fn invoke(upstream: &Upstream) -> Reply {

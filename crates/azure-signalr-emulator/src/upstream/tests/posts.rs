@@ -53,7 +53,7 @@ async fn case_75_a_message_is_posted_as_its_client_sent_it() {
     let message = Message {
         target: "hi",
         invocation_id: None,
-        encoding: Encoding::MessagePack,
+        protocol: Protocol::MessagePack,
         forwarded: forwarded.clone(),
     };
     upstream.message(&client, &message).await;
@@ -112,7 +112,7 @@ async fn names_of_any_script_arrive_and_none_ends_a_header() {
     let message = Message {
         target,
         invocation_id: None,
-        encoding: Encoding::Json,
+        protocol: Protocol::Json,
         forwarded: Bytes::from_static(b"{}"),
     };
     upstream.message(&upstream.client(&facts), &message).await;
@@ -144,7 +144,7 @@ async fn a_name_that_makes_no_address_fails_and_harms_nobody() {
         let message = Message {
             target: &target,
             invocation_id: Some("1"),
-            encoding: Encoding::Json,
+            protocol: Protocol::Json,
             forwarded: Bytes::from_static(b"{}"),
         };
         let reply = upstream.message(&alice(&upstream), &message).await;
