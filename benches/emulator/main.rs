@@ -21,13 +21,10 @@ mod service;
 mod start;
 mod target;
 
-use measuring::machine;
+use measuring::{Result, machine};
 use report::Report;
 use target::{Protocol, Target};
 use tokio::task::LocalSet;
-
-/// Whatever goes wrong ends the run with its words; nobody tells one failure from another.
-type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -39,22 +36,7 @@ fn main() -> ExitCode {
         [handler, "--bench"] => measure(Path::new(handler)),
         _ => Ok("`make bench` says what to measure; alone there is nothing to do here".to_owned()),
     };
-    match outcome {
-        Ok(words) => {
-            #[expect(clippy::print_stdout, reason = "the report is what people run this for")]
-            {
-                println!("{words}");
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the last words of the process")]
-            {
-                eprintln!("bench: {error}");
-            }
-            ExitCode::FAILURE
-        }
-    }
+    measuring::end(outcome)
 }
 
 /// All clients are on one thread: what is measured has the rest of the machine.

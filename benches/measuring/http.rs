@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::Result;
+use super::Result;
 
 /// A connection that is kept.
 pub(crate) struct Connection {

@@ -6,7 +6,7 @@ use std::thread;
 
 use jiff::Timestamp;
 
-use crate::Result;
+use super::Result;
 
 /// The load average over one minute: how many threads wanted a core, ours included.
 pub(crate) struct Load(String);

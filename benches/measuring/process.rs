@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
-use crate::Result;
+use super::Result;
 
 /// A process that runs. Dropping it ends it.
 pub(crate) struct Process {
