@@ -8,10 +8,11 @@
 //! - `service` holds the state: `hub` (who is connected, and in which groups) and `tickets` (who may connect), both pure.
 //! - `control` shows what the service sees, and makes it misbehave: `faults` are the rules of what goes wrong next,
 //!   `journal` is what was seen, both pure.
+//! - `connection` is one client from its first byte to its last; each `transport` is only the wire that carries it.
 //! - `protocol` turns bytes into messages and back; `hub_name`, `path`, `query`, `bearer` read what requests carry.
 //! - `upstream` posts what clients do and say to webhooks, as [`UpstreamOptions`] has it.
 //!
-//! The faces know `service`, `auth` and `protocol`; `hub`, `tickets`, `protocol`, `faults` and `journal` know nobody.
+//! The faces know `service`, `auth`, `connection` and `protocol`; `hub`, `tickets`, `protocol`, `faults` and `journal` know nobody.
 
 mod access_key;
 mod auth;
