@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use entra_access_token::{Error as TokenError, Invalid, User, Validator};
+use entra_jwt::{Error as TokenError, Invalid, User, Validator};
 
 use crate::config::{BEARER_SCOPE, Bearer};
 use crate::error::Error;

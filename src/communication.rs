@@ -6,7 +6,7 @@ use std::error::Error;
 use std::time::{Duration, SystemTime};
 
 use azure_communication::{Client, ENTRA_SCOPE, EntraToken, NoToken, TokenSource};
-use azure_entra::Tokens;
+use azure_credentials::Tokens;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -46,7 +46,7 @@ impl TokenSource for Lent {
     }
 }
 
-fn missing(why: azure_entra::NoToken) -> NoToken {
+fn missing(why: azure_credentials::NoToken) -> NoToken {
     let wait = why.retry_after();
     if why.is_retryable() { NoToken::for_now(why, wait) } else { NoToken::until_mended(why) }
 }

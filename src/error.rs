@@ -12,7 +12,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use azure_communication::ErrorKind;
-use entra_access_token::{Invalid, NoKeys};
+use entra_jwt::{Invalid, NoKeys};
 
 use crate::identities::StoreError;
 

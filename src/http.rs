@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use https_client::RootCertificates;
+use azure_http::RootCertificates;
 
 /// Longer than a TCP handshake within a region takes with one lost packet.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -12,7 +12,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
 pub(crate) fn client() -> reqwest::Result<reqwest::Client> {
-    https_client::builder(&RootCertificates::default())
+    azure_http::builder(&RootCertificates::default())
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(ANSWER_TIMEOUT)
         .build()

@@ -12,7 +12,7 @@ use azure_signalr::UserId;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use entra_access_token::{Invalid, Validator};
+use entra_jwt::{Invalid, Validator};
 use serde::Deserialize;
 
 use crate::bearer;
@@ -85,7 +85,7 @@ impl Policy {
     }
 
     /// Whom a token lets in that came with the request, where tokens count.
-    async fn bearer(&self, headers: &HeaderMap) -> Result<Option<entra_access_token::User>, Error> {
+    async fn bearer(&self, headers: &HeaderMap) -> Result<Option<entra_jwt::User>, Error> {
         match &self.tokens {
             Some(validator) => bearer::user(validator, headers).await,
             None => Ok(None),
@@ -94,7 +94,7 @@ impl Policy {
 }
 
 /// How Easy Auth would call them: by what they sign in with. Where no token says that, by their id.
-fn name_of(user: &entra_access_token::User) -> Result<UserId, Error> {
+fn name_of(user: &entra_jwt::User) -> Result<UserId, Error> {
     let name = user.name().and_then(|name| name.parse().ok());
     name.or_else(|| user.object_id().parse().ok()).ok_or(Error::InvalidToken(Invalid::NoUser))
 }

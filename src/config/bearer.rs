@@ -2,7 +2,7 @@
 //!
 //! All of it is off unless an app is named. Where App Service authentication is on it needs none of this, and comes first.
 
-use entra_access_token::{Authority, AuthorityError, Resource};
+use entra_jwt::{Authority, AuthorityError, Resource};
 
 use super::{
     DEFAULT_ENTRA_INSTANCE, ENTRA_AUDIENCE, ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_TENANT_ID, Env, Problem,

@@ -3,8 +3,8 @@
 //! As with SignalR there are two forms, and both at once is a mistake. An identity is called over https only, even on this machine.
 
 use azure_communication::{ConnectionString, ConnectionStringError, Endpoint};
-use azure_entra::Identity;
-use https_client::RootCertificates;
+use azure_credentials::Identity;
+use azure_http::RootCertificates;
 
 use super::service::{NO_IDENTITY, NOT_A_CREDENTIAL, roots};
 use super::{

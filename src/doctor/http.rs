@@ -22,7 +22,7 @@ const LARGEST_BODY: usize = 64 * 1024;
 /// When none can be built here.
 pub(super) fn client(service: Option<&ConnectionString>) -> reqwest::Result<Client> {
     let roots = service.map(ConnectionString::roots).cloned().unwrap_or_default();
-    https_client::builder(&roots)
+    azure_http::builder(&roots)
         .connect_timeout(CONNECT)
         .timeout(WHOLE)
         .user_agent(concat!("serverless-chat-doctor/", env!("CARGO_PKG_VERSION")))

@@ -8,7 +8,7 @@ use std::fmt;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use entra_access_token::User;
+use entra_jwt::User;
 use sha2::{Digest as _, Sha256};
 
 use super::{CLAIMS, ClientPrincipal, ID, Policy, only};

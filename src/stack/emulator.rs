@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use azure_signalr::ConnectionString;
 use azure_signalr_emulator::{AccessKey, Emulator, Options, TemplateSource, UpstreamOptions};
 use clap::Args;
-use https_client::RootCertificates;
+use azure_http::RootCertificates;
 use serverless_chat::config::{Problem, SIGNALR};
 use serverless_chat::{local, shutdown};
 
@@ -74,7 +74,7 @@ pub(super) async fn run(alone: Alone, signalr: Option<&ConnectionString>) -> Res
 
 /// What posts to the upstream: it follows no redirects, and uses no proxy.
 fn webhooks() -> Result<reqwest::Client, Failure> {
-    https_client::builder(&RootCertificates::default()).build().map_err(Failure::other)
+    azure_http::builder(&RootCertificates::default()).build().map_err(Failure::other)
 }
 
 /// The key callers are configured with already.

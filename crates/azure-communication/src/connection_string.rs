@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use https_client::RootCertificates;
+use azure_http::RootCertificates;
 
 use crate::access_key::AccessKey;
 use crate::connection_string_error::ConnectionStringError;

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use https_client::RootCertificates;
+use azure_http::RootCertificates;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Position, Url};
 

@@ -30,7 +30,7 @@ pub use endpoint::Endpoint;
 pub use entra::{ENTRA_SCOPE, EntraToken, NoToken, TokenSource};
 pub use error::{Error, ErrorKind};
 pub use grant::{Grant, Lifetime, Scope};
-pub use https_client::{RootCertificates, RootCertificatesError};
+pub use azure_http::{RootCertificates, RootCertificatesError};
 pub use teams_user::TeamsUser;
 pub use user_id::UserId;
 pub use value_error::ValueError;

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use azure_entra::Identity;
-use https_client::RootCertificates;
+use azure_credentials::Identity;
+use azure_http::RootCertificates;
 use url::{Host, Url};
 
 use crate::connection_string_error::ConnectionStringError;

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use azure_entra::IdentityError;
+use azure_credentials::IdentityError;
 
 /// What is wrong with a connection string. The words name the property; a value is never repeated, since it may be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_entra::NoToken;
+use azure_credentials::NoToken;
 
 use crate::sent::Try;
 

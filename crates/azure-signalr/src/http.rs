@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use https_client::RootCertificates;
+use azure_http::RootCertificates;
 
 use crate::error::Error;
 
@@ -13,7 +13,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) fn client(roots: &RootCertificates) -> Result<reqwest::Client, Error> {
-    https_client::builder(roots)
+    azure_http::builder(roots)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .user_agent(concat!("azure-signalr-rust/", env!("CARGO_PKG_VERSION")))

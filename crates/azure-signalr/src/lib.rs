@@ -19,11 +19,11 @@ mod secret;
 mod sent;
 mod token;
 
-pub use azure_entra::{Identity, IdentityError};
+pub use azure_credentials::{Identity, IdentityError};
 pub use connection_string::ConnectionString;
 pub use connection_string_error::ConnectionStringError;
 pub use error::Error;
-pub use https_client::{RootCertificates, RootCertificatesError};
+pub use azure_http::{RootCertificates, RootCertificatesError};
 pub use hub::{Client, ClientAccess, Hub};
 pub use message::{Message, Recipient};
 pub use name::{HubName, NameError, UserId};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use azure_entra::Identity;
+use azure_credentials::Identity;
 use tokio::time::Instant;
 use url::Url;
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use https_client::RootCertificates;
+use azure_http::RootCertificates;
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
 use tracing::warn;
@@ -29,7 +29,7 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(runtime: &Handle) -> reqwest::Result<Self> {
-        let http = https_client::builder(&RootCertificates::default())
+        let http = azure_http::builder(&RootCertificates::default())
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT_TIMEOUT)
             .build()?;

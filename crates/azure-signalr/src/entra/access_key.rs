@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use azure_entra::{Fetch, Kept, Token, Tokens};
+use azure_credentials::{Fetch, Kept, Token, Tokens};
 use serde::Deserialize;
 use url::Url;
 
@@ -82,7 +82,7 @@ struct Lent {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use azure_entra::Freshness::{Expired, Fresh, Renew};
+    use azure_credentials::Freshness::{Expired, Fresh, Renew};
 
     use super::*;
 

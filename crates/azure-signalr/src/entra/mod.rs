@@ -10,14 +10,14 @@
 //! adds its round trip, and the service its share. A key is two calls an hour, whatever the number of visitors, and no visitor waits
 //! for them. `:generateToken` also cannot carry further claims.
 //!
-//! Tokens are the business of `azure_entra`, over this crate's own HTTP client. Keys are kept as it keeps tokens.
+//! Tokens are the business of `azure_credentials`, over this crate's own HTTP client. Keys are kept as it keeps tokens.
 
 mod access_key;
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use azure_entra::{Identity, Keeper, Missing, Tokens};
+use azure_credentials::{Identity, Keeper, Missing, Tokens};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 

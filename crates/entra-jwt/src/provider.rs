@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use azure_entra::{Fetch, Kept};
+use azure_credentials::{Fetch, Kept};
 use serde::Deserialize;
 use tokio::time::timeout;
 use url::Url;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use azure_entra::{Keeper, Missing};
+use azure_credentials::{Keeper, Missing};
 
 use crate::authority::Authority;
 use crate::claims::Claims;
