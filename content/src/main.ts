@@ -1,10 +1,10 @@
 // Reads config.json and mounts the page, or says on the page why it cannot start.
 import { createApp } from 'vue'
 import App from './App.vue'
-import ConfigProblem from './components/ConfigProblem.vue'
+import ConfigProblem from './components/ConfigErrors.vue'
 import { loadConfig } from './config'
 import { Session } from './session'
-import { tabStore } from './tabStore'
+import { tabStore } from './tabStorage'
 import './page.css'
 
 const loaded = await loadConfig(fetch)

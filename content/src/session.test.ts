@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { parseFragment, parseIdentities, Session, signInUrl, takeReturned, whoIs } from './session'
-import { tabStore } from './tabStore'
+import { tabStore } from './tabStorage'
 
 const config = { apiBaseUrl: 'https://api.example/base', authProvider: 'aad' }
 const fragment = (value: unknown) => `#token=${encodeURIComponent(JSON.stringify(value))}`

@@ -3,7 +3,7 @@
 import { callApi, parseJson } from './chat/api'
 import type { Sender } from './chat/message'
 import type { Config } from './config'
-import type { TabStore } from './tabStore'
+import type { TabStore } from './tabStorage'
 
 /** What the address brought back from the sign-in. */
 export type Returned = { kind: 'nothing' } | { kind: 'token', token: string } | { kind: 'unusable' }

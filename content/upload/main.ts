@@ -2,9 +2,9 @@
 // environment and the clock. Nothing is sent before the arguments, the built page and its config.json have been found good.
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { openAccount } from './account'
-import { siteConfig } from './config'
-import { explain, Failure, type Step } from './failure'
+import { openAccount } from './storageAccount'
+import { siteConfig } from './siteConfig'
+import { explain, Failure, type Step } from './uploadError'
 import { readOptions, USAGE, type Options } from './options'
 import { enableWebsite, publish } from './publish'
 import { describe, readSite, type Site } from './site'

@@ -2,7 +2,7 @@
 // sent last and old assets are swept after it, so that an upload may break off at any point and leave a site that works.
 import { RestError, type BlobServiceClient, type ContainerClient } from '@azure/storage-blob'
 import { describe, INDEX, isHashed, NOT_FOUND, type Site, type SiteFile } from './site'
-import { STALE_SINCE, sweep, type Present } from './stale'
+import { STALE_SINCE, sweep, type Present } from './staleAssets'
 
 type Say = (line: string) => void
 

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import mime from 'mime'
-import { Failure } from './failure'
+import { Failure } from './uploadError'
 
 /** A file as it is to lie in the container. */
 export interface SiteFile {

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { stack } from './handler.mjs'
-import { browserOfThisFile } from './people.mjs'
+import { stack } from './processes.mjs'
+import { browserOfThisFile } from './chat-user.mjs'
 
 const browser = browserOfThisFile()
 const ALICE = 'alice@contoso.com'

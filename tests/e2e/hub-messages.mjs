@@ -1,7 +1,7 @@
 // What the frames of a WebSocket say. Handshakes are no messages, and JSON even where the messages are MessagePack.
 
 import { NullLogger, TransferFormat } from '@microsoft/signalr'
-import { Opcode } from './wire.mjs'
+import { Opcode } from './tcp-proxy.mjs'
 
 const RECORD_SEPARATOR = '\u001e'
 const HANDSHAKE = /^\{(\}|"error"|"protocol")/

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from conftest import templates
-from rules import broken
+from safety_rules import broken
 
 # A file, what is in it, what somebody might write instead, and a word of the complaint.
 MUTATIONS = [

@@ -3,7 +3,7 @@
 import json
 import re
 
-from rules import app_settings
+from safety_rules import app_settings
 
 # Read by App Service, the Functions host and Application Insights.
 PLATFORM = {

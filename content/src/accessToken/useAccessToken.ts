@@ -2,7 +2,7 @@
 // An answer that comes after that is dropped: nobody is there any more who wanted it.
 import { onScopeDispose, readonly, ref, shallowRef } from 'vue'
 import type { AccessToken, Issued, Revoked } from './accessToken'
-import { inWords, sentenceOf, untilItChanges } from './wording'
+import { inWords, sentenceOf, untilItChanges } from './displayText'
 import type { Failure } from '../chat/api'
 
 export interface AccessTokenOptions {

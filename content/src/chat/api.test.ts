@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { callApi } from './api'
-import { postMessage } from './post'
+import { postMessage } from './postMessage'
 
 const api = { baseUrl: 'https://api.example', token: 'tok' }
 const draft = { id: 'a1', audience: { kind: 'person', userId: 'bob' }, text: 'hi' } as const

@@ -4,7 +4,7 @@ import { MAX_LINES } from './conversations'
 import type { Draft, Sender } from './message'
 import type { PostResult } from './outbox'
 import { useChat } from './useChat'
-import { tabStore } from '../tabStore'
+import { tabStore } from '../tabStorage'
 
 const ALICE: Sender = { kind: 'user', userId: 'alice' }
 const wire = (id: string, sender: string, text = id) => ({ id, sender, text, sentAt: '2026-11-21T22:00:00Z' })

@@ -5,12 +5,12 @@ import { connect } from './connection'
 import type { Hub, Status } from './connection'
 import { append, conversationFor, findSaid, markGap, markUnread, receive, removeSaid } from './conversations'
 import type { Conversation } from './conversations'
-import { keepTyped, keepUnsent, readKept } from './kept'
+import { keepTyped, keepUnsent, readKept } from './storage'
 import { keyOf, lengthOf, MAX_TEXT, tidy } from './message'
 import type { Audience, Draft, Message, Sender } from './message'
 import { Outbox } from './outbox'
 import type { PostResult } from './outbox'
-import type { TabStore } from '../tabStore'
+import type { TabStore } from '../tabStorage'
 
 export interface ChatOptions {
   readonly me: Sender

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { handler } from './handler.mjs'
-import { wire } from './wire.mjs'
+import { handler } from './processes.mjs'
+import { wire } from './tcp-proxy.mjs'
 
 const LIFETIME_S = 3600
 

@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { JsonHubProtocol, MessageType, NullLogger } from '@microsoft/signalr'
 import { MessagePackHubProtocol } from '@microsoft/signalr-protocol-msgpack'
-import { inbox } from './inbox.mjs'
-import { listening } from './service.mjs'
+import { inbox } from './async-queue.mjs'
+import { listening } from './signalr-emulator.mjs'
 
 const PROTOCOLS = { 'application/json': new JsonHubProtocol(), 'application/x-msgpack': new MessagePackHubProtocol() }
 

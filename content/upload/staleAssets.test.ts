@@ -1,6 +1,6 @@
 // @vitest-environment node
 import { describe, expect, it } from 'vitest'
-import { GRACE_MS, sweep } from './stale'
+import { GRACE_MS, sweep } from './staleAssets'
 
 const NOW = new Date('2026-11-22T12:00:00Z')
 const OLD = 'assets/index-12345678.js'

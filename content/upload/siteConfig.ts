@@ -1,6 +1,6 @@
 // The config.json that goes up. The page's own parser judges it, so that what is uploaded is what the page accepts.
 import { parseConfig } from '../src/config'
-import { Failure } from './failure'
+import { Failure } from './uploadError'
 
 /** What the arguments say about config.json. */
 export interface Wanted {

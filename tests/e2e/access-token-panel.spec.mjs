@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AzureCommunicationTokenCredential } from '@azure/communication-common'
-import { emulator } from './communication.mjs'
-import { handler, stack } from './handler.mjs'
-import { browserOfThisFile } from './people.mjs'
+import { emulator } from './communication-emulator.mjs'
+import { handler, stack } from './processes.mjs'
+import { browserOfThisFile } from './chat-user.mjs'
 
 const browser = browserOfThisFile()
 const ALICE = 'alice@contoso.com'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { allowedBy, clockOf, inWords, sentenceOf, untilItChanges } from './wording'
+import { allowedBy, clockOf, inWords, sentenceOf, untilItChanges } from './displayText'
 
 const MINUTE = 60_000
 const plain = (text: string) => text.replaceAll('\u00a0', ' ')

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AzureCommunicationTokenCredential } from '@azure/communication-common'
 import { CommunicationIdentityClient } from '@azure/communication-identity'
-import { emulator } from './communication.mjs'
+import { emulator } from './communication-emulator.mjs'
 
 const PYTHON = fileURLToPath(new URL('../../.venv/bin/python', import.meta.url))
 const PYTHON_CLIENT = fileURLToPath(new URL('clients/communication_client.py', import.meta.url))

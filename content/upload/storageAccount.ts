@@ -1,7 +1,7 @@
 // The storage account and who we are to it. A connection string wins over the sign-in, and must be one of the account that was
 // named: a variable left over from other work must not choose where a site is published.
 import { BlobServiceClient } from '@azure/storage-blob'
-import { Failure } from './failure'
+import { Failure } from './uploadError'
 
 export interface Account {
   readonly name: string

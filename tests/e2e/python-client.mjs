@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { inbox } from './inbox.mjs'
+import { inbox } from './async-queue.mjs'
 
 const PYTHON = fileURLToPath(new URL('../../.venv/bin/python', import.meta.url))
 const CLIENTS = fileURLToPath(new URL('clients/', import.meta.url))

@@ -5,9 +5,9 @@ import { test } from 'node:test'
 import { HttpTransportType, HubConnectionBuilder, HubConnectionState, JsonHubProtocol, LogLevel, MessageType } from '@microsoft/signalr'
 import { MessagePackHubProtocol } from '@microsoft/signalr-protocol-msgpack'
 import { handshakes, messages } from './hub-messages.mjs'
-import { inbox } from './inbox.mjs'
-import { app, housed, service, wired } from './service.mjs'
-import { webhook } from './webhook.mjs'
+import { inbox } from './async-queue.mjs'
+import { app, housed, service, wired } from './signalr-emulator.mjs'
+import { webhook } from './upstream-server.mjs'
 
 const { WebSockets, ServerSentEvents, LongPolling } = HttpTransportType
 const JSON_PROTOCOL = new JsonHubProtocol()

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { azuriteOfThisFile } from './azurite.mjs'
-import { behindHost } from './handler.mjs'
+import { behindHost } from './processes.mjs'
 
 const azurite = azuriteOfThisFile()
 const PROGRAM = fileURLToPath(new URL('../../target/debug/examples/serve', import.meta.url))

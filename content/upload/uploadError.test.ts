@@ -2,7 +2,7 @@
 import { CredentialUnavailableError } from '@azure/identity'
 import { RestError } from '@azure/storage-blob'
 import { describe, expect, it } from 'vitest'
-import { explain, type Place } from './failure'
+import { explain, type Place } from './uploadError'
 
 const SIGNED = 'The MAC signature found in the HTTP request is not the same: string to sign was secret'
 const PLACE: Place = { name: 'chatpages', endpoint: 'https://chatpages.blob.core.windows.net', signIn: 'identity', step: 'files' }

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { JsonHubProtocol, MessageType } from '@microsoft/signalr'
 import { handshakes, messages } from './hub-messages.mjs'
-import { pythonClient } from './python.mjs'
-import { housed, service, wired } from './service.mjs'
-import { webhook } from './webhook.mjs'
-import { Opcode, wire } from './wire.mjs'
+import { pythonClient } from './python-client.mjs'
+import { housed, service, wired } from './signalr-emulator.mjs'
+import { webhook } from './upstream-server.mjs'
+import { Opcode, wire } from './tcp-proxy.mjs'
 
 const JSON_PROTOCOL = new JsonHubProtocol()
 // What never comes fails its test, and the others go on.

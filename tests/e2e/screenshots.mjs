@@ -1,8 +1,8 @@
 // Takes the README's pictures anew: `npm --prefix tests/e2e run pictures`, after `make page` and `cargo build`.
 
 import { fileURLToPath } from 'node:url'
-import { stack } from './handler.mjs'
-import { launch, open } from './people.mjs'
+import { stack } from './processes.mjs'
+import { launch, open } from './chat-user.mjs'
 
 const cleanups = []
 const t = { after: cleanup => cleanups.unshift(cleanup) }

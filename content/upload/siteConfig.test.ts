@@ -1,7 +1,7 @@
 // @vitest-environment node
 import { describe, expect, it } from 'vitest'
-import { siteConfig } from './config'
-import { Failure } from './failure'
+import { siteConfig } from './siteConfig'
+import { Failure } from './uploadError'
 
 const LOCAL = '{"apiBaseUrl":"http://localhost:7071","authProvider":"aad"}'
 const CLOUD = '{"apiBaseUrl":"https://chat.azurewebsites.net","authProvider":"my-own-oidc","motto":"kept"}'

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HubConnectionBuilder, LogLevel } from '@microsoft/signalr'
-import { stack } from './handler.mjs'
-import { inbox } from './inbox.mjs'
-import { pythonClient } from './python.mjs'
+import { stack } from './processes.mjs'
+import { inbox } from './async-queue.mjs'
+import { pythonClient } from './python-client.mjs'
 
 async function signIn(chat, name) {
   const response = await fetch(`${chat.api}/.auth/login/aad`, {

@@ -2,7 +2,7 @@
 // It belongs to whoever wrote it: words of one person never come back under the name of another.
 import { parseJson } from './api'
 import type { Audience, Draft, Sender } from './message'
-import type { TabStore } from '../tabStore'
+import type { TabStore } from '../tabStorage'
 
 export interface Kept {
   readonly unsent: readonly Draft[]
