@@ -1,9 +1,10 @@
-// The tab's own storage. Browsers that forbid it throw on the first touch; then the page remembers until it is reloaded.
+// The tab's sessionStorage, or memory that lasts until a reload where the browser forbids sessionStorage.
 
-export type TabStore = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>
+export type TabStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>
 
-export function tabStore(): TabStore {
+export function openTabStorage(): TabStorage {
   try {
+    // Browsers that forbid storage throw on the first access.
     sessionStorage.getItem('')
     return sessionStorage
   } catch {

@@ -4,27 +4,27 @@ import DeveloperPanel from './DeveloperPanel.vue'
 
 const SECRET = 'header.payload.signature'
 const inAnHour = () => new Date(Date.now() + 3_600_000).toISOString()
-const wire = (more = {}) => ({ token: SECRET, expiresOn: inAnHour(), user: { communicationUserId: '8:acs:r_u' }, ...more })
+const payload = (more = {}) => ({ token: SECRET, expiresOn: inAnHour(), user: { communicationUserId: '8:acs:r_u' }, ...more })
 
-/** The panel, over an API that answers every call with `answer`. */
-function house(answer: () => Response) {
-  vi.stubGlobal('fetch', vi.fn<typeof fetch>(() => Promise.resolve(answer())))
+/** The panel with an API that returns `respond()` for every call. */
+function setUp(respond: () => Response) {
+  vi.stubGlobal('fetch', vi.fn<typeof fetch>(() => Promise.resolve(respond())))
   const onSessionEnded = vi.fn()
-  const place = document.createElement('div')
-  document.body.append(place)
+  const root = document.createElement('div')
+  document.body.append(root)
   const app = createApp({ render: () => h(DeveloperPanel, { api: { baseUrl: 'https://api.example', token: 'tok' }, onSessionEnded }) })
-  app.mount(place)
-  const button = (name: string) => [...place.querySelectorAll('button')].find(({ textContent }) => textContent === name)
+  app.mount(root)
+  const button = (name: string) => [...root.querySelectorAll('button')].find(({ textContent }) => textContent === name)
   const press = async (name: string) => {
     const found = button(name)
-    if (found === undefined) throw new Error(`there is no button ${name} in: ${place.textContent}`)
+    if (found === undefined) throw new Error(`there is no button ${name} in: ${root.textContent}`)
     found.click()
-    await settled()
+    await settle()
   }
-  return { place, button, press, onSessionEnded, leave: () => { app.unmount() } }
+  return { root, button, press, onSessionEnded, leave: () => { app.unmount() } }
 }
 
-const settled = async () => {
+const settle = async () => {
   await vi.advanceTimersByTimeAsync(0)
   await nextTick()
 }
@@ -33,7 +33,7 @@ const copying = (writeText: (text: string) => Promise<void>) => {
   vi.spyOn(navigator.clipboard, 'writeText').mockImplementation(writeText)
 }
 
-describe('the panel for developers', () => {
+describe('the developer panel', () => {
   beforeEach(() => { vi.useFakeTimers() })
   afterEach(() => {
     vi.useRealTimers()
@@ -41,8 +41,8 @@ describe('the panel for developers', () => {
     document.body.replaceChildren()
   })
 
-  it('asks for nothing until somebody does', async () => {
-    const { press, button } = house(() => Response.json(wire()))
+  it('sends no request when it opens', async () => {
+    const { press, button } = setUp(() => Response.json(payload()))
     expect(button('Developer')?.getAttribute('aria-expanded')).toBe('false')
     await press('Developer')
     expect(button('Developer')?.getAttribute('aria-expanded')).toBe('true')
@@ -50,52 +50,52 @@ describe('the panel for developers', () => {
     expect(fetch).not.toHaveBeenCalled()
   })
 
-  it('shows what a token is good for, and the token itself only when asked to', async () => {
-    const { place, press } = house(() => Response.json(wire({ scopes: ['voip.join', 'video.new'] })))
+  it('shows what a token allows, and the token itself only on request', async () => {
+    const { root, press } = setUp(() => Response.json(payload({ scopes: ['voip.join', 'video.new'] })))
     await press('Developer')
     await press('Get a token')
-    expect(place.textContent).toContain('Join calls that are going on')
-    expect(place.textContent).toContain('video.new')
-    expect(place.textContent).toContain('8:acs:r_u')
-    expect(place.textContent).toMatch(/in (1\shour|59\sminutes)/)
+    expect(root.textContent).toContain('Join ongoing calls')
+    expect(root.textContent).toContain('video.new')
+    expect(root.textContent).toContain('8:acs:r_u')
+    expect(root.textContent).toMatch(/in (1\shour|59\sminutes)/)
     expect(document.documentElement.outerHTML).not.toContain(SECRET)
 
     await press('Show')
-    const field = place.querySelector('textarea')
+    const field = root.querySelector('textarea')
     expect([field?.value, field?.readOnly]).toEqual([SECRET, true])
     await press('Hide')
-    expect(place.querySelector('textarea')).toBeNull()
+    expect(root.querySelector('textarea')).toBeNull()
   })
 
-  it('hides a new token again, also one that is the same', async () => {
-    const { place, press } = house(() => Response.json(wire()))
+  it('hides a new token, even if it is the same', async () => {
+    const { root, press } = setUp(() => Response.json(payload()))
     await press('Developer')
     await press('Get a token')
     await press('Show')
     await press('Get a new token')
-    expect(place.querySelector('textarea')).toBeNull()
+    expect(root.querySelector('textarea')).toBeNull()
   })
 
-  it('is silent about scopes where the API does not tell them', async () => {
-    const { place, press } = house(() => Response.json(wire()))
+  it('shows no scopes if the API does not report them', async () => {
+    const { root, press } = setUp(() => Response.json(payload()))
     await press('Developer')
     await press('Get a token')
-    expect(place.textContent).not.toContain('What it allows')
+    expect(root.textContent).not.toContain('What it allows')
   })
 
-  it('puts the token nowhere: no store, no address, no title, no console', async () => {
+  it('puts the token in no storage, address, title or console', async () => {
     const stored = vi.spyOn(Storage.prototype, 'setItem')
-    const said = (['log', 'info', 'warn', 'error', 'debug'] as const).map(kind => vi.spyOn(console, kind))
-    const { press } = house(() => Response.json(wire()))
+    const logged = (['log', 'info', 'warn', 'error', 'debug'] as const).map(kind => vi.spyOn(console, kind))
+    const { press } = setUp(() => Response.json(payload()))
     await press('Developer')
     await press('Get a token')
     await press('Show')
     expect([location.href, document.title, document.cookie].join(' ')).not.toContain(SECRET)
-    for (const call of [stored, ...said]) expect(call).not.toHaveBeenCalled()
+    for (const call of [stored, ...logged]) expect(call).not.toHaveBeenCalled()
   })
 
-  it('copies the token, or says how to without', async () => {
-    const { place, press } = house(() => Response.json(wire()))
+  it('copies the token, or says how to copy it by hand', async () => {
+    const { root, press } = setUp(() => Response.json(payload()))
     await press('Developer')
     await press('Get a token')
     const copied: string[] = []
@@ -105,27 +105,27 @@ describe('the panel for developers', () => {
     })
     await press('Copy')
     expect(copied).toEqual([SECRET])
-    expect(place.textContent).toContain('Copied.')
+    expect(root.textContent).toContain('Copied.')
     copying(() => Promise.reject(new DOMException('no', 'NotAllowedError')))
     await press('Copy')
-    expect(place.textContent).toContain('copy it by hand')
+    expect(root.textContent).toContain('copy it by hand')
   })
 
-  it('forgets the token when it is closed, by Escape too', async () => {
-    const { place, press, button } = house(() => Response.json(wire()))
+  it('removes the token when it is closed with Escape', async () => {
+    const { root, press, button } = setUp(() => Response.json(payload()))
     await press('Developer')
     await press('Get a token')
-    place.querySelector('h2')?.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))
-    await settled()
-    expect(place.querySelector('section')).toBeNull()
+    root.querySelector('h2')?.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))
+    await settle()
+    expect(root.querySelector('section')).toBeNull()
     expect(document.activeElement).toBe(button('Developer'))
     await press('Developer')
     expect(button('Get a token')).toBeDefined()
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('leaves no timer behind when its chat is left', async () => {
-    const { press, leave } = house(() => Response.json(wire()))
+  it('leaves no timer behind when it is unmounted', async () => {
+    const { press, leave } = setUp(() => Response.json(payload()))
     await press('Developer')
     await press('Get a token')
     expect(vi.getTimerCount()).toBe(1)
@@ -134,19 +134,19 @@ describe('the panel for developers', () => {
   })
 
   it.each([
-    [404, 'not_found', {}, 'This chat gives out no such tokens.'],
+    [404, 'not_found', {}, 'This chat does not offer access tokens.'],
     [429, 'throttled', { 'Retry-After': '6' }, 'Please try again in 6\u00a0seconds.'],
     [503, 'unavailable', {}, 'busy or restarting'],
     [502, 'upstream_rejected', {}, 'That did not work: What to do.'],
-  ])('says in words what a %i means', async (status, code, headers: HeadersInit, words) => {
-    const { place, press } = house(() => Response.json({ error: { code, message: 'What to do.' } }, { status, headers }))
+  ])('shows a text for status %i', async (status, code, headers: HeadersInit, text) => {
+    const { root, press } = setUp(() => Response.json({ error: { code, message: 'What to do.' } }, { status, headers }))
     await press('Developer')
     await press('Get a token')
-    expect(place.querySelector('[role="status"]')?.textContent).toContain(words)
+    expect(root.querySelector('[role="status"]')?.textContent).toContain(text)
   })
 
-  it('tells the chat that the session has ended', async () => {
-    const { press, onSessionEnded } = house(() => Response.json({ error: { code: 'unauthenticated', message: 'Sign in.' } }, { status: 401 }))
+  it('emits that the session has ended', async () => {
+    const { press, onSessionEnded } = setUp(() => Response.json({ error: { code: 'unauthenticated', message: 'Sign in.' } }, { status: 401 }))
     await press('Developer')
     await press('Revoke all')
     expect(onSessionEnded).toHaveBeenCalledOnce()

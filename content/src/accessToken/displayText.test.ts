@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { allowedBy, clockOf, inWords, sentenceOf, untilItChanges } from './displayText'
+import { describeScope, formatTime, formatTimeLeft, describeFailure, msUntilTextChanges } from './displayText'
 
 const MINUTE = 60_000
 const plain = (text: string) => text.replaceAll('\u00a0', ' ')
 
-describe('the words about a token', () => {
+describe('texts about a token', () => {
   it.each([
     [1, 'in less than a minute'],
     [MINUTE - 1, 'in less than a minute'],
@@ -13,38 +13,38 @@ describe('the words about a token', () => {
     [60 * MINUTE, 'in 1 hour'],
     [61 * MINUTE, 'in 1 hour 1 minute'],
     [24 * 60 * MINUTE - 1, 'in 23 hours 59 minutes'],
-  ])('say %i ms as %j', (ms, words) => {
-    expect(plain(inWords(ms))).toBe(words)
+  ])('format %i ms as %j', (ms, text) => {
+    expect(plain(formatTimeLeft(ms))).toBe(text)
   })
 
-  it.each([1, MINUTE, 90_000, 60 * MINUTE])('change when they say they do, after %i ms', (left) => {
-    const wait = untilItChanges(left)
-    expect(inWords(left - wait + 1)).toBe(inWords(left))
-    expect(left - wait < 0 || inWords(left - wait) !== inWords(left)).toBe(true)
+  it.each([1, MINUTE, 90_000, 60 * MINUTE])('change after the predicted delay, with %i ms left', (left) => {
+    const wait = msUntilTextChanges(left)
+    expect(formatTimeLeft(left - wait + 1)).toBe(formatTimeLeft(left))
+    expect(left - wait < 0 || formatTimeLeft(left - wait) !== formatTimeLeft(left)).toBe(true)
   })
 
-  it('name the day where it is not today', () => {
+  it('contain the weekday if it is not today', () => {
     const evening = new Date(2026, 10, 22, 23, 30)
     const later = new Date(2026, 10, 23, 0, 30)
-    expect(clockOf(evening, evening)).not.toContain('Sunday')
-    expect(clockOf(later, evening)).toContain('Monday')
+    expect(formatTime(evening, evening)).not.toContain('Sunday')
+    expect(formatTime(later, evening)).toContain('Monday')
   })
 
-  it('say of every scope what it allows, and of an unknown one its name', () => {
+  it('describe known scopes, and contain the name of an unknown one', () => {
     const known = ['chat', 'chat.join', 'chat.join.limited', 'voip', 'voip.join']
-    expect(new Set(known.map(allowedBy)).size).toBe(known.length)
-    for (const scope of known) expect(allowedBy(scope)).toMatch(/^[A-Z].*\.$/)
-    expect(['video.new', 'constructor'].map(allowedBy)).toEqual(['video.new', 'constructor'])
+    expect(new Set(known.map(describeScope)).size).toBe(known.length)
+    for (const scope of known) expect(describeScope(scope)).toMatch(/^[A-Z].*\.$/)
+    expect(['video.new', 'constructor'].map(describeScope)).toEqual(['video.new', 'constructor'])
   })
 
   it.each([
-    [{ kind: 'unauthenticated' }, 'Your session has ended. Please sign in again.'],
-    [{ kind: 'refused', status: 404, why: 'Set a setting.', again: false }, 'This chat gives out no such tokens.'],
-    [{ kind: 'refused', status: 502, why: 'The service refused the call.', again: true }, 'That did not work: The service refused the call.'],
-    [{ kind: 'later', why: 'too many calls at once.', afterMs: 6000, reached: true }, 'That did not work: too many calls at once. Please try again in 6 seconds.'],
-    [{ kind: 'later', why: 'too many calls at once.', afterMs: 400, reached: true }, 'That did not work: too many calls at once. Please try again in 1 second.'],
-    [{ kind: 'later', why: 'the network or the API is away.', afterMs: undefined, reached: false }, 'That did not work: the network or the API is away. Please try again in a minute.'],
-  ] as const)('say what became of it after %j', (failure, sentence) => {
-    expect(plain(sentenceOf(failure))).toBe(sentence)
+    [{ kind: 'unauthenticated' }, 'You have been signed out. Please sign in again.'],
+    [{ kind: 'rejected', status: 404, reason: 'Set a setting.', canRetry: false }, 'This chat does not offer access tokens.'],
+    [{ kind: 'rejected', status: 502, reason: 'The service refused the call.', canRetry: true }, 'That did not work: The service refused the call.'],
+    [{ kind: 'transient', reason: 'too many requests at once.', retryAfterMs: 6000 }, 'That did not work: too many requests at once. Please try again in 6 seconds.'],
+    [{ kind: 'transient', reason: 'too many requests at once.', retryAfterMs: 400 }, 'That did not work: too many requests at once. Please try again in 1 second.'],
+    [{ kind: 'transient', reason: 'the chat cannot be reached.', retryAfterMs: undefined }, 'That did not work: the chat cannot be reached. Please try again in a minute.'],
+  ] as const)('describe the failure %j', (failure, text) => {
+    expect(plain(describeFailure(failure))).toBe(text)
   })
 })

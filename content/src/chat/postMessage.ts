@@ -1,13 +1,13 @@
-// Publishes a message through our API: `POST /api/messages`.
-import { callApi, parseJson } from './api'
+// Publishes a message through the API: `POST /api/messages`.
+import { callApi, parseJson, UNEXPECTED_RESPONSE } from './api'
 import type { Api } from './api'
 import { parseMessage } from './message'
 import type { Draft, Sender } from './message'
 import type { PostResult } from './outbox'
 
-/** Sends `draft`. The sender is whoever the API finds the token to belong to; only a guest's nickname is ours to tell. */
+/** Sends `draft`. The API takes a user's name from the token; only a guest's nickname is in the body. */
 export async function postMessage(api: Api, me: Sender, draft: Draft): Promise<PostResult> {
-  const answer = await callApi(api, `${api.baseUrl}/api/messages`, {
+  const result = await callApi(api, `${api.baseUrl}/api/messages`, {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({
@@ -17,9 +17,9 @@ export async function postMessage(api: Api, me: Sender, draft: Draft): Promise<P
       nickname: me.kind === 'guest' ? me.nickname : undefined,
     }),
   })
-  if (answer.kind === 'failed') return answer
-  const message = parseMessage(parseJson(answer.text))
-  // An accepted message comes back as published. Anything else was answered by somebody else, a proxy for one.
+  if (result.kind === 'failed') return result
+  const message = parseMessage(parseJson(result.text))
+  // The response to an accepted message is the message as published.
   if (message?.id === draft.id) return { kind: 'published', message }
-  return { kind: 'failed', failure: { kind: 'later', why: 'the answer did not come from the chat’s API.', afterMs: undefined, reached: true } }
+  return { kind: 'failed', failure: UNEXPECTED_RESPONSE }
 }

@@ -1,61 +1,59 @@
-// What a person wrote and has not sent, kept in the tab over a reload or a new sign-in.
-// It belongs to whoever wrote it: words of one person never come back under the name of another.
+// Saves unsent messages and composer text in the tab, so that they survive a reload and a new sign-in.
+// Each entry has an owner: the text of one person is never restored for another.
 import { parseJson } from './api'
 import type { Audience, Draft, Sender } from './message'
-import type { TabStore } from '../tabStorage'
+import type { TabStorage } from '../tabStorage'
 
-export interface Kept {
+export interface SavedText {
   readonly unsent: readonly Draft[]
   readonly typed: readonly { readonly audience: Audience, readonly text: string }[]
 }
 
-
-
 const UNSENT = 'chat.unsent'
 const TYPED = 'chat.typed'
 
-/** Keeps the messages that wait to be sent. A store that is full or forbidden costs the keeping, not the chat. */
-export function keepUnsent(store: TabStore, me: Sender, unsent: Kept['unsent']): void {
-  keep(store, UNSENT, { owner: ownerOf(me), items: unsent })
+/** Saves the messages that wait to be sent. Errors of the storage are ignored. */
+export function saveUnsent(storage: TabStorage, me: Sender, unsent: SavedText['unsent']): void {
+  save(storage, UNSENT, { owner: ownerOf(me), items: unsent })
 }
 
-/** Keeps what stands in the composers. */
-export function keepTyped(store: TabStore, me: Sender, typed: Kept['typed']): void {
-  keep(store, TYPED, { owner: ownerOf(me), items: typed })
+/** Saves the text in the composers. Errors of the storage are ignored. */
+export function saveTyped(storage: TabStorage, me: Sender, typed: SavedText['typed']): void {
+  save(storage, TYPED, { owner: ownerOf(me), items: typed })
 }
 
-/** What was kept for `me`. A guest who has signed in since is still the one who wrote it. */
-export function readKept(store: TabStore, me: Sender): Kept {
+/** Loads what was saved for `me`. A guest who has signed in since gets the guest's text. */
+export function loadSaved(storage: TabStorage, me: Sender): SavedText {
   return {
-    unsent: read(store, UNSENT, me).flatMap(raw => parseDraft(raw) ?? []),
-    typed: read(store, TYPED, me).flatMap(raw => parseTyped(raw) ?? []),
+    unsent: load(storage, UNSENT, me).flatMap(raw => parseDraft(raw) ?? []),
+    typed: load(storage, TYPED, me).flatMap(raw => parseTyped(raw) ?? []),
   }
 }
 
-/** Forgets it all: the person leaves. */
-export function forgetKept(store: TabStore): void {
-  store.removeItem(UNSENT)
-  store.removeItem(TYPED)
+/** Removes everything that was saved. */
+export function clearSaved(storage: TabStorage): void {
+  storage.removeItem(UNSENT)
+  storage.removeItem(TYPED)
 }
 
 function ownerOf(me: Sender): string {
   return me.kind === 'user' ? me.userId : ''
 }
 
-function keep(store: TabStore, name: string, value: { owner: string, items: readonly unknown[] }): void {
+function save(storage: TabStorage, name: string, value: { owner: string, items: readonly unknown[] }): void {
   try {
-    if (value.items.length === 0) store.removeItem(name)
-    else store.setItem(name, JSON.stringify(value))
+    if (value.items.length === 0) storage.removeItem(name)
+    else storage.setItem(name, JSON.stringify(value))
   } catch {
-    // Out of space: the page itself still holds the words.
+    // Out of space: the text is still in memory.
   }
 }
 
-function read(store: TabStore, name: string, me: Sender): unknown[] {
-  const raw = parseJson(store.getItem(name) ?? 'null')
+function load(storage: TabStorage, name: string, me: Sender): unknown[] {
+  const raw = parseJson(storage.getItem(name) ?? 'null')
   if (typeof raw !== 'object' || raw === null || !('owner' in raw) || !('items' in raw)) return []
-  const mine = raw.owner === '' || raw.owner === ownerOf(me)
-  return mine && Array.isArray(raw.items) ? raw.items : []
+  const isMine = raw.owner === '' || raw.owner === ownerOf(me)
+  return isMine && Array.isArray(raw.items) ? raw.items : []
 }
 
 function parseDraft(raw: unknown): Draft | undefined {
