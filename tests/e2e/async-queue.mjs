@@ -1,15 +1,15 @@
-// Things that come by themselves, for tests that want them one by one.
+// A queue whose consumer waits for the next item.
 
-/** Keeps what is `put` until somebody asks for the `next`; whoever asks too early waits. */
-export function inbox() {
-  const arrived = []
-  const waiting = []
+export function asyncQueue() {
+  const items = []
+  const consumers = []
   return {
-    put(item) {
-      const next = waiting.shift()
-      if (next) next(item)
-      else arrived.push(item)
+    push(item) {
+      const consumer = consumers.shift()
+      if (consumer) consumer(item)
+      else items.push(item)
     },
-    next: () => arrived.length > 0 ? Promise.resolve(arrived.shift()) : new Promise(resolve => waiting.push(resolve)),
+    /** Resolves with the next item. */
+    next: () => items.length > 0 ? Promise.resolve(items.shift()) : new Promise(resolve => consumers.push(resolve)),
   }
 }

@@ -1,51 +1,51 @@
-// People: each a browser profile of its own, who do what a person does and see what a person sees.
+// Page object of the chat: a user with a browser profile, who acts on the page and waits for what it shows.
 
 import assert from 'node:assert/strict'
 import { after, before } from 'node:test'
 import { chromium } from 'playwright-core'
 
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium'
-// As root, on a machine without a screen and without a network; the rest keeps Chromium from calling home.
+// For root, and without a screen, a network or background requests.
 const ARGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync',
 ]
-const HERE = /^(https?|wss?):\/\/(localhost|127\.0\.0\.1)[:/]|^(data|blob):/
+const LOCAL_URL = /^(https?|wss?):\/\/(localhost|127\.0\.0\.1)[:/]|^(data|blob):/
 
-export function launch() {
+export function launchBrowser() {
   return chromium.launch({ executablePath: EXECUTABLE, args: ARGS })
 }
 
-/** One browser for the tests of a file. */
-export function browserOfThisFile() {
+/** Launches one browser for all tests of a file. */
+export function useBrowser() {
   let browser
-  before(async () => { browser = await launch() })
+  before(async () => { browser = await launchBrowser() })
   after(() => browser?.close())
-  return { person: (stack, options) => open(browser, stack, options) }
+  return { newUser: (stack, options) => newUser(browser, stack, options) }
 }
 
 /**
- * A fresh profile with the page of `stack` open. What the page complains about fails the test, unless some `complaints` are
- * 'expected'; a request to another site always does.
+ * Opens the page of `stack` in a new browser profile. The test fails on requests to other sites, and on console errors and warnings
+ * unless `allowConsoleErrors`.
  */
-export async function open(browser, stack, { complaints = 'none', ...options } = {}) {
+export async function newUser(browser, stack, { allowConsoleErrors = false, ...options } = {}) {
   const context = await browser.newContext(options)
   const page = await context.newPage()
-  const said = []
-  const elsewhere = []
-  page.on('console', message => { if (['error', 'warning'].includes(message.type())) said.push(message.text()) })
-  page.on('pageerror', error => said.push(String(error)))
-  page.on('request', request => { if (!HERE.test(request.url())) elsewhere.push(request.url()) })
+  const consoleErrors = []
+  const externalRequests = []
+  page.on('console', message => { if (['error', 'warning'].includes(message.type())) consoleErrors.push(message.text()) })
+  page.on('pageerror', error => consoleErrors.push(String(error)))
+  page.on('request', request => { if (!LOCAL_URL.test(request.url())) externalRequests.push(request.url()) })
   stack.beforeEnd(async () => {
     await context.close()
-    assert.deepEqual(elsewhere, [], 'the page asked another site for something')
-    if (complaints === 'none') assert.deepEqual(said, [], 'the browser complained')
+    assert.deepEqual(externalRequests, [], 'the page sent requests to other sites')
+    if (!allowConsoleErrors) assert.deepEqual(consoleErrors, [], 'the browser console has errors')
   })
   await page.goto(stack.page)
-  return new Person(page)
+  return new ChatUser(page)
 }
 
-class Person {
+class ChatUser {
   constructor(page) {
     this.page = page
     this.log = page.getByRole('log')
@@ -53,17 +53,17 @@ class Person {
     this.conversations = page.getByRole('navigation', { name: 'Conversations' })
   }
 
-  /** Somebody else in another tab of the same browser profile. */
-  async besides(stack) {
+  /** A second user in another tab of the same browser profile. */
+  async openTab(stack) {
     const page = await this.page.context().newPage()
     await page.goto(stack.page)
-    return new Person(page)
+    return new ChatUser(page)
   }
 
-  /** Signs in as one of the people on the sign-in page, or as anyone else. */
+  /** Signs in with a name that the sign-in page offers, or with any other. */
   async signIn(name) {
     await this.page.getByRole('button', { name: /^Sign in/ }).click()
-    await this.page.getByRole('heading', { name: 'Who are you today?' }).waitFor()
+    await this.page.waitForURL('**/.auth/login/**')
     const persona = this.page.getByRole('button', { name })
     if (await persona.count() > 0) {
       await persona.click()
@@ -71,43 +71,45 @@ class Person {
       await this.page.getByRole('textbox').fill(name)
       await this.page.getByRole('button', { name: 'Sign in', exact: true }).click()
     }
-    await this.isLive()
+    await this.isOnline()
     return this
   }
 
-  async comeIn(nickname) {
+  async joinAsGuest(nickname) {
     await this.page.getByLabel('Nickname').fill(nickname)
-    await this.page.getByRole('button', { name: 'Come in' }).click()
-    await this.isLive()
+    await this.page.getByRole('button', { name: 'Join' }).click()
+    await this.isOnline()
     return this
   }
 
-  async isLive() {
-    await this.status.getByText('Live').waitFor()
+  /** Waits until the page is connected. */
+  async isOnline() {
+    await this.status.getByText('Online').waitFor()
   }
 
-  async says(text) {
+  async sends(text) {
     const composer = this.page.getByRole('textbox', { name: /essage to/ })
     await composer.fill(text)
     await composer.press('Enter')
   }
 
-  /** A message in the open conversation. */
+  /** The messages with this text in the open conversation. */
   message(text) {
     return this.log.getByRole('listitem').filter({ hasText: text })
   }
 
+  /** Waits for a message. */
   async sees(text) {
     await this.message(text).first().waitFor()
     return this.message(text)
   }
 
-  /** Waits until the page says that an own message is with the service. */
+  /** Waits until the page shows an own message as sent. */
   async hasSent(text) {
     await this.message(text).getByText('sent', { exact: true }).waitFor()
   }
 
-  /** How often a message is in the log, now. */
+  /** The number of messages with this text, without waiting. */
   async count(text) {
     return this.message(text).count()
   }
@@ -116,9 +118,9 @@ class Person {
     await this.conversations.getByRole('button', { name: conversation }).click()
   }
 
-  async writesPrivatelyTo(userId) {
+  async startsPrivateConversation(userId) {
     await this.page.getByRole('button', { name: 'New private message' }).click()
-    await this.page.getByLabel('User id of the person').fill(userId)
+    await this.page.getByLabel('Sign-in name of the person').fill(userId)
     await this.page.getByRole('button', { name: 'Write', exact: true }).click()
   }
 }

@@ -1,4 +1,4 @@
-// The published identity clients of Azure Communication Services, against the emulator as a program.
+// The published identity clients of Azure Communication Services against the emulator.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { AzureCommunicationTokenCredential } from '@azure/communication-common'
 import { CommunicationIdentityClient } from '@azure/communication-identity'
-import { emulator } from './communication-emulator.mjs'
+import { communicationEmulator } from './communication-emulator.mjs'
 
 const PYTHON = fileURLToPath(new URL('../../.venv/bin/python', import.meta.url))
 const PYTHON_CLIENT = fileURLToPath(new URL('clients/communication_client.py', import.meta.url))
@@ -24,8 +24,8 @@ async function python(...args) {
   return JSON.parse(stdout)
 }
 
-/** TLS in front of `port`, byte for byte, with a certificate that is its own authority. */
-async function tlsBefore(t, port) {
+/** A TLS proxy to `port` with a self-signed certificate. */
+async function tlsProxy(t, port) {
   const folder = await mkdtemp(join(tmpdir(), 'communication-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const { stdout: pem } = await run('openssl', [
@@ -54,7 +54,7 @@ async function tlsBefore(t, port) {
   return { endpoint: `https://localhost:${server.address().port}`, ca, caFile }
 }
 
-async function everyOperation(service, client) {
+async function runAllOperations(emulator, client) {
   const user = await client.createUser()
   assert.match(user.communicationUserId, /^8:acs:[0-9a-f-]{36}_[0-9a-f-]{36}$/)
   const issued = await client.getToken(user, ['chat', 'voip'], { tokenExpiresInMinutes: 60 })
@@ -66,63 +66,63 @@ async function everyOperation(service, client) {
     assert.ok(Math.abs(expiresOn.getTime() - Date.now() - minutes * 60_000) < 60_000)
   }
   await client.revokeTokens(user)
-  assert.deepEqual(await Promise.all([issued, created].map(({ token }) => service.state(token))), ['revoked', 'alive'])
+  assert.deepEqual(await Promise.all([issued, created].map(({ token }) => emulator.state(token))), ['revoked', 'alive'])
   await client.deleteUser(user)
   await assert.rejects(client.getToken(user, ['chat']), { statusCode: 404, code: 'NotFound' })
   await assert.rejects(client.getToken(created.user, ['chat'], { tokenExpiresInMinutes: 59 }), { statusCode: 400, code: 'ValidationError' })
 }
 
-test('cases 31 and 32: the JavaScript client runs every operation, and its credential reads the tokens', async (t) => {
-  const service = await emulator(t)
-  await everyOperation(service, new CommunicationIdentityClient(service.connectionString, { allowInsecureConnection: true }))
-  const { received, refused, ...done } = await service.calls()
+test('the JavaScript client runs all operations, and its credential reads the tokens', async (t) => {
+  const emulator = await communicationEmulator(t)
+  await runAllOperations(emulator, new CommunicationIdentityClient(emulator.connectionString, { allowInsecureConnection: true }))
+  const { received, refused, ...done } = await emulator.calls()
   assert.deepEqual(done, { create: 2, issue: 1, revoke: 1, delete: 1, exchange: 0 })
   assert.deepEqual([received, refused], [7, 2])
 })
 
 for (const flavour of ['sync', 'async']) {
-  test(`cases 30 to 32: the Python client, ${flavour}, runs every operation, and waits when it is throttled`, async (t) => {
-    const service = await emulator(t)
-    await service.throttleOnce()
-    const { users, tokens, expiresOn, read, afterDelete, secondsToCreate } = await python(flavour, service.endpoint, service.key)
+  test(`the Python client, ${flavour}, runs all operations, and waits when it is throttled`, async (t) => {
+    const emulator = await communicationEmulator(t)
+    await emulator.throttleOnce()
+    const { users, tokens, expiresOn, read, afterDelete, secondsToCreate } = await python(flavour, emulator.endpoint, emulator.key)
     assert.equal(new Set(users).size, 2)
     assert.deepEqual(expiresOn.map(text => Date.parse(text) / 1000), read)
-    assert.deepEqual(await Promise.all(tokens.map(service.state)), ['deleted', 'alive'])
+    assert.deepEqual(await Promise.all(tokens.map(emulator.state)), ['deleted', 'alive'])
     assert.deepEqual(afterDelete, [404, 'NotFound'])
     assert.ok(secondsToCreate >= 1, `${secondsToCreate} s`)
-    const { received, refused, ...done } = await service.calls()
+    const { received, refused, ...done } = await emulator.calls()
     assert.deepEqual(done, { create: 2, issue: 1, revoke: 1, delete: 1, exchange: 0 })
     assert.deepEqual([received, refused], [7, 2])
   })
 }
 
-test('case 30: the JavaScript client succeeds on its second send, no sooner than it was told', async (t) => {
-  const service = await emulator(t)
-  const client = new CommunicationIdentityClient(service.connectionString, { allowInsecureConnection: true })
-  await service.throttleOnce()
+test('the JavaScript client retries after the time of Retry-After', async (t) => {
+  const emulator = await communicationEmulator(t)
+  const client = new CommunicationIdentityClient(emulator.connectionString, { allowInsecureConnection: true })
+  await emulator.throttleOnce()
   const started = performance.now()
   await client.createUser()
-  assert.ok(performance.now() - started >= 990, 'timers may fire a moment early')
-  const { received, refused, create } = await service.calls()
+  assert.ok(performance.now() - started >= 990, 'timers may fire a few milliseconds early')
+  const { received, refused, create } = await emulator.calls()
   assert.deepEqual([received, refused, create], [2, 1, 1])
 })
 
-test('case 31: both clients come over TLS with an authority of their own', async (t) => {
-  const service = await emulator(t)
-  const { endpoint, ca, caFile } = await tlsBefore(t, service.port)
-  const connectionString = service.connectionString.replace(service.endpoint, endpoint)
-  await everyOperation(service, new CommunicationIdentityClient(connectionString, { tlsOptions: { ca } }))
+test('both clients connect over TLS with a custom certificate authority', async (t) => {
+  const emulator = await communicationEmulator(t)
+  const { endpoint, ca, caFile } = await tlsProxy(t, emulator.port)
+  const connectionString = emulator.connectionString.replace(emulator.endpoint, endpoint)
+  await runAllOperations(emulator, new CommunicationIdentityClient(connectionString, { tlsOptions: { ca } }))
   const { afterDelete } = await python('tls', connectionString, caFile)
   assert.deepEqual(afterDelete, [404, 'NotFound'])
 })
 
-test('case 33: without leave for http the JavaScript client sends nothing', async (t) => {
-  const service = await emulator(t)
-  await assert.rejects(new CommunicationIdentityClient(service.connectionString).createUser(), /allowInsecureConnection/)
-  assert.equal((await service.calls()).received, 0)
+test('without allowInsecureConnection the JavaScript client sends nothing over http', async (t) => {
+  const emulator = await communicationEmulator(t)
+  await assert.rejects(new CommunicationIdentityClient(emulator.connectionString).createUser(), /allowInsecureConnection/)
+  assert.equal((await emulator.calls()).received, 0)
 })
 
-test('case 33: a slash behind the endpoint of the Python client is signed, and refused', async (t) => {
-  const service = await emulator(t)
-  assert.deepEqual(await python('sync', `${service.endpoint}/`, service.key), { error: [401, 'Denied'] })
+test('a trailing slash in the endpoint of the Python client invalidates its signature', async (t) => {
+  const emulator = await communicationEmulator(t)
+  assert.deepEqual(await python('sync', `${emulator.endpoint}/`, emulator.key), { error: [401, 'Denied'] })
 })

@@ -1,4 +1,4 @@
-// The emulator of Azure Communication Services as a program, with the test's side of it.
+// The emulator of Azure Communication Services as a process, with a client of its test API.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 
 const PROGRAM = fileURLToPath(new URL('../../target/debug/examples/serve', import.meta.url))
 
-/** An emulator of the test's own, stopped with it. */
-export async function emulator(t) {
+/** Starts an emulator until the end of the test. */
+export async function communicationEmulator(t) {
   const child = spawn(PROGRAM, { stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
   let connectionString
@@ -17,7 +17,7 @@ export async function emulator(t) {
     if (line === 'ready') break
   }
   const [, endpoint, key] = /^endpoint=(.*)\/;accesskey=(.*)$/.exec(connectionString)
-  const ask = async (method, path, body) => {
+  const request = async (method, path, body) => {
     const init = { method, headers: { 'Content-Type': 'application/json' }, body: body && JSON.stringify(body) }
     const response = await fetch(`${endpoint}/_emulator/${path}`, init)
     assert.ok(response.ok, `${method} ${path}: ${response.status}`)
@@ -26,8 +26,9 @@ export async function emulator(t) {
   return {
     connectionString, endpoint, key,
     port: Number(new URL(endpoint).port),
-    calls: async () => (await ask('GET', 'calls')).json(),
-    state: async token => (await (await ask('POST', 'introspect', { token })).json()).state,
-    throttleOnce: () => ask('POST', 'faults', { status: 429, retryAfter: 1 }),
+    identities: async () => (await (await request('GET', 'identities')).json()).map(({ id }) => id),
+    calls: async () => (await request('GET', 'calls')).json(),
+    state: async token => (await (await request('POST', 'introspect', { token })).json()).state,
+    throttleOnce: () => request('POST', 'faults', { status: 429, retryAfter: 1 }),
   }
 }

@@ -1,81 +1,81 @@
-// What people see when something is away, and that all of it mends itself.
+// Browser tests of failures: a service or a session that ends, and the recovery.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { handler, stack } from './processes.mjs'
-import { browserOfThisFile } from './chat-user.mjs'
+import { startChat, startEmulator, startLocalStack } from './processes.mjs'
+import { useBrowser } from './chat-user.mjs'
 
-const browser = browserOfThisFile()
+const browser = useBrowser()
 const ALICE = 'alice@contoso.com'
 const BOB = 'bob@contoso.com'
-// The browser itself reports requests that fail; on these days some must.
-const EXPECTED = { complaints: 'expected' }
+// The browser logs failed requests as errors.
+const WITH_ERRORS = { allowConsoleErrors: true }
 
-/** The SignalR service as a process of its own, so that it can be killed while the rest goes on. */
-async function separateService(t) {
-  const service = await handler(t, ['emulator', '--port', '0'])
-  const connection = service.told('connection')
-  const port = new URL(service.told('SignalR')).port
-  return { service, connection, again: () => handler(t, ['emulator', '--port', port], { AzureSignalRConnectionString: connection }) }
+/** The SignalR emulator as a separate process, which can be stopped while the stack runs. */
+async function separateEmulator(t) {
+  const emulator = await startEmulator(t, ['--port', '0'])
+  const connection = emulator.printed('connection')
+  const port = new URL(emulator.printed('SignalR')).port
+  return { emulator, connection, restart: () => startEmulator(t, ['--port', port], { AzureSignalRConnectionString: connection }) }
 }
 
-for (const [how, signal] of [['stopped', 'SIGTERM'], ['killed', 'SIGKILL']]) test(`when the service is ${how} and comes back, everybody is led back and messages flow again`, async (t) => {
-  const { service, connection, again } = await separateService(t)
-  const chat = await stack(t, { AzureSignalRConnectionString: connection })
-  const alice = await (await browser.person(chat, EXPECTED)).signIn(ALICE)
-  const bob = await (await browser.person(chat, EXPECTED)).signIn(BOB)
-  await alice.says('before')
+for (const [how, signal] of [['stopped', 'SIGTERM'], ['killed', 'SIGKILL']]) test(`after the service is ${how} and restarted, all users reconnect and messages arrive`, async (t) => {
+  const { emulator, connection, restart } = await separateEmulator(t)
+  const chat = await startLocalStack(t, { AzureSignalRConnectionString: connection })
+  const alice = await (await browser.newUser(chat, WITH_ERRORS)).signIn(ALICE)
+  const bob = await (await browser.newUser(chat, WITH_ERRORS)).signIn(BOB)
+  await alice.sends('before')
   await bob.sees('before')
 
-  await service.stop(signal)
-  for (const person of [alice, bob]) await person.status.getByText(/Connection lost|Connecting/).waitFor()
-  // Said while the service is away: kept, and sent by itself.
-  await alice.says('meanwhile')
-  await again()
-  for (const person of [alice, bob]) await person.isLive()
-  await bob.says('after')
+  await emulator.stop(signal)
+  for (const person of [alice, bob]) await person.status.getByText(/Reconnecting|Connecting/).waitFor()
+  // Sent automatically when the service is back.
+  await alice.sends('meanwhile')
+  await restart()
+  for (const person of [alice, bob]) await person.isOnline()
+  await bob.sends('after')
   await alice.sees('after')
   await alice.hasSent('meanwhile')
   assert.equal(await bob.count('after'), 1)
   assert.equal(await alice.count('after'), 1)
 })
 
-test('a page that comes before the service waits for it', async (t) => {
-  const { service, connection, again } = await separateService(t)
-  const chat = await stack(t, { AzureSignalRConnectionString: connection })
-  await service.stop()
-  const alice = await browser.person(chat, EXPECTED)
+test('a page that is opened without the service connects when it starts', async (t) => {
+  const { emulator, connection, restart } = await separateEmulator(t)
+  const chat = await startLocalStack(t, { AzureSignalRConnectionString: connection })
+  await emulator.stop()
+  const alice = await browser.newUser(chat, WITH_ERRORS)
   await alice.page.getByLabel('Nickname').fill('Alice')
-  await alice.page.getByRole('button', { name: 'Come in' }).click()
-  await alice.page.getByText('You can go on writing').waitFor()
-  await again()
+  await alice.page.getByRole('button', { name: 'Join' }).click()
+  await alice.page.getByText('You can keep writing').waitFor()
+  await restart()
   await alice.page.getByRole('button', { name: 'Retry now' }).click()
-  await alice.isLive()
+  await alice.isOnline()
 })
 
-test('where sign-in is required, a guest is told so in words', async (t) => {
-  const chat = await stack(t, { ChatAllowAnonymous: 'false' })
-  const guest = await browser.person(chat, EXPECTED)
+test('a guest is told to sign in where that is required', async (t) => {
+  const chat = await startLocalStack(t, { ChatAllowAnonymous: 'false' })
+  const guest = await browser.newUser(chat, WITH_ERRORS)
   await guest.page.getByLabel('Nickname').fill('Guest')
-  await guest.page.getByRole('button', { name: 'Come in' }).click()
-  await guest.page.getByRole('alert').getByText('Sign-in is required here').waitFor()
+  await guest.page.getByRole('button', { name: 'Join' }).click()
+  await guest.page.getByRole('alert').getByText('Please sign in').waitFor()
 })
 
-test('a session that is no longer valid is said to have ended, and what was typed is kept', async (t) => {
-  const { connection } = await separateService(t)
+test('an expired session requires a new sign-in and keeps the typed text', async (t) => {
+  const { connection } = await separateEmulator(t)
   const variables = { AzureSignalRConnectionString: connection }
-  const chat = await stack(t, variables)
-  const alice = await (await browser.person(chat, EXPECTED)).signIn(ALICE)
+  const chat = await startLocalStack(t, variables)
+  const alice = await (await browser.newUser(chat, WITH_ERRORS)).signIn(ALICE)
   const composer = alice.page.getByRole('textbox', { name: 'Message to everyone' })
-  await composer.fill('half a thought')
-  // Sign-ins do not outlive the stand-in that made them.
+  await composer.fill('unsent text')
+  // Sessions end with the process that created them.
   const port = new URL(chat.api).port
   await chat.stop()
-  await handler(t, ['--page-port', new URL(chat.page).port, '--api-port', port], variables)
+  await startChat(t, ['--page-port', new URL(chat.page).port, '--api-port', port], variables)
   await composer.press('Enter')
-  await alice.page.getByText('Your session has ended').waitFor()
+  await alice.page.getByText('You have been signed out').waitFor()
   await alice.page.getByRole('button', { name: 'Sign in again' }).click()
   await alice.page.getByRole('button', { name: ALICE }).click()
-  await alice.isLive()
-  await alice.sees('half a thought')
+  await alice.isOnline()
+  await alice.sees('unsent text')
 })

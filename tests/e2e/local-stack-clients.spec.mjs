@@ -1,10 +1,10 @@
-// The published clients without a browser, and the tutorial's own steps.
+// The published SignalR clients against the local stack, and the steps of Microsoft's tutorial.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HubConnectionBuilder, LogLevel } from '@microsoft/signalr'
-import { stack } from './processes.mjs'
-import { inbox } from './async-queue.mjs'
+import { startLocalStack } from './processes.mjs'
+import { asyncQueue } from './async-queue.mjs'
 import { pythonClient } from './python-client.mjs'
 
 async function signIn(chat, name) {
@@ -20,18 +20,18 @@ function send(chat, message, headers = {}) {
   return fetch(`${chat.api}/api/messages`, { method: 'POST', headers: { 'Content-Type': 'application/json', ...headers }, body })
 }
 
-/** Connects, and resolves with the next messages as they come. */
+/** Connects; `next` resolves with the next message. */
 async function connected(t, url, options = {}) {
   const connection = new HubConnectionBuilder().withUrl(url, options).configureLogging(LogLevel.None).build()
-  const arrived = inbox()
-  connection.on('newMessage', arrived.put)
+  const messages = asyncQueue()
+  connection.on('newMessage', messages.push)
   await connection.start()
   t.after(() => connection.stop())
-  return { connection, next: arrived.next }
+  return { connection, next: messages.next }
 }
 
-test('the steps of the tutorial work: SignalRInfo, then its url, then a message', async (t) => {
-  const chat = await stack(t)
+test('a client connects with the response of SignalRInfo, as in the tutorial', async (t) => {
+  const chat = await startLocalStack(t)
   const token = await signIn(chat, 'alice@contoso.com')
   const info = await (await fetch(`${chat.api}/api/SignalRInfo`, { method: 'POST', headers: { 'X-ZUMO-AUTH': token } })).json()
   const client = await connected(t, info.url, { accessTokenFactory: () => info.accessToken })
@@ -42,8 +42,8 @@ test('the steps of the tutorial work: SignalRInfo, then its url, then a message'
   assert.ok(id.length > 0 && !Number.isNaN(Date.parse(sentAt)))
 })
 
-test('case 82: the published client follows the redirect and gets what is sent to everyone, and to its user', async (t) => {
-  const chat = await stack(t)
+test('the JavaScript client follows the redirect and receives public messages and those to its user', async (t) => {
+  const chat = await startLocalStack(t)
   const [alice, bob] = await Promise.all(['alice', 'bob'].map(name => signIn(chat, name)))
   const client = await connected(t, `${chat.api}/api`, { headers: { 'X-ZUMO-AUTH': bob } })
   await send(chat, { text: 'to all' }, { 'X-ZUMO-AUTH': alice })
@@ -53,8 +53,8 @@ test('case 82: the published client follows the redirect and gets what is sent t
   assert.deepEqual([own.text, own.sender, own.recipient, own.isPrivate], ['to bob', 'alice', 'bob', true])
 })
 
-test('a forged name is nobody, whichever way it comes', async (t) => {
-  const chat = await stack(t)
+test('forged identity headers and tokens have no effect', async (t) => {
+  const chat = await startLocalStack(t)
   const client = await connected(t, `${chat.api}/api`)
   const principal = Buffer.from('{"userDetails":"root"}').toString('base64')
   const headers = { 'x-ms-client-principal-name': 'root', 'X-MS-CLIENT-PRINCIPAL': principal, 'x-ms-client-principal-id': 'root' }
@@ -65,8 +65,8 @@ test('a forged name is nobody, whichever way it comes', async (t) => {
 })
 
 for (const name of ['pysignalr', 'signalrcore']) {
-  test(`${name} receives what is sent to everyone, through our negotiate`, async (t) => {
-    const chat = await stack(t)
+  test(`${name} negotiates with the API and receives public messages`, async (t) => {
+    const chat = await startLocalStack(t)
     const client = pythonClient(t, name, [`${chat.api}/api`])
     assert.equal(await client.next(), 'open')
     await send(chat, { text: 'hi, Python', nickname: 'Node' })

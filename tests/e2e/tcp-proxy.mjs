@@ -1,4 +1,4 @@
-// A wire to the service that a test can look at and cut: TCP, with the WebSocket frames that went over it.
+// A TCP proxy that records WebSocket frames, and that a test can pause and disconnect.
 
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
@@ -6,29 +6,29 @@ import { connect, createServer } from 'node:net'
 const END_OF_HEAD = '\r\n\r\n'
 export const Opcode = { TEXT: 1, BINARY: 2, PING: 9, PONG: 10 }
 
-/** A wire to this machine's `port`, through which clients come at `url`. */
-export async function wire(t, port) {
+/** Starts a proxy to the local `port`; clients connect to `url`. */
+export async function tcpProxy(t, port) {
   const pairs = []
-  const watchers = new Set()
-  const changed = () => watchers.forEach(watch => watch())
-  let isHeldBack = false
-  let isCut = false
-  let waiting = []
+  const listeners = new Set()
+  const notify = () => listeners.forEach(listener => listener())
+  let isDropping = false
+  let isDisconnected = false
+  let pending = []
 
-  function join(client) {
+  function forward(client) {
     const service = connect(port, '127.0.0.1')
-    const [toService, toClient] = [new Frames(), new Frames()]
+    const [toService, toClient] = [new FrameParser(), new FrameParser()]
     const pair = { client, service, toService, frames: [] }
     pairs.push(pair)
     client.on('data', (bytes) => {
       service.write(bytes)
-      note(pair, 'client', toService.push(bytes))
-      changed()
+      record(pair, 'client', toService.push(bytes))
+      notify()
     })
     service.on('data', (bytes) => {
-      if (!isHeldBack) client.write(bytes)
-      note(pair, 'service', toClient.push(bytes))
-      changed()
+      if (!isDropping) client.write(bytes)
+      record(pair, 'service', toClient.push(bytes))
+      notify()
     })
     for (const [one, other] of [[client, service], [service, client]]) one.on('close', () => other.end()).on('error', () => {})
     client.resume()
@@ -36,52 +36,52 @@ export async function wire(t, port) {
 
   const server = createServer({ pauseOnConnect: true }, (client) => {
     client.on('error', () => {})
-    if (isCut) waiting.push(client)
-    else join(client)
-    changed()
+    if (isDisconnected) pending.push(client)
+    else forward(client)
+    notify()
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => {
     server.close()
-    for (const socket of [...waiting, ...pairs.flatMap(({ client, service }) => [client, service])]) socket.destroy()
+    for (const socket of [...pending, ...pairs.flatMap(({ client, service }) => [client, service])]) socket.destroy()
   })
 
   return {
     url: `http://127.0.0.1:${server.address().port}`,
-    /** Resolves once `condition` holds, of what has gone over the wire. */
-    sees: condition => new Promise((resolve) => {
-      const watch = () => {
+    /** Resolves when `condition` holds; it is checked after each event. */
+    waitUntil: condition => new Promise((resolve) => {
+      const listener = () => {
         if (!condition()) return
-        watchers.delete(watch)
+        listeners.delete(listener)
         resolve()
       }
-      watchers.add(watch)
-      watch()
+      listeners.add(listener)
+      listener()
     }),
-    /** The frames of the WebSockets, in the order they came: each `from` the 'client' or the 'service'. */
+    /** The frames of each WebSocket in the order of arrival; `from` is 'client' or 'service'. */
     webSockets: () => pairs.filter(({ toService }) => toService.isWebSocket).map(({ frames }) => frames),
-    /** From now on clients hear nothing from the service. */
-    holdBack() { isHeldBack = true },
-    /** Ends every connection without a word. Who comes then waits. */
-    cut() {
-      isCut = true
+    /** Drops everything that the service sends from now on. */
+    dropFromService() { isDropping = true },
+    /** Resets all connections. New clients wait. */
+    disconnect() {
+      isDisconnected = true
       for (const { client, service } of pairs) [client, service].forEach(socket => socket.destroy())
     },
-    /** How many wait for the wire to be mended. */
-    waiting: () => waiting.length,
-    mend() {
-      isCut = isHeldBack = false
-      waiting.splice(0).forEach(join)
+    /** The number of clients that wait for `reconnect`. */
+    pendingCount: () => pending.length,
+    reconnect() {
+      isDisconnected = isDropping = false
+      pending.splice(0).forEach(forward)
     },
   }
 }
 
-function note(pair, from, frames) {
+function record(pair, from, frames) {
   for (const frame of frames) pair.frames.push({ from, ...frame })
 }
 
-/** Takes the frames out of one direction of a WebSocket. Of any other connection there is only the first head. */
-class Frames {
+/** Parses the WebSocket frames of one direction, after the HTTP head. */
+class FrameParser {
   head = ''
   #rest = Buffer.alloc(0)
 
@@ -97,10 +97,10 @@ class Frames {
       this.head = this.#rest.toString('latin1', 0, end)
       this.#rest = this.#rest.subarray(end + END_OF_HEAD.length)
     }
-    return this.isWebSocket ? [...this.#frames()] : []
+    return this.isWebSocket ? [...this.#parseFrames()] : []
   }
 
-  * #frames() {
+  * #parseFrames() {
     while (this.#rest.length >= 2) {
       const [first, second] = this.#rest
       const sizeBytes = { 126: 2, 127: 8 }[second & 127] ?? 0
