@@ -75,7 +75,7 @@ const EASY_AUTH: &str = "WEBSITE_AUTH_ENABLED";
 /// Set by App Service on every app, on every plan.
 const SITE_NAME: &str = "WEBSITE_SITE_NAME";
 /// The one setting of `host.json` that changes what reaches us, in the form that overrides the file.
-pub(crate) const ROUTE_PREFIX: &str = "AzureFunctionsJobHost__extensions__http__routePrefix";
+pub const ROUTE_PREFIX: &str = "AzureFunctionsJobHost__extensions__http__routePrefix";
 /// Set by platforms that have managed identities, App Service among them, once the app has one.
 const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
 /// What to log.
@@ -94,7 +94,7 @@ const DEFAULT_HUB: &str = "chat";
 /// The public cloud.
 const DEFAULT_ENTRA_INSTANCE: &str = "https://login.microsoftonline.com/";
 /// The host's own default.
-pub(crate) const DEFAULT_ROUTE_PREFIX: &str = "api";
+pub const DEFAULT_ROUTE_PREFIX: &str = "api";
 const DEFAULT_LOG: &str = "info";
 /// Where the app has no name either.
 const DEFAULT_SERVICE_NAME: &str = "serverless-chat";
