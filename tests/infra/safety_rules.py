@@ -1,6 +1,6 @@
-"""What must hold for the deployment to be safe. Each rule is a sentence about the templates; `broken` tells which do not hold.
+"""Security rules for the templates. `broken_rules` returns the violations.
 
-The rules say what has to be written, rather than what must not: a switch that is left out is as wrong as one that is off.
+The rules list required values: a missing property is a violation, too.
 """
 
 import re
@@ -13,7 +13,7 @@ SIGNALR = "Microsoft.SignalRService/signalR"
 COMMUNICATION = "Microsoft.Communication/communicationServices"
 SITE = "Microsoft.Web/sites"
 
-# Per kind of resource: what each of its declarations has to say.
+# Required properties by resource type.
 REQUIRED = {
     STORAGE: {
         "properties.allowSharedKeyAccess": "false",
@@ -57,7 +57,7 @@ SIGN_IN = {
     "properties.login.tokenStore.enabled": "true",
 }
 
-# What an identity may be, and on what: never a group or a subscription, and nothing that manages.
+# Allowed role assignments: role and scopes.
 ROLES = {
     "420fcaa2-552c-430f-98ca-3264be4806c7": ["signalR"],
     "fd53cd77-2268-407a-8f46-7e7863d0f521": ["signalR"],
@@ -67,7 +67,7 @@ ROLES = {
     "09976791-48a7-449e-bb21-39d1a415f350": ["communication"],
 }
 
-# Settings that undo the rest on Flex Consumption, or hold a key.
+# Settings that contain a key, or that break deployments on Flex Consumption.
 FORBIDDEN_SETTINGS = {
     "AzureCommunicationServicesConnectionString",
     "AzureSignalRConnectionString",
@@ -83,9 +83,9 @@ KEY_TEXT = re.compile(r"AccountKey|AccessKey=|SharedAccess|primaryKey|secondaryK
 KEY_NAME = re.compile(r"key|secret|password|connection_?string$", re.IGNORECASE)
 
 
-def broken(templates: dict[str, Template]) -> list[str]:
-    """Every rule that does not hold, as a sentence."""
-    rules = (switches, optional, sign_in, roles, settings, texts, outputs)
+def broken_rules(templates: dict[str, Template]) -> list[str]:
+    """All violations, as sentences."""
+    rules = (required_properties, communication_is_optional, sign_in, role_assignments, settings, secrets_in_source, outputs)
     return [problem for rule in rules for problem in rule(templates)]
 
 
@@ -99,7 +99,7 @@ def _compare(resource: Resource, required: dict[str, str]) -> Iterator[str]:
             yield f"{resource.kind} `{resource.symbol}`: {path} must be {value}"
 
 
-def switches(templates: dict[str, Template]) -> Iterator[str]:
+def required_properties(templates: dict[str, Template]) -> Iterator[str]:
     for kind, required in REQUIRED.items():
         found = _all(templates, kind)
         if not found:
@@ -114,11 +114,11 @@ def switches(templates: dict[str, Template]) -> Iterator[str]:
             yield "the SignalR service must be in serverless mode"
 
 
-def optional(templates: dict[str, Template]) -> Iterator[str]:
-    """What people can do with tokens for Azure Communication Services is billed, so that somebody has to want it."""
+def communication_is_optional(templates: dict[str, Template]) -> Iterator[str]:
+    """The usage of Azure Communication Services is billed, so it must be enabled explicitly."""
     main = templates["main.bicep"]
     if main.params.get("communication") != "false":
-        yield "communication: must be off unless it is asked for"
+        yield "communication: must be off by default"
     for path, template in templates.items():
         if not template.resource(COMMUNICATION):
             continue
@@ -127,11 +127,11 @@ def optional(templates: dict[str, Template]) -> Iterator[str]:
             yield f"{path}: declares {COMMUNICATION} outside of a module"
         for module in modules:
             if not re.search(rf"^module {module} '{path}' = if \(communication\) \{{$", main.source, re.MULTILINE):
-                yield f"module `{module}`: must be made only if communication is asked for"
+                yield f"module `{module}`: must be deployed only with communication"
     for config in _all(templates, f"{SITE}/config"):
         always = re.sub(r"empty\(communicationEndpoint\) \? \{\} : \{[^{}]*\}", "", config.properties.get("properties", ""))
         for name in re.findall(r"AzureCommunicationServices\w+|ChatAccessToken\w+|ChatIdentityStore\w*", always):
-            yield f"setting {name}: must be there only if communication is asked for"
+            yield f"setting {name}: must be set only with communication"
 
 
 def sign_in(templates: dict[str, Template]) -> Iterator[str]:
@@ -146,25 +146,25 @@ def sign_in(templates: dict[str, Template]) -> Iterator[str]:
                 yield f"{name} must name a setting"
 
 
-def roles(templates: dict[str, Template]) -> Iterator[str]:
+def role_assignments(templates: dict[str, Template]) -> Iterator[str]:
     for template in templates.values():
         ids = {name: re.findall(r"\w+", value) for name, value in template.variables.items() if value.startswith("[")}
         ids |= {name: [value.strip("'")] for name, value in template.variables.items() if name not in ids}
         for assignment in template.resource("Microsoft.Authorization/roleAssignments"):
-            # A loop over roles has their names in its head, before the declaration's own object.
+            # A loop over roles has their names before the object of the declaration.
             where = template.source.index(f"resource {assignment.symbol} ")
             declared = template.source[where : template.source.index("\n}", where)]
             named = [member for name, members in ids.items() if re.search(rf"\b{name}\b", declared) for member in members]
-            given = [role for name in named for role in ids.get(name, [name])]
-            if not given:
-                yield f"`{assignment.symbol}`: gives no role by a name"
-            for role in given:
+            assigned = [role for name in named for role in ids.get(name, [name])]
+            if not assigned:
+                yield f"`{assignment.symbol}`: assigns no known role"
+            for role in assigned:
                 if assignment.properties.get("scope") not in ROLES.get(role, []):
-                    yield f"`{assignment.symbol}`: may not give {role} on {assignment.properties.get('scope', 'the resource group')}"
+                    yield f"`{assignment.symbol}`: must not assign {role} on {assignment.properties.get('scope', 'the resource group')}"
 
 
 def app_settings(templates: dict[str, Template]) -> dict[str, str]:
-    """The settings of the function app, with the expressions of their values."""
+    """The settings of the function app with their value expressions."""
     configs = _all(templates, "Microsoft.Web/sites/config")
     written = [config.properties["properties"] for config in configs if config.properties["name"] == "'appsettings'"]
     return {name: value for expression in written for name, value in objects(expression).items()}
@@ -179,14 +179,14 @@ def settings(templates: dict[str, Template]) -> Iterator[str]:
     for name, value in found.items():
         if not KEY_NAME.search(name):
             continue
-        # An address, since `DisableLocalAuth` is required above.
+        # Not a secret, because `DisableLocalAuth` is required above.
         if name == "APPLICATIONINSIGHTS_CONNECTION_STRING" and value == "insightsConnection":
             continue
         if not value.startswith("'@Microsoft.KeyVault(SecretUri=$"):
-            yield f"setting {name}: a secret is named by its address in Key Vault"
+            yield f"setting {name}: a secret must be a Key Vault reference"
 
 
-def texts(templates: dict[str, Template]) -> Iterator[str]:
+def secrets_in_source(templates: dict[str, Template]) -> Iterator[str]:
     for name, template in templates.items():
         code = re.sub(r"^\s*//.*$", "", template.source, flags=re.MULTILINE)
         for found in [*KEY_FUNCTION.findall(code), *KEY_TEXT.findall(code)]:
@@ -194,7 +194,7 @@ def texts(templates: dict[str, Template]) -> Iterator[str]:
         if "@secure()" in code:
             yield f"{name}: takes a secret as a parameter"
         if "'*'" in template.strings:
-            yield f"{name}: '*' lets everybody in"
+            yield f"{name}: '*' allows all origins"
 
 
 def outputs(templates: dict[str, Template]) -> Iterator[str]:
@@ -203,4 +203,4 @@ def outputs(templates: dict[str, Template]) -> Iterator[str]:
             if (name, output) == ("modules/monitoring.bicep", "insightsConnection"):
                 continue
             if KEY_NAME.search(output) or re.search(r"connection|secret|\bkeys?\b", value, re.IGNORECASE):
-                yield f"{name}: output {output} may hold a secret: deployments keep their outputs readable for years"
+                yield f"{name}: output {output} may contain a secret: outputs of deployments are readable"
