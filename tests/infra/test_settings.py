@@ -42,13 +42,14 @@ NOT_SET = {
     "WEBSITE_SITE_NAME": "App Service sets it",
 }
 
-# A setting in src/config.rs, or the suffix of an `AzureSignalRConnectionString` setting.
+# A setting in src/config/, or the suffix of an `AzureSignalRConnectionString` setting.
 NAME = re.compile(r'"((?:AzureAd|AzureSignalR|AzureCommunication|AzureFunctions|Chat|[A-Z]+_|__)\w*)"')
 
 
 def names_read(root) -> set[str]:
     """The settings that the handler reads."""
-    code, _, _ = (root / "src/config.rs").read_text().partition("#[cfg(test)]")
+    sources = [path.read_text().partition("#[cfg(test)]")[0] for path in sorted((root / "src/config").glob("*.rs"))]
+    code = "\n".join(sources)
     return {f"AzureSignalRConnectionString{name}" if name.startswith("__") else name for name in NAME.findall(code)}
 
 
