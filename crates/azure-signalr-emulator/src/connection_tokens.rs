@@ -1,7 +1,7 @@
-//! Negotiated ids: each opens one connection, once, and soon. Pure state; the time is an argument.
+//! Connection tokens: each opens one connection, once, and soon after the negotiation. Pure state; the time is an argument.
 //!
-//! A connection has two names. The *token* in the client's URL is a secret between it and the service; the
-//! *connection id* is what REST callers may know. Only the token is looked up here.
+//! A connection has two names. The *connection token* in the client's URL is a secret of the client and the service; the
+//! *connection id* is public, for REST callers. Connections are found here by their token only.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,160 +12,160 @@ use tokio::time::Instant;
 use crate::hub::{ConnectionId, UserId};
 use crate::hub_name::HubName;
 
-/// The secret name of a connection, from its negotiation until its end.
+/// The secret name of a connection, from its negotiation to its end.
 pub(crate) type ConnectionToken = Arc<str>;
 
-/// Who negotiated, and for which hub. Nobody else may use the ticket.
+/// The result of a negotiation. Only the same user may connect with it, to the same hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Holder {
+pub(crate) struct NegotiatedConnection {
     pub(crate) connection: ConnectionId,
     pub(crate) hub: HubName,
     pub(crate) user: Option<UserId>,
-    /// Whether the client may lose its socket and come back.
+    /// Whether the client may use stateful reconnect.
     pub(crate) may_resume: bool,
 }
 
-/// All negotiated ids that are waiting or in use. `L` is the link to an open connection.
+/// All negotiated and open connections by token. `C` represents an open connection.
 #[derive(Debug)]
-pub(crate) struct Tickets<L> {
-    tickets: HashMap<ConnectionToken, Ticket<L>>,
+pub(crate) struct ConnectionTokens<C> {
+    entries: HashMap<ConnectionToken, Entry<C>>,
     lifetime: Duration,
     limit: usize,
     next_purge: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Ticket<L> {
-    holder: Holder,
-    stage: Stage<L>,
+struct Entry<C> {
+    negotiated: NegotiatedConnection,
+    state: State<C>,
 }
 
 #[derive(Debug)]
-enum Stage<L> {
+enum State<C> {
     Waiting { until: Instant },
-    Open(L),
+    Open(C),
 }
 
-/// As many tickets are out as there may be.
+/// The maximum number of connections and unused tokens is reached.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct SoldOut;
+pub(crate) struct LimitReached;
 
-/// Why an id does not open a connection.
+/// Why a token does not open a connection.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Invalid {
-    /// Never issued, issued to someone else, expired, or its connection is over.
+pub(crate) enum InvalidToken {
+    /// Never issued, issued for another user or hub, expired, or its connection has ended.
     Unknown,
     /// Its connection is open.
     InUse,
 }
 
-/// What somebody can learn about an id.
+/// The state of a token for one user and hub.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Standing<L> {
+pub(crate) enum TokenState<C> {
     Unknown,
     Waiting { may_resume: bool },
-    Open(L),
+    Open(C),
 }
 
-impl<L> Ticket<L> {
+impl<C> Entry<C> {
     fn is_expired(&self, now: Instant) -> bool {
-        matches!(self.stage, Stage::Waiting { until } if now >= until)
+        matches!(self.state, State::Waiting { until } if now >= until)
     }
 
-    /// Whether it may be used by this user in this hub.
-    fn admits(&self, now: Instant, hub: &HubName, user: Option<&UserId>) -> bool {
-        !self.is_expired(now) && self.holder.hub == *hub && self.holder.user.as_ref() == user
+    fn is_valid_for(&self, now: Instant, hub: &HubName, user: Option<&UserId>) -> bool {
+        !self.is_expired(now) && self.negotiated.hub == *hub && self.negotiated.user.as_ref() == user
     }
 }
 
-impl<L> Tickets<L> {
+impl<C> ConnectionTokens<C> {
+    /// `lifetime` is how long an unused token is valid, `limit` the maximum number of tokens.
     pub(crate) fn new(lifetime: Duration, limit: usize) -> Self {
-        Self { tickets: HashMap::new(), lifetime, limit, next_purge: None }
+        Self { entries: HashMap::new(), lifetime, limit, next_purge: None }
     }
 
-    /// Issues a ticket that waits for its client.
+    /// Adds a negotiated connection, which waits for its client.
     pub(crate) fn issue(
         &mut self,
         now: Instant,
         token: ConnectionToken,
-        holder: Holder,
-    ) -> Result<(), SoldOut> {
+        negotiated: NegotiatedConnection,
+    ) -> Result<(), LimitReached> {
         let until = now + self.lifetime;
-        self.add(now, token, Ticket { holder, stage: Stage::Waiting { until } })
+        self.add(now, token, Entry { negotiated, state: State::Waiting { until } })
     }
 
-    /// Opens a connection that did not negotiate.
+    /// Adds an open connection that was not negotiated.
     pub(crate) fn open(
         &mut self,
         now: Instant,
         token: ConnectionToken,
-        holder: Holder,
-        link: L,
-    ) -> Result<(), SoldOut> {
-        self.add(now, token, Ticket { holder, stage: Stage::Open(link) })
+        negotiated: NegotiatedConnection,
+        open: C,
+    ) -> Result<(), LimitReached> {
+        self.add(now, token, Entry { negotiated, state: State::Open(open) })
     }
 
-    /// Opens the connection the ticket was issued for, and returns the ticket's own copy of the token with its public id.
+    /// Opens a negotiated connection, and returns the stored token and the connection id.
     pub(crate) fn redeem(
         &mut self,
         now: Instant,
         token: &str,
         hub: &HubName,
         user: Option<&UserId>,
-        link: L,
-    ) -> Result<(ConnectionToken, ConnectionId), Invalid> {
-        let (token, ticket) = self.tickets.get_key_value(token).ok_or(Invalid::Unknown)?;
-        if !ticket.admits(now, hub, user) {
-            return Err(Invalid::Unknown);
+        open: C,
+    ) -> Result<(ConnectionToken, ConnectionId), InvalidToken> {
+        let (token, entry) = self.entries.get_key_value(token).ok_or(InvalidToken::Unknown)?;
+        if !entry.is_valid_for(now, hub, user) {
+            return Err(InvalidToken::Unknown);
         }
-        let Stage::Waiting { .. } = ticket.stage else { return Err(Invalid::InUse) };
-        let (token, holder) = (token.clone(), ticket.holder.clone());
-        let connection = holder.connection.clone();
-        self.tickets.insert(token.clone(), Ticket { holder, stage: Stage::Open(link) });
+        let State::Waiting { .. } = entry.state else { return Err(InvalidToken::InUse) };
+        let (token, negotiated) = (token.clone(), entry.negotiated.clone());
+        let connection = negotiated.connection.clone();
+        self.entries.insert(token.clone(), Entry { negotiated, state: State::Open(open) });
         Ok((token, connection))
     }
 
-    /// How the id stands now, for this user of this hub. To everybody else it is unknown.
-    pub(crate) fn standing(
+    /// The state of a token for this user of this hub; unknown for all others.
+    pub(crate) fn state(
         &self,
         now: Instant,
         token: &str,
         hub: &HubName,
         user: Option<&UserId>,
-    ) -> Standing<L>
+    ) -> TokenState<C>
     where
-        L: Clone,
+        C: Clone,
     {
-        match self.tickets.get(token).filter(|ticket| ticket.admits(now, hub, user)) {
-            Some(Ticket { stage: Stage::Open(link), .. }) => Standing::Open(link.clone()),
-            Some(Ticket { holder, .. }) => Standing::Waiting { may_resume: holder.may_resume },
-            None => Standing::Unknown,
+        match self.entries.get(token).filter(|entry| entry.is_valid_for(now, hub, user)) {
+            Some(Entry { state: State::Open(open), .. }) => TokenState::Open(open.clone()),
+            Some(Entry { negotiated, .. }) => TokenState::Waiting { may_resume: negotiated.may_resume },
+            None => TokenState::Unknown,
         }
     }
 
-    /// Ends a connection.
-    pub(crate) fn release(&mut self, token: &str) {
-        self.tickets.remove(token);
+    /// Removes a token.
+    pub(crate) fn remove(&mut self, token: &str) {
+        self.entries.remove(token);
     }
 
-    /// The links of all open connections.
-    pub(crate) fn open_links(&self) -> impl Iterator<Item = &L> {
-        self.tickets.values().filter_map(|ticket| match &ticket.stage {
-            Stage::Open(link) => Some(link),
-            Stage::Waiting { .. } => None,
+    /// All open connections.
+    pub(crate) fn open_connections(&self) -> impl Iterator<Item = &C> {
+        self.entries.values().filter_map(|entry| match &entry.state {
+            State::Open(open) => Some(open),
+            State::Waiting { .. } => None,
         })
     }
 
-    /// Expired tickets are swept out once in a lifetime, or when room is needed: cheap, and never many.
-    fn add(&mut self, now: Instant, token: ConnectionToken, ticket: Ticket<L>) -> Result<(), SoldOut> {
-        if self.tickets.len() >= self.limit || self.next_purge.is_none_or(|due| now >= due) {
-            self.tickets.retain(|_, ticket| !ticket.is_expired(now));
+    /// Removes expired tokens once in a lifetime, or when the limit is reached.
+    fn add(&mut self, now: Instant, token: ConnectionToken, entry: Entry<C>) -> Result<(), LimitReached> {
+        if self.entries.len() >= self.limit || self.next_purge.is_none_or(|due| now >= due) {
+            self.entries.retain(|_, entry| !entry.is_expired(now));
             self.next_purge = Some(now + self.lifetime);
         }
-        if self.tickets.len() >= self.limit {
-            return Err(SoldOut);
+        if self.entries.len() >= self.limit {
+            return Err(LimitReached);
         }
-        self.tickets.insert(token, ticket);
+        self.entries.insert(token, entry);
         Ok(())
     }
 }
@@ -180,8 +180,8 @@ mod tests {
         HubName::of_client("chat").unwrap()
     }
 
-    fn holder() -> Holder {
-        Holder {
+    fn negotiated() -> NegotiatedConnection {
+        NegotiatedConnection {
             connection: ConnectionId::new("public"),
             hub: hub(),
             user: UserId::new("alice"),
@@ -189,64 +189,66 @@ mod tests {
         }
     }
 
-    fn redeem(tickets: &mut Tickets<()>, now: Instant, token: &str) -> Result<ConnectionId, Invalid> {
-        tickets
-            .redeem(now, token, &hub(), UserId::new("alice").as_ref(), ())
-            .map(|(_, connection)| connection)
+    fn redeem(
+        tokens: &mut ConnectionTokens<()>,
+        now: Instant,
+        token: &str,
+    ) -> Result<ConnectionId, InvalidToken> {
+        tokens.redeem(now, token, &hub(), UserId::new("alice").as_ref(), ()).map(|(_, connection)| connection)
     }
 
-    fn standing(tickets: &Tickets<()>, now: Instant, token: &str) -> Standing<()> {
-        tickets.standing(now, token, &hub(), UserId::new("alice").as_ref())
-    }
-
-    #[test]
-    fn a_ticket_opens_once_and_is_unknown_after_its_connection() {
-        let (mut tickets, now) = (Tickets::new(LIFETIME, 10), Instant::now());
-        tickets.issue(now, "secret".into(), holder()).unwrap();
-        assert_eq!(redeem(&mut tickets, now, "secret"), Ok(ConnectionId::new("public")));
-        assert_eq!(redeem(&mut tickets, now, "secret"), Err(Invalid::InUse));
-        assert_eq!(standing(&tickets, now + 2 * LIFETIME, "secret"), Standing::Open(()));
-        tickets.release("secret");
-        assert_eq!(redeem(&mut tickets, now, "secret"), Err(Invalid::Unknown));
+    fn state(tokens: &ConnectionTokens<()>, now: Instant, token: &str) -> TokenState<()> {
+        tokens.state(now, token, &hub(), UserId::new("alice").as_ref())
     }
 
     #[test]
-    fn the_public_id_opens_nothing() {
-        let (mut tickets, now) = (Tickets::new(LIFETIME, 10), Instant::now());
-        tickets.issue(now, "secret".into(), holder()).unwrap();
-        assert_eq!(redeem(&mut tickets, now, "public"), Err(Invalid::Unknown));
+    fn a_token_opens_once_and_is_unknown_after_its_connection() {
+        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10), Instant::now());
+        tokens.issue(now, "secret".into(), negotiated()).unwrap();
+        assert_eq!(redeem(&mut tokens, now, "secret"), Ok(ConnectionId::new("public")));
+        assert_eq!(redeem(&mut tokens, now, "secret"), Err(InvalidToken::InUse));
+        assert_eq!(state(&tokens, now + 2 * LIFETIME, "secret"), TokenState::Open(()));
+        tokens.remove("secret");
+        assert_eq!(redeem(&mut tokens, now, "secret"), Err(InvalidToken::Unknown));
     }
 
     #[test]
-    fn a_ticket_is_no_use_to_another_user_or_hub() {
-        let (mut tickets, now) = (Tickets::new(LIFETIME, 10), Instant::now());
-        tickets.issue(now, "secret".into(), holder()).unwrap();
+    fn the_public_id_opens_no_connection() {
+        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10), Instant::now());
+        tokens.issue(now, "secret".into(), negotiated()).unwrap();
+        assert_eq!(redeem(&mut tokens, now, "public"), Err(InvalidToken::Unknown));
+    }
+
+    #[test]
+    fn a_token_is_unknown_for_another_user_or_hub() {
+        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10), Instant::now());
+        tokens.issue(now, "secret".into(), negotiated()).unwrap();
         let other = HubName::of_client("other").unwrap();
         let (alice, mallory) = (UserId::new("alice"), UserId::new("mallory"));
-        assert_eq!(tickets.redeem(now, "secret", &other, alice.as_ref(), ()), Err(Invalid::Unknown));
-        assert_eq!(tickets.redeem(now, "secret", &hub(), mallory.as_ref(), ()), Err(Invalid::Unknown));
-        assert_eq!(tickets.redeem(now, "secret", &hub(), None, ()), Err(Invalid::Unknown));
-        assert_eq!(tickets.standing(now, "secret", &hub(), mallory.as_ref()), Standing::Unknown);
-        assert_eq!(standing(&tickets, now, "secret"), Standing::Waiting { may_resume: true });
+        assert_eq!(tokens.redeem(now, "secret", &other, alice.as_ref(), ()), Err(InvalidToken::Unknown));
+        assert_eq!(tokens.redeem(now, "secret", &hub(), mallory.as_ref(), ()), Err(InvalidToken::Unknown));
+        assert_eq!(tokens.redeem(now, "secret", &hub(), None, ()), Err(InvalidToken::Unknown));
+        assert_eq!(tokens.state(now, "secret", &hub(), mallory.as_ref()), TokenState::Unknown);
+        assert_eq!(state(&tokens, now, "secret"), TokenState::Waiting { may_resume: true });
     }
 
     #[test]
-    fn an_unused_ticket_expires_and_is_forgotten() {
-        let (mut tickets, now) = (Tickets::new(LIFETIME, 10), Instant::now());
-        tickets.issue(now, "early".into(), holder()).unwrap();
-        assert_eq!(standing(&tickets, now + LIFETIME, "early"), Standing::Unknown);
-        assert_eq!(redeem(&mut tickets, now + LIFETIME, "early"), Err(Invalid::Unknown));
-        tickets.issue(now + LIFETIME, "late".into(), holder()).unwrap();
-        assert_eq!(tickets.tickets.len(), 1);
+    fn an_unused_token_expires_and_is_removed() {
+        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10), Instant::now());
+        tokens.issue(now, "early".into(), negotiated()).unwrap();
+        assert_eq!(state(&tokens, now + LIFETIME, "early"), TokenState::Unknown);
+        assert_eq!(redeem(&mut tokens, now + LIFETIME, "early"), Err(InvalidToken::Unknown));
+        tokens.issue(now + LIFETIME, "late".into(), negotiated()).unwrap();
+        assert_eq!(tokens.entries.len(), 1);
     }
 
     #[test]
-    fn there_are_never_more_tickets_than_the_limit() {
-        let (mut tickets, now) = (Tickets::new(LIFETIME, 2), Instant::now());
-        tickets.issue(now, "one".into(), holder()).unwrap();
-        tickets.open(now, "two".into(), holder(), ()).unwrap();
-        assert_eq!(tickets.issue(now, "three".into(), holder()), Err(SoldOut));
-        assert_eq!(tickets.open(now, "three".into(), holder(), ()), Err(SoldOut));
-        assert_eq!(tickets.issue(now + LIFETIME, "three".into(), holder()), Ok(()));
+    fn there_are_never_more_tokens_than_the_limit() {
+        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 2), Instant::now());
+        tokens.issue(now, "one".into(), negotiated()).unwrap();
+        tokens.open(now, "two".into(), negotiated(), ()).unwrap();
+        assert_eq!(tokens.issue(now, "three".into(), negotiated()), Err(LimitReached));
+        assert_eq!(tokens.open(now, "three".into(), negotiated(), ()), Err(LimitReached));
+        assert_eq!(tokens.issue(now + LIFETIME, "three".into(), negotiated()), Ok(()));
     }
 }

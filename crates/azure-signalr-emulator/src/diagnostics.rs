@@ -1,56 +1,90 @@
-//! What connections say and what is posted of them, for the journal.
+//! The data behind the control API: [`Diagnostics`] holds the injected faults and the traffic log, and a [`MessageRecorder`]
+//! adds the messages of one connection to the log.
 //!
-//! Only messages of JSON clients are shown as text, and of what clients send only what an upstream would get: some put
-//! their access token into headers.
+//! The text of a message is recorded for JSON clients only, and of an invocation only the part that an upstream receives: some
+//! clients put their access token into headers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::ws::Utf8Bytes;
 use serde::Deserialize;
 
-use super::{Watch, unix_milliseconds};
-use crate::journal::{Direction, Post, Seen, Side, beginning, shared_beginning};
+use crate::fault_injection::Faults;
 use crate::protocol::{ClientMessage, Frame, Outcome};
-use crate::upstream;
+use crate::traffic_log::{
+    ConnectionRef, Direction, MessageRecord, PostRecord, TrafficLog, shared_truncated, truncated,
+};
+use crate::upstream::Post;
 
-/// Whoever writes down what happens to one connection.
-pub(crate) struct Witness {
-    watch: Arc<Watch>,
-    side: Arc<Side>,
+/// The injected faults and the traffic log. Exists where `Options::control` is set. The two locks are never held together.
+#[derive(Debug)]
+pub(crate) struct Diagnostics {
+    faults: Mutex<Faults>,
+    traffic_log: Mutex<TrafficLog>,
 }
 
-/// What is told of a message.
+impl Diagnostics {
+    pub(crate) fn new() -> Self {
+        Self { faults: Mutex::default(), traffic_log: Mutex::new(TrafficLog::new()) }
+    }
+
+    /// Poisoning is ignored: no update can panic halfway.
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Poisoning is ignored: no update can panic halfway.
+    pub(crate) fn traffic_log(&self) -> MutexGuard<'_, TrafficLog> {
+        self.traffic_log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The wall clock in milliseconds since 1970. A clock set before 1970 gives 0, for which no token is valid yet.
+pub(crate) fn unix_milliseconds() -> u64 {
+    to_milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+pub(crate) fn to_milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Records the messages and upstream posts of one connection.
+pub(crate) struct MessageRecorder {
+    diagnostics: Arc<Diagnostics>,
+    connection_ref: Arc<ConnectionRef>,
+}
+
+/// The recorded properties of a message.
 #[derive(Debug, PartialEq, Eq)]
-struct Account {
+struct Summary {
     kind: Option<u64>,
     size: Option<usize>,
     text: Option<Utf8Bytes>,
 }
 
-impl Witness {
-    pub(super) fn new(watch: Arc<Watch>, hub: &str, connection: &str) -> Self {
-        Self { watch, side: Arc::new(Side { hub: hub.to_owned(), connection: connection.to_owned() }) }
+impl MessageRecorder {
+    pub(crate) fn new(diagnostics: Arc<Diagnostics>, hub: &str, connection: &str) -> Self {
+        let connection_ref = ConnectionRef { hub: hub.to_owned(), connection: connection.to_owned() };
+        Self { diagnostics, connection_ref: Arc::new(connection_ref) }
     }
 
-    /// A client said something.
-    pub(crate) fn heard(&self, message: &ClientMessage) {
-        self.saw(Direction::FromClient, heard(message));
+    pub(crate) fn received(&self, message: &ClientMessage) {
+        self.record(Direction::FromClient, summarize_received(message));
     }
 
-    /// Something goes out to the client.
-    pub(crate) fn said(&self, frame: &Frame) {
-        self.saw(Direction::ToClient, said(frame));
+    pub(crate) fn sent(&self, frame: &Frame) {
+        self.record(Direction::ToClient, summarize_sent(frame));
     }
 
-    /// Something that happened to the client, or that it said, was posted to the upstream.
-    pub(crate) fn posted(&self, post: upstream::Post) {
-        let upstream::Post { category, event, url, outcome, took } = post;
-        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        self.watch.journal().post(Post {
+    pub(crate) fn posted(&self, post: Post) {
+        let Post { category, event, url, outcome, took } = post;
+        let milliseconds = to_milliseconds(took);
+        self.diagnostics.traffic_log().push_post(PostRecord {
             at: unix_milliseconds().saturating_sub(milliseconds),
             url,
-            hub: self.side.hub.clone(),
-            connection: self.side.connection.clone(),
+            hub: self.connection_ref.hub.clone(),
+            connection: self.connection_ref.connection.clone(),
             category,
             event,
             outcome: outcome.to_string(),
@@ -58,49 +92,50 @@ impl Witness {
         });
     }
 
-    fn saw(&self, direction: Direction, Account { kind, size, text }: Account) {
-        let seen = Seen { at: unix_milliseconds(), direction, side: self.side.clone(), kind, size, text };
-        self.watch.journal().frame(seen);
+    fn record(&self, direction: Direction, Summary { kind, size, text }: Summary) {
+        let (at, connection_ref) = (unix_milliseconds(), self.connection_ref.clone());
+        let message = MessageRecord { at, direction, connection_ref, kind, size, text };
+        self.diagnostics.traffic_log().push_message(message);
     }
 }
 
-fn heard(message: &ClientMessage) -> Account {
+fn summarize_received(message: &ClientMessage) -> Summary {
     let (kind, size, text) = match message {
         ClientMessage::Invocation { forwarded, .. } => {
-            (1, Some(forwarded.len()), std::str::from_utf8(forwarded).ok().map(beginning))
+            (1, Some(forwarded.len()), std::str::from_utf8(forwarded).ok().map(truncated))
         }
         ClientMessage::StreamItem { .. } => (2, None, None),
-        ClientMessage::Completion { outcome, .. } => (3, None, answer(outcome)),
-        ClientMessage::StreamInvocation { target, .. } => (4, None, Some(beginning(target))),
+        ClientMessage::Completion { outcome, .. } => (3, None, outcome_text(outcome)),
+        ClientMessage::StreamInvocation { target, .. } => (4, None, Some(truncated(target))),
         ClientMessage::CancelInvocation { .. } => (5, None, None),
         ClientMessage::Ping => (6, None, None),
-        ClientMessage::Close { error } => (7, None, error.as_deref().map(beginning)),
+        ClientMessage::Close { error } => (7, None, error.as_deref().map(truncated)),
         ClientMessage::Ack(number) => (8, None, Some(number.to_string())),
         ClientMessage::Sequence(number) => (9, None, Some(number.to_string())),
         ClientMessage::Other(kind) => (*kind, None, None),
     };
-    Account { kind: Some(kind), size, text: text.map(Utf8Bytes::from) }
+    Summary { kind: Some(kind), size, text: text.map(Utf8Bytes::from) }
 }
 
-fn answer(outcome: &Outcome) -> Option<String> {
+fn outcome_text(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Void => None,
-        Outcome::Result(result) => Some(beginning(result.get())),
-        Outcome::Error(error) => Some(beginning(error)),
+        Outcome::Result(result) => Some(truncated(result.get())),
+        Outcome::Error(error) => Some(truncated(error)),
     }
 }
 
-fn said(frame: &Frame) -> Account {
+fn summarize_sent(frame: &Frame) -> Summary {
     let (kind, text) = match frame {
-        Frame::Text(text) => (kind_of_json(text), Some(shared_beginning(text))),
-        Frame::Binary(bytes) => (kind_of_message_pack(bytes), None),
+        Frame::Text(text) => (json_type(text), Some(shared_truncated(text))),
+        Frame::Binary(bytes) => (messagepack_type(bytes), None),
     };
-    Account { kind, size: Some(frame.len()), text }
+    Summary { kind, size: Some(frame.len()), text }
 }
 
-/// Answers to handshakes have no type; of several messages in one frame, made by a caller, nobody asks the type. Messages made
-/// here begin with it, and the rest need not be read then, which matters when they go to thousands.
-fn kind_of_json(text: &str) -> Option<u64> {
+/// The type of a JSON message; `None` for a handshake response, or for several messages that a caller put into one frame.
+/// Messages encoded here start with their type, so a broadcast is not parsed for each client.
+fn json_type(text: &str) -> Option<u64> {
     let digits = text.strip_prefix("{\"type\":").and_then(|rest| rest.split_once([',', '}']));
     if let Some((digits, _)) = digits
         && let Ok(kind) = digits.parse()
@@ -114,9 +149,8 @@ fn kind_of_json(text: &str) -> Option<u64> {
     serde_json::from_str::<Envelope>(text.trim_end_matches('\u{1e}')).ok()?.r#type
 }
 
-/// After the length of the message, of which all bytes but the last have the high bit, comes an array, and first in it
-/// the type, one byte each.
-fn kind_of_message_pack(bytes: &[u8]) -> Option<u64> {
+/// The type of a MessagePack message: the first element of the array, after the length prefix.
+fn messagepack_type(bytes: &[u8]) -> Option<u64> {
     let length = bytes.iter().position(|byte| byte & 0x80 == 0)? + 1;
     match bytes.get(length..)? {
         [0x90..=0x9f, kind @ 0..=0x7f, ..] => Some(u64::from(*kind)),
@@ -130,7 +164,7 @@ mod tests {
     use crate::protocol::{Protocol, ServerMessage};
 
     #[test]
-    fn what_goes_out_is_told_by_its_type_in_either_protocol() {
+    fn sent_messages_are_recorded_with_their_type_in_either_protocol() {
         let outcome = Outcome::Error("no".repeat(200));
         let messages = [
             (ServerMessage::Completion { id: "1", outcome: &outcome }, 3),
@@ -141,25 +175,25 @@ mod tests {
         for (message, kind) in messages {
             for protocol in [Protocol::Json, Protocol::MessagePack] {
                 let frame = protocol.encode(&message);
-                let account = said(&frame);
-                assert_eq!((account.kind, account.size), (Some(kind), Some(frame.len())), "{message:?}");
-                assert_eq!(account.text.is_some(), protocol == Protocol::Json);
+                let summary = summarize_sent(&frame);
+                assert_eq!((summary.kind, summary.size), (Some(kind), Some(frame.len())), "{message:?}");
+                assert_eq!(summary.text.is_some(), protocol == Protocol::Json);
             }
         }
     }
 
     #[test]
-    fn the_answer_to_a_handshake_has_no_type() {
-        let account = said(&Frame::Text("{}\u{1e}".into()));
-        assert_eq!(account, Account { kind: None, size: Some(3), text: Some("{}\u{1e}".into()) });
-        assert_eq!(said(&Frame::Binary(vec![0xff].into())).kind, None);
+    fn a_handshake_response_has_no_type() {
+        let summary = summarize_sent(&Frame::Text("{}\u{1e}".into()));
+        assert_eq!(summary, Summary { kind: None, size: Some(3), text: Some("{}\u{1e}".into()) });
+        assert_eq!(summarize_sent(&Frame::Binary(vec![0xff].into())).kind, None);
     }
 
     #[test]
-    fn of_an_invocation_what_an_upstream_would_get_is_shown() {
+    fn an_invocation_is_recorded_as_an_upstream_receives_it() {
         let forwarded = bytes::Bytes::from_static(br#"{"type":1,"target":"t","arguments":[]}"#);
         let message = ClientMessage::Invocation { id: None, target: "t".into(), forwarded };
-        let text = heard(&message).text.unwrap();
+        let text = summarize_received(&message).text.unwrap();
         assert_eq!(text, r#"{"type":1,"target":"t","arguments":[]}"#);
     }
 }

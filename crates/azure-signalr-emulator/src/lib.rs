@@ -3,29 +3,30 @@
 //! # The map
 //!
 //! - [`Emulator`] is the whole service as a router; [`Options`] what can be set, [`AccessKey`] who may sign tokens.
-//! - `negotiate`, `transport` and `rest` are its faces, to clients and to callers.
+//! - `negotiate`, `transport` and `rest` are its endpoints, for clients and for callers.
 //! - `auth` decides who may come in, `entra` about those without a key; `refusal` words every "no" and logs it.
-//! - `service` holds the state: `hub` (who is connected, and in which groups) and `tickets` (who may connect), both pure.
-//! - `control` shows what the service sees, and makes it misbehave: `faults` are the rules of what goes wrong next,
-//!   `journal` is what was seen, both pure.
-//! - `connection` is one client from its first byte to its last; each `transport` is only the wire that carries it.
-//! - `protocol` turns bytes into messages and back; `hub_name`, `path`, `query`, `bearer` read what requests carry.
+//! - `service` holds the state: `hub` (connections, users and groups) and `connection_tokens` (negotiated connections), both pure.
+//! - `connection` serves one client from its handshake to its end; each file of `transport` carries its messages.
+//! - `protocol` encodes and decodes hub messages; `hub_name`, `path`, `query`, `bearer` read the parts of requests.
+//! - `control` is the control API; `diagnostics` holds its data: `fault_injection` and `traffic_log`, both pure.
 //! - `upstream` posts what clients do and say to webhooks, as [`UpstreamOptions`] has it.
 //!
-//! The faces know `service`, `auth`, `connection` and `protocol`; `hub`, `tickets`, `protocol`, `faults` and `journal` know nobody.
+//! The endpoints use `connection`, `service` and `auth`; `hub`, `connection_tokens`, `protocol`, `fault_injection` and `traffic_log`
+//! use no I/O and no clock.
 
 mod access_key;
 mod auth;
 mod bearer;
 mod connection;
+mod connection_tokens;
 mod control;
-mod faults;
+mod diagnostics;
+mod fault_injection;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod hub;
 mod hub_name;
-mod journal;
 mod negotiate;
 mod options;
 mod path;
@@ -35,7 +36,7 @@ mod random;
 mod refusal;
 mod rest;
 mod service;
-mod tickets;
+mod traffic_log;
 mod transport;
 mod upstream;
 
@@ -79,12 +80,13 @@ impl Emulator {
             .route("/client", any(transport::connect))
             .route("/client/", any(transport::connect));
         let callers = Router::new().route("/api", any(rest::serve)).route("/api/{*path}", any(rest::serve));
-        let watch = self.service.watch.as_ref();
-        // Browsers are to see what a fault answers, too.
-        let clients = control::struck(clients, watch).layer(cross_origin());
-        let sides = clients.merge(control::struck(callers, watch));
-        let control = watch.map(|watch| control::router(self.service.clone(), watch.clone()));
-        control::recorded(sides, watch)
+        let diagnostics = self.service.diagnostics.as_ref();
+        // CORS applies to the responses of faults, too.
+        let clients = control::with_fault_injection(clients, diagnostics).layer(cross_origin());
+        let endpoints = clients.merge(control::with_fault_injection(callers, diagnostics));
+        let control =
+            diagnostics.map(|diagnostics| control::router(self.service.clone(), diagnostics.clone()));
+        control::with_traffic_log(endpoints, diagnostics)
             .merge(control.unwrap_or_default())
             .route(
                 "/server/",

@@ -11,14 +11,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::bearer;
-use crate::connection::Transport;
+use crate::connection_tokens::NegotiatedConnection;
 use crate::hub::ConnectionId;
+use crate::protocol::handshake::TransportType;
 use crate::query::Query;
 use crate::random;
 use crate::refusal::Refusal;
 use crate::service::{Service, unix_now};
-use crate::tickets::Holder;
-use crate::transport::{no_seat, requested_hub};
+use crate::transport::{connect_refusal, requested_hub};
 
 /// Nothing newer exists; a client that asks for more is answered with this.
 const NEWEST_VERSION: i64 = 1;
@@ -44,10 +44,10 @@ struct Offer {
 
 impl Offer {
     /// Clients take the first format for the preferred one.
-    fn of(transport: Transport) -> Self {
+    fn of(transport: TransportType) -> Self {
         let transfer_formats: &[_] = match transport {
-            Transport::WebSockets | Transport::LongPolling => &["Text", "Binary"],
-            Transport::ServerSentEvents => &["Text"],
+            TransportType::WebSockets | TransportType::LongPolling => &["Text", "Binary"],
+            TransportType::ServerSentEvents => &["Text"],
         };
         Self { transport: transport.name(), transfer_formats }
     }
@@ -79,10 +79,11 @@ pub(crate) async fn negotiate(
     let secret = random::id();
     let public = if version == 0 { secret.clone() } else { random::id() };
     let asked = query.last("useStatefulReconnect").is_some_and(|asked| asked.eq_ignore_ascii_case("true"));
-    let may_resume = asked && service.options.stateful_reconnect && identity.allows(Transport::WebSockets);
+    let may_resume =
+        asked && service.options.stateful_reconnect && identity.allows(TransportType::WebSockets);
     let connection = ConnectionId::new(&public);
     // In the order clients should try them.
-    let transports = Transport::ALL.into_iter().filter(|transport| identity.allows(*transport));
+    let transports = TransportType::ALL.into_iter().filter(|transport| identity.allows(*transport));
     let answer = Answer {
         negotiate_version: version,
         connection_id: &public,
@@ -90,8 +91,8 @@ pub(crate) async fn negotiate(
         available_transports: transports.map(Offer::of).collect(),
         use_stateful_reconnect: may_resume,
     };
-    let holder = Holder { connection, hub, user: identity.user, may_resume };
-    service.issue(secret.as_str().into(), holder).map_err(no_seat)?;
+    let negotiated = NegotiatedConnection { connection, hub, user: identity.user, may_resume };
+    service.issue(secret.as_str().into(), negotiated).map_err(connect_refusal)?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 

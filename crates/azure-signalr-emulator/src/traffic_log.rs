@@ -1,43 +1,36 @@
-//! What the service has seen last: calls, frames, and posts to the upstream.
+//! The latest requests, messages and upstream posts, kept for the control API. The time is an argument.
 //!
-//! It is read by people and tests, so nothing in it opens anything: no header is kept, and of queries only values that are
-//! known to be harmless. The time is an argument, in milliseconds since 1970.
+//! People and tests read the log, so it holds no secrets: no headers, and of a query only values that are known to be harmless.
 
-mod redaction;
-mod ring;
-
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use serde::{Serialize, Serializer};
 
-pub(crate) use redaction::harmless_query;
-pub(crate) use ring::{Limits, Numbered, Ring};
+/// Maximum length of a recorded text; the rest is cut off.
+const MAX_TEXT_BYTES: usize = 2 << 10;
 
-/// Longest text of a frame that is kept, in bytes.
-const LONGEST_TEXT: usize = 2 << 10;
+/// The limits of each of the three lists.
+const LIMITS: RingLimits = RingLimits { entries: 1_000, bytes: 4 << 20 };
 
-/// How much is remembered of each kind.
-const LIMITS: Limits = Limits { entries: 1_000, bytes: 4 << 20 };
-
-/// One request to the service, answered.
+/// One request and its response. Times are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Call {
-    /// When it came.
+pub(crate) struct RequestRecord {
     pub(crate) at: u64,
     pub(crate) method: String,
     pub(crate) path: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) query: String,
     pub(crate) status: u16,
+    /// The time until the response.
     pub(crate) milliseconds: u64,
-    /// Why not, in the words of the answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) refusal: Option<String>,
+    /// The message of an error response.
+    #[serde(rename = "refusal", skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
 }
 
-/// Which way a frame went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Direction {
@@ -45,139 +38,206 @@ pub(crate) enum Direction {
     ToClient,
 }
 
-/// One message of a hub protocol.
+/// One hub message.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Seen {
+pub(crate) struct MessageRecord {
     pub(crate) at: u64,
     pub(crate) direction: Direction,
     #[serde(flatten, serialize_with = "shared")]
-    pub(crate) side: Arc<Side>,
-    /// As the hub protocols number them; `None` for handshakes.
+    pub(crate) connection_ref: Arc<ConnectionRef>,
+    /// The message type of the hub protocol; `None` for handshakes.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<u64>,
-    /// In bytes, where that is known.
+    /// In bytes, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<usize>,
-    /// Its [beginning], where it is text, perhaps with its separator. What goes to many clients is kept once.
+    /// The [truncated] text of a JSON message, perhaps with its separator. The text of a broadcast is stored once.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_separator")]
     pub(crate) text: Option<Utf8Bytes>,
 }
 
-/// Whose messages they are.
+/// A connection and its hub.
 #[derive(Debug, PartialEq, Serialize)]
-pub(crate) struct Side {
+pub(crate) struct ConnectionRef {
     pub(crate) hub: String,
     pub(crate) connection: String,
 }
 
-/// One event posted to the upstream, or meant to be.
+/// One event for the upstream.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Post {
+pub(crate) struct PostRecord {
     pub(crate) at: u64,
-    /// Without its query, where keys of functions stand. `None` when the names of the event made no address.
+    /// Without its query, which can hold function keys. `None` if the template gives no valid URL for this event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url: Option<String>,
     pub(crate) hub: String,
     pub(crate) connection: String,
     pub(crate) category: &'static str,
     pub(crate) event: String,
-    /// What came of it, as a clause.
+    /// The result, as a clause.
     pub(crate) outcome: String,
     pub(crate) milliseconds: u64,
 }
 
-/// Everything that is remembered.
+/// The latest requests, messages and upstream posts.
 #[derive(Debug)]
-pub(crate) struct Journal {
-    pub(crate) calls: Ring<Call>,
-    pub(crate) frames: Ring<Seen>,
-    pub(crate) posts: Ring<Post>,
+pub(crate) struct TrafficLog {
+    pub(crate) requests: RingBuffer<RequestRecord>,
+    pub(crate) messages: RingBuffer<MessageRecord>,
+    pub(crate) posts: RingBuffer<PostRecord>,
 }
 
-impl Journal {
+impl TrafficLog {
     pub(crate) fn new() -> Self {
-        Self { calls: Ring::new(LIMITS), frames: Ring::new(LIMITS), posts: Ring::new(LIMITS) }
+        Self {
+            requests: RingBuffer::new(LIMITS),
+            messages: RingBuffer::new(LIMITS),
+            posts: RingBuffer::new(LIMITS),
+        }
     }
 
-    /// Numbers go on.
+    /// Removes all entries. Numbers continue.
     pub(crate) fn clear(&mut self) {
-        self.calls.clear();
-        self.frames.clear();
+        self.requests.clear();
+        self.messages.clear();
         self.posts.clear();
     }
 
-    pub(crate) fn call(&mut self, call: Call) {
-        let Call { method, path, query, refusal, .. } = &call;
-        let texts = method.len() + path.len() + query.len() + refusal.as_ref().map_or(0, String::len);
-        self.calls.push(call, texts);
+    pub(crate) fn push_request(&mut self, request: RequestRecord) {
+        let RequestRecord { method, path, query, error, .. } = &request;
+        let bytes = method.len() + path.len() + query.len() + error.as_ref().map_or(0, String::len);
+        self.requests.push(request, bytes);
     }
 
-    pub(crate) fn frame(&mut self, frame: Seen) {
-        let Side { hub, connection } = &*frame.side;
-        let texts = hub.len() + connection.len() + frame.text.as_ref().map_or(0, |text| text.len());
-        self.frames.push(frame, texts);
+    pub(crate) fn push_message(&mut self, message: MessageRecord) {
+        let ConnectionRef { hub, connection } = &*message.connection_ref;
+        let bytes = hub.len() + connection.len() + message.text.as_ref().map_or(0, |text| text.len());
+        self.messages.push(message, bytes);
     }
 
-    pub(crate) fn post(&mut self, post: Post) {
-        let Post { url, hub, connection, event, outcome, .. } = &post;
+    pub(crate) fn push_post(&mut self, post: PostRecord) {
+        let PostRecord { url, hub, connection, event, outcome, .. } = &post;
         let url = url.as_ref().map_or(0, String::len);
-        let texts = url + hub.len() + connection.len() + event.len() + outcome.len();
-        self.posts.push(post, texts);
+        let bytes = url + hub.len() + connection.len() + event.len() + outcome.len();
+        self.posts.push(post, bytes);
     }
 }
 
-/// The beginning of a text, whole characters of it, and all of a short one.
-pub(crate) fn beginning(text: &str) -> String {
-    match cut(text) {
-        Some(beginning) => beginning,
-        None => text.to_owned(),
-    }
+/// The text, cut off after whole characters if it is too long.
+pub(crate) fn truncated(text: &str) -> String {
+    cut(text).unwrap_or_else(|| text.to_owned())
 }
 
-/// The same of a text that others have too. A short one is shared with them.
-pub(crate) fn shared_beginning(text: &Utf8Bytes) -> Utf8Bytes {
+/// Like [`truncated`]; a short text is shared, not copied.
+pub(crate) fn shared_truncated(text: &Utf8Bytes) -> Utf8Bytes {
     cut(text).map_or_else(|| text.clone(), Utf8Bytes::from)
 }
 
-/// What is left of a text that is too long.
 fn cut(text: &str) -> Option<String> {
-    let is_long = text.len() > LONGEST_TEXT;
-    is_long.then(|| [&text[..text.floor_char_boundary(LONGEST_TEXT)], "…"].concat())
+    let is_long = text.len() > MAX_TEXT_BYTES;
+    is_long.then(|| [&text[..text.floor_char_boundary(MAX_TEXT_BYTES)], "…"].concat())
 }
 
-fn shared<S: Serializer>(side: &Side, serializer: S) -> Result<S::Ok, S::Error> {
-    side.serialize(serializer)
+fn shared<S: Serializer>(connection_ref: &ConnectionRef, serializer: S) -> Result<S::Ok, S::Error> {
+    connection_ref.serialize(serializer)
 }
 
 fn without_separator<S: Serializer>(text: &Option<Utf8Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
     text.as_deref().map(|text| text.trim_end_matches('\u{1e}')).serialize(serializer)
 }
 
+/// The limits of a [`RingBuffer`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RingLimits {
+    pub(crate) entries: usize,
+    pub(crate) bytes: usize,
+}
+
+/// An entry with its number, from 1.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Numbered<T> {
+    pub(crate) number: u64,
+    #[serde(flatten)]
+    pub(crate) entry: T,
+    #[serde(skip)]
+    bytes: usize,
+}
+
+/// The latest entries, limited in number and in bytes.
+///
+/// Numbers are never reused, so a reader can ask for newer entries and detects a gap.
+#[derive(Debug)]
+pub(crate) struct RingBuffer<T> {
+    entries: VecDeque<Numbered<T>>,
+    bytes: usize,
+    last: u64,
+    limits: RingLimits,
+}
+
+impl<T> RingBuffer<T> {
+    pub(crate) fn new(limits: RingLimits) -> Self {
+        Self { entries: VecDeque::new(), bytes: 0, last: 0, limits }
+    }
+
+    /// Adds an entry whose texts have `text_bytes`. An entry larger than the limit is dropped with all before it.
+    pub(crate) fn push(&mut self, entry: T, text_bytes: usize) {
+        let bytes = size_of::<Numbered<T>>() + text_bytes;
+        self.last += 1;
+        self.entries.push_back(Numbered { number: self.last, entry, bytes });
+        self.bytes += bytes;
+        while self.entries.len() > self.limits.entries || self.bytes > self.limits.bytes {
+            let Some(oldest) = self.entries.pop_front() else { return };
+            self.bytes -= oldest.bytes;
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.entries.clear();
+        self.bytes = 0;
+    }
+
+    /// The entries with a number greater than `number`, oldest first.
+    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &Numbered<T>> {
+        let start = self.entries.partition_point(|entry| entry.number <= number);
+        self.entries.range(start..)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn of_a_long_text_the_beginning_is_left() {
-        assert_eq!(beginning("short"), "short");
+    fn a_long_text_is_truncated() {
+        assert_eq!(truncated("short"), "short");
         let text = ["a", "é".repeat(4_500).as_str()].concat();
-        assert_eq!(beginning(&text), ["a", "é".repeat(1_023).as_str(), "…"].concat());
+        assert_eq!(truncated(&text), ["a", "é".repeat(1_023).as_str(), "…"].concat());
     }
 
     #[test]
-    fn what_went_to_many_is_kept_once_and_shown_without_its_separator() {
+    fn a_broadcast_text_is_stored_once_and_shown_without_its_separator() {
         let text = Utf8Bytes::from("{}\u{1e}");
-        let mut journal = Journal::new();
+        let mut log = TrafficLog::new();
         for connection in ["a", "b"] {
-            let side = Arc::new(Side { hub: "chat".into(), connection: connection.into() });
-            let (direction, text) = (Direction::ToClient, Some(shared_beginning(&text)));
-            journal.frame(Seen { at: 1, direction, side, kind: None, size: Some(3), text });
+            let connection_ref =
+                Arc::new(ConnectionRef { hub: "chat".into(), connection: connection.into() });
+            let (direction, text) = (Direction::ToClient, Some(shared_truncated(&text)));
+            log.push_message(MessageRecord {
+                at: 1,
+                direction,
+                connection_ref,
+                kind: None,
+                size: Some(3),
+                text,
+            });
         }
-        let entries: Vec<_> = journal.frames.after(0).collect();
-        let places = entries.iter().map(|seen| seen.entry.text.as_ref().unwrap().as_ptr());
-        assert!(places.into_iter().all(|place| place == text.as_ptr()));
+        let entries: Vec<_> = log.messages.after(0).collect();
+        let addresses = entries.iter().map(|message| message.entry.text.as_ref().unwrap().as_ptr());
+        assert!(addresses.into_iter().all(|address| address == text.as_ptr()));
         assert_eq!(
             serde_json::to_string(entries[1]).unwrap(),
             r#"{"number":2,"at":1,"direction":"toClient","hub":"chat","connection":"b","size":3,"text":"{}"}"#
@@ -185,21 +245,65 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_says_only_what_there_is_to_say() {
-        let mut journal = Journal::new();
-        journal.call(Call {
+    fn absent_properties_are_not_serialized() {
+        let mut log = TrafficLog::new();
+        log.push_request(RequestRecord {
             at: 1_700_000_000_000,
             method: "POST".into(),
             path: "/api/hubs/chat/:send".into(),
             query: String::new(),
             status: 202,
             milliseconds: 1,
-            refusal: None,
+            error: None,
         });
-        let entry = journal.calls.after(0).next().unwrap();
+        let entry = log.requests.after(0).next().unwrap();
         assert_eq!(
             serde_json::to_string(entry).unwrap(),
             r#"{"number":1,"at":1700000000000,"method":"POST","path":"/api/hubs/chat/:send","status":202,"milliseconds":1}"#
         );
+    }
+
+    fn numbers<T>(ring: &RingBuffer<T>, after: u64) -> Vec<u64> {
+        ring.after(after).map(|entry| entry.number).collect()
+    }
+
+    #[test]
+    fn the_oldest_entries_are_removed_and_numbers_continue() {
+        let mut ring = RingBuffer::new(RingLimits { entries: 2, bytes: 1_000 });
+        for text in ["a", "b", "c"] {
+            ring.push(text, 1);
+        }
+        assert_eq!(numbers(&ring, 0), [2, 3]);
+        assert_eq!(numbers(&ring, 2), [3]);
+        assert_eq!(numbers(&ring, 9), Vec::<u64>::new());
+        ring.clear();
+        ring.push("d", 1);
+        assert_eq!(numbers(&ring, 0), [4]);
+    }
+
+    #[test]
+    fn an_entry_larger_than_the_limit_empties_the_buffer() {
+        let mut ring = RingBuffer::new(RingLimits { entries: 9, bytes: 200 });
+        ring.push((), 10);
+        ring.push((), 1_000);
+        assert_eq!((numbers(&ring, 0), ring.bytes), (vec![], 0));
+        ring.push((), 10);
+        assert_eq!(numbers(&ring, 0), [3]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_newest_entries_within_the_limits_are_kept(sizes in prop::collection::vec(0..400usize, 0..60)) {
+            let limits = RingLimits { entries: 5, bytes: 900 };
+            let mut ring = RingBuffer::new(limits);
+            for (index, size) in sizes.iter().enumerate() {
+                ring.push((), *size);
+                prop_assert!(ring.entries.len() <= limits.entries && ring.bytes <= limits.bytes);
+                prop_assert_eq!(ring.bytes, ring.entries.iter().map(|entry| entry.bytes).sum::<usize>());
+                let kept = numbers(&ring, 0);
+                prop_assert_eq!(kept.last().copied(), Some(index as u64 + 1));
+                prop_assert!(kept.windows(2).all(|pair| pair[1] == pair[0] + 1));
+            }
+        }
     }
 }

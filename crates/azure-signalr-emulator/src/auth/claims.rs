@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::connection::Transport;
 use crate::hub::UserId;
+use crate::protocol::handshake::TransportType;
 
 /// Most seconds a token may give a client for its handshake.
 const LONGEST_HANDSHAKE: u64 = 30;
@@ -49,7 +49,7 @@ impl ClientIdentity {
     }
 
     /// Whether the token lets the client use the transport.
-    pub(crate) fn allows(&self, transport: Transport) -> bool {
+    pub(crate) fn allows(&self, transport: TransportType) -> bool {
         self.transports & transport.bit() != 0
     }
 }
@@ -100,10 +100,10 @@ mod tests {
 
     #[test]
     fn numbers_may_come_as_strings() {
-        assert!(!read(json!({"asrs.s.htt": "6"})).allows(Transport::WebSockets));
-        assert!(read(json!({"asrs.s.htt": "6"})).allows(Transport::LongPolling));
-        assert!(read(json!({"asrs.s.htt": 1})).allows(Transport::WebSockets));
-        assert!(Transport::ALL.into_iter().all(|transport| read(json!({})).allows(transport)));
+        assert!(!read(json!({"asrs.s.htt": "6"})).allows(TransportType::WebSockets));
+        assert!(read(json!({"asrs.s.htt": "6"})).allows(TransportType::LongPolling));
+        assert!(read(json!({"asrs.s.htt": 1})).allows(TransportType::WebSockets));
+        assert!(TransportType::ALL.into_iter().all(|transport| read(json!({})).allows(transport)));
         assert_eq!(read(json!({"asrs.s.cht": "2"})).handshake_timeout, Some(Duration::from_secs(2)));
         assert_eq!(read(json!({"asrs.s.cht": 31})).handshake_timeout, None);
     }

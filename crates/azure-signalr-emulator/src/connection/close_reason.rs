@@ -1,102 +1,103 @@
-//! Why a connection ends, and what that means: for the client, for the log, and for whether it may come back.
+//! Why a connection ends, and what follows for the client, the log, the upstream, and stateful reconnect.
 
 use std::fmt;
 
-use super::outbox::{Closure, End};
 use crate::protocol::ServerMessage;
 use crate::protocol::handshake::HandshakeError;
+use crate::service::{CloseOptions, StopReason};
 
 /// Why a connection ends.
 #[derive(Debug)]
-pub(super) enum Ending {
-    /// The transport was gone first.
-    Gone,
-    /// The transport broke.
-    Broken(String),
-    /// The client said that it would go, perhaps why.
+pub(super) enum CloseReason {
+    /// The transport has ended.
+    Disconnected,
+    /// The transport has failed.
+    TransportFailed(String),
+    /// The client has sent a Close message, with an optional error.
     ClientClosed(Option<String>),
-    /// The client does not speak as we do.
     HandshakeFailed(HandshakeError),
-    /// The client pinged once and then fell silent.
-    ClientSilent,
-    /// The client sent what is no message, or too much.
+    /// The client has sent pings, and then nothing for the client timeout.
+    ClientTimedOut,
+    /// The client has sent an invalid message, or a message that is too long.
     Malformed(String),
-    /// The client read too slowly, or not at all.
+    /// The client reads too slowly, or not at all.
     ClientSlow,
-    /// The access token has expired, and says that the connection ends then.
+    /// The access token has expired, and a claim ends the connection with it.
     TokenExpired,
-    /// The client said, by another way than its messages, that it would go.
-    Departed,
-    /// The client is to be dropped without a word.
-    Abandoned,
-    /// Somebody closed the connection, or the service itself.
-    Closed { closure: Closure, greeted: bool },
+    /// The client has sent a DELETE request.
+    ClientDeleted,
+    /// The control API has dropped the connection.
+    Aborted,
+    /// A REST call has closed the connection, or the service shuts down.
+    Closed {
+        options: CloseOptions,
+        after_handshake: bool,
+    },
 }
 
-impl Ending {
-    pub(super) fn of(end: End, greeted: bool) -> Self {
-        match end {
-            End::Overflow => Self::ClientSlow,
-            End::Severed => Self::Gone,
-            End::Abandoned => Self::Abandoned,
-            End::Departed => Self::Departed,
-            End::Closed(closure) => Self::Closed { closure, greeted },
-            End::Expired => Self::TokenExpired,
+impl CloseReason {
+    pub(super) fn from_stop(reason: StopReason, after_handshake: bool) -> Self {
+        match reason {
+            StopReason::Overflow => Self::ClientSlow,
+            StopReason::TransportDropped => Self::Disconnected,
+            StopReason::Aborted => Self::Aborted,
+            StopReason::Deleted => Self::ClientDeleted,
+            StopReason::Closed(options) => Self::Closed { options, after_handshake },
+            StopReason::TokenExpired => Self::TokenExpired,
         }
     }
 
-    /// Whether a client that can resume may do so.
+    /// Whether a client with stateful reconnect may resume.
     pub(super) fn is_resumable(&self) -> bool {
-        matches!(self, Self::Gone | Self::Broken(_))
+        matches!(self, Self::Disconnected | Self::TransportFailed(_))
     }
 
-    /// Whether nobody is there to say farewell to.
-    pub(super) fn is_mute(&self) -> bool {
-        matches!(self, Self::Gone | Self::ClientSlow | Self::Abandoned | Self::Departed)
+    /// Whether the transport is dropped instead of closed.
+    pub(super) fn drops_transport(&self) -> bool {
+        matches!(self, Self::Disconnected | Self::ClientSlow | Self::Aborted | Self::ClientDeleted)
     }
 
     pub(super) fn is_error(&self) -> bool {
-        matches!(self, Self::Broken(_) | Self::Malformed(_))
+        matches!(self, Self::TransportFailed(_) | Self::Malformed(_))
     }
 
-    /// The last message to the client. Reasons are shown to clients whose token lets them see `details`, but what they
-    /// themselves did wrong is told to all.
-    pub(super) fn last_words(&self, details: bool) -> Option<ServerMessage<'_>> {
+    /// The Close message. The reason of a caller is included only with `detailed_errors`, errors of the client always.
+    pub(super) fn close_message(&self, detailed_errors: bool) -> Option<ServerMessage<'_>> {
         let (error, allow_reconnect) = match self {
             Self::Malformed(error) => (Some(error.as_str()), false),
-            Self::ClientSilent => (None, true),
+            Self::ClientTimedOut => (None, true),
             Self::TokenExpired => (Some("The access token has expired."), true),
-            Self::Closed { closure, greeted: true } => {
-                (closure.reason.as_deref().filter(|_| details), closure.allow_reconnect)
+            Self::Closed { options, after_handshake: true } => {
+                (options.reason.as_deref().filter(|_| detailed_errors), options.allow_reconnect)
             }
             _ => return None,
         };
         Some(ServerMessage::Close { error, allow_reconnect })
     }
 
-    /// What an upstream is told, if this was not how connections should end.
-    pub(super) fn error(&self) -> Option<String> {
+    /// The error that an upstream receives with the `disconnected` event.
+    pub(super) fn upstream_error(&self) -> Option<String> {
         match self {
             Self::ClientClosed(error) => error.clone(),
-            Self::Departed => None,
-            Self::Closed { closure, .. } => closure.reason.clone(),
-            ending => Some(ending.to_string()),
+            Self::ClientDeleted => None,
+            Self::Closed { options, .. } => options.reason.clone(),
+            reason => Some(reason.to_string()),
         }
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gone => f.write_str("the transport ended"),
-            Self::Broken(error) => write!(f, "the transport broke: {error}"),
-            Self::ClientClosed(_) | Self::Departed => f.write_str("the client closed it"),
+            Self::Disconnected => f.write_str("the transport ended"),
+            Self::TransportFailed(error) => write!(f, "the transport failed: {error}"),
+            Self::ClientClosed(_) | Self::ClientDeleted => f.write_str("the client closed it"),
             Self::HandshakeFailed(error) => write!(f, "the handshake failed: {error}"),
-            Self::ClientSilent => f.write_str("the client fell silent"),
+            Self::ClientTimedOut => f.write_str("the client timed out"),
             Self::Malformed(error) => f.write_str(error),
-            Self::ClientSlow => f.write_str("the client did not read what was sent to it"),
+            Self::ClientSlow => f.write_str("the client reads too slowly"),
             Self::TokenExpired => f.write_str("the access token expired"),
-            Self::Abandoned => f.write_str("it was dropped on demand"),
+            Self::Aborted => f.write_str("the control API dropped it"),
             Self::Closed { .. } => f.write_str("the service closed it"),
         }
     }

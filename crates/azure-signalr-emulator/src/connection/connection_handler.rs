@@ -1,417 +1,338 @@
-//! The conversation with one client: handshake, then messages in both directions until anything ends it.
+//! Serves one connection from its handshake to its end.
 //!
-//! It is one task and owns its wire whole: while it writes it does not read, so a client that sends without reading slows
-//! down itself only. With stateful reconnect the wire may be another one every time; the conversation is the same.
+//! One task owns the transport and does not read while it writes, so a client that sends without reading slows down only itself.
+//! With stateful reconnect the transport can be replaced while the connection continues.
 
+use std::future::pending;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
-use super::contact::{Call, Contact};
-use super::ending::Ending;
-use super::errands::Errands;
-use super::ledger::Ledger;
-use super::outbox::Next;
-use super::rhythm::{Due, Rhythm};
-use super::wire::{Farewell, Gone, Received, Wire};
+use super::close_reason::CloseReason;
+use super::keep_alive::Due;
+use super::message_buffer::MessageBuffer;
+use super::transport::{Received, Transport};
+use super::upstream_connection::{ClientInvocation, UpstreamConnection, UpstreamQueue};
+use super::writer::Writer;
 use crate::protocol::handshake::{self, Handshake, HandshakeError};
-use crate::protocol::{ClientMessage, Frame, Incoming, Outcome, Protocol, ServerMessage};
-use crate::service::Seat;
+use crate::protocol::{ClientMessage, MessageReader, Outcome, ServerMessage};
+use crate::service::{ConnectionGuard, NextSend};
 
-/// The version of a hub protocol in which messages are counted.
-const STATEFUL: i64 = 2;
+/// The first version of the hub protocols with sequence ids.
+const STATEFUL_RECONNECT_VERSION: i64 = 2;
 
-/// How long nothing at all may be due.
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long to sleep when nothing is due.
+const IDLE_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What is agreed on before the handshake.
-pub(crate) struct Terms<W> {
+/// The properties of a connection that are known before its handshake.
+pub(crate) struct ConnectionSettings<T> {
     pub(crate) handshake_timeout: Duration,
-    /// Whether the client may see why it was closed.
+    /// Whether the client may see why the service closes the connection.
     pub(crate) detailed_errors: bool,
-    /// When the connection ends because its access token does.
+    /// When the connection ends with its access token.
     pub(crate) expires_at: Option<Instant>,
-    /// Where the client's further wires come from, if its connection is one that may be resumed. Boxed, since a channel keeps
-    /// room for many from the start, and there is hardly ever one.
-    pub(crate) successors: Option<mpsc::Receiver<Box<W>>>,
-    /// Whom the client may call, and who is told that it came and went.
-    pub(crate) contact: Option<Contact>,
+    /// Replacement transports, if the connection can be resumed. Boxed, since a channel allocates slots for many values.
+    pub(crate) replacements: Option<mpsc::Receiver<Box<T>>>,
+    /// Receives the invocations and events of the client.
+    pub(crate) upstream: Option<UpstreamConnection>,
 }
 
-/// Serves a client until its connection has ended, and everybody who has to know knows it.
-pub(crate) async fn hold<W: Wire>(wire: W, seat: Seat, terms: Terms<W>) {
-    let Terms { handshake_timeout, detailed_errors, expires_at, successors, contact } = terms;
-    let options = seat.options();
-    let pings = W::PINGS.then_some(options.ping_interval);
-    let mut conversation = Conversation {
-        wire: Some(wire),
-        incoming: Incoming::new(options.max_client_message_bytes),
-        rhythm: Rhythm::new(Instant::now(), pings, options.client_timeout),
-        protocol: Protocol::Json,
-        ledger: None,
-        errands: Errands::default(),
+/// Serves a connection until it is closed and the hub and the upstream have been notified.
+pub(crate) async fn run<T: Transport>(transport: T, guard: ConnectionGuard, settings: ConnectionSettings<T>) {
+    let ConnectionSettings { handshake_timeout, detailed_errors, expires_at, replacements, upstream } =
+        settings;
+    let mut handler = ConnectionHandler {
+        writer: Writer::new(&guard, transport),
+        reader: MessageReader::new(guard.options().max_client_message_bytes),
+        upstream_queue: UpstreamQueue::default(),
         expires_at,
-        successors,
-        contact: contact.map(Arc::new),
-        is_known: false,
-        seat: &seat,
+        replacements,
+        upstream: upstream.map(Arc::new),
+        upstream_notified: false,
+        guard: &guard,
     };
-    let Err(ending) = conversation.live(handshake_timeout).await;
-    seat.leave();
-    let id = seat.connection();
-    info!(connection = %id, "connection {id} ended: {ending}");
-    // Boxed, so that no connection has room for its farewell all its life.
-    Box::pin(conversation.part(&ending, detailed_errors)).await;
+    let Err(reason) = handler.serve(handshake_timeout).await;
+    guard.leave_hub();
+    let id = guard.connection();
+    info!(connection = %id, "connection {id} ended: {reason}");
+    // Boxed, so that an open connection reserves no memory for it.
+    Box::pin(handler.close(&reason, detailed_errors)).await;
 }
 
-/// A conversation has only one way to go on, and that is to its end.
+/// A connection runs until an error.
 enum Never {}
 
-struct Conversation<'a, W> {
-    /// `None` while the client is away.
-    wire: Option<W>,
-    incoming: Incoming,
-    rhythm: Rhythm,
-    protocol: Protocol,
-    /// Kept with clients that may resume.
-    ledger: Option<Ledger>,
-    errands: Errands,
+struct ConnectionHandler<'a, T> {
+    writer: Writer<'a, T>,
+    reader: MessageReader,
+    upstream_queue: UpstreamQueue,
     expires_at: Option<Instant>,
-    successors: Option<mpsc::Receiver<Box<W>>>,
-    contact: Option<Arc<Contact>>,
-    /// Whether the upstream was told, or is going to be told, that the client is there.
-    is_known: bool,
-    seat: &'a Seat,
+    replacements: Option<mpsc::Receiver<Box<T>>>,
+    upstream: Option<Arc<UpstreamConnection>>,
+    /// Whether a `connected` event is sent or queued, so that a `disconnected` event must follow.
+    upstream_notified: bool,
+    guard: &'a ConnectionGuard,
 }
 
-impl<W: Wire> Conversation<'_, W> {
-    async fn live(&mut self, handshake_timeout: Duration) -> Result<Never, Ending> {
-        self.greet(handshake_timeout).await?;
-        let mut alarm = pin!(sleep_until(self.alarm()));
+impl<T: Transport> ConnectionHandler<'_, T> {
+    async fn serve(&mut self, handshake_timeout: Duration) -> Result<Never, CloseReason> {
+        self.handshake(handshake_timeout).await?;
+        let mut timer = pin!(sleep_until(self.next_due()));
         loop {
-            match self.turn(alarm.as_mut()).await {
+            match self.step(timer.as_mut()).await {
                 Ok(()) => {}
-                Err(ending) if ending.is_resumable() && self.ledger.is_some() => {
-                    self.await_return(ending).await?;
-                    alarm.as_mut().reset(self.alarm());
+                Err(reason) if reason.is_resumable() && self.writer.message_buffer.is_some() => {
+                    self.wait_for_resume(reason).await?;
+                    timer.as_mut().reset(self.next_due());
                 }
-                Err(ending) => return Err(ending),
+                Err(reason) => return Err(reason),
             }
         }
     }
 
-    /// Waits for the handshake. The answer goes out before anything that queues up once the hub is joined.
-    async fn greet(&mut self, limit: Duration) -> Result<(), Ending> {
-        let seat = self.seat;
-        let first = select! {
-            first = timeout(limit, self.first_record()) => first,
-            end = seat.outbox().ended() => return Err(Ending::of(end, false)),
+    /// Waits for the handshake request. The response is sent before any message of the hub.
+    async fn handshake(&mut self, limit: Duration) -> Result<(), CloseReason> {
+        let guard = self.guard;
+        let request = select! {
+            request = timeout(limit, self.handshake_request()) => request,
+            reason = guard.send_queue().stopped() => return Err(CloseReason::from_stop(reason, false)),
         };
-        let outcome = match first {
-            Ok(record) => handshake::read(&record?, W::TRANSFER),
-            Err(_) => Err(HandshakeError::Late),
+        let outcome = match request {
+            Ok(request) => handshake::parse_request(&request?, T::TRANSFER_FORMAT),
+            Err(_) => Err(HandshakeError::TimedOut),
         };
         if let Ok(Handshake { protocol, version }) = outcome {
-            self.protocol = protocol;
-            if version >= STATEFUL && self.successors.is_some() {
-                self.ledger = Some(Ledger::new(seat.options().max_queued_bytes));
+            self.writer.protocol = protocol;
+            if version >= STATEFUL_RECONNECT_VERSION && self.replacements.is_some() {
+                self.writer.message_buffer = Some(MessageBuffer::new(guard.options().max_queued_bytes));
             } else {
-                // Nobody will come back, so nobody may try.
-                self.successors = None;
+                self.replacements = None;
             }
-            seat.join(protocol);
+            guard.join_hub(protocol);
         }
-        self.send([handshake::answer(&outcome)]).await?;
-        if let (Ok(_), Some(contact)) = (&outcome, &self.contact) {
-            self.is_known = true;
-            self.errands.add(0, contact.clone().connected());
+        self.writer.send([handshake::response(&outcome)]).await?;
+        if let (Ok(_), Some(upstream)) = (&outcome, &self.upstream) {
+            self.upstream_notified = true;
+            self.upstream_queue.push(0, upstream.clone().connected());
         }
-        outcome.map(drop).map_err(Ending::HandshakeFailed)
+        outcome.map(drop).map_err(CloseReason::HandshakeFailed)
     }
 
-    async fn first_record(&mut self) -> Result<bytes::Bytes, Ending> {
+    async fn handshake_request(&mut self) -> Result<Bytes, CloseReason> {
         loop {
-            if let Some(record) = self.incoming.next_handshake().map_err(malformed)? {
+            if let Some(record) = self.reader.next_handshake().map_err(malformed)? {
                 return Ok(record);
             }
-            let received = received(&mut self.wire).await;
-            self.take_in(received)?;
+            let received = self.writer.receive().await;
+            self.push_received(received)?;
         }
     }
 
-    /// Heeds what has come, then does the next thing there is to do.
-    async fn turn(&mut self, mut alarm: Pin<&mut Sleep>) -> Result<(), Ending> {
-        let outbox = self.seat.outbox();
-        if outbox.is_frozen() {
-            outbox.thawed().await;
-            self.rhythm.heard(Instant::now());
+    /// Handles all messages that have arrived, then waits for the next event and handles it.
+    async fn step(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), CloseReason> {
+        let send_queue = self.guard.send_queue();
+        if send_queue.is_frozen() {
+            send_queue.unfrozen().await;
+            self.writer.keep_alive.received(Instant::now());
         }
-        // What came together with the handshake is there already.
-        while self.errands.has_room()
-            && let Some(message) = self.incoming.next(self.protocol).map_err(malformed)?
+        // Messages can arrive together with the handshake.
+        while self.upstream_queue.has_room()
+            && let Some(message) = self.reader.next_message(self.writer.protocol).map_err(malformed)?
         {
-            self.heed(message).await?;
-            let due = self.alarm();
-            if due < alarm.deadline() {
-                alarm.as_mut().reset(due);
+            self.handle_message(message).await?;
+            let due = self.next_due();
+            if due < timer.deadline() {
+                timer.as_mut().reset(due);
             }
         }
-        let reading = self.errands.has_room();
-        let has_room = self.ledger.as_ref().is_none_or(Ledger::has_room);
-        let sending = has_room && self.wire.as_ref().is_some_and(W::is_ready);
+        let can_read = self.upstream_queue.has_room();
+        let has_room = self.writer.message_buffer.as_ref().is_none_or(MessageBuffer::has_room);
+        let can_send = has_room && self.writer.is_ready();
         select! {
-            received = received(&mut self.wire), if reading => self.take_in(received),
-            next = outbox.next(), if sending => match next {
-                Next::Send(frames) => self.send_counted(frames).await,
-                Next::Freeze => Ok(()),
-                Next::End(end) => Err(Ending::of(end, true)),
+            received = self.writer.receive(), if can_read => self.push_received(received),
+            next = send_queue.next(), if can_send => match next {
+                NextSend::Frames(frames) => self.writer.send_sequenced(frames).await,
+                NextSend::Frozen => Ok(()),
+                NextSend::Stop(reason) => Err(CloseReason::from_stop(reason, true)),
             },
-            end = outbox.lost(), if has_room && !sending => Err(Ending::of(end, true)),
-            // What it has not acknowledged for so long, it need not get before it goes.
-            end = outbox.ended(), if !has_room => Err(Ending::of(end, true)),
-            answer = self.errands.done() => match answer {
-                Some(answer) => self.send_counted([answer]).await,
+            reason = send_queue.stopped_now(), if has_room && !can_send => Err(CloseReason::from_stop(reason, true)),
+            // Does not wait for acknowledgements before it closes.
+            reason = send_queue.stopped(), if !has_room => Err(CloseReason::from_stop(reason, true)),
+            completion = self.upstream_queue.next() => match completion {
+                Some(completion) => self.writer.send_sequenced([completion]).await,
                 None => Ok(()),
             },
-            wire = successor(&mut self.successors) => self.go_on_over(wire).await,
-            () = alarm.as_mut() => {
-                self.do_what_is_due(reading).await?;
-                alarm.reset(self.alarm());
+            transport = replacement(&mut self.replacements) => self.resume(transport).await,
+            () = timer.as_mut() => {
+                self.handle_due(can_read).await?;
+                timer.reset(self.next_due());
                 Ok(())
             }
         }
     }
 
-    /// When something may be due.
-    fn alarm(&self) -> Instant {
-        let ledger = self.ledger.as_ref().and_then(Ledger::acknowledge_at);
-        let times = [self.rhythm.alarm(), ledger, self.expires_at];
-        times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + DAY)
+    /// The earliest time at which something is due.
+    fn next_due(&self) -> Instant {
+        let acknowledgement = self.writer.message_buffer.as_ref().and_then(MessageBuffer::acknowledge_at);
+        let times = [self.writer.keep_alive.next_due(), acknowledgement, self.expires_at];
+        times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + IDLE_INTERVAL)
     }
 
-    async fn do_what_is_due(&mut self, reading: bool) -> Result<(), Ending> {
+    async fn handle_due(&mut self, can_read: bool) -> Result<(), CloseReason> {
         let now = Instant::now();
         if self.expires_at.is_some_and(|end| now >= end) {
-            return Err(Ending::TokenExpired);
+            return Err(CloseReason::TokenExpired);
         }
-        if !reading {
-            // It may well have spoken; it is we who do not listen.
-            self.rhythm.heard(now);
+        if !can_read {
+            // The client may have sent something that is not read yet.
+            self.writer.keep_alive.received(now);
         }
-        if let Some(number) = self.ledger.as_mut().and_then(|ledger| ledger.acknowledge(now)) {
-            self.say(&ServerMessage::Ack(number)).await?;
+        let buffer = self.writer.message_buffer.as_mut();
+        if let Some(number) = buffer.and_then(|buffer| buffer.take_acknowledgement(now)) {
+            self.writer.send_unsequenced(&ServerMessage::Ack(number)).await?;
         }
-        match self.rhythm.due(now) {
-            Some(Due::GiveUp) => Err(Ending::ClientSilent),
-            Some(Due::Ping) => self.say(&ServerMessage::Ping).await,
+        match self.writer.keep_alive.due(now) {
+            Some(Due::Timeout) => Err(CloseReason::ClientTimedOut),
+            Some(Due::Ping) => self.writer.send_unsequenced(&ServerMessage::Ping).await,
             None => Ok(()),
         }
     }
 
-    async fn heed(&mut self, message: ClientMessage) -> Result<(), Ending> {
-        if let Some(witness) = self.seat.witness() {
-            witness.heard(&message);
+    async fn handle_message(&mut self, message: ClientMessage) -> Result<(), CloseReason> {
+        if let Some(recorder) = self.guard.recorder() {
+            recorder.received(&message);
         }
-        if let Some(ledger) = &mut self.ledger
+        if let Some(buffer) = &mut self.writer.message_buffer
             && !matches!(message, ClientMessage::Sequence(_))
         {
-            let news = if message.is_numbered() { ledger.take(Instant::now()) } else { ledger.hears() };
-            if !news {
+            let is_new = if message.is_sequenced() {
+                buffer.received_sequenced(Instant::now())
+            } else {
+                buffer.accepts_unsequenced()
+            };
+            if !is_new {
                 return Ok(());
             }
         }
-        let connection = self.seat.connection();
+        let connection = self.guard.connection();
         match message {
-            ClientMessage::Close { error } => return Err(Ending::ClientClosed(error)),
-            ClientMessage::Ping => self.rhythm.pinged(),
+            ClientMessage::Close { error } => return Err(CloseReason::ClientClosed(error)),
+            ClientMessage::Ping => self.writer.keep_alive.ping_received(),
             ClientMessage::Invocation { id, target, forwarded } => {
-                return self.called(Call { id, target, protocol: self.protocol, forwarded }).await;
+                let protocol = self.writer.protocol;
+                return self.invoke_upstream(ClientInvocation { id, target, protocol, forwarded }).await;
             }
             ClientMessage::StreamInvocation { id, target } => {
                 let error = format!(
                     "'{target}' cannot be streamed: in serverless mode the service has no upstream for streams. Invoke it instead."
                 );
-                return self.refuse(&id, error).await;
+                return self.complete_with_error(&id, error).await;
             }
             ClientMessage::Completion { id, outcome } => {
-                if !self.seat.answer(&id, outcome) {
-                    debug!(%connection, "nobody waits for an answer that {connection} gave");
+                if !self.guard.complete_invocation(&id, outcome) {
+                    debug!(%connection, "ignored a completion from {connection}: no caller waits for it");
                 }
             }
             ClientMessage::Ack(number) => {
-                if let Some(ledger) = &mut self.ledger {
-                    ledger.acknowledged(number);
+                if let Some(buffer) = &mut self.writer.message_buffer {
+                    buffer.acknowledged(number);
                 }
             }
             ClientMessage::Sequence(number) => {
-                if let Some(ledger) = &mut self.ledger {
-                    ledger.goes_on_with(number).map_err(|_| {
+                if let Some(buffer) = &mut self.writer.message_buffer {
+                    buffer.set_next_received(number).map_err(|_| {
                         let error = "Sequence ID greater than amount of messages we've received.";
-                        Ending::Malformed(error.to_owned())
+                        CloseReason::Malformed(error.to_owned())
                     })?;
                 }
             }
             ClientMessage::StreamItem { .. }
             | ClientMessage::CancelInvocation { .. }
             | ClientMessage::Other(_) => {
-                debug!(%connection, "ignored what serverless mode has no use for, from {connection}");
+                debug!(%connection, "ignored a message from {connection} that has no meaning in serverless mode");
             }
         }
         Ok(())
     }
 
-    /// The client calls a hub method.
-    async fn called(&mut self, call: Call) -> Result<(), Ending> {
-        match (&self.contact, call) {
-            (Some(contact), call) => {
-                self.errands.add(call.forwarded.len(), contact.clone().called(call));
+    /// Queues an invocation for the upstream.
+    async fn invoke_upstream(&mut self, invocation: ClientInvocation) -> Result<(), CloseReason> {
+        match (&self.upstream, invocation) {
+            (Some(upstream), invocation) => {
+                let bytes = invocation.forwarded.len();
+                self.upstream_queue.push(bytes, upstream.clone().invoke(invocation));
                 Ok(())
             }
-            (None, Call { id: Some(id), target, .. }) => {
-                let error =
-                    format!("There is nobody to call '{target}': this emulator has no upstream configured.");
-                self.refuse(&id, error).await
+            (None, ClientInvocation { id: Some(id), target, .. }) => {
+                let error = format!("'{target}' cannot be called: this emulator has no upstream configured.");
+                self.complete_with_error(&id, error).await
             }
-            (None, Call { id: None, .. }) => {
-                let connection = self.seat.connection();
-                debug!(%connection, "ignored what {connection} sent: no upstream is configured");
+            (None, ClientInvocation { id: None, .. }) => {
+                let connection = self.guard.connection();
+                debug!(%connection, "ignored an invocation from {connection}: no upstream is configured");
                 Ok(())
             }
         }
     }
 
-    /// Answers a call that cannot be served.
-    async fn refuse(&mut self, id: &str, error: impl Into<String>) -> Result<(), Ending> {
-        let outcome = Outcome::Error(error.into());
-        let completion = ServerMessage::Completion { id, outcome: &outcome };
-        self.send_counted([self.protocol.encode(&completion)]).await
+    async fn complete_with_error(&mut self, id: &str, error: String) -> Result<(), CloseReason> {
+        let completion = ServerMessage::Completion { id, outcome: &Outcome::Error(error) };
+        self.writer.send_sequenced([self.writer.protocol.encode(&completion)]).await
     }
 
-    fn take_in(&mut self, received: Received) -> Result<(), Ending> {
+    fn push_received(&mut self, received: Received) -> Result<(), CloseReason> {
         match received {
-            Received::Bytes(bytes) => self.incoming.push(&bytes),
-            Received::Ended | Received::Broken(None) => return Err(Ending::Gone),
-            Received::Broken(Some(error)) => return Err(Ending::Broken(error)),
+            Received::Bytes(bytes) => self.reader.push(&bytes),
+            Received::Closed => return Err(CloseReason::Disconnected),
+            Received::Failed(error) => return Err(CloseReason::TransportFailed(error)),
         }
-        self.rhythm.heard(Instant::now());
+        self.writer.keep_alive.received(Instant::now());
         Ok(())
     }
 
-    /// Waits until a client whose wire was lost comes back with another.
-    async fn await_return(&mut self, lost: Ending) -> Result<(), Ending> {
-        self.wire = None;
-        let outbox = self.seat.outbox();
-        outbox.mend();
+    /// Waits for a disconnected client to connect again; after the resume timeout the connection ends with `reason`.
+    async fn wait_for_resume(&mut self, reason: CloseReason) -> Result<(), CloseReason> {
+        self.writer.disconnect();
         select! {
-            wire = successor(&mut self.successors) => self.go_on_over(wire).await,
-            end = outbox.ended() => Err(Ending::of(end, true)),
-            () = sleep(self.seat.options().resume_timeout) => Err(lost),
+            transport = replacement(&mut self.replacements) => self.resume(transport).await,
+            stopped = self.guard.send_queue().stopped() => Err(CloseReason::from_stop(stopped, true)),
+            () = sleep(self.guard.options().resume_timeout) => Err(reason),
         }
     }
 
-    /// Changes to another wire: says where we go on, and again what the client may not have got.
-    async fn go_on_over(&mut self, wire: W) -> Result<(), Ending> {
-        self.wire = Some(wire);
-        // What was cut off comes again, whole.
-        self.incoming = Incoming::new(self.seat.options().max_client_message_bytes);
-        self.rhythm.heard(Instant::now());
-        let Some(ledger) = &mut self.ledger else { return Ok(()) };
-        let (number, unacknowledged) = ledger.resume();
-        let mut frames = vec![self.protocol.encode(&ServerMessage::Sequence(number))];
-        frames.extend(unacknowledged);
-        debug!(connection = %self.seat.connection(), messages = frames.len() - 1, "resumed");
-        self.send(frames).await
+    async fn resume(&mut self, transport: T) -> Result<(), CloseReason> {
+        // The client sends an incomplete message again.
+        self.reader = MessageReader::new(self.guard.options().max_client_message_bytes);
+        self.writer.resume(transport).await
     }
 
-    /// Sends what is not counted.
-    async fn say(&mut self, message: &ServerMessage<'_>) -> Result<(), Ending> {
-        self.send([self.protocol.encode(message)]).await
-    }
-
-    /// Sends messages that carry something, one in each frame.
-    async fn send_counted(
-        &mut self,
-        frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
-    ) -> Result<(), Ending> {
-        match &mut self.ledger {
-            None => self.send(frames).await,
-            Some(ledger) => {
-                let frames: Vec<Frame> = frames.into_iter().inspect(|frame| ledger.sent(frame)).collect();
-                self.send(frames).await
-            }
-        }
-    }
-
-    /// Sends all frames. A client that does not take them is given up: when its queue runs full meanwhile, or after the
-    /// client timeout.
-    async fn send(
-        &mut self,
-        frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
-    ) -> Result<(), Ending> {
-        let (seat, Some(wire)) = (self.seat, &mut self.wire) else { return Err(Ending::Gone) };
-        let frames = frames.into_iter().inspect(|frame| {
-            if let Some(witness) = seat.witness() {
-                witness.said(frame);
-            }
-        });
-        select! {
-            biased;
-            sent = timeout(seat.options().client_timeout, wire.send(frames)) => match sent {
-                Ok(Ok(())) => {
-                    self.rhythm.sent(Instant::now());
-                    Ok(())
-                }
-                Ok(Err(Gone)) => Err(Ending::Gone),
-                Err(_) => Err(Ending::ClientSlow),
-            },
-            end = seat.outbox().lost() => Err(Ending::of(end, true)),
-        }
-    }
-
-    /// Says why, closes the wire, and brings what is under way to its end.
-    async fn part(self, ending: &Ending, details: bool) {
-        if let Some(wire) = self.wire
-            && !ending.is_mute()
-        {
-            let last_words = ending.last_words(details).map(|words| self.protocol.encode(&words));
-            if let (Some(witness), Some(frame)) = (self.seat.witness(), &last_words) {
-                witness.said(frame);
-            }
-            let farewell = Farewell { last_words, is_error: ending.is_error() };
-            // However it goes, nothing is left to be done for this client.
-            let _ = timeout(self.seat.options().close_timeout, wire.close(farewell)).await;
-        }
-        self.seat.vacate();
-        self.errands.finish().await;
-        if let Some(contact) = self.contact.filter(|_| self.is_known) {
-            contact.disconnected(ending.error().as_deref()).await;
+    /// Closes the transport, then finishes the queued upstream posts and notifies the upstream.
+    async fn close(self, reason: &CloseReason, detailed_errors: bool) {
+        self.writer.close(reason, detailed_errors).await;
+        self.guard.remove_token();
+        self.upstream_queue.finish().await;
+        if let Some(upstream) = self.upstream.filter(|_| self.upstream_notified) {
+            upstream.disconnected(reason.upstream_error().as_deref()).await;
         }
     }
 }
 
-fn malformed(error: impl std::fmt::Display) -> Ending {
-    Ending::Malformed(error.to_string())
+fn malformed(error: impl std::fmt::Display) -> CloseReason {
+    CloseReason::Malformed(error.to_string())
 }
 
-/// What comes from the client; nothing, while it is away.
-async fn received<W: Wire>(wire: &mut Option<W>) -> Received {
-    match wire {
-        Some(wire) => wire.receive().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The client's next wire. A connection that cannot be resumed never has one.
-async fn successor<W>(successors: &mut Option<mpsc::Receiver<Box<W>>>) -> W {
-    if let Some(successors) = successors
-        && let Some(wire) = successors.recv().await
+/// The next transport of the client; waits forever if the connection cannot be resumed.
+async fn replacement<T>(replacements: &mut Option<mpsc::Receiver<Box<T>>>) -> T {
+    if let Some(replacements) = replacements
+        && let Some(transport) = replacements.recv().await
     {
-        return *wire;
+        return *transport;
     }
-    std::future::pending().await
+    pending().await
 }

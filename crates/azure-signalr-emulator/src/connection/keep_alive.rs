@@ -1,71 +1,66 @@
-//! When to ping a client, and when to give it up. Pure: the time is an argument.
+//! When to ping a client, and when it has timed out. Pure state; the time is an argument.
 //!
-//! A client that never pings is never given up: stock servers arm the timeout with the first ping, and clients exist
-//! that rely on it.
+//! As in ASP.NET Core, the client timeout starts with the first ping of the client; a client that never pings never times out.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
     Ping,
-    GiveUp,
+    Timeout,
 }
 
-/// The clock of one connection.
+/// The keep-alive times of one connection.
 #[derive(Debug)]
-pub(super) struct Rhythm {
-    /// `None` where the transport shows by itself that both sides are there.
+pub(super) struct KeepAlive {
+    /// `None` for transports without pings.
     ping_interval: Option<Duration>,
     client_timeout: Duration,
-    sent: Instant,
-    heard: Instant,
-    armed: bool,
+    last_sent: Instant,
+    last_received: Instant,
+    has_pinged: bool,
 }
 
-impl Rhythm {
+impl KeepAlive {
     pub(super) fn new(now: Instant, ping_interval: Option<Duration>, client_timeout: Duration) -> Self {
-        Self { ping_interval, client_timeout, sent: now, heard: now, armed: false }
+        Self { ping_interval, client_timeout, last_sent: now, last_received: now, has_pinged: false }
     }
 
-    /// Something was sent.
     pub(super) fn sent(&mut self, now: Instant) {
-        self.sent = now;
+        self.last_sent = now;
     }
 
-    /// Something came.
-    pub(super) fn heard(&mut self, now: Instant) {
-        self.heard = now;
+    pub(super) fn received(&mut self, now: Instant) {
+        self.last_received = now;
     }
 
-    /// A ping came.
-    pub(super) fn pinged(&mut self) {
-        self.armed = self.ping_interval.is_some();
+    pub(super) fn ping_received(&mut self) {
+        self.has_pinged = self.ping_interval.is_some();
     }
 
-    /// What is due now, if anything.
+    /// What is due at `now`.
     pub(super) fn due(&self, now: Instant) -> Option<Due> {
-        if self.gives_up().is_some_and(|at| now >= at) {
-            Some(Due::GiveUp)
+        if self.timeout_at().is_some_and(|at| now >= at) {
+            Some(Due::Timeout)
         } else {
-            self.pings().is_some_and(|at| now >= at).then_some(Due::Ping)
+            self.ping_at().is_some_and(|at| now >= at).then_some(Due::Ping)
         }
     }
 
-    /// When to ask again. Sending and hearing only ever move it later, so an alarm set earlier rings for nothing, and
-    /// need not be set anew each time. Only arming may move it earlier.
-    pub(super) fn alarm(&self) -> Option<Instant> {
-        self.pings().into_iter().chain(self.gives_up()).min()
+    /// When something is due next. `sent` and `received` only move it later, so a timer need not be reset for them; only
+    /// `ping_received` can move it earlier.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.ping_at().into_iter().chain(self.timeout_at()).min()
     }
 
-    fn pings(&self) -> Option<Instant> {
-        self.ping_interval.map(|interval| self.sent + interval)
+    fn ping_at(&self) -> Option<Instant> {
+        self.ping_interval.map(|interval| self.last_sent + interval)
     }
 
-    fn gives_up(&self) -> Option<Instant> {
-        self.armed.then(|| self.heard + self.client_timeout)
+    fn timeout_at(&self) -> Option<Instant> {
+        self.has_pinged.then(|| self.last_received + self.client_timeout)
     }
 }
 
@@ -75,44 +70,44 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn rhythm() -> (Rhythm, Instant) {
+    fn keep_alive() -> (KeepAlive, Instant) {
         let start = Instant::now();
-        (Rhythm::new(start, Some(15 * SECOND), 30 * SECOND), start)
+        (KeepAlive::new(start, Some(15 * SECOND), 30 * SECOND), start)
     }
 
     #[test]
-    fn a_ping_is_due_after_silence_of_the_service() {
-        let (mut rhythm, start) = rhythm();
-        assert_eq!(rhythm.due(start + 14 * SECOND), None);
-        assert_eq!(rhythm.due(start + 15 * SECOND), Some(Due::Ping));
-        rhythm.sent(start + 10 * SECOND);
-        assert_eq!(rhythm.due(start + 24 * SECOND), None);
-        assert_eq!(rhythm.alarm(), Some(start + 25 * SECOND));
+    fn a_ping_is_due_when_nothing_was_sent_for_the_interval() {
+        let (mut keep_alive, start) = keep_alive();
+        assert_eq!(keep_alive.due(start + 14 * SECOND), None);
+        assert_eq!(keep_alive.due(start + 15 * SECOND), Some(Due::Ping));
+        keep_alive.sent(start + 10 * SECOND);
+        assert_eq!(keep_alive.due(start + 24 * SECOND), None);
+        assert_eq!(keep_alive.next_due(), Some(start + 25 * SECOND));
     }
 
     #[test]
-    fn a_client_that_pinged_once_must_be_heard_again() {
-        let (mut rhythm, start) = rhythm();
-        rhythm.pinged();
-        rhythm.sent(start + 29 * SECOND);
-        assert_eq!(rhythm.alarm(), Some(start + 30 * SECOND));
-        assert_eq!(rhythm.due(start + 30 * SECOND), Some(Due::GiveUp));
-        rhythm.heard(start + 1 * SECOND);
-        assert_eq!(rhythm.due(start + 30 * SECOND), None);
+    fn a_client_that_has_pinged_can_time_out() {
+        let (mut keep_alive, start) = keep_alive();
+        keep_alive.ping_received();
+        keep_alive.sent(start + 29 * SECOND);
+        assert_eq!(keep_alive.next_due(), Some(start + 30 * SECOND));
+        assert_eq!(keep_alive.due(start + 30 * SECOND), Some(Due::Timeout));
+        keep_alive.received(start + 1 * SECOND);
+        assert_eq!(keep_alive.due(start + 30 * SECOND), None);
     }
 
     #[test]
-    fn a_client_that_never_pings_is_kept() {
-        let (mut rhythm, start) = rhythm();
-        rhythm.sent(start + 3600 * SECOND);
-        assert_eq!(rhythm.due(start + 3600 * SECOND), None);
+    fn a_client_that_never_pings_does_not_time_out() {
+        let (mut keep_alive, start) = keep_alive();
+        keep_alive.sent(start + 3600 * SECOND);
+        assert_eq!(keep_alive.due(start + 3600 * SECOND), None);
     }
 
     #[test]
-    fn where_the_transport_keeps_time_nothing_is_ever_due() {
+    fn nothing_is_due_on_a_transport_without_pings() {
         let start = Instant::now();
-        let mut rhythm = Rhythm::new(start, None, 30 * SECOND);
-        rhythm.pinged();
-        assert_eq!((rhythm.alarm(), rhythm.due(start + 3600 * SECOND)), (None, None));
+        let mut keep_alive = KeepAlive::new(start, None, 30 * SECOND);
+        keep_alive.ping_received();
+        assert_eq!((keep_alive.next_due(), keep_alive.due(start + 3600 * SECOND)), (None, None));
     }
 }

@@ -1,7 +1,7 @@
-//! The service's half of stateful reconnect: what was sent and not yet acknowledged, and how much was received. Pure.
+//! The state of stateful reconnect: sent messages without acknowledgement, and the number of received messages. Pure state.
 //!
-//! Only messages that carry something are counted, from 1 on; pings, Close, acknowledgements and sequences are not. The
-//! sequence a side sends after a reconnect is the number of the first message it is going to send again, not of the next.
+//! Invocations, stream items and completions have sequence ids, from 1; pings, Close, Ack and Sequence have none. After a
+//! reconnect each side sends the id of the first message that it sends again.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,58 +10,58 @@ use tokio::time::Instant;
 
 use crate::protocol::Frame;
 
-/// How long an acknowledgement waits for more to acknowledge.
+/// How long an acknowledgement is delayed, so that it covers more messages.
 const ACK_DELAY: Duration = Duration::from_secs(1);
 
-/// The client goes on with a message that was never announced: some are lost.
+/// The client continues after messages that were never received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Gap;
+pub(super) struct SequenceGap;
 
-/// The books of one connection that may be resumed.
+/// The message buffer of a connection that can be resumed, as `MessageBuffer` of ASP.NET Core.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(super) struct MessageBuffer {
     unacknowledged: VecDeque<Frame>,
     bytes: usize,
     capacity: usize,
-    /// The number of the first of them, or of the next message if there are none.
+    /// The sequence id of the first unacknowledged message, or of the next message.
     first: u64,
-    /// The number of the message that comes next, as the client counts.
-    coming: u64,
-    /// The number of the last message that was taken.
-    taken: u64,
+    /// The sequence id of the next message from the client.
+    next_received: u64,
+    /// The sequence id of the last message that was handled.
+    last_handled: u64,
     acknowledge_at: Option<Instant>,
-    /// After a reconnect nothing counts until the client has said where it goes on.
-    lost_count: bool,
+    /// After a reconnect all messages are ignored until the client sends its sequence id.
+    awaits_sequence: bool,
 }
 
-impl Ledger {
-    /// `capacity` in bytes is how much may wait for acknowledgement; beyond it nothing more should be sent.
-    pub(crate) fn new(capacity: usize) -> Self {
+impl MessageBuffer {
+    /// `capacity` is the size in bytes of unacknowledged messages from which on no more are sent.
+    pub(super) fn new(capacity: usize) -> Self {
         Self {
             unacknowledged: VecDeque::new(),
             bytes: 0,
             capacity,
             first: 1,
-            coming: 1,
-            taken: 0,
+            next_received: 1,
+            last_handled: 0,
             acknowledge_at: None,
-            lost_count: false,
+            awaits_sequence: false,
         }
     }
 
-    /// Whether more may be sent.
-    pub(crate) fn has_room(&self) -> bool {
+    /// Whether more messages may be sent.
+    pub(super) fn has_room(&self) -> bool {
         self.bytes < self.capacity
     }
 
-    /// A message that counts is being sent, as one frame.
-    pub(crate) fn sent(&mut self, frame: &Frame) {
+    /// Adds a message with a sequence id, sent as one frame.
+    pub(super) fn sent(&mut self, frame: &Frame) {
         self.bytes += frame.len();
         self.unacknowledged.push_back(frame.clone());
     }
 
-    /// The client has everything up to this number.
-    pub(crate) fn acknowledged(&mut self, number: u64) {
+    /// Removes the messages up to this sequence id, which the client has received.
+    pub(super) fn acknowledged(&mut self, number: u64) {
         while self.first <= number
             && let Some(frame) = self.unacknowledged.pop_front()
         {
@@ -70,49 +70,53 @@ impl Ledger {
         }
     }
 
-    /// Whether a message that does not count is to be heeded.
-    pub(crate) fn hears(&self) -> bool {
-        !self.lost_count
+    /// Whether a message without a sequence id is handled.
+    pub(super) fn accepts_unsequenced(&self) -> bool {
+        !self.awaits_sequence
     }
 
-    /// A message that counts came. False when it came before, or is not to be heeded.
-    pub(crate) fn take(&mut self, now: Instant) -> bool {
-        if self.lost_count {
+    /// Counts a received message with a sequence id. False if it must not be handled, because it was received before.
+    pub(super) fn received_sequenced(&mut self, now: Instant) -> bool {
+        if self.awaits_sequence {
             return false;
         }
-        let number = self.coming;
-        self.coming += 1;
+        let number = self.next_received;
+        self.next_received += 1;
         self.acknowledge_at.get_or_insert(now + ACK_DELAY);
-        if number <= self.taken {
+        if number <= self.last_handled {
             return false;
         }
-        self.taken = number;
+        self.last_handled = number;
         true
     }
 
-    /// The client goes on with this number.
-    pub(crate) fn goes_on_with(&mut self, number: u64) -> Result<(), Gap> {
-        if number > self.taken + 1 {
-            return Err(Gap);
+    /// Sets the sequence id of the next message from the client.
+    ///
+    /// # Errors
+    ///
+    /// Messages before it were never received.
+    pub(super) fn set_next_received(&mut self, number: u64) -> Result<(), SequenceGap> {
+        if number > self.last_handled + 1 {
+            return Err(SequenceGap);
         }
-        self.lost_count = false;
-        self.coming = number;
+        self.awaits_sequence = false;
+        self.next_received = number;
         Ok(())
     }
 
     /// When an acknowledgement is due.
-    pub(crate) fn acknowledge_at(&self) -> Option<Instant> {
+    pub(super) fn acknowledge_at(&self) -> Option<Instant> {
         self.acknowledge_at
     }
 
-    /// The number to acknowledge, if that is due.
-    pub(crate) fn acknowledge(&mut self, now: Instant) -> Option<u64> {
-        self.acknowledge_at.take_if(|due| *due <= now).map(|_| self.taken)
+    /// The sequence id to acknowledge, if that is due.
+    pub(super) fn take_acknowledgement(&mut self, now: Instant) -> Option<u64> {
+        self.acknowledge_at.take_if(|due| *due <= now).map(|_| self.last_handled)
     }
 
-    /// The client is back on another socket: the number to go on with, and what it may not have got.
-    pub(crate) fn resume(&mut self) -> (u64, impl Iterator<Item = Frame> + '_) {
-        self.lost_count = true;
+    /// Prepares for another transport: returns the sequence id to continue with, and all unacknowledged messages.
+    pub(super) fn resume(&mut self) -> (u64, impl Iterator<Item = Frame> + '_) {
+        self.awaits_sequence = true;
         (self.first, self.unacknowledged.iter().cloned())
     }
 }
@@ -125,72 +129,72 @@ mod tests {
         Frame::Text(text.into())
     }
 
-    fn resumed(ledger: &mut Ledger) -> (u64, Vec<Frame>) {
-        let (number, frames) = ledger.resume();
+    fn resumed(buffer: &mut MessageBuffer) -> (u64, Vec<Frame>) {
+        let (number, frames) = buffer.resume();
         (number, frames.collect())
     }
 
     #[test]
-    fn what_was_not_acknowledged_is_sent_again_from_its_own_number_on() {
-        let mut ledger = Ledger::new(100);
+    fn unacknowledged_messages_are_sent_again_with_their_sequence_ids() {
+        let mut buffer = MessageBuffer::new(100);
         for text in ["one", "two", "three"] {
-            ledger.sent(&frame(text));
+            buffer.sent(&frame(text));
         }
-        ledger.acknowledged(1);
-        assert_eq!(resumed(&mut ledger), (2, vec![frame("two"), frame("three")]));
-        ledger.acknowledged(3);
-        assert_eq!(resumed(&mut ledger), (4, vec![]));
+        buffer.acknowledged(1);
+        assert_eq!(resumed(&mut buffer), (2, vec![frame("two"), frame("three")]));
+        buffer.acknowledged(3);
+        assert_eq!(resumed(&mut buffer), (4, vec![]));
     }
 
     #[test]
-    fn an_acknowledgement_of_what_was_never_sent_changes_nothing_more() {
-        let mut ledger = Ledger::new(100);
-        ledger.sent(&frame("one"));
-        ledger.acknowledged(u64::MAX);
-        ledger.sent(&frame("two"));
-        assert_eq!(resumed(&mut ledger), (2, vec![frame("two")]));
+    fn an_acknowledgement_of_unsent_messages_has_no_further_effect() {
+        let mut buffer = MessageBuffer::new(100);
+        buffer.sent(&frame("one"));
+        buffer.acknowledged(u64::MAX);
+        buffer.sent(&frame("two"));
+        assert_eq!(resumed(&mut buffer), (2, vec![frame("two")]));
     }
 
     #[test]
-    fn a_message_that_comes_again_is_not_taken_again() {
-        let (mut ledger, now) = (Ledger::new(100), Instant::now());
-        assert!(ledger.take(now) && ledger.take(now));
-        let _ = ledger.resume();
-        assert!(!ledger.hears());
-        assert!(!ledger.take(now), "nothing counts before the sequence");
-        assert_eq!(ledger.goes_on_with(2), Ok(()));
-        assert!(!ledger.take(now), "the second, again");
-        assert!(ledger.take(now), "the third");
-        assert_eq!(ledger.acknowledge(now + ACK_DELAY), Some(3));
+    fn a_message_received_again_is_not_handled_again() {
+        let (mut buffer, now) = (MessageBuffer::new(100), Instant::now());
+        assert!(buffer.received_sequenced(now) && buffer.received_sequenced(now));
+        let _ = buffer.resume();
+        assert!(!buffer.accepts_unsequenced());
+        assert!(!buffer.received_sequenced(now), "messages before the sequence id are ignored");
+        assert_eq!(buffer.set_next_received(2), Ok(()));
+        assert!(!buffer.received_sequenced(now), "the second, again");
+        assert!(buffer.received_sequenced(now), "the third");
+        assert_eq!(buffer.take_acknowledgement(now + ACK_DELAY), Some(3));
     }
 
     #[test]
-    fn a_client_that_skips_a_message_is_found_out() {
-        let (mut ledger, now) = (Ledger::new(100), Instant::now());
-        ledger.take(now);
-        assert_eq!(ledger.goes_on_with(3), Err(Gap));
-        assert_eq!(ledger.goes_on_with(2), Ok(()));
+    fn a_client_that_skips_a_message_is_detected() {
+        let (mut buffer, now) = (MessageBuffer::new(100), Instant::now());
+        buffer.received_sequenced(now);
+        assert_eq!(buffer.set_next_received(3), Err(SequenceGap));
+        assert_eq!(buffer.set_next_received(2), Ok(()));
     }
 
     #[test]
-    fn acknowledgements_wait_a_second_for_company() {
-        let (mut ledger, now) = (Ledger::new(100), Instant::now());
-        assert_eq!(ledger.acknowledge(now), None);
-        ledger.take(now);
-        ledger.take(now + ACK_DELAY / 2);
-        assert_eq!(ledger.acknowledge_at(), Some(now + ACK_DELAY));
-        assert_eq!(ledger.acknowledge(now), None);
-        assert_eq!(ledger.acknowledge(now + ACK_DELAY), Some(2));
-        assert_eq!(ledger.acknowledge_at(), None);
+    fn acknowledgements_are_delayed_by_a_second() {
+        let (mut buffer, now) = (MessageBuffer::new(100), Instant::now());
+        assert_eq!(buffer.take_acknowledgement(now), None);
+        buffer.received_sequenced(now);
+        buffer.received_sequenced(now + ACK_DELAY / 2);
+        assert_eq!(buffer.acknowledge_at(), Some(now + ACK_DELAY));
+        assert_eq!(buffer.take_acknowledgement(now), None);
+        assert_eq!(buffer.take_acknowledgement(now + ACK_DELAY), Some(2));
+        assert_eq!(buffer.acknowledge_at(), None);
     }
 
     #[test]
-    fn there_is_room_until_the_capacity_waits_for_acknowledgement() {
-        let mut ledger = Ledger::new(3);
-        assert!(ledger.has_room());
-        ledger.sent(&frame("one"));
-        assert!(!ledger.has_room());
-        ledger.acknowledged(1);
-        assert!(ledger.has_room());
+    fn there_is_room_until_the_capacity_is_unacknowledged() {
+        let mut buffer = MessageBuffer::new(3);
+        assert!(buffer.has_room());
+        buffer.sent(&frame("one"));
+        assert!(!buffer.has_room());
+        buffer.acknowledged(1);
+        assert!(buffer.has_room());
     }
 }

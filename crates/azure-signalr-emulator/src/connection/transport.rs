@@ -1,58 +1,56 @@
-//! What a transport does for a conversation: bytes in, frames out, and the end.
-//!
-//! A wire keeps no promise about borders: one piece may hold several messages, or a part of one.
+//! What a transport does for a connection: receives bytes, sends frames, and closes.
 
 use bytes::Bytes;
 
 use crate::protocol::Frame;
-use crate::protocol::handshake::Transfer;
+use crate::protocol::handshake::TransferFormat;
 
-/// What came from the client.
+/// What a transport has received.
 #[derive(Debug)]
 pub(crate) enum Received {
+    /// Any piece of the stream of messages.
     Bytes(Bytes),
-    /// The client ended the transport in the way the transport has for that.
-    Ended,
-    /// The transport broke, in these words; `None` when it was merely gone.
-    Broken(Option<String>),
+    /// The client has closed the transport.
+    Closed,
+    /// The transport has failed with this error.
+    Failed(String),
 }
 
-/// The client no longer takes what is sent to it.
+/// The client no longer receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Gone;
+pub(crate) struct Disconnected;
 
-/// How the service leaves.
+/// How the service closes a transport.
 #[derive(Debug)]
-pub(crate) struct Farewell {
-    /// The Close message, unless the client does not expect one.
-    pub(crate) last_words: Option<Frame>,
-    /// Whether something went wrong.
+pub(crate) struct CloseRequest {
+    /// The Close message, if the client expects one.
+    pub(crate) close_message: Option<Frame>,
+    /// Whether the connection ends because of an error.
     pub(crate) is_error: bool,
 }
 
-/// One open transport of one client, owned by its conversation.
-pub(crate) trait Wire: Send + 'static {
-    /// What it can carry.
-    const TRANSFER: Transfer;
+/// An open transport of one client.
+pub(crate) trait Transport: Send + 'static {
+    const TRANSFER_FORMAT: TransferFormat;
 
-    /// Whether silence has to be broken by pings of the hub protocol, both ways.
-    const PINGS: bool;
+    /// Whether both sides send pings of the hub protocol.
+    const USES_PINGS: bool;
 
-    /// Whether what is sent now goes out at once. Becomes true only by [`receive`](Self::receive), which then returns.
+    /// Whether frames can be sent now. Becomes true only in [`receive`](Self::receive), which then returns.
     fn is_ready(&self) -> bool {
         true
     }
 
-    /// Waits for what the client sends. Nothing is lost when the wait is given up.
+    /// Waits for data of the client. Must be cancel safe.
     fn receive(&mut self) -> impl Future<Output = Received> + Send;
 
-    /// Sends frames in their order, in as few writes as possible, and waits until the transport has taken them. A wait
-    /// that is given up may have sent some.
+    /// Sends frames in order, in as few writes as possible, and waits until the transport has taken them. Cancelled, it may have
+    /// sent some.
     fn send(
         &mut self,
         frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
-    ) -> impl Future<Output = Result<(), Gone>> + Send;
+    ) -> impl Future<Output = Result<(), Disconnected>> + Send;
 
-    /// Leaves, and lets the client take the last words. The caller bounds the time it may take.
-    fn close(self, farewell: Farewell) -> impl Future<Output = ()> + Send;
+    /// Sends the Close message and closes. The caller limits the time.
+    fn close(self, request: CloseRequest) -> impl Future<Output = ()> + Send;
 }

@@ -1,8 +1,7 @@
-//! Who may use the control API: programs on this machine, and no web page.
+//! Admits programs on this machine to the control API, and no web pages of other origins.
 //!
-//! That the caller is on this machine is not enough, since pages are, too. A page can make a browser call any address,
-//! even under a name of its own that points here; but it can neither choose the `Host` nor leave out its `Origin`, and
-//! content of the type JSON it can only send after a preflight, which nobody answers here.
+//! A page can send requests to any address, also under its own host name that resolves to this machine (DNS rebinding). But it
+//! cannot choose `Host`, cannot omit `Origin`, and can send JSON only after a CORS preflight, which fails here.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,20 +13,20 @@ use axum::response::Response;
 
 use crate::refusal::Refusal;
 
-/// Lets a call through, or answers why not.
+/// Middleware: admits a request, or responds with the reason.
 pub(super) async fn check(request: Request, next: Next) -> Response {
     let peer = request.extensions().get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
-    match examine(request.method(), request.headers(), peer) {
+    match check_request(request.method(), request.headers(), peer) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_json(),
     }
 }
 
-/// The address of the caller is known only where the server hands it on; the name it has for us always is.
-fn examine(method: &Method, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), Refusal> {
+/// `peer` is known only if the server passes it on.
+fn check_request(method: &Method, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), Refusal> {
     let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
-    let is_near = peer.is_none_or(|peer| peer.to_canonical().is_loopback());
-    if !is_near || !host.as_ref().is_some_and(is_loopback) {
+    let is_local = peer.is_none_or(|peer| peer.to_canonical().is_loopback());
+    if !is_local || !host.as_ref().is_some_and(is_loopback) {
         return Err(forbidden("the control API answers only on its own machine, under a loopback name"));
     }
     if headers.contains_key(header::ORIGIN) {
@@ -72,11 +71,11 @@ mod tests {
         let headers =
             headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
         let peer = peer.map(|peer| peer.parse().unwrap());
-        examine(&method, &headers.collect(), peer).err().map(|refusal| refusal.into_json().status())
+        check_request(&method, &headers.collect(), peer).err().map(|refusal| refusal.into_json().status())
     }
 
     #[test]
-    fn who_calls_from_here_under_a_loopback_name_gets_in() {
+    fn local_callers_under_a_loopback_name_are_admitted() {
         for host in ["localhost", "LOCALHOST:8888", "127.0.0.1:1", "[::1]:8888", "signalr.localhost:80"] {
             for peer in [None, Some("127.0.0.1"), Some("::1"), Some("::ffff:127.0.0.1")] {
                 assert_eq!(status(Method::GET, &[("host", host)], peer), None, "{host} {peer:?}");
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_somebody_else_points_here_does_not_open() {
+    fn other_host_names_are_forbidden() {
         for host in
             ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "a b", ""]
         {
@@ -96,13 +95,13 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_from_elsewhere_stays_out_whatever_it_calls_us() {
+    fn remote_callers_are_forbidden_under_any_host_name() {
         let answer = status(Method::GET, &[("host", "localhost")], Some("192.0.2.1"));
         assert_eq!(answer, Some(StatusCode::FORBIDDEN));
     }
 
     #[test]
-    fn pages_of_other_origins_stay_out_and_our_own_do_not() {
+    fn pages_of_other_origins_are_forbidden() {
         let from =
             |origin| status(Method::POST, &[("host", "localhost:8888"), ("origin", origin), JSON], None);
         assert_eq!(from("http://localhost:8888"), None);
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_form_can_post_changes_nothing() {
+    fn content_types_of_forms_are_rejected() {
         for content_type in ["text/plain", "application/x-www-form-urlencoded", "text/plain;application/json"]
         {
             let headers = [("host", "localhost"), ("content-type", content_type)];

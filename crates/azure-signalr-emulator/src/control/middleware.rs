@@ -1,50 +1,85 @@
-//! Request faults: what befalls a request before the service looks at it.
+//! Middleware around all other endpoints: injects request faults, and records requests in the traffic log; and the calls that
+//! show the log.
 //!
-//! Preflights are spared, as they never come this far: a browser that may not ask would only report that.
+//! A WebSocket is recorded when it is opened, an event stream when it starts.
 
 use std::io;
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use futures_util::stream;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use url::form_urlencoded;
 
-use crate::faults::{self, Effect, Face};
+use super::ControlState;
+use crate::diagnostics::{Diagnostics, to_milliseconds, unix_milliseconds};
+use crate::fault_injection::{Endpoint, RequestEffect, RequestInfo};
 use crate::hub_name::HubName;
 use crate::path;
 use crate::query::Query;
 use crate::refusal::Refusal;
-use crate::service::Watch;
+use crate::traffic_log::{Numbered, RequestRecord, RingBuffer};
 
-/// Lets a request through, now or later, or ends it as a fault says.
-pub(super) async fn strike(State(watch): State<Arc<Watch>>, request: Request, next: Next) -> Response {
+/// Parameters of the service whose values are not secret. Applications can add any others to a client's URL.
+const HARMLESS_PARAMETERS: [&str; 16] = [
+    "api-version",
+    "application",
+    "completed",
+    "continuationtoken",
+    "excluded",
+    "filter",
+    "hub",
+    "maxpagesize",
+    "minutestoexpire",
+    "negotiateversion",
+    "reason",
+    "top",
+    "ttl",
+    "userid",
+    "usestatefulreconnect",
+    "_",
+];
+
+/// Parameters that are left out: the access token and the connection token.
+const SECRET_PARAMETERS: [&str; 2] = ["access_token", "id"];
+
+/// Middleware: serves the request, perhaps later, or ends it with a fault. CORS preflights do not get here.
+pub(super) async fn inject_faults(
+    State(diagnostics): State<Arc<Diagnostics>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let uri = request.uri();
-    let (face, hub) = (face(uri.path()), hub(uri));
-    let target = faults::Request { face, hub: hub.as_ref().map(HubName::as_str), path: uri.path() };
-    let strike = watch.faults().strike(target);
-    if !strike.delay.is_zero() {
-        tokio::time::sleep(strike.delay).await;
+    let (endpoint, hub) = (endpoint(uri.path()), hub(uri));
+    let info = RequestInfo { endpoint, hub: hub.as_ref().map(HubName::as_str), path: uri.path() };
+    let faults = diagnostics.faults().apply_to_request(info);
+    if !faults.delay.is_zero() {
+        tokio::time::sleep(faults.delay).await;
     }
-    match strike.end {
-        Some(Effect::Answer { status, retry_after_seconds }) => answer(face, status, retry_after_seconds),
-        Some(Effect::Refuse) => hang_up(),
-        Some(Effect::Delay { .. }) | None => next.run(request).await,
+    match faults.end {
+        Some(RequestEffect::Answer { status, retry_after_seconds }) => {
+            fault_response(endpoint, status, retry_after_seconds)
+        }
+        Some(RequestEffect::Refuse) => close_socket(),
+        Some(RequestEffect::Delay { .. }) | None => next.run(request).await,
     }
 }
 
-fn face(path: &str) -> Face {
+fn endpoint(path: &str) -> Endpoint {
     match path.trim_end_matches('/') {
-        "/client/negotiate" => Face::Negotiate,
-        "/client" => Face::Connect,
-        _ => Face::Rest,
+        "/client/negotiate" => Endpoint::Negotiate,
+        "/client" => Endpoint::Connect,
+        _ => Endpoint::Rest,
     }
 }
 
-/// The hub a request names, if it does so rightly; if not, it is the service that will say so.
+/// The hub that a request names, if the name is valid.
 fn hub(uri: &Uri) -> Option<HubName> {
     let query = Query::new(uri.query());
     let segments = path::segments(uri.path()).ok()?;
@@ -59,47 +94,133 @@ fn hub(uri: &Uri) -> Option<HubName> {
     }
 }
 
-fn answer(face: Face, status: u16, retry_after_seconds: Option<u32>) -> Response {
+fn fault_response(endpoint: Endpoint, status: u16, retry_after_seconds: Option<u32>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let refusal = Refusal::new(status, "Emulator.Fault", "this answer is a fault that was asked for");
-    let mut response = if face == Face::Rest { refusal.into_json() } else { refusal.into_text() };
+    let mut response = if endpoint == Endpoint::Rest { refusal.into_json() } else { refusal.into_text() };
     if let Some(seconds) = retry_after_seconds {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }
 
-/// The server gives up an answer whose body breaks before its head is sent, and with it the socket.
-fn hang_up() -> Response {
-    let broken = stream::iter([Err::<Bytes, _>(io::Error::other("a fault that was asked for"))]);
+/// A response whose body fails before the head is sent: the server then closes the socket.
+fn close_socket() -> Response {
+    let failing = stream::iter([Err::<Bytes, _>(io::Error::other("a fault that was asked for"))]);
     let message = "the socket was closed instead of an answer, by a fault that was asked for";
     let status = StatusCode::SERVICE_UNAVAILABLE;
     let refusal = Refusal::new(status, "Emulator.Fault", message);
-    (status, Extension(refusal), Body::from_stream(broken)).into_response()
+    (status, Extension(refusal), Body::from_stream(failing)).into_response()
+}
+
+/// Middleware: serves the request, and records it with its response.
+pub(super) async fn record_request(
+    State(diagnostics): State<Arc<Diagnostics>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (at, start) = (unix_milliseconds(), Instant::now());
+    let method = request.method().to_string();
+    let path = request.uri().path().to_owned();
+    let query = request.uri().query().map(redact_query).unwrap_or_default();
+    let response = next.run(request).await;
+    let error = response.extensions().get::<Refusal>().map(|refusal| refusal.message().to_owned());
+    diagnostics.traffic_log().push_request(RequestRecord {
+        at,
+        method,
+        path,
+        query,
+        status: response.status().as_u16(),
+        milliseconds: to_milliseconds(start.elapsed()),
+        error,
+    });
+    response
+}
+
+/// The query without tokens. The values of unknown parameters are replaced by `***`.
+fn redact_query(query: &str) -> String {
+    let mut redacted = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let lower_case = name.to_ascii_lowercase();
+        if SECRET_PARAMETERS.contains(&lower_case.as_str()) {
+            continue;
+        }
+        let is_harmless = HARMLESS_PARAMETERS.contains(&lower_case.as_str());
+        redacted.append_pair(&name, if is_harmless { &value } else { "***" });
+    }
+    redacted.finish()
+}
+
+/// `GET /emulator/calls`
+pub(super) async fn requests(State(state): State<ControlState>, RawQuery(query): RawQuery) -> Response {
+    newer(query.as_deref(), |after| json!({"calls": list(&state.diagnostics.traffic_log().requests, after)}))
+}
+
+/// `GET /emulator/frames`
+pub(super) async fn messages(State(state): State<ControlState>, RawQuery(query): RawQuery) -> Response {
+    newer(query.as_deref(), |after| json!({"frames": list(&state.diagnostics.traffic_log().messages, after)}))
+}
+
+/// `GET /emulator/posts`
+pub(super) async fn posts(State(state): State<ControlState>, RawQuery(query): RawQuery) -> Response {
+    newer(query.as_deref(), |after| json!({"posts": list(&state.diagnostics.traffic_log().posts, after)}))
+}
+
+/// `DELETE /emulator/journal`
+pub(super) async fn clear(State(state): State<ControlState>) -> StatusCode {
+    state.diagnostics.traffic_log().clear();
+    StatusCode::NO_CONTENT
+}
+
+/// The entries after the number in the query.
+fn newer(query: Option<&str>, entries: impl FnOnce(u64) -> Value) -> Response {
+    let after = Query::new(query).last("after");
+    match after.as_deref().unwrap_or("0").parse() {
+        Ok(after) => Json(entries(after)).into_response(),
+        Err(_) => {
+            let message = "`after` is the `number` of the last entry that is known";
+            Refusal::invalid("after", message).into_json()
+        }
+    }
+}
+
+fn list<T>(entries: &RingBuffer<T>, after: u64) -> Vec<&Numbered<T>> {
+    entries.after(after).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn named(uri: &'static str) -> Option<String> {
+    fn hub_of(uri: &'static str) -> Option<String> {
         hub(&Uri::from_static(uri)).map(|hub| hub.as_str().to_owned())
     }
 
     #[test]
-    fn every_side_names_its_hub_in_its_own_way() {
-        assert_eq!(named("/api/hubs/Chat/:send?application=App").unwrap(), "app_chat");
-        assert_eq!(named("/api/v1/hubs/chat").unwrap(), "chat");
-        assert_eq!(named("/client/?hub=Chat&id=x").unwrap(), "chat");
+    fn the_hub_is_in_the_path_or_in_the_query() {
+        assert_eq!(hub_of("/api/hubs/Chat/:send?application=App").unwrap(), "app_chat");
+        assert_eq!(hub_of("/api/v1/hubs/chat").unwrap(), "chat");
+        assert_eq!(hub_of("/client/?hub=Chat&id=x").unwrap(), "chat");
         for uri in ["/api/health?hub=chat", "/client/", "/api/hubs/1/:send", "/api/hubs/%FF"] {
-            assert_eq!(named(uri), None, "{uri}");
+            assert_eq!(hub_of(uri), None, "{uri}");
         }
     }
 
     #[test]
-    fn a_path_says_which_side_it_is() {
-        assert_eq!(face("/client/negotiate/"), Face::Negotiate);
-        assert_eq!(face("/client/"), Face::Connect);
-        assert_eq!(face("/api/hubs/chat/:send"), Face::Rest);
+    fn the_path_determines_the_endpoint() {
+        assert_eq!(endpoint("/client/negotiate/"), Endpoint::Negotiate);
+        assert_eq!(endpoint("/client/"), Endpoint::Connect);
+        assert_eq!(endpoint("/api/hubs/chat/:send"), Endpoint::Rest);
+    }
+
+    #[test]
+    fn tokens_are_removed_from_a_query_in_any_spelling() {
+        let query = "hub=chat&access_token=T&Access%5FToken=T&id=S&negotiateVersion=1";
+        assert_eq!(redact_query(query), "hub=chat&negotiateVersion=1");
+    }
+
+    #[test]
+    fn the_values_of_unknown_parameters_are_replaced() {
+        assert_eq!(redact_query("hub=chat&jwt=secret&x"), "hub=chat&jwt=***&x=***");
     }
 }

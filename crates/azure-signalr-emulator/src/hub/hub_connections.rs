@@ -1,86 +1,90 @@
-//! The connections of one hub: whose they are, and in which groups they are right now.
+//! The connections of one hub: their users, and the groups they are in.
 //!
-//! A connection can be in a group for several reasons, and leaves when the last of them falls away. Who takes a user
-//! out of a group does not take along a connection that was put there for itself.
+//! A connection can be in a group for several reasons, and leaves it with the last one. Removing a user from a group does not
+//! remove a connection that was added to the group itself.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 
 use super::ids::{ConnectionId, GroupName, UserId};
-use super::{MOST_GROUPS, TooManyGroups};
 
-/// Everyone who is connected to one hub.
+/// Maximum number of groups of a connection, and of a user. The real service states no such limit.
+pub(super) const MAX_GROUPS: usize = 1_000;
+
+/// The connection or the user is in the maximum number of groups.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TooManyGroups;
+
+/// The connections of one hub. `H` is the handle of a connection.
 #[derive(Debug)]
-pub(super) struct Members<L> {
-    seats: HashMap<ConnectionId, Seat<L>>,
+pub(super) struct HubConnections<H> {
+    connections: HashMap<ConnectionId, Entry<H>>,
     users: HashMap<UserId, HashSet<ConnectionId>>,
     groups: Groups,
 }
 
 #[derive(Debug)]
-struct Seat<L> {
+struct Entry<H> {
     user: Option<UserId>,
-    link: L,
+    handle: H,
     groups: HashMap<GroupName, Reasons>,
 }
 
-/// Who is in a group; there are none without members. Sorted, since callers read them page by page.
+/// The connections of each group that has any. Sorted, since callers list them page by page.
 #[derive(Debug, Default)]
 struct Groups(HashMap<GroupName, BTreeSet<ConnectionId>>);
 
 /// Why a connection is in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// It was put there itself.
-    Itself = 1,
-    /// Its user was, with all connections of that moment, and with no other.
+    /// The connection was added.
+    Direct = 1,
+    /// The user was added with `ttl=0`: its connections of that moment only.
     UserOnce = 2,
-    /// Its user is a member.
+    /// The user is a member.
     User = 4,
 }
 
-/// Any number of reasons.
+/// A set of reasons.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Reasons(u8);
 
-/// One connection, for who wants to find or describe it.
+/// One connection of a hub.
 #[derive(Debug)]
-pub(crate) struct Connection<'a, L> {
+pub(crate) struct Connection<'a, H> {
     pub(crate) id: &'a ConnectionId,
     pub(crate) user: Option<&'a UserId>,
-    pub(crate) link: &'a L,
+    pub(crate) handle: &'a H,
 }
 
-/// Why a connection was not put into a group.
+/// Why a connection was not added to a group.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NotAdded {
-    /// It is not there.
-    Unknown,
-    /// It is in as many groups as it can be.
+pub(crate) enum AddToGroupError {
+    UnknownConnection,
     TooManyGroups,
 }
 
-impl<L> Default for Members<L> {
+impl<H> Default for HubConnections<H> {
     fn default() -> Self {
-        Self { seats: HashMap::new(), users: HashMap::new(), groups: Groups::default() }
+        Self { connections: HashMap::new(), users: HashMap::new(), groups: Groups::default() }
     }
 }
 
-impl<L> Members<L> {
-    pub(super) fn join(&mut self, id: &ConnectionId, user: Option<&UserId>, link: L) {
-        self.seats.insert(id.clone(), Seat { user: user.cloned(), link, groups: HashMap::new() });
+impl<H> HubConnections<H> {
+    pub(super) fn join(&mut self, id: &ConnectionId, user: Option<&UserId>, handle: H) {
+        self.connections.insert(id.clone(), Entry { user: user.cloned(), handle, groups: HashMap::new() });
         if let Some(user) = user {
             self.users.entry(user.clone()).or_default().insert(id.clone());
         }
     }
 
-    /// True if it was there. Nothing about it is kept.
+    /// Removes a connection. False if it did not exist.
     pub(super) fn leave(&mut self, id: &ConnectionId) -> bool {
-        let Some(seat) = self.seats.remove(id) else { return false };
-        for group in seat.groups.keys() {
+        let Some(entry) = self.connections.remove(id) else { return false };
+        for group in entry.groups.keys() {
             self.groups.remove(group, id);
         }
-        if let Some(user) = seat.user
+        if let Some(user) = entry.user
             && let Some(connections) = self.users.get_mut(&user)
         {
             connections.remove(id);
@@ -92,28 +96,28 @@ impl<L> Members<L> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.seats.is_empty()
+        self.connections.is_empty()
     }
 
-    pub(super) fn connection<'a>(&'a self, id: &ConnectionId) -> Option<Connection<'a, L>> {
-        self.seats.get_key_value(id).map(|(id, seat)| seat.show(id))
+    pub(super) fn connection<'a>(&'a self, id: &ConnectionId) -> Option<Connection<'a, H>> {
+        self.connections.get_key_value(id).map(|(id, entry)| entry.connection(id))
     }
 
-    pub(super) fn everyone(&self) -> impl Iterator<Item = Connection<'_, L>> {
-        self.seats.iter().map(|(id, seat)| seat.show(id))
+    pub(super) fn all(&self) -> impl Iterator<Item = Connection<'_, H>> {
+        self.connections.iter().map(|(id, entry)| entry.connection(id))
     }
 
-    pub(super) fn of_user(&self, user: &UserId) -> impl Iterator<Item = Connection<'_, L>> {
+    pub(super) fn of_user(&self, user: &UserId) -> impl Iterator<Item = Connection<'_, H>> {
         let connections = self.users.get(user).into_iter().flatten();
         connections.filter_map(|id| self.connection(id))
     }
 
-    /// In the order of their ids.
+    /// The connections of a group after `after`, in the order of their ids.
     pub(super) fn of_group(
         &self,
         group: &GroupName,
         after: Option<&ConnectionId>,
-    ) -> impl Iterator<Item = Connection<'_, L>> {
+    ) -> impl Iterator<Item = Connection<'_, H>> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let connections = self.groups.0.get(group).into_iter();
         connections
@@ -126,59 +130,59 @@ impl<L> Members<L> {
     }
 
     pub(super) fn groups_of(&self, id: &ConnectionId) -> impl Iterator<Item = &GroupName> {
-        self.seats.get(id).into_iter().flat_map(|seat| seat.groups.keys())
+        self.connections.get(id).into_iter().flat_map(|entry| entry.groups.keys())
     }
 
-    /// Puts a connection into a group for itself.
-    pub(super) fn add(&mut self, id: &ConnectionId, group: &GroupName) -> Result<(), NotAdded> {
-        let seat = self.seats.get_mut(id).ok_or(NotAdded::Unknown)?;
-        if !seat.has_room_for(group) {
-            return Err(NotAdded::TooManyGroups);
+    /// Adds a connection to a group.
+    pub(super) fn add(&mut self, id: &ConnectionId, group: &GroupName) -> Result<(), AddToGroupError> {
+        let entry = self.connections.get_mut(id).ok_or(AddToGroupError::UnknownConnection)?;
+        if !entry.has_room_for(group) {
+            return Err(AddToGroupError::TooManyGroups);
         }
-        seat.enter(id, group, Reason::Itself, &mut self.groups);
+        entry.add(id, group, Reason::Direct, &mut self.groups);
         Ok(())
     }
 
-    /// Takes a connection out of a group, whatever the reasons it was there for.
+    /// Removes a connection from a group, for all reasons.
     pub(super) fn remove(&mut self, id: &ConnectionId, group: &GroupName) {
-        if let Some(seat) = self.seats.get_mut(id)
-            && seat.groups.remove(group).is_some()
+        if let Some(entry) = self.connections.get_mut(id)
+            && entry.groups.remove(group).is_some()
         {
             self.groups.remove(group, id);
         }
     }
 
-    /// Takes a connection out of all groups.
+    /// Removes a connection from all groups.
     pub(super) fn remove_from_all(&mut self, id: &ConnectionId) {
-        let Some(seat) = self.seats.get_mut(id) else { return };
-        for group in std::mem::take(&mut seat.groups).keys() {
+        let Some(entry) = self.connections.get_mut(id) else { return };
+        for group in std::mem::take(&mut entry.groups).keys() {
             self.groups.remove(group, id);
         }
     }
 
-    /// Puts a connection into a group because its user is a member. How many groups a user has is limited elsewhere.
-    pub(super) fn follow_user(&mut self, id: &ConnectionId, group: &GroupName) {
-        if let Some(seat) = self.seats.get_mut(id) {
-            seat.enter(id, group, Reason::User, &mut self.groups);
+    /// Adds a connection to a group of its user. The caller limits the groups of a user.
+    pub(super) fn add_for_user(&mut self, id: &ConnectionId, group: &GroupName) {
+        if let Some(entry) = self.connections.get_mut(id) {
+            entry.add(id, group, Reason::User, &mut self.groups);
         }
     }
 
-    /// Puts all connections of a user into a group because the user is a member.
+    /// Adds all connections of a user to a group.
     pub(super) fn add_user(&mut self, user: &UserId, group: &GroupName) {
         for id in self.users.get(user).into_iter().flatten() {
-            if let Some(seat) = self.seats.get_mut(id) {
-                seat.enter(id, group, Reason::User, &mut self.groups);
+            if let Some(entry) = self.connections.get_mut(id) {
+                entry.add(id, group, Reason::User, &mut self.groups);
             }
         }
     }
 
-    /// Puts the connections a user has now into a group, but those that are in too many.
+    /// Adds the current connections of a user to a group, except those that are in too many groups.
     pub(super) fn add_user_once(&mut self, user: &UserId, group: &GroupName) -> Result<(), TooManyGroups> {
         let mut outcome = Ok(());
         for id in self.users.get(user).into_iter().flatten() {
-            match self.seats.get_mut(id) {
-                Some(seat) if seat.has_room_for(group) => {
-                    seat.enter(id, group, Reason::UserOnce, &mut self.groups);
+            match self.connections.get_mut(id) {
+                Some(entry) if entry.has_room_for(group) => {
+                    entry.add(id, group, Reason::UserOnce, &mut self.groups);
                 }
                 _ => outcome = Err(TooManyGroups),
             }
@@ -186,52 +190,52 @@ impl<L> Members<L> {
         outcome
     }
 
-    /// Takes a reason away from all connections of a user; those that have no other leave the group.
-    pub(super) fn forget(&mut self, user: &UserId, group: &GroupName, reason: Reason) {
+    /// Removes a reason from all connections of a user; those without another reason leave the group.
+    pub(super) fn remove_reason(&mut self, user: &UserId, group: &GroupName, reason: Reason) {
         for id in self.users.get(user).into_iter().flatten() {
-            if let Some(seat) = self.seats.get_mut(id) {
-                seat.forget(id, group, reason, &mut self.groups);
+            if let Some(entry) = self.connections.get_mut(id) {
+                entry.remove_reason(id, group, reason, &mut self.groups);
             }
         }
     }
 
-    /// Takes both reasons that come from a user away from all its connections, in all groups.
-    pub(super) fn forget_everywhere(&mut self, user: &UserId) {
+    /// Removes both reasons of a user from its connections, in all groups.
+    pub(super) fn remove_user_from_all(&mut self, user: &UserId) {
         for id in self.users.get(user).into_iter().flatten() {
-            let Some(seat) = self.seats.get_mut(id) else { continue };
-            let groups: Vec<_> = seat.groups.keys().cloned().collect();
+            let Some(entry) = self.connections.get_mut(id) else { continue };
+            let groups: Vec<_> = entry.groups.keys().cloned().collect();
             for group in groups {
-                seat.forget(id, &group, Reason::User, &mut self.groups);
-                seat.forget(id, &group, Reason::UserOnce, &mut self.groups);
+                entry.remove_reason(id, &group, Reason::User, &mut self.groups);
+                entry.remove_reason(id, &group, Reason::UserOnce, &mut self.groups);
             }
         }
     }
 
-    /// Whether any connection of the user was put into the group with its user, but for that moment only.
+    /// Whether a connection of the user is in the group because the user was added with `ttl=0`.
     pub(super) fn has_user_once(&self, user: &UserId, group: &GroupName) -> bool {
         let mut connections = self.users.get(user).into_iter().flatten();
         connections.any(|id| {
-            let reasons = self.seats.get(id).and_then(|seat| seat.groups.get(group));
+            let reasons = self.connections.get(id).and_then(|entry| entry.groups.get(group));
             reasons.is_some_and(|reasons| reasons.include(Reason::UserOnce))
         })
     }
 }
 
-impl<L> Seat<L> {
-    fn show<'a>(&'a self, id: &'a ConnectionId) -> Connection<'a, L> {
-        Connection { id, user: self.user.as_ref(), link: &self.link }
+impl<H> Entry<H> {
+    fn connection<'a>(&'a self, id: &'a ConnectionId) -> Connection<'a, H> {
+        Connection { id, user: self.user.as_ref(), handle: &self.handle }
     }
 
     fn has_room_for(&self, group: &GroupName) -> bool {
-        self.groups.len() < MOST_GROUPS || self.groups.contains_key(group)
+        self.groups.len() < MAX_GROUPS || self.groups.contains_key(group)
     }
 
-    fn enter(&mut self, id: &ConnectionId, group: &GroupName, reason: Reason, groups: &mut Groups) {
+    fn add(&mut self, id: &ConnectionId, group: &GroupName, reason: Reason, groups: &mut Groups) {
         self.groups.entry(group.clone()).or_default().add(reason);
         groups.0.entry(group.clone()).or_default().insert(id.clone());
     }
 
-    fn forget(&mut self, id: &ConnectionId, group: &GroupName, reason: Reason, groups: &mut Groups) {
+    fn remove_reason(&mut self, id: &ConnectionId, group: &GroupName, reason: Reason, groups: &mut Groups) {
         let Some(reasons) = self.groups.get_mut(group) else { return };
         reasons.remove(reason);
         if *reasons == Reasons::default() {

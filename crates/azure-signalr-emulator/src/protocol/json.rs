@@ -1,24 +1,88 @@
-//! What a client said, from JSON.
+//! The JSON hub protocol: encodes and decodes messages, which are objects; the caller handles the separator.
 //!
-//! Values are looked at only where the type of the message needs them, so that a type nobody knows may have any. Nesting
-//! costs no stack: nothing is parsed that is only passed on.
+//! Arguments and results are passed on as text, so no number loses digits and no date changes its spelling. A value is parsed
+//! only where the type of the message needs it: unknown types may hold any values, and nesting needs no stack.
 
 use std::fmt;
 
+use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use crate::protocol::malformed::Fault;
-use crate::protocol::{ClientMessage, Outcome};
+use super::hub_message::{ClientMessage, DecodeError, Outcome, ServerMessage};
+
+/// The properties of messages from the service. Absent ones are left out: some clients fail on `null`.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ServerEnvelope<'a> {
+    r#type: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invocation_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    allow_reconnect: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence_id: Option<u64>,
+}
+
+/// Encodes one record with its separator.
+pub(super) fn encode(message: &ServerMessage<'_>) -> Utf8Bytes {
+    if let ServerMessage::Ping = message {
+        return Utf8Bytes::from_static("{\"type\":6}\u{1e}");
+    }
+    let mut record = serde_json::to_string(&envelope(message))
+        .expect("texts, numbers and JSON that was parsed before always serialize");
+    record.push('\u{1e}');
+    record.into()
+}
+
+fn envelope<'a>(message: &ServerMessage<'a>) -> ServerEnvelope<'a> {
+    let none = ServerEnvelope::default();
+    match *message {
+        ServerMessage::Invocation { id, target, arguments } => ServerEnvelope {
+            r#type: 1,
+            invocation_id: id,
+            target: Some(target),
+            arguments: Some(arguments),
+            ..none
+        },
+        ServerMessage::StreamItem { id, item } => {
+            ServerEnvelope { r#type: 2, invocation_id: Some(id), item: Some(item), ..none }
+        }
+        ServerMessage::Completion { id, outcome } => {
+            let (result, error) = match outcome {
+                Outcome::Void => (None, None),
+                Outcome::Result(result) => (Some(&**result), None),
+                Outcome::Error(error) => (None, Some(error.as_str())),
+            };
+            ServerEnvelope { r#type: 3, invocation_id: Some(id), result, error, ..none }
+        }
+        ServerMessage::Ping => ServerEnvelope { r#type: 6, ..none },
+        ServerMessage::Close { error, allow_reconnect } => {
+            ServerEnvelope { r#type: 7, error, allow_reconnect, ..none }
+        }
+        ServerMessage::Ack(number) => ServerEnvelope { r#type: 8, sequence_id: Some(number), ..none },
+        ServerMessage::Sequence(number) => ServerEnvelope { r#type: 9, sequence_id: Some(number), ..none },
+    }
+}
 
 const ID: &str = "invocationId";
 
-/// Every property that is read of any message. `null` is as good as absent, unless it is a value of the client's own.
+/// The properties of messages from clients. `null` means absent, except in `item`, `result` and `headers`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Envelope<'a> {
+struct ClientEnvelope<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -27,42 +91,42 @@ struct Envelope<'a> {
     target: Option<&'a RawValue>,
     #[serde(borrow)]
     arguments: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
+    #[serde(borrow, default, deserialize_with = "present")]
     item: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
+    #[serde(borrow, default, deserialize_with = "present")]
     result: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(borrow)]
     sequence_id: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
+    #[serde(borrow, default, deserialize_with = "present")]
     headers: Option<&'a RawValue>,
 }
 
-fn even_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-/// Reads one record, given without its separator.
-pub(in crate::protocol) fn read(record: &Bytes) -> Result<ClientMessage, Fault> {
-    let text = str::from_utf8(record).map_err(|error| Fault::NotUtf8 { byte: error.valid_up_to() })?;
-    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(not_json)?;
+/// Decodes one record, given without its separator.
+pub(super) fn decode(record: &Bytes) -> Result<ClientMessage, DecodeError> {
+    let text = str::from_utf8(record).map_err(|error| DecodeError::NotUtf8 { byte: error.valid_up_to() })?;
+    let envelope: ClientEnvelope<'_> = serde_json::from_str(text).map_err(not_json)?;
     let kind = required(envelope.kind, "type", "a whole number from 0 on")?;
     Ok(match kind {
         1 => ClientMessage::Invocation {
             id: envelope.optional_id()?,
-            target: envelope.call()?,
+            target: envelope.target()?,
             forwarded: match envelope.headers {
                 Some(_) => without_headers(text)?.into(),
                 None => record.clone(),
             },
         },
         2 => {
-            envelope.item.ok_or(Fault::Missing("item"))?;
+            envelope.item.ok_or(DecodeError::Missing("item"))?;
             ClientMessage::StreamItem { id: envelope.id()? }
         }
         3 => ClientMessage::Completion { id: envelope.id()?, outcome: envelope.outcome()? },
-        4 => ClientMessage::StreamInvocation { id: envelope.id()?, target: envelope.call()? },
+        4 => ClientMessage::StreamInvocation { id: envelope.id()?, target: envelope.target()? },
         5 => ClientMessage::CancelInvocation { id: envelope.id()? },
         6 => ClientMessage::Ping,
         7 => ClientMessage::Close { error: envelope.error()? },
@@ -72,43 +136,43 @@ pub(in crate::protocol) fn read(record: &Bytes) -> Result<ClientMessage, Fault> 
     })
 }
 
-impl Envelope<'_> {
-    /// An empty id is none: there is no way to answer to it.
-    fn optional_id(&self) -> Result<Option<String>, Fault> {
+impl ClientEnvelope<'_> {
+    /// An empty id counts as none.
+    fn optional_id(&self) -> Result<Option<String>, DecodeError> {
         let id: Option<String> = optional(self.invocation_id, ID, "a text")?;
         Ok(id.filter(|id| !id.is_empty()))
     }
 
-    fn id(&self) -> Result<String, Fault> {
-        self.optional_id()?.ok_or(Fault::Missing(ID))
+    fn id(&self) -> Result<String, DecodeError> {
+        self.optional_id()?.ok_or(DecodeError::Missing(ID))
     }
 
-    /// The target of a call, which must have arguments too.
-    fn call(&self) -> Result<String, Fault> {
-        let arguments = self.arguments.ok_or(Fault::Missing("arguments"))?;
+    /// The target of an invocation; its arguments must be an array.
+    fn target(&self) -> Result<String, DecodeError> {
+        let arguments = self.arguments.ok_or(DecodeError::Missing("arguments"))?;
         if !arguments.get().starts_with('[') {
-            return Err(Fault::Wrong { property: "arguments", expected: "an array" });
+            return Err(DecodeError::Wrong { property: "arguments", expected: "an array" });
         }
         let target: String = required(self.target, "target", "a text")?;
-        if target.is_empty() { Err(Fault::Missing("target")) } else { Ok(target) }
+        if target.is_empty() { Err(DecodeError::Missing("target")) } else { Ok(target) }
     }
 
-    fn outcome(&self) -> Result<Outcome, Fault> {
+    fn outcome(&self) -> Result<Outcome, DecodeError> {
         match (self.result, self.error()?) {
             (None, None) => Ok(Outcome::Void),
             (Some(result), None) => Ok(Outcome::Result(result.to_owned())),
             (None, Some(error)) => Ok(Outcome::Error(error)),
             (Some(_), Some(_)) => {
-                Err(Fault::Wrong { property: "error", expected: "absent where there is a `result`" })
+                Err(DecodeError::Wrong { property: "error", expected: "absent where there is a `result`" })
             }
         }
     }
 
-    fn error(&self) -> Result<Option<String>, Fault> {
+    fn error(&self) -> Result<Option<String>, DecodeError> {
         optional(self.error, "error", "a text")
     }
 
-    fn sequence_id(&self) -> Result<u64, Fault> {
+    fn sequence_id(&self) -> Result<u64, DecodeError> {
         required(self.sequence_id, "sequenceId", "a whole number from 0 on")
     }
 }
@@ -117,40 +181,40 @@ fn optional<T: DeserializeOwned>(
     value: Option<&RawValue>,
     property: &'static str,
     expected: &'static str,
-) -> Result<Option<T>, Fault> {
+) -> Result<Option<T>, DecodeError> {
     let value = value.map(|value| serde_json::from_str(value.get())).transpose();
-    value.map_err(|_| Fault::Wrong { property, expected })
+    value.map_err(|_| DecodeError::Wrong { property, expected })
 }
 
 fn required<T: DeserializeOwned>(
     value: Option<&RawValue>,
     property: &'static str,
     expected: &'static str,
-) -> Result<T, Fault> {
-    optional(value, property, expected)?.ok_or(Fault::Missing(property))
+) -> Result<T, DecodeError> {
+    optional(value, property, expected)?.ok_or(DecodeError::Missing(property))
 }
 
-fn not_json(error: serde_json::Error) -> Fault {
-    Fault::NotJson { line: error.line(), column: error.column() }
+fn not_json(error: serde_json::Error) -> DecodeError {
+    DecodeError::NotJson { line: error.line(), column: error.column() }
 }
 
-/// The same object without its `headers`; all that stays, stays as it was written.
-fn without_headers(object: &str) -> Result<String, Fault> {
-    let WithoutHeaders(kept) = serde_json::from_str(object).map_err(not_json)?;
-    Ok(kept)
+/// Removes `headers` from an object; the text of all other properties is unchanged.
+fn without_headers(object: &str) -> Result<String, DecodeError> {
+    let WithoutHeaders(object) = serde_json::from_str(object).map_err(not_json)?;
+    Ok(object)
 }
 
 struct WithoutHeaders(String);
 
 impl<'de> Deserialize<'de> for WithoutHeaders {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(KeepOthers)
+        deserializer.deserialize_map(HeaderRemover)
     }
 }
 
-struct KeepOthers;
+struct HeaderRemover;
 
-impl<'de> Visitor<'de> for KeepOthers {
+impl<'de> Visitor<'de> for HeaderRemover {
     type Value = WithoutHeaders;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,7 +224,7 @@ impl<'de> Visitor<'de> for KeepOthers {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WithoutHeaders, A::Error> {
         let mut kept = String::from("{");
         while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            // A name may be spelled with escapes.
+            // The name may contain escapes.
             if serde_json::from_str::<String>(name.get()).is_ok_and(|name| name == "headers") {
                 continue;
             }
@@ -176,17 +240,19 @@ impl<'de> Visitor<'de> for KeepOthers {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn message(text: &str) -> ClientMessage {
-        match read(&Bytes::copy_from_slice(text.as_bytes())) {
+        match decode(&Bytes::copy_from_slice(text.as_bytes())) {
             Ok(message) => message,
-            Err(fault) => panic!("{text}: {fault}"),
+            Err(error) => panic!("{text}: {error}"),
         }
     }
 
-    fn fault(text: &str) -> String {
-        read(&Bytes::copy_from_slice(text.as_bytes())).unwrap_err().to_string()
+    fn error(text: &str) -> String {
+        decode(&Bytes::copy_from_slice(text.as_bytes())).unwrap_err().to_string()
     }
 
     fn forwarded(text: &str) -> String {
@@ -246,28 +312,28 @@ mod tests {
         );
         assert_eq!(completion(r#"{"type":3,"invocationId":"0","error":"no"}"#), Outcome::Error("no".into()));
         assert_eq!(
-            fault(r#"{"type":3,"invocationId":"0","error":"no","result":1}"#),
+            error(r#"{"type":3,"invocationId":"0","error":"no","result":1}"#),
             "`error` must be absent where there is a `result`"
         );
     }
 
     #[test]
-    fn case_34_unknown_types_are_named_and_unknown_properties_ignored_whatever_they_hold() {
+    fn case_34_unknown_types_are_reported_and_unknown_properties_ignored() {
         assert_eq!(message(r#"{"type":99,"target":{},"error":5,"x":null}"#), ClientMessage::Other(99));
         assert_eq!(message(r#"{"type":6,"new":[[{}]],"headers":{}}"#), ClientMessage::Ping);
     }
 
     #[test]
-    fn an_id_that_is_empty_or_null_is_none() {
+    fn an_empty_or_null_id_is_none() {
         for id in ["\"\"", "null"] {
             let text = format!(r#"{{"type":1,"invocationId":{id},"target":"x","arguments":[]}}"#);
             assert!(matches!(message(&text), ClientMessage::Invocation { id: None, .. }), "{text}");
-            assert_eq!(fault(&format!(r#"{{"type":5,"invocationId":{id}}}"#)), "`invocationId` is missing");
+            assert_eq!(error(&format!(r#"{{"type":5,"invocationId":{id}}}"#)), "`invocationId` is missing");
         }
     }
 
     #[test]
-    fn an_upstream_gets_the_message_as_it_came_but_for_the_headers() {
+    fn an_upstream_gets_the_unchanged_message_without_headers() {
         for (text, expected) in [
             (
                 r#"{"arguments":[1.0,"\u00e9"],"new":0,"target":"x","streamIds":["1"],"type":1}"#,
@@ -291,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_says_why() {
+    fn errors_name_the_reason() {
         for (text, expected) in [
             ("", "line 1, column 0: a JSON object is needed, with no property twice"),
             ("{", "line 1, column 1: a JSON object is needed, with no property twice"),
@@ -323,13 +389,13 @@ mod tests {
             (r#"{"type":8}"#, "`sequenceId` is missing"),
             (r#"{"type":9,"sequenceId":-1}"#, "`sequenceId` must be a whole number from 0 on"),
         ] {
-            assert_eq!(fault(text), expected, "{text}");
+            assert_eq!(error(text), expected, "{text}");
         }
-        assert_eq!(read(&Bytes::from_static(b"{\"\xff")), Err(Fault::NotUtf8 { byte: 2 }));
+        assert_eq!(decode(&Bytes::from_static(b"{\"\xff")), Err(DecodeError::NotUtf8 { byte: 2 }));
     }
 
     #[test]
-    fn half_a_million_levels_cost_no_stack() {
+    fn half_a_million_levels_need_no_stack() {
         let deep = ["[".repeat(500_000), "]".repeat(500_000)].concat();
         for text in [
             format!(r#"{{"type":1,"target":"x","headers":{deep},"new":{deep},"arguments":{deep}}}"#),
@@ -338,6 +404,65 @@ mod tests {
         ] {
             message(&text);
         }
-        assert!(fault(&deep).starts_with("line 1"));
+        assert!(error(&deep).starts_with("line 1"));
+    }
+
+    fn record(message: &ServerMessage<'_>) -> String {
+        let text = encode(message).to_string();
+        text.strip_suffix('\u{1e}').expect("a record ends in its separator").into()
+    }
+
+    #[test]
+    fn records_hold_the_expected_properties_only() {
+        let completion = |outcome| record(&ServerMessage::Completion { id: "0", outcome: &outcome });
+        for (record, expected) in [
+            (
+                record(&ServerMessage::Invocation { id: None, target: "t", arguments: &json("[]") }),
+                r#"{"type":1,"target":"t","arguments":[]}"#,
+            ),
+            (
+                record(&ServerMessage::Invocation { id: Some("9"), target: "t", arguments: &json("[1]") }),
+                r#"{"type":1,"invocationId":"9","target":"t","arguments":[1]}"#,
+            ),
+            (
+                record(&ServerMessage::StreamItem { id: "0", item: &json("null") }),
+                r#"{"type":2,"invocationId":"0","item":null}"#,
+            ),
+            (completion(Outcome::Void), r#"{"type":3,"invocationId":"0"}"#),
+            (completion(Outcome::Result(json("1"))), r#"{"type":3,"invocationId":"0","result":1}"#),
+            (completion(Outcome::Error("no".into())), r#"{"type":3,"invocationId":"0","error":"no"}"#),
+            (record(&ServerMessage::Ping), r#"{"type":6}"#),
+            (record(&ServerMessage::Close { error: None, allow_reconnect: false }), r#"{"type":7}"#),
+            (
+                record(&ServerMessage::Close { error: Some("bye"), allow_reconnect: true }),
+                r#"{"type":7,"error":"bye","allowReconnect":true}"#,
+            ),
+            (record(&ServerMessage::Ack(5)), r#"{"type":8,"sequenceId":5}"#),
+            (record(&ServerMessage::Sequence(1)), r#"{"type":9,"sequenceId":1}"#),
+        ] {
+            assert_eq!(record, expected);
+        }
+    }
+
+    #[test]
+    fn arguments_reach_a_client_byte_for_byte() {
+        let arguments =
+            json(r#"[ 1.0, 12345678901234567890123, "2020-01-01T00:00:00Z", "\u00e9", {"b":1,"a":2} ]"#);
+        let record = record(&ServerMessage::Invocation { id: None, target: "t", arguments: &arguments });
+        assert_eq!(record, [r#"{"type":1,"target":"t","arguments":"#, arguments.get(), "}"].concat());
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_has_one_separator_at_its_end(target in any::<String>(), error in any::<String>()) {
+            let outcome = Outcome::Error(error);
+            for message in [
+                ServerMessage::Completion { id: &target, outcome: &outcome },
+                ServerMessage::Invocation { id: None, target: &target, arguments: &json("[]") },
+            ] {
+                let frame = encode(&message);
+                prop_assert_eq!(frame.find('\u{1e}'), Some(frame.len() - 1));
+            }
+        }
     }
 }

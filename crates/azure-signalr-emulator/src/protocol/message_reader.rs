@@ -1,65 +1,64 @@
-//! Hub messages in a stream of bytes, wherever the frames around them begin and end.
+//! Splits a stream of bytes into hub messages, independently of the frames that carry them.
 //!
-//! What is kept between two pushes is one unfinished message, never more than the limit; what a length prefix claims
-//! is never believed before it has come.
+//! Between two chunks at most one unfinished message is kept, never more than the limit. A length prefix reserves no memory.
 
 use bytes::{Bytes, BytesMut};
 
-use super::malformed::Fault;
+use super::hub_message::{ClientMessage, DecodeError, MalformedMessage, MessageTooLong, Protocol};
 use super::messagepack::length_prefix;
-use super::{ClientMessage, Malformed, Protocol, TooLong};
 
-/// Ends a JSON record. It cannot stand inside one: JSON escapes it.
-pub(super) const SEPARATOR: u8 = 0x1E;
+/// Ends a JSON record. It cannot occur inside one, since JSON escapes it.
+pub(super) const RECORD_SEPARATOR: u8 = 0x1E;
 
-/// Cuts a stream into messages.
+/// Splits a stream into messages.
 ///
-/// After an error there is no way to go on: what was malformed is skipped, but a peer that sends such things is not to
-/// be trusted with the rest, and behind a message that is too long nobody knows where the next one begins.
+/// An error ends the stream: after a message that is too long the start of the next one is unknown.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub(crate) struct MessageReader {
     unread: BytesMut,
-    /// How much of `unread` is known to hold no separator, so that no byte is looked at twice.
+    /// The number of bytes of `unread` that were searched and hold no separator.
     searched: usize,
     limit: usize,
 }
 
-impl Incoming {
-    /// `limit` is the longest message, in bytes, without its separator or length prefix.
+impl MessageReader {
+    /// `limit` is the maximum length of a message in bytes, without separator or length prefix.
     pub(crate) fn new(limit: usize) -> Self {
         Self { unread: BytesMut::new(), searched: 0, limit }
     }
 
-    /// Appends what came. All messages are to be taken out before the next push.
+    /// Appends received bytes. Call it only after [`next_message`](Self::next_message) has returned `None`.
     pub(crate) fn push(&mut self, chunk: &[u8]) {
         self.unread.extend_from_slice(chunk);
     }
 
-    /// The record a conversation begins with, without its separator: JSON, whatever comes after it.
-    pub(crate) fn next_handshake(&mut self) -> Result<Option<Bytes>, TooLong> {
+    /// The handshake request, without its separator. It is JSON for every protocol.
+    pub(crate) fn next_handshake(&mut self) -> Result<Option<Bytes>, MessageTooLong> {
         self.next_record()
     }
 
-    /// The next message.
-    pub(crate) fn next(&mut self, protocol: Protocol) -> Result<Option<ClientMessage>, Malformed> {
+    /// The next message, or `None` until more bytes arrive.
+    pub(crate) fn next_message(
+        &mut self,
+        protocol: Protocol,
+    ) -> Result<Option<ClientMessage>, MalformedMessage> {
         let message = match protocol {
-            Protocol::Json => self.next_record().map_err(Fault::TooLong),
+            Protocol::Json => self.next_record().map_err(DecodeError::TooLong),
             Protocol::MessagePack => self.next_prefixed(),
         };
-        let message = message.map_err(|fault| Malformed { protocol, fault })?;
-        message.map(|message| protocol.read(&message)).transpose()
+        let message = message.map_err(|error| MalformedMessage { protocol, error })?;
+        message.map(|message| protocol.decode(&message)).transpose()
     }
 
-    /// Up to the next separator.
-    fn next_record(&mut self) -> Result<Option<Bytes>, TooLong> {
-        let found = self.unread[self.searched..].iter().position(|&byte| byte == SEPARATOR);
+    fn next_record(&mut self) -> Result<Option<Bytes>, MessageTooLong> {
+        let found = self.unread[self.searched..].iter().position(|&byte| byte == RECORD_SEPARATOR);
         let length = found.map_or(self.unread.len(), |offset| self.searched + offset);
         if length > self.limit {
             return Err(self.too_long());
         }
         if found.is_none() {
             self.searched = length;
-            self.let_go_if_empty();
+            self.free_if_empty();
             return Ok(None);
         }
         self.searched = 0;
@@ -68,15 +67,14 @@ impl Incoming {
         Ok(Some(record.freeze()))
     }
 
-    /// As many bytes as the length prefix says.
-    fn next_prefixed(&mut self) -> Result<Option<Bytes>, Fault> {
-        let prefix = length_prefix::read(&self.unread).inspect_err(|_| self.give_up())?;
+    fn next_prefixed(&mut self) -> Result<Option<Bytes>, DecodeError> {
+        let prefix = length_prefix::read(&self.unread).inspect_err(|_| self.reset())?;
         let Some((prefix, length)) = prefix else {
-            self.let_go_if_empty();
+            self.free_if_empty();
             return Ok(None);
         };
         if length > self.limit {
-            return Err(Fault::TooLong(self.too_long()));
+            return Err(DecodeError::TooLong(self.too_long()));
         }
         if self.unread.len() < prefix + length {
             return Ok(None);
@@ -85,19 +83,19 @@ impl Incoming {
         Ok(Some(frame.slice(prefix..)))
     }
 
-    /// Most connections are idle most of the time, and should then cost no buffer.
-    fn let_go_if_empty(&mut self) {
+    /// Frees the buffer, so that an idle connection holds none.
+    fn free_if_empty(&mut self) {
         if self.unread.is_empty() {
             self.unread = BytesMut::new();
         }
     }
 
-    fn too_long(&mut self) -> TooLong {
-        self.give_up();
-        TooLong { limit: self.limit }
+    fn too_long(&mut self) -> MessageTooLong {
+        self.reset();
+        MessageTooLong { limit: self.limit }
     }
 
-    fn give_up(&mut self) {
+    fn reset(&mut self) {
         *self = Self::new(self.limit);
     }
 }
@@ -108,19 +106,19 @@ mod tests {
     use serde_json::value::RawValue;
 
     use super::*;
-    use crate::protocol::{Outcome, ServerMessage, testing};
+    use crate::protocol::{Outcome, ServerMessage, test_support};
 
     const BOTH: [Protocol; 2] = [Protocol::Json, Protocol::MessagePack];
 
-    /// Everything in the stream after `chunk`, until it is malformed.
+    /// All messages after `chunk`, up to the first error.
     fn read(
-        incoming: &mut Incoming,
+        reader: &mut MessageReader,
         protocol: Protocol,
         chunk: &[u8],
-    ) -> Vec<Result<ClientMessage, Malformed>> {
-        incoming.push(chunk);
+    ) -> Vec<Result<ClientMessage, MalformedMessage>> {
+        reader.push(chunk);
         let mut messages = Vec::new();
-        while let Some(message) = incoming.next(protocol).transpose() {
+        while let Some(message) = reader.next_message(protocol).transpose() {
             let is_over = message.is_err();
             messages.push(message);
             if is_over {
@@ -130,20 +128,20 @@ mod tests {
         messages
     }
 
-    /// Everything in a stream that comes in chunks of these lengths.
+    /// All messages of a stream that arrives in chunks of these lengths.
     fn read_in(
         chunks: &[usize],
         protocol: Protocol,
         stream: &[u8],
         limit: usize,
-    ) -> Vec<Result<ClientMessage, Malformed>> {
-        let (mut incoming, mut messages, mut rest) = (Incoming::new(limit), Vec::new(), stream);
+    ) -> Vec<Result<ClientMessage, MalformedMessage>> {
+        let (mut reader, mut messages, mut rest) = (MessageReader::new(limit), Vec::new(), stream);
         for &length in chunks.iter().cycle() {
             if rest.is_empty() || messages.last().is_some_and(Result::is_err) {
                 break;
             }
             let (chunk, left) = rest.split_at(length.min(rest.len()));
-            messages.extend(read(&mut incoming, protocol, chunk));
+            messages.extend(read(&mut reader, protocol, chunk));
             rest = left;
         }
         messages
@@ -155,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn case_29_frames_do_not_matter() {
+    fn case_29_messages_are_read_independently_of_frames() {
         for protocol in BOTH {
             let ping = protocol.encode(&ServerMessage::Ping);
             let two = [ping.as_bytes(), ping.as_bytes()].concat();
@@ -167,27 +165,28 @@ mod tests {
     }
 
     #[test]
-    fn case_28_a_handshake_is_json_whatever_follows_it_in_the_same_frame() {
+    fn case_28_a_handshake_is_json_for_either_protocol_that_follows_it() {
         for protocol in BOTH {
-            let mut incoming = Incoming::new(100);
-            incoming.push(b"{\"proto");
-            assert_eq!(incoming.next_handshake(), Ok(None));
+            let mut reader = MessageReader::new(100);
+            reader.push(b"{\"proto");
+            assert_eq!(reader.next_handshake(), Ok(None));
             let ping = protocol.encode(&ServerMessage::Ping);
-            incoming.push(&[b"col\":0}\x1e", ping.as_bytes()].concat());
-            assert_eq!(incoming.next_handshake(), Ok(Some(Bytes::from_static(b"{\"protocol\":0}"))));
-            assert_eq!(incoming.next(protocol), Ok(Some(ClientMessage::Ping)));
-            assert_eq!(incoming.next(protocol), Ok(None));
+            reader.push(&[b"col\":0}\x1e", ping.as_bytes()].concat());
+            assert_eq!(reader.next_handshake(), Ok(Some(Bytes::from_static(b"{\"protocol\":0}"))));
+            assert_eq!(reader.next_message(protocol), Ok(Some(ClientMessage::Ping)));
+            assert_eq!(reader.next_message(protocol), Ok(None));
         }
     }
 
     #[test]
-    fn a_message_may_not_be_longer_than_the_limit_finished_or_not() {
+    fn a_message_over_the_limit_is_an_error_finished_or_not() {
         let message = br#"{"type":6}"#;
         let record = [&message[..], b"\x1e"].concat();
         let limit = message.len();
         assert_eq!(read_in(&[99], Protocol::Json, &record, limit), [Ok(ClientMessage::Ping)]);
-        let too_long =
-            |protocol, limit| Err(Malformed { protocol, fault: Fault::TooLong(TooLong { limit }) });
+        let too_long = |protocol, limit| {
+            Err(MalformedMessage { protocol, error: DecodeError::TooLong(MessageTooLong { limit }) })
+        };
         for stream in [&record[..], message] {
             let read = read_in(&[99], Protocol::Json, stream, limit - 1);
             assert_eq!(read, [too_long(Protocol::Json, limit - 1)]);
@@ -198,36 +197,36 @@ mod tests {
             let read = read_in(&[99], Protocol::MessagePack, stream, 1);
             assert_eq!(read, [too_long(Protocol::MessagePack, 1)]);
         }
-        let mut incoming = Incoming::new(3);
-        incoming.push(b"abcd");
-        assert_eq!(incoming.next_handshake(), Err(TooLong { limit: 3 }));
+        let mut reader = MessageReader::new(3);
+        reader.push(b"abcd");
+        assert_eq!(reader.next_handshake(), Err(MessageTooLong { limit: 3 }));
     }
 
     #[test]
-    fn a_length_prefix_that_is_none_is_malformed() {
+    fn an_endless_length_prefix_is_malformed() {
         let read = read_in(&[1], Protocol::MessagePack, &[0xff; 9], 100);
-        let expected = Malformed { protocol: Protocol::MessagePack, fault: Fault::LengthPrefix };
+        let expected = MalformedMessage { protocol: Protocol::MessagePack, error: DecodeError::LengthPrefix };
         assert_eq!(read, [Err(expected)]);
     }
 
     #[test]
-    fn memory_is_given_back_when_all_is_read() {
+    fn memory_is_freed_when_everything_is_read() {
         let result = RawValue::from_string(format!("\"{}\"", "x".repeat(1 << 20))).unwrap();
         for protocol in BOTH {
-            let mut incoming = Incoming::new(2 << 20);
-            assert_eq!(read(&mut incoming, protocol, &frame(protocol, "1", &result)).len(), 1);
-            assert_eq!(incoming.unread.capacity(), 0);
+            let mut reader = MessageReader::new(2 << 20);
+            assert_eq!(read(&mut reader, protocol, &frame(protocol, "1", &result)).len(), 1);
+            assert_eq!(reader.unread.capacity(), 0);
         }
     }
 
     fn message() -> impl Strategy<Value = (String, Box<RawValue>)> {
-        let result = testing::json().prop_map(|json| RawValue::from_string(json.to_string()).unwrap());
+        let result = test_support::json().prop_map(|json| RawValue::from_string(json.to_string()).unwrap());
         ("[^\0]{1,9}", result)
     }
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_read_whatever_the_chunks(
+        fn encoded_messages_are_read_in_any_chunks(
             messages in prop::collection::vec(message(), 0..5),
             chunks in prop::collection::vec(1..40usize, 1..9),
         ) {
@@ -243,8 +242,8 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_alike_in_any_chunks(
-            bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(SEPARATOR), Just(0x91), 0..9u8], 0..200),
+        fn any_bytes_give_the_same_messages_in_any_chunks(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(RECORD_SEPARATOR), Just(0x91), 0..9u8], 0..200),
             chunks in prop::collection::vec(1..40usize, 1..9),
         ) {
             for protocol in BOTH {
@@ -254,16 +253,16 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_keeping_more_than_the_limit(
+        fn no_bytes_make_the_reader_keep_more_than_the_limit(
             chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..20),
         ) {
             for protocol in BOTH {
-                let mut incoming = Incoming::new(32);
+                let mut reader = MessageReader::new(32);
                 for chunk in &chunks {
-                    if read(&mut incoming, protocol, chunk).last().is_some_and(Result::is_err) {
+                    if read(&mut reader, protocol, chunk).last().is_some_and(Result::is_err) {
                         break;
                     }
-                    prop_assert!(incoming.unread.len() <= 32 + 5);
+                    prop_assert!(reader.unread.len() <= 32 + 5);
                 }
             }
         }

@@ -14,7 +14,7 @@ use crate::hub::{ConnectionId, GroupName, UserId};
 use crate::hub_name::HubName;
 use crate::query::Query;
 use crate::refusal::Refusal;
-use crate::service::{Audience, Service};
+use crate::service::{Recipients, Service};
 
 /// Longest user or connection id, in characters.
 const LONGEST_ID: usize = 1024;
@@ -64,12 +64,12 @@ impl<'a> Call<'a> {
     }
 }
 
-pub(super) fn audience(target: Target<'_>) -> Result<Audience, Refusal> {
+pub(super) fn audience(target: Target<'_>) -> Result<Recipients, Refusal> {
     Ok(match target {
-        Target::Hub => Audience::Everyone,
-        Target::Group(group) => Audience::Group(group_name(group)?),
-        Target::User(user) => Audience::User(user_id(user)?),
-        Target::Connection(connection) => Audience::Connection(connection_id(connection)?),
+        Target::Hub => Recipients::Everyone,
+        Target::Group(group) => Recipients::Group(group_name(group)?),
+        Target::User(user) => Recipients::User(user_id(user)?),
+        Target::Connection(connection) => Recipients::Connection(connection_id(connection)?),
     })
 }
 

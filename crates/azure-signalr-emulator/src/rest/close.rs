@@ -13,13 +13,12 @@ use super::call::{Call, audience, connection_id};
 use super::exists::no_connection;
 use super::route::Target;
 use super::version::Version;
-use crate::connection::Closure;
 use crate::refusal::Refusal;
-use crate::service::Audience;
+use crate::service::{CloseOptions, Recipients};
 
 /// Closes one connection, which has to be there.
 pub(super) fn connection(call: &Call<'_>, hub: &str, connection: &str) -> Result<Response, Refusal> {
-    let (hub, connection) = (call.hub(hub)?, Audience::Connection(connection_id(connection)?));
+    let (hub, connection) = (call.hub(hub)?, Recipients::Connection(connection_id(connection)?));
     let closed = call.service.close(&hub, &connection, &HashSet::new(), &closure(call));
     match (closed, call.version) {
         (0, _) => Err(no_connection()),
@@ -36,7 +35,10 @@ pub(super) fn connections(call: &Call<'_>, hub: &str, target: Target<'_>) -> Res
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn closure(call: &Call<'_>) -> Closure {
+fn closure(call: &Call<'_>) -> CloseOptions {
     let reason = call.query().last("reason").filter(|reason| !reason.is_empty());
-    Closure { reason: reason.map(Into::into), allow_reconnect: call.service.options.reconnect_after_close }
+    CloseOptions {
+        reason: reason.map(Into::into),
+        allow_reconnect: call.service.options.reconnect_after_close,
+    }
 }

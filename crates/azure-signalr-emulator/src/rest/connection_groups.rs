@@ -5,17 +5,17 @@ use axum::response::{IntoResponse, Response};
 
 use super::call::{Call, connection_id, group_name};
 use super::exists::absent;
-use crate::hub::NotAdded;
+use crate::hub::AddToGroupError;
 use crate::refusal::Refusal;
 
 pub(super) fn add(call: &Call<'_>, hub: &str, group: &str, connection: &str) -> Result<Response, Refusal> {
     let (hub, group, connection) = (call.hub(hub)?, group_name(group)?, connection_id(connection)?);
     match call.service.add_to_group(&hub, &connection, &group) {
         Ok(()) => Ok(StatusCode::OK.into_response()),
-        Err(NotAdded::Unknown) => {
+        Err(AddToGroupError::UnknownConnection) => {
             Err(absent("Error.Connection.NotExisted", "the connection does not exist, so it is in no group"))
         }
-        Err(NotAdded::TooManyGroups) => Err(Refusal::too_many_groups("the connection")),
+        Err(AddToGroupError::TooManyGroups) => Err(Refusal::too_many_groups("the connection")),
     }
 }
 

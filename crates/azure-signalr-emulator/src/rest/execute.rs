@@ -14,11 +14,10 @@ use super::body;
 use super::call::{Call, group_name};
 use super::filter::{Filter, Subject};
 use super::payload::{self, Payload};
-use crate::connection::Closure;
 use crate::hub::UserId;
-use crate::protocol::Message;
+use crate::protocol::OutgoingMessage;
 use crate::refusal::Refusal;
-use crate::service::Order;
+use crate::service::{CloseOptions, Command};
 
 pub(super) async fn execute(call: &Call<'_>, hub: &str, body: Body) -> Result<Response, Refusal> {
     let (hub, filter) = (call.hub(hub)?, filter(call)?);
@@ -50,7 +49,7 @@ fn filter(call: &Call<'_>) -> Result<Option<Filter>, Refusal> {
 type Fields<'a> = BTreeMap<String, &'a RawValue>;
 
 /// `allow_reconnect` is what those are told that are closed.
-fn orders(body: &[u8], allow_reconnect: bool) -> Result<Vec<Order>, Refusal> {
+fn orders(body: &[u8], allow_reconnect: bool) -> Result<Vec<Command>, Refusal> {
     let commands: Vec<Fields<'_>> = serde_json::from_slice(body).map_err(|error| {
         let shape = r#"[{"type":"SendMessage","message":{"target":"…"}}]"#;
         invalid(format!("the body is no list of commands such as {shape}: {error}"))
@@ -63,19 +62,19 @@ fn orders(body: &[u8], allow_reconnect: bool) -> Result<Vec<Order>, Refusal> {
     orders.collect()
 }
 
-fn order(fields: &Fields<'_>, allow_reconnect: bool) -> Result<Order, Refusal> {
+fn order(fields: &Fields<'_>, allow_reconnect: bool) -> Result<Command, Refusal> {
     let group = || group_name(&text(fields, "group")?.unwrap_or_default());
     match text(fields, "type")?.as_deref() {
         Some("SendMessage") => {
             let message = fields.get("message").ok_or_else(|| invalid("a SendMessage has a `message`"))?;
             let Payload { target, arguments } = payload::parse(message.get().as_bytes())?;
-            Ok(Order::Send(Message::invocation(target, arguments.to_owned())))
+            Ok(Command::Send(OutgoingMessage::invocation(target, arguments.to_owned())))
         }
-        Some("JoinGroup") => Ok(Order::Join(group()?)),
-        Some("LeaveGroup") => Ok(Order::Leave(group()?)),
+        Some("JoinGroup") => Ok(Command::Join(group()?)),
+        Some("LeaveGroup") => Ok(Command::Leave(group()?)),
         Some("CloseConnection") => {
             let reason = text(fields, "reason")?.filter(|reason| !reason.is_empty());
-            Ok(Order::Close(Closure { reason, allow_reconnect }))
+            Ok(Command::Close(CloseOptions { reason, allow_reconnect }))
         }
         _ => Err(invalid("its `type` is SendMessage, JoinGroup, LeaveGroup or CloseConnection")),
     }
@@ -105,7 +104,12 @@ mod tests {
         let read = orders(body.as_bytes(), false).unwrap();
         assert!(matches!(
             read[..],
-            [Order::Join(_), Order::Send(_), Order::Leave(_), Order::Close(Closure { reason: None, .. })]
+            [
+                Command::Join(_),
+                Command::Send(_),
+                Command::Leave(_),
+                Command::Close(CloseOptions { reason: None, .. })
+            ]
         ));
         assert!(orders(b"[]", false).unwrap().is_empty());
     }

@@ -35,11 +35,11 @@ pub(super) async fn invoke(
     payload::check_json(&call.parts.headers, call.version)?;
     let body = body::read(body).await?;
     let Payload { target, arguments } = payload::parse(&body)?;
-    let link = call.service.link(&hub, &connection).ok_or_else(no_connection)?;
-    let mut question = link.ask();
-    link.tell(&ServerMessage::Invocation { id: Some(&question.id), target: &target, arguments });
+    let link = call.service.connection(&hub, &connection).ok_or_else(no_connection)?;
+    let mut invocation = link.begin_invocation();
+    link.send_message(&ServerMessage::Invocation { id: Some(&invocation.id), target: &target, arguments });
     let patience = call.service.options.result_timeout;
-    match timeout(patience, question.answered()).await {
+    match timeout(patience, invocation.completion()).await {
         Ok(Ok(Outcome::Result(result))) => Ok(Json(Answer { result: Some(&result) }).into_response()),
         Ok(Ok(Outcome::Void)) => Ok(Json(Answer { result: None }).into_response()),
         Ok(Ok(Outcome::Error(error))) => Ok(failed(error)),

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::body;
 use super::call::Call;
 use super::version::Version;
-use crate::protocol::{Message, prepared};
+use crate::protocol::{OutgoingMessage, outgoing_message};
 use crate::refusal::Refusal;
 
 /// How a body is written.
@@ -32,15 +32,15 @@ pub(super) struct Payload<'a> {
 }
 
 /// Reads the message of a call.
-pub(super) async fn message(call: &Call<'_>, body: Body) -> Result<Message, Refusal> {
+pub(super) async fn message(call: &Call<'_>, body: Body) -> Result<OutgoingMessage, Refusal> {
     let format = format(&call.parts.headers, call.version)?;
     let body = body::read(body).await?;
     match format {
         Format::Json => {
             let Payload { target, arguments } = parse(&body)?;
-            Ok(Message::invocation(target, arguments.to_owned()))
+            Ok(OutgoingMessage::invocation(target, arguments.to_owned()))
         }
-        Format::Prepared => prepared::read(&body)
+        Format::Prepared => outgoing_message::parse_body(&body)
             .map_err(|error| invalid(format!("the body is no map of framed messages: {error}"))),
     }
 }
@@ -208,7 +208,7 @@ mod tests {
         fn what_is_accepted_makes_one_record(arguments in r#"\[("[^"\\]{0,5}"|[0-9]{1,3}|,|\[|\]){0,6}\]"#) {
             let body = [r#"{"target":"x","arguments":"#, &arguments, "}"].concat();
             if let Ok(Payload { target, arguments }) = parse(body.as_bytes()) {
-                let frame = Message::invocation(target, arguments.to_owned()).frame(Protocol::Json).unwrap();
+                let frame = OutgoingMessage::invocation(target, arguments.to_owned()).frame(Protocol::Json).unwrap();
                 let separator = frame.as_bytes().iter().position(|&byte| byte == 0x1e);
                 prop_assert_eq!(separator, Some(frame.len() - 1));
             }

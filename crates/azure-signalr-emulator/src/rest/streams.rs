@@ -50,8 +50,8 @@ fn tell<'m>(
     if stream.id.is_empty() {
         return Err(Refusal::invalid("streamId", "`streamId` must not be empty"));
     }
-    let link = call.service.link(&hub, &connection).ok_or_else(no_connection)?;
-    messages.into_iter().for_each(|message| link.tell(&message));
+    let link = call.service.connection(&hub, &connection).ok_or_else(no_connection)?;
+    messages.into_iter().for_each(|message| link.send_message(&message));
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

@@ -1,159 +1,227 @@
-//! What the rest of the service holds of a connection: where to put messages for it, and how to end it.
+//! What the service holds of an open connection: queues messages for its client, closes it, and invokes the client.
 //!
-//! Nothing here waits for the client.
+//! No function here waits for the client, except [`PendingInvocation::completion`].
 
-use std::fmt;
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::outbox::{Capacity, Closure, Outbox};
-use super::results::{Question, Results};
-use crate::protocol::{Frame, Message, Outcome, Protocol, ServerMessage};
+use axum::extract::ws::WebSocket;
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
 
-/// How a client is connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Transport {
-    WebSockets,
-    ServerSentEvents,
-    LongPolling,
+use super::send_queue::{Capacity, CloseOptions, SendQueue};
+use crate::protocol::handshake::TransportType;
+use crate::protocol::{Frame, Outcome, OutgoingMessage, Protocol, ServerMessage};
+use crate::random;
+
+/// An open connection, as later requests with its token find it.
+#[derive(Debug, Clone)]
+pub(crate) struct OpenConnection {
+    pub(crate) handle: Arc<ConnectionHandle>,
+    pub(crate) transport: TransportHandle,
 }
 
-impl Transport {
-    pub(crate) const ALL: [Self; 3] = [Self::WebSockets, Self::ServerSentEvents, Self::LongPolling];
+/// Passes later requests of a client to its transport. The channels are small: a client that sends too fast waits.
+#[derive(Debug, Clone)]
+pub(crate) enum TransportHandle {
+    /// Replacement sockets, if the connection can be resumed.
+    WebSocket(Option<mpsc::Sender<Box<WebSocket>>>),
+    /// Bodies of POST requests.
+    ServerSentEvents(mpsc::Sender<Bytes>),
+    /// Bodies of POST requests, and polls.
+    LongPolling { posts: mpsc::Sender<Bytes>, polls: mpsc::Sender<Poll> },
+}
 
-    /// As negotiation spells it.
-    pub(crate) fn name(self) -> &'static str {
+impl TransportHandle {
+    pub(crate) fn transport_type(&self) -> TransportType {
         match self {
-            Self::WebSockets => "WebSockets",
-            Self::ServerSentEvents => "ServerSentEvents",
-            Self::LongPolling => "LongPolling",
+            Self::WebSocket(_) => TransportType::WebSockets,
+            Self::ServerSentEvents(_) => TransportType::ServerSentEvents,
+            Self::LongPolling { .. } => TransportType::LongPolling,
         }
     }
-
-    /// Its bit in the token claim `asrs.s.htt`.
-    pub(crate) fn bit(self) -> u64 {
-        match self {
-            Self::WebSockets => 1,
-            Self::ServerSentEvents => 2,
-            Self::LongPolling => 4,
-        }
-    }
 }
 
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// One connection, as its hub knows it.
+/// A poll of a long-polling client. If it is dropped, the connection has ended.
 #[derive(Debug)]
-pub(crate) struct Link {
-    outbox: Outbox,
-    results: Results,
-    transport: Transport,
+pub(crate) struct Poll(pub(crate) oneshot::Sender<PollResponse>);
+
+#[derive(Debug)]
+pub(crate) enum PollResponse {
+    /// All queued frames; may be empty.
+    Data(Vec<u8>),
+    /// The connection has ended, or another poll has replaced this one.
+    NoContent,
+}
+
+/// A connection, as its hub holds it.
+#[derive(Debug)]
+pub(crate) struct ConnectionHandle {
+    send_queue: SendQueue,
+    invocations: Mutex<Invocations>,
+    transport_type: TransportType,
     /// In milliseconds since 1970.
     connected_at: u64,
-    /// Known from the handshake on, and messages come only after that.
+    /// Set by the handshake.
     protocol: OnceLock<Protocol>,
 }
 
-impl Link {
-    pub(crate) fn new(transport: Transport, capacity: Capacity, connected_at: u64) -> Self {
+/// The invocations of a client that are not completed.
+#[derive(Debug, Default)]
+struct Invocations {
+    pending: HashMap<String, oneshot::Sender<Outcome>>,
+    closed: bool,
+}
+
+impl ConnectionHandle {
+    /// `connected_at` is in milliseconds since 1970.
+    pub(crate) fn new(transport_type: TransportType, capacity: Capacity, connected_at: u64) -> Self {
         Self {
-            outbox: Outbox::new(capacity),
-            results: Results::default(),
-            transport,
+            send_queue: SendQueue::new(capacity),
+            invocations: Mutex::default(),
+            transport_type,
             connected_at,
             protocol: OnceLock::new(),
         }
     }
 
-    pub(crate) fn transport(&self) -> Transport {
-        self.transport
+    pub(crate) fn transport_type(&self) -> TransportType {
+        self.transport_type
     }
 
     pub(crate) fn connected_at(&self) -> u64 {
         self.connected_at
     }
 
-    /// The protocol the client speaks, once it has said so.
+    /// The protocol of the client; `None` before the handshake.
     pub(crate) fn protocol(&self) -> Option<Protocol> {
         self.protocol.get().copied()
     }
 
-    /// The client has said what it speaks.
-    pub(crate) fn speaks(&self, protocol: Protocol) {
-        // The handshake comes once.
+    pub(super) fn set_protocol(&self, protocol: Protocol) {
+        // Only the first handshake sets it.
         let _ = self.protocol.set(protocol);
     }
 
-    /// Queues a message, in the client's own protocol. There may be nothing for that one.
-    pub(crate) fn push(&self, message: &Message) {
+    /// Queues a message, if it has a frame for the protocol of the client.
+    pub(crate) fn send(&self, message: &OutgoingMessage) {
         if let Some(frame) = self.frame(message) {
-            self.outbox.push(frame);
+            self.send_queue.push(frame);
         }
     }
 
-    /// Queues a message behind the next one, which may never come.
-    pub(crate) fn push_after_next(&self, message: &Message) {
+    /// Queues a message after the next one.
+    pub(crate) fn send_after_next(&self, message: &OutgoingMessage) {
         if let Some(frame) = self.frame(message) {
-            self.outbox.push_after_next(frame);
+            self.send_queue.push_after_next(frame);
         }
     }
 
-    /// Queues a message for this client alone, in its own protocol.
-    pub(crate) fn tell(&self, message: &ServerMessage<'_>) {
+    /// Queues a message for this client only.
+    pub(crate) fn send_message(&self, message: &ServerMessage<'_>) {
         if let Some(protocol) = self.protocol() {
-            self.outbox.push(protocol.encode(message));
+            self.send_queue.push(protocol.encode(message));
         }
     }
 
-    fn frame(&self, message: &Message) -> Option<Frame> {
+    fn frame(&self, message: &OutgoingMessage) -> Option<Frame> {
         message.frame(self.protocol()?)
     }
 
-    /// Ends the connection once everything queued so far is sent. The first reason stands.
-    pub(crate) fn close(&self, closure: Closure) {
-        self.outbox.close(closure);
+    /// Closes the connection after all queued messages are sent. Only the first call has an effect.
+    pub(crate) fn close(&self, options: CloseOptions) {
+        self.send_queue.close(options);
     }
 
-    /// Takes the transport away, without a word.
-    pub(crate) fn sever(&self) {
-        self.outbox.sever();
+    pub(crate) fn send_queue(&self) -> &SendQueue {
+        &self.send_queue
     }
 
-    /// Ends the connection at once, without a word.
-    pub(crate) fn abandon(&self) {
-        self.outbox.abandon();
+    /// Registers an invocation under a new id. The caller sends it with [`send_message`](Self::send_message).
+    pub(crate) fn begin_invocation(&self) -> PendingInvocation<'_> {
+        let (sender, completion) = oneshot::channel();
+        let id = random::id();
+        let mut invocations = self.lock();
+        if !invocations.closed {
+            invocations.pending.insert(id.clone(), sender);
+        }
+        PendingInvocation { handle: self, id, completion }
     }
 
-    /// Ends the connection at once, as its client wishes.
-    pub(crate) fn depart(&self) {
-        self.outbox.depart();
+    /// Completes an invocation. False if there is none with this id, or its caller no longer waits: a client may complete an
+    /// invocation twice, late, or without having been invoked.
+    pub(super) fn complete_invocation(&self, id: &str, outcome: Outcome) -> bool {
+        let sender = self.lock().pending.remove(id);
+        sender.is_some_and(|sender| sender.send(outcome).is_ok())
     }
 
-    /// Ends the connection as the end of its access token would.
-    pub(crate) fn expire(&self) {
-        self.outbox.expire();
+    /// Fails all pending and later invocations.
+    pub(super) fn fail_invocations(&self) {
+        *self.lock() = Invocations { closed: true, ..Invocations::default() };
     }
 
-    /// What waits for the client.
-    pub(crate) fn outbox(&self) -> &Outbox {
-        &self.outbox
+    /// Poisoning is ignored: no update can panic halfway.
+    fn lock(&self) -> MutexGuard<'_, Invocations> {
+        self.invocations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The connection has ended without a completion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ConnectionEnded;
+
+/// An invocation that waits for its completion. Dropping it discards the completion.
+#[derive(Debug)]
+pub(crate) struct PendingInvocation<'a> {
+    handle: &'a ConnectionHandle,
+    pub(crate) id: String,
+    completion: oneshot::Receiver<Outcome>,
+}
+
+impl PendingInvocation<'_> {
+    /// Waits for the completion. The caller limits the time.
+    ///
+    /// # Errors
+    ///
+    /// The connection has ended.
+    pub(crate) async fn completion(&mut self) -> Result<Outcome, ConnectionEnded> {
+        (&mut self.completion).await.map_err(|_| ConnectionEnded)
+    }
+}
+
+impl Drop for PendingInvocation<'_> {
+    fn drop(&mut self) {
+        self.handle.lock().pending.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handle() -> ConnectionHandle {
+        ConnectionHandle::new(TransportType::WebSockets, Capacity { messages: 1, bytes: 1 }, 0)
     }
 
-    /// Asks the client; what it answers comes back through the question.
-    pub(crate) fn ask(&self) -> Question<'_> {
-        self.results.ask()
+    #[tokio::test]
+    async fn the_first_completion_counts_and_a_dropped_invocation_is_forgotten() {
+        let handle = handle();
+        let mut invocation = handle.begin_invocation();
+        let id = invocation.id.clone();
+        assert!(handle.complete_invocation(&id, Outcome::Void));
+        assert!(!handle.complete_invocation(&id, Outcome::Error("late".into())));
+        assert!(matches!(invocation.completion().await, Ok(Outcome::Void)));
+        let dropped = handle.begin_invocation().id.clone();
+        assert!(!handle.complete_invocation(&dropped, Outcome::Void));
+        assert!(handle.lock().pending.is_empty());
     }
 
-    /// Gives an answer of the client to whoever asked. False when nobody did.
-    pub(crate) fn answer(&self, id: &str, outcome: Outcome) -> bool {
-        self.results.answer(id, outcome)
-    }
-
-    /// The connection has ended: nobody will answer any more.
-    pub(crate) fn over(&self) {
-        self.results.end();
+    #[tokio::test]
+    async fn invocations_fail_when_the_connection_has_ended() {
+        let handle = handle();
+        let mut before = handle.begin_invocation();
+        handle.fail_invocations();
+        assert!(matches!(before.completion().await, Err(ConnectionEnded)));
+        assert!(matches!(handle.begin_invocation().completion().await, Err(ConnectionEnded)));
     }
 }

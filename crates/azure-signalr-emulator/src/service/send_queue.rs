@@ -1,7 +1,7 @@
-//! What waits for one client: a bounded queue, and how it ends.
+//! The bounded queue of frames for one client, and why it stops.
 //!
-//! Putting in never waits. A client that lets the queue run full loses its connection, since everything else would
-//! make others wait for it or hide that messages are missing.
+//! Adding a frame never waits. A client whose queue is full loses its connection, because the alternatives delay other clients
+//! or lose messages silently.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,52 +10,52 @@ use tokio::sync::Notify;
 
 use crate::protocol::Frame;
 
-/// How long the queue may grow.
+/// The limits of a send queue.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Capacity {
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
 }
 
-/// How a connection is closed from outside.
+/// How the service closes a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Closure {
-    /// Shown to the client if its token lets it see such things.
+pub(crate) struct CloseOptions {
+    /// Shown to clients whose token allows detailed errors.
     pub(crate) reason: Option<String>,
     pub(crate) allow_reconnect: bool,
 }
 
-/// Why nothing more will be put in.
+/// Why a queue accepts no more frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The queue ran full; what was in it is gone.
+pub(crate) enum StopReason {
+    /// The queue was full; its frames are discarded.
     Overflow,
-    /// The transport is to go without a word. A client that can resume may come back for what was queued.
-    Severed,
-    /// The connection is to go without a word, with what was queued for it.
-    Abandoned,
-    /// The client has said, by another way than its messages, that it goes.
-    Departed,
-    /// What is in the queue goes out first.
-    Closed(Closure),
-    /// The access token has expired, or is to be taken for expired.
-    Expired,
+    /// The transport is dropped without a Close message. A client with stateful reconnect may resume.
+    TransportDropped,
+    /// The connection ends without a Close message; queued frames are discarded.
+    Aborted,
+    /// The client has ended the connection with a DELETE request.
+    Deleted,
+    /// The service closes the connection after the queued frames are sent.
+    Closed(CloseOptions),
+    /// The access token has expired, or is treated as expired.
+    TokenExpired,
 }
 
 /// What to do next for the client.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Next {
-    Send(VecDeque<Frame>),
-    /// Nothing, neither sending nor reading, until the [thaw](Outbox::thawed).
-    Freeze,
-    End(End),
+pub(crate) enum NextSend {
+    Frames(VecDeque<Frame>),
+    /// Neither send nor read, until [`SendQueue::unfrozen`] returns.
+    Frozen,
+    Stop(StopReason),
 }
 
-/// The queue of one connection: any number put in, its own task takes out.
+/// The send queue of one connection. Any task adds frames, the task of the connection takes them.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub(crate) struct SendQueue {
     queue: Mutex<Queue>,
-    /// Only the connection's task waits here, and for one thing at a time, so one permit is all it takes.
+    /// Only the task of the connection waits, for one thing at a time, so one permit suffices.
     changed: Notify,
     capacity: Capacity,
 }
@@ -64,25 +64,25 @@ pub(crate) struct Outbox {
 struct Queue {
     frames: VecDeque<Frame>,
     bytes: usize,
-    /// Comes behind the next frame.
-    held: Option<Frame>,
-    end: Option<End>,
+    /// Added after the next frame.
+    delayed: Option<Frame>,
+    stopped: Option<StopReason>,
     frozen: bool,
-    severed: bool,
+    transport_dropped: bool,
 }
 
 impl Queue {
-    /// The end comes even so.
+    /// A stop takes effect on a frozen queue, too.
     fn is_frozen(&self) -> bool {
-        self.frozen && self.end().is_none()
+        self.frozen && self.stop_reason().is_none()
     }
 
-    fn end(&self) -> Option<End> {
-        self.end.clone().or(self.severed.then_some(End::Severed))
+    fn stop_reason(&self) -> Option<StopReason> {
+        self.stopped.clone().or(self.transport_dropped.then_some(StopReason::TransportDropped))
     }
 
-    fn put(&mut self, frame: Frame, capacity: Capacity) {
-        if self.end.is_some() {
+    fn push(&mut self, frame: Frame, capacity: Capacity) {
+        if self.stopped.is_some() {
             return;
         }
         let bytes = self.bytes + frame.len();
@@ -90,76 +90,76 @@ impl Queue {
             self.frames.push_back(frame);
             self.bytes = bytes;
         } else {
-            *self = Self { end: Some(End::Overflow), ..Self::default() };
+            *self = Self { stopped: Some(StopReason::Overflow), ..Self::default() };
         }
     }
 }
 
-impl Outbox {
+impl SendQueue {
     pub(crate) fn new(capacity: Capacity) -> Self {
         Self { queue: Mutex::default(), changed: Notify::new(), capacity }
     }
 
-    /// Puts a frame in, or ends the connection when there is no room. Nothing is put in after the end.
+    /// Adds a frame, or ends the connection if the queue is full. Ignored after a stop.
     pub(crate) fn push(&self, frame: Frame) {
         let mut queue = self.lock();
-        queue.put(frame, self.capacity);
-        if let Some(held) = queue.held.take() {
-            queue.put(held, self.capacity);
+        queue.push(frame, self.capacity);
+        if let Some(delayed) = queue.delayed.take() {
+            queue.push(delayed, self.capacity);
         }
         drop(queue);
         self.changed.notify_one();
     }
 
-    /// Keeps a frame until the next one is put in. One that waits so already is put in now.
+    /// Adds a frame after the next one. A frame that already waits is added now.
     pub(crate) fn push_after_next(&self, frame: Frame) {
-        let before = self.lock().held.replace(frame);
+        let before = self.lock().delayed.replace(frame);
         if let Some(before) = before {
-            self.lock().put(before, self.capacity);
+            self.lock().push(before, self.capacity);
             self.changed.notify_one();
         }
     }
 
-    /// Ends the connection once everything put in so far is sent.
-    pub(crate) fn close(&self, closure: Closure) {
-        self.lock().end.get_or_insert(End::Closed(closure));
+    /// Closes the connection after all queued frames are sent.
+    pub(crate) fn close(&self, options: CloseOptions) {
+        self.lock().stopped.get_or_insert(StopReason::Closed(options));
         self.changed.notify_one();
     }
 
-    /// Ends the connection as if its access token had expired, once everything put in so far is sent.
+    /// Ends the connection as if its access token had expired, after all queued frames are sent.
     pub(crate) fn expire(&self) {
-        self.lock().end.get_or_insert(End::Expired);
+        self.lock().stopped.get_or_insert(StopReason::TokenExpired);
         self.changed.notify_one();
     }
 
-    /// Takes the transport away, and nothing else: what is put in waits for the next one.
-    pub(crate) fn sever(&self) {
-        self.lock().severed = true;
+    /// Drops the transport without a Close message. Queued and later frames wait for a new transport.
+    pub(crate) fn drop_transport(&self) {
+        self.lock().transport_dropped = true;
         self.changed.notify_one();
     }
 
-    /// The transport is gone; there may be another.
-    pub(super) fn mend(&self) {
-        self.lock().severed = false;
+    /// Allows sending over a new transport.
+    pub(crate) fn transport_is_gone(&self) {
+        self.lock().transport_dropped = false;
     }
 
-    /// Ends the connection now, without a word.
-    pub(crate) fn abandon(&self) {
-        self.end_now(End::Abandoned);
+    /// Ends the connection now, without a Close message.
+    pub(crate) fn abort(&self) {
+        self.stop_now(StopReason::Aborted);
     }
 
-    /// Ends the connection now, as its client wishes.
-    pub(crate) fn depart(&self) {
-        self.end_now(End::Departed);
+    /// Ends the connection now, on a DELETE request of its client.
+    pub(crate) fn delete(&self) {
+        self.stop_now(StopReason::Deleted);
     }
 
-    fn end_now(&self, end: End) {
-        *self.lock() = Queue { end: Some(end), ..Queue::default() };
+    fn stop_now(&self, reason: StopReason) {
+        *self.lock() = Queue { stopped: Some(reason), ..Queue::default() };
         self.changed.notify_one();
     }
 
-    /// Holds everything back, or lets it go again.
-    pub(crate) fn freeze(&self, frozen: bool) {
+    /// Stops or resumes reading and writing.
+    pub(crate) fn set_frozen(&self, frozen: bool) {
         self.lock().frozen = frozen;
         self.changed.notify_one();
     }
@@ -168,13 +168,13 @@ impl Outbox {
         self.lock().is_frozen()
     }
 
-    /// Frames that wait for the client.
+    /// The number of queued frames.
     pub(crate) fn len(&self) -> usize {
         self.lock().frames.len()
     }
 
-    /// Waits for something to do. Nothing is lost when the wait is given up.
-    pub(crate) async fn next(&self) -> Next {
+    /// Waits for frames or a stop. Cancel safe.
+    pub(crate) async fn next(&self) -> NextSend {
         loop {
             if let Some(next) = self.take() {
                 return next;
@@ -183,49 +183,46 @@ impl Outbox {
         }
     }
 
-    /// Waits until the connection is not to be served any more, sent or unsent: to be raced against a write, which may
-    /// never end.
-    pub(crate) async fn lost(&self) -> End {
+    /// Waits for a stop that discards or delays queued frames. Cancel safe. To be raced against a write, which may not end.
+    pub(crate) async fn stopped_now(&self) -> StopReason {
+        self.stopped_by(|reason| !matches!(reason, StopReason::Closed(_) | StopReason::TokenExpired)).await
+    }
+
+    /// Waits for any stop; frames may still be queued. Cancel safe.
+    pub(crate) async fn stopped(&self) -> StopReason {
+        self.stopped_by(|_| true).await
+    }
+
+    async fn stopped_by(&self, matches: impl Fn(&StopReason) -> bool) -> StopReason {
         loop {
-            let end = self.lock().end();
-            if let Some(end @ (End::Overflow | End::Severed | End::Abandoned | End::Departed)) = end {
-                return end;
+            let reason = self.lock().stop_reason();
+            if let Some(reason) = reason.filter(&matches) {
+                return reason;
             }
             self.changed.notified().await;
         }
     }
 
-    /// Waits until nothing more will be put in, though something may still be in it.
-    pub(crate) async fn ended(&self) -> End {
-        loop {
-            let end = self.lock().end();
-            if let Some(end) = end {
-                return end;
-            }
+    /// Waits while the queue is frozen.
+    pub(crate) async fn unfrozen(&self) {
+        while self.is_frozen() {
             self.changed.notified().await;
         }
     }
 
-    /// Waits while everything is held back.
-    pub(crate) async fn thawed(&self) {
-        while self.lock().is_frozen() {
-            self.changed.notified().await;
-        }
-    }
-
-    fn take(&self) -> Option<Next> {
+    fn take(&self) -> Option<NextSend> {
         let mut queue = self.lock();
         if queue.is_frozen() {
-            return Some(Next::Freeze);
+            return Some(NextSend::Frozen);
         }
-        if queue.frames.is_empty() || queue.severed {
-            return queue.end().map(Next::End);
+        if queue.frames.is_empty() || queue.transport_dropped {
+            return queue.stop_reason().map(NextSend::Stop);
         }
         queue.bytes = 0;
-        Some(Next::Send(std::mem::take(&mut queue.frames)))
+        Some(NextSend::Frames(std::mem::take(&mut queue.frames)))
     }
 
-    /// A panic elsewhere cannot leave the queue half changed, so poison says nothing.
+    /// Poisoning is ignored: no update can panic halfway.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -235,94 +232,94 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    fn outbox() -> Outbox {
-        Outbox::new(Capacity { messages: 2, bytes: 10 })
+    fn queue() -> SendQueue {
+        SendQueue::new(Capacity { messages: 2, bytes: 10 })
     }
 
     fn frame(text: &'static str) -> Frame {
         Frame::Text(text.into())
     }
 
-    fn closure() -> Closure {
-        Closure { reason: None, allow_reconnect: true }
+    fn close_options() -> CloseOptions {
+        CloseOptions { reason: None, allow_reconnect: true }
     }
 
     #[tokio::test]
     async fn frames_come_out_together_and_in_order() {
-        let outbox = outbox();
-        outbox.push(frame("one"));
-        outbox.push(frame("two"));
-        assert_eq!(outbox.next().await, Next::Send([frame("one"), frame("two")].into()));
+        let queue = queue();
+        queue.push(frame("one"));
+        queue.push(frame("two"));
+        assert_eq!(queue.next().await, NextSend::Frames([frame("one"), frame("two")].into()));
     }
 
     #[tokio::test]
     async fn too_many_frames_end_the_connection() {
-        let outbox = outbox();
+        let queue = queue();
         for text in ["1", "2", "3"] {
-            outbox.push(frame(text));
+            queue.push(frame(text));
         }
-        assert_eq!(outbox.lost().await, End::Overflow);
-        assert_eq!(outbox.next().await, Next::End(End::Overflow));
+        assert_eq!(queue.stopped_now().await, StopReason::Overflow);
+        assert_eq!(queue.next().await, NextSend::Stop(StopReason::Overflow));
     }
 
     #[tokio::test]
     async fn too_many_bytes_end_the_connection() {
-        let outbox = outbox();
-        outbox.push(frame("01234567890"));
-        assert_eq!(outbox.next().await, Next::End(End::Overflow));
+        let queue = queue();
+        queue.push(frame("01234567890"));
+        assert_eq!(queue.next().await, NextSend::Stop(StopReason::Overflow));
     }
 
     #[tokio::test]
-    async fn what_was_put_in_before_the_end_goes_out_first() {
-        let outbox = outbox();
-        outbox.push(frame("last"));
-        outbox.close(closure());
-        outbox.push(frame("late"));
-        assert_eq!(outbox.next().await, Next::Send([frame("last")].into()));
-        assert_eq!(outbox.next().await, Next::End(End::Closed(closure())));
+    async fn frames_queued_before_a_close_are_sent_first() {
+        let queue = queue();
+        queue.push(frame("last"));
+        queue.close(close_options());
+        queue.push(frame("late"));
+        assert_eq!(queue.next().await, NextSend::Frames([frame("last")].into()));
+        assert_eq!(queue.next().await, NextSend::Stop(StopReason::Closed(close_options())));
     }
 
     #[tokio::test]
-    async fn an_abandoned_connection_ends_at_once() {
-        let outbox = outbox();
-        outbox.push(frame("unsaid"));
-        outbox.abandon();
-        outbox.close(closure());
-        assert_eq!(outbox.next().await, Next::End(End::Abandoned));
+    async fn an_aborted_connection_ends_at_once() {
+        let queue = queue();
+        queue.push(frame("unsaid"));
+        queue.abort();
+        queue.close(close_options());
+        assert_eq!(queue.next().await, NextSend::Stop(StopReason::Aborted));
     }
 
     #[tokio::test]
-    async fn a_frame_can_come_behind_the_next_one() {
-        let outbox = Outbox::new(Capacity { messages: 9, bytes: 90 });
-        outbox.push_after_next(frame("one"));
-        outbox.push(frame("two"));
-        outbox.push(frame("three"));
-        assert_eq!(outbox.next().await, Next::Send([frame("two"), frame("one"), frame("three")].into()));
-        outbox.push_after_next(frame("four"));
-        outbox.push_after_next(frame("five"));
-        assert_eq!(outbox.next().await, Next::Send([frame("four")].into()));
+    async fn a_frame_can_be_sent_after_the_next_one() {
+        let queue = SendQueue::new(Capacity { messages: 9, bytes: 90 });
+        queue.push_after_next(frame("one"));
+        queue.push(frame("two"));
+        queue.push(frame("three"));
+        assert_eq!(queue.next().await, NextSend::Frames([frame("two"), frame("one"), frame("three")].into()));
+        queue.push_after_next(frame("four"));
+        queue.push_after_next(frame("five"));
+        assert_eq!(queue.next().await, NextSend::Frames([frame("four")].into()));
     }
 
     #[tokio::test]
-    async fn what_is_severed_keeps_its_queue_for_the_next_transport() {
-        let outbox = outbox();
-        outbox.push(frame("kept"));
-        outbox.sever();
-        assert_eq!(outbox.next().await, Next::End(End::Severed));
-        assert_eq!(outbox.lost().await, End::Severed);
-        outbox.push(frame("more"));
-        outbox.mend();
-        assert_eq!(outbox.next().await, Next::Send([frame("kept"), frame("more")].into()));
+    async fn a_dropped_transport_leaves_the_queue_for_the_next_one() {
+        let queue = queue();
+        queue.push(frame("kept"));
+        queue.drop_transport();
+        assert_eq!(queue.next().await, NextSend::Stop(StopReason::TransportDropped));
+        assert_eq!(queue.stopped_now().await, StopReason::TransportDropped);
+        queue.push(frame("more"));
+        queue.transport_is_gone();
+        assert_eq!(queue.next().await, NextSend::Frames([frame("kept"), frame("more")].into()));
     }
 
     #[tokio::test]
-    async fn what_is_frozen_waits_and_is_sent_after_the_thaw() {
-        let outbox = outbox();
-        outbox.freeze(true);
-        outbox.push(frame("cold"));
-        assert_eq!(outbox.next().await, Next::Freeze);
-        outbox.freeze(false);
-        outbox.thawed().await;
-        assert_eq!(outbox.next().await, Next::Send([frame("cold")].into()));
+    async fn frames_of_a_frozen_queue_are_sent_after_it_is_unfrozen() {
+        let queue = queue();
+        queue.set_frozen(true);
+        queue.push(frame("cold"));
+        assert_eq!(queue.next().await, NextSend::Frozen);
+        queue.set_frozen(false);
+        queue.unfrozen().await;
+        assert_eq!(queue.next().await, NextSend::Frames([frame("cold")].into()));
     }
 }

@@ -7,20 +7,20 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::protocol::prepared::{self, Misframed};
+use crate::protocol::outgoing_message::{FramingError, parse_frame};
 use crate::protocol::{ClientMessage, Frame, Protocol};
 
 /// What was wrong with the bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Misfit {
-    Misframed(Misframed),
+    Misframed(FramingError),
     NoCompletion,
     OtherInvocation,
 }
 
 /// Reads the body as one framed completion of the invocation.
 pub(super) fn read(body: Bytes, protocol: Protocol, invocation_id: &str) -> Result<Frame, Misfit> {
-    match prepared::frame(protocol, body).map_err(Misfit::Misframed)? {
+    match parse_frame(protocol, body).map_err(Misfit::Misframed)? {
         (frame, ClientMessage::Completion { id, .. }) if id == invocation_id => Ok(frame),
         (_, ClientMessage::Completion { .. }) => Err(Misfit::OtherInvocation),
         _ => Err(Misfit::NoCompletion),

@@ -1,30 +1,28 @@
-//! What a client said, from MessagePack.
+//! Decodes the messages of clients from MessagePack.
 //!
-//! Elements that a message does not need, and more than it has, are skipped; but all of them must be MessagePack, for
-//! an upstream gets them.
+//! Unneeded and additional elements are skipped, but must be valid MessagePack, since an upstream receives them.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::primitives::{Reader, Value};
 use super::to_json::to_json;
-use super::value::{Reader, Value};
-use crate::protocol::malformed::Fault;
-use crate::protocol::{ClientMessage, Outcome};
+use crate::protocol::hub_message::{ClientMessage, DecodeError, Outcome};
 
 const ID: &str = "invocationId";
 
-/// A map without entries.
+/// An empty map.
 const NO_HEADERS: &[u8] = &[0x80];
 
-/// Reads one message, given without its length prefix.
-pub(in crate::protocol) fn read(message: &Bytes) -> Result<ClientMessage, Fault> {
+/// Decodes one message, given without its length prefix.
+pub(in crate::protocol) fn decode(message: &Bytes) -> Result<ClientMessage, DecodeError> {
     let mut fields = Fields::of(message)?;
     Ok(match fields.natural("type")? {
         1 => {
             let headers = fields.headers()?;
-            let (id, target) = (fields.optional_id()?, fields.call()?);
-            ClientMessage::Invocation { id, target, forwarded: without(headers, message) }
+            let (id, target) = (fields.optional_id()?, fields.target()?);
+            ClientMessage::Invocation { id, target, forwarded: without_headers(headers, message) }
         }
         2 => {
             let id = fields.id_after_headers()?;
@@ -37,7 +35,7 @@ pub(in crate::protocol) fn read(message: &Bytes) -> Result<ClientMessage, Fault>
         }
         4 => {
             let id = fields.id_after_headers()?;
-            ClientMessage::StreamInvocation { id, target: fields.call()? }
+            ClientMessage::StreamInvocation { id, target: fields.target()? }
         }
         5 => ClientMessage::CancelInvocation { id: fields.id_after_headers()? },
         6 => ClientMessage::Ping,
@@ -48,8 +46,8 @@ pub(in crate::protocol) fn read(message: &Bytes) -> Result<ClientMessage, Fault>
     })
 }
 
-/// The message with an empty map in place of its headers.
-fn without(headers: Range<usize>, message: &Bytes) -> Bytes {
+/// Replaces the headers of a message by an empty map.
+fn without_headers(headers: Range<usize>, message: &Bytes) -> Bytes {
     if &message[headers.clone()] == NO_HEADERS {
         return message.clone();
     }
@@ -64,84 +62,84 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn of(message: &'a [u8]) -> Result<Self, Fault> {
+    fn of(message: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(message);
         reader.skip()?;
-        if reader.left() > 0 {
-            return Err(Fault::Trailing);
+        if reader.remaining() > 0 {
+            return Err(DecodeError::Trailing);
         }
         let mut reader = Reader::new(message);
         match reader.value()? {
             Value::Array(left) => Ok(Self { message, reader, left }),
-            _ => Err(Fault::NotAnArray),
+            _ => Err(DecodeError::NotAnArray),
         }
     }
 
     /// The bytes of the next element.
-    fn next(&mut self, property: &'static str) -> Result<&'a [u8], Fault> {
-        self.left = self.left.checked_sub(1).ok_or(Fault::Missing(property))?;
+    fn next(&mut self, property: &'static str) -> Result<&'a [u8], DecodeError> {
+        self.left = self.left.checked_sub(1).ok_or(DecodeError::Missing(property))?;
         self.reader.skip()
     }
 
-    /// The next element, of an array or map only the header.
-    fn value(&mut self, property: &'static str) -> Result<Value<'a>, Fault> {
+    /// The next element; of an array or map only the header.
+    fn value(&mut self, property: &'static str) -> Result<Value<'a>, DecodeError> {
         Reader::new(self.next(property)?).value()
     }
 
-    fn natural(&mut self, property: &'static str) -> Result<u64, Fault> {
+    fn natural(&mut self, property: &'static str) -> Result<u64, DecodeError> {
         match self.value(property)? {
             Value::Unsigned(number) => Ok(number),
-            _ => Err(Fault::Wrong { property, expected: "a whole number from 0 on" }),
+            _ => Err(DecodeError::Wrong { property, expected: "a whole number from 0 on" }),
         }
     }
 
-    fn optional_text(&mut self, property: &'static str) -> Result<Option<String>, Fault> {
+    fn optional_text(&mut self, property: &'static str) -> Result<Option<String>, DecodeError> {
         let text = match self.value(property)? {
             Value::Nil => return Ok(None),
             Value::Text(text) => str::from_utf8(text).ok(),
             _ => None,
         };
-        text.map(|text| Some(text.to_owned())).ok_or(Fault::Wrong { property, expected: "a text" })
+        text.map(|text| Some(text.to_owned())).ok_or(DecodeError::Wrong { property, expected: "a text" })
     }
 
-    fn text(&mut self, property: &'static str) -> Result<String, Fault> {
-        self.optional_text(property)?.ok_or(Fault::Missing(property))
+    fn text(&mut self, property: &'static str) -> Result<String, DecodeError> {
+        self.optional_text(property)?.ok_or(DecodeError::Missing(property))
     }
 
-    /// Where the headers are.
-    fn headers(&mut self) -> Result<Range<usize>, Fault> {
+    /// The position of the headers in the message.
+    fn headers(&mut self) -> Result<Range<usize>, DecodeError> {
         let headers = self.next("headers")?;
-        let end = self.message.len() - self.reader.left();
+        let end = self.message.len() - self.reader.remaining();
         match Reader::new(headers).value()? {
             Value::Map(_) | Value::Nil => Ok(end - headers.len()..end),
-            _ => Err(Fault::Wrong { property: "headers", expected: "a map" }),
+            _ => Err(DecodeError::Wrong { property: "headers", expected: "a map" }),
         }
     }
 
-    /// An empty id is none: there is no way to answer to it.
-    fn optional_id(&mut self) -> Result<Option<String>, Fault> {
+    /// An empty id counts as none.
+    fn optional_id(&mut self) -> Result<Option<String>, DecodeError> {
         Ok(self.optional_text(ID)?.filter(|id| !id.is_empty()))
     }
 
-    fn id_after_headers(&mut self) -> Result<String, Fault> {
+    fn id_after_headers(&mut self) -> Result<String, DecodeError> {
         self.headers()?;
-        self.optional_id()?.ok_or(Fault::Missing(ID))
+        self.optional_id()?.ok_or(DecodeError::Missing(ID))
     }
 
-    /// The target of a call, which must have arguments too.
-    fn call(&mut self) -> Result<String, Fault> {
+    /// The target of an invocation; its arguments must be an array.
+    fn target(&mut self) -> Result<String, DecodeError> {
         let target = self.text("target")?;
         if target.is_empty() {
-            return Err(Fault::Missing("target"));
+            return Err(DecodeError::Missing("target"));
         }
         match self.value("arguments")? {
             Value::Array(_) => Ok(target),
-            _ => Err(Fault::Wrong { property: "arguments", expected: "an array" }),
+            _ => Err(DecodeError::Wrong { property: "arguments", expected: "an array" }),
         }
     }
 
-    /// A result that JSON cannot express is an error of the client's: whoever asked for it reads JSON.
-    fn outcome(&mut self) -> Result<Outcome, Fault> {
+    /// A result without a JSON form becomes an error, since REST callers receive JSON.
+    fn outcome(&mut self) -> Result<Outcome, DecodeError> {
         match self.natural("resultKind")? {
             1 => Ok(Outcome::Error(self.text("error")?)),
             2 => Ok(Outcome::Void),
@@ -149,7 +147,7 @@ impl<'a> Fields<'a> {
                 let result = to_json(self.next("result")?);
                 Ok(result.map_or_else(|error| Outcome::Error(error.to_string()), Outcome::Result))
             }
-            _ => Err(Fault::Wrong { property: "resultKind", expected: "1, 2 or 3" }),
+            _ => Err(DecodeError::Wrong { property: "resultKind", expected: "1, 2 or 3" }),
         }
     }
 }
@@ -168,11 +166,11 @@ mod tests {
     }
 
     fn message(elements: Vec<Value>) -> ClientMessage {
-        read(&encoded(elements)).unwrap()
+        decode(&encoded(elements)).unwrap()
     }
 
-    fn fault(elements: Vec<Value>) -> String {
-        read(&encoded(elements)).unwrap_err().to_string()
+    fn error(elements: Vec<Value>) -> String {
+        decode(&encoded(elements)).unwrap_err().to_string()
     }
 
     fn nothing() -> Value {
@@ -208,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_is_read() {
+    fn every_message_type_is_read() {
         assert_eq!(
             message(vec![2.into(), no_headers(), "1".into(), Value::Nil]),
             ClientMessage::StreamItem { id: "1".into() }
@@ -241,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_json_cannot_express_is_an_error_of_the_client() {
+    fn a_result_without_a_json_form_is_an_error() {
         assert_eq!(
             completion(3, Value::Ext(7, vec![0])),
             Outcome::Error(
@@ -251,22 +249,22 @@ mod tests {
     }
 
     #[test]
-    fn case_34_unknown_types_are_named_whatever_they_hold() {
+    fn case_34_unknown_types_are_reported_with_any_elements() {
         assert_eq!(message(vec![99.into(), 1.into()]), ClientMessage::Other(99));
         assert_eq!(message(vec![0.into()]), ClientMessage::Other(0));
     }
 
     #[test]
-    fn an_upstream_gets_the_message_as_it_came_but_for_the_headers() {
+    fn an_upstream_gets_the_unchanged_message_without_headers() {
         for headers in [secret_headers(), Value::Nil] {
-            // Not as short as they could be, and in an array that is longer than it has to be.
+            // Encodings that are not the shortest, and more elements than needed.
             let rest = [0xcd, 0, 5, 0xc4, 1, 0];
-            let came =
+            let received =
                 [&[0xdc, 0, 7, 1][..], &encoded(vec![headers])[1..], &[0xc0, 0xd9, 1, b'x', 0x90], &rest]
                     .concat();
             let expected = [&[0xdc, 0, 7, 1, 0x80, 0xc0, 0xd9, 1, b'x', 0x90][..], &rest].concat();
             assert_eq!(
-                read(&came.into()),
+                decode(&received.into()),
                 Ok(ClientMessage::Invocation { id: None, target: "x".into(), forwarded: expected.into() })
             );
         }
@@ -276,11 +274,11 @@ mod tests {
     fn an_empty_id_is_none() {
         let call = vec![1.into(), no_headers(), "".into(), "t".into(), nothing()];
         assert!(matches!(message(call), ClientMessage::Invocation { id: None, .. }));
-        assert_eq!(fault(vec![5.into(), no_headers(), "".into()]), "`invocationId` is missing");
+        assert_eq!(error(vec![5.into(), no_headers(), "".into()]), "`invocationId` is missing");
     }
 
     #[test]
-    fn what_is_no_message_says_why() {
+    fn errors_name_the_reason() {
         let call = |target: Value, arguments| vec![1.into(), no_headers(), Value::Nil, target, arguments];
         for (elements, expected) in [
             (vec![], "`type` is missing"),
@@ -303,29 +301,29 @@ mod tests {
             (vec![7.into(), 1.into()], "`error` must be a text"),
             (vec![8.into(), 1.5.into()], "`sequenceId` must be a whole number from 0 on"),
         ] {
-            assert_eq!(fault(elements), expected);
+            assert_eq!(error(elements), expected);
         }
         for (bytes, expected) in [
-            (&[][..], Fault::Truncated),
-            (&[0x80], Fault::NotAnArray),
-            (&[0x92, 6], Fault::Truncated),
-            (&[0x91, 6, 0xc0], Fault::Trailing),
-            (&[0x92, 6, 0xc1], Fault::Reserved),
-            (&[0xdd, 0xff, 0xff, 0xff, 0xff, 6], Fault::Truncated),
+            (&[][..], DecodeError::Truncated),
+            (&[0x80], DecodeError::NotAnArray),
+            (&[0x92, 6], DecodeError::Truncated),
+            (&[0x91, 6, 0xc0], DecodeError::Trailing),
+            (&[0x92, 6, 0xc1], DecodeError::Reserved),
+            (&[0xdd, 0xff, 0xff, 0xff, 0xff, 6], DecodeError::Truncated),
         ] {
-            assert_eq!(read(&Bytes::from_static(bytes)), Err(expected), "{bytes:x?}");
+            assert_eq!(decode(&Bytes::from_static(bytes)), Err(expected), "{bytes:x?}");
         }
     }
 
     #[test]
-    fn half_a_million_levels_cost_no_stack() {
+    fn half_a_million_levels_need_no_stack() {
         let deep = [vec![0x91; 500_000], vec![0xc0]].concat();
         let result = [&[0x95, 3, 0x80, 0xa1, b'1', 3], &deep[..]].concat();
         assert!(matches!(
-            read(&result.into()),
+            decode(&result.into()),
             Ok(ClientMessage::Completion { outcome: Outcome::Result(_), .. })
         ));
         let call = [&[0x95, 1, 0x80, 0xc0, 0xa1, b't'], &deep[..]].concat();
-        assert!(matches!(read(&call.into()), Ok(ClientMessage::Invocation { .. })));
+        assert!(matches!(decode(&call.into()), Ok(ClientMessage::Invocation { .. })));
     }
 }
