@@ -46,17 +46,17 @@ enum State<C> {
     Open(C),
 }
 
-/// The maximum number of connections and unused tokens is reached.
+/// Why a connection is not accepted.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct LimitReached;
-
-/// Why a token does not open a connection.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum InvalidToken {
-    /// Never issued, issued for another user or hub, expired, or its connection has ended.
-    Unknown,
-    /// Its connection is open.
-    InUse,
+pub(crate) enum ConnectError {
+    /// The token was never issued, was issued for another user or hub, has expired, or its connection has ended.
+    UnknownToken,
+    /// The connection of the token is open.
+    TokenInUse,
+    /// The maximum number of connections and unused tokens is reached.
+    LimitReached,
+    /// The service is shutting down.
+    Closing,
 }
 
 /// The state of a token for one user and hub.
@@ -89,7 +89,7 @@ impl<C> ConnectionTokens<C> {
         now: Instant,
         token: ConnectionToken,
         negotiated: NegotiatedConnection,
-    ) -> Result<(), LimitReached> {
+    ) -> Result<(), ConnectError> {
         let until = now + self.lifetime;
         self.add(now, token, Entry { negotiated, state: State::Waiting { until } })
     }
@@ -101,7 +101,7 @@ impl<C> ConnectionTokens<C> {
         token: ConnectionToken,
         negotiated: NegotiatedConnection,
         open: C,
-    ) -> Result<(), LimitReached> {
+    ) -> Result<(), ConnectError> {
         self.add(now, token, Entry { negotiated, state: State::Open(open) })
     }
 
@@ -113,12 +113,12 @@ impl<C> ConnectionTokens<C> {
         hub: &HubName,
         user: Option<&UserId>,
         open: C,
-    ) -> Result<(ConnectionToken, ConnectionId), InvalidToken> {
-        let (token, entry) = self.entries.get_key_value(token).ok_or(InvalidToken::Unknown)?;
+    ) -> Result<(ConnectionToken, ConnectionId), ConnectError> {
+        let (token, entry) = self.entries.get_key_value(token).ok_or(ConnectError::UnknownToken)?;
         if !entry.is_valid_for(now, hub, user) {
-            return Err(InvalidToken::Unknown);
+            return Err(ConnectError::UnknownToken);
         }
-        let State::Waiting { .. } = entry.state else { return Err(InvalidToken::InUse) };
+        let State::Waiting { .. } = entry.state else { return Err(ConnectError::TokenInUse) };
         let (token, negotiated) = (token.clone(), entry.negotiated.clone());
         let connection = negotiated.connection.clone();
         self.entries.insert(token.clone(), Entry { negotiated, state: State::Open(open) });
@@ -157,13 +157,13 @@ impl<C> ConnectionTokens<C> {
     }
 
     /// Removes expired tokens once in a lifetime, or when the limit is reached.
-    fn add(&mut self, now: Instant, token: ConnectionToken, entry: Entry<C>) -> Result<(), LimitReached> {
+    fn add(&mut self, now: Instant, token: ConnectionToken, entry: Entry<C>) -> Result<(), ConnectError> {
         if self.entries.len() >= self.limit || self.next_purge.is_none_or(|due| now >= due) {
             self.entries.retain(|_, entry| !entry.is_expired(now));
             self.next_purge = Some(now + self.lifetime);
         }
         if self.entries.len() >= self.limit {
-            return Err(LimitReached);
+            return Err(ConnectError::LimitReached);
         }
         self.entries.insert(token, entry);
         Ok(())
@@ -193,7 +193,7 @@ mod tests {
         tokens: &mut ConnectionTokens<()>,
         now: Instant,
         token: &str,
-    ) -> Result<ConnectionId, InvalidToken> {
+    ) -> Result<ConnectionId, ConnectError> {
         tokens.redeem(now, token, &hub(), UserId::new("alice").as_ref(), ()).map(|(_, connection)| connection)
     }
 
@@ -206,17 +206,17 @@ mod tests {
         let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10), Instant::now());
         tokens.issue(now, "secret".into(), negotiated()).unwrap();
         assert_eq!(redeem(&mut tokens, now, "secret"), Ok(ConnectionId::new("public")));
-        assert_eq!(redeem(&mut tokens, now, "secret"), Err(InvalidToken::InUse));
+        assert_eq!(redeem(&mut tokens, now, "secret"), Err(ConnectError::TokenInUse));
         assert_eq!(state(&tokens, now + 2 * LIFETIME, "secret"), TokenState::Open(()));
         tokens.remove("secret");
-        assert_eq!(redeem(&mut tokens, now, "secret"), Err(InvalidToken::Unknown));
+        assert_eq!(redeem(&mut tokens, now, "secret"), Err(ConnectError::UnknownToken));
     }
 
     #[test]
     fn the_public_id_opens_no_connection() {
         let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10), Instant::now());
         tokens.issue(now, "secret".into(), negotiated()).unwrap();
-        assert_eq!(redeem(&mut tokens, now, "public"), Err(InvalidToken::Unknown));
+        assert_eq!(redeem(&mut tokens, now, "public"), Err(ConnectError::UnknownToken));
     }
 
     #[test]
@@ -225,9 +225,12 @@ mod tests {
         tokens.issue(now, "secret".into(), negotiated()).unwrap();
         let other = HubName::of_client("other").unwrap();
         let (alice, mallory) = (UserId::new("alice"), UserId::new("mallory"));
-        assert_eq!(tokens.redeem(now, "secret", &other, alice.as_ref(), ()), Err(InvalidToken::Unknown));
-        assert_eq!(tokens.redeem(now, "secret", &hub(), mallory.as_ref(), ()), Err(InvalidToken::Unknown));
-        assert_eq!(tokens.redeem(now, "secret", &hub(), None, ()), Err(InvalidToken::Unknown));
+        assert_eq!(tokens.redeem(now, "secret", &other, alice.as_ref(), ()), Err(ConnectError::UnknownToken));
+        assert_eq!(
+            tokens.redeem(now, "secret", &hub(), mallory.as_ref(), ()),
+            Err(ConnectError::UnknownToken)
+        );
+        assert_eq!(tokens.redeem(now, "secret", &hub(), None, ()), Err(ConnectError::UnknownToken));
         assert_eq!(tokens.state(now, "secret", &hub(), mallory.as_ref()), TokenState::Unknown);
         assert_eq!(state(&tokens, now, "secret"), TokenState::Waiting { may_resume: true });
     }
@@ -237,7 +240,7 @@ mod tests {
         let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10), Instant::now());
         tokens.issue(now, "early".into(), negotiated()).unwrap();
         assert_eq!(state(&tokens, now + LIFETIME, "early"), TokenState::Unknown);
-        assert_eq!(redeem(&mut tokens, now + LIFETIME, "early"), Err(InvalidToken::Unknown));
+        assert_eq!(redeem(&mut tokens, now + LIFETIME, "early"), Err(ConnectError::UnknownToken));
         tokens.issue(now + LIFETIME, "late".into(), negotiated()).unwrap();
         assert_eq!(tokens.entries.len(), 1);
     }
@@ -247,8 +250,8 @@ mod tests {
         let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 2), Instant::now());
         tokens.issue(now, "one".into(), negotiated()).unwrap();
         tokens.open(now, "two".into(), negotiated(), ()).unwrap();
-        assert_eq!(tokens.issue(now, "three".into(), negotiated()), Err(LimitReached));
-        assert_eq!(tokens.open(now, "three".into(), negotiated(), ()), Err(LimitReached));
+        assert_eq!(tokens.issue(now, "three".into(), negotiated()), Err(ConnectError::LimitReached));
+        assert_eq!(tokens.open(now, "three".into(), negotiated(), ()), Err(ConnectError::LimitReached));
         assert_eq!(tokens.issue(now + LIFETIME, "three".into(), negotiated()), Ok(()));
     }
 }

@@ -55,13 +55,8 @@ pub(crate) struct MessageRecorder {
     connection_ref: Arc<ConnectionRef>,
 }
 
-/// The recorded properties of a message.
-#[derive(Debug, PartialEq, Eq)]
-struct Summary {
-    kind: Option<u64>,
-    size: Option<usize>,
-    text: Option<Utf8Bytes>,
-}
+/// The type, size and text of a message.
+type Summary = (Option<u64>, Option<usize>, Option<Utf8Bytes>);
 
 impl MessageRecorder {
     pub(crate) fn new(diagnostics: Arc<Diagnostics>, hub: &str, connection: &str) -> Self {
@@ -92,7 +87,7 @@ impl MessageRecorder {
         });
     }
 
-    fn record(&self, direction: Direction, Summary { kind, size, text }: Summary) {
+    fn record(&self, direction: Direction, (kind, size, text): Summary) {
         let (at, connection_ref) = (unix_milliseconds(), self.connection_ref.clone());
         let message = MessageRecord { at, direction, connection_ref, kind, size, text };
         self.diagnostics.traffic_log().push_message(message);
@@ -114,7 +109,7 @@ fn summarize_received(message: &ClientMessage) -> Summary {
         ClientMessage::Sequence(number) => (9, None, Some(number.to_string())),
         ClientMessage::Other(kind) => (*kind, None, None),
     };
-    Summary { kind: Some(kind), size, text: text.map(Utf8Bytes::from) }
+    (Some(kind), size, text.map(Utf8Bytes::from))
 }
 
 fn outcome_text(outcome: &Outcome) -> Option<String> {
@@ -130,7 +125,7 @@ fn summarize_sent(frame: &Frame) -> Summary {
         Frame::Text(text) => (json_type(text), Some(shared_truncated(text))),
         Frame::Binary(bytes) => (messagepack_type(bytes), None),
     };
-    Summary { kind, size: Some(frame.len()), text }
+    (kind, Some(frame.len()), text)
 }
 
 /// The type of a JSON message; `None` for a handshake response, or for several messages that a caller put into one frame.
@@ -175,9 +170,9 @@ mod tests {
         for (message, kind) in messages {
             for protocol in [Protocol::Json, Protocol::MessagePack] {
                 let frame = protocol.encode(&message);
-                let summary = summarize_sent(&frame);
-                assert_eq!((summary.kind, summary.size), (Some(kind), Some(frame.len())), "{message:?}");
-                assert_eq!(summary.text.is_some(), protocol == Protocol::Json);
+                let (sent_kind, size, text) = summarize_sent(&frame);
+                assert_eq!((sent_kind, size), (Some(kind), Some(frame.len())), "{message:?}");
+                assert_eq!(text.is_some(), protocol == Protocol::Json);
             }
         }
     }
@@ -185,15 +180,15 @@ mod tests {
     #[test]
     fn a_handshake_response_has_no_type() {
         let summary = summarize_sent(&Frame::Text("{}\u{1e}".into()));
-        assert_eq!(summary, Summary { kind: None, size: Some(3), text: Some("{}\u{1e}".into()) });
-        assert_eq!(summarize_sent(&Frame::Binary(vec![0xff].into())).kind, None);
+        assert_eq!(summary, (None, Some(3), Some("{}\u{1e}".into())));
+        assert_eq!(summarize_sent(&Frame::Binary(vec![0xff].into())).0, None);
     }
 
     #[test]
     fn an_invocation_is_recorded_as_an_upstream_receives_it() {
         let forwarded = bytes::Bytes::from_static(br#"{"type":1,"target":"t","arguments":[]}"#);
         let message = ClientMessage::Invocation { id: None, target: "t".into(), forwarded };
-        let text = summarize_received(&message).text.unwrap();
+        let text = summarize_received(&message).2.unwrap();
         assert_eq!(text, r#"{"type":1,"target":"t","arguments":[]}"#);
     }
 }

@@ -12,7 +12,8 @@ use serde::{Serialize, Serializer};
 const MAX_TEXT_BYTES: usize = 2 << 10;
 
 /// The limits of each of the three lists.
-const LIMITS: RingLimits = RingLimits { entries: 1_000, bytes: 4 << 20 };
+const MAX_ENTRIES: usize = 1_000;
+const MAX_BYTES: usize = 4 << 20;
 
 /// One request and its response. Times are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -92,9 +93,9 @@ pub(crate) struct TrafficLog {
 impl TrafficLog {
     pub(crate) fn new() -> Self {
         Self {
-            requests: RingBuffer::new(LIMITS),
-            messages: RingBuffer::new(LIMITS),
-            posts: RingBuffer::new(LIMITS),
+            requests: RingBuffer::new(MAX_ENTRIES, MAX_BYTES),
+            messages: RingBuffer::new(MAX_ENTRIES, MAX_BYTES),
+            posts: RingBuffer::new(MAX_ENTRIES, MAX_BYTES),
         }
     }
 
@@ -148,13 +149,6 @@ fn without_separator<S: Serializer>(text: &Option<Utf8Bytes>, serializer: S) -> 
     text.as_deref().map(|text| text.trim_end_matches('\u{1e}')).serialize(serializer)
 }
 
-/// The limits of a [`RingBuffer`].
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RingLimits {
-    pub(crate) entries: usize,
-    pub(crate) bytes: usize,
-}
-
 /// An entry with its number, from 1.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Numbered<T> {
@@ -173,12 +167,13 @@ pub(crate) struct RingBuffer<T> {
     entries: VecDeque<Numbered<T>>,
     bytes: usize,
     last: u64,
-    limits: RingLimits,
+    max_entries: usize,
+    max_bytes: usize,
 }
 
 impl<T> RingBuffer<T> {
-    pub(crate) fn new(limits: RingLimits) -> Self {
-        Self { entries: VecDeque::new(), bytes: 0, last: 0, limits }
+    pub(crate) fn new(max_entries: usize, max_bytes: usize) -> Self {
+        Self { entries: VecDeque::new(), bytes: 0, last: 0, max_entries, max_bytes }
     }
 
     /// Adds an entry whose texts have `text_bytes`. An entry larger than the limit is dropped with all before it.
@@ -187,7 +182,7 @@ impl<T> RingBuffer<T> {
         self.last += 1;
         self.entries.push_back(Numbered { number: self.last, entry, bytes });
         self.bytes += bytes;
-        while self.entries.len() > self.limits.entries || self.bytes > self.limits.bytes {
+        while self.entries.len() > self.max_entries || self.bytes > self.max_bytes {
             let Some(oldest) = self.entries.pop_front() else { return };
             self.bytes -= oldest.bytes;
         }
@@ -269,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_oldest_entries_are_removed_and_numbers_continue() {
-        let mut ring = RingBuffer::new(RingLimits { entries: 2, bytes: 1_000 });
+        let mut ring = RingBuffer::new(2, 1_000);
         for text in ["a", "b", "c"] {
             ring.push(text, 1);
         }
@@ -283,7 +278,7 @@ mod tests {
 
     #[test]
     fn an_entry_larger_than_the_limit_empties_the_buffer() {
-        let mut ring = RingBuffer::new(RingLimits { entries: 9, bytes: 200 });
+        let mut ring = RingBuffer::new(9, 200);
         ring.push((), 10);
         ring.push((), 1_000);
         assert_eq!((numbers(&ring, 0), ring.bytes), (vec![], 0));
@@ -294,11 +289,10 @@ mod tests {
     proptest! {
         #[test]
         fn the_newest_entries_within_the_limits_are_kept(sizes in prop::collection::vec(0..400usize, 0..60)) {
-            let limits = RingLimits { entries: 5, bytes: 900 };
-            let mut ring = RingBuffer::new(limits);
+            let mut ring = RingBuffer::new(5, 900);
             for (index, size) in sizes.iter().enumerate() {
                 ring.push((), *size);
-                prop_assert!(ring.entries.len() <= limits.entries && ring.bytes <= limits.bytes);
+                prop_assert!(ring.entries.len() <= 5 && ring.bytes <= 900);
                 prop_assert_eq!(ring.bytes, ring.entries.iter().map(|entry| entry.bytes).sum::<usize>());
                 let kept = numbers(&ring, 0);
                 prop_assert_eq!(kept.last().copied(), Some(index as u64 + 1));

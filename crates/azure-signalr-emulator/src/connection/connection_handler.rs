@@ -17,9 +17,8 @@ use tracing::{debug, info};
 use super::close_reason::CloseReason;
 use super::keep_alive::Due;
 use super::message_buffer::MessageBuffer;
-use super::transport::{Received, Transport};
+use super::transport::{Received, Transport, Writer};
 use super::upstream_connection::{ClientInvocation, UpstreamConnection, UpstreamQueue};
-use super::writer::Writer;
 use crate::protocol::handshake::{self, Handshake, HandshakeError};
 use crate::protocol::{ClientMessage, MessageReader, Outcome, ServerMessage};
 use crate::service::{ConnectionGuard, NextSend};
@@ -101,7 +100,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
         let guard = self.guard;
         let request = select! {
             request = timeout(limit, self.handshake_request()) => request,
-            reason = guard.send_queue().stopped() => return Err(CloseReason::from_stop(reason, false)),
+            reason = guard.handle().send_queue().stopped() => return Err(CloseReason::from_stop(reason, false)),
         };
         let outcome = match request {
             Ok(request) => handshake::parse_request(&request?, T::TRANSFER_FORMAT),
@@ -136,7 +135,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
 
     /// Handles all messages that have arrived, then waits for the next event and handles it.
     async fn step(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), CloseReason> {
-        let send_queue = self.guard.send_queue();
+        let send_queue = self.guard.handle().send_queue();
         if send_queue.is_frozen() {
             send_queue.unfrozen().await;
             self.writer.keep_alive.received(Instant::now());
@@ -235,7 +234,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
                 return self.complete_with_error(&id, error).await;
             }
             ClientMessage::Completion { id, outcome } => {
-                if !self.guard.complete_invocation(&id, outcome) {
+                if !self.guard.handle().complete_invocation(&id, outcome) {
                     debug!(%connection, "ignored a completion from {connection}: no caller waits for it");
                 }
             }
@@ -301,7 +300,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
         self.writer.disconnect();
         select! {
             transport = replacement(&mut self.replacements) => self.resume(transport).await,
-            stopped = self.guard.send_queue().stopped() => Err(CloseReason::from_stop(stopped, true)),
+            stopped = self.guard.handle().send_queue().stopped() => Err(CloseReason::from_stop(stopped, true)),
             () = sleep(self.guard.options().resume_timeout) => Err(reason),
         }
     }

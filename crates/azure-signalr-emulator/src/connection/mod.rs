@@ -8,8 +8,7 @@ mod keep_alive;
 mod message_buffer;
 mod transport;
 mod upstream_connection;
-mod writer;
 
 pub(crate) use connection_handler::{ConnectionSettings, run};
-pub(crate) use transport::{CloseRequest, Disconnected, Received, Transport};
+pub(crate) use transport::{CloseRequest, Disconnected, Frames, Received, Transport};
 pub(crate) use upstream_connection::UpstreamConnection;

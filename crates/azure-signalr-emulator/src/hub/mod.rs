@@ -11,7 +11,7 @@ mod ids;
 mod tests;
 mod user_memberships;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -81,39 +81,22 @@ impl<H> Hubs<H> {
             .flat_map(|(hub, connections)| connections.all().map(move |connection| (hub, connection)))
     }
 
-    /// The connections of a hub, except `excluded`.
-    pub(crate) fn everyone<'a>(
-        &'a self,
-        hub: &HubName,
-        excluded: &'a HashSet<ConnectionId>,
-    ) -> impl Iterator<Item = Connection<'a, H>> {
-        let everyone = self.hubs.get(hub).into_iter().flat_map(HubConnections::all);
-        everyone.filter(|connection| !excluded.contains(connection.id))
+    /// The connections of a hub.
+    pub(crate) fn everyone<'a>(&'a self, hub: &HubName) -> impl Iterator<Item = Connection<'a, H>> {
+        self.hubs.get(hub).into_iter().flat_map(HubConnections::all)
     }
 
-    /// The connections of a user, except `excluded`.
+    /// The connections of a user.
     pub(crate) fn user<'a>(
         &'a self,
         hub: &HubName,
         user: &'a UserId,
-        excluded: &'a HashSet<ConnectionId>,
     ) -> impl Iterator<Item = Connection<'a, H>> {
-        let connections = self.hubs.get(hub).into_iter().flat_map(|hub| hub.of_user(user));
-        connections.filter(|connection| !excluded.contains(connection.id))
+        self.hubs.get(hub).into_iter().flat_map(|connections| connections.of_user(user))
     }
 
-    /// The connections of a group, except `excluded`.
+    /// The connections of a group with ids greater than `after`, or all of them, in the order of their ids.
     pub(crate) fn group<'a>(
-        &'a self,
-        hub: &HubName,
-        group: &'a GroupName,
-        excluded: &'a HashSet<ConnectionId>,
-    ) -> impl Iterator<Item = Connection<'a, H>> {
-        self.group_after(hub, group, None).filter(|connection| !excluded.contains(connection.id))
-    }
-
-    /// The connections of a group with ids greater than `after`, in the order of their ids.
-    pub(crate) fn group_after<'a>(
         &'a self,
         hub: &HubName,
         group: &'a GroupName,

@@ -9,7 +9,7 @@ use axum::extract::ws::WebSocket;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::send_queue::{Capacity, CloseOptions, SendQueue};
+use super::send_queue::{Capacity, SendQueue};
 use crate::protocol::handshake::TransportType;
 use crate::protocol::{Frame, Outcome, OutgoingMessage, Protocol, ServerMessage};
 use crate::random;
@@ -128,11 +128,6 @@ impl ConnectionHandle {
         message.frame(self.protocol()?)
     }
 
-    /// Closes the connection after all queued messages are sent. Only the first call has an effect.
-    pub(crate) fn close(&self, options: CloseOptions) {
-        self.send_queue.close(options);
-    }
-
     pub(crate) fn send_queue(&self) -> &SendQueue {
         &self.send_queue
     }
@@ -150,7 +145,7 @@ impl ConnectionHandle {
 
     /// Completes an invocation. False if there is none with this id, or its caller no longer waits: a client may complete an
     /// invocation twice, late, or without having been invoked.
-    pub(super) fn complete_invocation(&self, id: &str, outcome: Outcome) -> bool {
+    pub(crate) fn complete_invocation(&self, id: &str, outcome: Outcome) -> bool {
         let sender = self.lock().pending.remove(id);
         sender.is_some_and(|sender| sender.send(outcome).is_ok())
     }

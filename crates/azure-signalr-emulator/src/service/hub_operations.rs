@@ -94,7 +94,7 @@ impl Service {
     ) -> usize {
         let (mut state, mut closed) = (self.current_state(), Vec::new());
         state.each(hub, recipients, excluded, |connection| {
-            connection.handle.close(options.clone());
+            connection.handle.send_queue().close(options.clone());
             closed.push(connection.id.clone());
         });
         for id in &closed {
@@ -105,11 +105,11 @@ impl Service {
 
     /// Whether the recipients include a connection.
     pub(crate) fn exists(&self, hub: &HubName, recipients: &Recipients) -> bool {
-        let (state, excluded) = (self.current_state(), HashSet::new());
+        let state = self.current_state();
         match recipients {
-            Recipients::Everyone => state.hubs.everyone(hub, &excluded).next().is_some(),
+            Recipients::Everyone => state.hubs.everyone(hub).next().is_some(),
             Recipients::Group(group) => state.hubs.has_group(hub, group),
-            Recipients::User(user) => state.hubs.user(hub, user, &excluded).next().is_some(),
+            Recipients::User(user) => state.hubs.user(hub, user).next().is_some(),
             Recipients::Connection(id) => state.hubs.connection(hub, id).is_some(),
         }
     }
@@ -124,7 +124,7 @@ impl Service {
         count: usize,
     ) -> (Vec<(ConnectionId, Option<UserId>)>, bool) {
         let state = self.current_state();
-        let mut connections = state.hubs.group_after(hub, group, after);
+        let mut connections = state.hubs.group(hub, group, after);
         let listed = connections.by_ref().take(count);
         let listed = listed.map(|connection| (connection.id.clone(), connection.user.cloned())).collect();
         (listed, connections.next().is_none())
@@ -179,8 +179,8 @@ impl Service {
         matches: impl Fn(&ConnectionId, Option<&UserId>, &[&str]) -> bool,
         commands: &[Command],
     ) -> usize {
-        let (mut state, excluded) = (self.current_state(), HashSet::new());
-        let selected = state.hubs.everyone(hub, &excluded).filter(|connection| {
+        let mut state = self.current_state();
+        let selected = state.hubs.everyone(hub).filter(|connection| {
             let groups: Vec<_> = state.hubs.groups_of(hub, connection.id).map(GroupName::as_str).collect();
             matches(connection.id, connection.user, &groups)
         });
@@ -204,7 +204,7 @@ impl Service {
                 }
                 Command::Close(options) => {
                     for (id, handle) in &selected {
-                        handle.close(options.clone());
+                        handle.send_queue().close(options.clone());
                         state.hubs.leave(hub, id);
                     }
                 }
@@ -304,12 +304,17 @@ impl State {
         hub: &HubName,
         recipients: &'a Recipients,
         excluded: &'a HashSet<ConnectionId>,
-        act: impl FnMut(Connection<'a, Arc<ConnectionHandle>>),
+        mut act: impl FnMut(Connection<'a, Arc<ConnectionHandle>>),
     ) {
+        let act = |connection: Connection<'a, _>| {
+            if !excluded.contains(connection.id) {
+                act(connection);
+            }
+        };
         match recipients {
-            Recipients::Everyone => self.hubs.everyone(hub, excluded).for_each(act),
-            Recipients::Group(group) => self.hubs.group(hub, group, excluded).for_each(act),
-            Recipients::User(user) => self.hubs.user(hub, user, excluded).for_each(act),
+            Recipients::Everyone => self.hubs.everyone(hub).for_each(act),
+            Recipients::Group(group) => self.hubs.group(hub, group, None).for_each(act),
+            Recipients::User(user) => self.hubs.user(hub, user).for_each(act),
             Recipients::Connection(id) => self.hubs.connection(hub, id).into_iter().for_each(act),
         }
     }

@@ -16,18 +16,18 @@ use tracing::info;
 use crate::Options;
 use crate::auth::Auth;
 use crate::connection_tokens::{
-    ConnectionToken, ConnectionTokens, InvalidToken, LimitReached, NegotiatedConnection, TokenState,
+    ConnectError, ConnectionToken, ConnectionTokens, NegotiatedConnection, TokenState,
 };
 use crate::diagnostics::{Diagnostics, MessageRecorder, unix_milliseconds};
 use crate::hub::{ConnectionId, Hubs, UserId};
 use crate::hub_name::HubName;
-use crate::protocol::{Outcome, Protocol};
+use crate::protocol::Protocol;
 use crate::random;
 use crate::upstream::Upstream;
 
 pub(crate) use connection_handle::{ConnectionHandle, OpenConnection, Poll, PollResponse, TransportHandle};
 pub(crate) use hub_operations::{Command, ConnectionInfo, ConnectionSelector, Recipients};
-pub(crate) use send_queue::{Capacity, CloseOptions, NextSend, SendQueue, StopReason};
+pub(crate) use send_queue::{Capacity, CloseOptions, NextSend, StopReason};
 
 /// The state shared by all endpoints and connections of one emulator.
 pub(crate) struct Service {
@@ -47,15 +47,6 @@ struct State {
     /// The number of [`ConnectionGuard`]s.
     guards: usize,
     closing: bool,
-}
-
-/// Why a connection is not accepted.
-#[derive(Debug)]
-pub(crate) enum ConnectError {
-    UnknownToken,
-    TokenInUse,
-    LimitReached,
-    Closing,
 }
 
 impl Service {
@@ -91,7 +82,7 @@ impl Service {
         if state.closing {
             return Err(ConnectError::Closing);
         }
-        Ok(state.tokens.issue(Instant::now(), token, negotiated)?)
+        state.tokens.issue(Instant::now(), token, negotiated)
     }
 
     /// The state of a connection token for this user of this hub.
@@ -159,7 +150,7 @@ impl Service {
         let mut state = self.lock();
         state.closing = true;
         let options = CloseOptions { reason: None, allow_reconnect: true };
-        state.tokens.open_connections().for_each(|open| open.handle.close(options.clone()));
+        state.tokens.open_connections().for_each(|open| open.handle.send_queue().close(options.clone()));
     }
 
     /// Waits until all connections are closed and their upstream posts are done.
@@ -176,21 +167,6 @@ impl Service {
     /// Poisoning is ignored: no update can panic halfway.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl From<InvalidToken> for ConnectError {
-    fn from(invalid: InvalidToken) -> Self {
-        match invalid {
-            InvalidToken::Unknown => Self::UnknownToken,
-            InvalidToken::InUse => Self::TokenInUse,
-        }
-    }
-}
-
-impl From<LimitReached> for ConnectError {
-    fn from(LimitReached: LimitReached) -> Self {
-        Self::LimitReached
     }
 }
 
@@ -228,11 +204,6 @@ impl ConnectionGuard {
         self.service.remove_token(&self.token);
     }
 
-    /// Passes a completion of the client to the caller that waits for it. False if none does.
-    pub(crate) fn complete_invocation(&self, id: &str, outcome: Outcome) -> bool {
-        self.handle.complete_invocation(id, outcome)
-    }
-
     pub(crate) fn options(&self) -> &Options {
         &self.service.options
     }
@@ -245,8 +216,8 @@ impl ConnectionGuard {
         &self.connection
     }
 
-    pub(crate) fn send_queue(&self) -> &SendQueue {
-        self.handle.send_queue()
+    pub(crate) fn handle(&self) -> &ConnectionHandle {
+        &self.handle
     }
 }
 

@@ -120,7 +120,7 @@ impl SendQueue {
         }
     }
 
-    /// Closes the connection after all queued frames are sent.
+    /// Closes the connection after all queued frames are sent. Only the first call has an effect.
     pub(crate) fn close(&self, options: CloseOptions) {
         self.lock().stopped.get_or_insert(StopReason::Closed(options));
         self.changed.notify_one();

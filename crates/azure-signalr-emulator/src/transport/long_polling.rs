@@ -12,8 +12,7 @@ use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Received, Transport, run};
-use crate::protocol::Frame;
+use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Frames, Received, Transport, run};
 use crate::protocol::handshake::TransferFormat;
 use crate::service::{ConnectionGuard, Poll, PollResponse};
 
@@ -151,10 +150,7 @@ impl Transport for LongPolling {
         }
     }
 
-    async fn send(
-        &mut self,
-        frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
-    ) -> Result<(), Disconnected> {
+    async fn send(&mut self, frames: impl Frames) -> Result<(), Disconnected> {
         let mut data = Vec::new();
         frames.into_iter().for_each(|frame| data.extend_from_slice(frame.as_bytes()));
         self.polls.answer_next(PollResponse::Data(data)).await
@@ -172,6 +168,7 @@ impl Transport for LongPolling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Frame;
 
     const TIMEOUTS: PollTimeouts =
         PollTimeouts { poll: Duration::from_secs(90), absence: Duration::from_secs(15) };

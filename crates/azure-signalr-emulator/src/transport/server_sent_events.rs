@@ -10,8 +10,7 @@ use futures_util::stream;
 use tokio::select;
 use tokio::sync::mpsc;
 
-use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Received, Transport, run};
-use crate::protocol::Frame;
+use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Frames, Received, Transport, run};
 use crate::protocol::handshake::TransferFormat;
 use crate::service::ConnectionGuard;
 
@@ -60,10 +59,7 @@ impl Transport for EventStream {
         }
     }
 
-    async fn send(
-        &mut self,
-        frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
-    ) -> Result<(), Disconnected> {
+    async fn send(&mut self, frames: impl Frames) -> Result<(), Disconnected> {
         let mut events = BytesMut::new();
         frames.into_iter().for_each(|frame| write_event(&mut events, frame.as_bytes()));
         self.stream.send(events.freeze()).await.map_err(|_| Disconnected)

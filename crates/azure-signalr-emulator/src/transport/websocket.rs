@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::SinkExt as _;
 use tokio::sync::mpsc;
 
-use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Received, Transport, run};
+use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Frames, Received, Transport, run};
 use crate::protocol::Frame;
 use crate::protocol::handshake::TransferFormat;
 use crate::service::ConnectionGuard;
@@ -69,10 +69,7 @@ impl Transport for WebSocket {
         }
     }
 
-    async fn send(
-        &mut self,
-        frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
-    ) -> Result<(), Disconnected> {
+    async fn send(&mut self, frames: impl Frames) -> Result<(), Disconnected> {
         for frame in frames {
             self.feed(frame.into()).await.map_err(|_| Disconnected)?;
         }

@@ -1,10 +1,10 @@
-//! Reads and writes single MessagePack values and the length prefixes of messages, on top of [`rmp`].
+//! Reads and writes single MessagePack values, with [`rmp`], and the length prefixes of messages.
 //!
-//! `rmp` decodes markers and chooses the shortest encoding. [`Reader`] adds what `rmp` lacks: it borrows from the input without
-//! copying. The input is untrusted: an announced length allocates nothing, and nesting needs no stack.
+//! The input is untrusted: texts and binaries are borrowed, an announced length allocates nothing, and nesting needs no stack.
 
 use bytes::Bytes;
 use rmp::Marker;
+use rmp::decode::{self, ExtMeta};
 use rmp::encode::{self, ByteBuf};
 
 use crate::protocol::hub_message::DecodeError;
@@ -31,69 +31,68 @@ pub(in crate::protocol) enum Value<'a> {
 /// Reads values from a slice.
 #[derive(Clone, Debug)]
 pub(in crate::protocol) struct Reader<'a> {
-    rest: &'a [u8],
+    rest: decode::Bytes<'a>,
 }
 
 impl<'a> Reader<'a> {
     pub(in crate::protocol) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { rest: decode::Bytes::new(bytes) }
     }
 
     /// The number of bytes that are not read yet.
     pub(in crate::protocol) fn remaining(&self) -> usize {
-        self.rest.len()
+        self.rest.remaining_slice().len()
     }
 
     /// Reads the next value, without the elements of an array or map.
     pub(in crate::protocol) fn value(&mut self) -> Result<Value<'a>, DecodeError> {
-        Ok(match Marker::from_u8(self.take(1)?[0]) {
-            Marker::Null => Value::Nil,
+        let first = *self.rest.remaining_slice().first().ok_or(DecodeError::Truncated)?;
+        let rest = &mut self.rest;
+        Ok(match Marker::from_u8(first) {
+            Marker::Null => {
+                decode::read_nil(rest).map_err(truncated)?;
+                Value::Nil
+            }
             Marker::Reserved => return Err(DecodeError::Reserved),
-            Marker::False => Value::Bool(false),
-            Marker::True => Value::Bool(true),
-            Marker::FixPos(number) => Value::Unsigned(number.into()),
-            Marker::U8 => Value::Unsigned(self.number(1)?),
-            Marker::U16 => Value::Unsigned(self.number(2)?),
-            Marker::U32 => Value::Unsigned(self.number(4)?),
-            Marker::U64 => Value::Unsigned(self.number(8)?),
-            Marker::FixNeg(number) => Value::Negative(number.into()),
-            Marker::I8 => self.signed(1)?,
-            Marker::I16 => self.signed(2)?,
-            Marker::I32 => self.signed(4)?,
-            Marker::I64 => self.signed(8)?,
-            Marker::F32 => Value::Float(f32::from_bits(self.length(4)?).into()),
-            Marker::F64 => Value::Float(f64::from_bits(self.number(8)?)),
-            Marker::FixStr(length) => Value::Text(self.take(length.into())?),
-            Marker::Str8 => Value::Text(self.sized(1)?),
-            Marker::Str16 => Value::Text(self.sized(2)?),
-            Marker::Str32 => Value::Text(self.sized(4)?),
-            Marker::Bin8 => Value::Binary(self.sized(1)?),
-            Marker::Bin16 => Value::Binary(self.sized(2)?),
-            Marker::Bin32 => Value::Binary(self.sized(4)?),
-            Marker::FixArray(length) => Value::Array(length.into()),
-            Marker::Array16 => Value::Array(self.length(2)?),
-            Marker::Array32 => Value::Array(self.length(4)?),
-            Marker::FixMap(length) => Value::Map(length.into()),
-            Marker::Map16 => Value::Map(self.length(2)?),
-            Marker::Map32 => Value::Map(self.length(4)?),
-            Marker::FixExt1 => self.extension(1)?,
-            Marker::FixExt2 => self.extension(2)?,
-            Marker::FixExt4 => self.extension(4)?,
-            Marker::FixExt8 => self.extension(8)?,
-            Marker::FixExt16 => self.extension(16)?,
-            Marker::Ext8 => self.sized_extension(1)?,
-            Marker::Ext16 => self.sized_extension(2)?,
-            Marker::Ext32 => self.sized_extension(4)?,
+            Marker::False | Marker::True => Value::Bool(decode::read_bool(rest).map_err(truncated)?),
+            Marker::FixPos(_) | Marker::U8 | Marker::U16 | Marker::U32 | Marker::U64 => {
+                Value::Unsigned(decode::read_int(rest).map_err(truncated)?)
+            }
+            Marker::FixNeg(_) | Marker::I8 | Marker::I16 | Marker::I32 | Marker::I64 => {
+                let number: i64 = decode::read_int(rest).map_err(truncated)?;
+                u64::try_from(number).map_or(Value::Negative(number), Value::Unsigned)
+            }
+            Marker::F32 => Value::Float(decode::read_f32(rest).map_err(truncated)?.into()),
+            Marker::F64 => Value::Float(decode::read_f64(rest).map_err(truncated)?),
+            Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
+                let length = decode::read_str_len(rest).map_err(truncated)?;
+                Value::Text(self.take(length)?)
+            }
+            Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => {
+                let length = decode::read_bin_len(rest).map_err(truncated)?;
+                Value::Binary(self.take(length)?)
+            }
+            Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => {
+                Value::Array(decode::read_array_len(rest).map_err(truncated)?)
+            }
+            Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => {
+                Value::Map(decode::read_map_len(rest).map_err(truncated)?)
+            }
+            // All extensions.
+            _ => {
+                let ExtMeta { typeid, size } = decode::read_ext_meta(rest).map_err(truncated)?;
+                Value::Extension(typeid, self.take(size)?)
+            }
         })
     }
 
     /// Skips the next value with all its elements, and returns its bytes.
     pub(in crate::protocol) fn skip(&mut self) -> Result<&'a [u8], DecodeError> {
-        let whole = self.rest;
+        let whole = self.rest.remaining_slice();
         let mut missing: u64 = 1;
         while missing > 0 {
             // Every value has at least one byte, so a larger announced number is wrong.
-            if missing > self.rest.len() as u64 {
+            if missing > self.remaining() as u64 {
                 return Err(DecodeError::Truncated);
             }
             missing -= 1;
@@ -103,46 +102,21 @@ impl<'a> Reader<'a> {
                 _ => 0,
             };
         }
-        Ok(&whole[..whole.len() - self.rest.len()])
+        Ok(&whole[..whole.len() - self.remaining()])
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
-        let (taken, rest) = self.rest.split_at_checked(length).ok_or(DecodeError::Truncated)?;
-        self.rest = rest;
+    /// Borrows the next bytes, which `rmp` would copy.
+    fn take(&mut self, length: u32) -> Result<&'a [u8], DecodeError> {
+        let rest = self.rest.remaining_slice();
+        let (taken, rest) = rest.split_at_checked(length as usize).ok_or(DecodeError::Truncated)?;
+        self.rest = decode::Bytes::new(rest);
         Ok(taken)
     }
+}
 
-    /// A big-endian number of `width` bytes, at most 8.
-    fn number(&mut self, width: usize) -> Result<u64, DecodeError> {
-        Ok(self.take(width)?.iter().fold(0, |number, &byte| number << 8 | u64::from(byte)))
-    }
-
-    /// A big-endian number of `width` bytes, at most 4.
-    fn length(&mut self, width: usize) -> Result<u32, DecodeError> {
-        Ok(self.number(width)? as u32)
-    }
-
-    fn signed(&mut self, width: usize) -> Result<Value<'a>, DecodeError> {
-        let unused_bits = 64 - 8 * width;
-        let number = (self.number(width)? << unused_bits).cast_signed() >> unused_bits;
-        Ok(u64::try_from(number).map_or(Value::Negative(number), Value::Unsigned))
-    }
-
-    /// The bytes whose length is in the next `width` bytes.
-    fn sized(&mut self, width: usize) -> Result<&'a [u8], DecodeError> {
-        let length = self.length(width)?;
-        self.take(length as usize)
-    }
-
-    fn sized_extension(&mut self, width: usize) -> Result<Value<'a>, DecodeError> {
-        let length = self.length(width)?;
-        self.extension(length as usize)
-    }
-
-    fn extension(&mut self, length: usize) -> Result<Value<'a>, DecodeError> {
-        let kind = i8::from_be_bytes([self.take(1)?[0]]);
-        Ok(Value::Extension(kind, self.take(length)?))
-    }
+/// The marker is known to fit, so the input is too short.
+fn truncated<E>(_: E) -> DecodeError {
+    DecodeError::Truncated
 }
 
 /// Writes one message, each value in its shortest encoding.
