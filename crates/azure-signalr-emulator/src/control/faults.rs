@@ -119,13 +119,11 @@ impl FaultRequest {
                 return Err(Refusal::invalid("effect", "this effect is for messages: `\"on\":\"messages\"`"));
             }
         };
-        let meaningless = [
-            ("connection", self.connection.is_some()),
-            ("milliseconds", self.effect != EffectName::Delay && self.milliseconds.is_some()),
-            ("status", self.effect != EffectName::Answer && self.status.is_some()),
-            ("retryAfterSeconds", self.effect != EffectName::Answer && self.retry_after_seconds.is_some()),
-        ];
-        reject_meaningless(&meaningless)?;
+        self.check_properties(match self.effect {
+            EffectName::Delay => &["path", "milliseconds"],
+            EffectName::Answer => &["path", "status", "retryAfterSeconds"],
+            _ => &["path"],
+        })?;
         let hub = self.hub.as_deref().map(hub_name).transpose()?;
         Ok(FaultRule::Request(RequestFault { on: endpoint, hub, path: self.path, effect }))
     }
@@ -139,16 +137,27 @@ impl FaultRequest {
                 return Err(Refusal::invalid("effect", "messages can be duplicated, reordered or dropped"));
             }
         };
-        let meaningless = [
+        self.check_properties(&["connection"])?;
+        let hub =
+            self.hub.ok_or_else(|| Refusal::invalid("hub", "name the `hub` whose messages are meant"))?;
+        Ok(FaultRule::Message(MessageFault { hub: hub_name(&hub)?, connection: self.connection, effect }))
+    }
+
+    /// Rejects properties that have no meaning for this fault.
+    fn check_properties(&self, allowed: &[&str]) -> Result<(), Refusal> {
+        let given = [
             ("path", self.path.is_some()),
+            ("connection", self.connection.is_some()),
             ("milliseconds", self.milliseconds.is_some()),
             ("status", self.status.is_some()),
             ("retryAfterSeconds", self.retry_after_seconds.is_some()),
         ];
-        reject_meaningless(&meaningless)?;
-        let hub =
-            self.hub.ok_or_else(|| Refusal::invalid("hub", "name the `hub` whose messages are meant"))?;
-        Ok(FaultRule::Message(MessageFault { hub: hub_name(&hub)?, connection: self.connection, effect }))
+        match given.iter().find(|(name, is_given)| *is_given && !allowed.contains(name)) {
+            Some(&(name, _)) => {
+                Err(Refusal::invalid(name, format!("`{name}` means nothing to this fault: leave it out")))
+            }
+            None => Ok(()),
+        }
     }
 
     fn delay(&self) -> Result<u64, Refusal> {
@@ -167,13 +176,6 @@ impl FaultRequest {
             Refusal::invalid("status", "an answer has a `status` from 400 to 599, such as 429")
         })
     }
-}
-
-fn reject_meaningless(given: &[(&'static str, bool)]) -> Result<(), Refusal> {
-    let meaningless = given.iter().find(|(_, given)| *given);
-    meaningless.map_or(Ok(()), |&(name, _)| {
-        Err(Refusal::invalid(name, format!("`{name}` means nothing to this fault: leave it out")))
-    })
 }
 
 fn hub_name(hub: &str) -> Result<String, Refusal> {
