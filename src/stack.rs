@@ -45,7 +45,7 @@ enum Command {
     /// Run the SignalR service alone, for `func start` or for a project in any language
     ///
     /// It speaks to clients and to REST callers as Azure does, is as strict, and says why it refuses.
-    Emulator(emulator::Alone),
+    Emulator(azure_signalr_emulator::cli::EmulatorArgs),
     /// Look at project, settings and what is deployed; say what is wrong and what mends it
     ///
     /// Settings come from the environment, over --env-file, over local.settings.json. It changes nothing, and prints no value of a

@@ -35,7 +35,6 @@ pub use self::error::Error;
 pub use self::function::{Function, FunctionError};
 use self::loopback::Loopback;
 use self::origins::Origins;
-pub use self::serve::serve_emulator;
 
 /// What to put together, and where.
 #[derive(Clone, Debug)]

@@ -26,9 +26,9 @@ pub struct Options {
     /// Whether a client that a REST call closes may connect again by itself.
     pub reconnect_after_close: bool,
 
-    /// Host names that a token's audience may carry besides the loopback names, without scheme or port. Needed when
-    /// callers reach the emulator under a name of its own, such as `host.docker.internal`.
-    pub hosts: Vec<String>,
+    /// Host names that requests and the audiences of tokens may carry besides the loopback names, without scheme or port, such
+    /// as `host.docker.internal`.
+    pub allowed_hosts: Vec<String>,
 
     /// Whether the control API is there, below `/emulator/`: it shows what the service sees, and makes it misbehave on
     /// demand. It answers only on this machine, and to no page of another origin; still, who does not need it leaves it off.
@@ -88,7 +88,7 @@ impl Default for Options {
             entra: None,
             upstream: None,
             reconnect_after_close: false,
-            hosts: Vec::new(),
+            allowed_hosts: Vec::new(),
             control: false,
             clock_leeway: Duration::from_secs(5),
             id_lifetime: Duration::from_secs(15),

@@ -8,6 +8,7 @@ use url::{Host, Url};
 
 use super::denied::Denied;
 use crate::hub_name::HubName;
+use crate::loopback;
 use crate::path;
 use crate::query::Query;
 
@@ -23,12 +24,7 @@ impl Hosts {
     }
 
     fn accept(&self, host: &Host<&str>) -> bool {
-        let loopback = match host {
-            Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
-            Host::Ipv4(address) => address.is_loopback(),
-            Host::Ipv6(address) => address.is_loopback(),
-        };
-        loopback || self.0.iter().any(|known| known.eq_ignore_ascii_case(&host.to_string()))
+        loopback::is_allowed_host(&host.to_string(), &self.0)
     }
 
     fn expected(&self) -> String {

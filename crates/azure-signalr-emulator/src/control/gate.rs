@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::loopback::is_loopback_host;
 use crate::refusal::Refusal;
 
 /// Lets a call through, or answers why not.
@@ -27,7 +28,7 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
 fn examine(method: &Method, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), Refusal> {
     let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
     let is_near = peer.is_none_or(|peer| peer.to_canonical().is_loopback());
-    if !is_near || !host.as_ref().is_some_and(is_loopback) {
+    if !is_near || !host.as_ref().is_some_and(|host| is_loopback_host(host.host())) {
         return Err(forbidden("the control API answers only on its own machine, under a loopback name"));
     }
     if headers.contains_key(header::ORIGIN) {
@@ -49,12 +50,6 @@ fn forbidden(message: &str) -> Refusal {
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
-}
-
-fn is_loopback(host: &Authority) -> bool {
-    let name = host.host().to_ascii_lowercase();
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.map_or(name == "localhost" || name.ends_with(".localhost"), |address| address.is_loopback())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

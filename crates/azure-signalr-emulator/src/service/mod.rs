@@ -70,7 +70,7 @@ impl Service {
             closing: false,
         };
         Self {
-            auth: Auth::new(&options.access_keys, &options.hosts, options.clock_leeway)
+            auth: Auth::new(&options.access_keys, &options.allowed_hosts, options.clock_leeway)
                 .with_entra(options.entra.clone())
                 .lenient(options.lenient),
             upstream: options

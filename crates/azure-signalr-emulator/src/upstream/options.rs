@@ -11,11 +11,6 @@ pub struct UpstreamOptions {
     /// Which event goes where.
     pub templates: TemplateSource,
 
-    /// What posts. Which certificates and which proxies it trusts is the business of whoever makes it; for webhooks on
-    /// the same machine plain HTTP will do. It should follow no redirects: an event that was redirected counts as
-    /// failed either way.
-    pub http: reqwest::Client,
-
     /// How long one post may take in all, from the event to the last byte of the answer, waiting included.
     pub timeout: Duration,
 
@@ -38,12 +33,11 @@ pub enum TemplateSource {
 }
 
 impl UpstreamOptions {
-    /// Posts by these templates with this client: 100 s for each, 64 at a time, 16384 waiting.
+    /// Posts by these templates: 100 s for each, 64 at a time, 16384 waiting.
     #[must_use]
-    pub fn new(templates: TemplateSource, http: reqwest::Client) -> Self {
+    pub fn new(templates: TemplateSource) -> Self {
         Self {
             templates,
-            http,
             // What the service gives its upstreams.
             timeout: Duration::from_secs(100),
             // More would only wait inside a Functions host instead of here.

@@ -47,8 +47,8 @@ impl House {
         let emulator = Emulator::new(options);
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = socket.local_addr().unwrap().port();
-        let router = emulator.router();
-        let server = tokio::spawn(async move { axum::serve(socket, router).await });
+        let served = emulator.clone();
+        let server = tokio::spawn(async move { served.serve(vec![socket], std::future::pending()).await });
         // Only the first test of a process has to.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { emulator, port, http: reqwest::Client::new(), server }

@@ -84,8 +84,8 @@ async fn without_a_key_one_is_made_that_nobody_knows() {
 
 #[tokio::test]
 async fn a_host_of_its_own_must_be_set() {
-    let hosts = vec!["host.docker.internal".to_owned()];
-    let house = House::with(Options { hosts, ..Options::default() }).await;
+    let allowed_hosts = vec!["host.docker.internal".to_owned()];
+    let house = House::with(Options { allowed_hosts, ..Options::default() }).await;
     let token = client_token(json!({"aud": "http://host.docker.internal:8888/client/?hub=chat"}));
     assert_eq!(house.negotiate("", &token).await.status(), 200);
     assert_eq!(House::start().await.negotiate("", &token).await.status(), 401);

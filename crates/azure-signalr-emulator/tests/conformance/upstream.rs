@@ -83,9 +83,8 @@ impl Town {
 
 fn posting_to(template: &str, options: Options) -> Options {
     let settings = json!({"UpstreamSettings": {"Templates": [{"UrlTemplate": template}]}}).to_string();
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let source = TemplateSource::Fixed(settings.parse().unwrap());
-    let upstream = Some(UpstreamOptions::new(source, reqwest::Client::new()));
+    let upstream = Some(UpstreamOptions::new(source));
     Options { upstream, ..options }
 }
 

@@ -64,8 +64,7 @@ async fn posts_to_the_upstream_are_told_without_their_keys() {
     let url = format!("http://127.0.0.1:{port}/hook/{{event}}?code=hush");
     let settings = json!({"UpstreamSettings": {"Templates": [{"UrlTemplate": url}]}}).to_string();
     let templates = TemplateSource::Fixed(settings.parse().unwrap());
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let upstream = Some(UpstreamOptions::new(templates, reqwest::Client::new()));
+    let upstream = Some(UpstreamOptions::new(templates));
     let house = House::with(Options { upstream, ..options() }).await;
     let _client = house.client().await;
     let post = found(&house, "posts", |post| post["event"] == "connected").await;

@@ -47,17 +47,11 @@ impl Drop for Folder {
     }
 }
 
-fn http() -> reqwest::ClientBuilder {
-    // Built together with crates that want TLS, the client has it too, and asks who does it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy()
-}
-
 /// Options that post everything to one address.
 fn everything_to(url: &str) -> UpstreamOptions {
     let settings = json!({"UpstreamSettings": {"Templates": [{"UrlTemplate": url}]}}).to_string();
     let templates: Templates = settings.parse().unwrap();
-    UpstreamOptions::new(TemplateSource::Fixed(templates), http().build().unwrap())
+    UpstreamOptions::new(TemplateSource::Fixed(templates))
 }
 
 fn upstream(options: UpstreamOptions) -> Upstream {

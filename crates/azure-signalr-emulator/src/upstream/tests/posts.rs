@@ -81,7 +81,7 @@ async fn case_78_new_settings_hold_without_a_restart() {
     let folder = Folder::new();
     let file = folder.path().join("settings.json");
     let source = TemplateSource::File(file.clone());
-    let upstream = upstream(UpstreamOptions::new(source, http().build().unwrap()));
+    let upstream = upstream(UpstreamOptions::new(source));
     let client = alice(&upstream);
     assert!(!upstream.is_configured());
     assert!(upstream.connected(&client).await.is_none());

@@ -1,0 +1,148 @@
+//! [`Emulator`]: one service as a value, and the routes it serves.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, Method, header};
+use axum::middleware;
+use axum::routing::any;
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::refusal::{self, Refusal};
+use crate::service::Service;
+use crate::{AccessKey, Options, control, loopback, negotiate, rest, transport};
+
+/// How long clients and requests may take to end after the shutdown began.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// One service with its own hubs, keys and connections. Clones are the same service.
+#[derive(Clone)]
+pub struct Emulator {
+    service: Arc<Service>,
+}
+
+impl Emulator {
+    /// Makes a service nobody is connected to yet. It owns no socket and no task until its router is served.
+    #[must_use]
+    pub fn new(mut options: Options) -> Self {
+        if options.access_keys.is_empty() {
+            options.access_keys.push(AccessKey::generate());
+        }
+        Self { service: Arc::new(Service::new(options)) }
+    }
+
+    /// Serves the emulator over HTTP/1.1 on all of `listeners` until `shutdown` completes.
+    ///
+    /// A request has to name a loopback host or one of [`Options::allowed_hosts`]; any other is answered 421. After `shutdown` no
+    /// connection is accepted, every client is told to leave, as by [`close_all`](Self::close_all), and requests under way
+    /// have one second. Dropping the future frees the sockets at once.
+    ///
+    /// # Errors
+    ///
+    /// When a server fails by itself.
+    pub async fn serve(
+        &self,
+        listeners: Vec<TcpListener>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> io::Result<()> {
+        let allowed: Arc<[String]> = self.service.options.allowed_hosts.clone().into();
+        let router = self.router().layer(middleware::from_fn_with_state(allowed, loopback::check_host));
+        let (stop, _) = watch::channel(());
+        let mut servers = JoinSet::new();
+        for listener in listeners {
+            let mut stopped = stop.subscribe();
+            let stopped = async move { while stopped.changed().await.is_ok() {} };
+            // Frames are small and final: waiting to fill a packet only delays them.
+            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+            let service = router.clone().into_make_service_with_connect_info::<SocketAddr>();
+            servers.spawn(axum::serve(listener, service).with_graceful_shutdown(stopped).into_future());
+        }
+        shutdown.await;
+        drop(stop);
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, self.drain(servers)).await;
+        drained.unwrap_or_else(|_| {
+            tracing::info!("gave up what took longer than a second to end");
+            Ok(())
+        })
+    }
+
+    /// A WebSocket is no request any more, so no server waits for it.
+    async fn drain(&self, mut servers: JoinSet<io::Result<()>>) -> io::Result<()> {
+        self.close_all();
+        self.closed().await;
+        while let Some(ended) = servers.join_next().await {
+            ended.map_err(io::Error::other)??;
+        }
+        Ok(())
+    }
+
+    /// All endpoints, to be served over HTTP/1.1 by whoever binds a socket. Needs a tokio runtime with time enabled.
+    pub fn router(&self) -> Router {
+        let clients = Router::new()
+            .route("/client/negotiate", any(negotiate::negotiate))
+            .route("/client/negotiate/", any(negotiate::negotiate))
+            .route("/client", any(transport::connect))
+            .route("/client/", any(transport::connect));
+        let callers = Router::new().route("/api", any(rest::serve)).route("/api/{*path}", any(rest::serve));
+        let watch = self.service.watch.as_ref();
+        // Browsers are to see what a fault answers, too.
+        let clients = control::struck(clients, watch).layer(cross_origin());
+        let sides = clients.merge(control::struck(callers, watch));
+        let control = watch.map(|watch| control::router(self.service.clone(), watch.clone()));
+        control::recorded(sides, watch)
+            .merge(control.unwrap_or_default())
+            .route(
+                "/server/",
+                any(async || Refusal::not_emulated("Persistent mode (connections of app servers)")),
+            )
+            .fallback(async || {
+                Refusal::not_found("nothing here: clients go to /client/, REST callers to /api/")
+            })
+            .layer(middleware::from_fn(refusal::log))
+            .with_state(self.service.clone())
+    }
+
+    /// The connection string for callers on this machine, with the first access key, in clear.
+    #[must_use]
+    pub fn connection_string(&self, port: u16) -> String {
+        let keys = &self.service.options.access_keys;
+        let key = keys.first().expect("`new` makes a key when none is given").as_str();
+        format!("Endpoint=http://localhost:{port};AccessKey={key};Version=1.0;")
+    }
+
+    /// Ends the service: whoever wants to connect from now on is answered 503, and every connected client gets what
+    /// is queued for it, then a Close that allows it to reconnect, then the end of its socket.
+    ///
+    /// Returns at once; [`closed`](Self::closed) waits for the clients.
+    pub fn close_all(&self) {
+        self.service.close_all();
+    }
+
+    /// Waits until no client is connected. After [`close_all`](Self::close_all) that takes as long as the slowest
+    /// client, [`Options::client_timeout`] and [`Options::close_timeout`] at most.
+    pub async fn closed(&self) {
+        self.service.closed().await;
+    }
+}
+
+/// The page that connects comes from elsewhere, with credentials: its origin is repeated, since `*` would not do.
+fn cross_origin() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::DELETE, Method::OPTIONS])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CACHE_CONTROL,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("x-requested-with"),
+            HeaderName::from_static("x-signalr-user-agent"),
+        ])
+}
