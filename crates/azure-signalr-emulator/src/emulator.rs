@@ -1,4 +1,4 @@
-//! [`Emulator`]: one service as a value, and the routes it serves.
+//! [`Emulator`]: an instance of the service, and its routes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,21 +15,34 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::refusal::{self, Refusal};
+use crate::api_error::{self, ApiError};
 use crate::service::Service;
 use crate::{AccessKey, Options, control, loopback, negotiate, rest, transport};
 
 /// How long clients and requests may take to end after the shutdown began.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// One service with its own hubs, keys and connections. Clones are the same service.
+/// A service with its own hubs, keys and connections. Clones are the same service.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use azure_signalr_emulator::{Emulator, LoopbackListener, Options};
+///
+/// let emulator = Emulator::new(Options::default());
+/// let listener = LoopbackListener::bind(0).await?;
+/// println!("{}", emulator.connection_string(listener.port()));
+/// let shutdown = std::future::ready(());
+/// emulator.serve(listener.into_listeners(), shutdown).await
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Emulator {
     service: Arc<Service>,
 }
 
 impl Emulator {
-    /// Makes a service nobody is connected to yet. It owns no socket and no task until its router is served.
+    /// Makes a service without connections. It owns no socket and no task until it is served.
     #[must_use]
     pub fn new(mut options: Options) -> Self {
         if options.access_keys.is_empty() {
@@ -73,7 +86,7 @@ impl Emulator {
         })
     }
 
-    /// A WebSocket is no request any more, so no server waits for it.
+    /// HTTP servers do not wait for WebSockets, so the clients are closed first.
     async fn drain(&self, mut servers: JoinSet<io::Result<()>>) -> io::Result<()> {
         self.close_all();
         self.closed().await;
@@ -83,7 +96,7 @@ impl Emulator {
         Ok(())
     }
 
-    /// All endpoints, to be served over HTTP/1.1 by whoever binds a socket. Needs a tokio runtime with time enabled.
+    /// All endpoints, without the check of the `Host` header, for tests that put middleware in front of them.
     pub fn router(&self) -> Router {
         let clients = Router::new()
             .route("/client/negotiate", any(negotiate::negotiate))
@@ -92,7 +105,7 @@ impl Emulator {
             .route("/client/", any(transport::connect));
         let callers = Router::new().route("/api", any(rest::serve)).route("/api/{*path}", any(rest::serve));
         let watch = self.service.watch.as_ref();
-        // Browsers are to see what a fault answers, too.
+        // Injected responses need CORS headers too.
         let clients = control::struck(clients, watch).layer(cross_origin());
         let sides = clients.merge(control::struck(callers, watch));
         let control = watch.map(|watch| control::router(self.service.clone(), watch.clone()));
@@ -100,16 +113,16 @@ impl Emulator {
             .merge(control.unwrap_or_default())
             .route(
                 "/server/",
-                any(async || Refusal::not_emulated("Persistent mode (connections of app servers)")),
+                any(async || ApiError::not_emulated("Persistent mode (connections of app servers)")),
             )
             .fallback(async || {
-                Refusal::not_found("nothing here: clients go to /client/, REST callers to /api/")
+                ApiError::not_found("nothing here: clients go to /client/, REST callers to /api/")
             })
-            .layer(middleware::from_fn(refusal::log))
+            .layer(middleware::from_fn(api_error::log_errors))
             .with_state(self.service.clone())
     }
 
-    /// The connection string for callers on this machine, with the first access key, in clear.
+    /// The connection string for callers on this machine. It contains the first access key.
     #[must_use]
     pub fn connection_string(&self, port: u16) -> String {
         let keys = &self.service.options.access_keys;
@@ -117,22 +130,22 @@ impl Emulator {
         format!("Endpoint=http://localhost:{port};AccessKey={key};Version=1.0;")
     }
 
-    /// Ends the service: whoever wants to connect from now on is answered 503, and every connected client gets what
-    /// is queued for it, then a Close that allows it to reconnect, then the end of its socket.
+    /// Closes the service: new clients are answered 503, and every connected client gets its queued messages, then a close message
+    /// that allows it to reconnect, then the end of its socket.
     ///
     /// Returns at once; [`closed`](Self::closed) waits for the clients.
     pub fn close_all(&self) {
         self.service.close_all();
     }
 
-    /// Waits until no client is connected. After [`close_all`](Self::close_all) that takes as long as the slowest
-    /// client, [`Options::client_timeout`] and [`Options::close_timeout`] at most.
+    /// Waits until no client is connected. After [`close_all`](Self::close_all) that takes at most [`Options::client_timeout`] and
+    /// [`Options::close_timeout`].
     pub async fn closed(&self) {
         self.service.closed().await;
     }
 }
 
-/// The page that connects comes from elsewhere, with credentials: its origin is repeated, since `*` would not do.
+/// Browsers connect from other origins with credentials, which `*` does not allow: the origin is repeated.
 fn cross_origin() -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::mirror_request())

@@ -1,22 +1,18 @@
 #![doc = include_str!("../README.md")]
 //!
-//! # The map
+//! # Modules
 //!
-//! - [`Emulator`] is the whole service as a router; [`Options`] what can be set, [`AccessKey`] who may sign tokens.
-//! - `negotiate`, `transport` and `rest` are its faces, to clients and to callers.
-//! - `auth` decides who may come in, `entra` about those without a key; `refusal` words every "no" and logs it.
-//! - `service` holds the state: `hub` (who is connected, and in which groups) and `tickets` (who may connect), both pure.
-//! - `control` shows what the service sees, and makes it misbehave: `faults` are the rules of what goes wrong next,
-//!   `journal` is what was seen, both pure.
-//! - `connection` is one client from its first byte to its last; each `transport` is only the wire that carries it.
-//! - `protocol` turns bytes into messages and back; `hub_name`, `path`, `query`, `bearer` read what requests carry.
-//! - `upstream` posts what clients do and say to webhooks, as [`UpstreamOptions`] has it.
-//!
-//! The faces know `service`, `auth`, `connection` and `protocol`; `hub`, `tickets`, `protocol`, `faults` and `journal` know nobody.
+//! - `emulator`: [`Emulator`] and its routes; `options`: [`Options`]; `cli` and `main`: the binary.
+//! - `negotiate`, `transport`: the endpoints for clients; `rest`: the REST API; `control`: the control API, with `faults` and
+//!   `journal` as its state.
+//! - `auth`: access tokens; `access_key`: keys; `api_error`: error responses; `request`: queries, paths and bearer tokens.
+//! - `service`: the shared state; `hub` (connections and groups) and `tickets` (connection tokens) are its parts without I/O.
+//! - `connection`: one client from handshake to close, over any `transport`; `protocol`: the hub protocols.
+//! - `upstream`: webhooks; `loopback`: sockets and the check of `Host`; `hub_name`, `random`: small types and helpers.
 
 mod access_key;
+mod api_error;
 mod auth;
-mod bearer;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod connection;
@@ -32,11 +28,9 @@ mod journal;
 mod loopback;
 mod negotiate;
 mod options;
-mod path;
 mod protocol;
-mod query;
 mod random;
-mod refusal;
+mod request;
 mod rest;
 mod service;
 mod tickets;
@@ -47,5 +41,5 @@ pub use access_key::{AccessKey, InvalidAccessKey};
 pub use auth::EntraOptions;
 pub use emulator::Emulator;
 pub use loopback::LoopbackListener;
-pub use options::Options;
-pub use upstream::{InvalidTemplates, TemplateSource, Templates, UpstreamOptions};
+pub use options::{Options, TemplateSource, UpstreamOptions};
+pub use upstream::{InvalidTemplates, Templates};

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tokio::net::TcpListener;
 
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
 
 /// How often [`LoopbackListener::bind`] tries another free port when the one for IPv4 is taken for IPv6.
 const MAX_BIND_ATTEMPTS: u32 = 16;
@@ -94,7 +94,7 @@ pub(crate) async fn check_host(
     }
     tracing::warn!("refused a request whose Host is not a loopback name");
     let message = "this server answers only to localhost and to the names it was given with --host (`Options::allowed_hosts`)";
-    Refusal::new(StatusCode::MISDIRECTED_REQUEST, "HostNotAllowed", message).into_json()
+    ApiError::new(StatusCode::MISDIRECTED_REQUEST, "HostNotAllowed", message).into_json()
 }
 
 /// A request line with a host overrides `Host` (RFC 9112, section 3.2.2), so both have to be right.

@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 use crate::protocol::{Frame, Outcome, Protocol, ServerMessage};
 use crate::service::Witness;
-use crate::upstream::{Answer, Client, Message, Post, Reply, Upstream};
+use crate::upstream::{Completion, ConnectionHeaders, Invocation, Upstream, UpstreamReply, WebhookRecord};
 
 /// One client, as its upstream knows it.
 pub(crate) struct Contact {
     upstream: Arc<Upstream>,
-    client: Client,
+    client: ConnectionHeaders,
     /// Where the control API is wanted.
     witness: Option<Witness>,
 }
@@ -25,7 +25,7 @@ pub(super) struct Call {
 }
 
 impl Contact {
-    pub(crate) fn new(upstream: Arc<Upstream>, client: Client, witness: Option<Witness>) -> Self {
+    pub(crate) fn new(upstream: Arc<Upstream>, client: ConnectionHeaders, witness: Option<Witness>) -> Self {
         Self { upstream, client, witness }
     }
 
@@ -42,7 +42,7 @@ impl Contact {
         self.note(post);
     }
 
-    fn note(&self, post: Option<Post>) {
+    fn note(&self, post: Option<WebhookRecord>) {
         if let (Some(witness), Some(post)) = (&self.witness, post) {
             witness.posted(post);
         }
@@ -51,14 +51,14 @@ impl Contact {
     /// Passes on what the client said: what it is to be answered, if it waits for that.
     pub(super) async fn called(self: Arc<Self>, call: Call) -> Option<Frame> {
         let Call { id, target, protocol, forwarded } = call;
-        let message = Message { target: &target, invocation_id: id.as_deref(), protocol, forwarded };
-        let Reply { answer, post } = self.upstream.message(&self.client, &message).await;
-        self.note(post);
-        let outcome = match answer {
-            Answer::Nothing => return None,
-            Answer::Completion(frame) => return Some(frame),
-            Answer::Void => Outcome::Void,
-            Answer::Failed(error) => Outcome::Error(error),
+        let message = Invocation { target: &target, invocation_id: id.as_deref(), protocol, forwarded };
+        let UpstreamReply { completion, record } = self.upstream.invoke(&self.client, &message).await;
+        self.note(record);
+        let outcome = match completion {
+            Completion::NotAwaited => return None,
+            Completion::Framed(frame) => return Some(frame),
+            Completion::Void => Outcome::Void,
+            Completion::Error(error) => Outcome::Error(error),
         };
         id.map(|id| protocol.encode(&ServerMessage::Completion { id: &id, outcome: &outcome }))
     }

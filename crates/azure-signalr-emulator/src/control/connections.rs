@@ -9,10 +9,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Desk, read};
+use crate::api_error::ApiError;
 use crate::faults::Command;
 use crate::hub::{ConnectionId, UserId};
 use crate::hub_name::HubName;
-use crate::refusal::Refusal;
 use crate::service::Selection;
 
 /// Whom a command is for, as it is written: all properties that are given have to fit.
@@ -35,18 +35,18 @@ pub(super) async fn command(
     }
 }
 
-async fn obey(desk: &Desk, command: &str, request: Request) -> Result<Response, Refusal> {
+async fn obey(desk: &Desk, command: &str, request: Request) -> Result<Response, ApiError> {
     let command = match command {
         "drop" => Command::Drop,
         "freeze" => Command::Freeze,
         "thaw" => Command::Thaw,
         "expire" => Command::Expire,
-        _ => return Err(Refusal::not_found("connections obey drop, freeze, thaw and expire")),
+        _ => return Err(ApiError::not_found("connections obey drop, freeze, thaw and expire")),
     };
     let whom: Whom = read(request).await?;
     let reached = desk.service.command(&whom.selection()?, command);
     if reached == 0 {
-        return Err(Refusal::not_found(
+        return Err(ApiError::not_found(
             "nobody like that is connected; GET /emulator/connections lists who is",
         ));
     }
@@ -54,12 +54,15 @@ async fn obey(desk: &Desk, command: &str, request: Request) -> Result<Response, 
 }
 
 impl Whom {
-    fn selection(self) -> Result<Selection, Refusal> {
+    fn selection(self) -> Result<Selection, ApiError> {
         if self.hub.is_none() && self.connection.is_none() {
-            return Err(Refusal::invalid("hub", "say whom: a `connection`, a `hub`, or a `user` of a `hub`"));
+            return Err(ApiError::invalid(
+                "hub",
+                "say whom: a `connection`, a `hub`, or a `user` of a `hub`",
+            ));
         }
         let user = self.user.map(|user| {
-            UserId::new(&user).ok_or_else(|| Refusal::invalid("user", "nobody has an empty user id"))
+            UserId::new(&user).ok_or_else(|| ApiError::invalid("user", "nobody has an empty user id"))
         });
         Ok(Selection {
             hub: self.hub.as_deref().map(HubName::of_client).transpose()?,

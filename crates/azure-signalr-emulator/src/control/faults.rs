@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Desk, read};
+use crate::api_error::ApiError;
 use crate::faults::{Effect, Face, FaultId, MessageFault, RequestFault, Rule, Treatment};
 use crate::hub_name::HubName;
-use crate::refusal::Refusal;
 
 /// Longest delay, in milliseconds.
 const LONGEST_DELAY: u64 = 10 * 60 * 1_000;
@@ -63,11 +63,11 @@ pub(super) async fn add(State(desk): State<Desk>, request: Request) -> Response 
     }
 }
 
-async fn ask_for(desk: &Desk, request: Request) -> Result<Response, Refusal> {
+async fn ask_for(desk: &Desk, request: Request) -> Result<Response, ApiError> {
     let wish: Wish = read(request).await?;
     let times = wish.times;
     if times == Some(0) {
-        return Err(Refusal::invalid(
+        return Err(ApiError::invalid(
             "times",
             "`times` is 1 or more; without it the fault strikes until it is deleted",
         ));
@@ -78,7 +78,7 @@ async fn ask_for(desk: &Desk, request: Request) -> Result<Response, Refusal> {
         Ok(fault) => Ok((StatusCode::CREATED, Json(fault)).into_response()),
         Err(_) => {
             let message = "there are as many faults as there may be; DELETE /emulator/faults calls them off";
-            Err(Refusal::new(StatusCode::CONFLICT, "TooManyFaults", message))
+            Err(ApiError::new(StatusCode::CONFLICT, "TooManyFaults", message))
         }
     }
 }
@@ -88,7 +88,7 @@ pub(super) async fn remove(State(desk): State<Desk>, Path(id): Path<String>) -> 
     if removed {
         return StatusCode::NO_CONTENT.into_response();
     }
-    Refusal::not_found("there is no fault of this id; GET /emulator/faults lists them").into_json()
+    ApiError::not_found("there is no fault of this id; GET /emulator/faults lists them").into_json()
 }
 
 pub(super) async fn clear(State(desk): State<Desk>) -> StatusCode {
@@ -97,7 +97,7 @@ pub(super) async fn clear(State(desk): State<Desk>) -> StatusCode {
 }
 
 impl Wish {
-    fn rule(self) -> Result<Rule, Refusal> {
+    fn rule(self) -> Result<Rule, ApiError> {
         let face = match self.on {
             Side::Rest => Face::Rest,
             Side::Negotiate => Face::Negotiate,
@@ -111,7 +111,10 @@ impl Wish {
                 Effect::Answer { status: self.status()?, retry_after_seconds: self.retry_after_seconds }
             }
             Kind::Duplicate | Kind::Reorder | Kind::Drop => {
-                return Err(Refusal::invalid("effect", "this effect is for messages: `\"on\":\"messages\"`"));
+                return Err(ApiError::invalid(
+                    "effect",
+                    "this effect is for messages: `\"on\":\"messages\"`",
+                ));
             }
         };
         let pointless = [
@@ -125,13 +128,13 @@ impl Wish {
         Ok(Rule::Request(RequestFault { on: face, hub, path: self.path, effect }))
     }
 
-    fn message_rule(self) -> Result<Rule, Refusal> {
+    fn message_rule(self) -> Result<Rule, ApiError> {
         let treatment = match self.effect {
             Kind::Duplicate => Treatment::Duplicate,
             Kind::Reorder => Treatment::Reorder,
             Kind::Drop => Treatment::Drop,
             Kind::Refuse | Kind::Delay | Kind::Answer => {
-                return Err(Refusal::invalid("effect", "messages can be duplicated, reordered or dropped"));
+                return Err(ApiError::invalid("effect", "messages can be duplicated, reordered or dropped"));
             }
         };
         let pointless = [
@@ -142,33 +145,33 @@ impl Wish {
         ];
         refuse_pointless(&pointless)?;
         let hub =
-            self.hub.ok_or_else(|| Refusal::invalid("hub", "name the `hub` whose messages are meant"))?;
+            self.hub.ok_or_else(|| ApiError::invalid("hub", "name the `hub` whose messages are meant"))?;
         Ok(Rule::Message(MessageFault { hub: hub_name(&hub)?, connection: self.connection, treatment }))
     }
 
-    fn delay(&self) -> Result<u64, Refusal> {
+    fn delay(&self) -> Result<u64, ApiError> {
         let delay = self.milliseconds.filter(|delay| (1..=LONGEST_DELAY).contains(delay));
         delay.ok_or_else(|| {
-            Refusal::invalid("milliseconds", format!("a delay has `milliseconds`, 1 to {LONGEST_DELAY}"))
+            ApiError::invalid("milliseconds", format!("a delay has `milliseconds`, 1 to {LONGEST_DELAY}"))
         })
     }
 
-    fn status(&self) -> Result<u16, Refusal> {
+    fn status(&self) -> Result<u16, ApiError> {
         let status = self.status.filter(|status| (400..=599).contains(status));
         status.ok_or_else(|| {
-            Refusal::invalid("status", "an answer has a `status` from 400 to 599, such as 429")
+            ApiError::invalid("status", "an answer has a `status` from 400 to 599, such as 429")
         })
     }
 }
 
-fn refuse_pointless(given: &[(&'static str, bool)]) -> Result<(), Refusal> {
+fn refuse_pointless(given: &[(&'static str, bool)]) -> Result<(), ApiError> {
     let pointless = given.iter().find(|(_, given)| *given);
     pointless.map_or(Ok(()), |&(name, _)| {
-        Err(Refusal::invalid(name, format!("`{name}` means nothing to this fault: leave it out")))
+        Err(ApiError::invalid(name, format!("`{name}` means nothing to this fault: leave it out")))
     })
 }
 
-fn hub_name(hub: &str) -> Result<String, Refusal> {
+fn hub_name(hub: &str) -> Result<String, ApiError> {
     Ok(HubName::of_client(hub)?.as_str().to_owned())
 }
 

@@ -12,8 +12,8 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::api_error::ApiError;
 use crate::loopback::is_loopback_host;
-use crate::refusal::Refusal;
 
 /// Lets a call through, or answers why not.
 pub(super) async fn check(request: Request, next: Next) -> Response {
@@ -25,7 +25,7 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
 }
 
 /// The address of the caller is known only where the server hands it on; the name it has for us always is.
-fn examine(method: &Method, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), Refusal> {
+fn examine(method: &Method, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), ApiError> {
     let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
     let is_near = peer.is_none_or(|peer| peer.to_canonical().is_loopback());
     if !is_near || !host.as_ref().is_some_and(|host| is_loopback_host(host.host())) {
@@ -39,13 +39,13 @@ fn examine(method: &Method, headers: &HeaderMap, peer: Option<IpAddr>) -> Result
     }
     if method == Method::POST && !is_json(headers) {
         let message = "a POST to the control API has `Content-Type: application/json`";
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
     }
     Ok(())
 }
 
-fn forbidden(message: &str) -> Refusal {
-    Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message)
+fn forbidden(message: &str) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "Forbidden", message)
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

@@ -21,7 +21,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, post};
 use serde::de::DeserializeOwned;
 
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
 use crate::service::{Service, Watch};
 
 /// Largest body of a call, in bytes.
@@ -62,7 +62,7 @@ async fn manual() -> Response {
 }
 
 async fn unknown() -> Response {
-    Refusal::not_found("no call of the control API has this path; GET /emulator/ lists them").into_json()
+    ApiError::not_found("no call of the control API has this path; GET /emulator/ lists them").into_json()
 }
 
 async fn restart(State(desk): State<Desk>) -> StatusCode {
@@ -93,11 +93,11 @@ pub(crate) fn recorded<S: Clone + Send + Sync + 'static>(
 }
 
 /// The JSON body of a call.
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+async fn read<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
     let body = to_bytes(request.into_body(), LARGEST_BODY).await.map_err(|_| {
-        Refusal::invalid("body", format!("the body broke off, or is larger than {LARGEST_BODY} bytes"))
+        ApiError::invalid("body", format!("the body broke off, or is larger than {LARGEST_BODY} bytes"))
     })?;
     serde_json::from_slice(&body).map_err(|error| {
-        Refusal::invalid("body", format!("this is not what the call takes: {error}; see GET /emulator/"))
+        ApiError::invalid("body", format!("this is not what the call takes: {error}; see GET /emulator/"))
     })
 }

@@ -9,8 +9,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
 
+use crate::api_error::ApiError;
 use crate::journal::{Call, harmless_query};
-use crate::refusal::Refusal;
 use crate::service::{Watch, unix_milliseconds};
 
 /// Serves a request, and takes it down.
@@ -20,7 +20,7 @@ pub(super) async fn record(State(watch): State<Arc<Watch>>, request: Request, ne
     let path = request.uri().path().to_owned();
     let query = request.uri().query().map(harmless_query).unwrap_or_default();
     let response = next.run(request).await;
-    let refusal = response.extensions().get::<Refusal>().map(|refusal| refusal.message().to_owned());
+    let refusal = response.extensions().get::<ApiError>().map(|refusal| refusal.message().to_owned());
     watch.journal().call(Call {
         at,
         method,

@@ -13,11 +13,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
+use crate::api_error::ApiError;
 use crate::faults::{self, Effect, Face};
 use crate::hub_name::HubName;
-use crate::path;
-use crate::query::Query;
-use crate::refusal::Refusal;
+use crate::request::{Query, path_segments};
 use crate::service::Watch;
 
 /// Lets a request through, now or later, or ends it as a fault says.
@@ -47,7 +46,7 @@ fn face(path: &str) -> Face {
 /// The hub a request names, if it does so rightly; if not, it is the service that will say so.
 fn hub(uri: &Uri) -> Option<HubName> {
     let query = Query::new(uri.query());
-    let segments = path::segments(uri.path()).ok()?;
+    let segments = path_segments(uri.path()).ok()?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match *segments.as_slice() {
         ["api", "v1", "hubs", hub, ..] | ["api", "hubs", hub, ..] => {
@@ -61,7 +60,7 @@ fn hub(uri: &Uri) -> Option<HubName> {
 
 fn answer(face: Face, status: u16, retry_after_seconds: Option<u32>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let refusal = Refusal::new(status, "Emulator.Fault", "this answer is a fault that was asked for");
+    let refusal = ApiError::new(status, "Emulator.Fault", "this answer is a fault that was asked for");
     let mut response = if face == Face::Rest { refusal.into_json() } else { refusal.into_text() };
     if let Some(seconds) = retry_after_seconds {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -74,7 +73,7 @@ fn hang_up() -> Response {
     let broken = stream::iter([Err::<Bytes, _>(io::Error::other("a fault that was asked for"))]);
     let message = "the socket was closed instead of an answer, by a fault that was asked for";
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let refusal = Refusal::new(status, "Emulator.Fault", message);
+    let refusal = ApiError::new(status, "Emulator.Fault", message);
     (status, Extension(refusal), Body::from_stream(broken)).into_response()
 }
 

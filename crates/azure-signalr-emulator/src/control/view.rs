@@ -12,9 +12,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::Desk;
+use crate::api_error::ApiError;
 use crate::journal::{Numbered, Ring};
-use crate::query::Query;
-use crate::refusal::Refusal;
+use crate::request::Query;
 use crate::service::Sight;
 
 pub(super) async fn hubs(State(desk): State<Desk>) -> Json<Value> {
@@ -96,7 +96,7 @@ fn newer(query: Option<&str>, entries: impl FnOnce(u64) -> Value) -> Response {
         Ok(after) => Json(entries(after)).into_response(),
         Err(_) => {
             let message = "`after` is the `number` of the last entry that is known";
-            Refusal::invalid("after", message).into_json()
+            ApiError::invalid("after", message).into_json()
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{ClientMessage, Frame, Malformed, Message, Protocol};
 
 /// Why a frame is not passed on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Misframed {
+pub(crate) enum FramingError {
     /// It is not exactly one message with its separator or length.
     NotOne(Protocol),
     Malformed(Malformed),
@@ -26,15 +26,15 @@ pub(crate) enum NotPrepared {
     /// A name is no text, or what it stands for not binary.
     Entry,
     Twice(Protocol),
-    Misframed(Misframed),
+    FramingError(FramingError),
 }
 
 /// One message of `protocol` with its separator or length prefix, and what it says.
-pub(crate) fn frame(protocol: Protocol, bytes: Bytes) -> Result<(Frame, ClientMessage), Misframed> {
-    let message = unframed(protocol, &bytes).ok_or(Misframed::NotOne(protocol))?;
-    let message = protocol.read(&message).map_err(Misframed::Malformed)?;
+pub(crate) fn frame(protocol: Protocol, bytes: Bytes) -> Result<(Frame, ClientMessage), FramingError> {
+    let message = unframed(protocol, &bytes).ok_or(FramingError::NotOne(protocol))?;
+    let message = protocol.read(&message).map_err(FramingError::Malformed)?;
     let frame = match protocol {
-        Protocol::Json => Frame::Text(bytes.try_into().map_err(|_| Misframed::NotOne(protocol))?),
+        Protocol::Json => Frame::Text(bytes.try_into().map_err(|_| FramingError::NotOne(protocol))?),
         Protocol::MessagePack => Frame::Binary(bytes),
     };
     Ok((frame, message))
@@ -65,7 +65,7 @@ pub(crate) fn read(body: &Bytes) -> Result<Message, NotPrepared> {
             Protocol::Json => &mut json,
             Protocol::MessagePack => &mut messagepack,
         };
-        let (frame, _) = frame(protocol, body.slice_ref(bytes)).map_err(NotPrepared::Misframed)?;
+        let (frame, _) = frame(protocol, body.slice_ref(bytes)).map_err(NotPrepared::FramingError)?;
         if place.replace(frame).is_some() {
             return Err(NotPrepared::Twice(protocol));
         }
@@ -93,7 +93,7 @@ fn entry<'a>(entries: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8]), NotPrepar
     }
 }
 
-impl fmt::Display for Misframed {
+impl fmt::Display for FramingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotOne(Protocol::Json) => f.write_str(
@@ -113,7 +113,7 @@ impl fmt::Display for NotPrepared {
             Self::NotAMap => f.write_str("it must be one MessagePack map, and nothing after it"),
             Self::Entry => f.write_str("each entry must be the name of a hub protocol and a binary"),
             Self::Twice(protocol) => write!(f, "there are two messages for `{}`", protocol.name()),
-            Self::Misframed(misframed) => misframed.fmt(f),
+            Self::FramingError(misframed) => misframed.fmt(f),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::hub::{ConnectionId, Hubs, UserId};
 use crate::hub_name::HubName;
 use crate::random;
 use crate::tickets::{ConnectionToken, Holder, Invalid, SoldOut, Standing, Tickets};
-use crate::upstream::{ClientFacts, Upstream};
+use crate::upstream::{ClientDetails, Upstream};
 
 pub(crate) use door::{Door, Entrance, Poll, PollAnswer};
 pub(crate) use hubs::Audience;
@@ -99,9 +99,9 @@ impl Service {
     }
 
     /// The upstream for a client that connects, if there is an upstream.
-    pub(crate) fn contact(&self, facts: &ClientFacts<'_>) -> Option<Contact> {
+    pub(crate) fn contact(&self, facts: &ClientDetails<'_>) -> Option<Contact> {
         let upstream = self.upstream.clone()?;
-        let client = upstream.client(facts);
+        let client = upstream.connection_headers(facts);
         let witness = self.watch.clone().map(|watch| Witness::new(watch, facts.hub, facts.connection_id));
         Some(Contact::new(upstream, client, witness))
     }

@@ -43,8 +43,8 @@ impl Witness {
     }
 
     /// Something that happened to the client, or that it said, was posted to the upstream.
-    pub(crate) fn posted(&self, post: upstream::Post) {
-        let upstream::Post { category, event, url, outcome, took } = post;
+    pub(crate) fn posted(&self, post: upstream::WebhookRecord) {
+        let upstream::WebhookRecord { category, event, url, outcome, took } = post;
         let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.watch.journal().post(Post {
             at: unix_milliseconds().saturating_sub(milliseconds),

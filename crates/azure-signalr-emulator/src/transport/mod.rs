@@ -17,11 +17,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::bearer;
+use crate::api_error::ApiError;
 use crate::connection::Transport;
 use crate::hub_name::HubName;
-use crate::query::Query;
-use crate::refusal::Refusal;
+use crate::request::{Query, bearer_token};
 use crate::service::{Door, Entrance, NoSeat, Service, unix_now};
 use crate::tickets::Standing;
 use visit::Visit;
@@ -68,23 +67,23 @@ impl Wanted {
 pub(crate) async fn connect(
     State(service): State<Arc<Service>>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let Some(wanted) = Wanted::of(&parts.method, &parts.headers) else {
         let message = "clients connect with GET, POST or DELETE";
-        return Err(Refusal::method_not_allowed("GET, POST, DELETE", message));
+        return Err(ApiError::method_not_allowed("GET, POST, DELETE", message));
     };
     let query = Query::new(parts.uri.query());
     let hub = requested_hub(query)?;
-    let token = bearer::token(&parts.headers, wanted.may_carry_token_in_query().then_some(query));
-    let identity = service.auth.client(token.as_deref(), &hub, unix_now())?;
+    let token = bearer_token(&parts.headers, wanted.may_carry_token_in_query().then_some(query));
+    let identity = service.auth.authorize_client(token.as_deref(), &hub, unix_now())?;
     let id = query.last("id").filter(|id| !id.is_empty()).map(String::from);
     let Some(id) = id else {
         return match wanted {
             Wanted::Socket => {
                 Visit { service, hub, identity, parts }.open(Transport::WebSockets, None, false).await
             }
-            _ => Err(Refusal::invalid("id", "Connection ID required")),
+            _ => Err(ApiError::invalid("id", "Connection ID required")),
         };
     };
     let standing = service.standing(&id, &hub, identity.user.as_ref());
@@ -95,7 +94,7 @@ pub(crate) async fn connect(
         }
         (Standing::Waiting { .. }, None) if wanted == Wanted::Delete => Err(not_to_be_deleted()),
         (Standing::Waiting { .. }, None) => {
-            Err(Refusal::invalid("id", "no transport is open for this ID yet: connect before sending"))
+            Err(ApiError::invalid("id", "no transport is open for this ID yet: connect before sending"))
         }
         (Standing::Open(door), _) => come_in(&service, &door, wanted, parts, body, &id).await,
     }
@@ -109,7 +108,7 @@ async fn come_in(
     mut parts: Parts,
     body: Body,
     id: &str,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     match (wanted, &door.entrance) {
         (Wanted::Socket, Entrance::WebSocket(successors)) => {
             let successors = successors.as_ref().filter(|successors| !successors.is_closed());
@@ -129,7 +128,7 @@ async fn come_in(
             posts.send(message).await.map_err(|_| unknown_id())?;
             Ok(StatusCode::OK.into_response())
         }
-        (Wanted::Post, Entrance::WebSocket(_)) => Err(Refusal::method_not_allowed(
+        (Wanted::Post, Entrance::WebSocket(_)) => Err(ApiError::method_not_allowed(
             "GET",
             "POST requests are not allowed for WebSocket connections.",
         )),
@@ -140,50 +139,50 @@ async fn come_in(
         }
         (Wanted::Delete, _) => Err(not_to_be_deleted()),
         (Wanted::Socket | Wanted::Events | Wanted::Poll, _) => {
-            Err(Refusal::invalid("id", "Cannot change transports mid-connection"))
+            Err(ApiError::invalid("id", "Cannot change transports mid-connection"))
         }
     }
 }
 
-async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, Refusal> {
+async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, ApiError> {
     to_bytes(body, limit).await.map_err(|_| {
         let message =
             format!("the body is longer than the {limit} bytes a client may send at once, or broke off");
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
     })
 }
 
 /// The hub a client names in its query.
-pub(crate) fn requested_hub(query: Query<'_>) -> Result<HubName, Refusal> {
+pub(crate) fn requested_hub(query: Query<'_>) -> Result<HubName, ApiError> {
     let name = query
         .one("hub")
-        .map_err(|_| Refusal::invalid("hub", "`hub` is given more than once in the query"))?;
-    let name = name.ok_or_else(|| Refusal::invalid("hub", "`hub` is missing in the query"))?;
+        .map_err(|_| ApiError::invalid("hub", "`hub` is given more than once in the query"))?;
+    let name = name.ok_or_else(|| ApiError::invalid("hub", "`hub` is missing in the query"))?;
     Ok(HubName::of_client(&name)?)
 }
 
 /// Why a seat was not to be had, in the words of the real service.
-pub(crate) fn no_seat(reason: NoSeat) -> Refusal {
+pub(crate) fn no_seat(reason: NoSeat) -> ApiError {
     match reason {
         NoSeat::Unknown => unknown_id(),
         NoSeat::InUse => in_use(),
-        NoSeat::SoldOut => Refusal::too_many_connections(),
-        NoSeat::Closing => Refusal::closing(),
+        NoSeat::SoldOut => ApiError::too_many_connections(),
+        NoSeat::Closing => ApiError::closing(),
     }
 }
 
-fn unknown_id() -> Refusal {
-    Refusal::not_found(
+fn unknown_id() -> ApiError {
+    ApiError::not_found(
         "No Connection with that ID: it was never negotiated for this hub and user, waited too long, or its connection is over",
     )
 }
 
-fn in_use() -> Refusal {
-    Refusal::new(StatusCode::CONFLICT, "ConnectionInUse", "the connection with that ID is open already")
+fn in_use() -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, "ConnectionInUse", "the connection with that ID is open already")
 }
 
-fn not_to_be_deleted() -> Refusal {
-    Refusal::invalid("id", "Cannot terminate this connection using the DELETE endpoint.")
+fn not_to_be_deleted() -> ApiError {
+    ApiError::invalid("id", "Cannot terminate this connection using the DELETE endpoint.")
 }
 
 fn is_web_socket(headers: &HeaderMap) -> bool {

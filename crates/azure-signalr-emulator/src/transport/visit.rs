@@ -12,13 +12,13 @@ use tokio::time::Instant;
 
 use super::long_polling::{Patience, Polls};
 use super::{long_polling, no_seat, server_sent_events, websocket};
+use crate::api_error::ApiError;
 use crate::auth::ClientIdentity;
 use crate::connection::{Terms, Transport};
 use crate::hub::UserId;
 use crate::hub_name::HubName;
-use crate::refusal::Refusal;
 use crate::service::{Entrance, Seat, Service, unix_now};
-use crate::upstream::ClientFacts;
+use crate::upstream::ClientDetails;
 
 /// Requests of one client that may wait for their turn.
 const AHEAD: usize = 4;
@@ -38,9 +38,9 @@ impl Visit {
         transport: Transport,
         id: Option<&str>,
         may_resume: bool,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, ApiError> {
         if !self.identity.allows(transport) {
-            return Err(Refusal::not_found(format!(
+            return Err(ApiError::not_found(format!(
                 "{transport} transport not supported by this end point type (the token's `asrs.s.htt` leaves it out)"
             )));
         }
@@ -70,7 +70,7 @@ impl Visit {
         upgrade: WebSocketUpgrade,
         id: Option<&str>,
         may_resume: bool,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, ApiError> {
         let (successors, further) = match may_resume.then(|| mpsc::channel(1)) {
             Some((successors, further)) => (Some(successors), Some(further)),
             None => (None, None),
@@ -85,10 +85,10 @@ impl Visit {
         id: Option<&str>,
         entrance: Entrance,
         successors: Option<mpsc::Receiver<Box<W>>>,
-    ) -> Result<(Seat, Terms<W>), Refusal> {
+    ) -> Result<(Seat, Terms<W>), ApiError> {
         let Self { service, hub, identity, parts } = self;
         let seat = service.seat(id, hub.clone(), identity.user.clone(), entrance).map_err(no_seat)?;
-        let contact = service.contact(&ClientFacts {
+        let contact = service.contact(&ClientDetails {
             connection_id: seat.connection().as_str(),
             hub: hub.as_str(),
             user: identity.user.as_ref().map(UserId::as_str),

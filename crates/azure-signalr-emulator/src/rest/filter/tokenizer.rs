@@ -1,14 +1,12 @@
-//! Words, texts, numbers and signs of a filter.
-//!
-//! A sign belongs to the digits that follow it at once: nothing is ever added or subtracted in a filter.
+//! Splits a filter into words, texts, numbers and signs; and [`InvalidFilter`], the error of all steps.
 
-use super::invalid::InvalidFilter;
+use std::fmt;
 
-/// What a filter is made of.
+/// A token of a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     Word(&'a str),
-    /// Its quotes are taken off, and those inside it are single again.
+    /// Without its quotes, and with doubled quotes inside made single.
     Text(String),
     Number(i64),
     Open,
@@ -17,23 +15,23 @@ pub(super) enum Token<'a> {
     End,
 }
 
-/// A token, and the character it begins at.
+/// A token and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Placed<'a> {
+pub(super) struct PositionedToken<'a> {
     pub(super) token: Token<'a>,
-    /// Counted from 1.
+    /// The number of its first character, from 1.
     pub(super) at: usize,
     /// The filter from this token on.
     pub(super) rest: &'a str,
 }
 
-impl Placed<'_> {
+impl PositionedToken<'_> {
     pub(super) fn unexpected(&self, expected: &'static str) -> InvalidFilter {
         InvalidFilter::unexpected(self.at, expected, self.rest)
     }
 }
 
-/// Cuts a filter into tokens, one at a time.
+/// Splits a filter into tokens, one at a time.
 #[derive(Debug, Clone)]
 pub(super) struct Tokens<'a> {
     rest: &'a str,
@@ -45,8 +43,8 @@ impl<'a> Tokens<'a> {
         Self { rest: filter, at: 1 }
     }
 
-    /// The next token; at the end, the end again and again.
-    pub(super) fn next(&mut self) -> Result<Placed<'a>, InvalidFilter> {
+    /// The next token; at the end, always [`Token::End`].
+    pub(super) fn next(&mut self) -> Result<PositionedToken<'a>, InvalidFilter> {
         self.skip(length_of(self.rest, char::is_whitespace));
         let (at, rest) = (self.at, self.rest);
         let (token, length) = match rest.chars().next() {
@@ -63,10 +61,10 @@ impl<'a> Tokens<'a> {
             Some(_) => return Err(InvalidFilter::unexpected(at, "a word, a text or a number", rest)),
         };
         self.skip(length);
-        Ok(Placed { token, at, rest })
+        Ok(PositionedToken { token, at, rest })
     }
 
-    /// The text at the beginning of the rest, and how many bytes it is written with.
+    /// The text at the start of the rest, and its length in bytes with quotes.
     fn text(&self) -> Result<(Token<'a>, usize), InvalidFilter> {
         let (mut text, mut length) = (String::new(), 1);
         while let Some((part, more)) = self.rest[length..].split_once('\'') {
@@ -81,6 +79,7 @@ impl<'a> Tokens<'a> {
         Err(InvalidFilter::Unclosed { at: self.at })
     }
 
+    /// The number at the start of the rest. A sign is part of it, since filters have no arithmetic.
     fn number(&self) -> Result<(Token<'a>, usize), InvalidFilter> {
         let length = 1 + length_of(&self.rest[1..], |c| c.is_ascii_alphanumeric() || "._".contains(c));
         let number = self.rest[..length].parse();
@@ -97,9 +96,52 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// How many bytes at the beginning of a text have all their characters fit.
+/// The length in bytes of the longest prefix whose characters all fit.
 fn length_of(text: &str, fits: impl Fn(char) -> bool) -> usize {
     text.find(|c| !fits(c)).unwrap_or(text.len())
+}
+
+/// How much of an unexpected text an error repeats, in characters.
+const MAX_QUOTE_CHARS: usize = 24;
+
+/// Why a filter cannot be parsed. Positions count characters of the decoded filter from 1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum InvalidFilter {
+    /// Longer than the limit, in bytes.
+    TooLong { limit: usize },
+    /// Nested deeper than the limit, at the character.
+    TooDeep { at: usize, limit: usize },
+    /// The text that begins at the character has no closing quote.
+    Unclosed { at: usize },
+    /// Another token was expected at the character.
+    Unexpected { at: usize, expected: &'static str, found: String },
+}
+
+impl InvalidFilter {
+    /// `rest` is the filter from the unexpected character on.
+    pub(super) fn unexpected(at: usize, expected: &'static str, rest: &str) -> Self {
+        let end = rest.char_indices().nth(MAX_QUOTE_CHARS).map_or(rest.len(), |(end, _)| end);
+        let found = if rest.is_empty() { "the end".to_owned() } else { format!("`{}`", &rest[..end]) };
+        Self::Unexpected { at, expected, found }
+    }
+}
+
+impl fmt::Display for InvalidFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong { limit } => write!(f, "the filter is longer than {limit} bytes"),
+            Self::TooDeep { at, limit } => {
+                write!(f, "the filter nests deeper than {limit} levels at character {at}")
+            }
+            Self::Unclosed { at } => write!(
+                f,
+                "the text that begins at character {at} of the filter has no closing quote; a quote in a text is written twice"
+            ),
+            Self::Unexpected { at, expected, found } => {
+                write!(f, "character {at} of the filter: expected {expected}, found {found}")
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -135,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_counted_in_characters() {
+    fn positions_are_counted_in_characters() {
         let mut tokens = Tokens::new("'é' eq ü");
         assert_eq!(tokens.next().unwrap().at, 1);
         assert_eq!(tokens.next().unwrap().at, 5);
@@ -144,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_an_end_says_where_it_began() {
+    fn an_unclosed_text_is_named_by_its_start() {
         assert_eq!(tokens("a 'b''"), Err(InvalidFilter::Unclosed { at: 3 }));
     }
 }

@@ -1,6 +1,6 @@
-//! Every "no" of the service: status, code, and one sentence for the person who has to mend something.
-//!
-//! A refusal rides on its response, and `log` is the one place that writes it down.
+//! Error responses: [`ApiError`] with its status, code and message, and [`AuthError`] for tokens.
+
+use std::fmt;
 
 use axum::Json;
 use axum::extract::Request;
@@ -10,32 +10,36 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tracing::{debug, warn};
 
-use crate::auth::Denied;
 use crate::hub_name::InvalidHubName;
 
-/// Carries the code of an error; on an answer to HEAD it is all a caller gets to see.
+/// Carries the error code; a response to HEAD has nothing else.
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 
-/// Why a request was not served.
+/// Why a request failed: the status, code and message of its response.
 #[derive(Debug, Clone)]
-pub(crate) struct Refusal {
+pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    /// The parameter at fault.
+    /// The invalid parameter.
     target: Option<&'static str>,
-    /// The methods that would do.
+    /// The value of the `Allow` header.
     allow: Option<String>,
 }
 
-impl Refusal {
+impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), target: None, allow: None }
     }
 
     pub(crate) fn invalid(target: &'static str, message: impl Into<String>) -> Self {
-        let refusal = Self::new(StatusCode::BAD_REQUEST, "Error.Request.Invalid", message);
-        Self { target: Some(target), ..refusal }
+        let error = Self::new(StatusCode::BAD_REQUEST, "Error.Request.Invalid", message);
+        Self { target: Some(target), ..error }
+    }
+
+    /// A 404 whose code tells callers that the resource is missing and the address right.
+    pub(crate) fn absent(code: &'static str, message: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
@@ -43,23 +47,23 @@ impl Refusal {
     }
 
     pub(crate) fn method_not_allowed(allow: impl Into<String>, message: impl Into<String>) -> Self {
-        let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
-        Self { allow: Some(allow.into()), ..refusal }
+        let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
+        Self { allow: Some(allow.into()), ..error }
     }
 
-    /// What the real service does and this one does not do; `what` begins the sentence.
+    /// 501 for a feature of Azure that the emulator does not have; `what` begins the sentence.
     pub(crate) fn not_emulated(what: &str) -> Self {
         let message = format!("{what}: the real service does this, this emulator does not");
         Self::new(StatusCode::NOT_IMPLEMENTED, "NotEmulated", message)
     }
 
     pub(crate) fn too_many_connections() -> Self {
-        let message = "as many connections are open as this emulator was set to hold (`max_connections`)";
+        let message = "the emulator holds as many connections as it may (`max_connections`)";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyConnections", message)
     }
 
     pub(crate) fn too_many_groups(who: &str) -> Self {
-        let message = format!("{who} is in as many groups as this emulator keeps, or all users together are");
+        let message = format!("{who} is in as many groups as the emulator allows, or all users together are");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyGroups", message)
     }
 
@@ -67,12 +71,11 @@ impl Refusal {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Closing", "the emulator is shutting down")
     }
 
-    /// What is told to the caller.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// As the REST API since 2020 words its errors.
+    /// A JSON body, as the REST API has it since 2020-10-01.
     pub(crate) fn into_json(self) -> Response {
         let mut body = json!({"code": self.code, "message": self.message});
         if let Some(target) = self.target {
@@ -81,7 +84,7 @@ impl Refusal {
         self.respond(Json(body))
     }
 
-    /// As endpoints for clients, and the first REST API, word theirs.
+    /// A plain text body, as client endpoints and REST v1 have it.
     pub(crate) fn into_text(self) -> Response {
         let message = self.message.clone();
         self.respond(message)
@@ -102,34 +105,34 @@ impl Refusal {
     }
 }
 
-impl From<Denied> for Refusal {
-    fn from(denied: Denied) -> Self {
-        let (status, code) = if denied.is_forbidden() {
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        let (status, code) = if error.is_forbidden() {
             (StatusCode::FORBIDDEN, "Forbidden")
         } else {
             (StatusCode::UNAUTHORIZED, "Unauthorized")
         };
-        Self::new(status, code, denied.to_string())
+        Self::new(status, code, error.to_string())
     }
 }
 
-impl From<InvalidHubName> for Refusal {
+impl From<InvalidHubName> for ApiError {
     fn from(invalid: InvalidHubName) -> Self {
         Self::invalid(invalid.parameter, invalid.to_string())
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.into_text()
     }
 }
 
-/// Logs what was refused and why. The query is left out: it can carry an access token.
-pub(crate) async fn log(request: Request, next: Next) -> Response {
+/// Middleware: logs every error response. Leaves out the query, which may hold an access token.
+pub(crate) async fn log_errors(request: Request, next: Next) -> Response {
     let (method, path): (Method, _) = (request.method().clone(), request.uri().path().to_owned());
     let response = next.run(request).await;
-    if let Some(Refusal { status, message, .. }) = response.extensions().get() {
+    if let Some(ApiError { status, message, .. }) = response.extensions().get() {
         let status = status.as_u16();
         if status == 404 {
             debug!(%method, path, status, "{method} {path:?} answered {status}: {message}");
@@ -138,4 +141,39 @@ pub(crate) async fn log(request: Request, next: Next) -> Response {
         }
     }
     response
+}
+
+/// The rule that a signature must match.
+pub(crate) const SIGNATURE: &str = "signature";
+/// The rule that an identity needs a role.
+const ROLE: &str = "role";
+
+/// An access token was rejected: by which rule, what it expected, and what it found. Holds neither token nor key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct AuthError {
+    pub(crate) rule: &'static str,
+    expected: String,
+    found: String,
+}
+
+impl AuthError {
+    pub(crate) fn new(rule: &'static str, expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { rule, expected: expected.into(), found: found.into() }
+    }
+
+    /// The token is valid, but its identity has no role on the service.
+    pub(crate) fn forbidden(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::new(ROLE, expected, found)
+    }
+
+    pub(crate) fn is_forbidden(&self) -> bool {
+        self.rule == ROLE
+    }
+}
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, expected, found } = self;
+        write!(f, "access token refused, rule `{rule}`: expected {expected}; found {found}")
+    }
 }
