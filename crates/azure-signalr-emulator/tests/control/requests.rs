@@ -5,79 +5,79 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
-use crate::panel::{SEND, delete, fault, get, house, post, struck};
-use crate::support::{House, client_token};
+use crate::panel::{SEND, delete, fault, get, post, service, struck};
+use crate::support::{TestService, client_token};
 
-async fn send(house: &House) -> reqwest::Response {
-    house.call(Method::POST, SEND).json(&json!({"target": "t"})).send().await.unwrap()
+async fn send(service: &TestService) -> reqwest::Response {
+    service.call(Method::POST, SEND).json(&json!({"target": "t"})).send().await.unwrap()
 }
 
 #[tokio::test]
 async fn a_call_is_answered_429_with_retry_after_twice_and_then_as_ever() {
-    let house = house().await;
+    let service = service().await;
     let wish = json!({"on": "rest", "hub": "chat", "effect": "answer", "status": 429, "retryAfterSeconds": 7, "times": 2});
-    fault(&house, wish).await;
+    fault(&service, wish).await;
     for _ in 0..2 {
-        let response = send(&house).await;
+        let response = send(&service).await;
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()[header::RETRY_AFTER], "7");
         assert_eq!(response.headers()["x-ms-error-code"], "Emulator.Fault");
         assert_eq!(response.json::<Value>().await.unwrap()["code"], "Emulator.Fault");
     }
-    assert_eq!(send(&house).await.status(), 202);
-    assert_eq!(struck(&house).await, [2]);
+    assert_eq!(send(&service).await.status(), 202);
+    assert_eq!(struck(&service).await, [2]);
 }
 
 #[tokio::test]
 async fn other_hubs_and_paths_are_spared() {
-    let house = house().await;
-    fault(&house, json!({"on": "rest", "hub": "news", "effect": "answer", "status": 500})).await;
-    fault(&house, json!({"on": "rest", "path": "/api/v1/", "effect": "answer", "status": 503})).await;
-    assert_eq!(send(&house).await.status(), 202);
+    let service = service().await;
+    fault(&service, json!({"on": "rest", "hub": "news", "effect": "answer", "status": 500})).await;
+    fault(&service, json!({"on": "rest", "path": "/api/v1/", "effect": "answer", "status": 503})).await;
+    assert_eq!(send(&service).await.status(), 202);
     let v1 =
-        house.call(Method::POST, "/api/v1/hubs/chat").json(&json!({"target": "t"})).send().await.unwrap();
+        service.call(Method::POST, "/api/v1/hubs/chat").json(&json!({"target": "t"})).send().await.unwrap();
     assert_eq!(v1.status(), 503);
     let news = "/api/hubs/NEWS/:send?api-version=2022-06-01";
-    assert_eq!(house.send(news, &json!({"target": "t"})).await, 500);
+    assert_eq!(service.send(news, &json!({"target": "t"})).await, 500);
 }
 
 #[tokio::test]
 async fn a_refused_call_gets_no_answer_at_all() {
-    let house = house().await;
-    fault(&house, json!({"on": "rest", "effect": "refuse", "times": 1})).await;
-    let error = house.call(Method::POST, SEND).json(&json!({"target": "t"})).send().await.unwrap_err();
+    let service = service().await;
+    fault(&service, json!({"on": "rest", "effect": "refuse", "times": 1})).await;
+    let error = service.call(Method::POST, SEND).json(&json!({"target": "t"})).send().await.unwrap_err();
     assert!(error.is_request() && error.status().is_none(), "{error:?}");
-    assert_eq!(send(&house).await.status(), 202);
+    assert_eq!(send(&service).await.status(), 202);
 }
 
 #[tokio::test]
 async fn a_delayed_call_is_served_later() {
-    let house = house().await;
-    fault(&house, json!({"on": "rest", "effect": "delay", "milliseconds": 300, "times": 1})).await;
+    let service = service().await;
+    fault(&service, json!({"on": "rest", "effect": "delay", "milliseconds": 300, "times": 1})).await;
     let start = Instant::now();
-    assert_eq!(send(&house).await.status(), 202);
+    assert_eq!(send(&service).await.status(), 202);
     assert!(start.elapsed() >= Duration::from_millis(300));
 }
 
 #[tokio::test]
 async fn negotiations_and_connects_fail_each_by_its_own_fault() {
-    let house = house().await;
-    fault(&house, json!({"on": "negotiate", "effect": "answer", "status": 503, "times": 1})).await;
-    fault(&house, json!({"on": "connect", "hub": "chat", "effect": "answer", "status": 500, "times": 1}))
+    let service = service().await;
+    fault(&service, json!({"on": "negotiate", "effect": "answer", "status": 503, "times": 1})).await;
+    fault(&service, json!({"on": "connect", "hub": "chat", "effect": "answer", "status": 500, "times": 1}))
         .await;
     let token = client_token(json!({}));
-    assert_eq!(house.negotiate("", &token).await.status(), 503);
-    assert_eq!(house.negotiate("", &token).await.status(), 200);
-    assert_eq!(house.open("/client/?hub=chat", Some(&token)).await.err().unwrap().0, 500);
-    house.client().await;
+    assert_eq!(service.negotiate("", &token).await.status(), 503);
+    assert_eq!(service.negotiate("", &token).await.status(), 200);
+    assert_eq!(service.open("/client/?hub=chat", Some(&token)).await.err().unwrap().0, 500);
+    service.client().await;
 }
 
 #[tokio::test]
 async fn a_browser_gets_to_see_the_fault() {
-    let house = house().await;
-    fault(&house, json!({"on": "negotiate", "effect": "answer", "status": 429})).await;
+    let service = service().await;
+    fault(&service, json!({"on": "negotiate", "effect": "answer", "status": 429})).await;
     let origin = "https://page.example";
-    let ask = |method| house.request(method, "/client/negotiate?hub=chat").header(header::ORIGIN, origin);
+    let ask = |method| service.request(method, "/client/negotiate?hub=chat").header(header::ORIGIN, origin);
     let preflight =
         ask(Method::OPTIONS).header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST").send().await.unwrap();
     assert!(preflight.status().is_success());
@@ -88,28 +88,28 @@ async fn a_browser_gets_to_see_the_fault() {
 
 #[tokio::test]
 async fn faults_are_listed_and_called_off_one_by_one_or_all_at_once() {
-    let house = house().await;
+    let service = service().await;
     let wish = json!({"on": "rest", "effect": "answer", "status": 500});
-    let first = fault(&house, wish.clone()).await;
-    let second = fault(&house, wish.clone()).await;
+    let first = fault(&service, wish.clone()).await;
+    let second = fault(&service, wish.clone()).await;
     assert_ne!(first, second);
-    assert_eq!(delete(&house, &format!("/emulator/faults/{first}")).await, 204);
-    assert_eq!(delete(&house, &format!("/emulator/faults/{first}")).await, 404);
-    assert_eq!(delete(&house, "/emulator/faults/x").await, 404);
-    assert_eq!(send(&house).await.status(), 500);
-    let listed = get(&house, "/emulator/faults").await;
+    assert_eq!(delete(&service, &format!("/emulator/faults/{first}")).await, 204);
+    assert_eq!(delete(&service, &format!("/emulator/faults/{first}")).await, 404);
+    assert_eq!(delete(&service, "/emulator/faults/x").await, 404);
+    assert_eq!(send(&service).await.status(), 500);
+    let listed = get(&service, "/emulator/faults").await;
     assert_eq!(
         listed,
         json!({"faults": [{"id": second, "on": "rest", "effect": "answer", "status": 500, "struck": 1}]})
     );
-    assert_eq!(delete(&house, "/emulator/faults").await, 204);
-    assert_eq!(send(&house).await.status(), 202);
-    assert_eq!(get(&house, "/emulator/faults").await, json!({"faults": []}));
+    assert_eq!(delete(&service, "/emulator/faults").await, 204);
+    assert_eq!(send(&service).await.status(), 202);
+    assert_eq!(get(&service, "/emulator/faults").await, json!({"faults": []}));
 }
 
 #[tokio::test]
 async fn a_wish_that_makes_no_sense_says_why_and_a_hundred_faults_are_the_most() {
-    let house = house().await;
+    let service = service().await;
     let refused = [
         (json!({"on": "rest", "effect": "answer", "status": 200}), "status"),
         (json!({"on": "rest", "effect": "refuse", "times": 0}), "times"),
@@ -117,12 +117,12 @@ async fn a_wish_that_makes_no_sense_says_why_and_a_hundred_faults_are_the_most()
         (json!({"on": "messages", "effect": "drop"}), "hub"),
     ];
     for (wish, target) in refused {
-        let (status, answer) = post(&house, "/emulator/faults", &wish).await;
+        let (status, answer) = post(&service, "/emulator/faults", &wish).await;
         assert_eq!((status, &answer["target"]), (400, &json!(target)), "{answer}");
     }
     let wish = json!({"on": "connect", "effect": "refuse"});
     for _ in 0..100 {
-        fault(&house, wish.clone()).await;
+        fault(&service, wish.clone()).await;
     }
-    assert_eq!(post(&house, "/emulator/faults", &wish).await.0, 409);
+    assert_eq!(post(&service, "/emulator/faults", &wish).await.0, 409);
 }

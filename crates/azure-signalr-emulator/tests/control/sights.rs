@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
-use crate::panel::{SEND, delete, get, house, journal, options};
-use crate::support::{DEADLINE, House, client_token};
+use crate::panel::{SEND, delete, get, journal, options, service};
+use crate::support::{DEADLINE, TestService, client_token};
 
 /// Waits until an entry of a list fits, and returns it.
-async fn found(house: &House, list: &str, fits: impl Fn(&Value) -> bool) -> Value {
+async fn found(service: &TestService, list: &str, fits: impl Fn(&Value) -> bool) -> Value {
     let searching = async {
         loop {
-            if let Some(entry) = journal(house, list).await.into_iter().find(&fits) {
+            if let Some(entry) = journal(service, list).await.into_iter().find(&fits) {
                 return entry;
             }
             tokio::task::yield_now().await;
@@ -26,9 +26,9 @@ async fn found(house: &House, list: &str, fits: impl Fn(&Value) -> bool) -> Valu
 
 #[tokio::test]
 async fn hubs_users_and_connections_are_told() {
-    let house = house().await;
-    let _clients = (house.user("ann").await, house.user("ann").await, house.client().await);
-    let sights = journal(&house, "connections").await;
+    let service = service().await;
+    let _clients = (service.user("ann").await, service.user("ann").await, service.client().await);
+    let sights = journal(&service, "connections").await;
     assert_eq!(sights.len(), 3);
     let ann = sights.iter().find(|sight| sight["user"] == "ann").unwrap();
     assert_eq!(
@@ -36,23 +36,23 @@ async fn hubs_users_and_connections_are_told() {
         (&json!("chat"), &json!("WebSockets"), &json!("json"), &json!([]), &json!(0))
     );
     assert!(ann["connectedAt"].as_u64().unwrap() > 1_700_000_000_000);
-    let hubs = get(&house, "/emulator/hubs").await;
+    let hubs = get(&service, "/emulator/hubs").await;
     assert_eq!(hubs, json!({"hubs": [{"hub": "chat", "connections": 3, "users": 1}]}));
-    let users = journal(&house, "users").await;
+    let users = journal(&service, "users").await;
     assert_eq!((users.len(), &users[0]["user"]), (1, &json!("ann")));
     assert_eq!(users[0]["connections"].as_array().unwrap().len(), 2);
-    assert_eq!(get(&house, "/emulator/connections?hub=news").await, json!({"connections": []}));
+    assert_eq!(get(&service, "/emulator/connections?hub=news").await, json!({"connections": []}));
 }
 
 #[tokio::test]
 async fn groups_are_told_with_who_is_in_them() {
-    let house = house().await;
-    let (id, _client) = house.known_client().await;
+    let service = service().await;
+    let (id, _client) = service.client_with_id().await;
     let path = format!("/api/hubs/chat/groups/red/connections/{id}?api-version=2022-06-01");
-    assert_eq!(house.call(Method::PUT, &path).send().await.unwrap().status(), 200);
-    let groups = get(&house, "/emulator/groups").await;
+    assert_eq!(service.call(Method::PUT, &path).send().await.unwrap().status(), 200);
+    let groups = get(&service, "/emulator/groups").await;
     assert_eq!(groups, json!({"groups": [{"hub": "chat", "group": "red", "connections": [id]}]}));
-    assert_eq!(journal(&house, "connections").await[0]["groups"], json!(["red"]));
+    assert_eq!(journal(&service, "connections").await[0]["groups"], json!(["red"]));
 }
 
 #[tokio::test]
@@ -65,9 +65,9 @@ async fn posts_to_the_upstream_are_told_without_their_keys() {
     let settings = json!({"UpstreamSettings": {"Templates": [{"UrlTemplate": url}]}}).to_string();
     let templates = TemplateSource::Fixed(settings.parse().unwrap());
     let upstream = Some(UpstreamOptions::new(templates));
-    let house = House::with(Options { upstream, ..options() }).await;
-    let _client = house.client().await;
-    let post = found(&house, "posts", |post| post["event"] == "connected").await;
+    let service = TestService::with(Options { upstream, ..options() }).await;
+    let _client = service.client().await;
+    let post = found(&service, "posts", |post| post["event"] == "connected").await;
     assert_eq!((&post["hub"], &post["category"]), (&json!("chat"), &json!("connections")));
     assert_eq!(post["url"], format!("http://127.0.0.1:{port}/hook/connected"));
     assert!(post["outcome"].as_str().unwrap().contains("cannot be reached"), "{post}");
@@ -76,14 +76,14 @@ async fn posts_to_the_upstream_are_told_without_their_keys() {
 
 #[tokio::test]
 async fn calls_are_told_with_what_became_of_them_and_without_their_tokens() {
-    let house = house().await;
+    let service = service().await;
     let token = client_token(json!({}));
     let path = format!("/client/?hub=chat&access_token={token}&theme=dark");
-    house.open(&path, None).await.unwrap();
-    house.broadcast("x").await;
-    let unsigned = house.request(Method::POST, SEND).send().await.unwrap();
+    service.open(&path, None).await.unwrap();
+    service.broadcast("x").await;
+    let unsigned = service.request(Method::POST, SEND).send().await.unwrap();
     assert_eq!(unsigned.status(), 401);
-    let calls = journal(&house, "calls").await;
+    let calls = journal(&service, "calls").await;
     let told = |index: usize| {
         let call = &calls[index];
         json!([call["method"], call["path"], call["query"], call["status"]])
@@ -97,46 +97,49 @@ async fn calls_are_told_with_what_became_of_them_and_without_their_tokens() {
 
 #[tokio::test]
 async fn frames_are_told_in_both_directions_and_without_headers() {
-    let house = house().await;
-    let mut client = house.client().await;
-    house.broadcast("hello").await;
-    client.argument().await;
+    let service = service().await;
+    let mut client = service.client().await;
+    service.broadcast("hello").await;
+    client.receive_argument().await;
     client
-        .say("{\"type\":1,\"target\":\"x\",\"headers\":{\"Authorization\":\"hush\"},\"arguments\":[5]}\u{1e}")
+        .send_text(
+            "{\"type\":1,\"target\":\"x\",\"headers\":{\"Authorization\":\"hush\"},\"arguments\":[5]}\u{1e}",
+        )
         .await;
-    let said = found(&house, "frames", |frame| frame["direction"] == "toClient" && frame["type"] == 1).await;
+    let said =
+        found(&service, "frames", |frame| frame["direction"] == "toClient" && frame["type"] == 1).await;
     let text = "{\"type\":1,\"target\":\"t\",\"arguments\":[\"hello\"]}";
     assert_eq!((&said["text"], &said["size"]), (&json!(text), &json!(text.len() + 1)));
     assert_eq!(said["hub"], "chat");
     let heard =
-        found(&house, "frames", |frame| frame["direction"] == "fromClient" && frame["type"] == 1).await;
+        found(&service, "frames", |frame| frame["direction"] == "fromClient" && frame["type"] == 1).await;
     assert!(heard["text"].as_str().unwrap().contains("[5]"), "{heard}");
-    assert!(!Value::from(journal(&house, "frames").await).to_string().contains("hush"));
+    assert!(!Value::from(journal(&service, "frames").await).to_string().contains("hush"));
 }
 
 #[tokio::test]
 async fn a_reader_can_ask_for_what_is_new_and_have_the_rest_forgotten() {
-    let house = house().await;
-    house.broadcast("a").await;
-    house.broadcast("b").await;
-    let last = journal(&house, "calls").await.last().unwrap()["number"].as_u64().unwrap();
-    house.broadcast("c").await;
-    let newer = get(&house, &format!("/emulator/calls?after={last}")).await;
+    let service = service().await;
+    service.broadcast("a").await;
+    service.broadcast("b").await;
+    let last = journal(&service, "calls").await.last().unwrap()["number"].as_u64().unwrap();
+    service.broadcast("c").await;
+    let newer = get(&service, &format!("/emulator/calls?after={last}")).await;
     assert_eq!(newer["calls"].as_array().unwrap().len(), 1);
-    assert_eq!(delete(&house, "/emulator/journal").await, 204);
-    house.broadcast("d").await;
-    let calls = journal(&house, "calls").await;
+    assert_eq!(delete(&service, "/emulator/journal").await, 204);
+    service.broadcast("d").await;
+    let calls = journal(&service, "calls").await;
     assert_eq!((calls.len(), calls[0]["number"].as_u64().unwrap()), (1, last + 2));
-    let refused = house.request(Method::GET, "/emulator/calls?after=x").send().await.unwrap();
+    let refused = service.request(Method::GET, "/emulator/calls?after=x").send().await.unwrap();
     assert_eq!(refused.status(), 400);
 }
 
 #[tokio::test]
 async fn the_journal_is_bounded() {
-    let house = house().await;
+    let service = service().await;
     for _ in 0..1_010 {
-        house.request(Method::HEAD, "/api/health").send().await.unwrap();
+        service.request(Method::HEAD, "/api/health").send().await.unwrap();
     }
-    let calls = journal(&house, "calls").await;
+    let calls = journal(&service, "calls").await;
     assert_eq!((calls.len(), &calls[0]["number"]), (1_000, &json!(11)));
 }

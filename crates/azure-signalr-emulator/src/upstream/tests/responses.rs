@@ -224,7 +224,7 @@ async fn a_dropped_request_frees_its_place() {
     let options = options_for(&webhook.url("/"));
     let upstream = upstream(UpstreamOptions { max_requests: 1, max_queued_requests: 0, ..options });
     tokio::select! {
-        _ = invoke(&upstream) => panic!("nobody has answered"),
+        _ = invoke(&upstream) => panic!("a response without a permit"),
         _ = webhook.received() => {}
     }
     permits.add_permits(2);
