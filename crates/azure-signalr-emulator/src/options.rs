@@ -12,7 +12,7 @@ pub struct Options {
     pub access_keys: Vec<AccessKey>,
 
     /// Whether to check as little as the official emulator: only the signature of a token, and no `api-version`. Code that passes
-    /// may then fail against the real service.
+    /// may then fail against the real service. Default: false.
     pub lenient: bool,
 
     /// Callers with an identity of Microsoft Entra ID instead of a key. Default: `None`, there are none.
@@ -21,7 +21,7 @@ pub struct Options {
     /// Webhooks that receive events and invocations of clients. Default: `None`.
     pub upstream: Option<UpstreamOptions>,
 
-    /// Whether clients that a REST call closes are told to reconnect.
+    /// Whether clients that a REST call closes are told to reconnect. Default: false.
     pub reconnect_after_close: bool,
 
     /// Host names that requests and the audiences of tokens may carry besides the loopback names, without scheme or port, such
@@ -29,52 +29,56 @@ pub struct Options {
     pub allowed_hosts: Vec<String>,
 
     /// Whether the control API is served below `/emulator/`: it shows the state of the service and injects faults. It answers only
-    /// to callers on this machine, and to no page of another origin.
+    /// to callers on this machine, and to no page of another origin. Default: false.
     pub control: bool,
 
-    /// Tolerated clock difference when `exp` and `nbf` of tokens are checked.
+    /// Tolerated clock difference when `exp` and `nbf` of tokens are checked. Default: 5 s.
     pub clock_leeway: Duration,
 
-    /// How long a negotiated connection token is valid.
-    pub id_lifetime: Duration,
+    /// How long a negotiated connection token is valid. Default: 15 s.
+    pub connection_token_lifetime: Duration,
 
-    /// How long a client may take to send its handshake; the token claim `asrs.s.cht` overrides it.
+    /// How long a client may take to send its handshake; the token claim `asrs.s.cht` overrides it. Default: 15 s.
     pub handshake_timeout: Duration,
 
     /// How long the service sends nothing before it sends a ping (`KeepAliveInterval`). Clients give up after 30 s of silence.
+    /// Default: 15 s.
     pub ping_interval: Duration,
 
     /// How long a client that has pinged once may be silent (`ClientTimeoutInterval`), and how long a write to a client may take.
+    /// Default: 30 s.
     pub client_timeout: Duration,
 
-    /// Whether clients may use stateful reconnect.
+    /// Whether clients may use stateful reconnect. Default: true.
     pub stateful_reconnect: bool,
 
-    /// How long a client with stateful reconnect may take to reconnect.
+    /// How long a client with stateful reconnect may take to reconnect. Default: 15 s.
     pub resume_timeout: Duration,
 
     /// How long a long-polling request is held; the token claim `asrs.s.ttl` overrides it. Clients give up after 100 s.
+    /// Default: 90 s.
     pub poll_timeout: Duration,
 
-    /// How long a long-polling client may have no request open before its connection is closed.
-    pub poll_absence: Duration,
+    /// How long a long-polling client may have no request open before its connection is closed. Default: 15 s.
+    pub disconnect_timeout: Duration,
 
-    /// How long `:invoke` waits for the result of the client.
+    /// How long `:invoke` waits for the result of the client. Default: 30 s.
     pub result_timeout: Duration,
 
-    /// How long a client may take to close its side of a socket after the service has closed its own.
+    /// How long a client may take to close its side of a socket after the service has closed its own. Default: 5 s.
     pub close_timeout: Duration,
 
-    /// Most connections and unused connection tokens at a time; beyond it clients are answered 429.
+    /// Most connections and unused connection tokens at a time; beyond it clients are answered 429. Default: 100,000.
     pub max_connections: usize,
 
-    /// Largest message a client may send, in bytes.
+    /// Largest message a client may send, in bytes. Default: 1 MiB.
     pub max_client_message_bytes: usize,
 
     /// Most messages queued for a client. A client that falls further behind is disconnected, so that the others never wait.
+    /// Default: 8,192.
     pub max_queued_messages: usize,
 
-    /// Most bytes queued for a client, with the same consequence.
+    /// Most bytes queued for a client, with the same consequence. Default: 8 MiB.
     pub max_queued_bytes: usize,
 }
 
@@ -89,14 +93,14 @@ impl Default for Options {
             allowed_hosts: Vec::new(),
             control: false,
             clock_leeway: Duration::from_secs(5),
-            id_lifetime: Duration::from_secs(15),
+            connection_token_lifetime: Duration::from_secs(15),
             handshake_timeout: Duration::from_secs(15),
             ping_interval: Duration::from_secs(15),
             client_timeout: Duration::from_secs(30),
             stateful_reconnect: true,
             resume_timeout: Duration::from_secs(15),
             poll_timeout: Duration::from_secs(90),
-            poll_absence: Duration::from_secs(15),
+            disconnect_timeout: Duration::from_secs(15),
             result_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
             max_connections: 100_000,
@@ -113,13 +117,14 @@ pub struct UpstreamOptions {
     /// Which event goes to which URL.
     pub templates: TemplateSource,
 
-    /// How long a request may take, from the event to the last byte of the response, time in the queue included.
+    /// How long a request may take, from the event to the last byte of the response, time in the queue included. Default: 100 s.
     pub timeout: Duration,
 
-    /// Most requests at a time, of all connections together.
+    /// Most requests at a time, of all connections together. Default: 64.
     pub max_requests: usize,
 
     /// Most requests in the queue. An event beyond them is dropped and logged; an invocation is completed with an error.
+    /// Default: 16,384.
     pub max_queued_requests: usize,
 }
 

@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn an_invalid_command_is_named_by_its_number() {
-        for (body, words) in [
+        for (body, expected) in [
             ("", "not a list of commands"),
             (r#"{"type":"JoinGroup","group":"g"}"#, "not a list of commands"),
             (r#"[{"type":"JoinGroup","group":"g"},{"type":"Sing"}]"#, "command 2: its `type` is"),
@@ -120,7 +120,7 @@ mod tests {
             (r#"[{"type":"SendMessage"}]"#, "command 1: a SendMessage has a `message`"),
             (r#"[{"type":"SendMessage","message":{"arguments":[]}}]"#, "command 1: `target` must be"),
         ] {
-            assert!(rejected(body).contains(words), "{body}: {}", rejected(body));
+            assert!(rejected(body).contains(expected), "{body}: {}", rejected(body));
         }
     }
 }

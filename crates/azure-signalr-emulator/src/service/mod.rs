@@ -65,7 +65,7 @@ impl Service {
     pub(crate) fn new(options: Options) -> Self {
         let state = State {
             hubs: Hubs::default(),
-            tickets: Tickets::new(options.id_lifetime, options.max_connections),
+            tickets: Tickets::new(options.connection_token_lifetime, options.max_connections),
             seats: 0,
             closing: false,
         };

@@ -106,7 +106,7 @@ impl Service {
         let mut state = self.lock();
         state.tickets.open_links().for_each(|door| door.link.abandon());
         state.hubs = Hubs::default();
-        state.tickets = Tickets::new(self.options.id_lifetime, self.options.max_connections);
+        state.tickets = Tickets::new(self.options.connection_token_lifetime, self.options.max_connections);
     }
 }
 

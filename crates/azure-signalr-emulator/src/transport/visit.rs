@@ -58,7 +58,7 @@ impl Visit {
                 let ((posts, received), (polls, asked)) = (mpsc::channel(AHEAD), mpsc::channel(AHEAD));
                 let options = &self.service.options;
                 let poll = self.identity.poll_timeout.unwrap_or(options.poll_timeout);
-                let patience = Patience { poll, absence: options.poll_absence };
+                let patience = Patience { poll, absence: options.disconnect_timeout };
                 let (seat, terms) = self.admit(id, Entrance::LongPolling { posts, polls }, None)?;
                 Ok(long_polling::open(Polls::new(received, asked, patience), seat, terms))
             }

@@ -31,7 +31,7 @@ async fn exists(service: &TestService, id: &str) -> (u16, Option<String>) {
 }
 
 /// Waits until no client is connected, and returns the error code for the connection.
-async fn gone(service: &TestService, id: &str) -> Option<String> {
+async fn error_code(service: &TestService, id: &str) -> Option<String> {
     service.wait_until_empty().await;
     let (status, code) = exists(service, id).await;
     assert_eq!(status, 404);
@@ -78,7 +78,7 @@ async fn case_24_an_id_opens_one_socket_only() {
     assert_eq!(error_status(service.open(&with(&secret), Some(&token)).await), 409);
     client.send_text("{\"type\":7}\u{1e}").await;
     client.receive_until_end().await;
-    gone(&service, &public).await;
+    error_code(&service, &public).await;
     assert_eq!(error_status(service.open(&with(&secret), Some(&token)).await), 404);
 }
 
@@ -92,7 +92,8 @@ async fn case_24_an_id_works_for_its_user_only() {
 
 #[tokio::test]
 async fn an_id_that_is_not_used_in_time_expires() {
-    let service = TestService::with(Options { id_lifetime: Duration::ZERO, ..Options::default() }).await;
+    let service =
+        TestService::with(Options { connection_token_lifetime: Duration::ZERO, ..Options::default() }).await;
     let token = client_token(json!({}));
     let (_, secret) = service.negotiated_ids(&token).await;
     assert_eq!(error_status(service.open(&format!("{WS}&id={secret}"), Some(&token)).await), 404);
@@ -221,20 +222,20 @@ async fn case_31_a_client_that_never_pings_stays_connected() {
 }
 
 #[tokio::test]
-async fn case_32_a_client_that_closes_is_gone() {
+async fn case_32_a_client_that_closes_is_unknown_afterwards() {
     let service = TestService::start().await;
     let (public, mut client) = service.client_with_id().await;
     client.send_text("{\"type\":7}\u{1e}").await;
     assert_eq!(client.receive_until_end().await, (vec![], Some(1000)));
-    assert_eq!(gone(&service, &public).await.unwrap(), "Warning.Connection.NotExisted");
+    assert_eq!(error_code(&service, &public).await.unwrap(), "Warning.Connection.NotExisted");
 }
 
 #[tokio::test]
-async fn a_client_that_is_cut_off_is_gone() {
+async fn a_client_whose_socket_ends_is_unknown_afterwards() {
     let service = TestService::start().await;
     let (public, client) = service.client_with_id().await;
     drop(client);
-    assert_eq!(gone(&service, &public).await.unwrap(), "Warning.Connection.NotExisted");
+    assert_eq!(error_code(&service, &public).await.unwrap(), "Warning.Connection.NotExisted");
 }
 
 #[tokio::test]

@@ -75,9 +75,9 @@ async fn an_invalid_entra_token_is_rejected_with_its_rule() {
         let response = send(&service, &entra_token(std::slice::from_ref(&changes))).await;
         assert_eq!(response.status(), status, "{changes:?}");
         let body: Value = response.json().await.unwrap();
-        let words = body["message"].as_str().unwrap();
-        assert!(words.contains(&format!("rule `{rule}`")), "{words}");
-        assert!(!words.contains(ISSUER_KEY) && !words.contains("eyJ"), "{words}");
+        let message = body["message"].as_str().unwrap();
+        assert!(message.contains(&format!("rule `{rule}`")), "{message}");
+        assert!(!message.contains(ISSUER_KEY) && !message.contains("eyJ"), "{message}");
     }
     let forged = sign("another", &json!({"alg": "HS256"}), &claims(&[]));
     assert_eq!(send(&service, &forged).await.status(), 401);

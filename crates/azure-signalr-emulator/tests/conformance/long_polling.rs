@@ -155,9 +155,10 @@ async fn case_43_transports_do_not_change() {
 
 #[tokio::test]
 async fn case_44_a_client_that_stops_polling_is_disconnected() {
-    assert_eq!(Options::default().poll_absence, Duration::from_secs(15));
+    assert_eq!(Options::default().disconnect_timeout, Duration::from_secs(15));
     let service =
-        TestService::with(Options { poll_absence: Duration::from_millis(200), ..Options::default() }).await;
+        TestService::with(Options { disconnect_timeout: Duration::from_millis(200), ..Options::default() })
+            .await;
     let client = Polls::greeted(&service).await;
     service.wait_until_empty().await;
     assert!(!client.exists().await);

@@ -54,11 +54,11 @@ async fn case_11_a_version_is_a_number_and_never_more_than_1() {
     let token = client_token(json!({}));
     let answer: Value = service.negotiate("&negotiateVersion=7", &token).await.json().await.unwrap();
     assert_eq!(answer["negotiateVersion"], 1);
-    for (version, words) in [("x", "non-integer"), ("-1", "'-1'")] {
+    for (version, message) in [("x", "non-integer"), ("-1", "'-1'")] {
         let response = service.negotiate(&format!("&negotiateVersion={version}"), &token).await;
         assert_eq!(response.status(), 200);
         let answer: Value = response.json().await.unwrap();
-        assert!(answer["error"].as_str().unwrap().contains(words), "{answer}");
+        assert!(answer["error"].as_str().unwrap().contains(message), "{answer}");
     }
 }
 
@@ -92,9 +92,9 @@ async fn case_13_an_expired_token_is_rejected_with_a_reason() {
     let token = client_token(json!({"exp": now() - 60}));
     let response = service.negotiate("", &token).await;
     assert_eq!(response.status(), 401);
-    let words = response.text().await.unwrap();
-    assert!(words.contains("rule `exp`") && words.contains("s ago"), "{words}");
-    assert!(!words.contains(KEY) && !words.contains(&token));
+    let message = response.text().await.unwrap();
+    assert!(message.contains("rule `exp`") && message.contains("s ago"), "{message}");
+    assert!(!message.contains(KEY) && !message.contains(&token));
 }
 
 #[tokio::test]
@@ -117,8 +117,11 @@ async fn case_15_a_rest_token_is_not_valid_for_clients() {
     let response =
         service.negotiate("", &token(json!({"aud": "http://localhost/api/hubs/chat/:send"}))).await;
     assert_eq!(response.status(), 401);
-    let words = response.text().await.unwrap();
-    assert!(words.contains("rule `audience path`") && words.contains("/api/hubs/chat/:send"), "{words}");
+    let message = response.text().await.unwrap();
+    assert!(
+        message.contains("rule `audience path`") && message.contains("/api/hubs/chat/:send"),
+        "{message}"
+    );
 }
 
 #[tokio::test]

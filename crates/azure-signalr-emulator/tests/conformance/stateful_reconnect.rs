@@ -106,9 +106,9 @@ async fn a_client_with_a_wrong_sequence_id_is_closed() {
     let mut second = open(&service, &path).await;
     assert_eq!(second.receive().await["type"], 9);
     say(&mut second, &json!({"type": 9, "sequenceId": 7})).await;
-    let (words, _) = second.receive_until_end().await;
+    let (messages, _) = second.receive_until_end().await;
     let error = "Sequence ID greater than amount of messages we've received.";
-    assert_eq!(words, [json!({"type": 7, "error": error})]);
+    assert_eq!(messages, [json!({"type": 7, "error": error})]);
 }
 
 #[tokio::test]

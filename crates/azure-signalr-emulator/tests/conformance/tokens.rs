@@ -36,8 +36,8 @@ async fn case_58_a_missing_or_wrong_token_is_rejected_with_its_rule() {
     let claims = json!({"aud": "http://localhost/api/hubs/chat/:send", "exp": now() + 60});
     let (status, body) = post(&service, SEND, &sign("wrong", &json!({"alg": "HS256"}), &claims)).await;
     assert_eq!((status, &body["code"]), (401, &json!("Unauthorized")));
-    let words = body["message"].as_str().unwrap();
-    assert!(words.contains("rule `signature`") && !words.contains(KEY), "{words}");
+    let message = body["message"].as_str().unwrap();
+    assert!(message.contains("rule `signature`") && !message.contains(KEY), "{message}");
 }
 
 #[tokio::test]

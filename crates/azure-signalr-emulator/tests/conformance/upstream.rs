@@ -165,16 +165,16 @@ async fn case_77_disconnected_is_sent_once_with_the_error_if_there_was_one() {
     let mut polite = upstream.service.client().await;
     assert_eq!(upstream.received().await.event, "connected");
     polite.send_text("{\"type\":7}\u{1e}").await;
-    let gone = upstream.received().await;
-    assert_eq!((gone.event.as_str(), gone.json()), ("disconnected", json!({"type": 11})));
+    let disconnected = upstream.received().await;
+    assert_eq!((disconnected.event.as_str(), disconnected.json()), ("disconnected", json!({"type": 11})));
 
     let rude = upstream.service.client().await;
     assert_eq!(upstream.received().await.event, "connected");
     drop(rude);
-    let gone = upstream.received().await.json();
-    assert!(gone["type"] == 11 && gone["error"].is_string(), "{gone}");
+    let disconnected = upstream.received().await.json();
+    assert!(disconnected["type"] == 11 && disconnected["error"].is_string(), "{disconnected}");
     upstream.service.wait_until_empty().await;
-    assert!(upstream.received.try_recv().is_err(), "nothing is said twice");
+    assert!(upstream.received.try_recv().is_err(), "no second event");
 }
 
 #[tokio::test]

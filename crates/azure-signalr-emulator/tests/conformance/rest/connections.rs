@@ -157,9 +157,9 @@ async fn the_next_link_keeps_the_application() {
 
 /// All messages of the client until its end, which has close code 1000.
 async fn end_of(client: &mut Client) -> Vec<Value> {
-    let (words, code) = client.receive_until_end().await;
+    let (messages, code) = client.receive_until_end().await;
     assert_eq!(code, Some(1000));
-    words
+    messages
 }
 
 #[tokio::test]
@@ -206,8 +206,8 @@ async fn queued_messages_arrive_before_the_close_message() {
     let (id, mut client) = service.client_with_id().await;
     service.broadcast("first").await;
     assert_eq!(status(&service, Method::DELETE, &api(&format!("hubs/chat/connections/{id}"))).await, 200);
-    let words = end_of(&mut client).await;
-    assert_eq!(words, [json!({"type": 1, "target": "t", "arguments": ["first"]}), json!({"type": 7})]);
+    let messages = end_of(&mut client).await;
+    assert_eq!(messages, [json!({"type": 1, "target": "t", "arguments": ["first"]}), json!({"type": 7})]);
 }
 
 #[tokio::test]
@@ -221,9 +221,9 @@ async fn a_closed_connection_is_gone_at_once_and_cannot_be_closed_again() {
         let (id, _client) = service.client_with_id().await;
         let path = format!("{path}/hubs/chat/connections/{id}{query}");
         assert_eq!(status_and_code(&service, Method::DELETE, &path).await, (accepted, None), "{path}");
-        let gone = not_found("Warning.Connection.NotExisted");
-        assert_eq!(status_and_code(&service, Method::HEAD, &path).await, gone);
-        assert_eq!(status_and_code(&service, Method::DELETE, &path).await, gone);
+        let unknown = not_found("Warning.Connection.NotExisted");
+        assert_eq!(status_and_code(&service, Method::HEAD, &path).await, unknown);
+        assert_eq!(status_and_code(&service, Method::DELETE, &path).await, unknown);
     }
 }
 

@@ -60,8 +60,8 @@ async fn a_closed_connection_gets_earlier_messages_and_no_later_ones() {
     let filter = format!("connectionId eq '{id}'");
     let close = json!({"type": "CloseConnection", "reason": "enough"});
     execute_all(&service, Some(&filter), json!([say("before"), close, say("after")])).await;
-    let (words, code) = client.receive_until_end().await;
-    assert_eq!(words, [json!({"type": 1, "target": "t", "arguments": ["before"]}), json!({"type": 7})]);
+    let (messages, code) = client.receive_until_end().await;
+    assert_eq!(messages, [json!({"type": 1, "target": "t", "arguments": ["before"]}), json!({"type": 7})]);
     assert_eq!(code, Some(1000));
     service.broadcast("still here").await;
     assert_eq!(other.receive_argument().await, "still here");
@@ -72,17 +72,17 @@ async fn an_invalid_command_is_named_and_none_runs() {
     let service = TestService::start().await;
     let mut client = service.user("ann").await;
     let good = json!([say("x")]);
-    for (filter, commands, target, words) in [
+    for (filter, commands, target, expected) in [
         (Some("userId eq"), good.clone(), "filter", "character 10"),
         (Some(" "), good, "filter", "leave it out"),
         (None, json!([say("x"), {"type": "Sing"}]), "commands", "command 2"),
-        (None, json!({"type": "JoinGroup"}), "commands", "no list of commands"),
+        (None, json!({"type": "JoinGroup"}), "commands", "not a list of commands"),
     ] {
         let response = execute(&service, filter, &commands).await;
         assert_eq!(response.status(), 400, "{filter:?} {commands}");
         let body: Value = response.json().await.unwrap();
         assert_eq!(body["target"], target);
-        assert!(body["message"].as_str().unwrap().contains(words), "{body}");
+        assert!(body["message"].as_str().unwrap().contains(expected), "{body}");
     }
     let text = service.call(Method::POST, PATH).header("content-type", "text/plain").body("[]");
     assert_eq!(text.send().await.unwrap().status(), 415);

@@ -31,15 +31,15 @@ async fn answer(client: &mut Client, answer: Value) {
 async fn case_71_and_defect_1_the_caller_gets_the_result_of_the_client() {
     let service = TestService::start().await;
     let (id, mut client) = service.client_with_id().await;
-    for (said, told) in [
+    for (returned, expected) in [
         (json!({"result": 7}), json!({"result": 7})),
         (json!({"result": {"a": [1.0, null]}}), json!({"result": {"a": [1.0, null]}})),
         (json!({"result": null}), json!({"result": null})),
         (json!({}), json!({})),
     ] {
-        let (response, ()) = tokio::join!(invoke(&service, &id), answer(&mut client, said));
+        let (response, ()) = tokio::join!(invoke(&service, &id), answer(&mut client, returned));
         assert_eq!(response.status(), 200);
-        assert_eq!(response.json::<Value>().await.unwrap(), told);
+        assert_eq!(response.json::<Value>().await.unwrap(), expected);
     }
 }
 
@@ -70,8 +70,8 @@ async fn case_71_a_message_pack_client_is_invoked_in_message_pack() {
 async fn case_71_an_error_of_the_client_is_400_with_its_message() {
     let service = TestService::start().await;
     let (id, mut client) = service.client_with_id().await;
-    let said = json!({"error": "Client didn't provide a result."});
-    let (response, ()) = tokio::join!(invoke(&service, &id), answer(&mut client, said));
+    let returned = json!({"error": "Client didn't provide a result."});
+    let (response, ()) = tokio::join!(invoke(&service, &id), answer(&mut client, returned));
     assert_eq!(response.status(), 400);
     assert_eq!(response.headers()["x-ms-error-code"], "Error.Connection.InvocationFailed");
     assert_eq!(response.json::<Value>().await.unwrap()["message"], "Client didn't provide a result.");

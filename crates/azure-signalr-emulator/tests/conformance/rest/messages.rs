@@ -271,8 +271,8 @@ async fn an_unsupported_content_type_is_415_and_names_the_supported_ones() {
     let service = TestService::start().await;
     let response = post(&service, "x", "application/x-msgpack").await;
     assert_eq!(response.status(), 415);
-    let words: Value = response.json().await.unwrap();
-    assert!(words["message"].as_str().unwrap().contains("application/octet-stream"), "{words}");
+    let body: Value = response.json().await.unwrap();
+    assert!(body["message"].as_str().unwrap().contains("application/octet-stream"), "{body}");
     for path in ["/api/v1/hubs/chat", "/api/hubs/chat/:send?api-version=2020-10-01"] {
         let request = service.call(Method::POST, path).header("content-type", "application/octet-stream");
         let response = request.body(map_of("other", b"x")).send().await.unwrap();

@@ -42,9 +42,9 @@ async fn defect_1_operations_need_their_version() {
             let response =
                 call(&service, method.clone(), &format!("/api/{rest}?api-version={version}")).await;
             let answered = response.status();
-            let words = response.text().await.unwrap();
-            let is_too_early = answered == 404 && words.contains(&format!("from `api-version` {since} on"));
-            assert_eq!(is_too_early, version < since, "{rest} {version}: {answered} {words}");
+            let body = response.text().await.unwrap();
+            let is_too_early = answered == 404 && body.contains(&format!("needs `api-version` {since}"));
+            assert_eq!(is_too_early, version < since, "{rest} {version}: {answered} {body}");
         }
     }
 }
