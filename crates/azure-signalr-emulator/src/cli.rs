@@ -85,6 +85,23 @@ impl std::error::Error for CliError {}
 /// Prints the address, the connection string and then a line that begins with `ready` to standard output. `default_key` signs
 /// tokens where `--access-keys` names no file; `None` is the key of the official emulator.
 ///
+/// ```no_run
+/// use azure_signalr_emulator::cli::{self, CliError, EmulatorArgs};
+/// use clap::Parser;
+///
+/// #[derive(Parser)]
+/// struct Arguments {
+///     #[command(flatten)]
+///     emulator: EmulatorArgs,
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), CliError> {
+/// let ctrl_c = async { drop(tokio::signal::ctrl_c().await) };
+/// cli::run(Arguments::parse().emulator, None, ctrl_c).await
+/// # }
+/// ```
+///
 /// # Errors
 ///
 /// When an argument cannot be used, the port cannot be bound, or the server fails.

@@ -22,8 +22,8 @@ const IDENTITIES: [&str; 4] = ["azure", "azure.msi", "azure.app", "aad"];
 /// `EX_CONFIG` of `sysexits.h`: a setting cannot be used.
 const EXIT_CONFIG: u8 = 78;
 
-/// `EX_OSERR` of `sysexits.h`: the system refuses threads or signal handlers.
-const EXIT_OS_ERROR: u8 = 71;
+/// `EX_SOFTWARE` of `sysexits.h`: the runtime cannot be started.
+const EXIT_SOFTWARE: u8 = 70;
 
 /// Azure SignalR Service in serverless mode, on this machine.
 ///
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(EXIT_OS_ERROR, &error.to_string()),
+        Err(error) => return fail(EXIT_SOFTWARE, &error.to_string()),
     };
     let outcome = runtime.block_on(async { cli::run(arguments.emulator, key, shutdown_signal()).await });
     match outcome {

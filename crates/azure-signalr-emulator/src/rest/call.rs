@@ -24,6 +24,8 @@ const MAX_ID_CHARS: usize = 1024;
 pub(super) struct Call<'a> {
     pub(super) service: &'a Service,
     pub(super) parts: &'a Parts,
+    /// The unchecked name of the hub.
+    pub(super) hub: &'a str,
     pub(super) caller: Caller,
     pub(super) version: Version,
 }
@@ -34,7 +36,7 @@ impl<'a> Call<'a> {
     }
 
     /// The hub of the path, in the application of the query.
-    pub(super) fn hub(&self, name: &str) -> Result<HubName, ApiError> {
+    pub(super) fn hub(&self) -> Result<HubName, ApiError> {
         let application = self.query().last("application").filter(|application| !application.is_empty());
         let is_too_early = self.version < Version::V2022_06 && !self.service.options.lenient;
         if application.is_some() && is_too_early {
@@ -42,7 +44,7 @@ impl<'a> Call<'a> {
                 before that, the call would reach the hub without an application";
             return Err(ApiError::invalid("application", message));
         }
-        Ok(HubName::of_caller(application.as_deref(), name)?)
+        Ok(HubName::of_caller(application.as_deref(), self.hub)?)
     }
 
     /// The connections that the call excludes.

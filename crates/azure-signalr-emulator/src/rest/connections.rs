@@ -18,8 +18,8 @@ use crate::hub::{ConnectionId, UserId};
 use crate::service::Audience;
 
 /// Whether the target has a connection. The error code of a 404 says that the address is right.
-pub(super) fn exists(call: &Call<'_>, hub: &str, target: Target<'_>) -> Result<Response, ApiError> {
-    if call.service.exists(&call.hub(hub)?, &audience(target)?) {
+pub(super) fn exists(call: &Call<'_>, target: Target<'_>) -> Result<Response, ApiError> {
+    if call.service.exists(&call.hub()?, &audience(target)?) {
         return Ok(StatusCode::OK.into_response());
     }
     Err(match target {
@@ -55,8 +55,8 @@ struct Entry<'a> {
 
 /// Lists the connections of a group. A page begins after a connection id, so that none is skipped or repeated when others come and
 /// go between two pages.
-pub(super) fn list_group(call: &Call<'_>, hub: &str, group: &str) -> Result<Response, ApiError> {
-    let (hub, group) = (call.hub(hub)?, group_name(group)?);
+pub(super) fn list_group(call: &Call<'_>, group: &str) -> Result<Response, ApiError> {
+    let (hub, group) = (call.hub()?, group_name(group)?);
     let size = call.number("maxpagesize", 1..=MAX_PAGE_SIZE)?;
     let top = call.number("top", 1..=u32::MAX)?;
     let token = call.query().last("continuationToken").filter(|token| !token.is_empty());
@@ -107,8 +107,8 @@ fn base(call: &Call<'_>) -> Option<Url> {
 }
 
 /// Closes one connection, which has to exist.
-pub(super) fn close(call: &Call<'_>, hub: &str, connection: &str) -> Result<Response, ApiError> {
-    let (hub, connection) = (call.hub(hub)?, Audience::Connection(connection_id(connection)?));
+pub(super) fn close(call: &Call<'_>, connection: &str) -> Result<Response, ApiError> {
+    let (hub, connection) = (call.hub()?, Audience::Connection(connection_id(connection)?));
     let closed = call.service.close(&hub, &connection, &HashSet::new(), &closure(call));
     match (closed, call.version) {
         (0, _) => Err(no_connection()),
@@ -118,8 +118,8 @@ pub(super) fn close(call: &Call<'_>, hub: &str, connection: &str) -> Result<Resp
 }
 
 /// Closes all connections of the target except the excluded ones; there may be none.
-pub(super) fn close_all(call: &Call<'_>, hub: &str, target: Target<'_>) -> Result<Response, ApiError> {
-    let (hub, audience) = (call.hub(hub)?, audience(target)?);
+pub(super) fn close_all(call: &Call<'_>, target: Target<'_>) -> Result<Response, ApiError> {
+    let (hub, audience) = (call.hub()?, audience(target)?);
     let closed = call.service.close(&hub, &audience, &call.excluded(), &closure(call));
     info!(%hub, closed, "closed {closed} connections of hub {hub}");
     Ok(StatusCode::NO_CONTENT.into_response())

@@ -18,8 +18,8 @@ use crate::protocol::Message;
 use crate::service::Order;
 
 /// Runs the commands of the body. All are parsed before the first runs.
-pub(super) async fn execute(call: &Call<'_>, hub: &str, body: Body) -> Result<Response, ApiError> {
-    let (hub, filter) = (call.hub(hub)?, filter(call)?);
+pub(super) async fn execute(call: &Call<'_>, body: Body) -> Result<Response, ApiError> {
+    let (hub, filter) = (call.hub()?, filter(call)?);
     messages::check_json(&call.parts.headers, call.version)?;
     let allow_reconnect = call.service.options.reconnect_after_close;
     let commands = parse_commands(&read_body(body).await?, allow_reconnect)?;

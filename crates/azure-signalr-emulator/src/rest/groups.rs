@@ -6,18 +6,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::call::{Call, connection_id, group_name, user_id};
-use super::route::Version;
+use super::route::{Membership, Version};
 use crate::api_error::ApiError;
-use crate::hub::NotAdded;
+use crate::hub::{ConnectionId, GroupName, NotAdded, UserId};
+use crate::hub_name::HubName;
 
 /// Adds a connection, for as long as it lasts.
-pub(super) fn add_connection(
-    call: &Call<'_>,
-    hub: &str,
-    group: &str,
-    connection: &str,
-) -> Result<Response, ApiError> {
-    let (hub, group, connection) = (call.hub(hub)?, group_name(group)?, connection_id(connection)?);
+pub(super) fn add_connection(call: &Call<'_>, membership: Membership<'_>) -> Result<Response, ApiError> {
+    let (hub, group, connection) = connection_in_group(call, membership)?;
     match call.service.add_to_group(&hub, &connection, &group) {
         Ok(()) => Ok(StatusCode::OK.into_response()),
         Err(NotAdded::Unknown) => Err(ApiError::absent(
@@ -29,24 +25,15 @@ pub(super) fn add_connection(
 }
 
 /// Removes a connection. It is no error that it was not in the group, or does not exist.
-pub(super) fn remove_connection(
-    call: &Call<'_>,
-    hub: &str,
-    group: &str,
-    connection: &str,
-) -> Result<Response, ApiError> {
-    let (hub, group, connection) = (call.hub(hub)?, group_name(group)?, connection_id(connection)?);
+pub(super) fn remove_connection(call: &Call<'_>, membership: Membership<'_>) -> Result<Response, ApiError> {
+    let (hub, group, connection) = connection_in_group(call, membership)?;
     call.service.remove_from_group(&hub, &connection, &group);
     Ok(StatusCode::OK.into_response())
 }
 
 /// Removes a connection from all groups.
-pub(super) fn remove_connection_from_all(
-    call: &Call<'_>,
-    hub: &str,
-    connection: &str,
-) -> Result<Response, ApiError> {
-    call.service.remove_from_all_groups(&call.hub(hub)?, &connection_id(connection)?);
+pub(super) fn remove_connection_from_all(call: &Call<'_>, connection: &str) -> Result<Response, ApiError> {
+    call.service.remove_from_all_groups(&call.hub()?, &connection_id(connection)?);
     Ok(StatusCode::OK.into_response())
 }
 
@@ -54,8 +41,8 @@ pub(super) fn remove_connection_from_all(
 const MAX_TTL_SECONDS: u32 = i32::MAX as u32;
 
 /// Whether a user is in a group.
-pub(super) fn has_user(call: &Call<'_>, hub: &str, group: &str, user: &str) -> Result<Response, ApiError> {
-    let (hub, group, user) = (call.hub(hub)?, group_name(group)?, user_id(user)?);
+pub(super) fn has_user(call: &Call<'_>, membership: Membership<'_>) -> Result<Response, ApiError> {
+    let (hub, group, user) = user_in_group(call, membership)?;
     if call.service.is_user_in_group(&hub, &user, &group) {
         Ok(StatusCode::OK.into_response())
     } else {
@@ -64,8 +51,8 @@ pub(super) fn has_user(call: &Call<'_>, hub: &str, group: &str, user: &str) -> R
 }
 
 /// Adds a user: all connections it has now and later.
-pub(super) fn add_user(call: &Call<'_>, hub: &str, group: &str, user: &str) -> Result<Response, ApiError> {
-    let (hub, group, user) = (call.hub(hub)?, group_name(group)?, user_id(user)?);
+pub(super) fn add_user(call: &Call<'_>, membership: Membership<'_>) -> Result<Response, ApiError> {
+    let (hub, group, user) = user_in_group(call, membership)?;
     let ttl = call.number("ttl", 0..=MAX_TTL_SECONDS)?.map(|seconds| Duration::from_secs(seconds.into()));
     let added = call.service.add_user_to_group(&hub, &user, &group, ttl);
     added.map_err(|_| ApiError::too_many_groups("the user"))?;
@@ -74,8 +61,8 @@ pub(super) fn add_user(call: &Call<'_>, hub: &str, group: &str, user: &str) -> R
 }
 
 /// Removes a user.
-pub(super) fn remove_user(call: &Call<'_>, hub: &str, group: &str, user: &str) -> Result<Response, ApiError> {
-    let (hub, group, user) = (call.hub(hub)?, group_name(group)?, user_id(user)?);
+pub(super) fn remove_user(call: &Call<'_>, membership: Membership<'_>) -> Result<Response, ApiError> {
+    let (hub, group, user) = user_in_group(call, membership)?;
     call.service.remove_user_from_group(&hub, &user, &group);
     let status = match call.version {
         Version::V1 => StatusCode::ACCEPTED,
@@ -86,8 +73,22 @@ pub(super) fn remove_user(call: &Call<'_>, hub: &str, group: &str, user: &str) -
 }
 
 /// Removes a user from all groups.
-pub(super) fn remove_user_from_all(call: &Call<'_>, hub: &str, user: &str) -> Result<Response, ApiError> {
-    call.service.remove_user_from_all_groups(&call.hub(hub)?, &user_id(user)?);
+pub(super) fn remove_user_from_all(call: &Call<'_>, user: &str) -> Result<Response, ApiError> {
+    call.service.remove_user_from_all_groups(&call.hub()?, &user_id(user)?);
     let status = if call.version < Version::V2022_06 { StatusCode::OK } else { StatusCode::NO_CONTENT };
     Ok(status.into_response())
+}
+
+fn connection_in_group(
+    call: &Call<'_>,
+    Membership { group, member }: Membership<'_>,
+) -> Result<(HubName, GroupName, ConnectionId), ApiError> {
+    Ok((call.hub()?, group_name(group)?, connection_id(member)?))
+}
+
+fn user_in_group(
+    call: &Call<'_>,
+    Membership { group, member }: Membership<'_>,
+) -> Result<(HubName, GroupName, UserId), ApiError> {
+    Ok((call.hub()?, group_name(group)?, user_id(member)?))
 }

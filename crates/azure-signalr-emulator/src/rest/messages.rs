@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::call::{Call, audience, connection_id, read_body};
-use super::route::{Target, Version};
+use super::route::{Stream, Target, Version};
 use crate::api_error::ApiError;
 use crate::protocol::{Message, Outcome, ServerMessage, prepared};
 
@@ -143,13 +143,8 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 }
 
 /// Sends a message to a hub, a group, a user or a connection, connected or not.
-pub(super) async fn send(
-    call: &Call<'_>,
-    hub: &str,
-    target: Target<'_>,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let hub = call.hub(hub)?;
+pub(super) async fn send(call: &Call<'_>, target: Target<'_>, body: Body) -> Result<Response, ApiError> {
+    let hub = call.hub()?;
     let audience = audience(target)?;
     let excluded = match target {
         Target::Hub | Target::Group(_) => call.excluded(),
@@ -170,13 +165,8 @@ struct InvocationResult<'a> {
 
 /// Invokes a method of a client and waits for its result. Azure does not document the response to an error of the client: here it is
 /// 400 with the error as its message.
-pub(super) async fn invoke(
-    call: &Call<'_>,
-    hub: &str,
-    connection: &str,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let (hub, connection) = (call.hub(hub)?, connection_id(connection)?);
+pub(super) async fn invoke(call: &Call<'_>, connection: &str, body: Body) -> Result<Response, ApiError> {
+    let (hub, connection) = (call.hub()?, connection_id(connection)?);
     check_json(&call.parts.headers, call.version)?;
     let body = read_body(body).await?;
     let Payload { target, arguments } = parse(&body)?;
@@ -211,14 +201,6 @@ fn failed(error: String) -> Response {
     response
 }
 
-/// A stream to one connection, as the path names it. A stream that the client has not opened reaches it too.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Stream<'a> {
-    pub(super) hub: &'a str,
-    pub(super) connection: &'a str,
-    pub(super) id: &'a str,
-}
-
 /// Sends one item, any JSON, and ends the stream if the query says so.
 pub(super) async fn send_item(call: &Call<'_>, stream: Stream<'_>, body: Body) -> Result<Response, ApiError> {
     let is_last = flag(call, "completed")?;
@@ -243,7 +225,7 @@ fn send_to_client<'m>(
     stream: Stream<'_>,
     messages: impl IntoIterator<Item = ServerMessage<'m>>,
 ) -> Result<Response, ApiError> {
-    let (hub, connection) = (call.hub(stream.hub)?, connection_id(stream.connection)?);
+    let (hub, connection) = (call.hub()?, connection_id(stream.connection)?);
     if stream.id.is_empty() {
         return Err(ApiError::invalid("streamId", "`streamId` must not be empty"));
     }

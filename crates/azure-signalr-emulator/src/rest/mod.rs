@@ -25,7 +25,6 @@ use crate::auth::Caller;
 use crate::request::{Query, bearer_token, path_segments};
 use crate::service::{Service, unix_now};
 use call::{Call, check_size, check_token};
-use messages::Stream;
 use route::{Action, Operation, Route, Version};
 
 #[cfg(feature = "fuzzing")]
@@ -54,13 +53,13 @@ async fn respond(service: &Service, parts: &Parts, body: Body) -> Result<Respons
     }
     let caller = authorize(service, parts, &path)?;
     let version = version(service, &route, since, Query::new(parts.uri.query()))?;
-    serve_call(&Call { service, parts, caller, version }, operation, body).await
+    serve_call(&Call { service, parts, hub: route.hub, caller, version }, operation, body).await
 }
 
 fn action<'a>(route: &Route<'a>, method: &Method) -> Result<Action<'a>, ApiError> {
     route.action(method).ok_or_else(|| {
         let allow = route.allow();
-        let message = format!("this path knows {allow}, not {method}");
+        let message = format!("this path supports {allow}, not {method}");
         ApiError::method_not_allowed(allow, message)
     })
 }
@@ -88,33 +87,25 @@ fn authorize(service: &Service, parts: &Parts, path: &[String]) -> Result<Caller
 async fn serve_call(call: &Call<'_>, operation: Operation<'_>, body: Body) -> Result<Response, ApiError> {
     match operation {
         Operation::Health => Ok(StatusCode::OK.into_response()),
-        Operation::AccessKey => tokens::create_access_key(call),
-        Operation::GenerateToken { hub } => tokens::generate(call, hub),
-        Operation::Send { hub, target } => messages::send(call, hub, target, body).await,
-        Operation::Exists { hub, target } => connections::exists(call, hub, target),
-        Operation::CloseConnections { hub, target } => connections::close_all(call, hub, target),
-        Operation::CloseConnection { hub, connection } => connections::close(call, hub, connection),
-        Operation::ListConnections { hub, group } => connections::list_group(call, hub, group),
-        Operation::AddConnection { hub, group, connection } => {
-            groups::add_connection(call, hub, group, connection)
+        Operation::CreateAccessKey => tokens::create_access_key(call),
+        Operation::GenerateToken => tokens::generate(call),
+        Operation::Send(target) => messages::send(call, target, body).await,
+        Operation::Exists(target) => connections::exists(call, target),
+        Operation::CloseConnections(target) => connections::close_all(call, target),
+        Operation::CloseConnection(connection) => connections::close(call, connection),
+        Operation::ListConnections(group) => connections::list_group(call, group),
+        Operation::AddConnection(membership) => groups::add_connection(call, membership),
+        Operation::RemoveConnection(membership) => groups::remove_connection(call, membership),
+        Operation::RemoveConnectionFromAll(connection) => {
+            groups::remove_connection_from_all(call, connection)
         }
-        Operation::RemoveConnection { hub, group, connection } => {
-            groups::remove_connection(call, hub, group, connection)
-        }
-        Operation::RemoveConnectionFromAll { hub, connection } => {
-            groups::remove_connection_from_all(call, hub, connection)
-        }
-        Operation::HasUser { hub, group, user } => groups::has_user(call, hub, group, user),
-        Operation::AddUser { hub, group, user } => groups::add_user(call, hub, group, user),
-        Operation::RemoveUser { hub, group, user } => groups::remove_user(call, hub, group, user),
-        Operation::RemoveUserFromAll { hub, user } => groups::remove_user_from_all(call, hub, user),
-        Operation::Execute { hub } => execute::execute(call, hub, body).await,
-        Operation::Invoke { hub, connection } => messages::invoke(call, hub, connection, body).await,
-        Operation::SendItem { hub, connection, stream } => {
-            messages::send_item(call, Stream { hub, connection, id: stream }, body).await
-        }
-        Operation::CompleteStream { hub, connection, stream } => {
-            messages::complete_stream(call, Stream { hub, connection, id: stream })
-        }
+        Operation::HasUser(membership) => groups::has_user(call, membership),
+        Operation::AddUser(membership) => groups::add_user(call, membership),
+        Operation::RemoveUser(membership) => groups::remove_user(call, membership),
+        Operation::RemoveUserFromAll(user) => groups::remove_user_from_all(call, user),
+        Operation::Execute => execute::execute(call, body).await,
+        Operation::Invoke(connection) => messages::invoke(call, connection, body).await,
+        Operation::SendItem(stream) => messages::send_item(call, stream, body).await,
+        Operation::CompleteStream(stream) => messages::complete_stream(call, stream),
     }
 }

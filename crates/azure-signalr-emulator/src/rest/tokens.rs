@@ -22,9 +22,9 @@ struct GeneratedToken {
 }
 
 /// Generates a client token, `:generateToken`.
-pub(super) fn generate(call: &Call<'_>, hub: &str) -> Result<Response, ApiError> {
+pub(super) fn generate(call: &Call<'_>) -> Result<Response, ApiError> {
     // By the specification there is no `application` here; the hub is then named `{application}_{hub}`.
-    let hub = HubName::of_caller(None, hub)?;
+    let hub = HubName::of_caller(None, call.hub)?;
     let user = call.query().last("userId").filter(|user| !user.is_empty());
     let user = user.map(|user| user_id(&user)).transpose()?;
     let minutes = call.number("minutesToExpire", 1..=i32::MAX as u32)?.unwrap_or(DEFAULT_MINUTES);
