@@ -15,7 +15,7 @@ use crate::protocol::{ClientMessage, Frame, Outcome};
 use crate::traffic_log::{
     ConnectionRef, Direction, MessageRecord, PostRecord, TrafficLog, shared_truncated, truncated,
 };
-use crate::upstream::Post;
+use crate::upstream::WebhookRecord;
 
 /// The injected faults and the traffic log. Exists where `Options::control` is set. The two locks are never held together.
 #[derive(Debug)]
@@ -72,8 +72,8 @@ impl MessageRecorder {
         self.record(Direction::ToClient, summarize_sent(frame));
     }
 
-    pub(crate) fn posted(&self, post: Post) {
-        let Post { category, event, url, outcome, took } = post;
+    pub(crate) fn posted(&self, post: WebhookRecord) {
+        let WebhookRecord { category, event, url, outcome, took } = post;
         let milliseconds = to_milliseconds(took);
         self.diagnostics.traffic_log().push_post(PostRecord {
             at: unix_milliseconds().saturating_sub(milliseconds),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::diagnostics::MessageRecorder;
 use crate::protocol::{Frame, Outcome, Protocol, ServerMessage};
-use crate::upstream::{Answer, Client, Message, Post, Reply, Upstream};
+use crate::upstream::{Completion, ConnectionHeaders, Invocation, Upstream, UpstreamReply, WebhookRecord};
 
 /// Maximum number of posts in the queue.
 const MAX_POSTS: usize = 64;
@@ -20,7 +20,7 @@ const MAX_QUEUED_BYTES: usize = 1 << 20;
 /// One client of the upstream.
 pub(crate) struct UpstreamConnection {
     upstream: Arc<Upstream>,
-    client: Client,
+    client: ConnectionHeaders,
     recorder: Option<MessageRecorder>,
 }
 
@@ -33,7 +33,11 @@ pub(super) struct ClientInvocation {
 }
 
 impl UpstreamConnection {
-    pub(crate) fn new(upstream: Arc<Upstream>, client: Client, recorder: Option<MessageRecorder>) -> Self {
+    pub(crate) fn new(
+        upstream: Arc<Upstream>,
+        client: ConnectionHeaders,
+        recorder: Option<MessageRecorder>,
+    ) -> Self {
         Self { upstream, client, recorder }
     }
 
@@ -53,19 +57,19 @@ impl UpstreamConnection {
     /// Posts an invocation, and returns its completion if the client waits for one.
     pub(super) async fn invoke(self: Arc<Self>, invocation: ClientInvocation) -> Option<Frame> {
         let ClientInvocation { id, target, protocol, forwarded } = invocation;
-        let message = Message { target: &target, invocation_id: id.as_deref(), protocol, forwarded };
-        let Reply { answer, post } = self.upstream.message(&self.client, &message).await;
-        self.record(post);
-        let outcome = match answer {
-            Answer::Nothing => return None,
-            Answer::Completion(frame) => return Some(frame),
-            Answer::Void => Outcome::Void,
-            Answer::Failed(error) => Outcome::Error(error),
+        let invocation = Invocation { target: &target, invocation_id: id.as_deref(), protocol, forwarded };
+        let UpstreamReply { completion, record } = self.upstream.invoke(&self.client, &invocation).await;
+        self.record(record);
+        let outcome = match completion {
+            Completion::NotAwaited => return None,
+            Completion::Framed(frame) => return Some(frame),
+            Completion::Void => Outcome::Void,
+            Completion::Error(error) => Outcome::Error(error),
         };
         id.map(|id| protocol.encode(&ServerMessage::Completion { id: &id, outcome: &outcome }))
     }
 
-    fn record(&self, post: Option<Post>) {
+    fn record(&self, post: Option<WebhookRecord>) {
         if let (Some(recorder), Some(post)) = (&self.recorder, post) {
             recorder.posted(post);
         }

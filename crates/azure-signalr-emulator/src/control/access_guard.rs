@@ -11,22 +11,23 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
+use crate::loopback::is_loopback_host;
 
 /// Middleware: admits a request, or responds with the reason.
 pub(super) async fn check(request: Request, next: Next) -> Response {
     let peer = request.extensions().get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
     match check_request(request.method(), request.headers(), peer) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_json(),
+        Err(error) => error.into_json(),
     }
 }
 
 /// `peer` is known only if the server passes it on.
-fn check_request(method: &Method, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), Refusal> {
+fn check_request(method: &Method, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), ApiError> {
     let host = text(headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
     let is_local = peer.is_none_or(|peer| peer.to_canonical().is_loopback());
-    if !is_local || !host.as_ref().is_some_and(is_loopback) {
+    if !is_local || !host.as_ref().is_some_and(|host| is_loopback_host(host.host())) {
         return Err(forbidden("the control API answers only on its own machine, under a loopback name"));
     }
     if headers.contains_key(header::ORIGIN) {
@@ -37,23 +38,17 @@ fn check_request(method: &Method, headers: &HeaderMap, peer: Option<IpAddr>) -> 
     }
     if method == Method::POST && !is_json(headers) {
         let message = "a POST to the control API has `Content-Type: application/json`";
-        return Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message));
     }
     Ok(())
 }
 
-fn forbidden(message: &str) -> Refusal {
-    Refusal::new(StatusCode::FORBIDDEN, "Forbidden", message)
+fn forbidden(message: &str) -> ApiError {
+    ApiError::new(StatusCode::FORBIDDEN, "Forbidden", message)
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
-}
-
-fn is_loopback(host: &Authority) -> bool {
-    let name = host.host().to_ascii_lowercase();
-    let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.map_or(name == "localhost" || name.ends_with(".localhost"), |address| address.is_loopback())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -71,7 +66,7 @@ mod tests {
         let headers =
             headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
         let peer = peer.map(|peer| peer.parse().unwrap());
-        check_request(&method, &headers.collect(), peer).err().map(|refusal| refusal.into_json().status())
+        check_request(&method, &headers.collect(), peer).err().map(|error| error.into_json().status())
     }
 
     #[test]

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{ControlState, read_json};
+use crate::api_error::ApiError;
 use crate::fault_injection::ConnectionAction;
 use crate::hub::{ConnectionId, UserId};
 use crate::hub_name::HubName;
-use crate::query::Query;
-use crate::refusal::Refusal;
+use crate::request::Query;
 use crate::service::{ConnectionInfo, ConnectionSelector};
 
 /// `GET /emulator/hubs`
@@ -95,36 +95,36 @@ pub(super) async fn act_on(
 ) -> Response {
     match try_act_on(&state, &action, request).await {
         Ok(response) => response,
-        Err(refusal) => refusal.into_json(),
+        Err(error) => error.into_json(),
     }
 }
 
-async fn try_act_on(state: &ControlState, action: &str, request: Request) -> Result<Response, Refusal> {
+async fn try_act_on(state: &ControlState, action: &str, request: Request) -> Result<Response, ApiError> {
     let action = match action {
         "drop" => ConnectionAction::Drop,
         "freeze" => ConnectionAction::Freeze,
         "thaw" => ConnectionAction::Thaw,
         "expire" => ConnectionAction::Expire,
-        _ => return Err(Refusal::not_found("the actions on connections are drop, freeze, thaw and expire")),
+        _ => return Err(ApiError::not_found("the actions on connections are drop, freeze, thaw and expire")),
     };
     let body: SelectorBody = read_json(request).await?;
     let count = state.service.act_on(&body.selector()?, action);
     if count == 0 {
         let message = "no connection matches; GET /emulator/connections lists them";
-        return Err(Refusal::not_found(message));
+        return Err(ApiError::not_found(message));
     }
     Ok(Json(json!({"connections": count})).into_response())
 }
 
 impl SelectorBody {
-    fn selector(self) -> Result<ConnectionSelector, Refusal> {
+    fn selector(self) -> Result<ConnectionSelector, ApiError> {
         if self.hub.is_none() && self.connection.is_none() {
             let message = "name a `connection`, a `hub`, or a `user` of a `hub`";
-            return Err(Refusal::invalid("hub", message));
+            return Err(ApiError::invalid("hub", message));
         }
-        let user = self
-            .user
-            .map(|user| UserId::new(&user).ok_or_else(|| Refusal::invalid("user", "a user id is not empty")));
+        let user = self.user.map(|user| {
+            UserId::new(&user).ok_or_else(|| ApiError::invalid("user", "a user id is not empty"))
+        });
         Ok(ConnectionSelector {
             hub: self.hub.as_deref().map(HubName::of_client).transpose()?,
             user: user.transpose()?,

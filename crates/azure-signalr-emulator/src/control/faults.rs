@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{ControlState, read_json};
+use crate::api_error::ApiError;
 use crate::fault_injection::{
     Endpoint, FaultId, FaultRule, MessageEffect, MessageFault, RequestEffect, RequestFault,
 };
 use crate::hub_name::HubName;
-use crate::refusal::Refusal;
 
 /// Maximum delay of a request.
 const MAX_DELAY_MILLISECONDS: u64 = 10 * 60 * 1_000;
@@ -61,15 +61,15 @@ pub(super) async fn list(State(state): State<ControlState>) -> Response {
 pub(super) async fn add(State(state): State<ControlState>, request: Request) -> Response {
     match try_add(&state, request).await {
         Ok(response) => response,
-        Err(refusal) => refusal.into_json(),
+        Err(error) => error.into_json(),
     }
 }
 
-async fn try_add(state: &ControlState, request: Request) -> Result<Response, Refusal> {
+async fn try_add(state: &ControlState, request: Request) -> Result<Response, ApiError> {
     let body: FaultRequest = read_json(request).await?;
     let times = body.times;
     if times == Some(0) {
-        return Err(Refusal::invalid(
+        return Err(ApiError::invalid(
             "times",
             "`times` is 1 or more; without it the fault is active until it is deleted",
         ));
@@ -80,7 +80,7 @@ async fn try_add(state: &ControlState, request: Request) -> Result<Response, Ref
         Ok(fault) => Ok((StatusCode::CREATED, Json(fault)).into_response()),
         Err(_) => {
             let message = "there are as many faults as there may be; DELETE /emulator/faults removes them";
-            Err(Refusal::new(StatusCode::CONFLICT, "TooManyFaults", message))
+            Err(ApiError::new(StatusCode::CONFLICT, "TooManyFaults", message))
         }
     }
 }
@@ -91,7 +91,7 @@ pub(super) async fn remove(State(state): State<ControlState>, Path(id): Path<Str
     if removed {
         return StatusCode::NO_CONTENT.into_response();
     }
-    Refusal::not_found("there is no fault of this id; GET /emulator/faults lists them").into_json()
+    ApiError::not_found("there is no fault of this id; GET /emulator/faults lists them").into_json()
 }
 
 /// `DELETE /emulator/faults`
@@ -101,7 +101,7 @@ pub(super) async fn clear(State(state): State<ControlState>) -> StatusCode {
 }
 
 impl FaultRequest {
-    fn rule(self) -> Result<FaultRule, Refusal> {
+    fn rule(self) -> Result<FaultRule, ApiError> {
         let endpoint = match self.on {
             Target::Rest => Endpoint::Rest,
             Target::Negotiate => Endpoint::Negotiate,
@@ -116,7 +116,10 @@ impl FaultRequest {
                 retry_after_seconds: self.retry_after_seconds,
             },
             EffectName::Duplicate | EffectName::Reorder | EffectName::Drop => {
-                return Err(Refusal::invalid("effect", "this effect is for messages: `\"on\":\"messages\"`"));
+                return Err(ApiError::invalid(
+                    "effect",
+                    "this effect is for messages: `\"on\":\"messages\"`",
+                ));
             }
         };
         self.check_properties(match self.effect {
@@ -128,23 +131,23 @@ impl FaultRequest {
         Ok(FaultRule::Request(RequestFault { on: endpoint, hub, path: self.path, effect }))
     }
 
-    fn message_rule(self) -> Result<FaultRule, Refusal> {
+    fn message_rule(self) -> Result<FaultRule, ApiError> {
         let effect = match self.effect {
             EffectName::Duplicate => MessageEffect::Duplicate,
             EffectName::Reorder => MessageEffect::Reorder,
             EffectName::Drop => MessageEffect::Drop,
             EffectName::Refuse | EffectName::Delay | EffectName::Answer => {
-                return Err(Refusal::invalid("effect", "messages can be duplicated, reordered or dropped"));
+                return Err(ApiError::invalid("effect", "messages can be duplicated, reordered or dropped"));
             }
         };
         self.check_properties(&["connection"])?;
         let hub =
-            self.hub.ok_or_else(|| Refusal::invalid("hub", "name the `hub` whose messages are meant"))?;
+            self.hub.ok_or_else(|| ApiError::invalid("hub", "name the `hub` whose messages are meant"))?;
         Ok(FaultRule::Message(MessageFault { hub: hub_name(&hub)?, connection: self.connection, effect }))
     }
 
     /// Rejects properties that have no meaning for this fault.
-    fn check_properties(&self, allowed: &[&str]) -> Result<(), Refusal> {
+    fn check_properties(&self, allowed: &[&str]) -> Result<(), ApiError> {
         let given = [
             ("path", self.path.is_some()),
             ("connection", self.connection.is_some()),
@@ -154,31 +157,31 @@ impl FaultRequest {
         ];
         match given.iter().find(|(name, is_given)| *is_given && !allowed.contains(name)) {
             Some(&(name, _)) => {
-                Err(Refusal::invalid(name, format!("`{name}` means nothing to this fault: leave it out")))
+                Err(ApiError::invalid(name, format!("`{name}` means nothing to this fault: leave it out")))
             }
             None => Ok(()),
         }
     }
 
-    fn delay(&self) -> Result<u64, Refusal> {
+    fn delay(&self) -> Result<u64, ApiError> {
         let delay = self.milliseconds.filter(|delay| (1..=MAX_DELAY_MILLISECONDS).contains(delay));
         delay.ok_or_else(|| {
-            Refusal::invalid(
+            ApiError::invalid(
                 "milliseconds",
                 format!("a delay has `milliseconds`, 1 to {MAX_DELAY_MILLISECONDS}"),
             )
         })
     }
 
-    fn status(&self) -> Result<u16, Refusal> {
+    fn status(&self) -> Result<u16, ApiError> {
         let status = self.status.filter(|status| (400..=599).contains(status));
         status.ok_or_else(|| {
-            Refusal::invalid("status", "an answer has a `status` from 400 to 599, such as 429")
+            ApiError::invalid("status", "an answer has a `status` from 400 to 599, such as 429")
         })
     }
 }
 
-fn hub_name(hub: &str) -> Result<String, Refusal> {
+fn hub_name(hub: &str) -> Result<String, ApiError> {
     Ok(HubName::of_client(hub)?.as_str().to_owned())
 }
 
@@ -188,7 +191,7 @@ mod tests {
 
     fn rule(body: &str) -> Result<FaultRule, String> {
         let body: FaultRequest = serde_json::from_str(body).map_err(|error| error.to_string())?;
-        body.rule().map_err(|refusal| refusal.message().to_owned())
+        body.rule().map_err(|error| error.message().to_owned())
     }
 
     #[test]

@@ -18,12 +18,11 @@ use tokio::time::Instant;
 use url::form_urlencoded;
 
 use super::ControlState;
+use crate::api_error::ApiError;
 use crate::diagnostics::{Diagnostics, to_milliseconds, unix_milliseconds};
 use crate::fault_injection::{Endpoint, RequestEffect, RequestInfo};
 use crate::hub_name::HubName;
-use crate::path;
-use crate::query::Query;
-use crate::refusal::Refusal;
+use crate::request::{Query, path_segments};
 use crate::traffic_log::{Numbered, RequestRecord, RingBuffer};
 
 /// Parameters of the service whose values are not secret. Applications can add any others to a client's URL.
@@ -82,7 +81,7 @@ fn endpoint(path: &str) -> Endpoint {
 /// The hub that a request names, if the name is valid.
 fn hub(uri: &Uri) -> Option<HubName> {
     let query = Query::new(uri.query());
-    let segments = path::segments(uri.path()).ok()?;
+    let segments = path_segments(uri.path()).ok()?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match *segments.as_slice() {
         ["api", "v1", "hubs", hub, ..] | ["api", "hubs", hub, ..] => {
@@ -96,8 +95,8 @@ fn hub(uri: &Uri) -> Option<HubName> {
 
 fn fault_response(endpoint: Endpoint, status: u16, retry_after_seconds: Option<u32>) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let refusal = Refusal::new(status, "Emulator.Fault", "this answer is a fault that was asked for");
-    let mut response = if endpoint == Endpoint::Rest { refusal.into_json() } else { refusal.into_text() };
+    let error = ApiError::new(status, "Emulator.Fault", "this answer is a fault that was asked for");
+    let mut response = if endpoint == Endpoint::Rest { error.into_json() } else { error.into_text() };
     if let Some(seconds) = retry_after_seconds {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
@@ -109,8 +108,8 @@ fn close_socket() -> Response {
     let failing = stream::iter([Err::<Bytes, _>(io::Error::other("a fault that was asked for"))]);
     let message = "the socket was closed instead of an answer, by a fault that was asked for";
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let refusal = Refusal::new(status, "Emulator.Fault", message);
-    (status, Extension(refusal), Body::from_stream(failing)).into_response()
+    let error = ApiError::new(status, "Emulator.Fault", message);
+    (status, Extension(error), Body::from_stream(failing)).into_response()
 }
 
 /// Middleware: serves the request, and records it with its response.
@@ -124,7 +123,7 @@ pub(super) async fn record_request(
     let path = request.uri().path().to_owned();
     let query = request.uri().query().map(redact_query).unwrap_or_default();
     let response = next.run(request).await;
-    let error = response.extensions().get::<Refusal>().map(|refusal| refusal.message().to_owned());
+    let error = response.extensions().get::<ApiError>().map(|error| error.message().to_owned());
     diagnostics.traffic_log().push_request(RequestRecord {
         at,
         method,
@@ -179,7 +178,7 @@ fn newer(query: Option<&str>, entries: impl FnOnce(u64) -> Value) -> Response {
         Ok(after) => Json(entries(after)).into_response(),
         Err(_) => {
             let message = "`after` is the `number` of the last entry that is known";
-            Refusal::invalid("after", message).into_json()
+            ApiError::invalid("after", message).into_json()
         }
     }
 }

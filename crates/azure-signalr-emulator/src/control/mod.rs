@@ -19,8 +19,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, post};
 use serde::de::DeserializeOwned;
 
+use crate::api_error::ApiError;
 use crate::diagnostics::Diagnostics;
-use crate::refusal::Refusal;
 use crate::service::Service;
 
 /// Maximum size of a request body.
@@ -61,7 +61,7 @@ async fn manual() -> Response {
 }
 
 async fn unknown() -> Response {
-    Refusal::not_found("no call of the control API has this path; GET /emulator/ lists them").into_json()
+    ApiError::not_found("no call of the control API has this path; GET /emulator/ lists them").into_json()
 }
 
 async fn restart(State(state): State<ControlState>) -> StatusCode {
@@ -94,11 +94,11 @@ pub(crate) fn with_traffic_log<S: Clone + Send + Sync + 'static>(
 }
 
 /// Reads a JSON body.
-async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
     let body = to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| {
-        Refusal::invalid("body", format!("the body broke off, or is larger than {MAX_BODY_BYTES} bytes"))
+        ApiError::invalid("body", format!("the body broke off, or is larger than {MAX_BODY_BYTES} bytes"))
     })?;
     serde_json::from_slice(&body).map_err(|error| {
-        Refusal::invalid("body", format!("this is not what the call takes: {error}; see GET /emulator/"))
+        ApiError::invalid("body", format!("this is not what the call takes: {error}; see GET /emulator/"))
     })
 }

@@ -294,7 +294,8 @@ impl Service {
         let mut state = self.lock();
         state.tokens.open_connections().for_each(|open| open.handle.send_queue().abort());
         state.hubs = Hubs::default();
-        state.tokens = ConnectionTokens::new(self.options.id_lifetime, self.options.max_connections);
+        state.tokens =
+            ConnectionTokens::new(self.options.connection_token_lifetime, self.options.max_connections);
     }
 }
 

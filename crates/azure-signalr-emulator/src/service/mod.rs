@@ -53,12 +53,12 @@ impl Service {
     pub(crate) fn new(options: Options) -> Self {
         let state = State {
             hubs: Hubs::default(),
-            tokens: ConnectionTokens::new(options.id_lifetime, options.max_connections),
+            tokens: ConnectionTokens::new(options.connection_token_lifetime, options.max_connections),
             guards: 0,
             closing: false,
         };
         Self {
-            auth: Auth::new(&options.access_keys, &options.hosts, options.clock_leeway)
+            auth: Auth::new(&options.access_keys, &options.allowed_hosts, options.clock_leeway)
                 .with_entra(options.entra.clone())
                 .lenient(options.lenient),
             upstream: options

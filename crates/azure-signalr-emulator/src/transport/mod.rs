@@ -18,17 +18,16 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::api_error::ApiError;
 use crate::auth::ClientIdentity;
-use crate::bearer;
 use crate::connection::{ConnectionSettings, UpstreamConnection};
 use crate::connection_tokens::{ConnectError, TokenState};
 use crate::hub::UserId;
 use crate::hub_name::HubName;
 use crate::protocol::handshake::TransportType;
-use crate::query::Query;
-use crate::refusal::Refusal;
+use crate::request::{Query, bearer_token};
 use crate::service::{ConnectionGuard, OpenConnection, Service, TransportHandle, unix_now};
-use crate::upstream::ClientFacts;
+use crate::upstream::ClientDetails;
 use long_polling::{PollQueue, PollTimeouts};
 
 /// Maximum number of requests of one client that wait for its connection.
@@ -76,16 +75,16 @@ impl RequestKind {
 pub(crate) async fn connect(
     State(service): State<Arc<Service>>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let Some(kind) = RequestKind::of(&parts.method, &parts.headers) else {
         let message = "clients connect with GET, POST or DELETE";
-        return Err(Refusal::method_not_allowed("GET, POST, DELETE", message));
+        return Err(ApiError::method_not_allowed("GET, POST, DELETE", message));
     };
     let query = Query::new(parts.uri.query());
     let hub = requested_hub(query)?;
-    let access_token = bearer::token(&parts.headers, kind.may_carry_token_in_query().then_some(query));
-    let identity = service.auth.client(access_token.as_deref(), &hub, unix_now())?;
+    let access_token = bearer_token(&parts.headers, kind.may_carry_token_in_query().then_some(query));
+    let identity = service.auth.authorize_client(access_token.as_deref(), &hub, unix_now())?;
     let token = query.last("id").filter(|id| !id.is_empty()).map(String::from);
     let Some(token) = token else {
         return match kind {
@@ -93,7 +92,7 @@ pub(crate) async fn connect(
                 let request = ConnectRequest { service, hub, identity, parts };
                 request.open(TransportType::WebSockets, None, false).await
             }
-            _ => Err(Refusal::invalid("id", "Connection ID required")),
+            _ => Err(ApiError::invalid("id", "Connection ID required")),
         };
     };
     let state = service.token_state(&token, &hub, identity.user.as_ref());
@@ -105,7 +104,7 @@ pub(crate) async fn connect(
         }
         (TokenState::Waiting { .. }, None) if kind == RequestKind::Delete => Err(delete_not_allowed()),
         (TokenState::Waiting { .. }, None) => {
-            Err(Refusal::invalid("id", "no transport is open for this ID yet: connect before sending"))
+            Err(ApiError::invalid("id", "no transport is open for this ID yet: connect before sending"))
         }
         (TokenState::Open(open), _) => forward(&service, &open, kind, parts, body, &token).await,
     }
@@ -126,9 +125,9 @@ impl ConnectRequest {
         transport: TransportType,
         token: Option<&str>,
         may_resume: bool,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, ApiError> {
         if !self.identity.allows(transport) {
-            return Err(Refusal::not_found(format!(
+            return Err(ApiError::not_found(format!(
                 "{transport} transport not supported by this end point type (the token's `asrs.s.htt` leaves it out)"
             )));
         }
@@ -150,7 +149,7 @@ impl ConnectRequest {
                 let (polls, received_polls) = mpsc::channel(MAX_WAITING_REQUESTS);
                 let options = &self.service.options;
                 let poll = self.identity.poll_timeout.unwrap_or(options.poll_timeout);
-                let timeouts = PollTimeouts { poll, absence: options.poll_absence };
+                let timeouts = PollTimeouts { poll, absence: options.disconnect_timeout };
                 let handle = TransportHandle::LongPolling { posts, polls };
                 let (guard, settings) = self.connect(token, handle, None)?;
                 let queue = PollQueue::new(received_polls, timeouts);
@@ -164,7 +163,7 @@ impl ConnectRequest {
         upgrade: WebSocketUpgrade,
         token: Option<&str>,
         may_resume: bool,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, ApiError> {
         let (sender, replacements) = match may_resume.then(|| mpsc::channel(1)) {
             Some((sender, replacements)) => (Some(sender), Some(replacements)),
             None => (None, None),
@@ -178,12 +177,12 @@ impl ConnectRequest {
         token: Option<&str>,
         transport: TransportHandle,
         replacements: Option<mpsc::Receiver<Box<T>>>,
-    ) -> Result<(ConnectionGuard, ConnectionSettings<T>), Refusal> {
+    ) -> Result<(ConnectionGuard, ConnectionSettings<T>), ApiError> {
         let Self { service, hub, identity, parts } = self;
         let guard =
-            service.connect(token, hub.clone(), identity.user.clone(), transport).map_err(connect_refusal)?;
+            service.connect(token, hub.clone(), identity.user.clone(), transport).map_err(connect_error)?;
         let upstream = service.upstream.clone().map(|upstream| {
-            let client = upstream.client(&ClientFacts {
+            let client = upstream.connection_headers(&ClientDetails {
                 connection_id: guard.connection().as_str(),
                 hub: hub.as_str(),
                 user: identity.user.as_ref().map(UserId::as_str),
@@ -212,7 +211,7 @@ async fn forward(
     mut parts: Parts,
     body: Body,
     token: &str,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     match (kind, &open.transport) {
         (RequestKind::WebSocket, TransportHandle::WebSocket(replacements)) => {
             let replacements = replacements.as_ref().filter(|replacements| !replacements.is_closed());
@@ -237,7 +236,7 @@ async fn forward(
             posts.send(message).await.map_err(|_| unknown_token())?;
             Ok(StatusCode::OK.into_response())
         }
-        (RequestKind::Post, TransportHandle::WebSocket(_)) => Err(Refusal::method_not_allowed(
+        (RequestKind::Post, TransportHandle::WebSocket(_)) => Err(ApiError::method_not_allowed(
             "GET",
             "POST requests are not allowed for WebSocket connections.",
         )),
@@ -248,50 +247,50 @@ async fn forward(
         }
         (RequestKind::Delete, _) => Err(delete_not_allowed()),
         (RequestKind::WebSocket | RequestKind::EventStream | RequestKind::Poll, _) => {
-            Err(Refusal::invalid("id", "Cannot change transports mid-connection"))
+            Err(ApiError::invalid("id", "Cannot change transports mid-connection"))
         }
     }
 }
 
-async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, Refusal> {
+async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, ApiError> {
     to_bytes(body, limit).await.map_err(|_| {
         let message =
             format!("the body is longer than the {limit} bytes a client may send at once, or broke off");
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
     })
 }
 
 /// The hub in the query of a client request.
-pub(crate) fn requested_hub(query: Query<'_>) -> Result<HubName, Refusal> {
+pub(crate) fn requested_hub(query: Query<'_>) -> Result<HubName, ApiError> {
     let name = query
         .one("hub")
-        .map_err(|_| Refusal::invalid("hub", "`hub` is given more than once in the query"))?;
-    let name = name.ok_or_else(|| Refusal::invalid("hub", "`hub` is missing in the query"))?;
+        .map_err(|_| ApiError::invalid("hub", "`hub` is given more than once in the query"))?;
+    let name = name.ok_or_else(|| ApiError::invalid("hub", "`hub` is missing in the query"))?;
     Ok(HubName::of_client(&name)?)
 }
 
 /// The error response for a connection that is not accepted.
-pub(crate) fn connect_refusal(error: ConnectError) -> Refusal {
+pub(crate) fn connect_error(error: ConnectError) -> ApiError {
     match error {
         ConnectError::UnknownToken => unknown_token(),
         ConnectError::TokenInUse => token_in_use(),
-        ConnectError::LimitReached => Refusal::too_many_connections(),
-        ConnectError::Closing => Refusal::closing(),
+        ConnectError::LimitReached => ApiError::too_many_connections(),
+        ConnectError::Closing => ApiError::closing(),
     }
 }
 
-fn unknown_token() -> Refusal {
-    Refusal::not_found(
+fn unknown_token() -> ApiError {
+    ApiError::not_found(
         "No Connection with that ID: it was never negotiated for this hub and user, waited too long, or its connection is over",
     )
 }
 
-fn token_in_use() -> Refusal {
-    Refusal::new(StatusCode::CONFLICT, "ConnectionInUse", "the connection with that ID is open already")
+fn token_in_use() -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, "ConnectionInUse", "the connection with that ID is open already")
 }
 
-fn delete_not_allowed() -> Refusal {
-    Refusal::invalid("id", "Cannot terminate this connection using the DELETE endpoint.")
+fn delete_not_allowed() -> ApiError {
+    ApiError::invalid("id", "Cannot terminate this connection using the DELETE endpoint.")
 }
 
 fn is_web_socket(headers: &HeaderMap) -> bool {

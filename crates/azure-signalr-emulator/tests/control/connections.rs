@@ -10,10 +10,10 @@ use crate::support::{DEADLINE, client_token};
 #[tokio::test]
 async fn a_dropped_socket_ends_without_a_close_message() {
     let service = start().await;
-    let (_, mut client) = service.known_client().await;
+    let (_, mut client) = service.client_with_id().await;
     assert_eq!(act_on_all(&service, "drop").await, 1);
-    assert_eq!(client.last_words().await, (vec![], None));
-    service.emptied().await;
+    assert_eq!(client.receive_until_end().await, (vec![], None));
+    service.wait_until_empty().await;
     service.client().await;
 }
 
@@ -25,14 +25,14 @@ async fn a_dropped_client_with_stateful_reconnect_receives_missed_messages() {
     let answer: Value = service.negotiate(query, &token).await.json().await.unwrap();
     let path = format!("/client/?hub=chat&id={}", answer["connectionToken"].as_str().unwrap());
     let mut first = service.open(&path, Some(&token)).await.unwrap();
-    first.say("{\"protocol\":\"json\",\"version\":2}\u{1e}").await;
-    assert_eq!(first.hear().await, json!({}));
+    first.send_text("{\"protocol\":\"json\",\"version\":2}\u{1e}").await;
+    assert_eq!(first.receive().await, json!({}));
     assert_eq!(act_on_all(&service, "drop").await, 1);
-    assert_eq!(first.last_words().await, (vec![], None));
+    assert_eq!(first.receive_until_end().await, (vec![], None));
     service.broadcast("missed").await;
     let mut second = service.open(&path, Some(&token)).await.unwrap();
-    assert_eq!(second.hear().await, json!({"type": 9, "sequenceId": 1}));
-    assert_eq!(second.argument().await, "missed");
+    assert_eq!(second.receive().await, json!({"type": 9, "sequenceId": 1}));
+    assert_eq!(second.receive_argument().await, "missed");
 }
 
 #[tokio::test]
@@ -44,9 +44,9 @@ async fn a_frozen_connection_neither_reads_nor_writes() {
         post(&service, "/emulator/connections/freeze", &selector).await,
         (200, json!({"connections": 1}))
     );
-    ann.say("{\"type\":1,\"target\":\"x\",\"invocationId\":\"1\",\"arguments\":[]}\u{1e}").await;
+    ann.send_text("{\"type\":1,\"target\":\"x\",\"invocationId\":\"1\",\"arguments\":[]}\u{1e}").await;
     service.broadcast("cold").await;
-    assert_eq!(bob.argument().await, "cold");
+    assert_eq!(bob.receive_argument().await, "cold");
     let connections = list(&service, "connections").await;
     let frozen = connections.iter().find(|info| info["user"] == "ann").unwrap();
     assert_eq!((&frozen["frozen"], &frozen["queued"]), (&json!(true), &json!(1)));
@@ -57,7 +57,7 @@ async fn a_frozen_connection_neither_reads_nor_writes() {
     );
 
     assert_eq!(post(&service, "/emulator/connections/thaw", &selector).await.0, 200);
-    let messages = [ann.hear().await, ann.hear().await];
+    let messages = [ann.receive().await, ann.receive().await];
     assert!(messages.contains(&json!({"type": 1, "target": "t", "arguments": ["cold"]})), "{messages:?}");
     assert!(messages.iter().any(|message| message["invocationId"] == "1"), "{messages:?}");
 }
@@ -68,7 +68,7 @@ async fn a_frozen_connection_can_still_be_dropped() {
     let mut client = service.client().await;
     act_on_all(&service, "freeze").await;
     act_on_all(&service, "drop").await;
-    assert_eq!(client.last_words().await.0, Vec::<Value>::new());
+    assert_eq!(client.receive_until_end().await.0, Vec::<Value>::new());
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn an_expired_connection_is_closed_and_may_reconnect() {
     let service = start().await;
     let mut client = service.client().await;
     assert_eq!(act_on_all(&service, "expire").await, 1);
-    let (messages, code) = client.last_words().await;
+    let (messages, code) = client.receive_until_end().await;
     assert_eq!(messages.len(), 1, "{messages:?}");
     assert_eq!(
         (&messages[0]["type"], &messages[0]["allowReconnect"], code),
@@ -87,7 +87,7 @@ async fn an_expired_connection_is_closed_and_may_reconnect() {
 #[tokio::test]
 async fn connections_are_selected_by_hub_user_or_id() {
     let service = start().await;
-    let (id, mut known) = service.known_client().await;
+    let (id, mut known) = service.client_with_id().await;
     let (mut ann, mut bob) = (service.user("ann").await, service.user("bob").await);
     for unknown in [json!({"hub": "news"}), json!({"hub": "chat", "user": "eve"}), json!({"connection": "x"})]
     {
@@ -103,25 +103,25 @@ async fn connections_are_selected_by_hub_user_or_id() {
             (200, json!({"connections": 1}))
         );
     }
-    assert_eq!(ann.last_words().await, (vec![], None));
-    assert_eq!(known.last_words().await, (vec![], None));
+    assert_eq!(ann.receive_until_end().await, (vec![], None));
+    assert_eq!(known.receive_until_end().await, (vec![], None));
     service.broadcast("still here").await;
-    assert_eq!(bob.argument().await, "still here");
+    assert_eq!(bob.receive_argument().await, "still here");
 }
 
 #[tokio::test]
 async fn a_restart_removes_all_state_and_clients_can_connect_again() {
     let service = start().await;
     let token = client_token(json!({}));
-    let (_, waiting) = service.ids(&token).await;
-    let (id, mut client) = service.known_client().await;
+    let (_, waiting) = service.negotiated_ids(&token).await;
+    let (id, mut client) = service.client_with_id().await;
     assert_eq!(post(&service, "/emulator/restart", &json!({})).await.0, 204);
-    assert_eq!(client.last_words().await, (vec![], None));
+    assert_eq!(client.receive_until_end().await, (vec![], None));
     let path = format!("/api/hubs/chat/connections/{id}?api-version=2022-06-01");
     assert_eq!(service.call(Method::HEAD, &path).send().await.unwrap().status(), 404);
     let unused = format!("/client/?hub=chat&id={waiting}");
     assert_eq!(service.open(&unused, Some(&token)).await.err().unwrap().0, 404);
     let mut next = service.client().await;
     service.broadcast("new").await;
-    assert_eq!(timeout(DEADLINE, next.argument()).await.unwrap(), "new");
+    assert_eq!(timeout(DEADLINE, next.receive_argument()).await.unwrap(), "new");
 }

@@ -4,7 +4,7 @@ use azure_signalr_emulator::Options;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-pub(crate) use crate::support::House as TestService;
+pub(crate) use crate::support::TestService;
 
 pub(crate) const SEND: &str = "/api/hubs/chat/:send?api-version=2022-06-01";
 

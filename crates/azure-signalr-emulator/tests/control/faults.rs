@@ -137,7 +137,7 @@ async fn a_message_to_a_hub_is_duplicated_for_all_clients() {
     }
     for client in [&mut one, &mut other] {
         for text in ["a", "a", "b"] {
-            assert_eq!(client.argument().await, text);
+            assert_eq!(client.receive_argument().await, text);
         }
     }
     assert_eq!(applied(&service).await, [1]);
@@ -152,7 +152,7 @@ async fn two_messages_are_reordered() {
         service.broadcast(text).await;
     }
     for text in ["b", "a", "c"] {
-        assert_eq!(client.argument().await, text);
+        assert_eq!(client.receive_argument().await, text);
     }
 }
 
@@ -166,21 +166,21 @@ async fn messages_are_dropped_until_the_fault_is_removed() {
     assert_eq!(applied(&service).await, [2]);
     delete(&service, &format!("/emulator/faults/{id}")).await;
     service.broadcast("c").await;
-    assert_eq!(client.argument().await, "c");
+    assert_eq!(client.receive_argument().await, "c");
 }
 
 #[tokio::test]
 async fn a_fault_for_one_connection_does_not_affect_others() {
     let service = start().await;
-    let (id, mut affected) = service.known_client().await;
+    let (id, mut affected) = service.client_with_id().await;
     let mut other = service.client().await;
     let body = json!({"on": "messages", "hub": "chat", "connection": id, "effect": "drop", "times": 1});
     fault(&service, body).await;
     service.broadcast("a").await;
     service.broadcast("b").await;
-    assert_eq!(affected.argument().await, "b");
+    assert_eq!(affected.receive_argument().await, "b");
     for text in ["a", "b"] {
-        assert_eq!(other.argument().await, text);
+        assert_eq!(other.receive_argument().await, text);
     }
     assert_eq!(list(&service, "connections").await.len(), 2);
 }

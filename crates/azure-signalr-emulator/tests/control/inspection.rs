@@ -1,6 +1,6 @@
 //! The lists of the control API, and the access to it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 
 use azure_signalr_emulator::{Emulator, Options, TemplateSource, UpstreamOptions};
 use reqwest::{Method, header};
@@ -47,7 +47,7 @@ async fn hubs_users_and_connections_are_listed() {
 #[tokio::test]
 async fn groups_are_listed_with_their_connections() {
     let service = start().await;
-    let (id, _client) = service.known_client().await;
+    let (id, _client) = service.client_with_id().await;
     let path = format!("/api/hubs/chat/groups/red/connections/{id}?api-version=2022-06-01");
     assert_eq!(service.call(Method::PUT, &path).send().await.unwrap().status(), 200);
     let groups = get(&service, "/emulator/groups").await;
@@ -64,8 +64,7 @@ async fn upstream_posts_are_listed_without_their_keys() {
     let url = format!("http://127.0.0.1:{port}/hook/{{event}}?code=secret");
     let settings = json!({"UpstreamSettings": {"Templates": [{"UrlTemplate": url}]}}).to_string();
     let templates = TemplateSource::Fixed(settings.parse().unwrap());
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let upstream = Some(UpstreamOptions::new(templates, reqwest::Client::new()));
+    let upstream = Some(UpstreamOptions::new(templates));
     let service = TestService::with(Options { upstream, ..options() }).await;
     let _client = service.client().await;
     let post = wait_for(&service, "posts", |post| post["event"] == "connected").await;
@@ -101,9 +100,9 @@ async fn messages_are_listed_in_both_directions_and_without_headers() {
     let service = start().await;
     let mut client = service.client().await;
     service.broadcast("hello").await;
-    client.argument().await;
+    client.receive_argument().await;
     client
-        .say("{\"type\":1,\"target\":\"x\",\"headers\":{\"Authorization\":\"secret\"},\"arguments\":[5]}\u{1e}")
+        .send_text("{\"type\":1,\"target\":\"x\",\"headers\":{\"Authorization\":\"secret\"},\"arguments\":[5]}\u{1e}")
         .await;
     let sent =
         wait_for(&service, "frames", |frame| frame["direction"] == "toClient" && frame["type"] == 1).await;
@@ -176,7 +175,7 @@ async fn pages_of_other_origins_other_hosts_and_forms_are_rejected() {
     assert_eq!(page.status(), 403);
     assert_eq!(page.headers().get(header::ACCESS_CONTROL_ALLOW_ORIGIN), None);
     let rebound = get().header(header::HOST, "page.example").send().await.unwrap();
-    assert_eq!(rebound.status(), 403);
+    assert_eq!(rebound.status(), 421);
     let form = service.request(Method::POST, "/emulator/restart").body("{}");
     let form = form.header(header::CONTENT_TYPE, "text/plain").send().await.unwrap();
     assert_eq!(form.status(), 415);
@@ -188,8 +187,7 @@ async fn a_server_that_passes_on_the_peer_address_is_accepted() {
     let emulator = Emulator::new(options());
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = socket.local_addr().unwrap();
-    let router = emulator.router().into_make_service_with_connect_info::<SocketAddr>();
-    let server = tokio::spawn(axum::serve(socket, router).into_future());
+    let server = tokio::spawn(async move { emulator.serve(vec![socket], std::future::pending()).await });
     let url = format!("http://{address}/emulator/hubs");
     assert_eq!(reqwest::get(url).await.unwrap().status(), 200);
     server.abort();
