@@ -1,60 +1,77 @@
-//! Who a process is, where it has no key.
+//! `CredentialSource`: which Microsoft Entra identity a process uses, and where its tokens come from.
 //!
-//! An identity says where tokens come from; it holds none. Ids of applications and tenants are no secrets, a client secret is.
+//! Client and tenant ids are not secret; a client secret is, and is never printed.
 
 use std::fmt;
 
-use crate::identity_error::IdentityError;
-use crate::secret::Secret;
+use azure_http::Secret;
 
-/// An identity of Microsoft Entra ID. Ids are 1 to 100 letters, digits, `-` and `.`, which fits every id and every domain name.
+/// Where the tokens of a Microsoft Entra identity come from.
+///
+/// Client and tenant ids are 1 to 100 letters, digits, `-` and `.`, which fits every id and every domain name.
+///
+/// ```
+/// use azure_credentials::CredentialSource;
+///
+/// let source = CredentialSource::managed_identity(None)?;
+/// assert!(source.is_managed_identity());
+/// # Ok::<_, azure_credentials::CredentialSourceError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity(pub(crate) Source);
+pub struct CredentialSource(pub(crate) Source);
 
-/// Where the tokens of an identity come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Not said: a managed identity on Azure, the developer's tools elsewhere.
-    Open { client_id: Option<String>, tenant_id: Option<String> },
-    /// The platform; the identity of the app itself, or a user-assigned one by its client id.
+    /// A managed identity on Azure, developer tools elsewhere; not yet decided.
+    Automatic { client_id: Option<String>, tenant_id: Option<String> },
+    /// The system-assigned managed identity, or a user-assigned one by its client id.
     ManagedIdentity { client_id: Option<String> },
-    /// Microsoft Entra ID, for the secret of an application.
+    /// An application registration with a client secret.
     Application { client_id: String, tenant_id: String, client_secret: Secret },
     /// `az` or `azd`, where a developer has signed in.
     DeveloperTools { tenant_id: Option<String> },
 }
 
-impl Identity {
-    /// Leaves open which identity it is: on Azure a managed identity, with this client id if it is user-assigned; elsewhere the
-    /// developer's tools, signed in to this tenant. [`on_azure`](Self::on_azure) says where we are.
+impl CredentialSource {
+    /// A managed identity on Azure, the developer's tools (`az`, `azd`) elsewhere.
+    ///
+    /// `client_id` selects a user-assigned managed identity, `tenant_id` the tenant that the developer is signed in to.
+    /// [`on_azure`](Self::on_azure) decides between the two.
     ///
     /// # Errors
     ///
-    /// When an id is none.
-    pub fn open(client_id: Option<&str>, tenant_id: Option<&str>) -> Result<Self, IdentityError> {
+    /// [`CredentialSourceError`] when an id is malformed.
+    pub fn automatic(
+        client_id: Option<&str>,
+        tenant_id: Option<&str>,
+    ) -> Result<Self, CredentialSourceError> {
         let client_id = client_id.map(checked_client_id).transpose()?;
         let tenant_id = tenant_id.map(checked_tenant_id).transpose()?;
-        Ok(Self(Source::Open { client_id, tenant_id }))
+        Ok(Self(Source::Automatic { client_id, tenant_id }))
     }
 
-    /// The managed identity of the app, or a user-assigned one by its client id.
+    /// The app's system-assigned managed identity, or with a client id a user-assigned one.
     ///
     /// # Errors
     ///
-    /// When the id is none.
-    pub fn managed(client_id: Option<&str>) -> Result<Self, IdentityError> {
+    /// [`CredentialSourceError`] when the id is malformed.
+    pub fn managed_identity(client_id: Option<&str>) -> Result<Self, CredentialSourceError> {
         let client_id = client_id.map(checked_client_id).transpose()?;
         Ok(Self(Source::ManagedIdentity { client_id }))
     }
 
-    /// An application that is registered in a tenant, by its secret.
+    /// An application registration with a client secret.
     ///
     /// # Errors
     ///
-    /// When an id is none, or the secret is empty.
-    pub fn application(client_id: &str, tenant_id: &str, client_secret: &str) -> Result<Self, IdentityError> {
+    /// [`CredentialSourceError`] when an id is malformed or the secret is empty.
+    pub fn application(
+        client_id: &str,
+        tenant_id: &str,
+        client_secret: &str,
+    ) -> Result<Self, CredentialSourceError> {
         if client_secret.is_empty() {
-            return Err(IdentityError::MissingClientSecret);
+            return Err(CredentialSourceError::MissingClientSecret);
         }
         Ok(Self(Source::Application {
             client_id: checked_client_id(client_id)?,
@@ -63,74 +80,58 @@ impl Identity {
         }))
     }
 
-    /// Whether it is a managed identity, whose tokens come from the platform.
+    /// Whether this is a managed identity, whose tokens come from the Azure platform.
     #[must_use]
-    pub fn is_managed(&self) -> bool {
+    pub fn is_managed_identity(&self) -> bool {
         matches!(self.0, Source::ManagedIdentity { .. })
     }
 
-    /// Says whether this process runs on Azure, which decides what was left open. Where nobody says it, this is elsewhere.
+    /// Decides an [`automatic`](Self::automatic) source; others stay as they are. Undecided, developer tools are used.
     #[must_use]
     pub fn on_azure(self, on_azure: bool) -> Self {
         Self(match self.0 {
-            Source::Open { client_id, .. } if on_azure => Source::ManagedIdentity { client_id },
-            Source::Open { tenant_id, .. } => Source::DeveloperTools { tenant_id },
+            Source::Automatic { client_id, .. } if on_azure => Source::ManagedIdentity { client_id },
+            Source::Automatic { tenant_id, .. } => Source::DeveloperTools { tenant_id },
             decided => decided,
         })
     }
-
-    /// Whose tokens these are, for words.
-    pub(crate) fn issuer(&self) -> Issuer {
-        match self.0 {
-            Source::ManagedIdentity { .. } => Issuer::ManagedIdentity,
-            Source::Application { .. } => Issuer::Application,
-            Source::DeveloperTools { .. } | Source::Open { .. } => Issuer::DeveloperTools,
-        }
-    }
 }
 
-/// Who gives out the tokens of an identity.
+/// What is wrong with the description of a credential source. The message does not repeat any value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Issuer {
-    ManagedIdentity,
-    Application,
-    DeveloperTools,
+#[non_exhaustive]
+pub enum CredentialSourceError {
+    /// The client id is malformed.
+    InvalidClientId,
+    /// The tenant is neither an id nor a domain name.
+    InvalidTenantId,
+    /// The client secret of an application is empty.
+    MissingClientSecret,
 }
 
-impl Issuer {
-    /// What to do when there is no token.
-    pub(crate) fn advice(self) -> &'static str {
-        match self {
-            Self::ManagedIdentity => {
-                "turn on an identity for this app, or check the client id if it is a user-assigned one"
-            }
-            Self::Application => {
-                "check the ids of application and tenant, and whether the secret has expired"
-            }
-            Self::DeveloperTools => "sign in with `az login` or `azd auth login`",
-        }
-    }
-}
-
-impl fmt::Display for Issuer {
+impl fmt::Display for CredentialSourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::ManagedIdentity => "the managed identity endpoint",
-            Self::Application => "Microsoft Entra ID",
-            Self::DeveloperTools => "the developer's tools",
+            Self::InvalidClientId => {
+                "the client id must be that of an identity or application: letters, digits and dashes"
+            }
+            Self::InvalidTenantId => "the tenant must be its id or its domain name",
+            Self::MissingClientSecret => "an application needs its client secret",
         })
     }
 }
 
-fn checked_client_id(id: &str) -> Result<String, IdentityError> {
-    is_id(id).then(|| id.to_owned()).ok_or(IdentityError::InvalidClientId)
+impl std::error::Error for CredentialSourceError {}
+
+fn checked_client_id(id: &str) -> Result<String, CredentialSourceError> {
+    is_id(id).then(|| id.to_owned()).ok_or(CredentialSourceError::InvalidClientId)
 }
 
-fn checked_tenant_id(id: &str) -> Result<String, IdentityError> {
-    is_id(id).then(|| id.to_owned()).ok_or(IdentityError::InvalidTenantId)
+fn checked_tenant_id(id: &str) -> Result<String, CredentialSourceError> {
+    is_id(id).then(|| id.to_owned()).ok_or(CredentialSourceError::InvalidTenantId)
 }
 
-/// Nothing that could lead out of its place in an address or a command line.
+/// Rejects everything that could have a meaning in a URL or on a command line.
 fn is_id(text: &str) -> bool {
     (1..=100).contains(&text.len())
         && text.starts_with(|first: char| first.is_ascii_alphanumeric())
@@ -142,31 +143,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_left_open_is_a_managed_identity_on_azure_and_the_developer_elsewhere() {
-        let open = Identity::open(Some("c"), Some("t")).unwrap();
-        assert_eq!(open.clone().on_azure(true), Identity::managed(Some("c")).unwrap());
+    fn an_automatic_source_is_a_managed_identity_on_azure_and_developer_tools_elsewhere() {
+        let automatic = CredentialSource::automatic(Some("c"), Some("t")).unwrap();
+        let managed = CredentialSource::managed_identity(Some("c")).unwrap();
+        assert_eq!(automatic.clone().on_azure(true), managed);
         let developer = Source::DeveloperTools { tenant_id: Some("t".to_owned()) };
-        assert_eq!(open.on_azure(false).0, developer);
+        assert_eq!(automatic.on_azure(false).0, developer);
     }
 
     #[test]
-    fn what_was_said_stays_wherever_we_are() {
-        for said in [Identity::managed(None).unwrap(), Identity::application("c", "t", "s").unwrap()] {
-            assert_eq!([true, false].map(|azure| said.clone().on_azure(azure)), [said.clone(), said]);
+    fn an_explicit_source_is_the_same_on_azure_and_elsewhere() {
+        let managed = CredentialSource::managed_identity(None).unwrap();
+        let application = CredentialSource::application("c", "t", "s").unwrap();
+        for source in [managed, application] {
+            assert_eq!([true, false].map(|azure| source.clone().on_azure(azure)), [source.clone(), source]);
         }
     }
 
     #[test]
-    fn an_id_is_not_a_way_out_of_an_address_or_a_command() {
+    fn an_id_cannot_change_a_url_or_a_command_line() {
         for id in ["", "a/b", "-a", ".", "a b", "a;b", "a&b", "$(a)", "ä", &"a".repeat(101)] {
-            assert!(Identity::managed(Some(id)).is_err(), "{id}");
-            assert!(Identity::open(None, Some(id)).is_err(), "{id}");
+            assert!(CredentialSource::managed_identity(Some(id)).is_err(), "{id}");
+            assert!(CredentialSource::automatic(None, Some(id)).is_err(), "{id}");
         }
-        Identity::application("11111111-2222-3333-4444-555555555555", "contoso.com", "s").unwrap();
+        CredentialSource::application("11111111-2222-3333-4444-555555555555", "contoso.com", "s").unwrap();
     }
 
     #[test]
-    fn a_client_secret_does_not_print() {
-        assert!(!format!("{:?}", Identity::application("c", "t", "hush").unwrap()).contains("hush"));
+    fn a_client_secret_is_not_printed() {
+        let source = CredentialSource::application("c", "t", "hush").unwrap();
+        assert!(!format!("{source:?}").contains("hush"));
     }
 }

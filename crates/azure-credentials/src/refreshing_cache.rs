@@ -1,7 +1,7 @@
-//! Keeps one thing that expires: a task gets it, publishes it, and gets another in time.
+//! `RefreshingCache`: caches one value that expires, and fetches the next one ahead of its expiry.
 //!
-//! Only that task ever asks, so any number of callers make one request; they read what it has published, and wait only
-//! where there is nothing to read. No lock is held while anything is awaited.
+//! A single background task fetches, so any number of callers cause one request. They read what the task has published and wait only
+//! while there is no value. No lock is held across an await.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,269 +10,294 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, warn};
 
-use crate::kept::{Freshness, Kept, next_try};
+use crate::expiring::{Expiring, Freshness, next_retry};
 
-/// Where new ones come from.
+/// Fetches the values of a [`RefreshingCache`].
 pub trait Fetch: Send + Sync + 'static {
-    /// What comes.
+    /// What is fetched.
     type Value: Clone + Send + Sync + 'static;
-    /// Why nothing came. It is told to each caller that waited, and it is logged: it holds no secret.
+    /// Why a fetch failed. It is logged and returned to every waiting caller, so it must contain no secret.
     type Error: std::error::Error + Clone + Send + Sync + 'static;
 
-    /// For the log: what it is, and what it is for.
+    /// What the value is and what it is for, for the log.
     fn name(&self) -> &str;
 
-    /// Gets one, or says why not; bounded in time by whoever implements it.
-    fn fetch(&self) -> impl Future<Output = Result<Kept<Self::Value>, Self::Error>> + Send;
+    /// Fetches one value. The implementation limits how long that takes.
+    fn fetch(&self) -> impl Future<Output = Result<Expiring<Self::Value>, Self::Error>> + Send;
 }
 
-/// What the task has published. Clones are the same keeper; when the last is dropped, the task ends.
-pub struct Keeper<T, E> {
+/// A value that a background task fetches and renews. Clones share it; when the last one is dropped, the task ends.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use std::time::{Duration, SystemTime};
+/// use azure_credentials::{Expiring, Fetch, RefreshingCache};
+///
+/// struct Clock;
+///
+/// impl Fetch for Clock {
+///     type Value = SystemTime;
+///     type Error = Infallible;
+///     fn name(&self) -> &str { "the time" }
+///     async fn fetch(&self) -> Result<Expiring<SystemTime>, Infallible> {
+///         let now = SystemTime::now();
+///         Ok(Expiring::new(now, now + Duration::from_secs(60), now + Duration::from_secs(90)))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let cache = RefreshingCache::start(Clock, SystemTime::now);
+/// let time = cache.get(SystemTime::now()).await.unwrap();
+/// assert_eq!(cache.cached(SystemTime::now()), Some(time));
+/// # }
+/// ```
+pub struct RefreshingCache<T, E> {
     state: watch::Receiver<State<T, E>>,
-    wishes: Arc<Wishes>,
+    signal: Arc<RefreshSignal>,
 }
 
-/// What callers ask of the task: to look at the clock, or to get another one whatever the clock says.
+/// Wakes the background task: to compare its schedule with the clock, or to fetch at once.
 #[derive(Default)]
-struct Wishes {
-    nudge: Notify,
-    /// The last round that anybody wants.
-    round: AtomicU64,
+struct RefreshSignal {
+    wake: Notify,
+    /// The number of the last fetch that a caller has asked for.
+    fetch: AtomicU64,
 }
 
-/// Why there is nothing to give.
+/// Why there is no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Missing<E> {
-    /// The last try failed.
+pub enum Unavailable<E> {
+    /// The last fetch failed.
     Failed {
         /// Why.
         error: E,
-        /// How long it takes until the next try.
-        wait: Duration,
+        /// How long it takes until the next fetch.
+        retry_after: Duration,
     },
-    /// Nobody tries any more: the runtime has ended in which that was done.
-    Ended,
+    /// The runtime of the background task has ended.
+    Stopped,
 }
 
-/// A failed renewal does not take away what is still good.
+/// A failed renewal keeps a value that is still valid.
 struct State<T, E> {
-    kept: Option<Kept<T>>,
+    value: Option<Expiring<T>>,
     failure: Option<Failure<E>>,
-    /// How many tries there have been.
-    round: u64,
+    /// The number of fetches so far.
+    fetches: u64,
 }
 
-/// Why the last try failed, and when the next one begins.
 struct Failure<E> {
     error: E,
-    next: SystemTime,
+    retry_at: SystemTime,
 }
 
-impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Keeper<T, E> {
-    /// Starts to keep what `fetch` gets. The clock is asked when something has come, and whether it is time for the next.
+impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> RefreshingCache<T, E> {
+    /// Starts the background task, which fetches the first value at once. `clock` tells it the time.
     ///
     /// # Panics
     ///
     /// Outside a tokio runtime.
     #[must_use]
     pub fn start<F: Fetch<Value = T, Error = E>>(fetch: F, clock: fn() -> SystemTime) -> Self {
-        let (publish, state) = watch::channel(State { kept: None, failure: None, round: 0 });
-        let wishes = Arc::<Wishes>::default();
-        tokio::spawn(keep(fetch, publish, wishes.clone(), clock));
-        Self { state, wishes }
+        let (publish, state) = watch::channel(State { value: None, failure: None, fetches: 0 });
+        let signal = Arc::<RefreshSignal>::default();
+        tokio::spawn(refresh(fetch, publish, signal.clone(), clock));
+        Self { state, signal }
     }
 
-    /// What is there and still good at `now`.
+    /// The value, if there is one that is valid at `now`.
     #[must_use]
-    pub fn look(&self, now: SystemTime) -> Option<T> {
-        self.state.borrow().good(now).map(|kept| {
-            self.nudge_if_late(kept, now);
-            kept.value.clone()
+    pub fn cached(&self, now: SystemTime) -> Option<T> {
+        self.state.borrow().valid(now).map(|valid| {
+            self.wake_if_late(valid, now);
+            valid.value.clone()
         })
     }
 
-    /// What is good at `now`; where there is nothing, what comes next. Fails with the failure of the last try, as long as the next
-    /// one is not due.
+    /// A value that is valid at `now`; waits for the next fetch if there is none.
     ///
     /// # Errors
     ///
-    /// When there is nothing.
-    pub async fn get(&self, now: SystemTime) -> Result<T, Missing<E>> {
+    /// [`Unavailable`] when there is no value and the last fetch failed, until the next one is due.
+    pub async fn get(&self, now: SystemTime) -> Result<T, Unavailable<E>> {
         let mut state = self.state.clone();
         loop {
             if let Some(outcome) = self.read(&state.borrow_and_update(), now) {
                 return outcome;
             }
-            // The task lives as long as the runtime it was started in.
-            state.changed().await.map_err(|_| Missing::Ended)?;
+            state.changed().await.map_err(|_| Unavailable::Stopped)?;
         }
     }
 
-    /// As [`get`](Self::get), but for whoever finds that what is there is outdated, whatever the clock says: gets another at once.
+    /// Like [`get`](Self::get), but fetches at once if `is_outdated` says so of a value that is still valid.
     ///
-    /// Callers that come together share one try, and what it brings is theirs without another look, so `is_outdated` decides how
-    /// often there can be one. After a failed try the old one is still there for [`get`](Self::get).
+    /// Concurrent callers share one fetch and return its value without checking it again, so `is_outdated` alone decides how often
+    /// there can be one. After a failed fetch, [`get`](Self::get) still returns the previous value.
     ///
     /// # Errors
     ///
-    /// When there is nothing, or nothing newer could be had.
-    pub async fn newer(&self, is_outdated: impl Fn(&T) -> bool, now: SystemTime) -> Result<T, Missing<E>> {
+    /// [`Unavailable`] when there is no value, or no newer one.
+    pub async fn get_newer(
+        &self,
+        is_outdated: impl Fn(&T) -> bool,
+        now: SystemTime,
+    ) -> Result<T, Unavailable<E>> {
         let mut state = self.state.clone();
-        let seen = {
+        let fetches = {
             let state = state.borrow_and_update();
-            if let Some(kept) = state.good(now).filter(|kept| !is_outdated(&kept.value)) {
-                return Ok(kept.value.clone());
+            if let Some(valid) = state.valid(now).filter(|valid| !is_outdated(&valid.value)) {
+                return Ok(valid.value.clone());
             }
-            if let Some(missing) = state.missing(now) {
-                return Err(missing);
+            if let Some(unavailable) = state.unavailable(now) {
+                return Err(unavailable);
             }
-            state.round
+            state.fetches
         };
-        self.wishes.another_after(seen);
-        let state = state.wait_for(|state| state.round > seen).await.map_err(|_| Missing::Ended)?;
-        match (state.missing(now), state.good(now)) {
-            (None, Some(kept)) => Ok(kept.value.clone()),
-            (missing, _) => Err(missing.unwrap_or(Missing::Ended)),
+        self.signal.fetch_after(fetches);
+        let state = state.wait_for(|state| state.fetches > fetches).await.map_err(|_| Unavailable::Stopped)?;
+        match (state.unavailable(now), state.valid(now)) {
+            (None, Some(valid)) => Ok(valid.value.clone()),
+            (unavailable, _) => Err(unavailable.unwrap_or(Unavailable::Stopped)),
         }
     }
 
-    /// As [`get`](Self::get), but for whoever has time: waits through failures. `None` when nobody tries any more.
+    /// Like [`get`](Self::get), but waits through failures, without a time limit. `None` when the background task has ended.
     pub async fn wait(&self, clock: fn() -> SystemTime) -> Option<T> {
         let mut state = self.state.clone();
-        let good = state.wait_for(|state| state.good(clock()).is_some()).await.ok()?;
-        good.kept.as_ref().map(|kept| kept.value.clone())
+        let state = state.wait_for(|state| state.valid(clock()).is_some()).await.ok()?;
+        state.value.as_ref().map(|valid| valid.value.clone())
     }
 
-    fn read(&self, state: &State<T, E>, now: SystemTime) -> Option<Result<T, Missing<E>>> {
-        if let Some(kept) = state.good(now) {
-            self.nudge_if_late(kept, now);
-            return Some(Ok(kept.value.clone()));
+    fn read(&self, state: &State<T, E>, now: SystemTime) -> Option<Result<T, Unavailable<E>>> {
+        if let Some(valid) = state.valid(now) {
+            self.wake_if_late(valid, now);
+            return Some(Ok(valid.value.clone()));
         }
-        let missing = state.missing(now).map(Err);
-        if missing.is_none() {
-            self.wishes.nudge.notify_one();
+        let unavailable = state.unavailable(now).map(Err);
+        if unavailable.is_none() {
+            self.signal.wake.notify_one();
         }
-        missing
+        unavailable
     }
 
-    /// Timers stand still while a machine sleeps, the clock does not: then a caller is the first to notice.
-    fn nudge_if_late(&self, kept: &Kept<T>, now: SystemTime) {
-        if kept.freshness(now) == Freshness::Renew {
-            self.wishes.nudge.notify_one();
+    /// Timers stop while a machine sleeps and the clock does not, so a caller can be the first to see that a renewal is due.
+    fn wake_if_late(&self, value: &Expiring<T>, now: SystemTime) {
+        if value.freshness(now) == Freshness::Renew {
+            self.signal.wake.notify_one();
         }
     }
 }
 
-impl Wishes {
-    fn another_after(&self, round: u64) {
-        self.round.fetch_max(round + 1, Ordering::AcqRel);
-        self.nudge.notify_one();
+impl RefreshSignal {
+    fn fetch_after(&self, fetches: u64) {
+        self.fetch.fetch_max(fetches + 1, Ordering::AcqRel);
+        self.wake.notify_one();
     }
 
-    fn are_for_more_than(&self, round: u64) -> bool {
-        self.round.load(Ordering::Acquire) > round
+    fn is_for_more_than(&self, fetches: u64) -> bool {
+        self.fetch.load(Ordering::Acquire) > fetches
     }
 }
 
-impl<T, E> Clone for Keeper<T, E> {
+impl<T, E> Clone for RefreshingCache<T, E> {
     fn clone(&self) -> Self {
-        Self { state: self.state.clone(), wishes: self.wishes.clone() }
+        Self { state: self.state.clone(), signal: self.signal.clone() }
     }
 }
 
 impl<T, E: Clone> State<T, E> {
-    fn good(&self, now: SystemTime) -> Option<&Kept<T>> {
-        self.kept.as_ref().filter(|kept| kept.freshness(now) != Freshness::Expired)
+    fn valid(&self, now: SystemTime) -> Option<&Expiring<T>> {
+        self.value.as_ref().filter(|value| value.freshness(now) != Freshness::Expired)
     }
 
-    /// The failure of the last try, while the next one is not due.
-    fn missing(&self, now: SystemTime) -> Option<Missing<E>> {
+    /// The failure of the last fetch, until the next one is due.
+    fn unavailable(&self, now: SystemTime) -> Option<Unavailable<E>> {
         let failure = self.failure.as_ref()?;
-        let wait = failure.next.duration_since(now).ok().filter(|wait| !wait.is_zero())?;
-        Some(Missing::Failed { error: failure.error.clone(), wait })
+        let retry_after = failure.retry_at.duration_since(now).ok().filter(|wait| !wait.is_zero())?;
+        Some(Unavailable::Failed { error: failure.error.clone(), retry_after })
     }
 }
 
-async fn keep<F: Fetch>(
+/// The background task.
+async fn refresh<F: Fetch>(
     fetch: F,
     publish: watch::Sender<State<F::Value, F::Error>>,
-    wishes: Arc<Wishes>,
+    signal: Arc<RefreshSignal>,
     clock: fn() -> SystemTime,
 ) {
-    let (mut failures, mut round) = (0, 0);
+    let (mut failures, mut fetches) = (0, 0);
     loop {
         let outcome = tokio::select! {
             outcome = fetch.fetch() => outcome,
             () = publish.closed() => return,
         };
         let now = clock();
-        round += 1;
+        fetches += 1;
         let next = match outcome {
-            Ok(kept) => {
+            Ok(value) => {
                 debug!("got {}", fetch.name());
                 failures = 0;
-                let next = kept.next(now);
-                publish.send_replace(State { kept: Some(kept), failure: None, round });
+                let next = value.next_fetch(now);
+                publish.send_replace(State { value: Some(value), failure: None, fetches });
                 next
             }
             Err(error) => {
                 failures += 1;
-                let next = next_try(failures, now, fastrand::f64());
-                let wait = next.duration_since(now).unwrap_or_default();
-                tell(fetch.name(), &error, wait);
+                let retry_at = next_retry(failures, now, fastrand::f64());
+                log_failure(fetch.name(), &error, retry_at.duration_since(now).unwrap_or_default());
                 publish.send_modify(|state| {
-                    state.failure = Some(Failure { error, next });
-                    state.round = round;
+                    state.failure = Some(Failure { error, retry_at });
+                    state.fetches = fetches;
                 });
-                next
+                retry_at
             }
         };
         while let Ok(wait) = next.duration_since(clock())
             && !wait.is_zero()
-            && !wishes.are_for_more_than(round)
+            && !signal.is_for_more_than(fetches)
         {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                () = wishes.nudge.notified() => {}
+                () = signal.wake.notified() => {}
                 () = publish.closed() => return,
             }
         }
     }
 }
 
-/// There is no caller to tell: those that wait get a copy, and usually nobody waits.
-fn tell(name: &str, error: &dyn std::error::Error, wait: Duration) {
-    let mut words = error.to_string();
+/// Logs the error with its causes: usually no caller is waiting for it.
+fn log_failure(name: &str, error: &dyn std::error::Error, wait: Duration) {
+    let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        words.push_str(": ");
-        words.push_str(&error.to_string());
+        message.push_str(": ");
+        message.push_str(&error.to_string());
         cause = error.source();
     }
-    warn!("{name} could not be had, next try in {:.1} s: {words}", wait.as_secs_f64());
+    warn!("{name} could not be had, next try in {:.1} s: {message}", wait.as_secs_f64());
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::fmt;
+    use std::sync::atomic::AtomicU32;
     use std::time::UNIX_EPOCH;
 
     use tokio::time::Instant;
 
     use super::*;
-    use crate::identity::Issuer;
-    use crate::no_token::{NoToken, Why};
 
     thread_local! {
-        static BEGUN: Instant = Instant::now();
+        static START: Instant = Instant::now();
     }
 
-    /// Follows the paused time of the runtime, which each test has to itself, as it has its thread.
+    /// Follows the paused time of the runtime: each test has a thread and a runtime of its own.
     fn clock() -> SystemTime {
-        UNIX_EPOCH + BEGUN.with(Instant::elapsed)
+        UNIX_EPOCH + START.with(Instant::elapsed)
     }
 
-    /// Counts calls; the value is the number of the call. Calls in `failing` fail.
+    /// The value is the number of the call. Calls in `failing` fail.
     #[derive(Clone, Default)]
     struct Numbers {
         calls: Arc<AtomicU32>,
@@ -282,19 +307,19 @@ mod tests {
 
     impl Fetch for Numbers {
         type Value = u32;
-        type Error = NoToken;
+        type Error = fmt::Error;
 
         fn name(&self) -> &str {
             "a number"
         }
 
-        async fn fetch(&self) -> Result<Kept<u32>, NoToken> {
+        async fn fetch(&self) -> Result<Expiring<u32>, fmt::Error> {
             let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
             tokio::time::sleep(self.takes).await;
             if self.failing.contains(&call) {
-                return Err(NoToken::new(Issuer::ManagedIdentity, Why::Unreachable));
+                return Err(fmt::Error);
             }
-            Ok(Kept::token(call, clock(), clock() + minutes(60)))
+            Ok(Expiring::token(call, clock(), clock() + minutes(60)))
         }
     }
 
@@ -309,105 +334,105 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn callers_that_come_together_wait_for_one_and_the_same() {
+    async fn concurrent_callers_share_one_fetch() {
         let numbers = Numbers { takes: Duration::from_secs(2), ..Numbers::default() };
-        let keeper = Keeper::start(numbers.clone(), clock);
+        let cache = RefreshingCache::start(numbers.clone(), clock);
         let callers: Vec<_> = (0..50)
             .map(|_| {
-                let keeper = keeper.clone();
-                tokio::spawn(async move { keeper.get(clock()).await.unwrap() })
+                let cache = cache.clone();
+                tokio::spawn(async move { cache.get(clock()).await.unwrap() })
             })
             .collect();
         for caller in callers {
             assert_eq!(caller.await.unwrap(), 1);
         }
-        assert_eq!((keeper.look(clock()), numbers.calls()), (Some(1), 1));
+        assert_eq!((cache.cached(clock()), numbers.calls()), (Some(1), 1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_renewal_is_over_before_anybody_needs_it() {
+    async fn a_value_is_renewed_before_it_expires() {
         let numbers = Numbers { takes: minutes(1), ..Numbers::default() };
-        let keeper = Keeper::start(numbers.clone(), clock);
-        keeper.get(clock()).await.unwrap();
+        let cache = RefreshingCache::start(numbers.clone(), clock);
+        cache.get(clock()).await.unwrap();
         for minute in 1..600 {
             tokio::time::sleep(minutes(1)).await;
-            assert!(keeper.look(clock()).is_some(), "minute {minute}");
+            assert!(cache.cached(clock()).is_some(), "minute {minute}");
         }
         assert_eq!(numbers.calls(), 11);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failed_renewal_leaves_the_old_one_until_its_end_and_is_tried_again() {
+    async fn a_failed_renewal_keeps_the_old_value_until_it_expires_and_is_retried() {
         let numbers = Numbers { failing: 2..4, ..Numbers::default() };
-        let keeper = Keeper::start(numbers.clone(), clock);
-        assert_eq!(keeper.get(clock()).await.unwrap(), 1);
+        let cache = RefreshingCache::start(numbers.clone(), clock);
+        assert_eq!(cache.get(clock()).await.unwrap(), 1);
         tokio::time::sleep(minutes(55) + Duration::from_millis(1)).await;
-        assert_eq!((keeper.get(clock()).await.unwrap(), numbers.calls()), (1, 2));
+        assert_eq!((cache.get(clock()).await.unwrap(), numbers.calls()), (1, 2));
         tokio::time::sleep(minutes(1)).await;
-        assert_eq!((keeper.get(clock()).await.unwrap(), numbers.calls()), (4, 4));
+        assert_eq!((cache.get(clock()).await.unwrap(), numbers.calls()), (4, 4));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_has_ended_is_not_given_out_and_the_failure_says_when_to_come_back() {
+    async fn an_expired_value_is_not_returned_and_the_error_says_when_to_retry() {
         let numbers = Numbers { failing: 2..u32::MAX, ..Numbers::default() };
-        let keeper = Keeper::start(numbers.clone(), clock);
-        keeper.get(clock()).await.unwrap();
+        let cache = RefreshingCache::start(numbers.clone(), clock);
+        cache.get(clock()).await.unwrap();
         tokio::time::sleep(minutes(61)).await;
         let calls = numbers.calls();
-        let Err(Missing::Failed { error, wait }) = keeper.get(clock()).await else { panic!("there is none") };
-        assert!(error.is_retryable() && wait <= minutes(1));
-        assert_eq!((keeper.look(clock()), numbers.calls()), (None, calls));
+        let Err(Unavailable::Failed { error, retry_after }) = cache.get(clock()).await else { panic!("there is none") };
+        assert!(error == fmt::Error && retry_after <= minutes(1));
+        assert_eq!((cache.cached(clock()), numbers.calls()), (None, calls));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_has_time_waits_through_failures() {
+    async fn wait_returns_the_first_value_after_failures() {
         let numbers = Numbers { failing: 1..5, ..Numbers::default() };
-        let keeper = Keeper::start(numbers, clock);
-        assert_eq!(keeper.wait(clock).await.unwrap(), 5);
+        let cache = RefreshingCache::start(numbers, clock);
+        assert_eq!(cache.wait(clock).await.unwrap(), 5);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_finds_the_old_one_outdated_gets_another_and_all_who_do_get_the_same() {
+    async fn concurrent_callers_with_an_outdated_value_share_one_newer_value() {
         let numbers = Numbers { takes: Duration::from_secs(2), ..Numbers::default() };
-        let keeper = Keeper::start(numbers.clone(), clock);
-        assert_eq!(keeper.get(clock()).await.unwrap(), 1);
-        assert_eq!((keeper.newer(|_| false, clock()).await.unwrap(), numbers.calls()), (1, 1));
+        let cache = RefreshingCache::start(numbers.clone(), clock);
+        assert_eq!(cache.get(clock()).await.unwrap(), 1);
+        assert_eq!((cache.get_newer(|_| false, clock()).await.unwrap(), numbers.calls()), (1, 1));
         let callers: Vec<_> = (0..50)
             .map(|_| {
-                let keeper = keeper.clone();
-                tokio::spawn(async move { keeper.newer(|number| *number < 2, clock()).await.unwrap() })
+                let cache = cache.clone();
+                tokio::spawn(async move { cache.get_newer(|number| *number < 2, clock()).await.unwrap() })
             })
             .collect();
         for caller in callers {
             assert_eq!(caller.await.unwrap(), 2);
         }
         tokio::time::sleep(minutes(1)).await;
-        assert_eq!((keeper.newer(|number| *number < 2, clock()).await.unwrap(), numbers.calls()), (2, 2));
+        assert_eq!((cache.get_newer(|number| *number < 2, clock()).await.unwrap(), numbers.calls()), (2, 2));
         // The next renewal is counted from then.
         tokio::time::sleep(minutes(55)).await;
         assert_eq!(numbers.calls(), 3);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn where_nothing_newer_can_be_had_the_old_one_stays_and_nobody_hurries() {
+    async fn after_a_failed_fetch_the_old_value_stays_and_retries_are_delayed() {
         let numbers = Numbers { failing: 2..u32::MAX, ..Numbers::default() };
-        let keeper = Keeper::start(numbers.clone(), clock);
-        keeper.get(clock()).await.unwrap();
+        let cache = RefreshingCache::start(numbers.clone(), clock);
+        cache.get(clock()).await.unwrap();
         for _ in 0..50 {
-            let Err(Missing::Failed { wait, .. }) = keeper.newer(|_| true, clock()).await else {
+            let Err(Unavailable::Failed { retry_after, .. }) = cache.get_newer(|_| true, clock()).await else {
                 panic!("there is nothing newer");
             };
-            assert!(!wait.is_zero());
+            assert!(!retry_after.is_zero());
         }
-        assert_eq!((keeper.get(clock()).await.unwrap(), numbers.calls()), (1, 2));
+        assert_eq!((cache.get(clock()).await.unwrap(), numbers.calls()), (1, 2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn when_nobody_is_left_nothing_is_asked_any_more() {
+    async fn the_task_ends_with_the_last_clone() {
         let numbers = Numbers::default();
-        let keeper = Keeper::start(numbers.clone(), clock);
-        keeper.get(clock()).await.unwrap();
-        drop(keeper);
+        let cache = RefreshingCache::start(numbers.clone(), clock);
+        cache.get(clock()).await.unwrap();
+        drop(cache);
         tokio::time::sleep(minutes(600)).await;
         assert_eq!(numbers.calls(), 1);
     }

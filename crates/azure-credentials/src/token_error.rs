@@ -1,74 +1,113 @@
-//! Why there is no token.
+//! `TokenError`: why there is no token, and what the operator can do about it.
 //!
-//! Nothing that was answered is repeated but its status and the numbers of its error code: words can hold anything.
+//! Of a response only its status and the digits of its error code are kept; its text could contain anything.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::identity::Issuer;
+use crate::credential_source::{CredentialSource, Source};
 
-/// There is no token for an identity. `Display` says who gave none, why, and what to do about it.
+/// No token could be had for a credential source. `Display` names the source, the reason and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoToken {
-    pub(crate) issuer: Issuer,
-    pub(crate) why: Why,
-    pub(crate) retry_after: Option<Duration>,
+pub struct TokenError {
+    issuer: Issuer,
+    reason: Reason,
+    retry_after: Option<Duration>,
 }
 
-/// What was wrong.
+/// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Why {
-    /// Nobody answered who could give one.
+pub enum Reason {
+    /// The issuer could not be reached.
     Unreachable,
-    /// The time to wait for one was up.
+    /// No token came in time.
     TimedOut,
-    /// The answer was no.
+    /// The issuer responded with an error.
     Refused {
-        /// Its status.
+        /// The HTTP status.
         status: u16,
-        /// Microsoft's number for what is wrong, like `AADSTS700016`.
+        /// Microsoft's error code, like `AADSTS700016`.
         code: Option<String>,
     },
-    /// Whatever else; its words may hold anything, so they are not repeated.
+    /// Any other failure. Its text is not kept.
     Failed,
 }
 
-impl NoToken {
-    pub(crate) fn new(issuer: Issuer, why: Why) -> Self {
-        Self { issuer, why, retry_after: None }
+/// What issues the tokens of a credential source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Issuer {
+    ManagedIdentity,
+    Application,
+    DeveloperTools,
+}
+
+impl TokenError {
+    pub(crate) fn new(source: &CredentialSource, reason: Reason) -> Self {
+        let issuer = match source.0 {
+            Source::ManagedIdentity { .. } => Issuer::ManagedIdentity,
+            Source::Application { .. } => Issuer::Application,
+            Source::DeveloperTools { .. } | Source::Automatic { .. } => Issuer::DeveloperTools,
+        };
+        Self { issuer, reason, retry_after: None }
     }
 
-    /// What was wrong.
+    pub(crate) fn with_retry_after(self, retry_after: Duration) -> Self {
+        Self { retry_after: Some(retry_after), ..self }
+    }
+
+    /// Why there is no token.
     #[must_use]
-    pub fn why(&self) -> &Why {
-        &self.why
+    pub fn reason(&self) -> &Reason {
+        &self.reason
     }
 
-    /// Whether there may be one later without anybody doing anything.
+    /// Whether a later request may succeed without a change of configuration.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        match self.why {
-            Why::Unreachable | Why::TimedOut => true,
-            Why::Refused { status, .. } => matches!(status, 408 | 429 | 500..),
-            Why::Failed => false,
+        match self.reason {
+            Reason::Unreachable | Reason::TimedOut => true,
+            Reason::Refused { status, .. } => matches!(status, 408 | 429 | 500..),
+            Reason::Failed => false,
         }
     }
 
-    /// How long it takes until one is asked for again, where that is known: to come back sooner is of no use.
+    /// How long it takes until the next token request, if known. Coming back sooner is of no use.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 }
 
-impl fmt::Display for NoToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}; {}", self.issuer, self.why, self.issuer.advice())
+impl Issuer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ManagedIdentity => "the managed identity endpoint",
+            Self::Application => "Microsoft Entra ID",
+            Self::DeveloperTools => "the developer's tools",
+        }
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            Self::ManagedIdentity => {
+                "turn on an identity for this app, or check the client id if it is a user-assigned one"
+            }
+            Self::Application => {
+                "check the ids of application and tenant, and whether the secret has expired"
+            }
+            Self::DeveloperTools => "sign in with `az login` or `azd auth login`",
+        }
     }
 }
 
-impl fmt::Display for Why {
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}; {}", self.issuer.name(), self.reason, self.issuer.advice())
+    }
+}
+
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable => f.write_str("cannot be reached"),
@@ -80,30 +119,30 @@ impl fmt::Display for Why {
     }
 }
 
-impl std::error::Error for NoToken {}
+impl std::error::Error for TokenError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn told(why: Why) -> NoToken {
-        NoToken::new(Issuer::Application, why)
+    fn error(reason: Reason) -> TokenError {
+        TokenError::new(&CredentialSource::application("c", "t", "s").unwrap(), reason)
     }
 
     #[test]
-    fn what_passes_by_itself_is_worth_another_try() {
-        let refused = |status| told(Why::Refused { status, code: None });
-        for passing in [told(Why::Unreachable), told(Why::TimedOut), refused(429), refused(503)] {
-            assert!(passing.is_retryable(), "{passing}");
+    fn only_transient_failures_are_retryable() {
+        let refused = |status| error(Reason::Refused { status, code: None });
+        for transient in [error(Reason::Unreachable), error(Reason::TimedOut), refused(429), refused(503)] {
+            assert!(transient.is_retryable(), "{transient}");
         }
-        for lasting in [told(Why::Failed), refused(400), refused(401)] {
-            assert!(!lasting.is_retryable(), "{lasting}");
+        for permanent in [error(Reason::Failed), refused(400), refused(401)] {
+            assert!(!permanent.is_retryable(), "{permanent}");
         }
     }
 
     #[test]
-    fn it_says_who_gave_none_and_why_and_what_to_do() {
-        let refused = told(Why::Refused { status: 401, code: Some("AADSTS7000222".to_owned()) });
+    fn the_message_names_the_issuer_the_reason_and_what_to_do() {
+        let refused = error(Reason::Refused { status: 401, code: Some("AADSTS7000222".to_owned()) });
         assert_eq!(
             refused.to_string(),
             "Microsoft Entra ID answered 401 (AADSTS7000222); check the ids of application and tenant, and whether the secret has expired"
