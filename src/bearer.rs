@@ -22,7 +22,7 @@ use crate::http;
 /// # Panics
 ///
 /// Outside a tokio runtime.
-pub fn validator(bearer: &Bearer) -> Result<Validator, reqwest::Error> {
+pub fn validator(bearer: &Bearer) -> Result<Validator, azure_http::HttpError> {
     Ok(Validator::start(bearer.authority.clone(), bearer.resource.clone(), &http::client()?))
 }
 

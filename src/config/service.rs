@@ -2,8 +2,8 @@
 //!
 //! There are two forms, a connection string and a setting for each part; both at once is a mistake, never a precedence.
 
-use azure_signalr::{ConnectionString, ConnectionStringError, Identity};
 use azure_http::{RootCertificates, RootCertificatesError};
+use azure_signalr::{ConnectionString, ConnectionStringError, Identity};
 
 use super::{CLIENT_ID, CLIENT_SECRET, CREDENTIAL, Env, Problem, ROOTS, SERVICE_URI, SIGNALR, TENANT_ID};
 

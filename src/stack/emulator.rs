@@ -5,10 +5,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use azure_http::{HttpClient, HttpOptions};
 use azure_signalr::ConnectionString;
 use azure_signalr_emulator::{AccessKey, Emulator, Options, TemplateSource, UpstreamOptions};
 use clap::Args;
-use azure_http::RootCertificates;
 use serverless_chat::config::{Problem, SIGNALR};
 use serverless_chat::{local, shutdown};
 
@@ -74,7 +74,8 @@ pub(super) async fn run(alone: Alone, signalr: Option<&ConnectionString>) -> Res
 
 /// What posts to the upstream: it follows no redirects, and uses no proxy.
 fn webhooks() -> Result<reqwest::Client, Failure> {
-    azure_http::builder(&RootCertificates::default()).build().map_err(Failure::other)
+    let client = HttpClient::new(&HttpOptions::default()).map_err(Failure::other)?;
+    Ok(client.as_reqwest().clone())
 }
 
 /// The key callers are configured with already.
