@@ -7,11 +7,11 @@ use std::time::SystemTime;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use entra_jwt::{Error as TokenError, Invalid, User, Validator};
+use azure_http::{HttpClient, HttpOptions};
+use entra_jwt::{Error as TokenError, InvalidToken, User, Validator};
 
 use crate::config::{BEARER_SCOPE, Bearer};
 use crate::error::Error;
-use crate::http;
 
 /// What checks the tokens that `bearer` is about. It asks for the keys at once, and waits for nothing.
 ///
@@ -23,7 +23,8 @@ use crate::http;
 ///
 /// Outside a tokio runtime.
 pub fn validator(bearer: &Bearer) -> Result<Validator, azure_http::HttpError> {
-    Ok(Validator::start(bearer.authority.clone(), bearer.resource.clone(), &http::client()?))
+    let http = HttpClient::new(&HttpOptions::default())?;
+    Ok(Validator::start(bearer.authority.clone(), bearer.resource.clone(), &http))
 }
 
 /// Whom the token of a request lets in; nobody where there is no token.
@@ -36,13 +37,13 @@ pub(crate) async fn user(validator: &Validator, headers: &HeaderMap) -> Result<O
 }
 
 /// The token of a request. Of two, nobody knows which is meant; other schemes are not ours.
-fn token(headers: &HeaderMap) -> Result<Option<&str>, Invalid> {
+fn token(headers: &HeaderMap) -> Result<Option<&str>, InvalidToken> {
     let mut values = headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
     let Some(token) = values.find_map(after_scheme) else { return Ok(None) };
     if headers.get_all(AUTHORIZATION).iter().count() > 1 {
-        return Err(Invalid::Malformed);
+        return Err(InvalidToken::Malformed);
     }
-    std::str::from_utf8(token).map(Some).map_err(|_| Invalid::Malformed)
+    std::str::from_utf8(token).map(Some).map_err(|_| InvalidToken::Malformed)
 }
 
 fn after_scheme(value: &[u8]) -> Option<&[u8]> {
@@ -56,7 +57,7 @@ impl From<TokenError> for Error {
         match error {
             TokenError::Invalid(why) => Self::InvalidToken(why),
             TokenError::InsufficientScope => Self::InsufficientScope(BEARER_SCOPE),
-            TokenError::NoKeys { why, wait } => Self::NoKeys(why, wait),
+            TokenError::KeysUnavailable { cause, retry_after } => Self::NoKeys(cause, retry_after),
         }
     }
 }
@@ -67,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    fn read(values: &[&[u8]]) -> Result<Option<String>, Invalid> {
+    fn read(values: &[&[u8]]) -> Result<Option<String>, InvalidToken> {
         let headers =
             values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_bytes(value).unwrap())).collect();
         token(&headers).map(|token| token.map(str::to_owned))
@@ -94,7 +95,7 @@ mod tests {
     fn two_are_none_and_neither_is_what_is_no_text() {
         for values in [&[&b"Bearer a"[..], b"Bearer b"][..], &[b"Basic YTpi", b"Bearer b"], &[b"Bearer \xff"]]
         {
-            assert_eq!(read(values), Err(Invalid::Malformed));
+            assert_eq!(read(values), Err(InvalidToken::Malformed));
         }
     }
 }

@@ -15,7 +15,7 @@ mod service;
 mod telemetry;
 
 pub use bearer::{BEARER_SCOPE, Bearer};
-pub use communication::{AccessTokens, AccountKey, Caller, Container};
+pub use communication::{AccessTokens, Container, ContainerAccess, IDENTITY_STORE_KEY};
 pub use env::Env;
 pub use resource::Communication;
 pub use telemetry::{LogFormat, Otlp};
@@ -56,12 +56,12 @@ pub const COMMUNICATION_ROOTS: &str = "AzureCommunicationServicesConnectionStrin
 pub const TOKEN_SCOPES: &str = "ChatAccessTokenScopes";
 /// …and for how long.
 pub const TOKEN_MINUTES: &str = "ChatAccessTokenMinutes";
-/// Where it is kept who has which identity there…
+/// The blob container of the identity store, optionally with a SAS…
 pub const IDENTITY_STORE: &str = "ChatIdentityStore";
-/// …the key of that storage account, where it is not called with an identity…
-pub const IDENTITY_STORE_KEY: &str = "ChatIdentityStoreKey";
-/// …and which identity it is called with, if it is not the one that SignalR is called with.
+/// …which identity it is called with, if it is not the one that SignalR is called with…
 pub const IDENTITY_STORE_CLIENT_ID: &str = "ChatIdentityStore__clientId";
+/// …and certificates of authorities to trust there beside Mozilla's, as PEM text.
+pub const IDENTITY_STORE_ROOTS: &str = "ChatIdentityStore__rootCertificates";
 /// Whose own access tokens let people in, beside what App Service says: of which tenant…
 pub const ENTRA_TENANT_ID: &str = "AzureAd__TenantId";
 /// …for which app…

@@ -12,7 +12,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use azure_communication::ErrorKind;
-use entra_jwt::{Invalid, NoKeys};
+use entra_jwt::{InvalidToken, KeysUnavailable};
 
 use crate::identities::StoreError;
 
@@ -22,11 +22,11 @@ pub enum Error {
     /// Nobody is signed in. What signing in is needed for.
     Unauthenticated(&'static str),
     /// Somebody brought an access token that is not good.
-    InvalidToken(Invalid),
+    InvalidToken(InvalidToken),
     /// Somebody brought one that is good, but not for this: the scope that it lacks.
     InsufficientScope(&'static str),
     /// Whether one is good cannot be told, and may be tried again after this.
-    NoKeys(NoKeys, Duration),
+    NoKeys(KeysUnavailable, Duration),
     /// The message cannot be sent as it is: the field, and what it must be.
     InvalidMessage(&'static str, &'static str),
     /// The path is not a path.

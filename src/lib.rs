@@ -34,7 +34,6 @@ pub mod config;
 #[cfg(feature = "local")]
 pub mod doctor;
 pub mod error;
-mod http;
 pub mod identities;
 mod json_body;
 #[cfg(feature = "local")]

@@ -20,7 +20,7 @@ use serverless_chat::app::{app, unconfigured};
 use serverless_chat::bearer;
 use serverless_chat::communication;
 use serverless_chat::config::{self, Config, Env, Problem, Unusable};
-use serverless_chat::identities::Identities;
+use serverless_chat::identities::IdentityStore;
 use serverless_chat::principal::{Policy, Trust};
 use serverless_chat::shutdown;
 use serverless_chat::trace::{self, Export};
@@ -71,7 +71,7 @@ async fn run(
                 let trust = if config.easy_auth { Trust::EasyAuth } else { Trust::Nobody };
                 let desk = match (&config.communication, &config.tokens.container) {
                     (Some(resource), Some(container)) => {
-                        let identities = Identities::in_container(container, resource.endpoint());
+                        let identities = IdentityStore::in_container(container, resource.endpoint());
                         let service = communication::client(resource).map_err(Failure::Other)?;
                         Some(desk(&config, service, identities.map_err(Failure::other)?))
                     }
@@ -113,7 +113,7 @@ fn chat(
 }
 
 /// The desk for tokens of `service`, where identities are kept in `identities`.
-fn desk(config: &Config, service: azure_communication::Client, identities: Identities) -> Desk {
+fn desk(config: &Config, service: azure_communication::Client, identities: IdentityStore) -> Desk {
     Desk::new(service, identities, config.tokens.most.clone(), Timestamp::now)
 }
 

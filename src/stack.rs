@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use serverless_chat::communication;
 use serverless_chat::config::{Communication, Config, Env, HOST_PORT, Unusable};
 use serverless_chat::doctor::{self, Site};
-use serverless_chat::identities::Identities;
+use serverless_chat::identities::IdentityStore;
 use serverless_chat::local::{self, Service};
 use serverless_chat::principal::Trust;
 use serverless_chat::shutdown;
@@ -202,13 +202,13 @@ async fn everything(
 /// Where identities are kept where nobody said so.
 const IDENTITIES: &str = ".chat/identities";
 
-fn identities(config: &Config, resource: &Communication) -> Result<Identities, Failure> {
+fn identities(config: &Config, resource: &Communication) -> Result<IdentityStore, Failure> {
     let resource = resource.endpoint();
     match &config.tokens.container {
-        Some(container) => Identities::in_container(container, resource).map_err(Failure::other),
+        Some(container) => IdentityStore::in_container(container, resource).map_err(Failure::other),
         None => {
             let folder = std::path::absolute(IDENTITIES).map_err(Failure::other)?;
-            Identities::in_folder(&folder, resource).map_err(Failure::other)
+            Ok(IdentityStore::in_folder(&folder, resource))
         }
     }
 }

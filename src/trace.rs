@@ -29,8 +29,8 @@ pub use operations::Operations;
 pub use otel::Export;
 use request::{Asked, Ended};
 
-/// They log every request for a token, headers named one by one, and every try of theirs that fails. What became of it is told here.
-const CHATTY: [&str; 2] = ["typespec_client_core", "object_store"];
+/// The Azure SDK logs every attempt that fails; the outcome is logged here.
+const CHATTY: [&str; 3] = ["typespec_client_core", "azure_core", "azure_storage_blob"];
 
 /// Starts logging what passes `filter`, in the form of `RUST_LOG`. A filter that cannot be read is as good as `info`.
 pub fn start(filter: &str, format: LogFormat) {
@@ -139,7 +139,7 @@ mod tests {
         assert!(!tells("info,hyper=debug"));
         assert!(!tells("warn"));
         let storage = quieter("info,typespec_client_core=info".parse().unwrap());
-        assert!(!storage.would_enable("object_store::client::retry", &Level::INFO));
+        assert!(!storage.would_enable("azure_storage_blob::clients", &Level::INFO));
         for asked in ["debug", "info,typespec_client_core=info", "info,typespec_client_core::http=info"] {
             assert!(tells(asked), "{asked}");
         }

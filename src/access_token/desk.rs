@@ -15,7 +15,7 @@ use tracing::warn;
 use super::limit::Limit;
 use super::policy::Wish;
 use crate::error::Error;
-use crate::identities::{Identities, Kept, StoreError};
+use crate::identities::{IdentityStore, StoreError, StoredIdentity};
 use crate::principal::{Fingerprint, Person};
 use crate::waited::Waited;
 
@@ -38,7 +38,7 @@ pub(super) struct Pass {
 
 struct Inner {
     service: Client,
-    identities: Identities,
+    identities: IdentityStore,
     most: Grant,
     clock: fn() -> Timestamp,
     limit: Limit,
@@ -48,7 +48,7 @@ struct Inner {
 impl Desk {
     /// Gives out tokens of `service` for no more than `most`, to people whose identities are kept in `identities`.
     #[must_use]
-    pub fn new(service: Client, identities: Identities, most: Grant, clock: fn() -> Timestamp) -> Self {
+    pub fn new(service: Client, identities: IdentityStore, most: Grant, clock: fn() -> Timestamp) -> Self {
         let lines = std::array::from_fn(|_| Semaphore::new(1));
         Self(Arc::new(Inner { service, identities, most, clock, limit: Limit::default(), lines }))
     }
@@ -63,7 +63,7 @@ impl Desk {
     ) -> Result<Pass, Error> {
         let person = self.admit(person, now)?;
         let grant = wish.within(&self.0.most)?;
-        let user = match self.0.identities.find(&person.to_string()).await? {
+        let user = match self.0.identities.get(&person.to_string()).await? {
             Some(kept) => kept.user,
             None => self.enroll(person, None, waited).await?,
         };
@@ -81,7 +81,7 @@ impl Desk {
     /// Ends all tokens of a person, who keeps the identity.
     pub(super) async fn revoke(&self, person: &Person, now: Instant, waited: &Waited) -> Result<(), Error> {
         let person = self.admit(person, now)?;
-        let Some(kept) = self.0.identities.find(&person.to_string()).await? else { return Ok(()) };
+        let Some(kept) = self.0.identities.get(&person.to_string()).await? else { return Ok(()) };
         match waited.during(self.0.service.revoke_tokens(&kept.user, (self.0.clock)())).await {
             // Whoever is gone has no tokens.
             Err(error) if is_gone(&error) => Ok(()),
@@ -127,15 +127,15 @@ impl Inner {
     ) -> Result<UserId, Error> {
         let _turn = self.turn(person).await?;
         let name = person.to_string();
-        let is_good = |kept: &Kept| gone.as_ref() != Some(&kept.user);
-        let before = match self.identities.find(&name).await? {
+        let is_good = |kept: &StoredIdentity| gone.as_ref() != Some(&kept.user);
+        let before = match self.identities.get(&name).await? {
             Some(kept) if is_good(&kept) => return Ok(kept.user),
             before => before,
         };
         let user = self.create(waited).await?;
-        let Err(error) = self.identities.keep(&name, &user, before).await else { return Ok(user) };
+        let Err(error) = self.identities.put(&name, &user, before).await else { return Ok(user) };
         // Late, or not sure: an answer may have been lost of a write that was done.
-        let found = self.identities.find(&name).await;
+        let found = self.identities.get(&name).await;
         match found {
             Ok(Some(kept)) if kept.user == user => Ok(user),
             Ok(Some(kept)) if is_good(&kept) => {
@@ -153,8 +153,8 @@ impl Inner {
     async fn forget(&self, person: Fingerprint, waited: &Waited) -> Result<(), Error> {
         let _turn = self.turn(person).await?;
         let name = person.to_string();
-        let Some(kept) = self.identities.find(&name).await? else { return Ok(()) };
-        self.identities.remove(&name).await?;
+        let Some(kept) = self.identities.get(&name).await? else { return Ok(()) };
+        self.identities.delete(&name).await?;
         let deleted = waited.during(self.service.delete_user(&kept.user, (self.clock)())).await;
         deleted.inspect_err(|_| warn!("an identity that nobody has any more is left behind"))?;
         Ok(())
@@ -205,7 +205,8 @@ mod tests {
     /// The service is nowhere.
     fn desk() -> Desk {
         let nowhere: ConnectionString = "endpoint=http://127.0.0.1:1/;accesskey=aHVzaA==".parse().unwrap();
-        let identities = Identities::in_memory(nowhere.endpoint());
+        let identities =
+            IdentityStore::in_folder(&std::env::temp_dir().join("never-created"), nowhere.endpoint());
         Desk::new(Client::new(&nowhere).unwrap(), identities, Scope::VOIP_JOIN.into(), Timestamp::now)
     }
 

@@ -16,7 +16,6 @@ use crate::blobs::Blobs;
 use crate::support::{House, refusal};
 
 const PATH: &str = "/api/access-token";
-const ACCOUNT_KEY: &str = "aHVzaC1vZi10aGUtYWNjb3VudA==";
 const CLAIMS: &str = "x-ms-client-principal";
 
 /// A service, a store, and what a handler is told of them.
@@ -42,7 +41,6 @@ impl Town {
         let mut variables = vec![
             ("AzureCommunicationServicesConnectionString", self.connection.as_str()),
             ("ChatIdentityStore", &self.container),
-            ("ChatIdentityStoreKey", ACCOUNT_KEY),
             ("WEBSITE_AUTH_ENABLED", "True"),
         ];
         variables.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
@@ -251,7 +249,7 @@ async fn case_40_the_answer_is_what_the_official_sdk_gives_and_no_cache_and_no_l
     house.handler.out.line("operation=\"AccessToken\"");
     let log = house.handler.out.text() + &house.handler.err.text();
     let key = town.connection.split("accesskey=").nth(1).unwrap();
-    for secret in [token, key, ACCOUNT_KEY, &told.identity] {
+    for secret in [token, key, "SECRET-of-the-sas", &told.identity] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
 }
@@ -412,6 +410,53 @@ async fn behind_a_host_it_has_to_be_said_where_identities_are_kept() {
     let body: Value = response.json().await.unwrap();
     assert_eq!(body["error"]["code"], "not_configured");
     assert!(body["error"]["message"].as_str().unwrap().contains("ChatIdentityStore"));
+}
+
+#[tokio::test]
+async fn an_account_key_of_the_store_is_a_problem_that_names_its_replacement() {
+    let town = Town::start().await;
+    let house = town.house(&[("ChatIdentityStoreKey", "aHVzaA==")]);
+    let response = by(&house, "ann").send().await.unwrap();
+    assert_eq!(response.status(), 503);
+    let body: Value = response.json().await.unwrap();
+    assert!(body["error"]["message"].as_str().unwrap().contains("ChatIdentityStoreKey"));
+    let line = house.handler.out.line("ChatIdentityStoreKey: is no longer used");
+    assert!(line.contains("Storage Blob Data Contributor") && line.contains("SAS URL"), "{line}");
+    assert!(!house.handler.out.text().contains("aHVzaA"));
+}
+
+#[tokio::test]
+async fn identities_stored_by_an_earlier_version_are_found_again() {
+    let town = Town::start().await;
+    let service = azure_communication::Client::new(&town.connection.parse().unwrap()).unwrap();
+    let ann = service.create_user(jiff::Timestamp::now()).await.unwrap();
+    let stored: Value = serde_json::from_str(include_str!("../data/stored-identities.json")).unwrap();
+    let is_anns = |blob: &&Value| blob["name"].as_str().unwrap().contains("127.0.0.1:8889/9108e693");
+    let blob = stored["blobs"].as_array().unwrap().iter().find(is_anns).unwrap();
+    let (_, name) = blob["name"].as_str().unwrap().split_once('/').unwrap();
+    let content: Value = serde_json::from_str(blob["content"].as_str().unwrap()).unwrap();
+    let old_id = content["communicationUserId"].as_str().unwrap();
+    // The resource has another port, and other identities.
+    let (host, _) = town.connection.strip_prefix("endpoint=http://").unwrap().split_once(['/', ';']).unwrap();
+    town.blobs
+        .insert(&format!("{host}/{name}"), &blob["content"].as_str().unwrap().replace(old_id, ann.as_str()));
+    let house = town.house(&[]);
+    let request = house.post(PATH).header("x-ms-client-principal-idp", "github");
+    let (_, id) = issued(request.header("x-ms-client-principal-id", "ann")).await;
+    assert_eq!((id.as_str(), town.ids().len(), town.blobs.paths().len()), (ann.as_str(), 1, 1));
+}
+
+#[tokio::test]
+async fn the_sas_of_the_store_is_never_logged() {
+    let town = Town::start().await;
+    let mut house = town.house(&[("RUST_LOG", "trace")]);
+    issued(by(&house, "ann")).await;
+    town.blobs.refuse(Some(403));
+    refused(by(&house, "bob")).await;
+    house.handler.signal("TERM");
+    house.handler.end();
+    let log = house.handler.out.text();
+    assert!(log.contains("/api/access-token") && !log.contains("SECRET-of-the-sas"), "{log}");
 }
 
 #[tokio::test]

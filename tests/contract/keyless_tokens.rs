@@ -96,7 +96,6 @@ impl Town {
             ("IDENTITY_ENDPOINT", &platform),
             ("IDENTITY_HEADER", PLATFORM_SECRET),
             ("ChatIdentityStore", &self.container),
-            ("ChatIdentityStoreKey", "aHVzaA=="),
             ("WEBSITE_AUTH_ENABLED", "True"),
         ];
         variables.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
@@ -169,5 +168,53 @@ async fn a_service_that_nobody_vouches_for_hears_nothing() {
     let nobody = ("AzureCommunicationServicesConnectionString__rootCertificates", "");
     let house = town.house(platform.open().await, &[nobody]);
     assert_eq!(refusal(ask(&house, "ann").await).await, (503, "unavailable".to_owned()));
+    assert_eq!(town.emulator.calls().received, 0);
+}
+
+#[tokio::test]
+async fn the_store_is_called_over_https_with_tokens_of_the_apps_identity() {
+    let (town, platform) = (Town::start().await, Platform::new(OWNER));
+    let blobs = Blobs::default();
+    let (port, certificate) = over_tls::serve(blobs.router()).await;
+    let container = format!("https://localhost:{port}/account/chat-identities");
+    let variables = [
+        ("ChatIdentityStore", container.as_str()),
+        ("ChatIdentityStore__rootCertificates", &certificate),
+        ("ChatIdentityStore__clientId", "33333333-4444"),
+        ("RUST_LOG", "trace"),
+    ];
+    let mut house = town.house(platform.open().await, &variables);
+    for who in ["ann", "bob", "ann"] {
+        assert_eq!(ask(&house, who).await.status(), 200, "{}", house.handler.out.text());
+    }
+    assert_eq!(blobs.paths().len(), 2);
+    let asked = platform.asked.lock().unwrap().clone();
+    let for_storage: Vec<_> =
+        asked.iter().filter(|query| query["resource"] == "https://storage.azure.com").collect();
+    assert_eq!((asked.len(), for_storage.len()), (2, 1), "{asked:?}");
+    assert_eq!(for_storage[0]["client_id"], "33333333-4444");
+    house.handler.signal("TERM");
+    house.handler.end();
+    let (out, given) = (house.handler.out.text(), platform.given.lock().unwrap().clone());
+    for authorization in blobs.authorizations() {
+        let token = authorization.strip_prefix("Bearer ").unwrap();
+        assert!(given.iter().any(|given| given == token) && !out.contains(token), "{out}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_for_the_store_no_identity_is_created() {
+    let town = Town::start().await;
+    let (port, certificate) = over_tls::serve(Blobs::default().router()).await;
+    let container = format!("https://localhost:{port}/account/chat-identities");
+    let variables =
+        [("ChatIdentityStore", container.as_str()), ("ChatIdentityStore__rootCertificates", &certificate)];
+    let house = town.house(free_port(), &variables);
+    assert_eq!(refusal(ask(&house, "ann").await).await, (503, "unavailable".to_owned()));
+    house.handler.out.line("a Microsoft Entra token for https://storage.azure.com could not be had");
+    house
+        .handler
+        .out
+        .line("the store of identities cannot be called: there is no token of the app's identity");
     assert_eq!(town.emulator.calls().received, 0);
 }

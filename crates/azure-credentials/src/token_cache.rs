@@ -7,9 +7,7 @@ use std::iter::successors;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use azure_core::credentials::{
-    AccessToken, Secret as AzureSecret, TokenCredential, TokenRequestOptions,
-};
+use azure_core::credentials::{AccessToken, Secret as AzureSecret, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions};
 use azure_http::{HttpClient, Secret};

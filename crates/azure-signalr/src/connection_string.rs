@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use azure_credentials::Identity;
+use azure_credentials::CredentialSource;
 use azure_http::RootCertificates;
 use url::{Host, Url};
 
@@ -38,7 +38,7 @@ pub struct ConnectionString {
 #[derive(Clone, Debug)]
 pub(crate) enum Credential {
     AccessKey(Secret),
-    Identity(Identity),
+    Identity(CredentialSource),
 }
 
 impl ConnectionString {
@@ -47,7 +47,7 @@ impl ConnectionString {
     /// # Errors
     ///
     /// When the address is none, or one a token must not be sent to.
-    pub fn with_identity(endpoint: &str, identity: Identity) -> Result<Self, ConnectionStringError> {
+    pub fn with_identity(endpoint: &str, identity: CredentialSource) -> Result<Self, ConnectionStringError> {
         let endpoint = web_address(endpoint).ok_or(ConnectionStringError::InvalidEndpoint)?;
         let credential = Credential::Identity(identity);
         let (client_endpoint, server_endpoint, roots) = (None, None, RootCertificates::default());
@@ -116,7 +116,7 @@ impl ConnectionString {
 
     /// The identity, if there is no key.
     #[must_use]
-    pub fn identity(&self) -> Option<&Identity> {
+    pub fn identity(&self) -> Option<&CredentialSource> {
         match &self.credential {
             Credential::AccessKey(_) => None,
             Credential::Identity(identity) => Some(identity),
@@ -190,11 +190,11 @@ impl<'a> Properties<'a> {
         let auth_type = self.get("authtype").unwrap_or_default().to_ascii_lowercase();
         let client_id = self.get("clientid");
         let identity = match auth_type.as_str() {
-            "azure" => Identity::open(None, None)?,
-            "azure.msi" => Identity::managed(client_id)?,
+            "azure" => CredentialSource::automatic(None, None)?,
+            "azure.msi" => CredentialSource::managed_identity(client_id)?,
             "azure.app" => self.application()?,
             "aad" if client_id.is_some() && self.get("tenantid").is_some() => self.application()?,
-            "aad" => Identity::managed(client_id)?,
+            "aad" => CredentialSource::managed_identity(client_id)?,
             _ => {
                 let key = self.get("accesskey").ok_or(ConnectionStringError::MissingAccessKey)?;
                 return Ok(Credential::AccessKey(Secret::new(key)));
@@ -203,7 +203,7 @@ impl<'a> Properties<'a> {
         Ok(Credential::Identity(identity))
     }
 
-    fn application(&self) -> Result<Identity, ConnectionStringError> {
+    fn application(&self) -> Result<CredentialSource, ConnectionStringError> {
         let client_id = self.get("clientid").ok_or(ConnectionStringError::MissingClientId)?;
         let tenant_id = self.get("tenantid").ok_or(ConnectionStringError::MissingTenantId)?;
         let certificate = self.get("clientcert").or_else(|| self.get("clientcertpath"));
@@ -211,7 +211,7 @@ impl<'a> Properties<'a> {
             Some(_) => ConnectionStringError::CertificateNotSupported,
             None => ConnectionStringError::MissingClientSecret,
         })?;
-        Ok(Identity::application(client_id, tenant_id, client_secret)?)
+        Ok(CredentialSource::application(client_id, tenant_id, client_secret)?)
     }
 }
 
@@ -326,9 +326,9 @@ mod tests {
     #[test]
     #[cfg_attr(not(feature = "entra"), ignore = "there are no identities without the feature")]
     fn case_5_each_way_to_name_an_identity_is_understood() {
-        let managed = |client_id| Identity::managed(client_id).unwrap();
+        let managed = |client_id| CredentialSource::managed_identity(client_id).unwrap();
         for (auth, expected) in [
-            ("AuthType=azure;ClientId=not/looked/at", Identity::open(None, None).unwrap()),
+            ("AuthType=azure;ClientId=not/looked/at", CredentialSource::automatic(None, None).unwrap()),
             ("AuthType=Azure.MSI", managed(None)),
             ("authtype=azure.msi;CLIENTID=c;TenantId=not/looked/at", managed(Some("c"))),
             ("AuthType=aad", managed(None)),
@@ -336,11 +336,11 @@ mod tests {
             ("AuthType=aad;TenantId=t;ClientSecret=s", managed(None)),
             (
                 "AuthType=aad;ClientId=c;TenantId=t;ClientSecret=s==",
-                Identity::application("c", "t", "s==").unwrap(),
+                CredentialSource::application("c", "t", "s==").unwrap(),
             ),
             (
                 "AuthType=azure.app;ClientId=c;TenantId=t;ClientSecret=s;ClientCert=/c",
-                Identity::application("c", "t", "s").unwrap(),
+                CredentialSource::application("c", "t", "s").unwrap(),
             ),
         ] {
             let parsed = parse(&format!("Endpoint=https://h;{auth};AccessKey=unused")).unwrap();
@@ -352,10 +352,12 @@ mod tests {
     #[cfg_attr(not(feature = "entra"), ignore = "there are no identities without the feature")]
     fn the_token_of_an_identity_does_not_leave_the_machine_in_clear() {
         for address in ["http://localhost", "http://127.0.0.1:8888", "http://[::1]", "https://h"] {
-            ConnectionString::with_identity(address, Identity::managed(None).unwrap()).unwrap();
+            ConnectionString::with_identity(address, CredentialSource::managed_identity(None).unwrap())
+                .unwrap();
         }
         for address in ["http://h", "http://localhost.h", "http://10.0.0.1"] {
-            let refused = ConnectionString::with_identity(address, Identity::managed(None).unwrap());
+            let refused =
+                ConnectionString::with_identity(address, CredentialSource::managed_identity(None).unwrap());
             assert_eq!(refused.unwrap_err(), E::InsecureEndpoint, "{address}");
         }
         parse("Endpoint=http://h;AccessKey=k").unwrap();

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use azure_credentials::IdentityError;
+use azure_credentials::CredentialSourceError;
 
 /// What is wrong with a connection string. The words name the property; a value is never repeated, since it may be a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,11 +83,11 @@ impl fmt::Display for ConnectionStringError {
 
 impl std::error::Error for ConnectionStringError {}
 
-impl From<IdentityError> for ConnectionStringError {
-    fn from(error: IdentityError) -> Self {
+impl From<CredentialSourceError> for ConnectionStringError {
+    fn from(error: CredentialSourceError) -> Self {
         match error {
-            IdentityError::InvalidTenantId => Self::InvalidTenantId,
-            IdentityError::MissingClientSecret => Self::MissingClientSecret,
+            CredentialSourceError::InvalidTenantId => Self::InvalidTenantId,
+            CredentialSourceError::MissingClientSecret => Self::MissingClientSecret,
             // What is left, and what may come: an id that is none.
             _ => Self::InvalidClientId,
         }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_credentials::NoToken;
+use azure_credentials::TokenError;
 
 use crate::sent::Try;
 
@@ -27,7 +27,7 @@ pub(crate) enum Kind {
     /// The service does not believe the token of an identity (401), or does not let the identity do this (403).
     IdentityRefused { status: u16, code: Option<String> },
     /// There is no token for the identity.
-    NoToken(NoToken),
+    NoToken(TokenError),
     /// The service's answer to a request for a key is none.
     NoKey,
     /// No connection came about: nothing was sent.
@@ -139,9 +139,9 @@ impl From<Kind> for Error {
     }
 }
 
-impl From<NoToken> for Error {
+impl From<TokenError> for Error {
     #[cold]
-    fn from(why: NoToken) -> Self {
+    fn from(why: TokenError) -> Self {
         Self { wait: why.retry_after(), ..Kind::NoToken(why).into() }
     }
 }

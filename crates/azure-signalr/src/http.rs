@@ -4,9 +4,8 @@ use azure_http::{HttpClient, HttpOptions, RootCertificates};
 
 use crate::error::{Error, Kind};
 
-pub(crate) fn client(roots: &RootCertificates) -> Result<reqwest::Client, Error> {
+pub(crate) fn client(roots: &RootCertificates) -> Result<HttpClient, Error> {
     let user_agent = Some(concat!("azure-signalr-rust/", env!("CARGO_PKG_VERSION")));
     let options = HttpOptions { roots: roots.clone(), user_agent, ..HttpOptions::default() };
-    let client = HttpClient::new(&options).map_err(|_| Kind::Unusable)?;
-    Ok(client.as_reqwest().clone())
+    Ok(HttpClient::new(&options).map_err(|_| Kind::Unusable)?)
 }

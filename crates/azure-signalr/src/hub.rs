@@ -140,7 +140,7 @@ impl Hub {
         let http = http::client(connection.roots())?;
         Ok(Self(Arc::new(Inner {
             authority: Authority::of(connection, &http)?,
-            http,
+            http: http.as_reqwest().clone(),
             rest: under(connection.server_endpoint(), &rest),
             rest_audience: under(&audience, &rest),
             query: format!("{application}api-version={API_VERSION}"),
@@ -229,7 +229,7 @@ impl Hub {
 }
 
 impl Authority {
-    fn of(connection: &ConnectionString, http: &reqwest::Client) -> Result<Self, Error> {
+    fn of(connection: &ConnectionString, http: &azure_http::HttpClient) -> Result<Self, Error> {
         match connection.credential() {
             Credential::AccessKey(key) => Ok(Self::Key(Signer::new(key.expose()))),
             Credential::Identity(identity) => {

@@ -19,7 +19,7 @@ mod secret;
 mod sent;
 mod token;
 
-pub use azure_credentials::{Identity, IdentityError};
+pub use azure_credentials::{CredentialSource, CredentialSourceError};
 pub use azure_http::{RootCertificates, RootCertificatesError};
 pub use connection_string::ConnectionString;
 pub use connection_string_error::ConnectionStringError;

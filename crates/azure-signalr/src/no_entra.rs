@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use azure_credentials::Identity;
+use azure_credentials::CredentialSource;
 use tokio::time::Instant;
 use url::Url;
 
@@ -17,7 +17,7 @@ pub(crate) const SUPPORTED: bool = false;
 pub(crate) enum Entra {}
 
 impl Entra {
-    pub(crate) fn new(_: &Identity, _: &Url, _: &reqwest::Client) -> Result<Self, Error> {
+    pub(crate) fn new(_: &CredentialSource, _: &Url, _: &azure_http::HttpClient) -> Result<Self, Error> {
         Err(Kind::Unusable.into())
     }
 

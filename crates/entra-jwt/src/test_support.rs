@@ -1,4 +1,4 @@
-//! For the tests: a tenant that signs tokens, by a library that shares nothing with what validates them.
+//! Test support: signs tokens with a library that shares no code with the validator.
 
 use std::sync::OnceLock;
 use std::time::UNIX_EPOCH;
@@ -28,7 +28,7 @@ fn issuer() -> String {
     format!("https://login.microsoftonline.com/{TENANT}/v2.0")
 }
 
-/// What a good token says.
+/// The claims of a valid token.
 pub(crate) fn claims(now: u64) -> Value {
     json!({
         "iss": issuer(), "aud": CLIENT, "tid": TENANT, "oid": "ann", "sub": "s", "ver": "2.0",
@@ -41,7 +41,7 @@ pub(crate) fn keys_of(signer: &Signer) -> Keys {
     Keys::parse(set.as_bytes(), &authority(), &issuer(), UNIX_EPOCH).unwrap()
 }
 
-/// Somebody with a key.
+/// A signer with an RSA key.
 #[derive(Clone)]
 pub(crate) struct Signer {
     key: RsaPrivateKey,
@@ -49,7 +49,7 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// The tenant, and somebody else under the same name. Keys take a while to make.
+    /// The tenant's signer and a foreign one with the same key id. Generating keys is slow, so they are shared.
     pub(crate) fn pair() -> (Self, Self) {
         static PAIR: OnceLock<[RsaPrivateKey; 2]> = OnceLock::new();
         let keys = PAIR.get_or_init(|| [(); 2].map(|()| RsaPrivateKey::new(&mut OsRng, 2_048).unwrap()));
@@ -80,7 +80,7 @@ impl Signer {
         encode(&header, claims, &EncodingKey::from_rsa_der(der.as_bytes())).unwrap()
     }
 
-    /// The public key in all forms that somebody might take for a secret.
+    /// The public key in all forms that could be mistaken for an HMAC secret.
     pub(crate) fn public_forms(&self) -> Vec<Vec<u8>> {
         let key = self.key.to_public_key();
         vec![
@@ -92,7 +92,7 @@ impl Signer {
     }
 }
 
-/// A token with a header of one's choice and no signature.
+/// A token with the given header and no signature.
 pub(crate) fn unsigned(alg: &str, kid: &str, claims: &Value) -> String {
     let header = json!({"alg": alg, "kid": kid, "typ": "JWT"});
     format!("{}.{}.", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()))

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use azure_credentials::{Fetch, Kept, Token, Tokens};
+use azure_credentials::{Expiring, Fetch, Token, TokenCache};
 use serde::Deserialize;
 use url::Url;
 
@@ -28,12 +28,12 @@ const RENEWAL: Duration = Duration::from_secs(30 * 60);
 pub(super) struct Keys {
     http: reqwest::Client,
     url: Url,
-    tokens: Tokens,
+    tokens: TokenCache,
 }
 
 impl Keys {
     /// From the service at `server`, for whom the tokens belong to.
-    pub(super) fn new(server: &Url, http: &reqwest::Client, tokens: Tokens) -> Self {
+    pub(super) fn new(server: &Url, http: &reqwest::Client, tokens: TokenCache) -> Self {
         let mut url = rest::under(server, &["api", "auth", "accessKey"]);
         url.query_pairs_mut().append_pair("api-version", API_VERSION);
         Self { http: http.clone(), url, tokens }
@@ -58,7 +58,7 @@ impl Fetch for Keys {
         "a key to sign clients' tokens with"
     }
 
-    async fn fetch(&self) -> Result<Kept<Arc<Signer>>, Error> {
+    async fn fetch(&self) -> Result<Expiring<Arc<Signer>>, Error> {
         let token = self.tokens.wait(SystemTime::now).await?;
         let signer = tokio::time::timeout(DEADLINE, self.ask(&token)).await;
         let signer = signer.unwrap_or_else(|_| Err(Kind::TimedOut.into()))?;
@@ -67,8 +67,8 @@ impl Fetch for Keys {
 }
 
 /// A key that came at `now`.
-fn kept<T>(key: T, now: SystemTime) -> Kept<T> {
-    Kept::new(key, now + RENEWAL, now + LIFETIME)
+fn kept<T>(key: T, now: SystemTime) -> Expiring<T> {
+    Expiring::new(key, now + RENEWAL, now + LIFETIME)
 }
 
 #[derive(Deserialize)]

@@ -17,7 +17,7 @@ mod access_key;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use azure_credentials::{Identity, Keeper, Missing, Tokens};
+use azure_credentials::{CredentialSource, RefreshingCache, TokenCache, Unavailable};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -35,15 +35,19 @@ pub(crate) const SUPPORTED: bool = true;
 /// The identity of one service's caller. It works in the runtime it was first used in, until it is dropped.
 pub(crate) struct Entra {
     server: Url,
-    http: reqwest::Client,
-    tokens: Tokens,
-    keys: OnceLock<Keeper<Arc<Signer>, Error>>,
+    http: azure_http::HttpClient,
+    tokens: TokenCache,
+    keys: OnceLock<RefreshingCache<Arc<Signer>, Error>>,
 }
 
 impl Entra {
     /// `server` is where REST calls go. Nothing is asked for yet.
-    pub(crate) fn new(identity: &Identity, server: &Url, http: &reqwest::Client) -> Result<Self, Error> {
-        let (server, http, tokens) = (server.clone(), http.clone(), Tokens::new(identity, SCOPE, http));
+    pub(crate) fn new(
+        identity: &CredentialSource,
+        server: &Url,
+        http: &azure_http::HttpClient,
+    ) -> Result<Self, Error> {
+        let (server, http, tokens) = (server.clone(), http.clone(), TokenCache::new(identity, SCOPE, http));
         Ok(Self { server, http, tokens, keys: OnceLock::new() })
     }
 
@@ -63,23 +67,23 @@ impl Entra {
     /// What signs the tokens of clients. Waits as `token` does.
     pub(crate) async fn signer(&self, now: SystemTime, deadline: Instant) -> Result<Arc<Signer>, Error> {
         let keys = self.keys();
-        if let Some(signer) = keys.look(now) {
+        if let Some(signer) = keys.cached(now) {
             return Ok(signer);
         }
         // A key takes a token, and why there is none is said by whoever should have it.
         self.tokens.get(now, deadline).await?;
         match timeout_at(deadline, keys.get(now)).await {
             Ok(Ok(signer)) => Ok(signer),
-            Ok(Err(Missing::Failed { error, wait })) => Err(error.until(wait)),
-            Ok(Err(Missing::Ended)) => Err(Kind::Unusable.into()),
+            Ok(Err(Unavailable::Failed { error, retry_after })) => Err(error.until(retry_after)),
+            Ok(Err(Unavailable::Stopped)) => Err(Kind::Unusable.into()),
             Err(_late) => Err(Kind::TimedOut.into()),
         }
     }
 
-    fn keys(&self) -> &Keeper<Arc<Signer>, Error> {
+    fn keys(&self) -> &RefreshingCache<Arc<Signer>, Error> {
         self.keys.get_or_init(|| {
-            let keys = Keys::new(&self.server, &self.http, self.tokens.clone());
-            Keeper::start(keys, SystemTime::now)
+            let keys = Keys::new(&self.server, self.http.as_reqwest(), self.tokens.clone());
+            RefreshingCache::start(keys, SystemTime::now)
         })
     }
 }
