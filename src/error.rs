@@ -157,9 +157,9 @@ impl Error {
     }
 
     /// What was asked of the service before it came to this.
-    pub(crate) fn tries(&self) -> &[azure_signalr::Try] {
+    pub(crate) fn tries(&self) -> &[azure_signalr::Attempt] {
         match self {
-            Self::Upstream(cause) => cause.tries(),
+            Self::Upstream(cause) => cause.attempts(),
             _ => &[],
         }
     }

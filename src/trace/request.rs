@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
-use azure_signalr::{Sent, Try};
+use azure_signalr::{Attempt, SendReceipt};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -30,7 +30,7 @@ pub(super) struct Ended<'a> {
     pub(super) status: Option<u16>,
     pub(super) failure: Option<&'a Error>,
     /// What was asked of the service for it.
-    pub(super) tries: &'a [Try],
+    pub(super) tries: &'a [Attempt],
     /// How long that took, where it is not known of each try.
     waited: Option<Duration>,
     pub(super) duration: Duration,
@@ -45,8 +45,11 @@ impl Asked {
 impl<'a> Ended<'a> {
     pub(super) fn with(response: Option<&'a Response>, duration: Duration) -> Self {
         let failure = response.and_then(|response| response.extensions().get::<Arc<Error>>());
-        let sent = response.and_then(|response| response.extensions().get::<Sent>());
-        let tries = failure.map(|error| error.tries()).or_else(|| sent.map(Sent::tries)).unwrap_or_default();
+        let sent = response.and_then(|response| response.extensions().get::<SendReceipt>());
+        let tries = failure
+            .map(|error| error.tries())
+            .or_else(|| sent.map(SendReceipt::attempts))
+            .unwrap_or_default();
         let waited = response.and_then(|response| response.extensions().get::<Waited>()?.sum());
         let status = response.map(|response| response.status().as_u16());
         Self { status, failure: failure.map(AsRef::as_ref), tries, waited, duration }
@@ -64,7 +67,7 @@ impl<'a> Ended<'a> {
 
     /// How long it waited for the service, if it asked one: where that is known of each try, without the waits between them.
     pub(super) fn upstream(&self) -> Option<Duration> {
-        let tries = (!self.tries.is_empty()).then(|| self.tries.iter().map(Try::duration).sum());
+        let tries = (!self.tries.is_empty()).then(|| self.tries.iter().map(Attempt::duration).sum());
         tries.or(self.waited)
     }
 }

@@ -2,9 +2,8 @@
 //!
 //! # Design
 //!
-//! A token is written by hand, thirty lines, since its header never changes and the key's share of the work can be done once:
-//! that is a third of the time a general JWT library takes, on the one path every visitor goes. A library reads
-//! what we write in the tests, and again in the embedded service.
+//! A token is written by hand, in thirty lines, since its header never changes and the key's share of the work can be done once: that is
+//! a third of the time a general JWT library takes, on the path of every negotiation. In the tests, a library reads the tokens.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,14 +21,17 @@ use crate::name::UserId;
 /// `{"alg":"HS256","typ":"JWT"}`, the header without the name of a key.
 const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 
-/// The service refuses longer ones, and so does the official SDK.
-pub(crate) const MAX_CHARS: usize = 4_096;
+/// The service refuses longer tokens, and so does the official SDK.
+pub(crate) const MAX_TOKEN_BYTES: usize = 4_096;
 
-/// Names a user's claim may not have, since the token itself needs them; the service takes the prefix off again.
+/// How long tokens live: the service's own default.
+pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// Names that a user's claim cannot have, since the token itself needs them; they get a prefix, which the service takes off again.
 const RESERVED: [&str; 11] =
     ["aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"];
 
-/// Signs tokens with one access key. Its `Debug` shows nothing: what it holds is as good as the key.
+/// Signs tokens with one access key, which its `Debug` form does not show.
 #[derive(Clone)]
 pub(crate) struct Signer {
     header: Cow<'static, str>,
@@ -37,13 +39,13 @@ pub(crate) struct Signer {
 }
 
 impl Signer {
-    /// `key` as it is written: access keys look like base64, but their characters are what is signed with.
+    /// `key` as it is written: access keys look like base64, but it is their characters that sign.
     pub(crate) fn new(key: &str) -> Self {
         let mac = Hmac::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
         Self { header: HEADER.into(), mac }
     }
 
-    /// With a key that has a name, by which the service finds it again.
+    /// With a key that has an id, by which the service finds it again.
     pub(crate) fn named(key: &str, id: &str) -> Self {
         let header = serde_json::json!({"alg": "HS256", "typ": "JWT", "kid": id}).to_string();
         Self { header: URL_SAFE_NO_PAD.encode(header).into(), ..Self::new(key) }
@@ -69,7 +71,7 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// What a token says. Times are whole seconds since 1970, as the standard has them.
+/// The claims of a token. Times are whole seconds since 1970 (RFC 7519 §2, NumericDate).
 pub(crate) struct Claims<'a> {
     pub(crate) user: Option<&'a UserId>,
     pub(crate) extra: &'a [(String, Vec<String>)],
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jwt_library_reads_what_we_write() {
+    fn a_jwt_library_reads_the_tokens() {
         let user = "Zoë \"z\" 😀".parse().unwrap();
         let token = Signer::new("k").sign(&Claims {
             user: Some(&user),
