@@ -1,18 +1,22 @@
-// Who has which identity, kept in the real Azurite by real handlers, several at once; the identities are those of the stand-in for the service.
+// The identity store in a container of Azurite, with several handlers at once. The identities are those of the emulator of Azure
+// Communication Services.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { azuriteOfThisFile } from './azurite.mjs'
 import { behindHost } from './handler.mjs'
 
-const azurite = azuriteOfThisFile()
+const azurite = azuriteOfThisFile({ oauth: true })
 const PROGRAM = fileURLToPath(new URL('../../target/debug/examples/serve', import.meta.url))
 const CONTAINER = 'chat-identities'
 
-/** The stand-in as a program, and the test's side of it. */
+/** The emulator as a program, and its control API. */
 async function identities(t) {
   const child = spawn(PROGRAM, { stdio: ['ignore', 'pipe', 'inherit'] })
   t.after(() => child.kill('SIGKILL'))
@@ -22,26 +26,55 @@ async function identities(t) {
     if (line === 'ready') break
   }
   const [, endpoint] = /^endpoint=(.*?)\/?;/.exec(connectionString)
-  return { connectionString, list: async () => (await (await fetch(`${endpoint}/_emulator/identities`)).json()).map(({ id }) => id) }
+  return { connectionString, host: new URL(endpoint).host, list: async () => (await (await fetch(`${endpoint}/_emulator/identities`)).json()).map(({ id }) => id) }
 }
 
-/** An account with a container, identities, and as many handlers as are asked for. */
-async function town(t, handlers, { key, container = CONTAINER } = {}) {
+/** A SAS URL of `container` with what the store needs. */
+async function sasUrl({ door, name, service }, container) {
+  const permissions = { toString: () => 'rcwd' }
+  const url = await service.getContainerClient(container).generateSasUrl({ permissions, expiresOn: new Date(Date.now() + 3_600_000) })
+  return `${door.url}/${name}/${container}${new URL(url).search}`
+}
+
+/** An account with a container, identities, and as many handlers as are asked for; `settings` of the account say how they call the store. */
+async function town(t, handlers, settings = async account => ({ ChatIdentityStore: await sasUrl(account, CONTAINER) })) {
   const account = await azurite.account(t)
   await account.service.createContainer(CONTAINER)
   const service = await identities(t)
   const variables = {
     AzureSignalRConnectionString: 'Endpoint=http://127.0.0.1:1;AccessKey=never-asked',
     AzureCommunicationServicesConnectionString: service.connectionString,
-    ChatIdentityStore: `${account.door.url}/${account.name}/${container}`,
-    ChatIdentityStoreKey: key ?? account.key,
     WEBSITE_AUTH_ENABLED: 'True',
+    ...await settings(account),
   }
   const houses = await Promise.all(Array.from({ length: handlers }, () => behindHost(t, variables)))
-  return { houses, service, account, kept: account.service.getContainerClient(CONTAINER) }
+  return { houses, service, account, variables, kept: account.service.getContainerClient(CONTAINER) }
 }
 
-/** As Easy Auth lets somebody through. */
+/** The settings of a handler with a managed identity, whose tokens the returned platform issues. */
+async function managedIdentity(t, account) {
+  const asked = []
+  const platform = createServer((from, to) => {
+    const { searchParams } = new URL(from.url, 'http://platform')
+    asked.push(searchParams.get('resource'))
+    const now = Math.floor(Date.now() / 1_000)
+    // Azurite reads issuer, audience and times of a token, and checks no signature.
+    const claims = { aud: searchParams.get('resource'), iss: 'https://sts.windows.net/6babcaad-604b-40ac-a9d7-9fd97c0b779f/', nbf: now - 60, iat: now - 60, exp: now + 3_600 }
+    const token = [{ alg: 'RS256', typ: 'JWT' }, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).concat('c2lnbmF0dXJl').join('.')
+    to.setHeader('content-type', 'application/json')
+    to.end(JSON.stringify({ access_token: token, expires_on: `${now + 3_600}`, resource: searchParams.get('resource'), token_type: 'Bearer' }))
+  }).listen(0, '127.0.0.1')
+  await once(platform, 'listening')
+  t.after(() => platform.close())
+  return { asked, settings: {
+    ChatIdentityStore: `${account.secureUrl}/${CONTAINER}`,
+    ChatIdentityStore__rootCertificates: account.certificate,
+    IDENTITY_ENDPOINT: `http://127.0.0.1:${platform.address().port}/msi/token`,
+    IDENTITY_HEADER: 'secret-of-the-platform',
+  } }
+}
+
+/** A request with the headers of Easy Auth. */
 function ask(house, who, method = 'POST', query = '') {
   const headers = { 'X-MS-CLIENT-PRINCIPAL-IDP': 'github', 'X-MS-CLIENT-PRINCIPAL-ID': who }
   return fetch(`${house.url}/api/access-token${query}`, { method, headers })
@@ -78,7 +111,34 @@ test('twenty first requests of one person at once leave one mapping and one iden
   assert.ok(!name.includes('ann') && !name.includes('github'), name)
 })
 
-test('an identity that is gone is replaced by one, whoever asks first', async (t) => {
+test('names and bytes of blobs are those of earlier versions', async (t) => {
+  const here = await town(t, 1)
+  const id = await idOf(here.houses[0], 'ann')
+  const stored = JSON.parse(await readFile(new URL('../data/stored-identities.json', import.meta.url), 'utf8'))
+  const ann = stored.blobs.find(({ name }) => name.startsWith('127.0.0.1:8889/9108e693'))
+  const [name, ...others] = await blobs(here)
+  assert.deepEqual([name, others], [ann.name.replace('127.0.0.1:8889', here.service.host), []])
+  const text = (await here.kept.getBlobClient(name).downloadToBuffer()).toString()
+  assert.equal(text, ann.content.replace(JSON.parse(ann.content).communicationUserId, id))
+})
+
+test('with a managed identity the store is called with its tokens, and one is enough', async (t) => {
+  let platform
+  const here = await town(t, 1, async (account) => {
+    platform = await managedIdentity(t, account)
+    return platform.settings
+  })
+  const [house] = here.houses
+  const [ann, bob] = [await idOf(house, 'ann'), await idOf(house, 'bob')]
+  assert.notEqual(ann, bob)
+  assert.equal(await idOf(house, 'ann'), ann)
+  assert.equal((await blobs(here)).length, 2)
+  assert.equal((await ask(house, 'ann', 'DELETE', '?forget=true')).status, 204)
+  assert.equal((await blobs(here)).length, 1)
+  assert.deepEqual(platform.asked, ['https://storage.azure.com'])
+})
+
+test('an identity that is gone is replaced by one', async (t) => {
   const here = await town(t, 2)
   const [id] = new Set(await twenty(here, 'ann'))
   const [name] = await blobs(here)
@@ -88,11 +148,11 @@ test('an identity that is gone is replaced by one, whoever asks first', async (t
   const ids = new Set(await Promise.all(Array.from({ length: 8 }, (_, at) => idOf(here.houses[at % 2], 'ann'))))
   assert.equal(ids.size, 1)
   assert.ok(!ids.has(id) && !ids.has(gone))
-  // The one whose mapping was overwritten is left, and nobody else.
+  // Only the identity whose mapping was overwritten is left.
   assert.deepEqual(await here.service.list(), [id, ...ids])
 })
 
-test('whoever is forgotten is gone from the store and from the service', async (t) => {
+test('a person who is forgotten is gone from the store and from the service', async (t) => {
   const here = await town(t, 1)
   const [house] = here.houses
   const [ann, bob] = [await idOf(house, 'ann'), await idOf(house, 'bob')]
@@ -116,15 +176,16 @@ test('a thousand people have a thousand identities', async (t) => {
 })
 
 const REFUSALS = [
-  ['a wrong key', { key: Buffer.from('not the key of this account').toString('base64') }, /refuses the key/],
-  ['a container that is not there', { container: 'not-there' }, /create the container/],
+  ['a wrong SAS', async account => (await sasUrl(account, CONTAINER)).replace(/sig=[^&]*/, `sig=${encodeURIComponent(Buffer.from('wrong').toString('base64'))}`), /refuses the identity or SAS/],
+  ['a container that is not there', account => sasUrl(account, 'not-there'), /create the container/],
 ]
-for (const [what, how, words] of REFUSALS) test(`${what} is told in the log, and nobody is left behind`, async (t) => {
-  const { houses: [house], service, account } = await town(t, 1, how)
+for (const [what, store, words] of REFUSALS) test(`${what} is told in the log, and no identity is left behind`, async (t) => {
+  const { houses: [house], service, account, variables } = await town(t, 1, async account => ({ ChatIdentityStore: await store(account) }))
   const response = await ask(house, 'ann')
   assert.equal(response.status, 503)
   assert.equal((await response.json()).error.code, 'unavailable')
   assert.deepEqual(await service.list(), [])
   assert.ok(house.lines.some(line => words.test(line)), house.lines.join('\n'))
-  assert.ok(!house.lines.some(line => line.includes(account.name) || line.includes(account.key)), house.lines.join('\n'))
+  const sas = new URL(variables.ChatIdentityStore).searchParams.get('sig')
+  assert.ok(!house.lines.some(line => line.includes(account.name) || line.includes(sas)), house.lines.join('\n'))
 })
