@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 
-use azure_communication::{Client, ENTRA_SCOPE, EntraToken, NoToken, TokenSource};
+use azure_communication::{Client, ENTRA_SCOPE, EntraToken, TokenError, TokenSource};
 use azure_credentials::Tokens;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -40,13 +40,13 @@ pub fn client(resource: &Communication) -> Result<Client, Box<dyn Error + Send +
 struct Lent(Tokens);
 
 impl TokenSource for Lent {
-    async fn token(&self, _scope: &'static str, now: Timestamp) -> Result<EntraToken, NoToken> {
+    async fn token(&self, _scope: &'static str, now: Timestamp) -> Result<EntraToken, TokenError> {
         let token = self.0.get(SystemTime::from(now), Instant::now() + PATIENCE).await.map_err(missing)?;
-        token.expose().parse().map_err(NoToken::until_mended)
+        token.expose().parse().map_err(TokenError::permanent)
     }
 }
 
-fn missing(why: azure_credentials::NoToken) -> NoToken {
+fn missing(why: azure_credentials::NoToken) -> TokenError {
     let wait = why.retry_after();
-    if why.is_retryable() { NoToken::for_now(why, wait) } else { NoToken::until_mended(why) }
+    if why.is_retryable() { TokenError::transient(why, wait) } else { TokenError::permanent(why) }
 }

@@ -1,6 +1,6 @@
 //! Signatures of requests: HMAC-SHA256 over method, target, date, host and the hash of the body.
 //!
-//! Each part is what is sent, to the byte: a target that was normalised or a body that was written anew has another signature.
+//! Each part is signed as it is sent, to the byte: escapes in the target, the port in the host, the body as it was written.
 //! <https://learn.microsoft.com/rest/api/communication/authentication>
 
 use base64::Engine as _;
@@ -9,15 +9,15 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 use sha2::{Digest as _, Sha256};
 
-use crate::access_key::AccessKey;
+use crate::connection_string::AccessKey;
 
-/// What is signed of a request, beside the time.
-pub(crate) struct Unsigned<'a> {
+/// The parts of a request that are signed, beside the time.
+pub(crate) struct SignedParts<'a> {
     /// In upper case.
     pub(crate) method: &'a str,
-    /// Path and query as they stand in the request's first line.
+    /// Path and query as in the request line.
     pub(crate) target: &'a str,
-    /// As it stands in the header of that name.
+    /// As in the header `Host`.
     pub(crate) host: &'a str,
     pub(crate) body: &'a [u8],
 }
@@ -33,22 +33,22 @@ pub(crate) struct Signature {
 }
 
 impl Signature {
-    pub(crate) fn new(key: &AccessKey, request: &Unsigned<'_>, now: Timestamp) -> Self {
+    pub(crate) fn new(key: &AccessKey, request: &SignedParts<'_>, now: Timestamp) -> Self {
         let date = http_date(now);
         let content_hash = STANDARD.encode(Sha256::digest(request.body));
-        let signature = STANDARD.encode(key.authenticate(&string_to_sign(request, &date, &content_hash)));
+        let signature = STANDARD.encode(key.sign(&string_to_sign(request, &date, &content_hash)));
         let authorization =
             format!("HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature={signature}");
         Self { date, content_hash, authorization }
     }
 }
 
-fn string_to_sign(request: &Unsigned<'_>, date: &str, content_hash: &str) -> String {
-    let Unsigned { method, target, host, .. } = request;
+fn string_to_sign(request: &SignedParts<'_>, date: &str, content_hash: &str) -> String {
+    let SignedParts { method, target, host, .. } = request;
     format!("{method}\n{target}\n{date};{host};{content_hash}")
 }
 
-/// `Wed, 18 Oct 2023 15:34:16 GMT`. A clock that stands before 1970 counts as 1970; the service refuses either.
+/// `Wed, 18 Oct 2023 15:34:16 GMT`. A time before 1970 counts as 1970; the service refuses either.
 fn http_date(now: Timestamp) -> String {
     DateTimePrinter::new()
         .timestamp_to_rfc9110_string(&now.max(Timestamp::UNIX_EPOCH))
@@ -69,33 +69,37 @@ mod tests {
 
     const ISSUE: &str = "/identities/8%3Aacs%3A2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081/:issueAccessToken?api-version=2023-10-01";
 
-    const A: Unsigned<'static> = Unsigned {
+    const A: SignedParts<'static> = SignedParts {
         method: "POST",
         target: "/identities?api-version=2023-10-01",
         host: HOST,
         body: br#"{"createTokenWithScopes":["chat"]}"#,
     };
-    const B: Unsigned<'static> = Unsigned {
+    const B: SignedParts<'static> = SignedParts {
         method: "POST",
         target: ISSUE,
         host: HOST,
         body: br#"{"scopes":["voip"],"expiresInMinutes":60}"#,
     };
-    const C: Unsigned<'static> = Unsigned {
+    const C: SignedParts<'static> = SignedParts {
         method: "DELETE",
         target: "/identities/8%3Aacs%3A2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081?api-version=2023-10-01",
         host: HOST,
         body: b"",
     };
-    const D: Unsigned<'static> =
-        Unsigned { method: "POST", target: "/identities?api-version=2023-10-01", host: LOCAL, body: b"{}" };
-    const E: Unsigned<'static> = Unsigned {
+    const D: SignedParts<'static> = SignedParts {
+        method: "POST",
+        target: "/identities?api-version=2023-10-01",
+        host: LOCAL,
+        body: b"{}",
+    };
+    const E: SignedParts<'static> = SignedParts {
         method: "POST",
         target: ISSUE,
         host: LOCAL,
         body: br#"{"scopes": ["chat", "voip"], "expiresInMinutes": null}"#,
     };
-    const F: Unsigned<'static> = Unsigned {
+    const F: SignedParts<'static> = SignedParts {
         method: "POST",
         target: "/identities/8:acs:2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081/:revokeAccessTokens?api-version=2023-10-01",
         host: HOST,
@@ -106,12 +110,12 @@ mod tests {
         Timestamp::from_second(1_697_643_256).unwrap()
     }
 
-    fn sign(request: &Unsigned<'_>) -> Signature {
+    fn sign(request: &SignedParts<'_>) -> Signature {
         Signature::new(&KEY.parse().unwrap(), request, now())
     }
 
     /// The signature alone.
-    fn mac(request: &Unsigned<'_>) -> String {
+    fn mac(request: &SignedParts<'_>) -> String {
         sign(request).authorization.split_once("&Signature=").unwrap().1.to_owned()
     }
 
@@ -119,13 +123,13 @@ mod tests {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Another signer, with its key as bytes and its string as it is.
+    /// A second signer, for key and string as given.
     fn mac_of(key: &[u8], string: &str) -> String {
         let mac = Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(string);
         STANDARD.encode(mac.finalize().into_bytes())
     }
 
-    fn right_string(request: &Unsigned<'_>) -> String {
+    fn right_string(request: &SignedParts<'_>) -> String {
         string_to_sign(request, DATE, &STANDARD.encode(Sha256::digest(request.body)))
     }
 
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn case_2_the_target_is_not_unescaped() {
         let target = B.target.replace("%3A", ":");
-        let wrong = mac(&Unsigned { target: &target, ..B });
+        let wrong = mac(&SignedParts { target: &target, ..B });
         assert_eq!(wrong, "N0vgUavZrrZXlanWCagf6e35rCkA8wWtNYh9n1jlyq0=");
         assert_ne!(mac(&B), wrong);
     }
