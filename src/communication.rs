@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 
-use azure_communication::{Client, ENTRA_SCOPE, EntraToken, NoToken, TokenSource};
-use azure_credentials::{TokenCache, TokenError};
+use azure_communication::{Client, ENTRA_SCOPE, EntraToken, TokenError, TokenSource};
+use azure_credentials::TokenCache;
 use azure_http::{HttpClient, HttpOptions};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -38,14 +38,18 @@ pub fn client(resource: &Communication) -> Result<Client, Box<dyn Error + Send +
 struct EntraTokenSource(TokenCache);
 
 impl TokenSource for EntraTokenSource {
-    async fn token(&self, _scope: &'static str, now: Timestamp) -> Result<EntraToken, NoToken> {
+    async fn token(&self, _scope: &'static str, now: Timestamp) -> Result<EntraToken, TokenError> {
         let token =
             self.0.get(SystemTime::from(now), Instant::now() + TOKEN_TIMEOUT).await.map_err(no_token)?;
-        token.expose().parse().map_err(NoToken::until_mended)
+        token.expose().parse().map_err(TokenError::permanent)
     }
 }
 
-fn no_token(error: TokenError) -> NoToken {
+fn no_token(error: azure_credentials::TokenError) -> TokenError {
     let retry_after = error.retry_after();
-    if error.is_retryable() { NoToken::for_now(error, retry_after) } else { NoToken::until_mended(error) }
+    if error.is_retryable() {
+        TokenError::transient(error, retry_after)
+    } else {
+        TokenError::permanent(error)
+    }
 }

@@ -73,7 +73,7 @@ pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens
     let lifetime = lifetime(env).map_err(|problem| problems.push(problem));
     match (scopes, lifetime) {
         (Ok(scopes), Ok(lifetime)) if problems.is_empty() => {
-            Ok(AccessTokens { most: scopes.lasting(lifetime), container })
+            Ok(AccessTokens { most: scopes.with_lifetime(lifetime), container })
         }
         _ => Err(problems),
     }
@@ -95,11 +95,11 @@ fn scopes(env: &Env) -> Result<Grant, Problem> {
         }
     };
     let scopes: Vec<_> = scopes.map_err(|error: ValueError| problem(TOKEN_SCOPES, error.to_string()))?;
-    Grant::of(scopes).ok_or_else(|| problem(TOKEN_SCOPES, "must name at least one scope"))
+    Grant::new(scopes).ok_or_else(|| problem(TOKEN_SCOPES, "must name at least one scope"))
 }
 
 fn lifetime(env: &Env) -> Result<Lifetime, Problem> {
-    let Some(text) = env.get(TOKEN_MINUTES) else { return Ok(Lifetime::SHORTEST) };
+    let Some(text) = env.get(TOKEN_MINUTES) else { return Ok(Lifetime::MIN) };
     let lifetime = text.parse().ok().and_then(|minutes| Lifetime::from_minutes(minutes).ok());
     lifetime.ok_or_else(|| problem(TOKEN_MINUTES, "must be a whole number from 60 to 1440"))
 }
@@ -230,10 +230,10 @@ mod tests {
     fn a_token_has_minimal_scopes_and_lifetime_by_default() {
         let most = read(&[]).unwrap().tokens.most;
         assert_eq!(most.scopes(), [Scope::CHAT_JOIN_LIMITED, Scope::VOIP_JOIN]);
-        assert_eq!(most.lifetime(), Some(Lifetime::SHORTEST));
+        assert_eq!(most.lifetime(), Some(Lifetime::MIN));
         let most = read(&[(TOKEN_SCOPES, "chat, voip chat"), (TOKEN_MINUTES, "1440")]).unwrap().tokens.most;
         assert_eq!(most.scopes(), [Scope::CHAT, Scope::VOIP]);
-        assert_eq!(most.lifetime(), Some(Lifetime::LONGEST));
+        assert_eq!(most.lifetime(), Some(Lifetime::MAX));
     }
 
     #[test]

@@ -31,10 +31,10 @@ impl Communication {
         }
     }
 
-    fn trusting(self, roots: RootCertificates) -> Self {
+    fn with_roots(self, roots: RootCertificates) -> Self {
         match self {
-            Self::Key(connection) => Self::Key(connection.trusting(roots)),
-            Self::Identity(endpoint, identity) => Self::Identity(endpoint.trusting(roots), identity),
+            Self::Key(connection) => Self::Key(connection.with_roots(roots)),
+            Self::Identity(endpoint, identity) => Self::Identity(endpoint.with_roots(roots), identity),
         }
     }
 }
@@ -48,7 +48,7 @@ pub(super) fn is_named(env: &Env) -> bool {
 pub(super) fn read(env: &Env) -> Result<Option<Communication>, Problem> {
     let Some(resource) = named(env)? else { return Ok(None) };
     Ok(Some(match roots(env, COMMUNICATION_ROOTS)? {
-        Some(roots) => resource.trusting(roots),
+        Some(roots) => resource.with_roots(roots),
         None => resource,
     }))
 }

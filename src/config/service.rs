@@ -44,7 +44,7 @@ fn named(env: &Env) -> Result<Option<ConnectionString>, Problem> {
 /// The same, trusting whom the settings say.
 fn trusting(env: &Env, connection: ConnectionString) -> Result<ConnectionString, Problem> {
     Ok(match roots(env, ROOTS)? {
-        Some(roots) => connection.trusting(roots),
+        Some(roots) => connection.with_roots(roots),
         None => connection,
     })
 }

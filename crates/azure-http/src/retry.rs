@@ -73,9 +73,9 @@ impl Failure {
     }
 }
 
-impl From<&HttpError> for Failure {
-    fn from(error: &HttpError) -> Self {
-        match error.kind() {
+impl From<HttpErrorKind> for Failure {
+    fn from(kind: HttpErrorKind) -> Self {
+        match kind {
             HttpErrorKind::Unreachable => Self::Unreachable,
             HttpErrorKind::Interrupted => Self::Interrupted,
             HttpErrorKind::TimedOut => Self::TimedOut,
@@ -105,7 +105,7 @@ pub fn retry_delay(failure: Failure, retry: Retry, attempts: u32, jitter: f64) -
 ///     let mut state = RetryState::start(Retry::Idempotent);
 ///     loop {
 ///         match state.attempt(client.send(request.clone())).await {
-///             Err(error) if state.wait(Failure::from(&error)).await => {}
+///             Err(error) if state.wait(Failure::from(error.kind())).await => {}
 ///             result => return result,
 ///         }
 ///     }
@@ -209,7 +209,7 @@ mod tests {
             let never = std::future::pending::<Result<(), HttpError>>();
             let error = state.attempt(never).await.unwrap_err();
             assert_eq!(error.kind(), HttpErrorKind::TimedOut);
-            if !state.wait(Failure::from(&error)).await {
+            if !state.wait(Failure::from(error.kind())).await {
                 return (state.attempts, start.elapsed());
             }
         }

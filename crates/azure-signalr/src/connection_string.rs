@@ -64,7 +64,7 @@ impl ConnectionString {
 
     /// Trusts servers with certificates of these authorities as well.
     #[must_use]
-    pub fn trusting(mut self, roots: RootCertificates) -> Self {
+    pub fn with_roots(mut self, roots: RootCertificates) -> Self {
         self.roots = roots;
         self
     }

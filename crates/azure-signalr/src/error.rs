@@ -31,18 +31,12 @@ pub(crate) enum Kind {
     NoToken(TokenError),
     /// The response to a request for a key has none.
     NoKey,
-    /// No connection was made: nothing was sent.
-    Unreachable,
-    /// The connection broke after something was sent.
-    Interrupted,
-    /// The time for the call was up.
-    TimedOut,
+    /// There is no response, or the HTTP client cannot be built.
+    Http(HttpErrorKind),
     /// The access token would be longer than the service takes.
     TokenTooLong,
     /// The arguments cannot be written as JSON.
     Unserialisable,
-    /// The HTTP client cannot be built.
-    Unusable,
 }
 
 impl Error {
@@ -50,21 +44,17 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match &self.kind {
-            Kind::Unreachable | Kind::Interrupted | Kind::TimedOut => true,
+            Kind::Http(kind) => Failure::from(*kind) != Failure::Permanent,
             Kind::Rejected { status, .. } => matches!(status, 408 | 429 | 500..),
             Kind::NoToken(why) => why.is_retryable(),
-            Kind::IdentityRefused { .. }
-            | Kind::NoKey
-            | Kind::TokenTooLong
-            | Kind::Unserialisable
-            | Kind::Unusable => false,
+            Kind::IdentityRefused { .. } | Kind::NoKey | Kind::TokenTooLong | Kind::Unserialisable => false,
         }
     }
 
     /// Whether the service did not respond in time.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.kind == Kind::TimedOut
+        self.kind == Kind::Http(HttpErrorKind::TimedOut)
     }
 
     /// The status of the service's response, if there was one.
@@ -110,9 +100,7 @@ impl Error {
     /// What the retry policy has to know.
     pub(crate) fn failure(&self) -> Failure {
         match self.kind {
-            Kind::Unreachable => Failure::Unreachable,
-            Kind::Interrupted => Failure::Interrupted,
-            Kind::TimedOut => Failure::TimedOut,
+            Kind::Http(kind) => kind.into(),
             Kind::Rejected { status, retry_after, .. } => Failure::Status { status, retry_after },
             _ => Failure::Permanent,
         }
@@ -121,8 +109,8 @@ impl Error {
     /// The status of the response, or why there was none, in a word.
     pub(crate) fn outcome(&self) -> Result<u16, &'static str> {
         self.status().ok_or(match self.kind {
-            Kind::Unreachable => "unreachable",
-            Kind::TimedOut => "timed_out",
+            Kind::Http(HttpErrorKind::Unreachable) => "unreachable",
+            Kind::Http(HttpErrorKind::TimedOut) => "timed_out",
             _ => "interrupted",
         })
     }
@@ -150,13 +138,7 @@ impl From<TokenError> for Error {
 impl From<HttpError> for Error {
     #[cold]
     fn from(cause: HttpError) -> Self {
-        let kind = match cause.kind() {
-            HttpErrorKind::Unreachable => Kind::Unreachable,
-            HttpErrorKind::TimedOut => Kind::TimedOut,
-            HttpErrorKind::Unusable => Kind::Unusable,
-            HttpErrorKind::BodyTooLarge => Kind::NoKey,
-            _ => Kind::Interrupted,
-        };
+        let kind = Kind::Http(cause.kind());
         Self { source: Some(Arc::new(cause)), ..kind.into() }
     }
 }
@@ -179,16 +161,17 @@ impl fmt::Display for Error {
             ),
             Kind::NoToken(why) => write!(f, "no token for the SignalR service: {why}"),
             Kind::NoKey => f.write_str("the SignalR service gave no access key, but something else"),
-            Kind::Unreachable => f.write_str("the SignalR service cannot be reached"),
-            Kind::Interrupted => {
-                f.write_str("the connection to the SignalR service broke before its answer came")
-            }
-            Kind::TimedOut => f.write_str("the SignalR service did not answer in time"),
+            Kind::Http(kind) => f.write_str(match kind {
+                HttpErrorKind::Unreachable => "the SignalR service cannot be reached",
+                HttpErrorKind::TimedOut => "the SignalR service did not answer in time",
+                HttpErrorKind::BodyTooLarge => "the answer of the SignalR service is too long",
+                HttpErrorKind::Unusable => "no HTTP client can be built here",
+                _ => "the connection to the SignalR service broke before its answer came",
+            }),
             Kind::TokenTooLong => {
                 f.write_str("the access token would be longer than the 4,096 characters the service takes")
             }
             Kind::Unserialisable => f.write_str("the arguments of the message cannot be written as JSON"),
-            Kind::Unusable => f.write_str("no HTTP client can be built here"),
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use azure_credentials::{CredentialSource, Expiring, Fetch, RefreshingCache, TokenCache, Unavailable};
-use azure_http::{Secret, join_segments};
+use azure_http::{HttpErrorKind, Secret, join_segments};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
@@ -123,8 +123,8 @@ impl IdentityAuth {
         match timeout_at(deadline, keys.get(now)).await {
             Ok(Ok(signer)) => Ok(signer),
             Ok(Err(Unavailable::Failed { error, retry_after })) => Err(error.with_retry_after(retry_after)),
-            Ok(Err(Unavailable::Stopped)) => Err(Kind::Unusable.into()),
-            Err(_elapsed) => Err(Kind::TimedOut.into()),
+            Ok(Err(Unavailable::Stopped)) => Err(Kind::Http(HttpErrorKind::Unusable).into()),
+            Err(_elapsed) => Err(Kind::Http(HttpErrorKind::TimedOut).into()),
         }
     }
 
@@ -175,7 +175,7 @@ impl Fetch for KeyFetcher {
     async fn fetch(&self) -> Result<Expiring<Arc<Signer>>, Error> {
         let token = Secret::new(self.tokens.wait(SystemTime::now).await?.expose());
         let signer = timeout(KEY_TIMEOUT, self.request(&token)).await;
-        let signer = signer.unwrap_or_else(|_| Err(Kind::TimedOut.into()))?;
+        let signer = signer.unwrap_or_else(|_| Err(Kind::Http(HttpErrorKind::TimedOut).into()))?;
         Ok(expiring(Arc::new(signer), SystemTime::now()))
     }
 }

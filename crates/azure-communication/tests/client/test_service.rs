@@ -1,6 +1,6 @@
-//! The service of the tests: it notes each request as it came, and takes the next turn of its script.
+//! The service of the tests: it records each request as it arrived and sends the next reply of its script.
 //!
-//! It reads and writes bytes itself, since what is tested is bytes.
+//! It reads and writes bytes itself, since bytes are what is tested.
 
 use std::collections::VecDeque;
 use std::error::Error as _;
@@ -24,23 +24,23 @@ pub(crate) const TOKEN: &str = "hush.token.hush";
 pub(crate) const TOKEN_BODY: &str =
     r#"{"token":"hush.token.hush","expiresOn":"2023-10-19T15:34:15.5010629+00:00"}"#;
 
-/// For what should come at once.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// For what should happen at once.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// What the service does with a request.
+/// What the service does after a request.
 #[derive(Clone)]
-pub(crate) enum Turn {
-    /// Says this and goes on.
-    Say(String),
-    /// Says this and then nothing more, but stays.
+pub(crate) enum Reply {
+    /// Sends this and reads the next request.
+    Full(String),
+    /// Sends this and keeps the connection open.
     Stall(String),
-    /// Says this and leaves.
-    Leave(String),
-    /// Says this, and then does not stop talking.
-    Flood(String),
+    /// Sends this and closes the connection.
+    Disconnect(String),
+    /// Sends this, and then spaces without end.
+    Endless(String),
 }
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     /// With its line breaks, up to and without the empty line.
@@ -66,14 +66,14 @@ impl Request {
 }
 
 #[derive(Clone, Default)]
-pub(crate) struct Service {
-    script: Arc<Mutex<VecDeque<Turn>>>,
+pub(crate) struct TestService {
+    script: Arc<Mutex<VecDeque<Reply>>>,
     requests: Arc<watch::Sender<Vec<Request>>>,
-    callers: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
 }
 
-impl Service {
-    pub(crate) fn new(script: impl IntoIterator<Item = Turn>) -> Self {
+impl TestService {
+    pub(crate) fn new(script: impl IntoIterator<Item = Reply>) -> Self {
         Self { script: Arc::new(Mutex::new(script.into_iter().collect())), ..Self::default() }
     }
 
@@ -83,10 +83,10 @@ impl Service {
     }
 
     /// Waits for the first request.
-    pub(crate) async fn asked(&self) {
+    pub(crate) async fn first_request(&self) {
         let mut requests = self.requests.subscribe();
-        let asked = requests.wait_for(|requests| !requests.is_empty());
-        tokio::time::timeout(PATIENCE, asked).await.expect("waited in vain for a request").unwrap();
+        let first = requests.wait_for(|requests| !requests.is_empty());
+        tokio::time::timeout(REQUEST_TIMEOUT, first).await.expect("no request arrived").unwrap();
     }
 
     pub(crate) fn only_request(&self) -> Request {
@@ -96,30 +96,30 @@ impl Service {
     }
 
     /// Connections so far.
-    pub(crate) fn callers(&self) -> usize {
-        self.callers.load(Ordering::Relaxed)
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
-    /// Serves one caller until either has had enough.
-    pub(crate) async fn serve(self, mut caller: impl AsyncRead + AsyncWrite + Unpin) {
-        self.callers.fetch_add(1, Ordering::Relaxed);
-        while let Some(request) = read(&mut caller).await {
+    /// Serves one connection until either side closes it.
+    pub(crate) async fn serve(self, mut socket: impl AsyncRead + AsyncWrite + Unpin) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+        while let Some(request) = read(&mut socket).await {
             self.requests.send_modify(|requests| requests.push(request));
-            let turn = self.script.lock().unwrap().pop_front();
-            match turn.unwrap_or_else(|| answer(418, "the script is over")) {
-                Turn::Say(text) => caller.write_all(text.as_bytes()).await.unwrap(),
-                Turn::Stall(text) => {
-                    caller.write_all(text.as_bytes()).await.unwrap();
-                    let _ = caller.read(&mut [0]).await;
+            let next = self.script.lock().unwrap().pop_front();
+            match next.unwrap_or_else(|| reply(418, "the script is over")) {
+                Reply::Full(text) => socket.write_all(text.as_bytes()).await.unwrap(),
+                Reply::Stall(text) => {
+                    socket.write_all(text.as_bytes()).await.unwrap();
+                    let _ = socket.read(&mut [0]).await;
                     return;
                 }
-                Turn::Leave(text) => {
-                    caller.write_all(text.as_bytes()).await.unwrap();
+                Reply::Disconnect(text) => {
+                    socket.write_all(text.as_bytes()).await.unwrap();
                     return;
                 }
-                Turn::Flood(text) => {
-                    caller.write_all(text.as_bytes()).await.unwrap();
-                    while caller.write_all(&[b' '; 4_096]).await.is_ok() {}
+                Reply::Endless(text) => {
+                    socket.write_all(text.as_bytes()).await.unwrap();
+                    while socket.write_all(&[b' '; 4_096]).await.is_ok() {}
                     return;
                 }
             }
@@ -127,47 +127,47 @@ impl Service {
     }
 }
 
-async fn read(caller: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
+async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(caller.read_u8().await.ok()?);
+        head.push(socket.read_u8().await.ok()?);
     }
     head.truncate(head.len() - 4);
     let mut request = Request { head: String::from_utf8(head).unwrap(), body: String::new() };
     let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
-    caller.read_exact(&mut body).await.ok()?;
+    socket.read_exact(&mut body).await.ok()?;
     request.body = String::from_utf8(body).unwrap();
     Some(request)
 }
 
-/// A whole answer.
-pub(crate) fn answer(status: u16, body: &str) -> Turn {
-    answer_with(status, "", body)
+/// A complete response.
+pub(crate) fn reply(status: u16, body: &str) -> Reply {
+    reply_with(status, "", body)
 }
 
-/// A whole answer with further headers, each with its line break.
-pub(crate) fn answer_with(status: u16, headers: &str, body: &str) -> Turn {
+/// A complete response with further headers, each with its line break.
+pub(crate) fn reply_with(status: u16, headers: &str, body: &str) -> Reply {
     let length = body.len();
     let length = if status == 204 { String::new() } else { format!("content-length: {length}\r\n") };
-    Turn::Say(format!("HTTP/1.1 {status} X\r\n{length}{headers}\r\n{body}"))
+    Reply::Full(format!("HTTP/1.1 {status} X\r\n{length}{headers}\r\n{body}"))
 }
 
 /// The service on a free port, and a client of it.
-pub(crate) async fn start(script: impl IntoIterator<Item = Turn>) -> (Client, Service) {
+pub(crate) async fn start(script: impl IntoIterator<Item = Reply>) -> (Client, TestService) {
     let (port, service) = listen(script).await;
     (client(port), service)
 }
 
 /// The service on a free port.
-pub(crate) async fn listen(script: impl IntoIterator<Item = Turn>) -> (u16, Service) {
-    let service = Service::new(script);
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = socket.local_addr().unwrap().port();
+pub(crate) async fn listen(script: impl IntoIterator<Item = Reply>) -> (u16, TestService) {
+    let service = TestService::new(script);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
     let serving = service.clone();
     tokio::spawn(async move {
-        while let Ok((caller, _)) = socket.accept().await {
-            tokio::spawn(serving.clone().serve(caller));
+        while let Ok((socket, _)) = listener.accept().await {
+            tokio::spawn(serving.clone().serve(socket));
         }
     });
     (port, service)
@@ -187,21 +187,21 @@ pub(crate) fn user() -> UserId {
     USER.parse().unwrap()
 }
 
-/// What most tests call, since it may be made again.
+/// The call of most tests, since it is retried.
 pub(crate) async fn issue(client: &Client) -> Result<AccessToken, Error> {
     client.issue_token(&user(), &Grant::from(Scope::VOIP), now()).await
 }
 
-/// All that an error and its causes have to say, in both forms; it has been looked through for secrets.
-pub(crate) fn whole_story(error: &Error) -> String {
-    let mut story = format!("{error:?} {error}");
+/// `Debug` and `Display` of an error and its causes, after a search for secrets.
+pub(crate) fn error_chain(error: &Error) -> String {
+    let mut chain = format!("{error:?} {error}");
     let mut cause = error.source();
     while let Some(error) = cause {
-        story += &format!(" {error:?} {error}");
+        chain += &format!(" {error:?} {error}");
         cause = error.source();
     }
     for secret in [KEY, &KEY[..20], "hush", "8:acs", "8%3A", "2dee53b4", "identities", "HMAC-SHA256", "://"] {
-        assert!(!story.contains(secret), "{secret} is in {story}");
+        assert!(!chain.contains(secret), "{secret} is in {chain}");
     }
-    story
+    chain
 }
