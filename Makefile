@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := run
 
 run: page
-	cargo run --quiet --bin handler
+	cargo run --quiet --bin chat
 
 test check e2e docs bench package:
 	.ci/$@

@@ -3,44 +3,36 @@
 //! ```text
 //! browser ──▶ Functions host ──▶ app ──▶ negotiate ────┐
 //!    ▲                            │                    ├──▶ azure_signalr::Hub ──▶ Azure SignalR Service
-//!    │                            └────▶ send_message ─┘                                   │
+//!    │                            └────▶ send ─┘                                   │
 //!    └──────────────────────────── WebSocket, hub `chat` ◀─────────────────────────────────┘
 //! ```
 //!
 //! In the order of a first visit:
 //! - [`config`]: the environment, read once; every problem at once, never a value in a message.
 //! - [`app`]: the routes, and what the Functions host forgives on the way to them.
-//! - [`principal`]: who is calling, and whether that may be believed here.
-//! - [`bearer`]: people who bring an access token themselves.
-//! - `negotiate`, `send_message`, [`access_token`]: named like their function folders. The last is off unless it is configured.
+//! - [`auth`]: who is calling, and whether that may be believed here.
+//! - `negotiate`, `send`, [`access_token`]: named like their function folders. The last is off unless it is configured.
 //! - [`identities`]: who has which identity at Azure Communication Services, in a blob container or a folder.
 //! - [`communication`]: the client of Azure Communication Services, with a key or with tokens of an identity.
 //! - [`error`]: what a call can fail with; one `match` says status, code and sentence.
-//! - [`trace`]: log lines, and with the feature `otel` traces and metrics; the one place that tells of requests and their failures.
+//! - [`telemetry`]: log lines, and with the feature `otel` traces and metrics; the one place that tells of requests and their failures.
 //! - [`shutdown`]: one future, it is time to stop.
-//! - [`local`] (feature `local`): what Azure puts around the app, on loopback.
-//! - [`doctor`] (feature `local`): looks at a project and what it can reach, and says what is wrong.
+//! - [`exit`]: why a process ends without being asked to, and its exit code.
 //!
 //! Arrows go one way: `app` knows the handlers, they know `principal`, `error` and the client crates, and nobody knows `main`.
-//! `config` and `local` know none of these; `main` brings them together. Of `config`, `trace`, `identities`, `communication`, `bearer` and
-//! `access_token` know what is about them.
-//! `doctor` looks at all of it, and only `main` knows the doctor.
+//! `config` knows none of these; `main` brings them together.
 
 pub mod access_token;
 pub mod app;
-pub mod bearer;
+pub mod auth;
 pub mod communication;
 pub mod config;
-#[cfg(feature = "local")]
-pub mod doctor;
 pub mod error;
+pub mod exit;
 pub mod identities;
 mod json_body;
-#[cfg(feature = "local")]
-pub mod local;
+mod messages;
 mod negotiate;
-pub mod principal;
-mod send_message;
 pub mod shutdown;
-pub mod trace;
-mod waited;
+pub mod telemetry;
+mod upstream_time;

@@ -10,10 +10,10 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use url::{Host, Url, form_urlencoded};
 
-use super::service::roots;
+use super::signalr::roots;
 use super::{
-    CLIENT_ID, Env, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS, Problem, TOKEN_MINUTES,
-    TOKEN_SCOPES, resource,
+    CLIENT_ID, ConfigError, Env, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS,
+    TOKEN_MINUTES, TOKEN_SCOPES, resource,
 };
 
 /// Not supported any more: the account key of the identity store.
@@ -55,7 +55,7 @@ pub enum ContainerAccess {
 }
 
 /// Reads all settings of access tokens, or all their problems.
-pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens, Vec<Problem>> {
+pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens, Vec<ConfigError>> {
     let is_needed = behind_host && resource::is_named(env);
     let mut problems = Vec::new();
     if env.get(IDENTITY_STORE_KEY).is_some() {
@@ -83,11 +83,11 @@ const KEY_REMOVED: &str = "is no longer used; delete it, and give the app's iden
 const NEEDED: &str = "is not set; it is the private container where people's identities are stored: https://ACCOUNT.blob.core.windows.net/CONTAINER";
 const NOT_A_CONTAINER: &str = "must be the address of a container, https://ACCOUNT.blob.core.windows.net/CONTAINER, or a SAS URL of it, and nothing more";
 
-fn problem(name: &'static str, reason: impl Into<String>) -> Problem {
-    Problem { name, reason: reason.into() }
+fn problem(name: &'static str, reason: impl Into<String>) -> ConfigError {
+    ConfigError { name, reason: reason.into() }
 }
 
-fn scopes(env: &Env) -> Result<Grant, Problem> {
+fn scopes(env: &Env) -> Result<Grant, ConfigError> {
     let scopes = match env.get(TOKEN_SCOPES) {
         None => Ok(DEFAULT_SCOPES.to_vec()),
         Some(names) => {
@@ -98,13 +98,13 @@ fn scopes(env: &Env) -> Result<Grant, Problem> {
     Grant::new(scopes).ok_or_else(|| problem(TOKEN_SCOPES, "must name at least one scope"))
 }
 
-fn lifetime(env: &Env) -> Result<Lifetime, Problem> {
+fn lifetime(env: &Env) -> Result<Lifetime, ConfigError> {
     let Some(text) = env.get(TOKEN_MINUTES) else { return Ok(Lifetime::MIN) };
     let lifetime = text.parse().ok().and_then(|minutes| Lifetime::from_minutes(minutes).ok());
     lifetime.ok_or_else(|| problem(TOKEN_MINUTES, "must be a whole number from 60 to 1440"))
 }
 
-fn container(env: &Env, now: Timestamp) -> Result<Option<Container>, Problem> {
+fn container(env: &Env, now: Timestamp) -> Result<Option<Container>, ConfigError> {
     let wrong = |reason: &str| problem(IDENTITY_STORE, reason);
     let Some(address) = env.get(IDENTITY_STORE) else { return Ok(None) };
     let (url, sas) = parse_container(address).ok_or_else(|| wrong(NOT_A_CONTAINER))?;
@@ -206,15 +206,15 @@ fn is_container(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::{
-        COMMUNICATION, COMMUNICATION_ENDPOINT, Config, HOST_PORT, IDENTITY_ENDPOINT, SIGNALR, SITE_NAME,
-        Unusable,
+        COMMUNICATION, COMMUNICATION_ENDPOINT, Config, ConfigErrors, HOST_PORT, IDENTITY_ENDPOINT, SIGNALR,
+        SITE_NAME,
     };
 
     const ON: (&str, &str) = (COMMUNICATION, "endpoint=https://h/;accesskey=aHVzaA==");
     const STORE: (&str, &str) = (IDENTITY_STORE, "https://account.blob.core.windows.net/chat-identities");
     const SAS: &str = "sv=2026-06-06&sr=c&sp=racwdl&se=2999-01-01T00%3A00%3A00Z&sig=hush";
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, Unusable> {
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
         Config::read(&variables.iter().copied().collect())
     }
 

@@ -15,7 +15,7 @@ fn read(path: &str) -> String {
 
 /// The constants of `config.rs` that are no defaults, however their lines are broken.
 fn settings_of_the_code() -> BTreeSet<String> {
-    let source = read("src/config.rs");
+    let source = read("src/config/mod.rs");
     let (code, _) = source.split_once("#[cfg(test)]").unwrap();
     let constants = code.split("const ").filter_map(|constant| {
         let (name, value) = constant.split_once(": &str =")?;

@@ -1,0 +1,130 @@
+//! What a token may allow, and for how long: the most there is, and as much less as is asked for.
+//!
+//! Nobody gets more by asking for it. Whatever else a request says, other people's ids first of all, is not even looked at.
+
+use azure_communication::{Grant, Lifetime, Scope};
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+
+/// What a caller asks for, where it asks for anything: what is not said is all there is.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct TokenRequest {
+    scopes: Option<Grant>,
+    lifetime: Option<Lifetime>,
+}
+
+impl TokenRequest {
+    /// Reads a body; an empty one is no wish.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Error> {
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        let mut fields: Map<String, Value> = serde_json::from_slice(body)
+            .map_err(|_| Error::InvalidRequest("body", "must be a JSON object, or empty"))?;
+        let mut take = |name| fields.remove(name).unwrap_or_default();
+        Ok(Self { scopes: scopes(take("scopes"))?, lifetime: lifetime(&take("expiresInMinutes"))? })
+    }
+
+    /// What is asked for, if that is within `most`.
+    pub(super) fn within(self, most: &Grant) -> Result<Grant, Error> {
+        let grant = self.scopes.unwrap_or_else(|| most.clone());
+        if grant.scopes().iter().any(|scope| !most.scopes().contains(scope)) {
+            let rule =
+                "may be those that this app gives out and no others; leave them out to get all of these";
+            return Err(Error::NotAllowed("scopes", rule));
+        }
+        // Where nothing is said, the service takes the longest.
+        let longest = most.lifetime().unwrap_or(Lifetime::MAX);
+        match self.lifetime {
+            Some(asked) if asked > longest => {
+                let rule =
+                    "may be as many as this app gives out and no more; leave them out to get that many";
+                Err(Error::NotAllowed("expiresInMinutes", rule))
+            }
+            asked => Ok(grant.with_lifetime(asked.unwrap_or(longest))),
+        }
+    }
+}
+
+fn scopes(value: Value) -> Result<Option<Grant>, Error> {
+    const WRONG: Error =
+        Error::InvalidRequest("scopes", "must be a list of at least one, like [\"voip.join\"]");
+    if value.is_null() {
+        return Ok(None);
+    }
+    let names: Vec<String> = serde_json::from_value(value).map_err(|_| WRONG)?;
+    let scopes: Result<Vec<Scope>, _> = names.iter().map(|name| name.parse()).collect();
+    Grant::new(scopes.map_err(|_| WRONG)?).map(Some).ok_or(WRONG)
+}
+
+fn lifetime(value: &Value) -> Result<Option<Lifetime>, Error> {
+    const WRONG: Error = Error::InvalidRequest("expiresInMinutes", "must be a whole number from 60 to 1440");
+    if value.is_null() {
+        return Ok(None);
+    }
+    let minutes = value.as_u64().and_then(|minutes| u16::try_from(minutes).ok()).ok_or(WRONG)?;
+    Lifetime::from_minutes(minutes).map(Some).map_err(|_| WRONG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn most() -> Grant {
+        let minutes = Lifetime::from_minutes(120).unwrap();
+        Grant::new([Scope::CHAT_JOIN, Scope::VOIP_JOIN]).unwrap().with_lifetime(minutes)
+    }
+
+    fn granted(body: &str) -> Result<Grant, Error> {
+        TokenRequest::parse(body.as_bytes())?.within(&most())
+    }
+
+    #[test]
+    fn who_asks_for_nothing_gets_all_there_is() {
+        for body in ["", "{}", r#"{"scopes":null,"expiresInMinutes":null}"#, r#"{"user":{"id":"8:acs:x"}}"#] {
+            assert_eq!(granted(body).unwrap(), most(), "{body}");
+        }
+    }
+
+    #[test]
+    fn who_asks_for_less_gets_less() {
+        let grant = granted(r#"{"scopes":["voip.join","voip.join"],"expiresInMinutes":60}"#).unwrap();
+        assert_eq!(grant, Grant::from(Scope::VOIP_JOIN).with_lifetime(Lifetime::MIN));
+        let grant = granted(r#"{"expiresInMinutes":120}"#).unwrap();
+        assert_eq!(grant, most());
+    }
+
+    #[test]
+    fn case_39_who_asks_for_more_gets_nothing() {
+        for body in [
+            r#"{"scopes":["voip"]}"#,
+            r#"{"scopes":["chat.join","chat"]}"#,
+            r#"{"expiresInMinutes":121}"#,
+            r#"{"expiresInMinutes":1440}"#,
+        ] {
+            assert!(matches!(granted(body), Err(Error::NotAllowed(..))), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_wish_is_told() {
+        for body in [
+            "x",
+            "[]",
+            "null",
+            r#"{"scopes":[]}"#,
+            r#"{"scopes":"chat"}"#,
+            r#"{"scopes":[1]}"#,
+            r#"{"scopes":["chat join"]}"#,
+            r#"{"expiresInMinutes":59}"#,
+            r#"{"expiresInMinutes":1441}"#,
+            r#"{"expiresInMinutes":65596}"#,
+            r#"{"expiresInMinutes":60.5}"#,
+            r#"{"expiresInMinutes":"60"}"#,
+            r#"{"expiresInMinutes":-60}"#,
+        ] {
+            assert!(matches!(granted(body), Err(Error::InvalidRequest(..))), "{body}");
+        }
+    }
+}

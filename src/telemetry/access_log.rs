@@ -1,0 +1,56 @@
+//! The line of a request: a sentence with fields, or an object of JSON with the same names.
+//!
+//! It is one event outside of any span, so that its fields are flat in both forms, and that writing it is all it costs.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
+
+use super::operations::{Operation, PROBE, UNMATCHED};
+use super::request::{RequestInfo, RequestOutcome};
+use crate::error::Error;
+
+pub(super) fn write(operation: Option<&Operation>, asked: &RequestInfo, ended: &RequestOutcome<'_>) {
+    let operation = operation.map_or(UNMATCHED, |operation| operation.name);
+    let upstream_tries = Some(ended.tries.len()).filter(|tries| *tries > 1);
+    // Four places, because a level is fixed where it is written.
+    macro_rules! line {
+        ($level:ident, $cause:expr, $($words:tt)+) => {
+            $level!(
+                operation,
+                invocation_id = asked.invocation_id.as_str(),
+                method = asked.method.as_str(),
+                path = asked.path(),
+                status = ended.status,
+                outcome = ended.outcome(),
+                duration_ms = milliseconds(ended.duration),
+                upstream_ms = ended.upstream().map(milliseconds),
+                upstream_tries,
+                cause = $cause,
+                $($words)+
+            )
+        };
+    }
+    match (ended.failure, ended.status) {
+        (Some(failure), Some(500..)) => line!(error, causes(failure), "{failure}"),
+        (Some(failure), _) => line!(warn, causes(failure), "{failure}"),
+        (None, None) => line!(warn, None::<String>, "given up before there was an answer"),
+        (None, _) if operation == PROBE => line!(debug, None::<String>, "probed"),
+        (None, _) => line!(info, None::<String>, "done"),
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1_000.0
+}
+
+fn causes(failure: &Error) -> Option<String> {
+    let mut told = Vec::new();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        told.push(error.to_string());
+        cause = error.source();
+    }
+    (!told.is_empty()).then(|| told.join(": "))
+}

@@ -1,0 +1,153 @@
+//! What the app tells of itself: one log line a request, on standard output, and with the feature `otel` traces and metrics.
+//!
+//! The line has the host's invocation id, since the host does not add it. Only the path of a request is told, never its query,
+//! headers or body: those carry keys and tokens. Handlers do not log their failures; a failure rides on its response to here and is
+//! logged once, with its causes, and so does what the service took to answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::{Instrument as _, Level, debug_span, warn};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::LogFormat;
+
+mod access_log;
+mod operations;
+#[cfg_attr(not(feature = "otel"), path = "otel_disabled.rs")]
+mod otel;
+mod request;
+
+pub use operations::Operations;
+pub use otel::Export;
+use request::{RequestInfo, RequestOutcome};
+
+/// The Azure SDK logs every attempt that fails; the outcome is logged here.
+const NOISY_TARGETS: [&str; 3] = ["typespec_client_core", "azure_core", "azure_storage_blob"];
+
+/// Starts logging what passes `filter`, in the form of `RUST_LOG`. A filter that cannot be read is as good as `info`.
+pub fn start(filter: &str, format: LogFormat) {
+    let read = filter.parse::<Targets>();
+    let unread = read.as_ref().err().map(ToString::to_string);
+    let targets = quiet_noisy_targets(read.unwrap_or_else(|_| Targets::new().with_default(Level::INFO)));
+    let lines = layer().with_ansi(false).with_target(false);
+    // A second start in one process (tests) keeps the first.
+    let _ = match format {
+        LogFormat::Plain => registry().with(lines).with(targets).try_init(),
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_span_list(false);
+            registry().with(lines).with(targets).try_init()
+        }
+    };
+    if let Some(error) = unread {
+        warn!("RUST_LOG cannot be read ({error}); logging `info` and above");
+    }
+}
+
+/// `info` is what an operator reads, and not meant to be what a library says of each of its steps. Who asks for more, or by name, gets it.
+fn quiet_noisy_targets(targets: Targets) -> Targets {
+    if targets.default_level() != Some(LevelFilter::INFO) {
+        return targets;
+    }
+    let named = |chatty: &str| targets.iter().any(|(target, _)| target.starts_with(chatty));
+    let unnamed: Vec<_> = NOISY_TARGETS.into_iter().filter(|chatty| !named(chatty)).collect();
+    targets.with_targets(unnamed.into_iter().map(|chatty| (chatty, Level::WARN)))
+}
+
+/// Writes down what became of requests. Clones write to the same places.
+#[derive(Clone, Default)]
+pub struct Recorder(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    operations: Operations,
+    export: Export,
+}
+
+impl Recorder {
+    /// Tells requests apart by `operations`, and exports to `export`, if that goes anywhere.
+    pub(crate) fn new(operations: Operations, export: Export) -> Self {
+        Self(Arc::new(Inner { operations, export }))
+    }
+
+    fn record(&self, asked: &RequestInfo, response: Option<&Response>, parent: &otel::Parent) {
+        let ended = RequestOutcome::with(response, asked.begun.elapsed());
+        let operation = self.0.operations.at(asked.path());
+        access_log::write(operation, asked, &ended);
+        self.0.export.record(operation, asked, &ended, parent);
+    }
+}
+
+/// The layer that sees every request, and every answer.
+pub(crate) async fn requests(State(recorder): State<Recorder>, request: Request, next: Next) -> Response {
+    let asked = RequestInfo {
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        invocation_id: request::invocation_id(request.headers()),
+        begun: Instant::now(),
+    };
+    let parent = recorder.0.export.parent(request.headers());
+    // For what others log while they work on it; the line of the request needs no span.
+    let span = debug_span!("request", invocation_id = asked.invocation_id.as_str());
+    let mut open = RequestGuard { recorder, asked, parent, is_answered: false };
+    let response = next.run(request).instrument(span).await;
+    open.answer(&response);
+    response
+}
+
+/// A request under way. Dropped without an answer, it has been given up, and is told as that.
+struct RequestGuard {
+    recorder: Recorder,
+    asked: RequestInfo,
+    parent: otel::Parent,
+    is_answered: bool,
+}
+
+impl RequestGuard {
+    fn answer(&mut self, response: &Response) {
+        self.is_answered = true;
+        self.recorder.record(&self.asked, Some(response), &self.parent);
+    }
+}
+
+impl Drop for RequestGuard {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.recorder.record(&self.asked, None, &self.parent);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_tells_each_step_is_quiet_at_info_and_heard_when_asked_for() {
+        let tells = |filter: &str| {
+            let targets = quiet_noisy_targets(filter.parse().unwrap());
+            targets.would_enable("typespec_client_core::http::policies", &Level::INFO)
+        };
+        assert!(!tells("info"));
+        assert!(!tells("info,hyper=debug"));
+        assert!(!tells("warn"));
+        let storage = quiet_noisy_targets("info,typespec_client_core=info".parse().unwrap());
+        assert!(!storage.would_enable("azure_storage_blob::clients", &Level::INFO));
+        for asked in ["debug", "info,typespec_client_core=info", "info,typespec_client_core::http=info"] {
+            assert!(tells(asked), "{asked}");
+        }
+        assert!(
+            quiet_noisy_targets("info".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN)
+        );
+        assert!(
+            !quiet_noisy_targets("error".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN)
+        );
+    }
+}

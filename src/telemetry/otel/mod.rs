@@ -1,0 +1,190 @@
+//! Traces and metrics by OpenTelemetry, to a collector that speaks OTLP over HTTP.
+//!
+//! Nothing here is on the way of a request but writing down what it was, once it is over: spans go into a queue that has an end (2,048;
+//! what does not fit is dropped and the request is none the wiser), measurements are added up. Threads of the SDK send both, and what they
+//! cannot send is lost.
+//!
+//! The SDK reads what is OpenTelemetry's own for itself: `OTEL_TRACES_SAMPLER`, `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_METRIC_EXPORT_INTERVAL` and
+//! the like. Whatever has a meaning for more than that comes from `config`.
+
+mod client;
+mod parent;
+mod record;
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::{ExporterBuildError, MetricExporter, Protocol, SpanExporter};
+use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::runtime::Handle;
+use tracing::{info, warn};
+use url::Url;
+use uuid::Uuid;
+
+use self::client::Client;
+pub(super) use self::parent::Parent;
+use self::record::Instruments;
+use super::operations::{Operation, PROBE};
+use super::request::{RequestInfo, RequestOutcome};
+use crate::config::Otlp;
+
+/// Where traces and metrics go; nowhere by default. Clones go to the same place.
+#[derive(Clone, Default)]
+pub struct Export {
+    running: Option<Arc<Running>>,
+    /// Whom calls go to.
+    service: Arc<[KeyValue]>,
+}
+
+struct Running {
+    spans: SdkTracerProvider,
+    metrics: SdkMeterProvider,
+    instruments: Instruments,
+}
+
+impl Export {
+    /// Begins to export, if there is a collector; `runtime` has to last until [`end`](Self::end). A collector that is away is told of in
+    /// the log, and no reason not to run.
+    #[must_use]
+    pub fn start(otlp: Option<&Otlp>, runtime: &Handle) -> Self {
+        let running = otlp.and_then(|otlp| match Running::start(otlp, runtime) {
+            Ok(running) => {
+                info!("exporting traces and metrics");
+                Some(Arc::new(running))
+            }
+            // Its words may repeat a setting.
+            Err(_) => {
+                warn!(
+                    "traces and metrics cannot be exported: the exporter does not start with these settings"
+                );
+                None
+            }
+        });
+        Self { running, service: Arc::default() }
+    }
+
+    /// Sends what is left, for `patience` at most.
+    pub fn end(&self, patience: Duration) {
+        let Some(running) = &self.running else { return };
+        let (done, both) = mpsc::channel();
+        let (spans, metrics) = (running.spans.clone(), running.metrics.clone());
+        let spans_done = done.clone();
+        // The SDK would do one after the other, and wait for seconds. What fails here has nobody left to tell.
+        thread::spawn(move || {
+            let _ = spans.shutdown_with_timeout(patience);
+            let _ = spans_done.send(());
+        });
+        thread::spawn(move || {
+            let _ = metrics.shutdown_with_timeout(patience);
+            let _ = done.send(());
+        });
+        let begun = std::time::Instant::now();
+        for _ in 0..2 {
+            let _ = both.recv_timeout(patience.saturating_sub(begun.elapsed()));
+        }
+    }
+
+    /// Whether anything is exported.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// The same, for an app that calls the service at this host and port.
+    pub(crate) fn of_calls_to(self, (host, port): (&str, u16)) -> Self {
+        let address = KeyValue::new("server.address", Arc::<str>::from(host));
+        Self { service: [address, KeyValue::new("server.port", i64::from(port))].into(), ..self }
+    }
+
+    /// What a request is a part of, as far as anybody will want to know.
+    pub(super) fn parent(&self, headers: &HeaderMap) -> Parent {
+        if self.is_on() { Parent::of(headers) } else { Parent::default() }
+    }
+
+    pub(super) fn record(
+        &self,
+        operation: Option<&Operation>,
+        asked: &RequestInfo,
+        ended: &RequestOutcome<'_>,
+        parent: &Parent,
+    ) {
+        let is_probe = operation.is_some_and(|operation| operation.name == PROBE);
+        if let Some(running) = self.running.as_ref().filter(|_| !is_probe) {
+            running.instruments.record(operation, asked, ended, parent, &self.service);
+        }
+    }
+}
+
+impl Running {
+    fn start(otlp: &Otlp, runtime: &Handle) -> Result<Self, Box<dyn std::error::Error>> {
+        let client = Client::new(runtime)?;
+        let resource = Resource::builder_empty()
+            .with_service_name(otlp.service_name.clone())
+            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+            // Instances count for themselves; without this, their counts would overwrite each other.
+            .with_attribute(KeyValue::new("service.instance.id", Uuid::new_v4().to_string()))
+            .build();
+        let spans = SdkTracerProvider::builder()
+            .with_batch_exporter(spans(otlp, client.clone())?)
+            .with_resource(resource.clone())
+            .build();
+        let metrics = SdkMeterProvider::builder()
+            .with_periodic_exporter(metrics(otlp, client)?)
+            .with_resource(resource)
+            .build();
+        let instruments = Instruments::new(&spans, &metrics);
+        Ok(Self { spans, metrics, instruments })
+    }
+}
+
+fn spans(otlp: &Otlp, client: Client) -> Result<SpanExporter, ExporterBuildError> {
+    SpanExporter::builder()
+        .with_http()
+        .with_http_client(client)
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(below(&otlp.endpoint, "traces"))
+        .with_headers(otlp.headers.iter().cloned().collect())
+        .build()
+}
+
+fn metrics(otlp: &Otlp, client: Client) -> Result<MetricExporter, ExporterBuildError> {
+    MetricExporter::builder()
+        .with_http()
+        .with_http_client(client)
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(below(&otlp.endpoint, "metrics"))
+        .with_headers(otlp.headers.iter().cloned().collect())
+        .build()
+}
+
+/// Where the standard says that this kind of telemetry goes.
+fn below(endpoint: &Url, kind: &str) -> String {
+    let mut url = endpoint.clone();
+    url.path_segments_mut()
+        .expect("settings hold only addresses that have a host")
+        .pop_if_empty()
+        .extend(["v1", kind]);
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_goes_below_the_address_of_the_collector() {
+        for (endpoint, expected) in [
+            ("http://h:4318", "http://h:4318/v1/traces"),
+            ("https://h/otlp/", "https://h/otlp/v1/traces"),
+            ("https://h/otlp", "https://h/otlp/v1/traces"),
+        ] {
+            assert_eq!(below(&endpoint.parse().unwrap(), "traces"), expected);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What is known of a request once it is over. Pure; who writes it down, and where, is not decided here.
+//!
+//! A request can also end without an answer: when its caller goes away, the host may take the call back, and with it all that was
+//! under way.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::http::{HeaderMap, Method, Uri};
+use axum::response::Response;
+use azure_signalr::{Attempt, SendReceipt};
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::upstream_time::UpstreamTimer;
+
+const INVOCATION_ID: &str = "x-azure-functions-invocationid";
+
+/// What a request says of itself, without what may be secret in it: no query, no headers, no body.
+pub(super) struct RequestInfo {
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) invocation_id: String,
+    pub(super) begun: Instant,
+}
+
+/// How it ended.
+pub(super) struct RequestOutcome<'a> {
+    /// None without an answer.
+    pub(super) status: Option<u16>,
+    pub(super) failure: Option<&'a Error>,
+    /// What was asked of the service for it.
+    pub(super) tries: &'a [Attempt],
+    /// How long that took, where it is not known of each try.
+    timer: Option<Duration>,
+    pub(super) duration: Duration,
+}
+
+impl RequestInfo {
+    pub(super) fn path(&self) -> &str {
+        self.uri.path()
+    }
+}
+
+impl<'a> RequestOutcome<'a> {
+    pub(super) fn with(response: Option<&'a Response>, duration: Duration) -> Self {
+        let failure = response.and_then(|response| response.extensions().get::<Arc<Error>>());
+        let sent = response.and_then(|response| response.extensions().get::<SendReceipt>());
+        let tries = failure
+            .map(|error| error.tries())
+            .or_else(|| sent.map(SendReceipt::attempts))
+            .unwrap_or_default();
+        let timer = response.and_then(|response| response.extensions().get::<UpstreamTimer>()?.sum());
+        let status = response.map(|response| response.status().as_u16());
+        Self { status, failure: failure.map(AsRef::as_ref), tries, timer, duration }
+    }
+
+    /// `ok`, `canceled`, or the code of the failure.
+    pub(super) fn outcome(&self) -> &'static str {
+        match (self.status, self.failure) {
+            (None, _) => "canceled",
+            (Some(_), Some(failure)) => failure.code(),
+            (Some(..400), None) => "ok",
+            (Some(_), None) => "failed",
+        }
+    }
+
+    /// How long it timer for the service, if it asked one: where that is known of each try, without the waits between them.
+    pub(super) fn upstream(&self) -> Option<Duration> {
+        let tries = (!self.tries.is_empty()).then(|| self.tries.iter().map(Attempt::duration).sum());
+        tries.or(self.timer)
+    }
+}
+
+/// The id of the invocation. The host adds its own to whatever the caller sent, so the last one is the host's.
+pub(super) fn invocation_id(headers: &HeaderMap) -> String {
+    let last = headers.get_all(INVOCATION_ID).iter().next_back().and_then(|value| value.to_str().ok());
+    let last = last.and_then(|values| values.rsplit(',').next()).unwrap_or_default().trim();
+    let plain =
+        (1..=64).contains(&last.len()) && last.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if plain { last.to_owned() } else { Uuid::new_v4().to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse as _;
+
+    use super::*;
+
+    fn id(values: &[&'static str]) -> String {
+        invocation_id(
+            &values.iter().map(|value| (INVOCATION_ID.parse().unwrap(), value.parse().unwrap())).collect(),
+        )
+    }
+
+    #[test]
+    fn case_33_the_last_invocation_id_is_the_hosts() {
+        assert_eq!(id(&["spoof", "real-1"]), "real-1");
+        assert_eq!(id(&["spoof, real-1"]), "real-1");
+    }
+
+    #[test]
+    fn case_33_without_a_usable_invocation_id_one_is_made() {
+        for values in [&[][..], &[""], &["a b"], &["real, evil=1"]] {
+            assert_eq!(id(values).len(), 36, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn an_outcome_is_ok_or_the_code_that_the_caller_got() {
+        let outcome =
+            |response: Option<Response>| RequestOutcome::with(response.as_ref(), Duration::ZERO).outcome();
+        assert_eq!(outcome(Some(().into_response())), "ok");
+        let refused = Error::InvalidMessage("text", "is wrong").into_response();
+        assert_eq!(outcome(Some(refused)), "invalid_message");
+        assert_eq!(outcome(None), "canceled");
+    }
+
+    #[test]
+    fn who_did_not_ask_the_service_did_not_wait_for_it() {
+        let answer = ().into_response();
+        assert_eq!(RequestOutcome::with(Some(&answer), Duration::ZERO).upstream(), None);
+    }
+}
