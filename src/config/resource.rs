@@ -12,10 +12,10 @@ use super::{
     COMMUNICATION_ROOTS, ConfigError, Env,
 };
 
-/// Where Azure Communication Services is, and with what to call it.
+/// The Azure Communication Services resource, and how requests to it are authorized.
 #[derive(Clone, Debug)]
 pub enum Communication {
-    /// With its key.
+    /// With an access key.
     Key(ConnectionString),
     /// With tokens of an identity; the address is https.
     Identity(Endpoint, CredentialSource),
@@ -39,12 +39,12 @@ impl Communication {
     }
 }
 
-/// Whether there is one, whatever is wrong with it.
+/// Whether a resource is named, valid or not.
 pub(super) fn is_named(env: &Env) -> bool {
     [COMMUNICATION, COMMUNICATION_ENDPOINT].into_iter().any(|name| env.get(name).is_some())
 }
 
-/// The resource, if there is one, and whom to trust when it says who it is.
+/// The resource, if there is one, with the roots to trust.
 pub(super) fn read(env: &Env) -> Result<Option<Communication>, ConfigError> {
     let Some(resource) = named(env)? else { return Ok(None) };
     Ok(Some(match roots(env, COMMUNICATION_ROOTS)? {
@@ -63,7 +63,7 @@ fn named(env: &Env) -> Result<Option<Communication>, ConfigError> {
             Ok(connection) => Ok(Some(Communication::Key(connection))),
             Err(error) => Err(problem(COMMUNICATION, error.to_string())),
         },
-        // Whoever set the second one means to be rid of keys, and would not see that the first is still in use.
+        // The second form means to replace the key; using the key silently would hide that.
         (Some(_), Some(part)) => {
             let reason = format!("is set, and so is {part}; take away the one you do not mean");
             Err(problem(COMMUNICATION, reason))

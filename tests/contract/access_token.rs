@@ -1,7 +1,7 @@
-//! Access tokens for Azure Communication Services: who gets one, what it allows, and who somebody is there.
+//! `POST` and `DELETE /api/access-token`: who gets a token of Azure Communication Services, what it allows, and for which identity.
 //!
-//! The service is its stand-in, in the process of the test, so that what it was asked can be counted. Where the store of identities is a blob
-//! container, it is a stand-in too; the tests against Azurite have the real protocol.
+//! The emulator runs in the process of the test, so that its calls can be counted. The identity store is a scripted container; the tests
+//! against Azurite have the real protocol.
 
 use std::net::Ipv4Addr;
 
@@ -48,10 +48,10 @@ impl Town {
         House::before(1, &variables)
     }
 
-    /// As somebody in the portal does.
+    /// Deletes an identity, as an operator would.
     async fn delete(&self, id: &str) {
-        let somebody = azure_communication::Client::new(&self.connection.parse().unwrap()).unwrap();
-        somebody.delete_user(&id.parse().unwrap(), jiff::Timestamp::now()).await.unwrap();
+        let service = azure_communication::Client::new(&self.connection.parse().unwrap()).unwrap();
+        service.delete_user(&id.parse().unwrap(), jiff::Timestamp::now()).await.unwrap();
     }
 
     fn ids(&self) -> Vec<String> {
@@ -99,13 +99,13 @@ fn is(status: u16, code: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn case_34_without_a_credential_there_is_no_token_and_nobody_is_asked() {
+async fn case_34_without_a_credential_there_is_no_token_and_the_service_is_not_called() {
     let town = Town::start().await;
     for allow_anonymous in ["true", "false"] {
         let house = town.house(&[("ChatAllowAnonymous", allow_anonymous)]);
         for method in [Method::POST, Method::DELETE] {
-            let nobody = house.request(method.clone(), PATH);
-            assert_eq!(refused(nobody).await, is(401, "unauthenticated"));
+            let unauthenticated = house.request(method.clone(), PATH);
+            assert_eq!(refused(unauthenticated).await, is(401, "unauthenticated"));
             let half = house.request(method, PATH).header("x-ms-client-principal-name", "ann@contoso.com");
             assert_eq!(refused(half).await, is(401, "unauthenticated"));
         }
@@ -125,10 +125,9 @@ async fn case_35_where_easy_auth_is_off_its_headers_are_anybodys_words() {
     assert_eq!(town.emulator.calls().received, 0);
 }
 
-/// Where nothing is set up for them, tokens of Microsoft Entra ID are checked by Easy Auth, in front of us; what that does not vouch for is
-/// nobody's here, whatever it says. Where something is, see `bearer`.
+/// Where bearer tokens are not configured, the handler ignores them: Easy Auth in front checks them. Where they are, see `bearer`.
 #[tokio::test]
-async fn case_36_a_bearer_token_that_easy_auth_does_not_vouch_for_is_nobodys() {
+async fn case_36_a_bearer_token_without_easy_auth_headers_is_unauthenticated() {
     let town = Town::start().await;
     let house = town.house(&[]);
     for token in ["eyJhbGciOiJub25lIn0.eyJvaWQiOiJhbm4iLCJ0aWQiOiJjb250b3NvIn0.", "x", ""] {
@@ -190,7 +189,7 @@ async fn a_thousand_people_have_a_thousand_identities() {
 }
 
 #[tokio::test]
-async fn case_39_nobody_gets_somebody_elses_identity_or_more_than_there_is() {
+async fn case_39_no_request_gets_the_identity_of_another_person_or_more_than_is_allowed() {
     let town = Town::start().await;
     let house =
         town.house(&[("ChatAccessTokenScopes", "chat.join voip.join"), ("ChatAccessTokenMinutes", "120")]);
@@ -311,7 +310,7 @@ async fn case_42_a_service_that_is_away_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn case_43_an_identity_deleted_behind_our_back_is_replaced_by_one() {
+async fn case_43_an_identity_that_was_deleted_externally_is_replaced_by_one() {
     let town = Town::start().await;
     let houses = [town.house(&[]), town.house(&[])];
     let (_, gone) = issued(by(&houses[0], "ann")).await;
@@ -327,7 +326,7 @@ async fn case_43_an_identity_deleted_behind_our_back_is_replaced_by_one() {
 }
 
 #[tokio::test]
-async fn case_43_a_service_that_knows_nobody_is_asked_no_more_than_twice() {
+async fn case_43_a_service_that_finds_no_identity_is_called_no_more_than_twice() {
     let town = Town::start().await;
     let house = town.house(&[]);
     issued(by(&house, "ann")).await;
@@ -372,7 +371,7 @@ async fn an_answer_of_the_store_that_gets_lost_leaves_one_identity() {
 }
 
 #[tokio::test]
-async fn a_store_that_refuses_or_is_away_gives_no_token_and_leaves_nobody_behind() {
+async fn a_failing_store_gives_no_token_and_leaves_no_identity_behind() {
     let town = Town::start().await;
     let house = town.house(&[]);
     for status in [403, 404, 500] {
@@ -484,8 +483,8 @@ async fn the_log_tells_how_long_the_service_took_and_only_where_it_was_asked() {
         assert!(0.0 < waited && waited <= whole, "{line}");
     }
     delete("bob").header(invocation, "nothing-1").send().await.unwrap();
-    house.post(PATH).header(invocation, "nobody-1").send().await.unwrap();
-    for id in ["nothing-1", "nobody-1"] {
+    house.post(PATH).header(invocation, "anonymous-1").send().await.unwrap();
+    for id in ["nothing-1", "anonymous-1"] {
         assert_eq!(logged(id).get("upstream_ms"), None);
     }
 }
