@@ -1,6 +1,7 @@
 //! The identity store in a blob container of Azure Storage, over the official client.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -47,7 +48,7 @@ impl IdentityStore {
             ContainerAccess::Identity(source) => {
                 let tokens = TokenCache::new(source, SCOPE, &http);
                 tokens.warm_up();
-                Some(std::sync::Arc::new(tokens) as _)
+                Some(Arc::new(tokens) as _)
             }
         };
         let retry = ExponentialRetryOptions {
@@ -76,14 +77,16 @@ impl fmt::Debug for BlobStore {
 }
 
 impl BlobStore {
+    /// Calls the blob `name`; `None` if there is no such blob.
     async fn call<T>(
         &self,
         name: &str,
         call: impl AsyncFnOnce(BlobClient) -> azure_core::Result<T>,
-    ) -> Result<T, Refusal> {
+    ) -> Result<Option<T>, StoreError> {
         match timeout(CALL_TIMEOUT, call(self.0.blob_client(name))).await {
-            Ok(outcome) => outcome.map_err(|error| Refusal::from(&error)),
-            Err(_late) => Err(Refusal::Other(StoreError::Unreachable)),
+            Ok(Ok(value)) => Ok(Some(value)),
+            Ok(Err(error)) => store_error(&error).map_or(Ok(None), Err),
+            Err(_late) => Err(StoreError::Unreachable),
         }
     }
 
@@ -94,11 +97,8 @@ impl BlobStore {
         options: BlockBlobClientUploadOptions<'static>,
     ) -> Result<(), StoreError> {
         let content = RequestContent::from(content);
-        let uploaded = self.call(name, async |blob| blob.upload(content, Some(options)).await).await;
-        uploaded.map(drop).map_err(|refusal| match refusal {
-            Refusal::NoBlob => StoreError::NoContainer,
-            Refusal::Other(error) => error,
-        })
+        let uploaded = self.call(name, async |blob| blob.upload(content, Some(options)).await).await?;
+        uploaded.map(drop).ok_or(StoreError::NoContainer)
     }
 }
 
@@ -107,16 +107,12 @@ impl FileStore for BlobStore {
     async fn get(&self, name: &str) -> Result<Option<StoredFile>, StoreError> {
         let options =
             BlobClientDownloadOptions { range: Some((..=MAX_FILE_BYTES).into()), ..Default::default() };
-        let downloaded = self.call(name, async |blob| {
+        let download = async |blob: BlobClient| {
             let blob = blob.download(Some(options)).await?;
             let etag = blob.properties.etag.map(|etag| etag.to_string());
             Ok(StoredFile { content: blob.body.collect().await?.to_vec(), etag })
-        });
-        match downloaded.await {
-            Ok(file) => Ok(Some(file)),
-            Err(Refusal::NoBlob) => Ok(None),
-            Err(Refusal::Other(error)) => Err(error),
-        }
+        };
+        self.call(name, download).await
     }
 
     async fn put_if_absent(&self, name: &str, content: Vec<u8>) -> Result<(), StoreError> {
@@ -136,44 +132,31 @@ impl FileStore for BlobStore {
     }
 
     async fn delete(&self, name: &str) -> Result<(), StoreError> {
-        match self.call(name, async |blob| blob.delete(None).await).await {
-            Ok(_) | Err(Refusal::NoBlob) => Ok(()),
-            Err(Refusal::Other(error)) => Err(error),
+        self.call(name, async |blob| blob.delete(None).await).await.map(drop)
+    }
+}
+
+/// `None` if there is no such blob.
+fn store_error(error: &azure_core::Error) -> Option<StoreError> {
+    Some(match error.kind() {
+        ErrorKind::HttpResponse { status, error_code, .. } => {
+            return from_response(u16::from(*status), error_code.as_deref());
         }
-    }
+        ErrorKind::Credential => StoreError::NoToken,
+        ErrorKind::Connection | ErrorKind::Io => StoreError::Unreachable,
+        _ => StoreError::Failed,
+    })
 }
 
-/// An error response, told apart by status and `x-ms-error-code`.
-#[derive(Debug, PartialEq, Eq)]
-enum Refusal {
-    /// 404, and the container was not named as what is missing.
-    NoBlob,
-    Other(StoreError),
-}
-
-impl From<&azure_core::Error> for Refusal {
-    fn from(error: &azure_core::Error) -> Self {
-        Self::Other(match error.kind() {
-            ErrorKind::HttpResponse { status, error_code, .. } => {
-                return Self::of(u16::from(*status), error_code.as_deref());
-            }
-            ErrorKind::Credential => StoreError::NoToken,
-            ErrorKind::Connection | ErrorKind::Io => StoreError::Unreachable,
-            _ => StoreError::Failed,
-        })
-    }
-}
-
-impl Refusal {
-    fn of(status: u16, code: Option<&str>) -> Self {
-        Self::Other(match (status, code) {
-            (404, Some("ContainerNotFound")) => StoreError::NoContainer,
-            (404, _) => return Self::NoBlob,
-            (401 | 403, _) => StoreError::Denied,
-            (409, None | Some("BlobAlreadyExists")) | (412, _) => StoreError::Conflict,
-            _ => StoreError::Failed,
-        })
-    }
+/// Tells error responses apart by status and `x-ms-error-code`; `None` if there is no such blob.
+fn from_response(status: u16, code: Option<&str>) -> Option<StoreError> {
+    Some(match (status, code) {
+        (404, Some("ContainerNotFound")) => StoreError::NoContainer,
+        (404, _) => return None,
+        (401 | 403, _) => StoreError::Denied,
+        (409, None | Some("BlobAlreadyExists")) | (412, _) => StoreError::Conflict,
+        _ => StoreError::Failed,
+    })
 }
 
 #[cfg(test)]
@@ -183,17 +166,17 @@ mod tests {
     #[test]
     fn error_responses_are_told_apart_by_status_and_code() {
         for (status, code, expected) in [
-            (404, Some("BlobNotFound"), Refusal::NoBlob),
-            (404, None, Refusal::NoBlob),
-            (404, Some("ContainerNotFound"), Refusal::Other(StoreError::NoContainer)),
-            (401, Some("NoAuthenticationInformation"), Refusal::Other(StoreError::Denied)),
-            (403, Some("AuthorizationPermissionMismatch"), Refusal::Other(StoreError::Denied)),
-            (409, Some("BlobAlreadyExists"), Refusal::Other(StoreError::Conflict)),
-            (409, Some("ContainerBeingDeleted"), Refusal::Other(StoreError::Failed)),
-            (412, Some("ConditionNotMet"), Refusal::Other(StoreError::Conflict)),
-            (500, Some("InternalError"), Refusal::Other(StoreError::Failed)),
+            (404, Some("BlobNotFound"), None),
+            (404, None, None),
+            (404, Some("ContainerNotFound"), Some(StoreError::NoContainer)),
+            (401, Some("NoAuthenticationInformation"), Some(StoreError::Denied)),
+            (403, Some("AuthorizationPermissionMismatch"), Some(StoreError::Denied)),
+            (409, Some("BlobAlreadyExists"), Some(StoreError::Conflict)),
+            (409, Some("ContainerBeingDeleted"), Some(StoreError::Failed)),
+            (412, Some("ConditionNotMet"), Some(StoreError::Conflict)),
+            (500, Some("InternalError"), Some(StoreError::Failed)),
         ] {
-            assert_eq!(Refusal::of(status, code), expected, "{status} {code:?}");
+            assert_eq!(from_response(status, code), expected, "{status} {code:?}");
         }
     }
 }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use azure_communication::{Endpoint, UserId};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
 mod blob;
@@ -19,26 +18,6 @@ const MAX_FILE_BYTES: usize = 4 * 1_024;
 
 /// The version of the file format. Files of other versions are not read.
 const FORMAT_VERSION: u32 = 1;
-
-/// Escaped in file names. Part of the format: names of existing files depend on it.
-const ESCAPED: &AsciiSet = &CONTROLS
-    .add(b'/')
-    .add(b'\\')
-    .add(b'{')
-    .add(b'^')
-    .add(b'}')
-    .add(b'%')
-    .add(b'`')
-    .add(b']')
-    .add(b'"')
-    .add(b'>')
-    .add(b'[')
-    .add(b'~')
-    .add(b'<')
-    .add(b'#')
-    .add(b'|')
-    .add(b'*')
-    .add(b'?');
 
 /// The identities of people at one Azure Communication Services resource. Clones share the store.
 #[derive(Clone, Debug)]
@@ -140,9 +119,18 @@ impl IdentityStore {
     }
 
     fn file_name(&self, name: &str) -> String {
-        let escape = |text| utf8_percent_encode(text, ESCAPED);
         format!("{}/{}.json", escape(&self.resource), escape(name))
     }
+}
+
+/// Escapes one segment of a file name. Part of the format: names of existing files depend on it.
+fn escape(segment: &str) -> String {
+    let is_plain =
+        |byte: u8| byte.is_ascii() && !byte.is_ascii_control() && !br#"/\{^}%`]">[~<#|*?"#.contains(&byte);
+    let escaped = segment
+        .bytes()
+        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    escaped.collect()
 }
 
 /// Why a call of the identity store failed, in words for the operator.

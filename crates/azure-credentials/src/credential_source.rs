@@ -124,11 +124,11 @@ impl fmt::Display for CredentialSourceError {
 impl std::error::Error for CredentialSourceError {}
 
 fn checked_client_id(id: &str) -> Result<String, CredentialSourceError> {
-    is_id(id).then(|| id.to_owned()).ok_or(CredentialSourceError::InvalidClientId)
+    if is_id(id) { Ok(id.to_owned()) } else { Err(CredentialSourceError::InvalidClientId) }
 }
 
 fn checked_tenant_id(id: &str) -> Result<String, CredentialSourceError> {
-    is_id(id).then(|| id.to_owned()).ok_or(CredentialSourceError::InvalidTenantId)
+    if is_id(id) { Ok(id.to_owned()) } else { Err(CredentialSourceError::InvalidTenantId) }
 }
 
 /// Rejects everything that could have a meaning in a URL or on a command line.

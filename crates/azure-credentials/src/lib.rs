@@ -11,5 +11,5 @@ pub use credential_source::{CredentialSource, CredentialSourceError};
 pub use expiring::{Expiring, Freshness};
 pub use refreshing_cache::{Fetch, RefreshingCache, Unavailable};
 pub use token_cache::{Token, TokenCache};
-pub use token_error::{Reason, TokenError};
+pub use token_error::TokenError;
 pub use transport::transport;

@@ -27,31 +27,6 @@ pub trait Fetch: Send + Sync + 'static {
 }
 
 /// A value that a background task fetches and renews. Clones share it; when the last one is dropped, the task ends.
-///
-/// ```
-/// use std::convert::Infallible;
-/// use std::time::{Duration, SystemTime};
-/// use azure_credentials::{Expiring, Fetch, RefreshingCache};
-///
-/// struct Clock;
-///
-/// impl Fetch for Clock {
-///     type Value = SystemTime;
-///     type Error = Infallible;
-///     fn name(&self) -> &str { "the time" }
-///     async fn fetch(&self) -> Result<Expiring<SystemTime>, Infallible> {
-///         let now = SystemTime::now();
-///         Ok(Expiring::new(now, now + Duration::from_secs(60), now + Duration::from_secs(90)))
-///     }
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() {
-/// let cache = RefreshingCache::start(Clock, SystemTime::now);
-/// let time = cache.get(SystemTime::now()).await.unwrap();
-/// assert_eq!(cache.cached(SystemTime::now()), Some(time));
-/// # }
-/// ```
 pub struct RefreshingCache<T, E> {
     state: watch::Receiver<State<T, E>>,
     signal: Arc<RefreshSignal>,

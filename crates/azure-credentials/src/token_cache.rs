@@ -294,7 +294,7 @@ mod tests {
         let source = CredentialSource::managed_identity(None).unwrap();
         let tokens = TokenCache::new(&source, "https://h/.default", &http());
         let late = tokens.get(SystemTime::now(), Instant::now()).await.unwrap_err();
-        assert_eq!((late.reason(), late.is_retryable(), late.retry_after()), (&Reason::TimedOut, true, None));
+        assert_eq!((&late.reason, late.is_retryable(), late.retry_after()), (&Reason::TimedOut, true, None));
         assert!(late.to_string().starts_with("the managed identity endpoint did not answer in time"));
     }
 

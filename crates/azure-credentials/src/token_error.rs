@@ -10,56 +10,45 @@ use crate::credential_source::{CredentialSource, Source};
 /// No token could be had for a credential source. `Display` names the source, the reason and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenError {
-    issuer: Issuer,
-    reason: Reason,
+    issuer: &'static str,
+    pub(crate) reason: Reason,
+    advice: &'static str,
     retry_after: Option<Duration>,
 }
 
-/// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// The issuer could not be reached.
+pub(crate) enum Reason {
     Unreachable,
-    /// No token came in time.
     TimedOut,
-    /// The issuer responded with an error.
+    /// An error response, with an error code like `AADSTS700016`.
     Refused {
-        /// The HTTP status.
         status: u16,
-        /// Microsoft's error code, like `AADSTS700016`.
         code: Option<String>,
     },
     /// Any other failure. Its text is not kept.
     Failed,
 }
 
-/// What issues the tokens of a credential source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Issuer {
-    ManagedIdentity,
-    Application,
-    DeveloperTools,
-}
-
 impl TokenError {
     pub(crate) fn new(source: &CredentialSource, reason: Reason) -> Self {
-        let issuer = match source.0 {
-            Source::ManagedIdentity { .. } => Issuer::ManagedIdentity,
-            Source::Application { .. } => Issuer::Application,
-            Source::DeveloperTools { .. } | Source::Automatic { .. } => Issuer::DeveloperTools,
+        let (issuer, advice) = match source.0 {
+            Source::ManagedIdentity { .. } => (
+                "the managed identity endpoint",
+                "turn on an identity for this app, or check the client id if it is a user-assigned one",
+            ),
+            Source::Application { .. } => (
+                "Microsoft Entra ID",
+                "check the ids of application and tenant, and whether the secret has expired",
+            ),
+            Source::DeveloperTools { .. } | Source::Automatic { .. } => {
+                ("the developer's tools", "sign in with `az login` or `azd auth login`")
+            }
         };
-        Self { issuer, reason, retry_after: None }
+        Self { issuer, reason, advice, retry_after: None }
     }
 
     pub(crate) fn with_retry_after(self, retry_after: Duration) -> Self {
         Self { retry_after: Some(retry_after), ..self }
-    }
-
-    /// Why there is no token.
-    #[must_use]
-    pub fn reason(&self) -> &Reason {
-        &self.reason
     }
 
     /// Whether a later request may succeed without a change of configuration.
@@ -79,31 +68,9 @@ impl TokenError {
     }
 }
 
-impl Issuer {
-    fn name(self) -> &'static str {
-        match self {
-            Self::ManagedIdentity => "the managed identity endpoint",
-            Self::Application => "Microsoft Entra ID",
-            Self::DeveloperTools => "the developer's tools",
-        }
-    }
-
-    fn advice(self) -> &'static str {
-        match self {
-            Self::ManagedIdentity => {
-                "turn on an identity for this app, or check the client id if it is a user-assigned one"
-            }
-            Self::Application => {
-                "check the ids of application and tenant, and whether the secret has expired"
-            }
-            Self::DeveloperTools => "sign in with `az login` or `azd auth login`",
-        }
-    }
-}
-
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}; {}", self.issuer.name(), self.reason, self.issuer.advice())
+        write!(f, "{} {}; {}", self.issuer, self.reason, self.advice)
     }
 }
 

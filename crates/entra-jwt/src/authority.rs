@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use azure_http::is_loopback;
+use azure_http::{is_encrypted_or_local, is_loopback, parse_base_url};
 use url::Url;
 
 /// The issuer of version 1.0 tokens in all clouds…
@@ -33,7 +33,9 @@ impl Authority {
     ///
     /// [`AuthorityError`] when the instance has a path or is not https (http is allowed on loopback), or when the tenant is not a GUID.
     pub fn new(instance: &str, tenant_id: &str) -> Result<Self, AuthorityError> {
-        let instance = Url::parse(instance).ok().filter(is_instance).ok_or(AuthorityError::Instance)?;
+        let instance = parse_base_url(instance)
+            .filter(|url| url.path() == "/" && is_encrypted_or_local(url))
+            .ok_or(AuthorityError::Instance)?;
         if !is_guid(tenant_id) {
             return Err(AuthorityError::TenantId);
         }
@@ -132,15 +134,6 @@ impl fmt::Display for ClientIdError {
 }
 
 impl std::error::Error for ClientIdError {}
-
-fn is_instance(url: &Url) -> bool {
-    let bare = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.path() == "/";
-    bare && url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url)))
-}
 
 /// Whether `text` is a GUID as Entra writes them: 32 hexadecimal digits in groups.
 fn is_guid(text: &str) -> bool {

@@ -198,46 +198,29 @@ pub struct KeysUnavailable {
     reason: Reason,
 }
 
-/// A document that is fetched from a tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Document {
-    /// The OpenID metadata.
+enum Document {
     Metadata,
-    /// The JSON Web Key Set that the metadata name.
     Keys,
 }
 
-/// Why a document cannot be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// There was no response.
+enum Reason {
     Unreachable,
-    /// The documents did not arrive in time.
     TimedOut,
-    /// The HTTP status of the response was not 200.
     Status(u16),
-    /// The document is malformed, or not one of this tenant.
     Unusable,
-    /// The runtime of the background task has ended.
     Stopped,
 }
 
 impl KeysUnavailable {
-    pub(crate) fn new(document: Document, reason: Reason) -> Self {
+    /// The background task that fetches the keys has ended.
+    pub(crate) fn stopped() -> Self {
+        Self::new(Document::Keys, Reason::Stopped)
+    }
+
+    fn new(document: Document, reason: Reason) -> Self {
         Self { document, reason }
-    }
-
-    /// Which document is missing.
-    #[must_use]
-    pub fn document(&self) -> Document {
-        self.document
-    }
-
-    /// Why it is missing.
-    #[must_use]
-    pub fn reason(&self) -> Reason {
-        self.reason
     }
 }
 

@@ -8,6 +8,6 @@ mod token;
 mod validator;
 
 pub use authority::{Authority, AuthorityError, ClientIdError, Resource};
-pub use keys::{Document, KeysUnavailable, Reason};
+pub use keys::KeysUnavailable;
 pub use token::{Error, InvalidToken, User};
 pub use validator::Validator;

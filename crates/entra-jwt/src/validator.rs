@@ -8,7 +8,7 @@ use azure_credentials::{RefreshingCache, Unavailable};
 use azure_http::HttpClient;
 
 use crate::authority::{Authority, Resource};
-use crate::keys::{Document, KeyFetcher, Keys, KeysUnavailable, Reason};
+use crate::keys::{KeyFetcher, Keys, KeysUnavailable};
 use crate::token::{Claims, Error, UnverifiedToken, User};
 
 /// Between two fetches because of unknown key ids. Other gateways for tokens of Entra use the same interval.
@@ -78,8 +78,7 @@ fn unavailable(unavailable: Unavailable<KeysUnavailable>) -> Error {
     match unavailable {
         Unavailable::Failed { error, retry_after } => Error::KeysUnavailable { cause: error, retry_after },
         Unavailable::Stopped => {
-            let cause = KeysUnavailable::new(Document::Keys, Reason::Stopped);
-            Error::KeysUnavailable { cause, retry_after: Duration::ZERO }
+            Error::KeysUnavailable { cause: KeysUnavailable::stopped(), retry_after: Duration::ZERO }
         }
     }
 }
