@@ -76,6 +76,18 @@ impl Default for HttpOptions {
 ///
 /// It uses no proxy (managed identity endpoints are on the machine itself, and a proxy would see their secrets), follows no redirect and
 /// sends each request once.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), azure_http::HttpError> {
+/// use azure_http::{HttpClient, HttpOptions, Method, Request, parse_base_url};
+///
+/// let client = HttpClient::new(&HttpOptions::default())?;
+/// let url = parse_base_url("https://contoso.service.signalr.net/api/health").unwrap();
+/// let response = client.send(Request::new(Method::HEAD, url)).await?;
+/// assert_eq!(response.status(), 200);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct HttpClient(reqwest::Client);
 
