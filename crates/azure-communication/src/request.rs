@@ -24,6 +24,10 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
+    fn new(method: Method, url: Url, body: Option<Vec<u8>>, expected_status: u16, retry: Retry) -> Self {
+        Self { method, url, body, expected_status, retry }
+    }
+
     /// Creates a user, and a token with it if there is a grant. Without one, the body is empty but has a type, as in the official SDKs.
     pub(crate) fn create(endpoint: &Endpoint, grant: Option<&Grant>) -> Self {
         #[derive(Serialize)]
@@ -36,13 +40,8 @@ impl Operation {
         let body = grant.map(|grant| {
             json(&Body { create_token_with_scopes: grant.scopes(), expires_in_minutes: grant.lifetime() })
         });
-        Self {
-            method: Method::POST,
-            url: endpoint.url(&["identities"], None),
-            body: Some(body.unwrap_or_default()),
-            expected_status: 201,
-            retry: Retry::Unsafe,
-        }
+        let url = endpoint.url(&["identities"], None);
+        Self::new(Method::POST, url, Some(body.unwrap_or_default()), 201, Retry::Unsafe)
     }
 
     /// Issues a token of a user. A second one does no harm if the first was lost with its response.
@@ -54,35 +53,21 @@ impl Operation {
             #[serde(skip_serializing_if = "Option::is_none")]
             expires_in_minutes: Option<Lifetime>,
         }
-        Self {
-            method: Method::POST,
-            url: endpoint.url(&["identities", user.as_str()], Some("issueAccessToken")),
-            body: Some(json(&Body { scopes: grant.scopes(), expires_in_minutes: grant.lifetime() })),
-            expected_status: 200,
-            retry: Retry::Idempotent,
-        }
+        let body = Body { scopes: grant.scopes(), expires_in_minutes: grant.lifetime() };
+        let url = endpoint.url(&["identities", user.as_str()], Some("issueAccessToken"));
+        Self::new(Method::POST, url, Some(json(&body)), 200, Retry::Idempotent)
     }
 
     /// Revokes all tokens of a user.
     pub(crate) fn revoke(endpoint: &Endpoint, user: &UserId) -> Self {
-        Self {
-            method: Method::POST,
-            url: endpoint.url(&["identities", user.as_str()], Some("revokeAccessTokens")),
-            body: None,
-            expected_status: 204,
-            retry: Retry::Idempotent,
-        }
+        let url = endpoint.url(&["identities", user.as_str()], Some("revokeAccessTokens"));
+        Self::new(Method::POST, url, None, 204, Retry::Idempotent)
     }
 
     /// Deletes a user.
     pub(crate) fn delete(endpoint: &Endpoint, user: &UserId) -> Self {
-        Self {
-            method: Method::DELETE,
-            url: endpoint.url(&["identities", user.as_str()], None),
-            body: None,
-            expected_status: 204,
-            retry: Retry::Delete,
-        }
+        let url = endpoint.url(&["identities", user.as_str()], None);
+        Self::new(Method::DELETE, url, None, 204, Retry::Delete)
     }
 
     /// Exchanges a Teams user's own token for one of the service's.
@@ -96,13 +81,8 @@ impl Operation {
         }
         let token = user.token.secret().expose();
         let body = Body { token, app_id: user.app_id, user_id: user.user_id };
-        Self {
-            method: Method::POST,
-            url: endpoint.url(&["teamsUser"], Some("exchangeAccessToken")),
-            body: Some(json(&body)),
-            expected_status: 200,
-            retry: Retry::Idempotent,
-        }
+        let url = endpoint.url(&["teamsUser"], Some("exchangeAccessToken"));
+        Self::new(Method::POST, url, Some(json(&body)), 200, Retry::Idempotent)
     }
 
     /// The request, not authenticated yet.
