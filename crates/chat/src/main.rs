@@ -8,10 +8,10 @@ mod easy_auth;
 mod emulator_command;
 mod error_response;
 mod functions_host;
-mod html_page;
 mod local_stack;
 mod loopback;
 mod origins;
+mod responses;
 mod run_local;
 mod static_site;
 

@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use tower_http::services::{ServeDir, ServeFile};
 
 use crate::error_response::error_response;
-use crate::html_page::html_page;
+use crate::responses::html_page;
 
 /// What is found by a changing name is asked for again each time; names under `/assets/` carry a hash of the content.
 const CHECK_EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");

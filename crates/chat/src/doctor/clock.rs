@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::fmt::rfc2822::DateTimeParser;
 
-use super::finding::Finding;
+use super::report::Finding;
 
 /// What services forgive.
 const FORGIVEN: Duration = Duration::from_secs(5 * 60);

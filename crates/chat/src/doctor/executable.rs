@@ -11,7 +11,7 @@ use object::elf::{EM_X86_64, FileHeader64, PT_INTERP};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{Endianness, LittleEndian};
 
-use super::finding::Finding;
+use super::report::Finding;
 
 /// Where headers are, in every file a linker makes.
 const HEAD: u64 = 64 * 1024;

@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use super::finding::{Finding, wrongs_or_ok};
-use super::json::{at, is_on, parse};
+use super::files::{at, is_on, parse};
+use super::report::{Finding, wrongs_or_ok};
 use serverless_chat::config::{DEFAULT_ROUTE_PREFIX, ROUTE_PREFIX};
 
 const FILE: &str = "host.json";

@@ -4,8 +4,8 @@
 
 use serde_json::Value;
 
-use super::finding::Finding;
-use super::json::{at, parse};
+use super::files::{at, parse};
+use super::report::Finding;
 
 /// What says which language the functions are in.
 const RUNTIME: &str = "FUNCTIONS_WORKER_RUNTIME";

@@ -11,34 +11,34 @@
 //! functions  negotiate ─▶ CORS, /.auth/me, sign-in, a forged name
 //! ```
 
-mod api;
 mod clock;
 mod connection;
 mod cors;
+mod deployed_api;
+mod deployed_page;
 mod env_file;
 mod executable;
-mod finding;
-mod functions;
+mod files;
+mod function_folders;
 mod host_json;
 mod http;
-mod json;
 mod local_settings;
 mod negotiation;
-mod page;
+mod options;
 mod project;
+mod report;
 mod service;
 mod settings;
 mod sign_in;
-mod site;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use self::finding::{Finding, Section};
+use self::report::{Finding, Section};
 use serverless_chat::config::Env;
 
-pub(crate) use self::finding::Report;
-pub(crate) use self::site::Site;
+pub(crate) use self::options::Site;
+pub(crate) use self::report::Report;
 
 /// The provider of the tutorial, where nobody names another.
 const DEFAULT_PROVIDER: &str = "aad";
@@ -73,9 +73,9 @@ pub(crate) async fn examine(
     let project = project::look(&options.folder, &settings.env).await;
     let http = http::client(settings.config.as_ref().and_then(|config| config.signalr.as_ref()))?;
     let deployed = async {
-        let page = page::look(&http, options).await;
+        let page = deployed_page::look(&http, options).await;
         let provider = options.provider.as_deref().or(page.provider.as_deref()).unwrap_or(DEFAULT_PROVIDER);
-        (api::look(&http, options, provider).await, page.findings)
+        (deployed_api::look(&http, options, provider).await, page.findings)
     };
     let (service, (functions, page)) =
         tokio::join!(service::look(&http, &settings, options.page.as_ref(), now), deployed);

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::executable::{self, Folder, Program};
-use super::finding::Finding;
-use super::{functions, host_json};
+use super::report::Finding;
+use super::{function_folders, host_json};
 use serverless_chat::config::{Env, ROUTE_PREFIX};
 
 /// The host's own override of what it starts.
@@ -20,7 +20,7 @@ pub(super) async fn look(folder: &Path, env: &Env) -> Vec<Finding> {
         return vec![host_json::missing(&folder.display().to_string())];
     };
     let mut findings = host_json::judge(&host, env.get(ROUTE_PREFIX));
-    findings.extend(functions::judge(&function_files(folder)).await);
+    findings.extend(function_folders::judge(&function_files(folder)).await);
     let started = env.get(EXECUTABLE).map(str::to_owned).or_else(|| host_json::executable(&host));
     findings.extend(started.map(|name| {
         let program = Program::read(&folder.join(&name)).ok();

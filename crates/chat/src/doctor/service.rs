@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::clock;
 use super::connection::{self, Outcome};
 use super::cors::{Admission, admission, preflight};
-use super::finding::Finding;
 use super::http::{Silence, ask};
+use super::options::Site;
+use super::report::Finding;
 use super::settings::Settings;
-use super::site::Site;
 use crate::loopback;
 use serverless_chat::config::{Config, ROOTS};
 

@@ -6,8 +6,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Options;
-use super::finding::Finding;
 use super::project::{is_in_git, read_text};
+use super::report::Finding;
 use super::{env_file, local_settings};
 use crate::loopback;
 use serverless_chat::config::{

@@ -7,10 +7,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, RequestBuilder, Url};
 use serde_json::Value;
 
-use super::finding::Finding;
 use super::http::{Answer, Silence, ask};
 use super::negotiation::access_token;
-use super::site::Site;
+use super::options::Site;
+use super::report::Finding;
 
 /// What nobody is called.
 const FORGED: &str = "doctor-forged-this-name";

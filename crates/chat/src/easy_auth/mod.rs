@@ -4,13 +4,13 @@
 //! Nobody proves anything here: whoever can reach this port may be anyone. That is the use of it, and why it listens
 //! on loopback only.
 
-mod caller;
-mod page;
-mod principal;
+mod credential;
+mod endpoints;
+mod identity;
+mod pages;
 mod provider;
 mod redirect;
 mod session;
-mod sign_in;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,7 +21,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 
-use self::caller::Credential;
+use self::credential::Credential;
 use self::session::{Session, Sessions};
 use crate::error_response::error_response;
 use crate::origins::Origins;
@@ -71,7 +71,7 @@ fn now() -> u64 {
 /// Answers `/.auth/*`, and lets everything else through to `host` with the true principal.
 pub(crate) fn in_front_of(host: Router, easy_auth: EasyAuth) -> Router {
     let host = host.layer(from_fn_with_state(easy_auth.clone(), identify));
-    sign_in::routes().with_state(easy_auth).fallback_service(host)
+    endpoints::routes().with_state(easy_auth).fallback_service(host)
 }
 
 async fn identify(State(easy_auth): State<EasyAuth>, mut request: Request, next: Next) -> Response {
@@ -80,7 +80,7 @@ async fn identify(State(easy_auth): State<EasyAuth>, mut request: Request, next:
         Ok(Some((_, Credential::Cookie(_)))) if easy_auth.may_be_forged(&request) => return forged(),
         Ok(caller) => caller.map(|(session, _)| session),
     };
-    caller::strip(request.headers_mut());
+    credential::strip(request.headers_mut());
     if let Some(session) = session {
         session.identity.inject(request.headers_mut());
     }
@@ -89,7 +89,7 @@ async fn identify(State(easy_auth): State<EasyAuth>, mut request: Request, next:
 
 impl EasyAuth {
     fn may_be_forged(&self, request: &Request) -> bool {
-        caller::may_be_forged(request.method(), request.headers(), &self.0.page, &self.0.own)
+        credential::may_be_forged(request.method(), request.headers(), &self.0.page, &self.0.own)
     }
 }
 

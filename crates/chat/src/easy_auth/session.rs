@@ -5,7 +5,7 @@
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 
-use super::principal::{Identity, Name};
+use super::identity::{Identity, Name};
 use super::provider::Provider;
 
 /// Eight hours, as App Service has it.

@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::principal::{Identity, Name};
+use super::identity::{Identity, Name};
 use super::provider::Provider;
 use super::*;
 
@@ -127,7 +127,7 @@ async fn a_token_that_is_foreign_or_has_ended_is_401() {
 #[tokio::test]
 async fn a_cookie_that_is_not_good_any_more_is_nobody() {
     let stand = Stand::new();
-    let old = format!("{}={}; other=1", caller::COOKIE, Stand::new().alice());
+    let old = format!("{}={}; other=1", credential::COOKIE, Stand::new().alice());
     let seen = stand.ask(Request::get("/api/x").header("cookie", old), "").await;
     assert_eq!(seen.status(), StatusCode::OK);
     assert_eq!(seen.headers()["cookie"], "other=1");
@@ -137,7 +137,7 @@ async fn a_cookie_that_is_not_good_any_more_is_nobody() {
 #[tokio::test]
 async fn a_post_signed_in_by_cookie_must_come_from_a_page_we_know() {
     let stand = Stand::new();
-    let cookie = format!("{}={}", caller::COOKIE, stand.alice());
+    let cookie = format!("{}={}", credential::COOKIE, stand.alice());
     let post = |origin: &str| {
         let post = Request::post("/api/x").header("cookie", &cookie).header("user-agent", "Mozilla/5.0");
         post.header("origin", origin)
@@ -315,7 +315,7 @@ async fn a_session_is_renewed_by_the_means_it_came_with() {
     let renewed = json(stand.ask(request, "").await).await;
     assert_eq!(stand.who(renewed["authenticationToken"].as_str().unwrap()).await["user_id"], "alice");
 
-    let old = format!("{}={nine_hours_ago}", caller::COOKIE);
+    let old = format!("{}={nine_hours_ago}", credential::COOKIE);
     let response = stand.ask(Request::get("/.auth/refresh").header("cookie", old), "").await;
     assert_eq!(response.status(), StatusCode::OK);
     let request = Request::get("/.auth/me").header("cookie", cookie(&response));
@@ -341,6 +341,6 @@ async fn the_pages_carry_a_strict_policy_and_no_script() {
             "{path}"
         );
     }
-    let style = stand.get(page::STYLE_PATH).await;
+    let style = stand.get(pages::STYLE_PATH).await;
     assert_eq!(style.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
 }

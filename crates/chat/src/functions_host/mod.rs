@@ -22,8 +22,8 @@ use uuid::Uuid;
 pub(crate) use cors::allow as allow_origins;
 pub(crate) use function::Function;
 
-use crate::html_page::html_page;
 use crate::loopback::Peer;
+use crate::responses::html_page;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");

@@ -11,8 +11,8 @@ use serverless_chat::config::Config;
 use serverless_chat::principal::Trust;
 use serverless_chat::trace::Export;
 
-use crate::server::{Change, answer, changed, error, is_preflight, page, serve, visit};
-use crate::support::{KEY, Project, Report};
+use crate::test_project::{KEY, Project, Report};
+use crate::test_servers::{Change, answer, changed, error, is_preflight, page, serve, visit};
 use crate::well::LocalStack;
 
 /// What the doctor says about functions with one change, before a page that is well.

@@ -10,8 +10,8 @@
 mod deployed;
 mod project;
 mod secrets;
-mod server;
 mod service;
 mod settings;
-mod support;
+mod test_project;
+mod test_servers;
 mod well;

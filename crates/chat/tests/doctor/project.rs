@@ -1,6 +1,6 @@
 //! Mistakes in `host.json`, in the function folders, and with the handler's file.
 
-use crate::support::{Project, Report, elf};
+use crate::test_project::{Project, Report, elf};
 
 /// What the doctor says after one change of `host.json`.
 fn with_host(right: &str, wrong: &str) -> Report {
@@ -171,7 +171,7 @@ fn a_function_that_moved_away_from_its_callers_is_told() {
 fn a_function_that_the_handler_does_not_serve_is_told() {
     let project = Project::cloned();
     let json =
-        crate::support::repository("SendMessage/function.json").replace("\"messages\"", "\"presence\"");
+        crate::test_project::repository("SendMessage/function.json").replace("\"messages\"", "\"presence\"");
     project.write("Presence/function.json", &json);
     project.visit().finds_only(
         "Presence",
@@ -183,7 +183,7 @@ fn a_function_that_the_handler_does_not_serve_is_told() {
 #[test]
 fn two_functions_on_one_route_stop_the_host() {
     let project = Project::cloned();
-    project.write("Negotiate2/function.json", &crate::support::repository("negotiate/function.json"));
+    project.write("Negotiate2/function.json", &crate::test_project::repository("negotiate/function.json"));
     project.visit().finds_only("routes", "does not start with both", "another `route`");
 }
 

@@ -1,7 +1,7 @@
 //! What the doctor must never say, whatever it finds: keys, secrets, tokens, and what may be one in an address.
 
-use crate::server::{serve, service};
-use crate::support::{KEY, Project, Report};
+use crate::test_project::{KEY, Project, Report};
+use crate::test_servers::{serve, service};
 use crate::well::LocalStack;
 
 fn keeps(report: &Report, secret: &str) {

@@ -11,8 +11,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::server::{Change, answer, changed, serve, service};
-use crate::support::{KEY, Project, Report};
+use crate::test_project::{KEY, Project, Report};
+use crate::test_servers::{Change, answer, changed, serve, service};
 
 /// What the doctor says about `router` as the service of a project that is set up.
 async fn with(router: Router, arguments: &'static [&'static str]) -> Report {

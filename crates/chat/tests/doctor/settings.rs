@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{KEY, Project, Report};
+use crate::test_project::{KEY, Project, Report};
 
 const SIGNALR: &str = "AzureSignalRConnectionString";
 const FILE: &str = "local.settings.json";

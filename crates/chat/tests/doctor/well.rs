@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::json;
 use test_support::process::Process;
 
-use crate::server::{serve, service};
-use crate::support::{Project, repository};
+use crate::test_project::{Project, repository};
+use crate::test_servers::{serve, service};
 
 /// `chat` on free ports, with a page that names GitHub for sign-in.
 pub(crate) struct LocalStack {

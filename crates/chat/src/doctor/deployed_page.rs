@@ -4,9 +4,9 @@ use reqwest::Client;
 use serde_json::Value;
 
 use super::Options;
-use super::finding::{Finding, wrongs_or_ok};
 use super::http::{Answer, Silence, ask};
-use super::site::Site;
+use super::options::Site;
+use super::report::{Finding, wrongs_or_ok};
 
 const CONFIG: &str = "config.json";
 

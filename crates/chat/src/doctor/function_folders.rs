@@ -11,7 +11,7 @@ use axum::http::{Method, Request};
 use azure_signalr::{ConnectionString, Hub};
 use tower::ServiceExt as _;
 
-use super::finding::Finding;
+use super::report::Finding;
 use crate::functions_host::Function;
 use serverless_chat::app::app;
 use serverless_chat::config::DEFAULT_ROUTE_PREFIX;

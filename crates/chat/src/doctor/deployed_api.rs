@@ -6,12 +6,12 @@ use reqwest::{Client, Url};
 
 use super::Options;
 use super::cors::{Admission, STRANGER, admission, preflight};
-use super::finding::Finding;
 use super::http::{Answer, Silence, ask};
 use super::negotiation::access_token;
+use super::options::Site;
+use super::report::Finding;
 use super::settings::TOLD;
 use super::sign_in;
-use super::site::Site;
 
 /// The header that carries a person's session, and that a preflight therefore asks for.
 const SESSION: &str = "x-zumo-auth";

@@ -12,7 +12,7 @@ use azure_signalr_emulator::{AccessKey, Emulator, Options};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::support::{KEY, Project, Report};
+use crate::test_project::{KEY, Project, Report};
 
 /// Serves `router` on this machine until the test ends; the port.
 pub(crate) async fn serve(router: Router) -> u16 {

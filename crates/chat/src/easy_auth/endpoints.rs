@@ -14,11 +14,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use super::caller::{COOKIE, Credential, comes_from};
-use super::principal::{Identity, Name};
+use super::credential::{COOKIE, Credential, comes_from};
+use super::identity::{Identity, Name};
 use super::provider::Provider;
 use super::redirect::{Destination, token_fragment};
-use super::{EasyAuth, invalid_token, now, page};
+use super::{EasyAuth, invalid_token, now, pages};
 use crate::error_response::error_response;
 
 /// A name and the little around it; no sign-in is larger.
@@ -39,7 +39,7 @@ pub(super) fn routes() -> Router<EasyAuth> {
         .route("/.auth/refresh", get(refresh))
         .route("/.auth/logout", get(sign_out).post(sign_out))
         .route(SIGNED_OUT, get(signed_out))
-        .route(page::STYLE_PATH, get(page::style))
+        .route(pages::STYLE_PATH, get(pages::style))
         .route("/.auth/{*rest}", any(unknown))
 }
 
@@ -92,7 +92,7 @@ fn parameter(uri: &Uri, names: &[&str]) -> Option<String> {
 async fn offer(State(easy_auth): State<EasyAuth>, Path(alias): Path<String>, uri: Uri) -> Response {
     let Some(provider) = Provider::find(&alias) else { return unknown_provider() };
     let wish = Wish::read(&easy_auth, &uri);
-    page::sign_in(provider, wish.destination.as_ref(), wish.refused, None)
+    pages::sign_in(provider, wish.destination.as_ref(), wish.refused, None)
 }
 
 async fn sign_in(State(easy_auth): State<EasyAuth>, Path(alias): Path<String>, request: Request) -> Response {
@@ -154,10 +154,11 @@ async fn sign_in_browser(
     }
     let Wish { destination, refused, as_token } = Wish::read(easy_auth, request.uri());
     let body = read(request.into_body()).await?;
-    let typed = form_urlencoded::parse(&body).find(|(field, _)| field == page::FIELD).map(|(_, value)| value);
+    let typed =
+        form_urlencoded::parse(&body).find(|(field, _)| field == pages::FIELD).map(|(_, value)| value);
     let typed = typed.unwrap_or_default();
     let name = Name::parse(&typed)
-        .map_err(|error| page::sign_in(provider, destination.as_ref(), refused, Some((&typed, error))))?;
+        .map_err(|error| pages::sign_in(provider, destination.as_ref(), refused, Some((&typed, error))))?;
     let identity = Identity { provider, name };
     let token = easy_auth.issue(&identity).map_err(cannot_sign)?;
     tracing::info!(provider = provider.alias, as_token, "somebody signed in");
@@ -249,11 +250,11 @@ fn json_answer(body: &Value) -> Response {
 }
 
 async fn done(State(easy_auth): State<EasyAuth>) -> Response {
-    page::done(easy_auth.0.page.first())
+    pages::done(easy_auth.0.page.first())
 }
 
 async fn signed_out(State(easy_auth): State<EasyAuth>) -> Response {
-    page::signed_out(easy_auth.0.page.first())
+    pages::signed_out(easy_auth.0.page.first())
 }
 
 fn nobody() -> Response {

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
-use super::principal::NameError;
+use super::identity::NameError;
 use super::provider::Provider;
 use super::redirect::Destination;
 
@@ -34,8 +34,7 @@ const PERSONAS: [Persona; 4] = [
 pub(super) async fn style() -> Response {
     let css = HeaderValue::from_static("text/css; charset=utf-8");
     let fresh = HeaderValue::from_static("no-cache");
-    ([(header::CONTENT_TYPE, css), (header::CACHE_CONTROL, fresh)], include_str!("sign_in.css"))
-        .into_response()
+    ([(header::CONTENT_TYPE, css), (header::CACHE_CONTROL, fresh)], include_str!("pages.css")).into_response()
 }
 
 /// The page to choose somebody to be. `refused` says that the address to go to afterwards may not be gone to;
