@@ -1,6 +1,6 @@
-//! `chat emulator`: the SignalR service alone, for `func start` or for a project in any language.
+//! `chat emulator`: runs the SignalR emulator arguments.
 //!
-//! Its keys never stand on the command line, where everybody on the machine could read them.
+//! Keys are not command-line options, which every user of the machine could read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,96 +14,95 @@ use serverless_chat::config::{Problem, SIGNALR};
 use serverless_chat::exit::ExitError;
 use serverless_chat::shutdown;
 
-use crate::announce;
-use crate::local_stack;
+use crate::local_stack::{self, announce};
 
-/// How many keys a service has at most: the one in use, and the one that is to take its place.
-const MOST_KEYS: usize = 2;
+/// A service has a primary and a secondary key.
+const MAX_KEYS: usize = 2;
 
 #[derive(Args)]
 pub(crate) struct EmulatorArgs {
-    /// Where it listens; 0 is any free port
+    /// Port to listen on; 0 is any free port
     #[arg(long, default_value_t = 8888)]
     port: u16,
     /// One or two access keys, a line each [default: that of AzureSignalRConnectionString, else the official emulator's]
     #[arg(long, value_name = "FILE")]
     access_keys: Option<PathBuf>,
-    /// Where events of clients go: upstream templates, as the official emulator has them. Read again when it changes
+    /// Upstream templates for events of clients, as in the official emulator; read again when the file changes
     #[arg(long, value_name = "FILE", default_value = "settings.json")]
     upstream: PathBuf,
-    /// Most clients at a time; one more is answered 429
+    /// Maximum number of clients; further ones get 429
     #[arg(long, value_name = "NUMBER")]
     max_connections: Option<usize>,
-    /// Let clients that a REST call closes connect again by themselves
+    /// Let clients reconnect automatically after a REST call closed their connection
     #[arg(long)]
     allow_reconnect: bool,
-    /// Let no client take up its connection again after it has lost its socket
+    /// Turn off stateful reconnect
     #[arg(long)]
     no_stateful_reconnect: bool,
-    /// Look at nothing but the signature of a token, as the official emulator does
+    /// Check only the signature of tokens, as the official emulator does
     #[arg(long)]
     lenient: bool,
-    /// Leave out /emulator/, which shows what the service sees, and makes it misbehave for a test
+    /// Turn off /emulator/, which shows traffic and injects faults for tests
     #[arg(long)]
     no_control: bool,
 }
 
-/// Serves it until told to stop.
+/// Serves the emulator until a stop signal.
 pub(crate) async fn run(
-    alone: EmulatorArgs,
+    arguments: EmulatorArgs,
     signalr: Option<&ConnectionString>,
 ) -> Result<ExitCode, ExitError> {
     let mut options = Options::default();
-    options.access_keys = match &alone.access_keys {
+    options.access_keys = match &arguments.access_keys {
         Some(file) => keys_in(file)?,
         None => vec![key_of(signalr)?],
     };
-    options.upstream = Some(UpstreamOptions::new(TemplateSource::File(alone.upstream), webhooks()?));
-    options.max_connections = alone.max_connections.unwrap_or(options.max_connections);
-    options.reconnect_after_close = alone.allow_reconnect;
-    options.stateful_reconnect = !alone.no_stateful_reconnect;
-    options.lenient = alone.lenient;
-    options.control = !alone.no_control;
+    options.upstream = Some(UpstreamOptions::new(TemplateSource::File(arguments.upstream), webhooks()?));
+    options.max_connections = arguments.max_connections.unwrap_or(options.max_connections);
+    options.reconnect_after_close = arguments.allow_reconnect;
+    options.stateful_reconnect = !arguments.no_stateful_reconnect;
+    options.lenient = arguments.lenient;
+    options.control = !arguments.no_control;
     let emulator = Emulator::new(options);
-    let socket = local_stack::listen(alone.port, "--port").await?;
+    let socket = local_stack::listen(arguments.port, "--port").await?;
     let port = socket.port();
     let connection = emulator.connection_string(port);
-    let asked = shutdown::asked();
+    let stop = shutdown::asked();
     let mut addresses = format!("  SignalR     http://localhost:{port}\n  connection  {connection}");
-    if !alone.no_control {
+    if !arguments.no_control {
         addresses += &format!("\n  control     http://localhost:{port}/emulator/");
     }
     announce(&addresses, &format!("set {SIGNALR} to that connection string"));
-    local_stack::serve_emulator(socket, emulator, asked).await.map_err(ExitError::other)?;
+    local_stack::serve_emulator(socket, emulator, stop).await.map_err(ExitError::other)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// What posts to the upstream: it follows no redirects, and uses no proxy.
+/// The HTTP client for upstreams: no redirects, no proxy.
 fn webhooks() -> Result<reqwest::Client, ExitError> {
     azure_http::builder(&RootCertificates::default()).build().map_err(ExitError::other)
 }
 
-/// The key callers are configured with already.
+/// The key in the connection string, else that of the official emulator.
 fn key_of(signalr: Option<&ConnectionString>) -> Result<AccessKey, ExitError> {
     match signalr.map(ConnectionString::access_key) {
         Some(Some(key)) => AccessKey::new(key).map_err(ExitError::other),
         Some(None) => {
-            let reason = "names an identity, and the emulator needs a key; take the setting away, or give it an AccessKey";
+            let reason = "names an identity, and the emulator needs a key; remove the setting, or give it an AccessKey";
             Err(ExitError::Config(vec![Problem { name: SIGNALR, reason: reason.to_owned() }]))
         }
         None => Ok(AccessKey::default()),
     }
 }
 
-/// The keys of a file. What is wrong with it is said without what stands in it.
+/// Reads the keys of a file. Errors do not repeat its text.
 fn keys_in(file: &Path) -> Result<Vec<AccessKey>, ExitError> {
-    let wrong = |what: &str| ExitError::Usage(format!("--access-keys {}: {what}", file.display()));
-    let text = fs::read_to_string(file).map_err(|error| wrong(&error.to_string()))?;
+    let invalid = |what: &str| ExitError::Usage(format!("--access-keys {}: {what}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| invalid(&error.to_string()))?;
     let keys = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(AccessKey::new);
-    let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(|error| wrong(&error.to_string()))?;
-    if (1..=MOST_KEYS).contains(&keys.len()) {
+    let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(|error| invalid(&error.to_string()))?;
+    if (1..=MAX_KEYS).contains(&keys.len()) {
         Ok(keys)
     } else {
-        Err(wrong("one or two keys are wanted, a line each"))
+        Err(invalid("expected one or two keys, one per line"))
     }
 }

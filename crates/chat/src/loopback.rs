@@ -1,7 +1,7 @@
-//! `localhost`, and nothing else: the sockets all local servers listen on, and the check that keeps other names out.
+//! Listeners on loopback, and the check of the `Host` header that rejects other names.
 //!
-//! Listening on loopback alone does not keep web pages out: any site can point a name of its own at 127.0.0.1 and
-//! then read what we answer as if it were its own. Such a request still carries that name as its `Host`.
+//! Listening on loopback is not enough against DNS rebinding: a web site can point a host name of its own at 127.0.0.1 and then read the
+//! responses. Such a request has that name in `Host`.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,13 +17,12 @@ use axum::response::Response;
 use axum::serve::{IncomingStream, Listener};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::error_response::error_response;
+use crate::responses::error_response;
 
-/// How often a port that is free for IPv4 may turn out to be taken for IPv6 before we give up.
-const ATTEMPTS: u32 = 16;
+/// The number of tries for a port that is free on IPv4 and IPv6.
+const MAX_BIND_ATTEMPTS: u32 = 16;
 
-/// A listener on 127.0.0.1 and, where the machine has IPv6, on `[::1]` with the same port: what browsers may mean by
-/// `localhost`.
+/// A listener on 127.0.0.1 and, if the machine has IPv6, on `[::1]` with the same port.
 #[derive(Debug)]
 pub(crate) struct Loopback {
     v4: TcpListener,
@@ -32,15 +31,15 @@ pub(crate) struct Loopback {
 }
 
 impl Loopback {
-    /// Binds `port`, or with 0 a port that is free on both addresses.
+    /// Binds `port`; 0 is a port that is free on both addresses.
     ///
     /// # Errors
-    /// What the operating system says, most often that the port is taken.
+    /// The error of the operating system, usually that the port is is_taken.
     pub(crate) async fn bind(port: u16) -> io::Result<Self> {
         let mut attempt = 1;
         loop {
             match Self::bind_once(port).await {
-                Err(error) if port == 0 && taken(&error) && attempt < ATTEMPTS => attempt += 1,
+                Err(error) if port == 0 && is_taken(&error) && attempt < MAX_BIND_ATTEMPTS => attempt += 1,
                 bound => return bound,
             }
         }
@@ -51,7 +50,7 @@ impl Loopback {
         let port = v4.local_addr()?.port();
         let v6 = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
             Ok(v6) => Some(v6),
-            Err(error) if taken(&error) => return Err(error),
+            Err(error) if is_taken(&error) => return Err(error),
             Err(error) => {
                 tracing::debug!(port, %error, "listening on IPv4 alone");
                 None
@@ -67,11 +66,11 @@ impl Loopback {
     }
 }
 
-fn taken(error: &io::Error) -> bool {
+fn is_taken(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse
 }
 
-/// Failed accepts do not end the server: axum's own listener waits and goes on, and ours is two of those.
+/// axum's listeners retry a failed accept.
 impl Listener for Loopback {
     type Io = TcpStream;
     type Addr = SocketAddr;
@@ -85,7 +84,7 @@ impl Listener for Loopback {
             None => Listener::accept(&mut self.v4).await,
         };
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps small packets back");
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
         (stream, peer)
     }
@@ -95,7 +94,7 @@ impl Listener for Loopback {
     }
 }
 
-/// The address a request came from.
+/// The IP address of the client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
@@ -105,8 +104,7 @@ impl Connected<IncomingStream<'_, Loopback>> for Peer {
     }
 }
 
-/// Puts the check of the host name in front of all of `router`: only requests to a loopback name or to one of `hosts` (in lower
-/// case) get through, any other is answered 421.
+/// Answers 421 to requests whose host is neither a loopback name nor one of `hosts` (in lower case).
 pub(crate) fn only_known_hosts(router: Router, hosts: Arc<[String]>) -> Router {
     Router::new().fallback_service(router).layer(from_fn_with_state(hosts, check))
 }
@@ -115,7 +113,7 @@ async fn check(State(hosts): State<Arc<[String]>>, request: Request, next: Next)
     if has_known_host(&request, &hosts) {
         return next.run(request).await;
     }
-    tracing::warn!("refused a request whose Host is not a loopback name");
+    tracing::warn!("rejected a request whose Host is not a loopback name");
     error_response(
         StatusCode::MISDIRECTED_REQUEST,
         "host_not_allowed",
@@ -123,7 +121,7 @@ async fn check(State(hosts): State<Arc<[String]>>, request: Request, next: Next)
     )
 }
 
-/// The request line may name a host as well, and then it is the one that counts; so both have to be right.
+/// The request line may name a host too, which takes precedence, so both are checked.
 fn has_known_host(request: &Request, known_hosts: &[String]) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
@@ -164,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_names_are_recognised() {
+    fn loopback_names_are_recognized() {
         for name in [
             "localhost",
             "localhost:7071",
@@ -220,7 +218,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_requests_made_to_a_loopback_name_get_through() {
+    async fn requests_to_a_loopback_name_are_accepted() {
         assert_eq!(status(Request::get("/").header("host", "localhost:1")).await, StatusCode::OK);
         assert_eq!(
             status(Request::get("/").header("host", "evil.example")).await,
@@ -231,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_that_was_allowed_gets_through_and_its_neighbours_do_not() {
+    async fn an_allowed_host_is_accepted_and_similar_names_are_not() {
         for known in ["chat.example", "Chat.Example:5500"] {
             assert_eq!(status(Request::get("/").header("host", known)).await, 200, "{known}");
         }
@@ -247,7 +245,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_second_host_does_not_get_through() {
+    async fn a_second_host_is_rejected() {
         let twice = Request::get("/").header("host", "localhost").header("host", "evil.example");
         assert_eq!(status(twice).await, StatusCode::MISDIRECTED_REQUEST);
         let in_the_line = Request::get("http://evil.example/").header("host", "localhost");

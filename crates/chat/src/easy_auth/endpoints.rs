@@ -1,7 +1,7 @@
-//! The addresses under `/.auth/`: sign in, sign out, who am I.
+//! The endpoints under `/.auth/`: login, logout, me and refresh.
 //!
-//! Two kinds of post arrive at `/.auth/login/{provider}`: the form of our own page, and JSON from programs. They are
-//! told apart by content type, because only the second kind makes a foreign page ask for leave first.
+//! `POST /.auth/login/{provider}` takes the form of the sign-in page, or JSON from programs. They differ by content type: a page of
+//! another origin can send JSON only after a CORS preflight.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -15,71 +15,59 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::credential::{COOKIE, Credential, comes_from};
-use super::identity::{Identity, Name};
-use super::provider::Provider;
+use super::identity::{Identity, Name, Provider};
+use super::pages;
 use super::redirect::{Destination, token_fragment};
-use super::{EasyAuth, invalid_token, now, pages};
-use crate::error_response::error_response;
+use super::session::EasyAuth;
+use crate::responses::error_response;
 
-/// A name and the little around it; no sign-in is larger.
-const LARGEST_BODY: usize = 16 * 1024;
+const MAX_BODY_BYTES: usize = 16 * 1024;
 
-const DONE: &str = "/.auth/login/done";
+const SIGNED_IN: &str = "/.auth/login/done";
 const SIGNED_OUT: &str = "/.auth/logout/done";
 
-/// Answers are about one person at one moment.
 const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
-/// Everything below `/.auth/`.
+/// All routes below `/.auth/`.
 pub(super) fn routes() -> Router<EasyAuth> {
     Router::new()
-        .route("/.auth/login/{provider}", get(offer).post(sign_in))
-        .route(DONE, get(done))
+        .route("/.auth/login/{provider}", get(sign_in_page).post(sign_in))
+        .route(SIGNED_IN, get(signed_in_page))
         .route("/.auth/me", get(me))
         .route("/.auth/refresh", get(refresh))
         .route("/.auth/logout", get(sign_out).post(sign_out))
-        .route(SIGNED_OUT, get(signed_out))
+        .route(SIGNED_OUT, get(signed_out_page))
         .route(pages::STYLE_PATH, get(pages::style))
-        .route("/.auth/{*rest}", any(unknown))
+        .route("/.auth/{*rest}", any(not_found))
 }
 
-/// What the address of a sign-in asks for.
-struct Wish {
+/// The query parameters of a sign-in.
+struct SignInRequest {
     destination: Option<Destination>,
-    refused: bool,
+    /// The given redirect address is not allowed.
+    redirect_rejected: bool,
     as_token: bool,
 }
 
-impl Wish {
-    fn read(easy_auth: &EasyAuth, uri: &Uri) -> Self {
-        let destination = easy_auth.destination(uri, &["post_login_redirect_url", "post_login_redirect_uri"]);
+impl SignInRequest {
+    fn parse(easy_auth: &EasyAuth, uri: &Uri) -> Self {
+        let destination =
+            destination(easy_auth, uri, &["post_login_redirect_url", "post_login_redirect_uri"]);
         let as_token = parameter(uri, &["session_mode"]).is_some_and(|mode| mode == "token");
-        Self { refused: destination.is_err(), destination: destination.unwrap_or_default(), as_token }
+        Self {
+            redirect_rejected: destination.is_err(),
+            destination: destination.unwrap_or_default(),
+            as_token,
+        }
     }
 }
 
-/// An address to go to was given and may not be gone to.
-struct RefusedAddress;
-
-impl EasyAuth {
-    /// Where the address of a request asks to be sent on to, under one of `names`.
-    fn destination(&self, uri: &Uri, names: &[&str]) -> Result<Option<Destination>, RefusedAddress> {
-        let Some(asked) = parameter(uri, names) else { return Ok(None) };
-        Destination::parse(&asked, &self.0.page, &self.0.own).map(Some).map_err(|reason| {
-            tracing::warn!(%reason, "refused to send a browser on to the address it asked for");
-            RefusedAddress
-        })
-    }
-
-    /// A new session token for `identity`.
-    fn issue(&self, identity: &Identity) -> Result<String, jsonwebtoken::errors::Error> {
-        self.0.sessions.issue(identity, now())
-    }
-}
-
-fn cannot_sign(error: jsonwebtoken::errors::Error) -> Response {
-    tracing::error!(%error, "cannot sign a session token");
-    error_response(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The session could not be made: try again.")
+/// The redirect address in one of the parameters `names`, if it is allowed.
+fn destination(easy_auth: &EasyAuth, uri: &Uri, names: &[&str]) -> Result<Option<Destination>, ()> {
+    let Some(text) = parameter(uri, names) else { return Ok(None) };
+    Destination::parse(&text, easy_auth.page(), easy_auth.own()).map(Some).map_err(|reason| {
+        tracing::warn!(%reason, "rejected a redirect address");
+    })
 }
 
 fn parameter(uri: &Uri, names: &[&str]) -> Option<String> {
@@ -89,16 +77,16 @@ fn parameter(uri: &Uri, names: &[&str]) -> Option<String> {
     found.next().map(|(_, value)| value.into_owned())
 }
 
-async fn offer(State(easy_auth): State<EasyAuth>, Path(alias): Path<String>, uri: Uri) -> Response {
+async fn sign_in_page(State(easy_auth): State<EasyAuth>, Path(alias): Path<String>, uri: Uri) -> Response {
     let Some(provider) = Provider::find(&alias) else { return unknown_provider() };
-    let wish = Wish::read(&easy_auth, &uri);
-    pages::sign_in(provider, wish.destination.as_ref(), wish.refused, None)
+    let request = SignInRequest::parse(&easy_auth, &uri);
+    pages::sign_in(provider, request.destination.as_ref(), request.redirect_rejected, None)
 }
 
 async fn sign_in(State(easy_auth): State<EasyAuth>, Path(alias): Path<String>, request: Request) -> Response {
     let Some(provider) = Provider::find(&alias) else { return unknown_provider() };
     let kind = content_type(request.headers());
-    let signed_in = match kind.as_deref() {
+    let result = match kind.as_deref() {
         Some("application/json") => sign_in_program(&easy_auth, provider, request).await,
         Some("application/x-www-form-urlencoded") => sign_in_browser(&easy_auth, provider, request).await,
         _ => Err(error_response(
@@ -107,7 +95,7 @@ async fn sign_in(State(easy_auth): State<EasyAuth>, Path(alias): Path<String>, r
             "Send {\"access_token\":\"a name\"} as application/json.",
         )),
     };
-    signed_in.unwrap_or_else(|refused| refused)
+    result.unwrap_or_else(|error| error)
 }
 
 fn content_type(headers: &HeaderMap) -> Option<String> {
@@ -115,7 +103,7 @@ fn content_type(headers: &HeaderMap) -> Option<String> {
     value.split(';').next().map(|kind| kind.trim().to_ascii_lowercase())
 }
 
-/// The token of a provider, which locally is the name itself. Others that Easy Auth takes besides are not asked for.
+/// The provider's token, which locally is the name itself. Other fields of Easy Auth are ignored.
 #[derive(Deserialize)]
 struct ProviderToken {
     access_token: Option<String>,
@@ -127,19 +115,19 @@ async fn sign_in_program(
     provider: Provider,
     request: Request,
 ) -> Result<Response, Response> {
-    let body = read(request.into_body()).await?;
+    let body = read_body(request.into_body()).await?;
     let token = serde_json::from_slice::<ProviderToken>(&body).ok();
     let text = token.and_then(|token| token.access_token.or(token.id_token)).ok_or_else(|| {
         let message =
-            "The body needs to be a JSON object with `access_token` or `id_token`; locally it is the name.";
+            "The body must be a JSON object with `access_token` or `id_token`; locally that is the name.";
         error_response(StatusCode::BAD_REQUEST, "invalid_token_request", message)
     })?;
     let name = Name::parse(&text)
         .map_err(|error| error_response(StatusCode::BAD_REQUEST, "invalid_name", &error.to_string()))?;
     let identity = Identity { provider, name };
-    let token = easy_auth.issue(&identity).map_err(cannot_sign)?;
+    let token = easy_auth.issue(&identity).map_err(signing_error)?;
     tracing::info!(provider = provider.alias, "a program signed in");
-    Ok(json_answer(&answer(&identity, &token)))
+    Ok(json_response(&token_response(&identity, &token)))
 }
 
 async fn sign_in_browser(
@@ -147,55 +135,57 @@ async fn sign_in_browser(
     provider: Provider,
     request: Request,
 ) -> Result<Response, Response> {
-    if !comes_from(request.headers(), &[&easy_auth.0.own]) {
-        tracing::warn!("refused a sign-in form that was not sent by the sign-in page");
-        let message = "Only the sign-in page itself may send this form: open it and choose a name there.";
+    if !comes_from(request.headers(), &[easy_auth.own()]) {
+        tracing::warn!("rejected a sign-in form that is not from the sign-in page");
+        let message = "Only the sign-in page may send this form: open it and choose a name there.";
         return Err(error_response(StatusCode::FORBIDDEN, "origin_not_allowed", message));
     }
-    let Wish { destination, refused, as_token } = Wish::read(easy_auth, request.uri());
-    let body = read(request.into_body()).await?;
+    let SignInRequest { destination, redirect_rejected, as_token } =
+        SignInRequest::parse(easy_auth, request.uri());
+    let body = read_body(request.into_body()).await?;
     let typed =
         form_urlencoded::parse(&body).find(|(field, _)| field == pages::FIELD).map(|(_, value)| value);
     let typed = typed.unwrap_or_default();
-    let name = Name::parse(&typed)
-        .map_err(|error| pages::sign_in(provider, destination.as_ref(), refused, Some((&typed, error))))?;
+    let name = Name::parse(&typed).map_err(|error| {
+        pages::sign_in(provider, destination.as_ref(), redirect_rejected, Some((&typed, error)))
+    })?;
     let identity = Identity { provider, name };
-    let token = easy_auth.issue(&identity).map_err(cannot_sign)?;
-    tracing::info!(provider = provider.alias, as_token, "somebody signed in");
+    let token = easy_auth.issue(&identity).map_err(signing_error)?;
+    tracing::info!(provider = provider.alias, as_token, "a user signed in");
     if as_token {
-        let answer = answer(&identity, &token).to_string();
+        let json = token_response(&identity, &token).to_string();
         let location = match destination {
-            Some(destination) => destination.location_with_token(&answer),
-            None => format!("{DONE}#{}", token_fragment(&answer)),
+            Some(destination) => destination.location_with_token(&json),
+            None => format!("{SIGNED_IN}#{}", token_fragment(&json)),
         };
-        return Ok(found(&location));
+        return Ok(redirect(&location));
     }
-    let mut response = found(&destination.map_or_else(|| DONE.to_owned(), |to| to.location()));
+    let mut response = redirect(&destination.map_or_else(|| SIGNED_IN.to_owned(), |to| to.location()));
     set_cookie(&mut response, &session_cookie(&token));
     Ok(response)
 }
 
-async fn read(body: Body) -> Result<axum::body::Bytes, Response> {
-    to_bytes(body, LARGEST_BODY).await.map_err(|_| {
+async fn read_body(body: Body) -> Result<axum::body::Bytes, Response> {
+    to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
         let message = "A sign-in has a body of at most 16 KiB.";
         error_response(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     })
 }
 
-/// What a sign-in by token answers, in the fragment as well as in a body.
-fn answer(identity: &Identity, token: &str) -> Value {
+/// The JSON of a sign-in that returns a token, in a body or a fragment.
+fn token_response(identity: &Identity, token: &str) -> Value {
     json!({ "authenticationToken": token, "user": { "userId": identity.sid() } })
 }
 
 async fn me(State(easy_auth): State<EasyAuth>, headers: HeaderMap) -> Response {
     let session = match easy_auth.caller(&headers) {
         Ok(Some((session, _))) => session,
-        Ok(None) => return nobody(),
-        Err(_) => return invalid_token(),
+        Ok(None) => return unauthenticated(),
+        Err(error) => return error.into_response(),
     };
     let expires =
         i64::try_from(session.expires).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    json_answer(&json!([{
+    json_response(&json!([{
         "provider_name": session.identity.provider.alias,
         "user_id": session.identity.name.as_str(),
         "user_claims": session.identity.claims(),
@@ -203,15 +193,13 @@ async fn me(State(easy_auth): State<EasyAuth>, headers: HeaderMap) -> Response {
     }]))
 }
 
-/// Renews by the means the caller used: a new cookie for a cookie, a new token in the body for a token.
+/// Renews a session in its own form: a cookie as a cookie, a token in the body.
 async fn refresh(State(easy_auth): State<EasyAuth>, headers: HeaderMap) -> Response {
-    let Some(credential) = Credential::of(&headers) else { return nobody() };
-    let Some(session) = easy_auth.0.sessions.read_for_renewal(credential.token(), now()) else {
-        return nobody();
-    };
+    let Some(credential) = Credential::of(&headers) else { return unauthenticated() };
+    let Some(session) = easy_auth.renewable(credential.token()) else { return unauthenticated() };
     match (easy_auth.issue(&session.identity), credential) {
-        (Err(error), _) => cannot_sign(error),
-        (Ok(token), Credential::Header(_)) => json_answer(&answer(&session.identity, &token)),
+        (Err(error), _) => signing_error(error),
+        (Ok(token), Credential::Header(_)) => json_response(&token_response(&session.identity, &token)),
         (Ok(token), Credential::Cookie(_)) => {
             let mut response = [NO_STORE].into_response();
             set_cookie(&mut response, &session_cookie(&token));
@@ -220,11 +208,12 @@ async fn refresh(State(easy_auth): State<EasyAuth>, headers: HeaderMap) -> Respo
     }
 }
 
-/// A token that somebody kept stays good until it ends: only the cookie is forgotten, as in Azure.
+/// Deletes the cookie only: a token stays valid until it expires, as in Azure.
 async fn sign_out(State(easy_auth): State<EasyAuth>, uri: Uri) -> Response {
-    let destination = easy_auth.destination(&uri, &["post_logout_redirect_uri", "post_logout_redirect_url"]);
+    let destination =
+        destination(&easy_auth, &uri, &["post_logout_redirect_uri", "post_logout_redirect_url"]);
     let location = destination.ok().flatten().map_or_else(|| SIGNED_OUT.to_owned(), |to| to.location());
-    let mut response = found(&location);
+    let mut response = redirect(&location);
     set_cookie(&mut response, &format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"));
     response
 }
@@ -238,31 +227,36 @@ fn set_cookie(response: &mut Response, cookie: &str) {
     response.headers_mut().append(header::SET_COOKIE, cookie);
 }
 
-fn found(location: &str) -> Response {
-    let location =
-        HeaderValue::from_str(location).expect("an address that was parsed is written in visible ASCII");
+fn redirect(location: &str) -> Response {
+    let location = HeaderValue::from_str(location).expect("a parsed address is visible ASCII");
     (StatusCode::FOUND, [(header::LOCATION, location), NO_STORE]).into_response()
 }
 
-fn json_answer(body: &Value) -> Response {
+fn json_response(body: &Value) -> Response {
     let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     ([json, NO_STORE], body.to_string()).into_response()
 }
 
-async fn done(State(easy_auth): State<EasyAuth>) -> Response {
-    pages::done(easy_auth.0.page.first())
+async fn signed_in_page(State(easy_auth): State<EasyAuth>) -> Response {
+    pages::signed_in(easy_auth.page().first())
 }
 
-async fn signed_out(State(easy_auth): State<EasyAuth>) -> Response {
-    pages::signed_out(easy_auth.0.page.first())
+async fn signed_out_page(State(easy_auth): State<EasyAuth>) -> Response {
+    pages::signed_out(easy_auth.page().first())
 }
 
-fn nobody() -> Response {
+fn signing_error(error: jsonwebtoken::errors::Error) -> Response {
+    tracing::error!(%error, "cannot sign a session token");
     error_response(
-        StatusCode::UNAUTHORIZED,
-        "unauthenticated",
-        "Nobody is signed in: sign in at /.auth/login/aad.",
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "The session could not be created: try again.",
     )
+}
+
+fn unauthenticated() -> Response {
+    let message = "The caller is not signed in: sign in at /.auth/login/aad.";
+    error_response(StatusCode::UNAUTHORIZED, "unauthenticated", message)
 }
 
 fn unknown_provider() -> Response {
@@ -270,7 +264,7 @@ fn unknown_provider() -> Response {
     error_response(StatusCode::NOT_FOUND, "unknown_provider", &message)
 }
 
-async fn unknown() -> Response {
+async fn not_found() -> Response {
     let message =
         "Below /.auth/ there are login/{provider}, me, refresh and logout; nothing else is emulated.";
     error_response(StatusCode::NOT_FOUND, "not_found", message)

@@ -1,20 +1,18 @@
-//! What Azure puts around the app, on loopback: static website, Functions host with Easy Auth and CORS, SignalR service, and the
-//! identities of Communication Services.
+//! The local stack: static website, Functions host with Easy Auth and CORS, SignalR service and Communication Services, on loopback.
 //!
-//! It takes any router as the app and knows nothing of its routes: those come from the function folders, as in Azure.
-//! The services are reached by their connection strings only, as in Azure too.
+//! The app is any router; the routes come from the function folders, as in Azure. The services are reached by connection strings only.
 //!
 //! ```text
-//! page port      loopback names only ─ site
-//! API port       loopback names only ─ CORS ─ Easy Auth ─ Functions host ─ app
-//! service port   loopback names only ─ emulator
-//! identity port  loopback names only ─ the other emulator
+//! page port           allowed hosts ─ static site
+//! API port            allowed hosts ─ CORS ─ Easy Auth ─ Functions host ─ app
+//! SignalR port        allowed hosts ─ SignalR emulator
+//! communication port  allowed hosts ─ Communication Services emulator
 //! ```
 
 mod serve;
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use axum::Router;
@@ -28,66 +26,62 @@ use crate::loopback::Loopback;
 use crate::origins::Origins;
 use crate::static_site;
 
-/// What to put together, and where.
+/// The parts of the stack and their ports.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    /// The port of the page; 0 = any that is free.
+    /// 0 is any free port.
     pub(crate) page_port: u16,
-    /// The port of functions and `/.auth`; 0 = any that is free.
+    /// The port of the functions and `/.auth`; 0 is any free port.
     pub(crate) api_port: u16,
-    /// Which SignalR service the app will speak to.
+    /// The SignalR service.
     pub(crate) service: Service,
-    /// Where its identities and tokens for calls will come from.
+    /// The service for identities and access tokens for calls.
     pub(crate) communication: Service,
-    /// Origins of other development servers: their pages may call the functions.
+    /// Origins of other development servers whose pages may call the functions.
     pub(crate) allowed_origins: Vec<String>,
-    /// Further host names by which requests may arrive, in lower case.
-    pub(crate) hosts: Vec<String>,
-    /// The built page, the folder that holds `index.html`.
+    /// Allowed host names beside the loopback names, in lower case.
+    pub(crate) allowed_hosts: Vec<String>,
+    /// The folder of the built page, with `index.html`.
     pub(crate) page_folder: PathBuf,
-    /// The functions the host calls.
     pub(crate) functions: Vec<Function>,
 }
 
-/// Which service of a kind the app will speak to.
+/// Whether a service is embedded or external.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
-    /// One of our own, at this port (0 = any that is free), with a key made at this start.
-    Embedded {
-        /// Its port.
-        port: u16,
-    },
-    /// A service outside of this process, named in the app's configuration.
+    /// Embedded, at this port (0 is any free port), with a new key.
+    Embedded { port: u16 },
+    /// Outside of this process, named in the configuration.
     External,
 }
 
-/// Where everything listens, as origins: `http://localhost:5500`, without a slash at the end.
+/// The origins of all servers, like `http://localhost:5500`.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     /// The page.
     pub(crate) page: String,
-    /// Functions and `/.auth`.
+    /// The functions and `/.auth`.
     pub(crate) api: String,
-    /// The SignalR service, if it is ours.
+    /// The SignalR service, if embedded.
     pub(crate) service: Option<String>,
 }
 
-/// Everything bound and nothing served yet.
-#[must_use = "nothing answers until it is served"]
-pub(crate) struct Stack {
+/// All listeners, bound and not yet served.
+#[must_use = "no request is answered before `serve`"]
+pub(crate) struct LocalStack {
     page: Loopback,
     api: Loopback,
-    service: Option<EmbeddedService>,
+    service: Option<EmbeddedSignalR>,
     communication: Option<EmbeddedCommunication>,
     addresses: Addresses,
     pages: Origins,
-    hosts: Vec<String>,
+    allowed_hosts: Vec<String>,
     easy_auth: EasyAuth,
     page_folder: PathBuf,
     functions: Vec<Function>,
 }
 
-struct EmbeddedService {
+struct EmbeddedSignalR {
     listener: Loopback,
     emulator: Emulator,
     connection_string: String,
@@ -99,24 +93,30 @@ struct EmbeddedCommunication {
     connection_string: String,
 }
 
-/// Listens on `port` of `localhost`; 0 = any port that is free.
+/// Listens on `port` of `localhost`; 0 is any free port.
 ///
 /// # Errors
-/// When the port cannot be had. The error names it and `option`, the argument that changes it.
+/// When the port cannot be bound. The error names it and `option`, the argument that changes it.
 pub(crate) async fn listen(port: u16, option: &'static str) -> Result<Loopback, ExitError> {
     Loopback::bind(port).await.map_err(|source| ExitError::bind(port, option, source))
 }
 
-/// Binds every socket, so that whatever fails has failed before anything is served.
+/// Prints the addresses, then the line that says that all servers listen.
+pub(crate) fn announce(addresses: &dyn fmt::Display, next: &str) {
+    // Output that cannot be written is ignored.
+    let _ = writeln!(io::stdout(), "\n{addresses}\n\nready: {next}, Ctrl-C to stop");
+}
+
+/// Binds all ports before any request is served.
 ///
 /// # Errors
-/// When a port cannot be had, two functions answer the same request, or the system gives no random bytes.
-pub(crate) async fn bind(options: Options) -> Result<Stack, ExitError> {
+/// When a port cannot be bound, two functions conflict, or the system provides no random bytes.
+pub(crate) async fn bind(options: Options) -> Result<LocalStack, ExitError> {
     Function::check_conflicts(&options.functions).map_err(ExitError::other)?;
     let page = listen(options.page_port, "--page-port").await?;
     let api = listen(options.api_port, "--api-port").await?;
     let service = match options.service {
-        Service::Embedded { port } => Some(EmbeddedService::bind(port).await?),
+        Service::Embedded { port } => Some(EmbeddedSignalR::bind(port).await?),
         Service::External => None,
     };
     let communication = match options.communication {
@@ -128,18 +128,18 @@ pub(crate) async fn bind(options: Options) -> Result<Stack, ExitError> {
         api: address(&api),
         service: service.as_ref().map(|service| address(&service.listener)),
     };
-    let Options { allowed_origins, hosts, page_folder, functions, .. } = options;
-    let pages = Origins::new(page.port(), &hosts, allowed_origins);
-    let own = Origins::new(api.port(), &hosts, Vec::new());
+    let Options { allowed_origins, allowed_hosts, page_folder, functions, .. } = options;
+    let pages = Origins::new(page.port(), &allowed_hosts, allowed_origins);
+    let own = Origins::new(api.port(), &allowed_hosts, Vec::new());
     let easy_auth = EasyAuth::new(pages.clone(), own).map_err(ExitError::other)?;
-    Ok(Stack {
+    Ok(LocalStack {
         page,
         api,
         service,
         communication,
         addresses,
         pages,
-        hosts,
+        allowed_hosts,
         easy_auth,
         page_folder,
         functions,
@@ -150,8 +150,8 @@ fn address(listener: &Loopback) -> String {
     Origins::of_port(listener.port()).first().to_owned()
 }
 
-impl EmbeddedService {
-    /// The key is new at each start: that of the official emulator is known to every web page.
+impl EmbeddedSignalR {
+    /// With a new key, because that of the official emulator is published.
     async fn bind(port: u16) -> Result<Self, ExitError> {
         let listener = listen(port, "--signalr-port").await?;
         let options = azure_signalr_emulator::Options {
@@ -165,7 +165,7 @@ impl EmbeddedService {
 }
 
 impl EmbeddedCommunication {
-    /// Its keys, and its identities, are new at each start.
+    /// With new keys and without identities.
     async fn bind(port: u16) -> Result<Self, ExitError> {
         let listener = listen(port, "--communication-port").await?;
         let emulator = azure_communication_emulator::Emulator::new(Default::default());
@@ -174,34 +174,30 @@ impl EmbeddedCommunication {
     }
 }
 
-impl Stack {
-    /// The connection string of the embedded service, with its key; `None` when the service is elsewhere.
-    #[must_use]
+impl LocalStack {
+    /// The connection string of the embedded SignalR service, with its key.
     pub(crate) fn connection_string(&self) -> Option<&str> {
         self.service.as_ref().map(|service| service.connection_string.as_str())
     }
 
-    /// The connection string of the embedded identities, with a key; `None` when they are elsewhere.
-    #[must_use]
-    pub(crate) fn communication_string(&self) -> Option<&str> {
+    /// The connection string of the embedded Communication Services, with a key.
+    pub(crate) fn communication_connection_string(&self) -> Option<&str> {
         self.communication.as_ref().map(|service| service.connection_string.as_str())
     }
 
-    /// Where everything listens.
-    #[must_use]
     pub(crate) fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// Serves all of it, with `app` behind the Functions host, until `stop`; then closes the service's connections and
-    /// gives requests under way one second.
+    /// Serves all parts, with `app` behind the Functions host, until `stop`. Then it closes the client connections and waits up to one
+    /// second for running requests.
     ///
     /// # Errors
-    /// When a server fails by itself.
+    /// When a server fails.
     pub(crate) async fn serve(self, app: Router, stop: impl Future<Output = ()> + Send) -> io::Result<()> {
-        let host = functions_host::in_front_of(app, self.functions);
-        let api = functions_host::allow_origins(self.pages, easy_auth::in_front_of(host, self.easy_auth));
-        let site = static_site::serve(self.page_folder, self.addresses.api);
+        let host = functions_host::router(app, self.functions);
+        let api = functions_host::with_cors(self.pages, easy_auth::with_easy_auth(host, self.easy_auth));
+        let site = static_site::router(self.page_folder, self.addresses.api);
         let mut servers = vec![(self.page, site), (self.api, api)];
         let mut emulator = None;
         if let Some(service) = self.service {
@@ -211,12 +207,12 @@ impl Stack {
         if let Some(communication) = self.communication {
             servers.push((communication.listener, communication.emulator.router()));
         }
-        serve::until(stop, servers, emulator, self.hosts).await
+        serve::until(stop, servers, emulator, self.allowed_hosts).await
     }
 }
 
-/// What to print at start: every address, and the connection string for other programs.
-impl fmt::Display for Stack {
+/// The banner printed at start: every address, and the connection strings.
+impl fmt::Display for LocalStack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Addresses { page, api, service, .. } = &self.addresses;
         writeln!(f, "  page        {page}")?;
@@ -229,7 +225,7 @@ impl fmt::Display for Stack {
             }
             _ => writeln!(f, "  SignalR     as configured")?,
         }
-        write!(f, "  identities  {}", self.communication_string().unwrap_or("as configured"))
+        write!(f, "  identities  {}", self.communication_connection_string().unwrap_or("as configured"))
     }
 }
 
@@ -259,15 +255,15 @@ mod tests {
         assert!(Function::check_conflicts(&functions).is_ok());
     }
 
-    fn anywhere() -> Options {
-        let anywhere = Service::Embedded { port: 0 };
+    fn free_ports() -> Options {
+        let free_port = Service::Embedded { port: 0 };
         Options {
             page_port: 0,
             api_port: 0,
-            service: anywhere,
-            communication: anywhere,
+            service: free_port,
+            communication: free_port,
             allowed_origins: Vec::new(),
-            hosts: Vec::new(),
+            allowed_hosts: Vec::new(),
             page_folder: PathBuf::from("content/dist"),
             functions: Function::of_repository(),
         }
@@ -276,46 +272,46 @@ mod tests {
     #[tokio::test]
     async fn a_taken_port_is_named_with_the_option_that_changes_it() {
         let taken = Loopback::bind(0).await.unwrap();
-        let options = Options { api_port: taken.port(), ..anywhere() };
+        let options = Options { api_port: taken.port(), ..free_ports() };
         let error = bind(options).await.err().unwrap().to_string();
         assert!(error.contains(&taken.port().to_string()) && error.contains("--api-port"), "{error}");
     }
 
     #[tokio::test]
-    async fn the_banner_tells_every_address() {
-        let stack = bind(anywhere()).await.unwrap();
+    async fn the_banner_shows_every_address() {
+        let stack = bind(free_ports()).await.unwrap();
         let banner = stack.to_string();
         let addresses = stack.addresses().clone();
-        for told in [&addresses.page, &addresses.api, addresses.service.as_ref().unwrap()] {
-            assert!(banner.contains(told.as_str()), "{banner}");
+        for origin in [&addresses.page, &addresses.api, addresses.service.as_ref().unwrap()] {
+            assert!(banner.contains(origin.as_str()), "{banner}");
         }
         assert!(banner.contains(stack.connection_string().unwrap()));
-        let identities = stack.communication_string().unwrap();
+        let identities = stack.communication_connection_string().unwrap();
         let port = address(&stack.communication.as_ref().unwrap().listener);
         assert!(banner.contains(identities) && identities.contains(&port));
     }
 
     #[tokio::test]
-    async fn a_service_elsewhere_is_not_bound() {
-        let elsewhere =
-            Options { service: Service::External, communication: Service::External, ..anywhere() };
-        let stack = bind(elsewhere).await.unwrap();
+    async fn no_port_is_bound_for_an_external_service() {
+        let external =
+            Options { service: Service::External, communication: Service::External, ..free_ports() };
+        let stack = bind(external).await.unwrap();
         assert!(stack.connection_string().is_none() && stack.addresses().service.is_none());
-        assert!(stack.communication_string().is_none() && stack.communication.is_none());
+        assert!(stack.communication_connection_string().is_none() && stack.communication.is_none());
     }
 
-    /// What `app` is behind: a page's request has to pass CORS, Easy Auth and the Functions host, in this order.
+    /// A page's request passes CORS, Easy Auth and the Functions host, in this order.
     #[tokio::test]
-    async fn the_page_reaches_the_app_as_whoever_signed_in() {
-        let stack = bind(anywhere()).await.unwrap();
+    async fn the_page_reaches_the_app_as_the_signed_in_user() {
+        let stack = bind(free_ports()).await.unwrap();
         let Addresses { page, api, .. } = stack.addresses().clone();
         let app = Router::new().fallback(async |headers: HeaderMap| {
             headers["x-ms-client-principal-name"].to_str().unwrap().to_owned()
         });
-        // Only the first test of a process has to.
+        // Fails when another test of this process did it before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::new();
-        let asked = async {
+        let requests = async {
             let sign_in =
                 client.post(format!("{api}/.auth/login/aad")).json(&json!({ "access_token": "alice" }));
             let signed_in: Value = sign_in.send().await.unwrap().json().await.unwrap();
@@ -323,19 +319,19 @@ mod tests {
                 let request = client.post(format!("{api}/api/negotiate")).header("origin", &page);
                 request.header("x-zumo-auth", token).send().await.unwrap()
             };
-            let refused = negotiate("a token of yesterday").await;
+            let refused = negotiate("an expired token").await;
             assert_eq!(refused.status(), 401);
             assert_eq!(refused.headers()["access-control-allow-origin"], page.as_str());
-            let answered = negotiate(signed_in["authenticationToken"].as_str().unwrap()).await;
-            assert_eq!(answered.headers()["access-control-allow-origin"], page.as_str());
-            assert_eq!(answered.text().await.unwrap(), "alice");
+            let accepted = negotiate(signed_in["authenticationToken"].as_str().unwrap()).await;
+            assert_eq!(accepted.headers()["access-control-allow-origin"], page.as_str());
+            assert_eq!(accepted.text().await.unwrap(), "alice");
         };
-        stack.serve(app, asked).await.unwrap();
+        stack.serve(app, requests).await.unwrap();
     }
 
     #[tokio::test]
-    async fn a_connection_that_waits_does_not_hold_up_the_end() {
-        let stack = bind(anywhere()).await.unwrap();
+    async fn an_idle_connection_does_not_delay_the_end() {
+        let stack = bind(free_ports()).await.unwrap();
         let port = stack.api.port();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(stack.serve(Router::new(), async { stopped.await.unwrap() }));

@@ -1,6 +1,6 @@
-//! Serving until told to stop.
+//! Serves the listeners of the local stack until a stop signal.
 //!
-//! Being told is the same as being dropped: a test that drops the future frees its ports as a signal would.
+//! Dropping the future closes the listeners too, as tests do.
 
 use std::io;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use tokio::task::JoinSet;
 
 use crate::loopback::{self, Loopback, Peer};
 
-/// How long requests that are under way when we are told to stop may still take.
-const DRAIN: Duration = Duration::from_secs(1);
+/// How long running requests may take after the stop signal.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Serves `emulator` alone until `stop`, as the whole stack serves it among the rest.
+/// Serves `emulator` until `stop`, as [`until`] serves it with the other servers.
 ///
 /// # Errors
-/// When the server fails by itself.
+/// When the server fails.
 pub(crate) async fn serve_emulator(
     listener: Loopback,
     emulator: Emulator,
@@ -29,8 +29,8 @@ pub(crate) async fn serve_emulator(
     until(stop, servers, Some(emulator), Vec::new()).await
 }
 
-/// Serves every router at its listener, to loopback names only. After `stop` nothing more is accepted, the clients of
-/// `emulator` are told to go, and what is under way has one second.
+/// Serves each router at its listener, to allowed hosts only. After `stop` it accepts no connections, closes the clients of `emulator`
+/// and waits up to one second for running requests.
 pub(super) async fn until(
     stop: impl Future<Output = ()> + Send,
     servers: Vec<(Loopback, Router)>,
@@ -49,13 +49,13 @@ pub(super) async fn until(
     }
     stop.await;
     drop(told);
-    tokio::time::timeout(DRAIN, drained(running, emulator)).await.unwrap_or_else(|_| {
-        tracing::info!("left behind what took longer than a second to end");
+    tokio::time::timeout(DRAIN_TIMEOUT, drained(running, emulator)).await.unwrap_or_else(|_| {
+        tracing::info!("closing requests that take longer than a second to end");
         Ok(())
     })
 }
 
-/// A WebSocket is no request any more, so no server waits for it; the emulator does.
+/// Servers do not wait for WebSockets, so the emulator does.
 async fn drained(mut running: JoinSet<io::Result<()>>, emulator: Option<Emulator>) -> io::Result<()> {
     if let Some(emulator) = emulator {
         emulator.close_all();

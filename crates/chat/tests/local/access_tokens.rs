@@ -9,15 +9,15 @@ use reqwest::{Method, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::test_stack::{ANYWHERE, Stack, port};
-use test_support::http::api_error as refusal;
+use crate::test_stack::{FREE_PORTS, TestStack, port};
+use test_support::http::api_error;
 
 const PATH: &str = "/api/access-token";
 const TUTORIAL: &str = "--anonymous-tokens";
 
-fn as_in_the_tutorial() -> Stack {
-    let arguments: Vec<_> = ANYWHERE.into_iter().chain([TUTORIAL]).collect();
-    Stack::with(&arguments, &[])
+fn as_in_the_tutorial() -> TestStack {
+    let arguments: Vec<_> = FREE_PORTS.into_iter().chain([TUTORIAL]).collect();
+    TestStack::with(&arguments, &[])
 }
 
 async fn id_of(response: Response) -> String {
@@ -30,7 +30,7 @@ async fn id_of(response: Response) -> String {
 
 #[tokio::test]
 async fn whoever_signs_in_gets_tokens_for_an_identity_that_stays() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let [ann, bob] = [stack.sign_in("ann").await, stack.sign_in("bob").await];
     let ask = |who: &str| stack.post_as(Some(who), PATH).send();
     let first = id_of(ask(&ann).await.unwrap()).await;
@@ -41,13 +41,13 @@ async fn whoever_signs_in_gets_tokens_for_an_identity_that_stays() {
     let ended = stack.request(Method::DELETE, PATH).header("x-zumo-auth", &ann).send().await.unwrap();
     assert_eq!(ended.status(), 204);
     let nobody = stack.post(PATH).send().await.unwrap();
-    assert_eq!(refusal(nobody).await, (401, "unauthenticated".to_owned()));
+    assert_eq!(api_error(nobody).await, (401, "unauthenticated".to_owned()));
 }
 
 #[tokio::test]
 async fn the_connection_string_that_is_printed_is_one_that_works() {
-    let stack = Stack::start();
-    let text = stack.told("identities").unwrap();
+    let stack = TestStack::start();
+    let text = stack.printed("identities").unwrap();
     let client = azure_communication::Client::new(&text.parse().unwrap()).unwrap();
     client.create_user(jiff::Timestamp::now()).await.unwrap();
     assert!(!stack.process.out.text().replace(&text, "").contains(text.split("accesskey=").nth(1).unwrap()));
@@ -60,7 +60,7 @@ async fn case_41_whoever_is_forgotten_is_gone_from_the_store_before_the_service(
     let address = format!("http://{}", socket.local_addr().unwrap());
     tokio::spawn(axum::serve(socket, service.router()).into_future());
     let setting = service.connection_string(&address);
-    let stack = Stack::with(&ANYWHERE, &[("AzureCommunicationServicesConnectionString", &setting)]);
+    let stack = TestStack::with(&FREE_PORTS, &[("AzureCommunicationServicesConnectionString", &setting)]);
     let files = || fs::read_dir(stack.path(".chat/identities").join(&address[7..])).unwrap().count();
     let forget = |who: &str| {
         stack.request(Method::DELETE, "/API/Access-Token?forget=true").header("x-zumo-auth", who).send()
@@ -87,14 +87,14 @@ async fn case_41_whoever_is_forgotten_is_gone_from_the_store_before_the_service(
 #[tokio::test]
 async fn where_a_resource_is_configured_none_is_embedded() {
     let setting = "endpoint=https://contoso.communication.azure.com/;accesskey=aHVzaA==";
-    let stack = Stack::with(&ANYWHERE, &[("AzureCommunicationServicesConnectionString", setting)]);
-    assert_eq!(stack.told("identities").unwrap(), "as configured");
+    let stack = TestStack::with(&FREE_PORTS, &[("AzureCommunicationServicesConnectionString", setting)]);
+    assert_eq!(stack.printed("identities").unwrap(), "as configured");
     assert!(!stack.process.out.text().contains("aHVzaA"));
 }
 
 #[tokio::test]
 async fn case_45_without_being_asked_for_there_is_no_token_for_nobody() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     assert_eq!(stack.get(PATH).send().await.unwrap().status(), 404);
 }
 
@@ -106,7 +106,7 @@ async fn case_45_as_in_the_tutorial_whoever_asks_is_somebody_new_each_time() {
     assert_ne!(first.await, second.await);
     // The rest is as it always is.
     let nobody = stack.post(PATH).send().await.unwrap();
-    assert_eq!(refusal(nobody).await, (401, "unauthenticated".to_owned()));
+    assert_eq!(api_error(nobody).await, (401, "unauthenticated".to_owned()));
     let ann = stack.sign_in("ann").await;
     let ask = || async { id_of(stack.post_as(Some(&ann), PATH).send().await.unwrap()).await };
     assert_eq!(ask().await, ask().await);

@@ -8,8 +8,9 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde_json::{Value, json};
 
-use crate::test_stack::{ANYWHERE, Stack};
-use test_support::http::{api_error as refusal, claims};
+use crate::test_stack::{FREE_PORTS, TestStack};
+use test_support::entra::Entra;
+use test_support::http::{api_error, claims};
 
 const ALICE: &str = "alice@contoso.com";
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
@@ -23,7 +24,7 @@ async fn user(negotiate: RequestBuilder) -> Value {
 }
 
 /// Sends the form of the sign-in page at `path`, as that page would, with `name` percent-encoded.
-async fn submit(stack: &Stack, path: &str, name: &str) -> Response {
+async fn submit(stack: &TestStack, path: &str, name: &str) -> Response {
     let form = stack.post(path).header("origin", stack.api()).header("user-agent", BROWSER);
     let form = form.header("content-type", "application/x-www-form-urlencoded");
     form.body(["name=", name].concat()).send().await.unwrap()
@@ -76,7 +77,7 @@ fn foreign(page: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_program_signs_in_and_its_token_says_who_it_is() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     for provider in ["aad", "facebook", "google", "x", "twitter", "github", "apple", "microsoftaccount"] {
         let sign_in = stack.post(&format!("/.auth/login/{provider}")).json(&json!({"access_token": ALICE}));
         let body: Value = sign_in.send().await.unwrap().json().await.unwrap();
@@ -95,7 +96,7 @@ async fn a_program_signs_in_and_its_token_says_who_it_is() {
 
 #[tokio::test]
 async fn case_54_what_a_caller_says_of_itself_is_taken_off() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let alice = stack.sign_in(ALICE).await;
     let root = STANDARD.encode(r#"{"auth_typ":"aad","name_typ":"n","claims":[{"typ":"n","val":"root"}]}"#);
     for (session, expected) in [(None, Value::Null), (Some(alice.as_str()), json!(ALICE))] {
@@ -116,7 +117,7 @@ async fn case_54_what_a_caller_says_of_itself_is_taken_off() {
 
 #[tokio::test]
 async fn case_59_a_session_token_that_is_not_ours_is_401_and_nobody_is_sent_elsewhere() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let alice = stack.sign_in(ALICE).await;
     let parts: Vec<_> = alice.split('.').collect();
     let payload = |exp: u64| {
@@ -131,7 +132,7 @@ async fn case_59_a_session_token_that_is_not_ours_is_401_and_nobody_is_sent_else
         [parts[0], &payload(1), parts[2]].join("."),
         [unsigned.as_str(), parts[1], ""].join("."),
         [parts[0], parts[1]].join("."),
-        Stack::start().sign_in(ALICE).await,
+        TestStack::start().sign_in(ALICE).await,
     ];
     for token in forged {
         for (method, path) in
@@ -142,7 +143,7 @@ async fn case_59_a_session_token_that_is_not_ours_is_401_and_nobody_is_sent_else
             let response = request.json(&json!({"text": "hi"})).send().await.unwrap();
             assert!(!response.headers().contains_key("location"));
             assert_eq!(response.headers()["access-control-allow-origin"], stack.page().as_str());
-            assert_eq!(refusal(response).await, (401, "invalid_token".to_owned()), "{path} {token}");
+            assert_eq!(api_error(response).await, (401, "invalid_token".to_owned()), "{path} {token}");
         }
     }
     assert_eq!(user(stack.post_as(Some(&alice), "/api/negotiate")).await, ALICE);
@@ -150,13 +151,13 @@ async fn case_59_a_session_token_that_is_not_ours_is_401_and_nobody_is_sent_else
 
 #[tokio::test]
 async fn where_guests_may_not_chat_signing_in_is_enough_and_nothing_else_is() {
-    let stack = Stack::with(&ANYWHERE, &[("ChatAllowAnonymous", "false")]);
+    let stack = TestStack::with(&FREE_PORTS, &[("ChatAllowAnonymous", "false")]);
     for path in ["/api/negotiate", "/api/messages"] {
         let forged =
             stack.post(path).header("x-ms-client-principal-name", "root").json(&json!({"text": "hi"}));
         let refused = forged.send().await.unwrap();
         assert!(!refused.headers().contains_key("location"));
-        assert_eq!(refusal(refused).await, (401, "unauthenticated".to_owned()), "{path}");
+        assert_eq!(api_error(refused).await, (401, "unauthenticated".to_owned()), "{path}");
     }
     let alice = stack.sign_in(ALICE).await;
     assert_eq!(user(stack.post_as(Some(&alice), "/api/negotiate")).await, ALICE);
@@ -165,7 +166,7 @@ async fn where_guests_may_not_chat_signing_in_is_enough_and_nothing_else_is() {
 
 #[tokio::test]
 async fn the_form_signs_a_browser_in_with_a_cookie_no_script_can_read() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let login = auth_path("login/aad", "post_login_redirect_url", &(stack.page() + "/chat"));
     let form = stack.get(&login).send().await.unwrap();
     assert_eq!((form.status().as_u16(), form.headers()["x-frame-options"].to_str().unwrap()), (200, "DENY"));
@@ -190,7 +191,7 @@ async fn the_form_signs_a_browser_in_with_a_cookie_no_script_can_read() {
 
 #[tokio::test]
 async fn a_foreign_page_can_neither_sign_a_browser_in_nor_post_with_its_cookie() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
     let post = |path: &str, origin: &str| {
         let request = stack.post(path).header("user-agent", BROWSER).header("origin", origin);
@@ -203,7 +204,7 @@ async fn a_foreign_page_can_neither_sign_a_browser_in_nor_post_with_its_cookie()
             ["https://evil.example", "null", "http://localhost", &format!("{own_page}0"), &stack.service()]
         {
             let refused = post(path, origin).send().await.unwrap();
-            assert_eq!(refusal(refused).await, (403, "origin_not_allowed".to_owned()), "{origin}");
+            assert_eq!(api_error(refused).await, (403, "origin_not_allowed".to_owned()), "{origin}");
         }
         let nowhere = stack.post(path).header("user-agent", BROWSER).header("cookie", &cookie);
         assert_eq!(nowhere.json(&json!({"text": "hi"})).send().await.unwrap().status(), 403);
@@ -213,13 +214,13 @@ async fn a_foreign_page_can_neither_sign_a_browser_in_nor_post_with_its_cookie()
         let form = form.header("content-type", "application/x-www-form-urlencoded").body("name=bob");
         let refused = form.send().await.unwrap();
         assert!(!refused.headers().contains_key("set-cookie"), "{origin}");
-        assert_eq!(refusal(refused).await.0, 403, "{origin}");
+        assert_eq!(api_error(refused).await.0, 403, "{origin}");
     }
 }
 
 #[tokio::test]
 async fn a_token_goes_back_to_the_page_and_to_no_other_address() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let port = stack.page().rsplit(':').next().unwrap().to_owned();
     for parameter in ["post_login_redirect_url", "post_login_redirect_uri"] {
         for host in ["localhost", "127.0.0.1", "[::1]"] {
@@ -254,11 +255,11 @@ async fn a_token_goes_back_to_the_page_and_to_no_other_address() {
 
 #[tokio::test]
 async fn me_refresh_and_logout_answer_as_app_service_does() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     for path in ["/.auth/me", "/.auth/refresh"] {
         let nobody = stack.get(path).send().await.unwrap();
         assert!(!nobody.headers().contains_key("location"));
-        assert_eq!(refusal(nobody).await.0, 401, "{path}");
+        assert_eq!(api_error(nobody).await.0, 401, "{path}");
     }
     let alice = stack.sign_in(ALICE).await;
     let me = stack.get("/.auth/me").header("x-zumo-auth", &alice).send().await.unwrap();
@@ -295,7 +296,7 @@ fn cors(headers: &HeaderMap, name: &str) -> Option<String> {
 
 #[tokio::test]
 async fn case_52_the_page_may_ask_with_its_token_and_read_and_nobody_else_may() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let preflight = |path: &str, origin: &str| {
         let request = stack.request(Method::OPTIONS, path).header("origin", origin);
         let request = request.header("access-control-request-method", "POST");
@@ -339,7 +340,7 @@ async fn case_52_the_page_may_ask_with_its_token_and_read_and_nobody_else_may() 
 
 #[tokio::test]
 async fn the_page_may_read_refusals_too_once_allowed_each() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     for (method, path, status) in [
         (Method::POST, "/api/negotiate", 200),
         (Method::POST, "/api/messages", 415),
@@ -356,7 +357,7 @@ async fn the_page_may_read_refusals_too_once_allowed_each() {
 
 #[tokio::test]
 async fn case_53_options_that_is_no_preflight_does_nothing() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     for path in ["/api/messages", "/.auth/me"] {
         let status = stack.request(Method::OPTIONS, path).send().await.unwrap().status().as_u16();
         assert!(matches!(status, 404 | 405), "{path}: {status}");
@@ -365,7 +366,7 @@ async fn case_53_options_that_is_no_preflight_does_nothing() {
 
 #[tokio::test]
 async fn case_57_a_name_in_any_script_arrives_whole() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     for (name, encoded) in [
         ("Łucja Nowak", "%C5%81ucja+Nowak"),
         ("Zoë", "Zo%C3%AB"),
@@ -382,7 +383,7 @@ async fn case_57_a_name_in_any_script_arrives_whole() {
 
 #[tokio::test]
 async fn case_60_no_session_token_reaches_a_log() {
-    let mut stack = Stack::with(&ANYWHERE, &[("RUST_LOG", "trace")]);
+    let mut stack = TestStack::with(&FREE_PORTS, &[("RUST_LOG", "trace")]);
     let alice = stack.sign_in(ALICE).await;
     let cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
     let as_token =
@@ -419,4 +420,15 @@ async fn case_60_no_session_token_reaches_a_log() {
     ] {
         assert!(!printed.contains(secret), "{secret} in {printed}");
     }
+}
+
+#[tokio::test]
+async fn a_bearer_token_of_entra_is_accepted_if_configured() {
+    let entra = Entra::start().await;
+    let stack = TestStack::with(&FREE_PORTS, &entra.settings());
+    let negotiate = |token: &str| stack.post("/api/negotiate").bearer_auth(token);
+    assert_eq!(user(negotiate(&entra.token("ann"))).await, "ann@contoso.com");
+    assert_eq!(negotiate("x").send().await.unwrap().status(), 401);
+    let bob = stack.sign_in("bob").await;
+    assert_eq!(user(stack.post_as(Some(&bob), "/api/negotiate")).await, "bob");
 }

@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::test_stack::{Stack, start_chat};
+use crate::test_stack::{TestStack, start_chat};
 
 /// Two keys nobody else has.
 const KEYS: [&str; 2] = ["first-key-of-the-test", "second-key-of-the-test"];
@@ -48,7 +48,7 @@ impl Drop for File {
 }
 
 /// The status of a negotiation.
-async fn negotiated(service: &Stack, token: &str) -> u16 {
+async fn negotiated(service: &TestStack, token: &str) -> u16 {
     let url = service.service() + "/client/negotiate?hub=chat";
     service.client.post(url).bearer_auth(token).send().await.unwrap().status().as_u16()
 }
@@ -56,8 +56,8 @@ async fn negotiated(service: &Stack, token: &str) -> u16 {
 #[tokio::test]
 async fn either_key_of_a_file_opens_the_service_and_the_first_is_given_out() {
     let keys = File::new("two-keys", &format!("{}\n\n{}\n", KEYS[0], KEYS[1]));
-    let service = Stack::with(&["emulator", "--port", "0", "--access-keys", keys.path()], &[]);
-    assert!(service.told("connection").unwrap().contains(KEYS[0]));
+    let service = TestStack::with(&["emulator", "--port", "0", "--access-keys", keys.path()], &[]);
+    assert!(service.printed("connection").unwrap().contains(KEYS[0]));
     for key in KEYS {
         assert_eq!(negotiated(&service, &token(key, NEVER)).await, 200);
     }
@@ -85,7 +85,7 @@ async fn it_is_strict_about_tokens_unless_it_is_told_to_be_lenient() {
     let keys = File::new("lenient-keys", KEYS[0]);
     let arguments = ["emulator", "--port", "0", "--access-keys", keys.path(), "--lenient"];
     for (arguments, status) in [(&arguments[..5], 401), (&arguments[..], 200)] {
-        let service = Stack::with(arguments, &[]);
+        let service = TestStack::with(arguments, &[]);
         assert_eq!(negotiated(&service, &token(KEYS[0], 1)).await, status);
     }
 }
@@ -94,7 +94,7 @@ async fn it_is_strict_about_tokens_unless_it_is_told_to_be_lenient() {
 async fn a_quota_of_connections_can_be_set() {
     let keys = File::new("quota-keys", KEYS[0]);
     let arguments = ["emulator", "--port", "0", "--access-keys", keys.path(), "--max-connections", "1"];
-    let service = Stack::with(&arguments, &[]);
+    let service = TestStack::with(&arguments, &[]);
     let token = token(KEYS[0], NEVER);
     assert_eq!(negotiated(&service, &token).await, 200);
     assert_eq!(negotiated(&service, &token).await, 429);

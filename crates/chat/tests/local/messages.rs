@@ -11,13 +11,13 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
-use test_support::http::api_error as refusal;
+use test_support::http::api_error;
 use test_support::signalr_client::{Access, Client};
 
-use crate::test_stack::{ANYWHERE, KEY, OFFICIAL_KEY, Stack, join, negotiate, port};
+use crate::test_stack::{FREE_PORTS, KEY, OFFICIAL_KEY, TestStack, join, negotiate, port};
 
 /// A session and a connection for each name.
-async fn people<const N: usize>(stack: &Stack, names: [&str; N]) -> [(String, Client); N] {
+async fn people<const N: usize>(stack: &TestStack, names: [&str; N]) -> [(String, Client); N] {
     let mut people = Vec::new();
     for name in names {
         let session = stack.sign_in(name).await;
@@ -29,7 +29,7 @@ async fn people<const N: usize>(stack: &Stack, names: [&str; N]) -> [(String, Cl
 
 #[tokio::test]
 async fn a_message_to_everyone_arrives_once_at_everyone_as_it_was_answered() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let [(alice, mut her), (_, mut bobs)] = people(&stack, ["alice@contoso.com", "bob@contoso.com"]).await;
     let mut guests = join(&stack, None).await;
     let published = stack.send(Some(&alice), &json!({"text": "hi", "id": "a-1"})).await;
@@ -44,7 +44,7 @@ async fn a_message_to_everyone_arrives_once_at_everyone_as_it_was_answered() {
 
 #[tokio::test]
 async fn a_private_message_arrives_at_every_connection_of_its_recipient_and_nowhere_else() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let names = ["alice@contoso.com", "bob@contoso.com", "carol@contoso.com", "BOB@contoso.com"];
     let [(alice, mut her), (bob, mut bobs_first), (_, mut carols), (_, mut anothers)] =
         people(&stack, names).await;
@@ -63,7 +63,7 @@ async fn a_private_message_arrives_at_every_connection_of_its_recipient_and_nowh
 
 #[tokio::test]
 async fn a_message_to_somebody_who_is_not_there_is_accepted_and_arrives_nowhere() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let [(alice, mut her), (_, mut bobs)] = people(&stack, ["alice@contoso.com", "bob@contoso.com"]).await;
     // None of these is Bob, and none of them is everyone.
     for recipient in ["nobody@contoso.com", "bob", "bob@contoso.com/", "*", "../bob@contoso.com"] {
@@ -77,7 +77,7 @@ async fn a_message_to_somebody_who_is_not_there_is_accepted_and_arrives_nowhere(
 
 #[tokio::test]
 async fn case_57_whoever_has_a_name_can_be_written_to_whatever_is_in_it() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let names = ["Zoë/Łucja 😀", "a%2Fb ?x=1#y", "50 % + 1", "O'Brien; DROP", ":send"];
     for name in names {
         let [(session, mut client)] = people(&stack, [name]).await;
@@ -91,7 +91,7 @@ async fn case_57_whoever_has_a_name_can_be_written_to_whatever_is_in_it() {
 async fn of_many_senders_at_once_everything_arrives_once_and_in_each_senders_order() {
     const SENDERS: usize = 10;
     const MESSAGES: usize = 20;
-    let stack = std::sync::Arc::new(Stack::start());
+    let stack = std::sync::Arc::new(TestStack::start());
     let mut clients = Vec::new();
     for _ in 0..20 {
         clients.push(join(&stack, None).await);
@@ -113,13 +113,13 @@ async fn of_many_senders_at_once_everything_arrives_once_and_in_each_senders_ord
     stack.send(None, &json!({"text": "marker"})).await;
     let in_order: Vec<_> = (0..MESSAGES).map(|number| number.to_string()).collect();
     for client in &mut clients {
-        let mut told: HashMap<String, Vec<String>> = HashMap::new();
+        let mut printed: HashMap<String, Vec<String>> = HashMap::new();
         for message in client.before("marker").await {
             let field = |name: &str| message[name].as_str().unwrap().to_owned();
-            told.entry(field("sender")).or_default().push(field("text"));
+            printed.entry(field("sender")).or_default().push(field("text"));
         }
-        assert_eq!(told.len(), SENDERS);
-        for (sender, texts) in told {
+        assert_eq!(printed.len(), SENDERS);
+        for (sender, texts) in printed {
             assert_eq!(texts, in_order, "{sender}");
         }
     }
@@ -127,10 +127,13 @@ async fn of_many_senders_at_once_everything_arrives_once_and_in_each_senders_ord
 
 #[tokio::test]
 async fn two_hubs_of_one_service_hear_nothing_of_each_other() {
-    let service = Stack::with(&["emulator", "--port", "0"], &[]);
-    let connection = service.told("connection").unwrap();
+    let service = TestStack::with(&["emulator", "--port", "0"], &[]);
+    let connection = service.printed("connection").unwrap();
     let of_hub = |hub| {
-        Stack::with(&ANYWHERE, &[("AzureSignalRConnectionString", &connection), ("AzureSignalRHubName", hub)])
+        TestStack::with(
+            &FREE_PORTS,
+            &[("AzureSignalRConnectionString", &connection), ("AzureSignalRHubName", hub)],
+        )
     };
     let houses = [of_hub("Lobby"), of_hub("attic")];
     let mut clients = Vec::new();
@@ -152,7 +155,7 @@ async fn two_hubs_of_one_service_hear_nothing_of_each_other() {
 
 #[tokio::test]
 async fn the_service_refuses_tokens_that_are_not_for_this_hub_now_and_says_why() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let (key, url) = (stack.key(), negotiate(&stack, None).await.url);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let sign = |key: &str, hub: &str, nbf: u64, exp: u64| {
@@ -171,7 +174,7 @@ async fn the_service_refuses_tokens_that_are_not_for_this_hub_now_and_says_why()
         (sign(&key, "chat", now - 7_200, now - 3_600), "exp"),
         (sign(&key, "chat", now + 3_600, now + 7_200), "nbf"),
         (sign(OFFICIAL_KEY, "chat", now, now + 600), "signature"),
-        (sign(&Stack::start().key(), "chat", now, now + 600), "signature"),
+        (sign(&TestStack::start().key(), "chat", now, now + 600), "signature"),
         (sign(&key, "lobby", now, now + 600), "hub"),
         (unsigned, "token"),
     ] {
@@ -190,7 +193,7 @@ async fn the_service_refuses_tokens_that_are_not_for_this_hub_now_and_says_why()
 
 #[tokio::test]
 async fn a_clients_token_cannot_send_and_a_connection_cannot_be_taken_over() {
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let access = negotiate(&stack, Some(&stack.sign_in("alice@contoso.com").await)).await;
     let url = format!("{}/api/hubs/chat/:send?api-version=2022-06-01", stack.service());
     let request = stack.client.post(url).json(&json!({"target": "newMessage", "arguments": ["forged"]}));
@@ -212,7 +215,7 @@ async fn a_clients_token_cannot_send_and_a_connection_cannot_be_taken_over() {
 async fn a_client_that_does_not_read_delays_nobody_and_finds_all_of_it_later() {
     /// 16 KiB each: more than the system holds for a socket (4 MiB), less than the service keeps for a client besides (8 MiB).
     const MESSAGES: usize = 400;
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let access = negotiate(&stack, None).await;
     let mut stuck = access.open(access.narrow_socket().await, None).await.unwrap();
     stuck.shake_hands().await;
@@ -232,7 +235,7 @@ async fn a_client_that_does_not_read_delays_nobody_and_finds_all_of_it_later() {
 
 #[tokio::test]
 async fn a_token_in_the_query_of_a_web_socket_reaches_no_log() {
-    let mut stack = Stack::with(&ANYWHERE, &[("RUST_LOG", "trace")]);
+    let mut stack = TestStack::with(&FREE_PORTS, &[("RUST_LOG", "trace")]);
     let access = negotiate(&stack, Some(&stack.sign_in("alice@contoso.com").await)).await;
     let mut client = access.open(access.socket().await, None).await.unwrap();
     client.shake_hands().await;
@@ -253,13 +256,13 @@ async fn a_token_in_the_query_of_a_web_socket_reaches_no_log() {
 async fn after_the_service_restarts_the_next_message_and_the_next_negotiate_work() {
     let keyed = format!("Endpoint=http://localhost;Port=8888;AccessKey={KEY};Version=1.0;");
     let alone = |port: &str| {
-        Stack::with(&["emulator", "--port", port], &[("AzureSignalRConnectionString", keyed.as_str())])
+        TestStack::with(&["emulator", "--port", port], &[("AzureSignalRConnectionString", keyed.as_str())])
     };
     let service = alone("0");
-    let connection = service.told("connection").unwrap();
+    let connection = service.printed("connection").unwrap();
     let port = port(&service.service()).to_string();
     let stack =
-        Stack::with(&ANYWHERE, &[("AzureSignalRConnectionString", &connection), ("RUST_LOG", "warn")]);
+        TestStack::with(&FREE_PORTS, &[("AzureSignalRConnectionString", &connection), ("RUST_LOG", "warn")]);
     let alice = stack.sign_in("alice@contoso.com").await;
     let mut before = join(&stack, Some(&alice)).await;
     let first = stack.send(Some(&alice), &json!({"text": "one"})).await;
@@ -270,7 +273,7 @@ async fn after_the_service_restarts_the_next_message_and_the_next_negotiate_work
     let away = stack.post_as(Some(&alice), "/api/messages").json(&json!({"text": "lost"}));
     let away = away.send().await.unwrap();
     assert!(away.headers().contains_key("retry-after"));
-    assert_eq!(refusal(away).await, (503, "unavailable".to_owned()));
+    assert_eq!(api_error(away).await, (503, "unavailable".to_owned()));
 
     let _service = alone(&port);
     let mut after = join(&stack, Some(&alice)).await;

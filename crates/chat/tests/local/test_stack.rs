@@ -18,7 +18,7 @@ use test_support::signalr_client::{Access, Client};
 pub(crate) const PAGE: &str = "<!doctype html><title>a page</title>";
 
 /// Any port that is free, for everything.
-pub(crate) const ANYWHERE: [&str; 8] =
+pub(crate) const FREE_PORTS: [&str; 8] =
     ["--page-port", "0", "--api-port", "0", "--signalr-port", "0", "--communication-port", "0"];
 
 /// The access key that tests put into settings.
@@ -37,12 +37,12 @@ fn chat_command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
 }
 
 /// What the handler of `stack` answers to a negotiation of the holder of `session`, or of a guest.
-pub(crate) async fn negotiate(stack: &Stack, session: Option<&str>) -> Access {
+pub(crate) async fn negotiate(stack: &TestStack, session: Option<&str>) -> Access {
     Access::request(stack.post_as(session, "/api/negotiate")).await
 }
 
 /// A client that has negotiated at the handler of `stack` and is in the hub.
-pub(crate) async fn join(stack: &Stack, session: Option<&str>) -> Client {
+pub(crate) async fn join(stack: &TestStack, session: Option<&str>) -> Client {
     Client::connect(&negotiate(stack, session).await, &stack.client).await
 }
 
@@ -68,16 +68,16 @@ impl Drop for Folder {
 }
 
 /// A `handler` that is its own host, ready. Dropping it stops it.
-pub(crate) struct Stack {
+pub(crate) struct TestStack {
     pub(crate) process: Process,
     pub(crate) client: reqwest::Client,
     folder: Folder,
 }
 
-impl Stack {
+impl TestStack {
     /// Everything, with the service embedded.
     pub(crate) fn start() -> Self {
-        Self::with(&ANYWHERE, &[])
+        Self::with(&FREE_PORTS, &[])
     }
 
     /// What `arguments` ask for, with nothing in its environment but `variables`.
@@ -96,7 +96,7 @@ impl Stack {
     }
 
     /// What it printed after `label` before it was ready.
-    pub(crate) fn told(&self, label: &str) -> Option<String> {
+    pub(crate) fn printed(&self, label: &str) -> Option<String> {
         let text = self.process.out.text();
         let value = text.lines().find_map(|line| line.trim_start().strip_prefix(label));
         value.filter(|value| value.starts_with(' ')).map(|value| value.trim().to_owned())
@@ -104,22 +104,22 @@ impl Stack {
 
     /// The origin of the page, as a browser names it.
     pub(crate) fn page(&self) -> String {
-        self.told("page").unwrap()
+        self.printed("page").unwrap()
     }
 
     /// The origin of functions and `/.auth`.
     pub(crate) fn api(&self) -> String {
-        self.told("functions").unwrap().strip_suffix("/api").unwrap().to_owned()
+        self.printed("functions").unwrap().strip_suffix("/api").unwrap().to_owned()
     }
 
     /// The origin of the service that is embedded.
     pub(crate) fn service(&self) -> String {
-        self.told("SignalR").unwrap()
+        self.printed("SignalR").unwrap()
     }
 
     /// The access key in the connection string.
     pub(crate) fn key(&self) -> String {
-        let connection = self.told("connection").unwrap();
+        let connection = self.printed("connection").unwrap();
         connection.split(';').find_map(|part| part.strip_prefix("AccessKey=")).unwrap().to_owned()
     }
 
