@@ -1,4 +1,4 @@
-//! `chat emulator`: runs the SignalR emulator arguments.
+//! `chat emulator`: runs the SignalR emulator without the rest of the stack.
 //!
 //! Keys are not command-line options, which every user of the machine could read.
 

@@ -34,7 +34,7 @@ impl Loopback {
     /// Binds `port`; 0 is a port that is free on both addresses.
     ///
     /// # Errors
-    /// The error of the operating system, usually that the port is is_taken.
+    /// The error of the operating system, usually that the port is taken.
     pub(crate) async fn bind(port: u16) -> io::Result<Self> {
         let mut attempt = 1;
         loop {

@@ -17,7 +17,7 @@ use url::form_urlencoded;
 use super::credential::{COOKIE, Credential, comes_from};
 use super::identity::{Identity, Name, Provider};
 use super::pages;
-use super::redirect::{Destination, token_fragment};
+use super::redirect::{Destination, RedirectError, token_fragment};
 use super::session::EasyAuth;
 use crate::responses::error_response;
 
@@ -62,12 +62,16 @@ impl SignInRequest {
     }
 }
 
-/// The redirect address in one of the parameters `names`, if it is allowed.
-fn destination(easy_auth: &EasyAuth, uri: &Uri, names: &[&str]) -> Result<Option<Destination>, ()> {
+/// The redirect address in one of the parameters `names`.
+fn destination(
+    easy_auth: &EasyAuth,
+    uri: &Uri,
+    names: &[&str],
+) -> Result<Option<Destination>, RedirectError> {
     let Some(text) = parameter(uri, names) else { return Ok(None) };
-    Destination::parse(&text, easy_auth.page(), easy_auth.own()).map(Some).map_err(|reason| {
-        tracing::warn!(%reason, "rejected a redirect address");
-    })
+    Destination::parse(&text, easy_auth.page(), easy_auth.own())
+        .map(Some)
+        .inspect_err(|reason| tracing::warn!(%reason, "rejected a redirect address"))
 }
 
 fn parameter(uri: &Uri, names: &[&str]) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Validates the address to which a sign-in or sign-out redirects the browser, possibly with a token.
 //!
-//! The address is parsed as a browser does, never compared by prefix: `//evil`, `/\evil` and `http://localhost:5500@evil` would pass.
+//! The address is parsed as a browser does, because `//evil`, `/\evil` and `http://localhost:5500@evil` pass a comparison by prefix.
 
 use std::fmt;
 

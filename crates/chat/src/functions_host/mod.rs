@@ -2,7 +2,6 @@
 //!
 //! It forwards as the host does with `enableProxyingHttpRequest`: path unchanged, body streamed, the original `Host` in
 //! `X-Forwarded-Host`. A method that a function does not list is 404, not 405, because the host does not call the app.
-//! a function does not list is 404 here, not 405, because the host never asks the app.
 
 mod cors;
 mod function;

@@ -32,12 +32,12 @@ async fn with_page(change: Change) -> Report {
     run_deployed(|_| None, |api| changed(page(api), change), &[]).await
 }
 
-/// `response` to plain calls of negotiate.
+/// `response` to `POST /api/negotiate`.
 fn negotiate(request: &Request, response: Response) -> Option<Response> {
     (request.uri().path() == "/api/negotiate" && !is_preflight(request)).then_some(response)
 }
 
-/// `response` to the question that a browser asks for the page, or for whichever page.
+/// A response with `headers` to a preflight; PAGE in a header stands for the origin of the request.
 fn preflight(request: &Request, headers: &[(&str, &str)]) -> Option<Response> {
     let origin = request.headers().get("origin")?.to_str().unwrap();
     is_preflight(request).then(|| {

@@ -1,6 +1,6 @@
 //! Tests of `chat doctor` as a process: each starts from a project and servers without problems and changes one thing.
 //!
-//! Here are the tests that it has_problem no problem without such a change, and that it never prints a secret.
+//! The tests in this file show that it finds no problem without such a change, and that it never prints a secret.
 
 // Test projects contain executable files and symbolic links.
 #![cfg(unix)]

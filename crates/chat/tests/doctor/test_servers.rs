@@ -30,7 +30,7 @@ pub(crate) fn signalr_service() -> Router {
     Emulator::new(Options { access_keys, ..Options::default() }).router()
 }
 
-/// What a test changes: an response in place of the right one, for whichever request it wants.
+/// A change of a test: a response in place of the normal one, for selected requests.
 pub(crate) type Change = fn(&Request) -> Option<Response>;
 
 /// `router` with `change`.
@@ -57,7 +57,7 @@ pub(crate) fn is_preflight(request: &Request) -> bool {
     request.method() == "OPTIONS"
 }
 
-/// An response with this status, these headers and this body.
+/// A response with this status, these headers and this body.
 pub(crate) fn response(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
     let mut response = Response::builder().status(status);
     for (name, value) in headers {

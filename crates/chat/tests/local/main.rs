@@ -20,7 +20,7 @@ use crate::test_stack::{FREE_PORTS, KEY, OFFICIAL_KEY, PAGE, TestStack, join, ne
 
 const SIGNALR: &str = "AzureSignalRConnectionString";
 
-/// What each of the three servers answers to anybody, without a token.
+/// The origins of the three servers, with a path that each answers without a token.
 fn servers(stack: &TestStack) -> [(String, &'static str); 3] {
     [(stack.page(), "/"), (stack.api(), "/"), (stack.service(), "/api/health?api-version=2022-06-01")]
 }
@@ -30,7 +30,7 @@ fn has_ipv6() -> bool {
 }
 
 #[tokio::test]
-async fn it_prints_every_address_the_connection_string_and_then_that_it_is_ready() {
+async fn it_prints_every_address_and_the_connection_string_before_ready() {
     let stack = TestStack::start();
     let (page, api, service) = (stack.page(), stack.api(), stack.service());
     let ports = [&page, &api, &service].map(|origin| port(origin));
@@ -48,7 +48,7 @@ async fn it_prints_every_address_the_connection_string_and_then_that_it_is_ready
 }
 
 #[test]
-fn a_port_that_is_taken_ends_it_with_69_and_names_the_port_and_the_option() {
+fn a_taken_port_exits_with_69_and_names_the_port_and_the_option() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     for option in ["--page-port", "--api-port", "--signalr-port", "--communication-port"] {
@@ -57,45 +57,45 @@ fn a_port_that_is_taken_ends_it_with_69_and_names_the_port_and_the_option() {
             pair => [pair[0], pair[1]],
         });
         let arguments: Vec<_> = arguments.collect();
-        let mut handler = start_chat(&arguments, &[]);
-        assert_eq!(handler.end().code(), Some(69), "{option}");
-        let said = handler.err.text();
-        assert!(said.contains(&port) && said.contains(option), "{said}");
-        assert!(!handler.out.text().contains("ready"));
+        let mut chat = start_chat(&arguments, &[]);
+        assert_eq!(chat.end().code(), Some(69), "{option}");
+        let printed = chat.err.text();
+        assert!(printed.contains(&port) && printed.contains(option), "{printed}");
+        assert!(!chat.out.text().contains("ready"));
     }
-    let mut handler = start_chat(&["emulator", "--port", &port], &[]);
-    assert_eq!(handler.end().code(), Some(69));
-    assert!(handler.err.text().contains(&port) && handler.err.text().contains("--port"));
+    let mut chat = start_chat(&["emulator", "--port", &port], &[]);
+    assert_eq!(chat.end().code(), Some(69));
+    assert!(chat.err.text().contains(&port) && chat.err.text().contains("--port"));
 }
 
 #[test]
-fn a_port_that_is_taken_on_ipv6_alone_is_taken() {
+fn a_port_taken_on_ipv6_alone_exits_with_69() {
     let Ok(taken) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else { return };
     let port = taken.local_addr().unwrap().port().to_string();
-    let mut handler = start_chat(&["emulator", "--port", &port], &[]);
-    assert_eq!(handler.end().code(), Some(69));
+    let mut chat = start_chat(&["emulator", "--port", &port], &[]);
+    assert_eq!(chat.end().code(), Some(69));
 }
 
 #[test]
-fn wrong_settings_end_it_with_78_all_of_them_by_name_and_none_by_value() {
+fn invalid_settings_exit_with_78_and_are_named_without_values() {
     let wrong = [
         (SIGNALR, "Endpoint=https://hush;AccessKey=hush;Version=hush"),
         ("AzureSignalRHubName", "1-hush"),
         ("ChatAllowAnonymous", "hush"),
     ];
     for arguments in [&FREE_PORTS[..], &["emulator", "--port", "0"]] {
-        let mut handler = start_chat(arguments, &wrong);
-        assert_eq!(handler.end().code(), Some(78));
-        let said = handler.err.text() + &handler.out.text();
+        let mut chat = start_chat(arguments, &wrong);
+        assert_eq!(chat.end().code(), Some(78));
+        let printed = chat.err.text() + &chat.out.text();
         for (name, _) in wrong {
-            assert!(said.contains(name), "{name} in {said}");
+            assert!(printed.contains(name), "{name} in {printed}");
         }
-        assert!(!said.contains("hush") && !said.contains("ready"), "{said}");
+        assert!(!printed.contains("hush") && !printed.contains("ready"), "{printed}");
     }
 }
 
 #[tokio::test]
-async fn case_12_told_to_stop_it_leaves_with_0_and_sends_its_clients_to_reconnect() {
+async fn case_12_a_stop_signal_exits_with_0_and_lets_clients_reconnect() {
     for signal in ["TERM", "INT"] {
         let mut stack = TestStack::start();
         let mut client = join(&stack, None).await;
@@ -111,7 +111,7 @@ async fn case_12_told_to_stop_it_leaves_with_0_and_sends_its_clients_to_reconnec
 }
 
 #[test]
-fn every_start_makes_a_key_that_nobody_knows() {
+fn every_start_generates_a_new_key() {
     let keys = [TestStack::start().key(), TestStack::start().key()];
     assert_ne!(keys[0], keys[1]);
     for key in keys {
@@ -120,7 +120,7 @@ fn every_start_makes_a_key_that_nobody_knows() {
 }
 
 #[tokio::test]
-async fn the_service_alone_has_the_key_of_the_setting_or_else_that_of_the_official_emulator() {
+async fn the_emulator_uses_the_configured_key_or_that_of_the_official_emulator() {
     let setting = format!("Endpoint=http://localhost;Port=8888;AccessKey={KEY};Version=1.0;");
     for (variables, key) in [(&[(SIGNALR, setting.as_str())][..], KEY), (&[], OFFICIAL_KEY)] {
         let service = TestStack::with(&["emulator", "--port", "0"], variables);
@@ -136,9 +136,9 @@ async fn the_service_alone_has_the_key_of_the_setting_or_else_that_of_the_offici
 }
 
 #[tokio::test]
-async fn where_a_service_is_configured_none_is_embedded() {
+async fn a_configured_service_is_used_instead_of_the_embedded_one() {
     let setting = format!("Endpoint=https://chat.service.signalr.net;AccessKey={KEY};Version=1.0;");
-    // Its port is not even asked for, so it may well be taken.
+    // The port of the embedded service is not bound, so it may be taken.
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let arguments =
@@ -155,7 +155,7 @@ async fn where_a_service_is_configured_none_is_embedded() {
 }
 
 #[tokio::test]
-async fn a_name_that_somebody_pointed_at_this_machine_opens_nothing() {
+async fn requests_with_a_foreign_host_name_are_rejected() {
     let stack = TestStack::start();
     for (origin, path) in servers(&stack) {
         let port = port(&origin);
@@ -180,7 +180,7 @@ async fn a_name_that_somebody_pointed_at_this_machine_opens_nothing() {
 }
 
 #[tokio::test]
-async fn all_of_it_works_by_every_name_of_this_machine() {
+async fn every_server_answers_to_every_loopback_name() {
     let stack = TestStack::start();
     for host in ["localhost", "127.0.0.1", "[::1]"].iter().filter(|host| **host != "[::1]" || has_ipv6()) {
         for (origin, path) in servers(&stack) {
@@ -202,18 +202,18 @@ async fn all_of_it_works_by_every_name_of_this_machine() {
 }
 
 #[test]
-fn it_listens_on_loopback_and_nowhere_else() {
+fn it_listens_on_loopback_only() {
     let stack = TestStack::start();
     for (origin, _) in servers(&stack) {
         let port = port(&origin);
         assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
-        // Who listens on every address listens on this one too.
+        // A listener on all addresses would accept this one too.
         assert!(TcpStream::connect((Ipv4Addr::new(127, 0, 0, 2), port)).is_err(), "{origin}");
     }
 }
 
 #[tokio::test]
-async fn the_page_is_served_and_told_where_this_api_is() {
+async fn the_page_is_served_with_the_address_of_this_api() {
     let stack = TestStack::start();
     let page = stack.client.get(stack.page()).send().await.unwrap();
     assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
@@ -249,7 +249,7 @@ fn an_option_with_an_unusable_value_exits_with_64() {
 }
 
 #[test]
-fn behind_a_functions_host_it_refuses_to_run() {
+fn behind_a_functions_host_it_exits_with_64() {
     for arguments in [&[][..], &["--anonymous-tokens"], &["emulator"]] {
         let mut chat = start_chat(
             arguments,
@@ -261,7 +261,7 @@ fn behind_a_functions_host_it_refuses_to_run() {
 }
 
 #[tokio::test]
-async fn another_development_server_may_call_once_it_is_allowed() {
+async fn an_allowed_origin_may_call_and_sign_in() {
     let other = "http://localhost:3000";
     let arguments = [&FREE_PORTS[..], &["--allow-origin", other]].concat();
     for (stack, is_allowed) in [(TestStack::start(), false), (TestStack::with(&arguments, &[]), true)] {
@@ -278,7 +278,7 @@ async fn another_development_server_may_call_once_it_is_allowed() {
 }
 
 #[tokio::test]
-async fn another_host_name_is_answered_once_it_is_allowed() {
+async fn an_allowed_host_name_is_answered() {
     let arguments = [&FREE_PORTS[..], &["--host", "chat.example"]].concat();
     for (stack, status) in [(TestStack::start(), 421), (TestStack::with(&arguments, &[]), 200)] {
         for (origin, path) in servers(&stack) {
