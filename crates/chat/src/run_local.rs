@@ -39,7 +39,7 @@ pub(crate) struct LocalArgs {
     /// Port of the SignalR service; 0 is any free port
     #[arg(long, value_name = "PORT", default_value_t = 8888)]
     signalr_port: u16,
-    /// Port of the identities for calls; 0 is any free port
+    /// Port of Communication Services, with identities and tokens for calls; 0 is any free port
     #[arg(long, value_name = "PORT", default_value_t = 8889)]
     communication_port: u16,
     /// Origin of another development server whose pages may call the functions, like http://localhost:3000; repeatable
@@ -70,7 +70,7 @@ pub(crate) async fn run_local(
     let stack = local_stack::bind(local_stack::Options {
         page_port: arguments.page_port,
         api_port: arguments.api_port,
-        service: embedded(config.signalr.is_some(), arguments.signalr_port),
+        signalr: embedded(config.signalr.is_some(), arguments.signalr_port),
         communication: embedded(config.communication.is_some(), arguments.communication_port),
         allowed_origins: arguments.allow_origin,
         allowed_hosts: arguments.host,
@@ -98,7 +98,7 @@ pub(crate) async fn run_local(
         app = anonymous_tokens::with_anonymous_tokens(app, config, service);
     }
     let stop = shutdown::asked();
-    announce(&stack, &format!("open {} in two tabs", stack.addresses().page));
+    announce(&stack, &format!("open {} in two tabs", stack.page()));
     stack.serve(app, stop).await.map_err(ExitError::other)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! Checks the function folders: the host must find in them what the page calls and the handler serves.
 //!
-//! Which routes are served is asked of the app itself, in this process, so there is no second list of routes.
+//! Which routes are served is read from the app itself, in this process, so there is no second list of routes.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -3,7 +3,8 @@
 //! A browser also attaches the cookie to requests of other sites' pages, unlike `X-ZUMO-AUTH`. So an unsafe request with the cookie must
 //! come from an allowed origin.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::Url;
 
 use crate::origins::Origins;
@@ -71,8 +72,9 @@ fn without_session(line: &HeaderValue) -> Option<HeaderValue> {
 }
 
 /// Whether a request with the cookie must be rejected: its method is unsafe, a browser sent it, and not from an allowed origin.
-pub(super) fn is_forgeable(method: &Method, headers: &HeaderMap, page: &Origins, own: &Origins) -> bool {
-    !method.is_safe() && is_browser(headers) && !comes_from(headers, &[page, own])
+pub(super) fn is_forgeable(request: &Request, page: &Origins, own: &Origins) -> bool {
+    let headers = request.headers();
+    !request.method().is_safe() && is_browser(headers) && !comes_from(headers, &[page, own])
 }
 
 fn is_browser(headers: &HeaderMap) -> bool {
@@ -90,6 +92,9 @@ pub(super) fn comes_from(headers: &HeaderMap, origins: &[&Origins]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::http::Method;
+
     use super::*;
 
     const BROWSER: (&str, &str) = ("user-agent", "Mozilla/5.0 (X11; Linux x86_64)");
@@ -102,7 +107,10 @@ mod tests {
     }
 
     fn forged(method: Method, fields: &[(&'static str, &str)]) -> bool {
-        is_forgeable(&method, &headers(fields), &Origins::of_port(5500), &Origins::of_port(7071))
+        let mut request = Request::new(Body::empty());
+        *request.method_mut() = method;
+        *request.headers_mut() = headers(fields);
+        is_forgeable(&request, &Origins::of_port(5500), &Origins::of_port(7071))
     }
 
     #[test]

@@ -28,7 +28,11 @@ pub(crate) fn with_easy_auth(host: Router, easy_auth: EasyAuth) -> Router {
 async fn add_principal(State(easy_auth): State<EasyAuth>, mut request: Request, next: Next) -> Response {
     let session = match easy_auth.caller(request.headers()) {
         Err(error) => return error.into_response(),
-        Ok(Some((_, Credential::Cookie(_)))) if easy_auth.is_forgeable(&request) => return forged_request(),
+        Ok(Some((_, Credential::Cookie(_))))
+            if credential::is_forgeable(&request, easy_auth.page(), easy_auth.own()) =>
+        {
+            return forged_request();
+        }
         Ok(caller) => caller.map(|(session, _)| session),
     };
     credential::remove(request.headers_mut());

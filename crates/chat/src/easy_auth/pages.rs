@@ -179,14 +179,14 @@ mod tests {
 
     #[test]
     fn the_policy_allows_the_form_to_redirect_to_the_destination_only() {
-        for (asked, sources) in [
+        for (text, sources) in [
             ("http://localhost:5500/x", "'self' http://localhost:5500"),
             ("http://[::1]:5500/x", "'self' http://*:5500"),
         ] {
-            let to = Destination::parse(asked, &Origins::of_port(5500), &Origins::of_port(7071)).unwrap();
+            let to = Destination::parse(text, &Origins::of_port(5500), &Origins::of_port(7071)).unwrap();
             assert!(
                 policy(Some(&to)).to_str().unwrap().ends_with(&format!("form-action {sources}")),
-                "{asked}"
+                "{text}"
             );
         }
         assert!(policy(None).to_str().unwrap().ends_with("form-action 'self'"));

@@ -5,13 +5,12 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 
-use super::credential::{Credential, is_forgeable};
+use super::credential::Credential;
 use super::identity::{Identity, Name, Provider};
 use crate::origins::Origins;
 use crate::responses::error_response;
@@ -94,11 +93,6 @@ impl EasyAuth {
         now: u64,
     ) -> Result<String, jsonwebtoken::errors::Error> {
         self.0.sessions.issue(identity, now)
-    }
-
-    /// Whether a request with a session cookie may come from another site's page.
-    pub(super) fn is_forgeable(&self, request: &Request) -> bool {
-        is_forgeable(request.method(), request.headers(), self.page(), self.own())
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) struct Options {
     /// The port of the functions and `/.auth`; 0 is any free port.
     pub(crate) api_port: u16,
     /// The SignalR service.
-    pub(crate) service: Service,
+    pub(crate) signalr: Service,
     /// The service for identities and access tokens for calls.
     pub(crate) communication: Service,
     /// Origins of other development servers whose pages may call the functions.
@@ -55,25 +55,13 @@ pub(crate) enum Service {
     External,
 }
 
-/// The origins of all servers, like `http://localhost:5500`.
-#[derive(Clone, Debug)]
-pub(crate) struct Addresses {
-    /// The page.
-    pub(crate) page: String,
-    /// The functions and `/.auth`.
-    pub(crate) api: String,
-    /// The SignalR service, if embedded.
-    pub(crate) service: Option<String>,
-}
-
 /// All listeners, bound and not yet served.
 #[must_use = "no request is answered before `serve`"]
 pub(crate) struct LocalStack {
     page: Loopback,
     api: Loopback,
-    service: Option<EmbeddedSignalR>,
-    communication: Option<EmbeddedCommunication>,
-    addresses: Addresses,
+    signalr: Option<Embedded<Emulator>>,
+    communication: Option<Embedded<azure_communication_emulator::Emulator>>,
     pages: Origins,
     allowed_hosts: Vec<String>,
     easy_auth: EasyAuth,
@@ -81,15 +69,10 @@ pub(crate) struct LocalStack {
     functions: Vec<Function>,
 }
 
-struct EmbeddedSignalR {
+/// An emulator with its listener and the connection string for it.
+struct Embedded<E> {
     listener: Loopback,
-    emulator: Emulator,
-    connection_string: String,
-}
-
-struct EmbeddedCommunication {
-    listener: Loopback,
-    emulator: azure_communication_emulator::Emulator,
+    emulator: E,
     connection_string: String,
 }
 
@@ -115,18 +98,13 @@ pub(crate) async fn bind(options: Options) -> Result<LocalStack, ExitError> {
     Function::check_conflicts(&options.functions).map_err(ExitError::other)?;
     let page = listen(options.page_port, "--page-port").await?;
     let api = listen(options.api_port, "--api-port").await?;
-    let service = match options.service {
-        Service::Embedded { port } => Some(EmbeddedSignalR::bind(port).await?),
+    let signalr = match options.signalr {
+        Service::Embedded { port } => Some(bind_signalr(port).await?),
         Service::External => None,
     };
     let communication = match options.communication {
-        Service::Embedded { port } => Some(EmbeddedCommunication::bind(port).await?),
+        Service::Embedded { port } => Some(bind_communication(port).await?),
         Service::External => None,
-    };
-    let addresses = Addresses {
-        page: address(&page),
-        api: address(&api),
-        service: service.as_ref().map(|service| address(&service.listener)),
     };
     let Options { allowed_origins, allowed_hosts, page_folder, functions, .. } = options;
     let pages = Origins::new(page.port(), &allowed_hosts, allowed_origins);
@@ -135,9 +113,8 @@ pub(crate) async fn bind(options: Options) -> Result<LocalStack, ExitError> {
     Ok(LocalStack {
         page,
         api,
-        service,
+        signalr,
         communication,
-        addresses,
         pages,
         allowed_hosts,
         easy_auth,
@@ -150,34 +127,30 @@ fn address(listener: &Loopback) -> String {
     Origins::of_port(listener.port()).first().to_owned()
 }
 
-impl EmbeddedSignalR {
-    /// With a new key, because that of the official emulator is published.
-    async fn bind(port: u16) -> Result<Self, ExitError> {
-        let listener = listen(port, "--signalr-port").await?;
-        let options = azure_signalr_emulator::Options {
-            access_keys: vec![AccessKey::generate()],
-            ..Default::default()
-        };
-        let emulator = Emulator::new(options);
-        let connection_string = emulator.connection_string(listener.port());
-        Ok(Self { listener, emulator, connection_string })
-    }
+/// Binds the SignalR emulator. Its key is new, because that of the official emulator is published.
+async fn bind_signalr(port: u16) -> Result<Embedded<Emulator>, ExitError> {
+    let listener = listen(port, "--signalr-port").await?;
+    let options =
+        azure_signalr_emulator::Options { access_keys: vec![AccessKey::generate()], ..Default::default() };
+    let emulator = Emulator::new(options);
+    let connection_string = emulator.connection_string(listener.port());
+    Ok(Embedded { listener, emulator, connection_string })
 }
 
-impl EmbeddedCommunication {
-    /// With new keys and without identities.
-    async fn bind(port: u16) -> Result<Self, ExitError> {
-        let listener = listen(port, "--communication-port").await?;
-        let emulator = azure_communication_emulator::Emulator::new(Default::default());
-        let connection_string = emulator.connection_string(&address(&listener));
-        Ok(Self { listener, emulator, connection_string })
-    }
+/// Binds the emulator of Communication Services, with new keys and without identities.
+async fn bind_communication(
+    port: u16,
+) -> Result<Embedded<azure_communication_emulator::Emulator>, ExitError> {
+    let listener = listen(port, "--communication-port").await?;
+    let emulator = azure_communication_emulator::Emulator::new(Default::default());
+    let connection_string = emulator.connection_string(&address(&listener));
+    Ok(Embedded { listener, emulator, connection_string })
 }
 
 impl LocalStack {
     /// The connection string of the embedded SignalR service, with its key.
     pub(crate) fn connection_string(&self) -> Option<&str> {
-        self.service.as_ref().map(|service| service.connection_string.as_str())
+        self.signalr.as_ref().map(|service| service.connection_string.as_str())
     }
 
     /// The connection string of the embedded Communication Services, with a key.
@@ -185,8 +158,9 @@ impl LocalStack {
         self.communication.as_ref().map(|service| service.connection_string.as_str())
     }
 
-    pub(crate) fn addresses(&self) -> &Addresses {
-        &self.addresses
+    /// The origin of the page, like `http://localhost:5500`.
+    pub(crate) fn page(&self) -> String {
+        address(&self.page)
     }
 
     /// Serves all parts, with `app` behind the Functions host, until `stop`. Then it closes the client connections and waits up to one
@@ -197,10 +171,10 @@ impl LocalStack {
     pub(crate) async fn serve(self, app: Router, stop: impl Future<Output = ()> + Send) -> io::Result<()> {
         let host = functions_host::router(app, self.functions);
         let api = functions_host::with_cors(self.pages, easy_auth::with_easy_auth(host, self.easy_auth));
-        let site = static_site::router(self.page_folder, self.addresses.api);
+        let site = static_site::router(self.page_folder, address(&self.api));
         let mut servers = vec![(self.page, site), (self.api, api)];
         let mut emulator = None;
-        if let Some(service) = self.service {
+        if let Some(service) = self.signalr {
             servers.push((service.listener, service.emulator.router()));
             emulator = Some(service.emulator);
         }
@@ -214,16 +188,16 @@ impl LocalStack {
 /// The banner printed at start: every address, and the connection strings.
 impl fmt::Display for LocalStack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Addresses { page, api, service, .. } = &self.addresses;
+        let (page, api) = (self.page(), address(&self.api));
         writeln!(f, "  page        {page}")?;
         writeln!(f, "  functions   {api}/api")?;
         writeln!(f, "  sign-in     {api}/.auth/login/aad")?;
-        match (service, self.connection_string()) {
-            (Some(service), Some(connection_string)) => {
-                writeln!(f, "  SignalR     {service}")?;
-                writeln!(f, "  connection  {connection_string}")?;
+        match &self.signalr {
+            Some(service) => {
+                writeln!(f, "  SignalR     {}", address(&service.listener))?;
+                writeln!(f, "  connection  {}", service.connection_string)?;
             }
-            _ => writeln!(f, "  SignalR     as configured")?,
+            None => writeln!(f, "  SignalR     as configured")?,
         }
         write!(f, "  identities  {}", self.communication_connection_string().unwrap_or("as configured"))
     }
@@ -260,7 +234,7 @@ mod tests {
         Options {
             page_port: 0,
             api_port: 0,
-            service: free_port,
+            signalr: free_port,
             communication: free_port,
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
@@ -281,8 +255,8 @@ mod tests {
     async fn the_banner_shows_every_address() {
         let stack = bind(free_ports()).await.unwrap();
         let banner = stack.to_string();
-        let addresses = stack.addresses().clone();
-        for origin in [&addresses.page, &addresses.api, addresses.service.as_ref().unwrap()] {
+        let signalr = address(&stack.signalr.as_ref().unwrap().listener);
+        for origin in [stack.page(), address(&stack.api), signalr] {
             assert!(banner.contains(origin.as_str()), "{banner}");
         }
         assert!(banner.contains(stack.connection_string().unwrap()));
@@ -294,9 +268,9 @@ mod tests {
     #[tokio::test]
     async fn no_port_is_bound_for_an_external_service() {
         let external =
-            Options { service: Service::External, communication: Service::External, ..free_ports() };
+            Options { signalr: Service::External, communication: Service::External, ..free_ports() };
         let stack = bind(external).await.unwrap();
-        assert!(stack.connection_string().is_none() && stack.addresses().service.is_none());
+        assert!(stack.connection_string().is_none() && stack.signalr.is_none());
         assert!(stack.communication_connection_string().is_none() && stack.communication.is_none());
     }
 
@@ -304,7 +278,7 @@ mod tests {
     #[tokio::test]
     async fn the_page_reaches_the_app_as_the_signed_in_user() {
         let stack = bind(free_ports()).await.unwrap();
-        let Addresses { page, api, .. } = stack.addresses().clone();
+        let (page, api) = (stack.page(), address(&stack.api));
         let app = Router::new().fallback(async |headers: HeaderMap| {
             headers["x-ms-client-principal-name"].to_str().unwrap().to_owned()
         });

@@ -38,17 +38,17 @@ pub(super) async fn until(
     hosts: Vec<String>,
 ) -> io::Result<()> {
     let hosts: Arc<[String]> = hosts.into();
-    let (told, _) = watch::channel(());
+    let (stopping, _) = watch::channel(());
     let mut running = JoinSet::new();
     for (listener, router) in servers {
-        let mut listening = told.subscribe();
-        let dropped = async move { while listening.changed().await.is_ok() {} };
+        let mut stopped = stopping.subscribe();
+        let shutdown = async move { while stopped.changed().await.is_ok() {} };
         let service =
             loopback::only_known_hosts(router, hosts.clone()).into_make_service_with_connect_info::<Peer>();
-        running.spawn(axum::serve(listener, service).with_graceful_shutdown(dropped).into_future());
+        running.spawn(axum::serve(listener, service).with_graceful_shutdown(shutdown).into_future());
     }
     stop.await;
-    drop(told);
+    drop(stopping);
     tokio::time::timeout(DRAIN_TIMEOUT, drained(running, emulator)).await.unwrap_or_else(|_| {
         tracing::info!("closing requests that take longer than a second to end");
         Ok(())

@@ -55,26 +55,26 @@ const ALLOW_HEADERS: (&str, &str) = ("access-control-allow-headers", "x-zumo-aut
 async fn functions_that_are_not_running_are_reported() {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     let report = Project::cloned().run_with(&["--api", &format!("http://127.0.0.1:{free}")], &[]);
-    report.has_only_problem("functions", "connection refused", "make run");
+    report.finds_only("functions", "connection refused", "make run");
 }
 
 #[tokio::test]
 async fn functions_called_unencrypted_are_reported() {
     let report = Project::cloned().run_with(&["--api", "http://chat.invalid"], &[]);
-    report.has_only_problem("functions", "unencrypted", "https");
+    report.finds_only("functions", "unencrypted", "https");
 }
 
 #[tokio::test]
 async fn functions_that_were_not_deployed_are_reported() {
     let report = with_api(|request| negotiate(request, response(404, &[], ""))).await;
-    report.has_only_problem("negotiate", "no functions are deployed", "make package");
+    report.finds_only("negotiate", "no functions are deployed", "make package");
 }
 
 #[tokio::test]
 async fn settings_that_are_missing_in_the_app_are_named() {
     let port = serve(unconfigured(["AzureSignalRConnectionString", "ChatAllowAnonymous"], "api")).await;
     let report = run_for_api(port).await;
-    report.has_only_problem(
+    report.finds_only(
         "negotiate",
         "AzureSignalRConnectionString, ChatAllowAnonymous",
         "AzureSignalRConnectionString",
@@ -84,7 +84,7 @@ async fn settings_that_are_missing_in_the_app_are_named() {
 #[tokio::test]
 async fn an_app_that_requires_function_keys_is_reported() {
     let report = with_api(|request| negotiate(request, response(401, &[], ""))).await;
-    report.has_only_problem("negotiate", "function key", "\"authLevel\": \"anonymous\"");
+    report.finds_only("negotiate", "function key", "\"authLevel\": \"anonymous\"");
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn an_app_that_restricts_access_by_redirects_is_reported() {
         negotiate(request, response(302, &[("location", "https://login.microsoftonline.com/common")], ""))
     })
     .await;
-    report.has_only_problem("negotiate", "redirects", "Allow unauthenticated access");
+    report.finds_only("negotiate", "redirects", "Allow unauthenticated access");
 }
 
 #[tokio::test]
@@ -102,56 +102,56 @@ async fn an_app_that_restricts_access_by_401_is_reported() {
         negotiate(request, response(401, &[("www-authenticate", "Bearer realm=\"h\"")], ""))
     })
     .await;
-    report.has_only_problem("negotiate", "App Service rejects", "Allow unauthenticated access");
+    report.finds_only("negotiate", "App Service rejects", "Allow unauthenticated access");
 }
 
 #[tokio::test]
 async fn an_app_whose_host_sends_envelopes_is_reported() {
     let report = with_api(|request| negotiate(request, error(500, "not_forwarded", "x"))).await;
-    report.has_only_problem("negotiate", "envelopes", "enableForwardingHttpRequest");
+    report.finds_only("negotiate", "envelopes", "enableForwardingHttpRequest");
 }
 
 #[tokio::test]
 async fn an_app_whose_handler_cannot_start_is_reported() {
     let report = with_api(|request| negotiate(request, response(500, &[], ""))).await;
-    report.has_only_problem("negotiate", "cannot start the handler", "make package");
+    report.finds_only("negotiate", "cannot start the handler", "make package");
 }
 
 #[tokio::test]
 async fn an_app_whose_identity_lacks_a_role_is_reported() {
     let report = with_api(|request| negotiate(request, error(502, "upstream_rejected", "x"))).await;
-    report.has_only_problem("negotiate", "lacks a role", "steps 4 and 5");
+    report.finds_only("negotiate", "lacks a role", "steps 4 and 5");
 }
 
 #[tokio::test]
 async fn an_app_that_is_stopped_is_reported() {
     let report =
         with_api(|request| negotiate(request, response(503, &[], "Function host is not running."))).await;
-    report.has_only_problem("negotiate", "not running", "az functionapp start");
+    report.finds_only("negotiate", "not running", "az functionapp start");
 }
 
 #[tokio::test]
 async fn cors_that_lacks_the_page_is_reported() {
     let report = with_api(|request| preflight(request, &[])).await;
-    report.has_only_problem("CORS", "does not allow http://127.0.0.1:", "az functionapp cors add");
+    report.finds_only("CORS", "does not allow http://127.0.0.1:", "az functionapp cors add");
 }
 
 #[tokio::test]
 async fn cors_for_every_origin_is_reported() {
     let report = with_api(|request| preflight(request, &[(ALLOW_ORIGIN, "*"), ALLOW_HEADERS])).await;
-    report.has_only_problem("CORS", "every page of the web", "az functionapp cors remove");
+    report.finds_only("CORS", "every page of the web", "az functionapp cors remove");
 }
 
 #[tokio::test]
 async fn cors_that_echoes_every_origin_is_reported() {
     let report = with_api(|request| preflight(request, &[(ALLOW_ORIGIN, "PAGE"), ALLOW_HEADERS])).await;
-    report.has_only_problem("CORS", "every page of the web", "az functionapp cors remove");
+    report.finds_only("CORS", "every page of the web", "az functionapp cors remove");
 }
 
 #[tokio::test]
 async fn cors_with_a_trailing_slash_is_reported() {
     let report = with_api(|request| preflight(request, &[(ALLOW_ORIGIN, "PAGE/"), ALLOW_HEADERS])).await;
-    report.has_only_problem("CORS", "with a slash", "az functionapp cors add");
+    report.finds_only("CORS", "with a slash", "az functionapp cors add");
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn duplicate_cors_headers_are_reported() {
         preflight(request, &[(ALLOW_ORIGIN, "PAGE"), (ALLOW_ORIGIN, "PAGE"), ALLOW_HEADERS])
     })
     .await;
-    report.has_only_problem("CORS", "more than once", "only the platform");
+    report.finds_only("CORS", "more than once", "only the platform");
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn cors_without_the_session_header_is_reported() {
         preflight(request, if own { &[(ALLOW_ORIGIN, "PAGE")] } else { &[] })
     })
     .await;
-    report.has_only_problem("CORS", "x-zumo-auth", "az functionapp cors add");
+    report.finds_only("CORS", "x-zumo-auth", "az functionapp cors add");
 }
 
 #[tokio::test]
@@ -186,7 +186,7 @@ async fn without_a_local_easy_auth_sign_in_is_skipped() {
 async fn easy_auth_that_fails_is_reported() {
     let report =
         with_api(|request| (request.uri().path() == "/.auth/me").then(|| response(500, &[], ""))).await;
-    report.has_only_problem("Easy Auth", "answers 500", "step 6");
+    report.finds_only("Easy Auth", "answers 500", "step 6");
 }
 
 #[tokio::test]
@@ -196,8 +196,8 @@ async fn a_provider_that_is_not_set_up_is_reported() {
     let stack = LocalStack::start();
     let report = Project::cloned()
         .run_with(&["--api", &stack.api(), "--page", &stack.page(), "--provider", "fax"], &[]);
-    report.has_problem("sign-in", "fax is not set up", "--provider");
-    report.has_problem("config.json", "authProvider is github, and --provider is fax", "");
+    report.finds("sign-in", "fax is not set up", "--provider");
+    report.finds("config.json", "authProvider is github, and --provider is fax", "");
 }
 
 #[tokio::test]
@@ -207,20 +207,16 @@ async fn a_page_that_users_would_not_return_to_is_reported() {
         request.uri().path().starts_with("/.auth/login/").then(|| response(302, &[("location", to)], ""))
     })
     .await;
-    report.has_only_problem(
-        "sign-in",
-        "would not return to http://127.0.0.1:",
-        "Allowed external redirect URLs",
-    );
+    report.finds_only("sign-in", "would not return to http://127.0.0.1:", "Allowed external redirect URLs");
 }
 
 #[tokio::test]
 async fn a_page_that_the_local_easy_auth_does_not_allow_is_reported() {
     let (stack, other) = (LocalStack::start(), LocalStack::start());
     let report = Project::cloned().run_with(&["--api", &stack.api(), "--page", &other.page()], &[]);
-    report.has_problem("sign-in", "would not return", "Allowed external redirect URLs");
-    report.has_problem("CORS", "does not allow", "az functionapp cors add");
-    report.has_problem("config.json", "apiBaseUrl is", "");
+    report.finds("sign-in", "would not return", "Allowed external redirect URLs");
+    report.finds("CORS", "does not allow", "az functionapp cors add");
+    report.finds("config.json", "apiBaseUrl is", "");
 }
 
 #[tokio::test]
@@ -233,26 +229,26 @@ async fn a_forged_name_that_is_accepted_is_reported() {
     let signalr = config.signalr.as_ref().unwrap();
     let app = from_config(&config, signalr, None, Trust::EasyAuth, &Export::default()).unwrap();
     let report = run_for_api(serve(app).await).await;
-    report.has_only_problem("a forged name", "callers can use any name", "turn Easy Auth on");
+    report.finds_only("a forged name", "callers can use any name", "turn Easy Auth on");
 }
 
 #[tokio::test]
 async fn a_page_that_was_not_uploaded_is_reported() {
     let report = with_page(|request| (request.uri().path() == "/").then(|| response(404, &[], ""))).await;
-    report.has_only_problem("page", "serves no page", "make page");
+    report.finds_only("page", "serves no page", "make page");
 }
 
 #[tokio::test]
 async fn a_page_served_unencrypted_is_reported() {
     let report = Project::cloned().run_with(&["--page", "http://chat.invalid"], &[]);
-    report.has_only_problem("page", "unencrypted", "https");
+    report.finds_only("page", "unencrypted", "https");
 }
 
 #[tokio::test]
 async fn a_page_without_its_config_is_reported() {
     let report =
         with_page(|request| (request.uri().path() == "/config.json").then(|| response(404, &[], "{}"))).await;
-    report.has_only_problem("config.json", "does not exist", "make page");
+    report.finds_only("config.json", "does not exist", "make page");
 }
 
 #[tokio::test]
@@ -262,7 +258,7 @@ async fn a_page_whose_config_is_html_is_reported() {
         (request.uri().path() == "/config.json").then(html)
     })
     .await;
-    report.has_only_problem("config.json", "not a JSON object", "make page");
+    report.finds_only("config.json", "not a JSON object", "make page");
 }
 
 /// A page with this `config.json`.
@@ -279,7 +275,7 @@ fn page_with(config: serde_json::Value) -> impl Fn(&str) -> Router {
 #[tokio::test]
 async fn a_page_with_another_api_address_is_reported() {
     let config = json!({"apiBaseUrl": "https://other.azurewebsites.net", "authProvider": "aad"});
-    run_deployed(|_| None, page_with(config), &[]).await.has_only_problem(
+    run_deployed(|_| None, page_with(config), &[]).await.finds_only(
         "config.json",
         "https://other.azurewebsites.net, and --api is",
         "make page",
@@ -289,7 +285,7 @@ async fn a_page_with_another_api_address_is_reported() {
 #[tokio::test]
 async fn a_page_with_an_unencrypted_api_address_is_reported() {
     let config = json!({"apiBaseUrl": "http://other.azurewebsites.net", "authProvider": "aad"});
-    run_deployed(|_| None, page_with(config), &[]).await.has_only_problem(
+    run_deployed(|_| None, page_with(config), &[]).await.finds_only(
         "config.json",
         "allows http on this machine only",
         "",
@@ -299,8 +295,8 @@ async fn a_page_with_an_unencrypted_api_address_is_reported() {
 #[tokio::test]
 async fn a_page_with_another_provider_is_reported() {
     let report = run_deployed(|_| None, page, &["--provider", "github"]).await;
-    report.has_problem("config.json", "authProvider is aad, and --provider is github", "");
-    report.has_problem("sign-in", "github is not set up", "--provider");
+    report.finds("config.json", "authProvider is aad, and --provider is github", "");
+    report.finds("sign-in", "github is not set up", "--provider");
 }
 
 #[tokio::test]

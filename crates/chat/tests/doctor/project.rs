@@ -20,12 +20,12 @@ fn with_function(name: &str, right: &str, wrong: &str) -> Report {
 fn a_folder_without_host_json_is_no_function_app() {
     let project = Project::cloned();
     project.remove("host.json");
-    project.run().has_only_problem("host.json", "there is none", "--folder");
+    project.run().finds_only("host.json", "there is none", "--folder");
 }
 
 #[test]
 fn a_host_json_with_a_comment_in_it_is_not_json() {
-    with_host("{\n  \"version\"", "{ // ours\n  \"version\"").has_only_problem(
+    with_host("{\n  \"version\"", "{ // ours\n  \"version\"").finds_only(
         "host.json",
         "is not JSON",
         "git restore host.json",
@@ -34,12 +34,12 @@ fn a_host_json_with_a_comment_in_it_is_not_json() {
 
 #[test]
 fn a_host_json_of_another_version_stops_the_host() {
-    with_host("\"2.0\"", "\"2\"").has_only_problem("host.json", "version", "set \"version\": \"2.0\"");
+    with_host("\"2.0\"", "\"2\"").finds_only("host.json", "version", "set \"version\": \"2.0\"");
 }
 
 #[test]
 fn a_host_json_without_a_custom_handler_is_one_for_another_language() {
-    with_host("customHandler", "customHandlers").has_only_problem(
+    with_host("customHandler", "customHandlers").finds_only(
         "host.json",
         "WorkerConfig for runtime: custom not found",
         "git restore",
@@ -51,17 +51,17 @@ fn a_missing_executable_is_reported() {
     with_host("\"handler\"", "\"chat\"").skips("chat", "not built yet");
     let package = Project::package();
     package.change("host.json", "\"handler\"", "\"chat\"");
-    package.run().has_only_problem("chat", "does not exist", "make package");
+    package.run().finds_only("chat", "does not exist", "make package");
 }
 
 #[test]
 fn an_executable_path_with_a_dot_is_reported() {
-    with_host("\"handler\"", "\"./handler\"").has_only_problem("host.json", "exactly", "to \"handler\"");
+    with_host("\"handler\"", "\"./handler\"").finds_only("host.json", "exactly", "to \"handler\"");
 }
 
 #[test]
 fn an_empty_executable_path_is_reported() {
-    with_host("\"defaultExecutablePath\": \"handler\",", "").has_only_problem(
+    with_host("\"defaultExecutablePath\": \"handler\",", "").finds_only(
         "host.json",
         "does not say what to start",
         "defaultExecutablePath",
@@ -70,7 +70,7 @@ fn an_empty_executable_path_is_reported() {
 
 #[test]
 fn a_host_that_does_not_forward_sends_envelopes() {
-    with_host("Request\": true", "Request\": false").has_only_problem(
+    with_host("Request\": true", "Request\": false").finds_only(
         "host.json",
         "envelopes",
         "enableForwardingHttpRequest to true",
@@ -82,7 +82,7 @@ fn a_misspelled_proxying_switch_is_reported() {
     let project = Project::cloned();
     project.change("host.json", "\"enableForwardingHttpRequest\": true,", "");
     project.change("host.json", "enableProxyingHttpRequest", "enableHttpProxyingRequest");
-    project.run().has_only_problem(
+    project.run().finds_only(
         "host.json",
         "`enableHttpProxyingRequest` is not a setting",
         "enableForwardingHttpRequest",
@@ -91,7 +91,7 @@ fn a_misspelled_proxying_switch_is_reported() {
 
 #[test]
 fn a_route_prefix_in_the_file_alone_is_unknown_to_the_handler() {
-    with_host("\"api\"", "\"v2\"").has_only_problem(
+    with_host("\"api\"", "\"v2\"").finds_only(
         "host.json",
         "routePrefix is not `api`",
         "AzureFunctionsJobHost__extensions__http__routePrefix",
@@ -100,7 +100,7 @@ fn a_route_prefix_in_the_file_alone_is_unknown_to_the_handler() {
 
 #[test]
 fn a_fixed_port_of_the_handler_is_reported() {
-    with_host("\"customHandler\": {", "\"customHandler\": { \"port\": 9000,").has_only_problem(
+    with_host("\"customHandler\": {", "\"customHandler\": { \"port\": 9000,").finds_only(
         "host.json",
         "second host",
         "remove customHandler.port",
@@ -110,7 +110,7 @@ fn a_fixed_port_of_the_handler_is_reported() {
 #[test]
 fn routes_beside_function_folders_stop_the_host() {
     let wrong = "\"customHandler\": { \"http\": { \"routes\": [{ \"route\": \"x\" }] },";
-    with_host("\"customHandler\": {", wrong).has_only_problem(
+    with_host("\"customHandler\": {", wrong).finds_only(
         "host.json",
         "does not start with both",
         "remove customHandler.http",
@@ -121,12 +121,12 @@ fn routes_beside_function_folders_stop_the_host() {
 fn a_missing_function_folder_is_reported() {
     let project = Project::cloned();
     project.remove("SendMessage");
-    project.run().has_only_problem("SendMessage", "/api/messages is 404", "git restore SendMessage");
+    project.run().finds_only("SendMessage", "/api/messages is 404", "git restore SendMessage");
 }
 
 #[test]
 fn an_invalid_function_json_is_reported() {
-    with_function("negotiate", "{", "").has_only_problem(
+    with_function("negotiate", "{", "").finds_only(
         "negotiate",
         "function.json",
         "git restore negotiate/function.json",
@@ -137,7 +137,7 @@ fn an_invalid_function_json_is_reported() {
 fn an_additional_binding_is_reported() {
     let wrong =
         "\"bindings\": [ { \"type\": \"signalRConnectionInfo\", \"direction\": \"in\", \"name\": \"c\" },";
-    with_function("negotiate", "\"bindings\": [", wrong).has_only_problem(
+    with_function("negotiate", "\"bindings\": [", wrong).finds_only(
         "negotiate",
         "exactly two bindings",
         "git restore",
@@ -146,7 +146,7 @@ fn an_additional_binding_is_reported() {
 
 #[test]
 fn a_function_that_requires_a_key_is_reported() {
-    with_function("SendMessage", "\"anonymous\"", "\"function\"").has_only_problem(
+    with_function("SendMessage", "\"anonymous\"", "\"function\"").finds_only(
         "SendMessage",
         "authLevel",
         "git restore",
@@ -155,16 +155,12 @@ fn a_function_that_requires_a_key_is_reported() {
 
 #[test]
 fn a_missing_method_is_reported() {
-    with_function("negotiate", "\"post\"", "\"get\"").has_only_problem(
-        "negotiate",
-        "lack `post`",
-        "git restore",
-    );
+    with_function("negotiate", "\"post\"", "\"get\"").finds_only("negotiate", "lack `post`", "git restore");
 }
 
 #[test]
 fn a_function_with_another_route_is_reported() {
-    with_function("SendMessage", "\"messages\"", "\"message\"").has_only_problem(
+    with_function("SendMessage", "\"messages\"", "\"message\"").finds_only(
         "SendMessage",
         "callers expect `messages`",
         "git restore",
@@ -177,51 +173,47 @@ fn a_function_that_the_handler_does_not_serve_is_reported() {
     let json =
         crate::test_project::repository("SendMessage/function.json").replace("\"messages\"", "\"presence\"");
     project.write("Presence/function.json", &json);
-    project.run().has_only_problem(
-        "Presence",
-        "does not serve POST /api/presence",
-        "delete the folder Presence",
-    );
+    project.run().finds_only("Presence", "does not serve POST /api/presence", "delete the folder Presence");
 }
 
 #[test]
 fn two_functions_on_one_route_stop_the_host() {
     let project = Project::cloned();
     project.write("Negotiate2/function.json", &crate::test_project::repository("negotiate/function.json"));
-    project.run().has_only_problem("routes", "does not start with both", "another `route`");
+    project.run().finds_only("routes", "does not start with both", "another `route`");
 }
 
 #[test]
 fn a_handler_that_is_not_executable_is_reported() {
     let project = Project::package();
     project.handler(&elf(62, false), 0o644);
-    project.run().has_only_problem("handler", "not executable", "chmod +x handler");
+    project.run().finds_only("handler", "not executable", "chmod +x handler");
 }
 
 #[test]
 fn a_handler_for_another_processor_is_reported() {
     let package = Project::package();
     package.handler(&elf(183, false), 0o755);
-    package.run().has_only_problem("handler", "another processor", "make package");
+    package.run().finds_only("handler", "another processor", "make package");
 }
 
 #[test]
 fn a_handler_for_another_system_is_reported() {
     let package = Project::package();
     package.handler(b"MZ\x90\0", 0o755);
-    package.run().has_only_problem("handler", "not an executable for Linux", "make package");
+    package.run().finds_only("handler", "not an executable for Linux", "make package");
 }
 
 #[test]
 fn a_dynamically_linked_handler_in_a_package_is_reported() {
     let package = Project::package();
     package.handler(&elf(62, true), 0o755);
-    package.run().has_only_problem("handler", "is not static", "make package");
+    package.run().finds_only("handler", "is not static", "make package");
 }
 
 #[test]
 fn a_project_that_is_set_up_but_not_built_is_reported() {
     let project = Project::set_up(1);
     project.remove("handler");
-    project.run().has_problem("handler", "does not exist", "cargo build && cp target/debug/handler .");
+    project.run().finds("handler", "does not exist", "cargo build && cp target/debug/handler .");
 }

@@ -36,7 +36,7 @@ async fn a_service_without_problems_passes() {
 
 #[test]
 fn a_service_that_is_not_running_is_reported() {
-    Project::set_up(1).run().has_only_problem(
+    Project::set_up(1).run().finds_only(
         "service",
         "connection refused: no process listens there",
         "emulator --port 1",
@@ -47,7 +47,7 @@ fn a_service_that_is_not_running_is_reported() {
 fn an_unknown_host_name_is_reported() {
     let connection = ("AzureSignalRConnectionString", "Endpoint=https://chat.invalid;AccessKey=hush;");
     let report = Project::cloned().run_with(&[], &[connection]);
-    report.has_only_problem("service", "cannot be reached", "az signalr show --name $signalr");
+    report.finds_only("service", "cannot be reached", "az signalr show --name $signalr");
     assert!(report.out.contains("docs/deploy.md"), "{}", report.out);
 }
 
@@ -62,7 +62,7 @@ async fn an_untrusted_certificate_is_reported_unless_the_settings_trust_it() {
         (without_root, Project::cloned().run_with(&[], &[connection, roots]))
     };
     let (without_root, with_root) = tokio::task::spawn_blocking(reports).await.unwrap();
-    without_root.has_only_problem(
+    without_root.finds_only(
         "service",
         "certificate is not trusted",
         "AzureSignalRConnectionString__rootCertificates",
@@ -77,19 +77,19 @@ async fn a_key_of_another_service_is_reported() {
     let connection = format!("Endpoint=http://127.0.0.1:{port};AccessKey=another;");
     let reports = move || Project::cloned().run_with(&[], &[("AzureSignalRConnectionString", &connection)]);
     let report = tokio::task::spawn_blocking(reports).await.unwrap();
-    report.has_only_problem("key", "rejects the key (401)", "connection string");
+    report.finds_only("key", "rejects the key (401)", "connection string");
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_a_signalr_service_is_reported() {
-    with(Router::new(), &[]).await.has_only_problem("service", "not a SignalR service", "emulator");
+    with(Router::new(), &[]).await.finds_only("service", "not a SignalR service", "emulator");
 }
 
 #[tokio::test]
 async fn an_unhealthy_service_is_reported() {
     let report =
         with_change(|request| (request.uri().path() == "/api/health").then(|| response(503, &[], ""))).await;
-    report.has_only_problem("service", "answers 503", "wait");
+    report.finds_only("service", "answers 503", "wait");
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_clock_that_is_far_off_is_reported() {
             .then(|| response(200, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")], ""))
     })
     .await;
-    report.has_only_problem("clock", "minutes ahead", "timedatectl");
+    report.finds_only("clock", "minutes ahead", "timedatectl");
 }
 
 /// Accepts the WebSocket and answers the handshake as a service in mode *Default*.
@@ -125,7 +125,7 @@ fn default_mode(request: &Request) -> Option<Response> {
 
 #[tokio::test]
 async fn a_service_in_mode_default_is_reported() {
-    with_change(default_mode).await.has_only_problem("mode", "is Default", "--service-mode Serverless");
+    with_change(default_mode).await.finds_only("mode", "is Default", "--service-mode Serverless");
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_service_that_rejects_clients_is_reported() {
     let report =
         with_change(|request| (request.uri().path() == "/client/negotiate").then(|| response(404, &[], "")))
             .await;
-    report.has_only_problem("mode", "status 404", "--service-mode Serverless");
+    report.finds_only("mode", "status 404", "--service-mode Serverless");
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn a_service_whose_cors_lacks_the_page_is_reported() {
     let change: Change = |request| (request.method() == "OPTIONS").then(|| response(204, &[], ""));
     let router = changed(signalr_service(), change);
     let report = with(router, &["--page", "https://chat.invalid"]).await;
-    report.has_problem("service CORS", "does not allow https://chat.invalid", "az signalr cors update");
+    report.finds("service CORS", "does not allow https://chat.invalid", "az signalr cors update");
 }
 
 #[tokio::test]
@@ -152,7 +152,7 @@ async fn a_service_whose_cors_lists_the_page_with_a_slash_is_reported() {
         (request.method() == "OPTIONS").then(|| response(204, &headers, ""))
     };
     let report = with(changed(signalr_service(), change), &["--page", "https://chat.invalid"]).await;
-    report.has_problem("service CORS", "slash", "--allowed-origins \"https://chat.invalid\"");
+    report.finds("service CORS", "slash", "--allowed-origins \"https://chat.invalid\"");
 }
 
 #[test]
@@ -162,6 +162,6 @@ fn a_managed_identity_is_not_used_outside_of_azure() {
         ("AzureSignalRConnectionString__credential", "managedidentity"),
     ];
     let report = Project::cloned().run_with(&[], &variables);
-    report.has_only_problem("service", "cannot be reached", "az signalr show");
+    report.finds_only("service", "cannot be reached", "az signalr show");
     report.is_ok("AzureSignalRConnectionString__serviceUri", "from the environment");
 }

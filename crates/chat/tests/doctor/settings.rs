@@ -21,7 +21,7 @@ fn with_connection(connection: &str) -> Report {
 
 #[test]
 fn a_settings_file_that_is_not_json_is_reported() {
-    with_settings("\"Values\": {", "\"Values\": {,").has_only_problem(
+    with_settings("\"Values\": {", "\"Values\": {,").finds_only(
         FILE,
         "is not JSON",
         "cp local.settings.json.example",
@@ -34,12 +34,12 @@ fn a_settings_file_in_another_encoding_is_reported() {
     let text = std::fs::read_to_string(project.0.join(FILE)).unwrap();
     let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
     std::fs::write(project.0.join(FILE), utf16).unwrap();
-    project.run().has_only_problem(FILE, "is not JSON", "cp local.settings.json.example");
+    project.run().finds_only(FILE, "is not JSON", "cp local.settings.json.example");
 }
 
 #[test]
 fn a_settings_file_without_is_encrypted_is_reported() {
-    with_settings("\"IsEncrypted\": false,", "").has_problem(
+    with_settings("\"IsEncrypted\": false,", "").finds(
         FILE,
         "Failed to decrypt settings",
         "\"IsEncrypted\": false",
@@ -49,7 +49,7 @@ fn a_settings_file_without_is_encrypted_is_reported() {
 #[test]
 fn a_settings_file_without_a_runtime_is_reported() {
     let report = with_settings("\"FUNCTIONS_WORKER_RUNTIME\": \"custom\",", "");
-    report.has_problem(
+    report.finds(
         FILE,
         "FUNCTIONS_WORKER_RUNTIME is not `custom`",
         "\"FUNCTIONS_WORKER_RUNTIME\": \"custom\"",
@@ -58,7 +58,7 @@ fn a_settings_file_without_a_runtime_is_reported() {
 
 #[test]
 fn a_settings_file_for_another_runtime_is_reported() {
-    with_settings("\"custom\"", "\"node\"").has_problem(
+    with_settings("\"custom\"", "\"node\"").finds(
         FILE,
         "FUNCTIONS_WORKER_RUNTIME is not `custom`",
         "under Values",
@@ -67,7 +67,7 @@ fn a_settings_file_for_another_runtime_is_reported() {
 
 #[test]
 fn a_value_that_is_not_text_is_reported() {
-    with_settings("\"ChatAllowAnonymous\": \"true\"", "\"ChatAllowAnonymous\": true").has_problem(
+    with_settings("\"ChatAllowAnonymous\": \"true\"", "\"ChatAllowAnonymous\": true").finds(
         FILE,
         "ChatAllowAnonymous is not text",
         "quotes",
@@ -76,7 +76,7 @@ fn a_value_that_is_not_text_is_reported() {
 
 #[test]
 fn a_name_that_func_reserves_is_reported() {
-    with_settings("\"RUST_LOG\"", "\"WEBSITE_HOSTNAME\"").has_problem(
+    with_settings("\"RUST_LOG\"", "\"WEBSITE_HOSTNAME\"").finds(
         FILE,
         "WEBSITE_HOSTNAME",
         "remove WEBSITE_HOSTNAME",
@@ -85,7 +85,7 @@ fn a_name_that_func_reserves_is_reported() {
 
 #[test]
 fn an_origin_with_a_slash_in_the_settings_file_is_reported() {
-    with_settings(":5500,", ":5500/,").has_problem(FILE, "slash at its end", "Host.CORS");
+    with_settings(":5500,", ":5500/,").finds(FILE, "slash at its end", "Host.CORS");
 }
 
 #[test]
@@ -94,23 +94,23 @@ fn a_settings_file_tracked_by_git_is_reported() {
     for arguments in [&["init", "--quiet"][..], &["add", FILE]] {
         assert!(Command::new("git").args(arguments).current_dir(&project.0).status().unwrap().success());
     }
-    project.run().has_problem(FILE, "is tracked by git", "git rm --cached local.settings.json");
+    project.run().finds(FILE, "is tracked by git", "git rm --cached local.settings.json");
 }
 
 #[test]
 fn settings_for_a_host_that_name_no_service_are_reported() {
-    with_settings(SIGNALR, "OtherConnectionString").has_problem(SIGNALR, "is not set", "az signalr key list");
+    with_settings(SIGNALR, "OtherConnectionString").finds(SIGNALR, "is not set", "az signalr key list");
 }
 
 #[test]
 fn a_placeholder_is_reported() {
     let report = with_connection("Endpoint=https://NAME.service.signalr.net;AccessKey=KEY;Version=1.0;");
-    report.has_problem(SIGNALR, "placeholder", "az signalr key list");
+    report.finds(SIGNALR, "placeholder", "az signalr key list");
 }
 
 #[test]
 fn a_connection_string_without_a_key_is_reported() {
-    with_connection("Endpoint=https://chat.service.signalr.net;Version=1.0;").has_only_problem(
+    with_connection("Endpoint=https://chat.service.signalr.net;Version=1.0;").finds_only(
         SIGNALR,
         "accesskey is required",
         "the environment",
@@ -119,25 +119,21 @@ fn a_connection_string_without_a_key_is_reported() {
 
 #[test]
 fn a_connection_string_without_an_address_is_reported() {
-    with_connection("AccessKey=hush;Version=1.0;").has_only_problem(
-        SIGNALR,
-        "endpoint",
-        "az signalr key list",
-    );
+    with_connection("AccessKey=hush;Version=1.0;").finds_only(SIGNALR, "endpoint", "az signalr key list");
 }
 
 #[test]
 fn a_key_and_an_identity_at_once_are_reported() {
     let project = Project::set_up(1);
     let uri = ("AzureSignalRConnectionString__serviceUri", "https://chat.service.signalr.net");
-    project.run_with(&[], &[uri]).has_only_problem(SIGNALR, "take away the one you do not mean", FILE);
+    project.run_with(&[], &[uri]).finds_only(SIGNALR, "take away the one you do not mean", FILE);
 }
 
 #[test]
 fn the_official_emulators_key_for_a_service_in_azure_is_reported() {
     let connection =
         "Endpoint=https://chat.invalid;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;";
-    with_connection(connection).has_problem(
+    with_connection(connection).finds(
         SIGNALR,
         "published key of the official emulator",
         "az signalr key list",
@@ -146,7 +142,7 @@ fn the_official_emulators_key_for_a_service_in_azure_is_reported() {
 
 #[test]
 fn a_service_in_azure_over_http_is_reported() {
-    with_connection(&format!("Endpoint=http://chat.invalid;AccessKey={KEY};Version=1.0;")).has_problem(
+    with_connection(&format!("Endpoint=http://chat.invalid;AccessKey={KEY};Version=1.0;")).finds(
         SIGNALR,
         "unencrypted",
         "https://",
@@ -155,16 +151,12 @@ fn a_service_in_azure_over_http_is_reported() {
 
 #[test]
 fn an_invalid_hub_name_is_reported() {
-    with_settings("\"chat\"", "\"1-chat\"").has_only_problem(
-        "AzureSignalRHubName",
-        "",
-        "in local.settings.json",
-    );
+    with_settings("\"chat\"", "\"1-chat\"").finds_only("AzureSignalRHubName", "", "in local.settings.json");
 }
 
 #[test]
 fn an_invalid_switch_is_reported() {
-    with_settings("\"ChatAllowAnonymous\": \"true\"", "\"ChatAllowAnonymous\": \"yes\"").has_only_problem(
+    with_settings("\"ChatAllowAnonymous\": \"true\"", "\"ChatAllowAnonymous\": \"yes\"").finds_only(
         "ChatAllowAnonymous",
         "must be true or false",
         "in local.settings.json",
@@ -176,7 +168,7 @@ fn all_invalid_settings_are_reported_at_once() {
     let variables = [("ChatAllowAnonymous", "yes"), ("AzureSignalRHubName", "1"), (SIGNALR, "x")];
     let report = Project::cloned().run_with(&[], &variables);
     for (name, _) in variables {
-        report.has_problem(name, "", "the environment");
+        report.finds(name, "", "the environment");
     }
 }
 
@@ -184,22 +176,14 @@ fn all_invalid_settings_are_reported_at_once() {
 fn an_invalid_line_of_an_env_file_is_reported_by_its_number() {
     let project = Project::cloned();
     project.write(".env", "# ours\nChatAllowAnonymous=true\nhush hush\n");
-    project.run_with(&["--env-file", ".env"], &[]).has_only_problem(".env", "line 3", "line 3 of .env");
+    project.run_with(&["--env-file", ".env"], &[]).finds_only(".env", "line 3", "line 3 of .env");
 }
 
 #[test]
 fn a_file_given_as_an_option_must_exist() {
     let project = Project::cloned();
-    project.run_with(&["--env-file", "no.env"], &[]).has_only_problem(
-        "no.env",
-        "cannot be read",
-        "--env-file",
-    );
-    project.run_with(&["--settings", "no.json"], &[]).has_only_problem(
-        "no.json",
-        "cannot be read",
-        "--settings",
-    );
+    project.run_with(&["--env-file", "no.env"], &[]).finds_only("no.env", "cannot be read", "--env-file");
+    project.run_with(&["--settings", "no.json"], &[]).finds_only("no.json", "cannot be read", "--settings");
 }
 
 #[test]
@@ -210,7 +194,7 @@ fn the_environment_overrides_an_env_file_and_that_the_settings_file() {
     report.is_ok("ChatAllowAnonymous", "from the environment");
     report.is_ok("AzureSignalRHubName", "from .env");
     report.is_ok(SIGNALR, "from local.settings.json");
-    project.run_with(&["--env-file", ".env"], &[]).has_only_problem(
+    project.run_with(&["--env-file", ".env"], &[]).finds_only(
         "ChatAllowAnonymous",
         "must be true or false",
         "in .env",

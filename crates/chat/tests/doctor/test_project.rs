@@ -119,13 +119,13 @@ pub(crate) struct Report {
 
 impl Report {
     /// Asserts that there is one problem: `subject`, with this text and fix.
-    pub(crate) fn has_only_problem(&self, subject: &str, what: &str, fix: &str) {
-        self.has_problem(subject, what, fix);
+    pub(crate) fn finds_only(&self, subject: &str, what: &str, fix: &str) {
+        self.finds(subject, what, fix);
         assert_eq!(self.out.matches("PROBLEM").count(), 1, "{}", self.out);
     }
 
     /// Asserts that `subject` has a problem with this text, and this fix in the next line.
-    pub(crate) fn has_problem(&self, subject: &str, what: &str, fix: &str) {
+    pub(crate) fn finds(&self, subject: &str, what: &str, fix: &str) {
         let lines: Vec<_> = self.out.lines().collect();
         let matches = |pair: &[&str]| {
             let found =

@@ -86,8 +86,8 @@ fn functions(request: &Request) -> Response {
         "/api/negotiate" => error(401, "unauthenticated", "Sign in to chat."),
         "/.auth/me" => response(401, &[], ""),
         "/.auth/login/aad" => {
-            let asked = reqwest::Url::parse(&format!("http://h{}", request.uri())).unwrap();
-            let (_, back) = asked.query_pairs().find(|(name, _)| name == "post_login_redirect_url").unwrap();
+            let url = reqwest::Url::parse(&format!("http://h{}", request.uri())).unwrap();
+            let (_, back) = url.query_pairs().find(|(name, _)| name == "post_login_redirect_url").unwrap();
             let mut to =
                 reqwest::Url::parse("https://login.microsoftonline.com/common/oauth2/v2.0/authorize")
                     .unwrap();
