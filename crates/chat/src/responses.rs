@@ -1,9 +1,9 @@
-//! The two pages nobody comes to look at: the host's home page, and the one that stands in for a page not built yet.
-//!
-//! They carry their few lines of style with them, so each is one answer.
+//! Responses of the local servers: error objects as the app sends them, and small HTML pages.
 
-use axum::response::Html;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde_json::json;
 
 const STYLE: &str = "\
     :root { color-scheme: light dark; } \
@@ -11,7 +11,7 @@ const STYLE: &str = "\
     h1 { font-size: 24px; line-height: 1.25; } \
     code { font: 0.9em ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }";
 
-/// A page with `title` as its heading and `body` below.
+/// A page with its own style: `title` as the heading, then `body`.
 pub(crate) fn html_page(title: &str, body: &Markup) -> Html<String> {
     let page = html! {
         (DOCTYPE)
@@ -31,4 +31,11 @@ pub(crate) fn html_page(title: &str, body: &Markup) -> Html<String> {
         }
     };
     Html(page.into_string())
+}
+
+/// `{"error":{"code":…,"message":…}}`, the error body of the whole API. `message` says what to do.
+pub(crate) fn error_response(status: StatusCode, code: &str, message: &str) -> Response {
+    let body = json!({ "error": { "code": code, "message": message } }).to_string();
+    let json = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, json)], body).into_response()
 }

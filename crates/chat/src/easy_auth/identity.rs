@@ -1,7 +1,6 @@
-//! Who is signed in, and how Easy Auth tells it to the app.
+//! The signed-in user, and the principal headers by which Easy Auth passes it to the app.
 //!
-//! A name may be in any script, a header may not: then `X-MS-CLIENT-PRINCIPAL-NAME` is left out, and the name is only
-//! among the claims of `X-MS-CLIENT-PRINCIPAL`.
+//! A name that is not ASCII is only among the claims of `X-MS-CLIENT-PRINCIPAL`: `X-MS-CLIENT-PRINCIPAL-NAME` is left out.
 
 use std::fmt;
 
@@ -12,10 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-use super::provider::Provider;
-
-/// The longest name, in characters.
-const LONGEST: usize = 256;
+const MAX_NAME_CHARS: usize = 256;
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("x-ms-client-principal");
 const PRINCIPAL_ID: HeaderName = HeaderName::from_static("x-ms-client-principal-id");
@@ -26,11 +22,43 @@ const ID_CLAIM: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/na
 const NAME_CLAIM: &str = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name";
 const ROLE_CLAIM: &str = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role";
 
-/// A name that can be signed in with: 1 to 256 characters, none of them a control character, no space at its ends.
+/// An identity provider. Locally it is never called: it is part of the identity only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Provider {
+    /// The name in `/.auth/login/{alias}` and in the principal.
+    pub(super) alias: &'static str,
+    /// The display name.
+    pub(super) label: &'static str,
+}
+
+const PROVIDERS: [Provider; 8] = [
+    Provider { alias: "aad", label: "Microsoft Entra ID" },
+    Provider { alias: "apple", label: "Apple" },
+    Provider { alias: "facebook", label: "Facebook" },
+    Provider { alias: "github", label: "GitHub" },
+    Provider { alias: "google", label: "Google" },
+    Provider { alias: "microsoftaccount", label: "Microsoft account" },
+    Provider { alias: "twitter", label: "X" },
+    Provider { alias: "x", label: "X" },
+];
+
+impl Provider {
+    /// Finds a provider by its alias, in any letter case.
+    pub(super) fn find(alias: &str) -> Option<Self> {
+        PROVIDERS.into_iter().find(|provider| provider.alias.eq_ignore_ascii_case(alias))
+    }
+
+    /// All aliases, for error messages.
+    pub(super) fn aliases() -> String {
+        PROVIDERS.map(|provider| provider.alias).join(", ")
+    }
+}
+
+/// A valid user name: 1 to 256 characters, none of them a control character, no space at its ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name(String);
 
-/// Why a text is no name. Says what to do about it.
+/// Why a text is not a valid name. `Display` says what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NameError {
     Empty,
@@ -42,7 +70,7 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("Type a name first."),
-            Self::TooLong => write!(f, "Use a name of at most {LONGEST} characters."),
+            Self::TooLong => write!(f, "Use a name of at most {MAX_NAME_CHARS} characters."),
             Self::ControlCharacter => {
                 f.write_str("Use a name without line breaks and other control characters.")
             }
@@ -58,7 +86,7 @@ impl Name {
         if name.is_empty() {
             return Err(NameError::Empty);
         }
-        if name.chars().count() > LONGEST {
+        if name.chars().count() > MAX_NAME_CHARS {
             return Err(NameError::TooLong);
         }
         if name.chars().any(char::is_control) {
@@ -72,7 +100,7 @@ impl Name {
     }
 }
 
-/// Somebody who signed in with a provider.
+/// A user, as signed in with a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) provider: Provider,
@@ -80,7 +108,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// The caller's id at the provider: the same for the same name each time, another one at another provider.
+    /// The user's id at the provider: a hash of provider and name, so it is stable.
     fn id(&self) -> Uuid {
         let mut hash = Sha256::new();
         hash.update(self.provider.alias);
@@ -91,12 +119,12 @@ impl Identity {
         Builder::from_custom_bytes(first).into_uuid()
     }
 
-    /// The user id as sign-in answers give it: `sid:` and a number that says nothing.
+    /// The user id in sign-in responses: `sid:` and the id.
     pub(super) fn sid(&self) -> String {
         format!("sid:{}", self.id().simple())
     }
 
-    /// Claims as Easy Auth writes them, `[{"typ":…,"val":…}]`.
+    /// The claims as Easy Auth writes them, `[{"typ":…,"val":…}]`.
     pub(super) fn claims(&self) -> Value {
         json!([
             { "typ": ID_CLAIM, "val": self.id().to_string() },
@@ -105,7 +133,7 @@ impl Identity {
         ])
     }
 
-    /// Puts the principal into `headers`. Whatever a caller sent under these names must be gone before.
+    /// Adds the principal to `headers`, from which the caller's own principal headers must have been removed.
     pub(super) fn inject(&self, headers: &mut HeaderMap) {
         headers.insert(PRINCIPAL, ascii(&self.encoded()));
         headers.insert(PRINCIPAL_ID, ascii(&self.id().to_string()));
@@ -170,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn case_57_a_name_that_no_header_can_carry_is_only_in_the_claims() {
+    fn case_57_a_name_that_is_not_ascii_is_only_in_the_claims() {
         let (headers, principal) = injected("Łucja 🦊");
         assert!(!headers.contains_key(PRINCIPAL_NAME));
         assert!(headers.contains_key(PRINCIPAL_ID));
@@ -178,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_stable_and_differ_between_people_and_providers() {
+    fn ids_are_stable_and_differ_by_name_and_provider() {
         let alice = identity("aad", "alice");
         assert_eq!(alice.sid(), identity("aad", "alice").sid());
         assert_ne!(alice.sid(), identity("github", "alice").sid());

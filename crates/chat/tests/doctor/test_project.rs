@@ -1,4 +1,4 @@
-//! A project of a test's own, and the doctor's visit to it.
+//! A temporary project folder, and the report of `chat doctor` run in it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,33 +6,33 @@ use std::process::Command;
 
 use uuid::Uuid;
 
-/// The key of the service that tests set up.
+/// The access key of the test service.
 pub(crate) const KEY: &str = "the-key-of-this-test";
 
-/// A folder that goes with its test.
+/// A project folder, deleted when dropped.
 pub(crate) struct Project(pub(crate) PathBuf);
 
 impl Project {
-    /// A clone that nobody has set up yet.
+    /// A clone that is not set up for `func start`.
     pub(crate) fn cloned() -> Self {
         let project = Self::package();
         project.write("Cargo.toml", "");
         project
     }
 
-    /// A clone that is set up for `func start`, with the service at this port of this machine.
+    /// A clone that is set up for `func start`, with the service at this local port.
     pub(crate) fn set_up(service: u16) -> Self {
         let project = Self::cloned();
         let example = repository("local.settings.json.example");
         let official =
             "Endpoint=http://localhost;Port=8888;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;";
         assert!(example.contains(official));
-        let ours = format!("Endpoint=http://localhost;Port={service};AccessKey={KEY};");
-        project.write("local.settings.json", &example.replace(official, &ours));
+        let test_service = format!("Endpoint=http://localhost;Port={service};AccessKey={KEY};");
+        project.write("local.settings.json", &example.replace(official, &test_service));
         project
     }
 
-    /// What is deployed, unpacked.
+    /// An unpacked deployment package.
     pub(crate) fn package() -> Self {
         let project = Self(std::env::temp_dir().join(format!("doctor-{}", Uuid::new_v4())));
         for file in [
@@ -54,7 +54,7 @@ impl Project {
         fs::write(path, text).unwrap();
     }
 
-    /// The file that the host would start.
+    /// Writes the file that the host starts.
     pub(crate) fn handler(&self, bytes: &[u8], mode: u32) {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.0.join("handler");
@@ -67,19 +67,19 @@ impl Project {
         if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
     }
 
-    /// Writes `wrong` where `right` stands in a file.
+    /// Replaces `right` by `wrong` in a file.
     pub(crate) fn change(&self, name: &str, right: &str, wrong: &str) {
         let text = fs::read_to_string(self.0.join(name)).unwrap();
         assert!(text.contains(right), "{right} is not in {name}");
         self.write(name, &text.replace(right, wrong));
     }
 
-    /// Everything the doctor says without further arguments.
-    pub(crate) fn visit(&self) -> Report {
-        self.visit_with(&[], &[])
+    /// Runs the doctor without arguments.
+    pub(crate) fn run(&self) -> Report {
+        self.run_with(&[], &[])
     }
 
-    pub(crate) fn visit_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Report {
+    pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Report {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat"));
         command.arg("doctor").args(arguments).current_dir(&self.0);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).envs(variables.iter().copied());
@@ -95,12 +95,12 @@ impl Drop for Project {
     }
 }
 
-/// The text of a file of this repository.
+/// Reads a file of this repository.
 pub(crate) fn repository(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name)).unwrap()
 }
 
-/// A 64-bit ELF header for this machine type with one segment, perhaps that of an interpreter.
+/// A 64-bit ELF header for this machine type with one segment, of an interpreter or not.
 pub(crate) fn elf(machine: u8, interpreter: bool) -> Vec<u8> {
     let mut file = vec![0; 64 + 56];
     file[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
@@ -109,7 +109,7 @@ pub(crate) fn elf(machine: u8, interpreter: bool) -> Vec<u8> {
     file
 }
 
-/// What the doctor said.
+/// The output and exit code of the doctor.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) code: i32,
@@ -118,48 +118,48 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Exactly one thing is wrong: `subject`, for this reason, with this cure.
-    pub(crate) fn finds_only(&self, subject: &str, what: &str, mend: &str) {
-        self.finds(subject, what, mend);
-        assert_eq!(self.out.matches("WRONG").count(), 1, "{}", self.out);
+    /// Asserts that there is one problem: `subject`, with this text and fix.
+    pub(crate) fn finds_only(&self, subject: &str, what: &str, fix: &str) {
+        self.finds(subject, what, fix);
+        assert_eq!(self.out.matches("PROBLEM").count(), 1, "{}", self.out);
     }
 
-    /// `subject` is wrong, for this reason, with this cure right below.
-    pub(crate) fn finds(&self, subject: &str, what: &str, mend: &str) {
+    /// Asserts that `subject` has a problem with this text, and this fix in the next line.
+    pub(crate) fn finds(&self, subject: &str, what: &str, fix: &str) {
         let lines: Vec<_> = self.out.lines().collect();
-        let said = |pair: &[&str]| {
+        let matches = |pair: &[&str]| {
             let found =
-                pair[0].trim_start().strip_prefix("WRONG  ").and_then(|rest| rest.strip_prefix(subject));
+                pair[0].trim_start().strip_prefix("PROBLEM  ").and_then(|rest| rest.strip_prefix(subject));
             found.is_some_and(|rest| rest.contains(what))
-                && pair[1].trim_start().starts_with("mend: ")
-                && pair[1].contains(mend)
+                && pair[1].trim_start().starts_with("fix: ")
+                && pair[1].contains(fix)
         };
-        assert!(lines.windows(2).any(said), "no {subject}: {what}, mend: {mend} in\n{}", self.out);
+        assert!(lines.windows(2).any(matches), "no {subject}: {what}, fix: {fix} in\n{}", self.out);
         assert_eq!((self.code, self.err.as_str()), (78, ""));
-        assert!(self.out.contains("\nNot well: "), "{}", self.out);
+        assert!(self.out.contains(" found: "), "{}", self.out);
     }
 
-    /// Nothing is wrong.
-    pub(crate) fn is_well(&self) {
+    /// Asserts that there is no problem.
+    pub(crate) fn passes(&self) {
         assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
-        assert!(self.out.contains("\nAll is well: ") && !self.out.contains("WRONG"), "{}", self.out);
+        assert!(self.out.contains("\nNo problem found: ") && !self.out.contains("PROBLEM"), "{}", self.out);
     }
 
-    /// `subject` is as it should be, and that was looked at.
-    pub(crate) fn approves(&self, subject: &str, what: &str) {
-        self.says("ok     ", subject, what);
+    /// Asserts that `subject` was checked and has no problem.
+    pub(crate) fn is_ok(&self, subject: &str, what: &str) {
+        self.has_line("ok       ", subject, what);
     }
 
-    /// `subject` was left out, and what would change that is said.
-    pub(crate) fn leaves_out(&self, subject: &str, what: &str) {
-        self.says("-      ", subject, what);
+    /// Asserts that `subject` was skipped, with this reason.
+    pub(crate) fn skips(&self, subject: &str, what: &str) {
+        self.has_line("skipped  ", subject, what);
     }
 
-    fn says(&self, verdict: &str, subject: &str, what: &str) {
+    fn has_line(&self, outcome: &str, subject: &str, what: &str) {
         let mut lines = self
             .out
             .lines()
-            .filter_map(|line| line.trim_start().strip_prefix(verdict)?.strip_prefix(subject));
-        assert!(lines.any(|rest| rest.contains(what)), "no {verdict}{subject}: {what} in\n{}", self.out);
+            .filter_map(|line| line.trim_start().strip_prefix(outcome)?.strip_prefix(subject));
+        assert!(lines.any(|rest| rest.contains(what)), "no {outcome}{subject}: {what} in\n{}", self.out);
     }
 }

@@ -1,22 +1,21 @@
-//! The few pages of the sign-in, without script: they work from the keyboard, with a screen reader, and on a phone.
+//! The HTML pages of sign-in and sign-out, without script.
 //!
-//! The policy names where the form may lead, because browsers hold the redirect after a post to it as well.
+//! The content security policy names the redirect target of the form, because browsers check redirects after a form post too.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
-use super::principal::NameError;
-use super::provider::Provider;
+use super::identity::{NameError, Provider};
 use super::redirect::Destination;
 
-/// Where the one style sheet of these pages lies.
+/// The path of the style sheet.
 pub(super) const STYLE_PATH: &str = "/.auth/sign-in.css";
 
 /// The form field that holds the name.
 pub(super) const FIELD: &str = "name";
 
-/// Somebody to be: a name to show, the name that signs in, and the colour of the mark.
+/// A predefined user: display name, sign-in name, and colour of the initial.
 struct Persona {
     first_name: &'static str,
     name: &'static str,
@@ -34,23 +33,22 @@ const PERSONAS: [Persona; 4] = [
 pub(super) async fn style() -> Response {
     let css = HeaderValue::from_static("text/css; charset=utf-8");
     let fresh = HeaderValue::from_static("no-cache");
-    ([(header::CONTENT_TYPE, css), (header::CACHE_CONTROL, fresh)], include_str!("sign_in.css"))
-        .into_response()
+    ([(header::CONTENT_TYPE, css), (header::CACHE_CONTROL, fresh)], include_str!("pages.css")).into_response()
 }
 
-/// The page to choose somebody to be. `refused` says that the address to go to afterwards may not be gone to;
-/// `mistake` is what was typed and what is wrong with it.
+/// The sign-in page. `redirect_rejected` says that the given redirect address is not allowed; `invalid` is the typed name and what is
+/// wrong with it.
 pub(super) fn sign_in(
     provider: Provider,
     destination: Option<&Destination>,
-    refused: bool,
-    mistake: Option<(&str, NameError)>,
+    redirect_rejected: bool,
+    invalid: Option<(&str, NameError)>,
 ) -> Response {
-    let status = if mistake.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let status = if invalid.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let body = html! {
         h1 { "Who are you today?" }
         p.lead { "In Azure, " (provider.label) " would ask you to sign in here." }
-        @if refused {
+        @if redirect_rejected {
             p.note role="status" {
                 "The address to return to is not one of this page’s, so you will stay here after signing in."
             }
@@ -63,21 +61,21 @@ pub(super) fn sign_in(
             }
         }
         form.anyone method="post" {
-            label for=(FIELD) { "Or be anyone else" }
+            label for=(FIELD) { "Or use another name" }
             div.row {
                 input #(FIELD) name=(FIELD) type="text" required maxlength="256" autocomplete="off" autocapitalize="none"
-                    spellcheck="false" placeholder="you@example.com" value=[mistake.map(|(typed, _)| typed)]
-                    aria-invalid=[mistake.map(|_| "true")] aria-describedby=[mistake.map(|_| "mistake")]
-                    autofocus[mistake.is_some()];
+                    spellcheck="false" placeholder="you@example.com" value=[invalid.map(|(typed, _)| typed)]
+                    aria-invalid=[invalid.map(|_| "true")] aria-describedby=[invalid.map(|_| "mistake")]
+                    autofocus[invalid.is_some()];
                 button.primary { "Sign in" }
             }
-            @if let Some((_, error)) = mistake {
+            @if let Some((_, error)) = invalid {
                 p #mistake .mistake role="alert" { (error) }
             }
         }
         p.foot {
-            strong { "Local stand-in." } " There is no password and no account: "
-            "whoever can open this page on this machine may be anyone. Nothing leaves it."
+            strong { "Local sign-in." } " There is no password and no account: "
+            "anyone who can open this page can use any name. No data leaves this machine."
         }
     };
     page(status, "Sign in", destination, &body)
@@ -94,8 +92,8 @@ fn persona_button(persona: &Persona) -> Markup {
     }
 }
 
-/// Signed in, with nowhere to go on to. `home` is the address of the page.
-pub(super) fn done(home: &str) -> Response {
+/// The page after a sign-in without a redirect address. `home` is the address of the chat page.
+pub(super) fn signed_in(home: &str) -> Response {
     let body = html! {
         h1 { "You are signed in" }
         p.lead { "You can close this tab." }
@@ -108,7 +106,7 @@ pub(super) fn done(home: &str) -> Response {
     page(StatusCode::OK, "Signed in", None, &body)
 }
 
-/// Signed out. `home` is the address of the page.
+/// The page after a sign-out. `home` is the address of the chat page.
 pub(super) fn signed_out(home: &str) -> Response {
     let body = html! {
         h1 { "You are signed out" }
@@ -141,7 +139,7 @@ fn page(status: StatusCode, title: &str, destination: Option<&Destination>, body
         (header::CONTENT_SECURITY_POLICY, policy(destination)),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        // Not `no-referrer`: with it browsers would send the form with the origin `null`, and we would refuse it.
+        // Not `no-referrer`: with it browsers send the form with the origin `null`, which is rejected.
         (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
@@ -149,12 +147,12 @@ fn page(status: StatusCode, title: &str, destination: Option<&Destination>, body
 }
 
 fn policy(destination: Option<&Destination>) -> HeaderValue {
-    let leads_to =
+    let target =
         destination.map(|destination| format!(" {}", destination.policy_source())).unwrap_or_default();
     let policy = format!(
-        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{leads_to}"
+        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{target}"
     );
-    HeaderValue::from_str(&policy).expect("an origin is written in visible ASCII")
+    HeaderValue::from_str(&policy).expect("an origin is visible ASCII")
 }
 
 #[cfg(test)]
@@ -169,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_typed_comes_back_escaped_with_the_mistake_in_words() {
+    async fn an_invalid_name_is_shown_escaped_with_an_explanation() {
         let typed = r#""><script>alert(1)</script>"#;
         let aad = Provider::find("aad").unwrap();
         let response = sign_in(aad, None, false, Some((typed, NameError::TooLong)));
@@ -180,15 +178,15 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_lets_the_form_lead_only_where_the_sign_in_leads() {
-        for (asked, sources) in [
+    fn the_policy_allows_the_form_to_redirect_to_the_destination_only() {
+        for (text, sources) in [
             ("http://localhost:5500/x", "'self' http://localhost:5500"),
             ("http://[::1]:5500/x", "'self' http://*:5500"),
         ] {
-            let to = Destination::parse(asked, &Origins::of_port(5500), &Origins::of_port(7071)).unwrap();
+            let to = Destination::parse(text, &Origins::of_port(5500), &Origins::of_port(7071)).unwrap();
             assert!(
                 policy(Some(&to)).to_str().unwrap().ends_with(&format!("form-action {sources}")),
-                "{asked}"
+                "{text}"
             );
         }
         assert!(policy(None).to_str().unwrap().ends_with("form-action 'self'"));
