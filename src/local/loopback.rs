@@ -59,6 +59,12 @@ impl Loopback {
         Ok(Self { v4, v6, port })
     }
 
+    /// The sockets, for a server that does not take this type.
+    #[must_use]
+    pub fn into_listeners(self) -> Vec<TcpListener> {
+        [self.v4].into_iter().chain(self.v6).collect()
+    }
+
     /// The port, the same on both addresses; never 0.
     #[must_use]
     pub fn port(&self) -> u16 {

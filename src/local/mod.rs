@@ -229,10 +229,8 @@ impl Stack {
             servers.push((service.listener, service.emulator.router()));
             emulator = Some(service.emulator);
         }
-        if let Some(communication) = self.communication {
-            servers.push((communication.listener, communication.emulator.router()));
-        }
-        serve::until(stop, servers, emulator).await
+        let communication = self.communication.map(|service| (service.listener, service.emulator));
+        serve::until(stop, servers, emulator, communication).await
     }
 }
 

@@ -25,7 +25,7 @@ pub async fn serve_emulator(
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let servers = vec![(listener, emulator.router())];
-    until(stop, servers, Some(emulator)).await
+    until(stop, servers, Some(emulator), None).await
 }
 
 /// Serves every router at its listener, to loopback names only. After `stop` nothing more is accepted, the clients of
@@ -34,6 +34,7 @@ pub(super) async fn until(
     stop: impl Future<Output = ()> + Send,
     servers: Vec<(Loopback, Router)>,
     emulator: Option<Emulator>,
+    communication: Option<(Loopback, azure_communication_emulator::Emulator)>,
 ) -> io::Result<()> {
     let (told, _) = watch::channel(());
     let mut running = JoinSet::new();
@@ -42,6 +43,11 @@ pub(super) async fn until(
         let dropped = async move { while listening.changed().await.is_ok() {} };
         let service = loopback::only_loopback_names(router).into_make_service_with_connect_info::<Peer>();
         running.spawn(axum::serve(listener, service).with_graceful_shutdown(dropped).into_future());
+    }
+    if let Some((listener, communication)) = communication {
+        let mut listening = told.subscribe();
+        let dropped = async move { while listening.changed().await.is_ok() {} };
+        running.spawn(async move { communication.serve(listener.into_listeners(), dropped).await });
     }
     stop.await;
     drop(told);

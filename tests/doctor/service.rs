@@ -49,7 +49,7 @@ fn a_service_whose_name_nobody_knows_is_told() {
 
 #[tokio::test]
 async fn a_certificate_nobody_vouches_for_is_told_and_one_the_settings_vouch_for_is_well() {
-    let (port, authority) = over_tls::serve(service()).await;
+    let (port, authority) = over_tls::serve(serve(service()).await).await;
     let connection = format!("Endpoint=https://localhost:{port};AccessKey={KEY};");
     let visit = move || {
         let connection = ("AzureSignalRConnectionString", connection.as_str());

@@ -1,49 +1,36 @@
-//! Something that is served over TLS, for every test binary that has to see it trusted or not.
+//! A TLS proxy with a self-signed certificate, for tests of trusted and untrusted certificates.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use axum::Router;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-/// Serves `router` as `localhost` until the test ends; the port, and the certificate as PEM, for which nobody vouches.
-pub(crate) async fn serve(router: Router) -> (u16, String) {
+/// Forwards TLS connections to a port of 127.0.0.1 until the test ends. Returns the port of the proxy and its certificate for
+/// `localhost` as PEM.
+pub(crate) async fn serve(plain_port: u16) -> (u16, String) {
     let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
     let tls = ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into());
     let tls = tls.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let tls = tls.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = socket.local_addr().unwrap().port();
-    let listener = OverTls { socket, tls: TlsAcceptor::from(Arc::new(tls)) };
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    (port, own.cert.pem())
-}
-
-struct OverTls {
-    socket: TcpListener,
-    tls: TlsAcceptor,
-}
-
-impl axum::serve::Listener for OverTls {
-    type Io = TlsStream<TcpStream>;
-    type Addr = std::net::SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+    let acceptor = TlsAcceptor::from(Arc::new(tls));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
         loop {
-            let (caller, address) = self.socket.accept().await.unwrap();
-            // Who does not trust us hangs up here.
-            if let Ok(caller) = self.tls.accept(caller).await {
-                return (caller, address);
-            }
+            let (client, _) = listener.accept().await.unwrap();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // A client that does not trust the certificate ends the handshake.
+                let Ok(mut client) = acceptor.accept(client).await else { return };
+                let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, plain_port)).await.unwrap();
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            });
         }
-    }
-
-    fn local_addr(&self) -> std::io::Result<Self::Addr> {
-        self.socket.local_addr()
-    }
+    });
+    (port, own.cert.pem())
 }

@@ -90,7 +90,9 @@ async fn a_service_whose_name_nobody_can_resolve_is_away_and_no_reason_to_die() 
 /// A service over TLS, with a certificate of an authority that nobody knows: its connection string and that authority's certificate.
 async fn service_over_tls() -> (String, String) {
     let emulator = Emulator::new(Options { access_keys: vec![AccessKey::generate()], ..Options::default() });
-    let (port, authority) = over_tls::serve(emulator.router()).await;
+    let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let (port, authority) = over_tls::serve(socket.local_addr().unwrap().port()).await;
+    tokio::spawn(axum::serve(socket, emulator.router()).into_future());
     (emulator.connection_string(port).replace("http://", "https://"), authority)
 }
 

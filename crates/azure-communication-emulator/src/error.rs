@@ -1,32 +1,33 @@
-//! Every "no" of the service: status, code, and one sentence for the person who has to mend something.
+//! The errors of the API: `ApiError` becomes an error response, `AuthError` says why a caller was rejected.
 //!
-//! `http` writes it down in one place. Where the service words a sentence itself, the
-//! body has its words and the log has ours.
+//! Where the service has a published sentence, the body carries that sentence and the log a more precise one.
+
+use std::fmt;
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Why a request was not served.
+/// A request that failed: status, code and message of the response, and a message for the log.
 #[derive(Debug, Clone)]
-pub(crate) struct Refusal {
+pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
-    /// The field at fault.
+    /// The invalid field, spelled as the service spells it.
     target: Option<&'static str>,
-    /// What a caller may need besides; it can quote the request, so it is not logged.
+    /// More about the error. It can quote the request, so it is not logged.
     detail: Option<Box<str>>,
-    /// What the log says instead of the message.
-    logged: Option<Box<str>>,
-    /// The methods that would do.
+    /// Logged in place of `message`.
+    log_message: Option<Box<str>>,
+    /// The value of `Allow`.
     allow: Option<&'static str>,
-    /// Seconds.
+    /// The value of `Retry-After`, in seconds.
     retry_after: Option<u32>,
 }
 
-impl Refusal {
+impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
@@ -35,20 +36,18 @@ impl Refusal {
             message,
             target: None,
             detail: None,
-            logged: None,
+            log_message: None,
             allow: None,
             retry_after: None,
         }
     }
 
-    /// A field that cannot be what it is. The target is spelled as the service spells it, which is not as callers do.
+    /// A field with an invalid value.
     pub(crate) fn invalid(target: &'static str, message: impl Into<String>) -> Self {
-        let refusal = Self::new(StatusCode::BAD_REQUEST, "ValidationError", message);
-        Self { target: Some(target), ..refusal }
+        Self { target: Some(target), ..Self::malformed(message) }
     }
 
-    /// A body that cannot be read as what it should be. The service's general table has 422 for this as well; all that was
-    /// ever recorded of its validation is 400.
+    /// A body that cannot be parsed. The service's table of errors also has 422; only 400 was recorded from it.
     pub(crate) fn malformed(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "ValidationError", message)
     }
@@ -58,31 +57,31 @@ impl Refusal {
     }
 
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
-        let message = format!("This path knows {allow} and no other method.");
-        let refusal = Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
-        Self { allow: Some(allow), ..refusal }
+        let message = format!("This path allows only the method {allow}.");
+        let error = Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
+        Self { allow: Some(allow), ..error }
     }
 
-    /// What the real service does and this one does not do; `what` begins the sentence.
-    pub(crate) fn not_emulated(what: &str) -> Self {
-        let message = format!("{what}: the real service does this, this emulator does not.");
+    /// A feature of the service that this emulator does not have; `feature` begins the sentence.
+    pub(crate) fn not_emulated(feature: &str) -> Self {
+        let message = format!("{feature}: the real service does this, this emulator does not.");
         Self::new(StatusCode::NOT_IMPLEMENTED, "NotEmulated", message)
     }
 
-    pub(crate) fn too_large(limit: usize) -> Self {
-        let message = format!("The body is larger than {limit} bytes.");
+    pub(crate) fn too_large(max_bytes: usize) -> Self {
+        let message = format!("The body is larger than {max_bytes} bytes.");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
     }
 
-    pub(crate) fn detail(self, detail: impl Into<Box<str>>) -> Self {
+    pub(crate) fn with_detail(self, detail: impl Into<Box<str>>) -> Self {
         Self { detail: Some(detail.into()), ..self }
     }
 
-    pub(crate) fn logged(self, logged: impl Into<Box<str>>) -> Self {
-        Self { logged: Some(logged.into()), ..self }
+    pub(crate) fn with_log_message(self, message: impl Into<Box<str>>) -> Self {
+        Self { log_message: Some(message.into()), ..self }
     }
 
-    pub(crate) fn retry_after(self, seconds: Option<u32>) -> Self {
+    pub(crate) fn with_retry_after(self, seconds: Option<u32>) -> Self {
         Self { retry_after: seconds, ..self }
     }
 
@@ -95,9 +94,9 @@ impl Refusal {
         self.status
     }
 
-    /// For the log: neither key nor token nor id.
-    pub(crate) fn why(&self) -> &str {
-        self.logged.as_deref().unwrap_or(&self.message)
+    /// The message for the log. It contains no key, token or id.
+    pub(crate) fn log_message(&self) -> &str {
+        self.log_message.as_deref().unwrap_or(&self.message)
     }
 
     fn body(&self) -> serde_json::Value {
@@ -112,7 +111,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body())).into_response();
         let headers = response.headers_mut();
@@ -126,5 +125,52 @@ impl IntoResponse for Refusal {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response
+    }
+}
+
+/// A rejected credential: the rule it breaks, what the rule expects, and what the request has. It contains no key, token or
+/// signature.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct AuthError {
+    pub(crate) rule: &'static str,
+    pub(crate) expected: String,
+    pub(crate) actual: String,
+    /// The credential is valid, but its bearer has no permission: 403.
+    pub(crate) forbidden: bool,
+    /// The sentence of the service for this error, where it is published.
+    pub(crate) published_message: Option<&'static str>,
+    /// The string that has to be signed. It quotes the request.
+    pub(crate) string_to_sign: Option<String>,
+}
+
+impl AuthError {
+    pub(crate) fn new(rule: &'static str, expected: impl Into<String>, actual: impl Into<String>) -> Self {
+        let (expected, actual) = (expected.into(), actual.into());
+        Self { rule, expected, actual, forbidden: false, published_message: None, string_to_sign: None }
+    }
+}
+
+impl fmt::Display for AuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, expected, actual, .. } = self;
+        write!(f, "request rejected, rule `{rule}`: expected {expected}; got {actual}")
+    }
+}
+
+/// The code is always `Denied`, as the service has it; only one of its messages is published.
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        let description = error.to_string();
+        let status = if error.forbidden { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+        match (error.published_message, error.string_to_sign) {
+            (Some(published), _) => Self::new(status, "Denied", published)
+                .with_log_message(description.as_str())
+                .with_detail(description),
+            (None, Some(string_to_sign)) => {
+                let detail = format!("The string to sign for this request: {string_to_sign:?}");
+                Self::new(status, "Denied", description).with_detail(detail)
+            }
+            (None, None) => Self::new(status, "Denied", description),
+        }
     }
 }

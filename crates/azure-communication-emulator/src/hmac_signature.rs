@@ -1,112 +1,135 @@
-//! `HMAC-SHA256`: a signature over method, request target, headers and the hash of the body, all exactly as they came.
+//! Verifies `HMAC-SHA256` signatures over method, request target, signed headers and the hash of the body.
 //!
-//! The target is not normalised, since clients differ: some escape the colons of an identity, some do not, and each
-//! signs what it sends. Nor are signatures remembered: a client may repeat a request as it is when it tries again.
+//! The target is not normalized: clients escape ids differently, and each signs what it sends. Signatures may repeat: a
+//! client may send a request again unchanged.
 //!
 //! <https://learn.microsoft.com/azure/communication-services/tutorials/hmac-header-tutorial>
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use axum::http::{Request, header};
+use axum::http::{HeaderMap, Request, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
-use super::{Denied, header_once, quoted};
-use crate::keys::{Generation, Keys};
+use crate::access_keys::{AccessKeys, KeyGeneration};
+use crate::error::AuthError;
 
-/// The scheme, as it stands in `Authorization`.
-pub(super) const SCHEME: &str = "HMAC-SHA256";
+/// The scheme of the header `Authorization`.
+pub(crate) const SCHEME: &str = "HMAC-SHA256";
 
 const DATE: &str = "x-ms-date";
 const CONTENT_HASH: &str = "x-ms-content-sha256";
 
-/// What the service says of a body that is not the one that was signed.
-const OTHER_BODY: &str = "Request 'x-ms-content-sha256' differs from generated content hash.";
+/// The published message for a body that does not match the signed hash.
+const CONTENT_HASH_MISMATCH: &str = "Request 'x-ms-content-sha256' differs from generated content hash.";
 
-/// Checks a signature with either key, and says of which generation the one is that fits. `skew` is in seconds.
-pub(super) fn verify(
+/// The maximum length of request text quoted in an error, in characters.
+const MAX_QUOTED_CHARS: usize = 100;
+
+/// Verifies a signature with either key and returns the generation of the key that matches.
+///
+/// `now` is in seconds since 1970, `max_skew` in seconds.
+pub(crate) fn verify(
     parameters: &str,
     request: &Request<Vec<u8>>,
-    keys: &Keys,
+    keys: &AccessKeys,
     now: u64,
-    skew: u64,
-) -> Result<Generation, Denied> {
-    let (names, signature) = read(parameters)?;
+    max_skew: u64,
+) -> Result<KeyGeneration, AuthError> {
+    let (names, signature) = parse_parameters(parameters)?;
     let names = signed_headers(names)?;
-    let values = names.iter().map(|name| header_once(request.headers(), name));
+    let values = names.iter().map(|name| single_header(request.headers(), name));
     let values = values.collect::<Result<Vec<_>, _>>()?;
-    check_body(request)?;
-    check_date(date(&names, &values), now, skew)?;
+    check_content_hash(request)?;
+    check_date(signed_date(&names, &values), now, max_skew)?;
     let signed = string_to_sign(request, &values);
-    let fitting = keys.iter().find(|(_, key)| mac(key.bytes(), &signed).verify_slice(&signature).is_ok());
-    fitting.map(|(generation, _)| generation).ok_or_else(|| Denied {
-        signed: Some(signed),
-        ..Denied::new("signature", "a signature with one of the two access keys, decoded", "another one")
+    let matching = keys.iter().find(|(_, key)| mac(key.bytes(), &signed).verify_slice(&signature).is_ok());
+    matching.map(|(generation, _)| generation).ok_or_else(|| AuthError {
+        string_to_sign: Some(signed),
+        ..AuthError::new("signature", "a signature with one of the two access keys, decoded", "another one")
     })
 }
 
-/// The two parameters. `=` belongs to the signature as well, so nothing is decoded and the first mark parts them.
-fn read(parameters: &str) -> Result<(&str, Vec<u8>), Denied> {
-    let expected = "`SignedHeaders=…&Signature=…`";
+/// Returns the value of a header that must be present exactly once.
+pub(crate) fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, AuthError> {
+    let mut values = headers.get_all(name).iter();
+    let error = |actual| Err(AuthError::new("headers", format!("the header {}, once", quoted(name)), actual));
+    match (values.next(), values.next()) {
+        (Some(value), None) => value.to_str().or_else(|_| error("a value that is not ASCII text")),
+        (None, _) => error("a request without it"),
+        (Some(_), Some(_)) => error("several of them"),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let short: String = text.chars().take(MAX_QUOTED_CHARS).collect();
+    format!("{short:?}")
+}
+
+/// Splits `SignedHeaders=…&Signature=…`. The value of `Signature` ends in `=`, so the parameters are not form-decoded.
+fn parse_parameters(parameters: &str) -> Result<(&str, Vec<u8>), AuthError> {
     let (names, signature) = parameters
         .trim()
         .strip_prefix("SignedHeaders=")
         .and_then(|rest| rest.split_once("&Signature="))
-        .ok_or_else(|| Denied::new("parameters", expected, "something else"))?;
-    let signature = STANDARD
-        .decode(signature)
-        .map_err(|_| Denied::new("signature", "padded base64 in the standard alphabet", "something else"))?;
+        .ok_or_else(|| AuthError::new("parameters", "`SignedHeaders=…&Signature=…`", "something else"))?;
+    let signature = STANDARD.decode(signature).map_err(|_| {
+        AuthError::new("signature", "padded base64 in the standard alphabet", "something else")
+    })?;
     Ok((names, signature))
 }
 
-/// The names of the headers that are signed, in their order, in lower case. Those a signature is worthless without must be
-/// among them, even if the signature fits.
-fn signed_headers(names: &str) -> Result<Vec<String>, Denied> {
+/// The names of the signed headers, in their order and in lower case. The required headers must be among them, even if the
+/// signature matches without.
+fn signed_headers(names: &str) -> Result<Vec<String>, AuthError> {
     let names: Vec<_> = names.split(';').map(str::to_ascii_lowercase).collect();
     let has = |name: &str| names.iter().any(|named| named == name);
     if has(header::HOST.as_str()) && has(CONTENT_HASH) && (has(DATE) || has(header::DATE.as_str())) {
         return Ok(names);
     }
     let expected = format!("`host`, `{CONTENT_HASH}` and one of `{DATE}` and `date` among `SignedHeaders`");
-    Err(Denied::new("signed headers", expected, quoted(&names.join(";"))))
+    Err(AuthError::new("signed headers", expected, quoted(&names.join(";"))))
 }
 
-fn check_body(request: &Request<Vec<u8>>) -> Result<(), Denied> {
-    let came = header_once(request.headers(), CONTENT_HASH)?;
+fn check_content_hash(request: &Request<Vec<u8>>) -> Result<(), AuthError> {
+    let actual = single_header(request.headers(), CONTENT_HASH)?;
     let hash = STANDARD.encode(Sha256::digest(request.body()));
-    if came == hash {
+    if actual == hash {
         return Ok(());
     }
-    let expected = format!("{hash:?}, the hash of the {} bytes that came", request.body().len());
-    Err(Denied { published: Some(OTHER_BODY), ..Denied::new("content hash", expected, quoted(came)) })
+    let expected = format!("{hash:?}, the hash of the {} bytes of the body", request.body().len());
+    Err(AuthError {
+        published_message: Some(CONTENT_HASH_MISMATCH),
+        ..AuthError::new("content hash", expected, quoted(actual))
+    })
 }
 
-/// The date that is signed; where both are, `x-ms-date` counts. One that is not signed counts for nothing.
-fn date<'a>(names: &[String], values: &[&'a str]) -> Option<&'a str> {
+/// The signed date; `x-ms-date` takes precedence over `date`. A date that is not signed is ignored.
+fn signed_date<'a>(names: &[String], values: &[&'a str]) -> Option<&'a str> {
     let signed = |name: &str| names.iter().position(|named| named == name).map(|at| values[at]);
     signed(DATE).or_else(|| signed(header::DATE.as_str()))
 }
 
-/// How far off a date may be is not published for this service; both edges still pass.
-fn check_date(date: Option<&str>, now: u64, skew: u64) -> Result<(), Denied> {
-    let came = date.unwrap_or_default();
-    // The library forgives older forms of dates, so what it read is written again and compared.
-    let read = httpdate::parse_http_date(came).ok().filter(|read| httpdate::fmt_http_date(*read) == came);
-    let since_1970 = read.and_then(|read| read.duration_since(UNIX_EPOCH).ok());
-    let Some(seconds) = since_1970.map(|read| read.as_secs()) else {
+fn check_date(date: Option<&str>, now: u64, max_skew: u64) -> Result<(), AuthError> {
+    let actual = date.unwrap_or_default();
+    // `httpdate` accepts obsolete formats and wrong weekdays, so the parsed date is formatted again and compared.
+    let parsed =
+        httpdate::parse_http_date(actual).ok().filter(|parsed| httpdate::fmt_http_date(*parsed) == actual);
+    let since_1970 = parsed.and_then(|parsed| parsed.duration_since(UNIX_EPOCH).ok());
+    let Some(seconds) = since_1970.map(|parsed| parsed.as_secs()) else {
         let expected = "a date like `Wed, 18 Oct 2023 15:34:16 GMT`";
-        return Err(Denied::new("date", expected, quoted(came)));
+        return Err(AuthError::new("date", expected, quoted(actual)));
     };
-    if seconds.abs_diff(now) <= skew {
+    let skew = seconds.abs_diff(now);
+    if skew <= max_skew {
         return Ok(());
     }
-    let off = seconds.abs_diff(now);
-    let side = if seconds < now { "behind" } else { "ahead" };
+    let direction = if seconds < now { "behind" } else { "ahead" };
     let now = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now));
-    let expected = format!("a date at most {skew} s from now, {now}");
-    Err(Denied::new("date", expected, format!("{came:?}, {off} s {side}")))
+    let expected = format!("a date at most {max_skew} s from now, {now}");
+    Err(AuthError::new("date", expected, format!("{actual:?}, {skew} s {direction}")))
 }
 
 /// Method, target and the values of the signed headers.
@@ -123,8 +146,8 @@ fn mac(key: &[u8], signed: &str) -> Hmac<Sha256> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::AccessKey;
-    use crate::refusal::Refusal;
+    use crate::access_keys::AccessKey;
+    use crate::error::ApiError;
 
     const NOW: u64 = 1_697_643_256;
     const TODAY: &str = "Wed, 18 Oct 2023 15:34:16 GMT";
@@ -135,12 +158,12 @@ mod tests {
     const EMPTY: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
     const WITH_CHAT: &str = r#"{"createTokenWithScopes":["chat"]}"#;
 
-    fn keys() -> Keys {
+    fn keys() -> AccessKeys {
         let vectors = STANDARD.encode((0..32).collect::<Vec<u8>>());
-        Keys::new([AccessKey::generate(), AccessKey::new(vectors).unwrap()])
+        AccessKeys::new([AccessKey::generate(), AccessKey::new(vectors).unwrap()])
     }
 
-    /// A request as it was signed by the published clients, with a clock that stands.
+    /// A request signed by a published client, with a fixed clock.
     struct Signed {
         method: &'static str,
         target: String,
@@ -151,11 +174,11 @@ mod tests {
     }
 
     impl Signed {
-        fn verify(&self) -> Result<Generation, Denied> {
+        fn verify(&self) -> Result<KeyGeneration, AuthError> {
             self.verify_with("x-ms-date;host;x-ms-content-sha256", TODAY, NOW)
         }
 
-        fn verify_with(&self, names: &str, date: &str, now: u64) -> Result<Generation, Denied> {
+        fn verify_with(&self, names: &str, date: &str, now: u64) -> Result<KeyGeneration, AuthError> {
             let request = Request::builder()
                 .method(self.method)
                 .uri(&self.target)
@@ -195,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_signed_by_the_published_clients_pass() {
+    fn requests_signed_by_published_clients_are_accepted() {
         let delete = Signed {
             signature: "eGXPFW+I7SDSmjXYgYWPGlnSCrnWRsrZMKueCKYrxAk=",
             ..of_identity("DELETE", IDENTITY, "")
@@ -224,38 +247,38 @@ mod tests {
     }
 
     #[test]
-    fn what_signers_get_wrong_most_often_does_not_pass() {
+    fn common_mistakes_of_signers_are_rejected() {
         for (mistake, signature) in [
             ("the text of the key as key", "uyPdv9kY76QcDcU5GnQI3ZZEFv+sS3W5cvATZtnAvlU="),
             ("the hash in hex", "lgZhcZKcGET01AFuSP9d74w25vzMvJJ+d7DL6ivKelc="),
             ("a line feed at the end", "CJb/6qm3InCbPcQCiU/E8Ii9nQO1WxiCLDVwqQL85y8="),
             ("carriage returns", "K0FArahh+e9ag5Ex9uWu/4LbhXQtfzyFF1TKDOXTbuU="),
         ] {
-            let denied = Signed { signature, ..create() }.verify().unwrap_err();
-            assert_eq!(denied.rule, "signature", "{mistake}");
+            let error = Signed { signature, ..create() }.verify().unwrap_err();
+            assert_eq!(error.rule, "signature", "{mistake}");
         }
         let unescaped = "N0vgUavZrrZXlanWCagf6e35rCkA8wWtNYh9n1jlyq0=";
         assert_eq!(Signed { signature: unescaped, ..issue() }.verify().unwrap_err().rule, "signature");
     }
 
     #[test]
-    fn a_refused_signature_comes_with_what_must_be_signed() {
-        let denied = Signed { signature: EMPTY, ..create() }.verify().unwrap_err();
+    fn a_wrong_signature_returns_the_string_to_sign() {
+        let error = Signed { signature: EMPTY, ..create() }.verify().unwrap_err();
         let hash = create().hash;
         let expected = format!("POST\n/identities?api-version=2023-10-01\n{TODAY};{HOST};{hash}");
-        assert_eq!(denied.signed, Some(expected));
+        assert_eq!(error.string_to_sign, Some(expected));
     }
 
     #[test]
-    fn nobodys_id_reaches_the_log() {
-        let denied = Signed { signature: EMPTY, ..issue() }.verify().unwrap_err();
-        assert!(denied.signed.as_ref().unwrap().contains(IDENTITY));
-        let why = Refusal::from(denied).why().to_owned();
+    fn the_log_message_contains_no_identity_id() {
+        let error = Signed { signature: EMPTY, ..issue() }.verify().unwrap_err();
+        assert!(error.string_to_sign.as_ref().unwrap().contains(IDENTITY));
+        let why = ApiError::from(error).log_message().to_owned();
         assert!(why.contains("rule `signature`") && !why.contains(IDENTITY), "{why}");
     }
 
     #[test]
-    fn a_date_passes_up_to_both_edges() {
+    fn a_date_is_accepted_up_to_both_limits() {
         let names = "X-MS-Date;Host;x-ms-content-sha256";
         for now in [NOW - 900, NOW + 900] {
             assert!(create().verify_with(names, TODAY, now).is_ok());
@@ -269,13 +292,13 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_cannot_be_read_are_refused() {
+    fn malformed_parameters_are_rejected() {
         for parameters in
             ["", "Signature=", "Credential=x&SignedHeaders=host&Signature=YQ==", "SignedHeaders=a"]
         {
-            assert_eq!(read(parameters).unwrap_err().rule, "parameters", "{parameters}");
+            assert_eq!(parse_parameters(parameters).unwrap_err().rule, "parameters", "{parameters}");
         }
-        assert_eq!(read("SignedHeaders=a&Signature=%2B").unwrap_err().rule, "signature");
-        assert_eq!(read("SignedHeaders=a&Signature=+/8=").unwrap(), ("a", vec![251, 255]));
+        assert_eq!(parse_parameters("SignedHeaders=a&Signature=%2B").unwrap_err().rule, "signature");
+        assert_eq!(parse_parameters("SignedHeaders=a&Signature=+/8=").unwrap(), ("a", vec![251, 255]));
     }
 }

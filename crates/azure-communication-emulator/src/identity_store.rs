@@ -1,89 +1,89 @@
-//! The identities of a resource, and since when tokens of each are revoked. Pure state: times and ids are arguments.
+//! The identities of a resource, and the times at which their tokens were revoked. Pure state: times and ids are arguments.
 //!
-//! Tokens are not remembered; a token is revoked when it was issued before its identity's revocation. Seconds are too coarse
-//! for that alone, so a token that is issued in the very second of a revocation says that it was issued in the next one.
+//! Tokens are not stored: a token is revoked if it was issued before a revocation of its identity. Since times are whole
+//! seconds, a token issued in the second of a revocation gets the next second as its time of issue.
 
 use std::collections::{HashMap, VecDeque};
 
 use serde::Serialize;
 use uuid::Uuid;
 
-/// Most revocations remembered for one identity. Older ones are told as if they had happened with the next.
-const MOST_REVOCATIONS: usize = 16;
+/// The maximum number of revocations stored for one identity. Older ones get the time of the next one.
+const MAX_REVOCATIONS: usize = 16;
 
-/// Who exists.
-pub(crate) struct Directory {
+/// The identities of one resource.
+pub(crate) struct IdentityStore {
     prefix: String,
-    most: usize,
+    max_identities: usize,
     identities: HashMap<String, Identity>,
-    created: u64,
+    created_count: u64,
 }
 
 struct Identity {
-    /// Counts up with every identity created.
+    /// The position in the order of creation.
     number: u64,
     created_at: u64,
-    tokens: u64,
+    token_count: u64,
     last_issued_at: Option<u64>,
-    /// Oldest first, and each covers more tokens than the one before.
+    /// Oldest first; each covers more tokens than the one before.
     revocations: VecDeque<Revocation>,
 }
 
 #[derive(Clone, Copy)]
 struct Revocation {
-    /// Covers tokens that were issued before.
+    /// Tokens issued before this time are revoked.
     before: u64,
     at: u64,
 }
 
-/// There are as many identities as there may be.
+/// The limit of identities is reached.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Full;
+pub(crate) struct StoreFull;
 
-/// No such identity: never created here, or deleted.
+/// The identity does not exist: it was never created here, or was deleted.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unknown;
+pub(crate) struct UnknownIdentity;
 
-/// How a token stands, as far as its identity is concerned.
+/// Whether the identity of a token exists and has not revoked it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Good,
+pub(crate) enum TokenStatus {
+    Valid,
     Revoked { at: u64 },
     Deleted,
 }
 
-/// One identity, for those who look from outside.
+/// An identity as [`Emulator::identities`](crate::Emulator::identities) lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityRecord {
-    /// Its id, `8:acs:…`.
+    /// The id, `8:acs:…`.
     pub id: String,
     /// When it was created, in seconds since 1970.
     pub created_at: u64,
-    /// How many access tokens it was issued.
+    /// The number of access tokens issued to it.
     pub tokens: u64,
 }
 
-impl Directory {
-    /// Nobody yet; never more than `most` at a time.
-    pub(crate) fn new(resource: Uuid, most: usize) -> Self {
-        Self { prefix: format!("8:acs:{resource}_"), most, identities: HashMap::new(), created: 0 }
+impl IdentityStore {
+    pub(crate) fn new(resource: Uuid, max_identities: usize) -> Self {
+        let prefix = format!("8:acs:{resource}_");
+        Self { prefix, max_identities, identities: HashMap::new(), created_count: 0 }
     }
 
-    pub(crate) fn most(&self) -> usize {
-        self.most
+    pub(crate) fn max_identities(&self) -> usize {
+        self.max_identities
     }
 
-    /// Creates an identity, and returns its id.
-    pub(crate) fn create(&mut self, user: Uuid, now: u64) -> Result<String, Full> {
-        if self.identities.len() >= self.most {
-            return Err(Full);
+    /// Creates an identity and returns its id.
+    pub(crate) fn create(&mut self, user: Uuid, now: u64) -> Result<String, StoreFull> {
+        if self.identities.len() >= self.max_identities {
+            return Err(StoreFull);
         }
-        self.created += 1;
+        self.created_count += 1;
         let identity = Identity {
-            number: self.created,
+            number: self.created_count,
             created_at: now,
-            tokens: 0,
+            token_count: 0,
             last_issued_at: None,
             revocations: VecDeque::new(),
         };
@@ -92,22 +92,22 @@ impl Directory {
         Ok(id)
     }
 
-    /// Notes that a token is issued, and returns the time it has to say it was issued at.
-    pub(crate) fn issue(&mut self, id: &str, now: u64) -> Result<u64, Unknown> {
-        let identity = self.identities.get_mut(id).ok_or(Unknown)?;
+    /// Records a token and returns its time of issue.
+    pub(crate) fn issue(&mut self, id: &str, now: u64) -> Result<u64, UnknownIdentity> {
+        let identity = self.identities.get_mut(id).ok_or(UnknownIdentity)?;
         let issued_at = identity.revocations.back().map_or(now, |last| now.max(last.before));
-        identity.tokens += 1;
+        identity.token_count += 1;
         identity.last_issued_at = identity.last_issued_at.max(Some(issued_at));
         Ok(issued_at)
     }
 
     /// Revokes all tokens issued so far.
-    pub(crate) fn revoke(&mut self, id: &str, now: u64) -> Result<(), Unknown> {
-        let identity = self.identities.get_mut(id).ok_or(Unknown)?;
+    pub(crate) fn revoke(&mut self, id: &str, now: u64) -> Result<(), UnknownIdentity> {
+        let identity = self.identities.get_mut(id).ok_or(UnknownIdentity)?;
         let covered = identity.revocations.back().map_or(0, |last| last.before);
         if let Some(before) = identity.last_issued_at.map(|last| last + 1).filter(|before| covered < *before)
         {
-            if identity.revocations.len() == MOST_REVOCATIONS {
+            if identity.revocations.len() == MAX_REVOCATIONS {
                 identity.revocations.pop_front();
             }
             identity.revocations.push_back(Revocation { before, at: now });
@@ -115,27 +115,27 @@ impl Directory {
         Ok(())
     }
 
-    /// Deletes an identity. To delete one that is gone already is no error; one of another resource is unknown.
-    pub(crate) fn delete(&mut self, id: &str) -> Result<(), Unknown> {
+    /// Deletes an identity. Deleting it again is not an error; the id of another resource is unknown.
+    pub(crate) fn delete(&mut self, id: &str) -> Result<(), UnknownIdentity> {
         let deleted = self.identities.remove(id).is_some();
-        if deleted || id.starts_with(&self.prefix) { Ok(()) } else { Err(Unknown) }
+        if deleted || id.starts_with(&self.prefix) { Ok(()) } else { Err(UnknownIdentity) }
     }
 
-    /// How a token of the identity, issued then, stands.
-    pub(crate) fn standing(&self, id: &str, issued_at: u64) -> Standing {
-        let Some(identity) = self.identities.get(id) else { return Standing::Deleted };
+    /// The status of a token of the identity that was issued at a time.
+    pub(crate) fn token_status(&self, id: &str, issued_at: u64) -> TokenStatus {
+        let Some(identity) = self.identities.get(id) else { return TokenStatus::Deleted };
         let revocation = identity.revocations.iter().find(|revocation| issued_at < revocation.before);
-        revocation.map_or(Standing::Good, |revocation| Standing::Revoked { at: revocation.at })
+        revocation.map_or(TokenStatus::Valid, |revocation| TokenStatus::Revoked { at: revocation.at })
     }
 
-    /// Everyone, in the order of creation.
+    /// All identities in the order of creation.
     pub(crate) fn list(&self) -> Vec<IdentityRecord> {
         let mut identities: Vec<_> = self.identities.iter().collect();
         identities.sort_unstable_by_key(|(_, identity)| identity.number);
         let record = |(id, identity): (&String, &Identity)| IdentityRecord {
             id: id.clone(),
             created_at: identity.created_at,
-            tokens: identity.tokens,
+            tokens: identity.token_count,
         };
         identities.into_iter().map(record).collect()
     }
@@ -145,72 +145,73 @@ impl Directory {
 mod tests {
     use super::*;
 
-    fn directory() -> (Directory, String) {
-        let mut directory = Directory::new(Uuid::from_u128(1), 3);
-        let id = directory.create(Uuid::from_u128(2), 100).unwrap();
-        (directory, id)
+    fn store() -> (IdentityStore, String) {
+        let mut store = IdentityStore::new(Uuid::from_u128(1), 3);
+        let id = store.create(Uuid::from_u128(2), 100).unwrap();
+        (store, id)
     }
 
     #[test]
-    fn an_id_names_resource_and_user() {
-        let (_, id) = directory();
+    fn an_id_contains_resource_and_user() {
+        let (_, id) = store();
         let expected = "8:acs:00000000-0000-0000-0000-000000000001_00000000-0000-0000-0000-000000000002";
         assert_eq!(id, expected);
     }
 
     #[test]
-    fn a_full_directory_takes_nobody_until_somebody_leaves() {
-        let (mut directory, first) = directory();
-        let second = directory.create(Uuid::from_u128(3), 101).unwrap();
-        let third = directory.create(Uuid::from_u128(4), 101).unwrap();
-        assert_eq!(directory.create(Uuid::from_u128(5), 101), Err(Full));
-        directory.delete(&first).unwrap();
-        let fourth = directory.create(Uuid::from_u128(6), 102).unwrap();
-        let ids: Vec<_> = directory.list().into_iter().map(|record| record.id).collect();
+    fn a_full_store_accepts_an_identity_after_one_is_deleted() {
+        let (mut store, first) = store();
+        let second = store.create(Uuid::from_u128(3), 101).unwrap();
+        let third = store.create(Uuid::from_u128(4), 101).unwrap();
+        assert_eq!(store.create(Uuid::from_u128(5), 101), Err(StoreFull));
+        store.delete(&first).unwrap();
+        let fourth = store.create(Uuid::from_u128(6), 102).unwrap();
+        let ids: Vec<_> = store.list().into_iter().map(|record| record.id).collect();
         assert_eq!(ids, [second, third, fourth]);
     }
 
     #[test]
     fn within_one_second_earlier_tokens_are_revoked_and_later_ones_are_not() {
-        let (mut directory, id) = directory();
+        let (mut store, id) = store();
         let tokens = [(); 3].map(|()| {
-            let issued_at = directory.issue(&id, 200).unwrap();
-            directory.revoke(&id, 200).unwrap();
+            let issued_at = store.issue(&id, 200).unwrap();
+            store.revoke(&id, 200).unwrap();
             issued_at
         });
-        let last = directory.issue(&id, 200).unwrap();
+        let last = store.issue(&id, 200).unwrap();
         for token in tokens {
-            assert_eq!(directory.standing(&id, token), Standing::Revoked { at: 200 });
+            assert_eq!(store.token_status(&id, token), TokenStatus::Revoked { at: 200 });
         }
-        assert_eq!(directory.standing(&id, last), Standing::Good);
-        assert_eq!(directory.issue(&id, 300), Ok(300));
+        assert_eq!(store.token_status(&id, last), TokenStatus::Valid);
+        assert_eq!(store.issue(&id, 300), Ok(300));
     }
 
     #[test]
-    fn a_token_is_revoked_once_and_for_all() {
-        let (mut directory, id) = directory();
-        let issued_at = directory.issue(&id, 200).unwrap();
+    fn a_revoked_token_stays_revoked() {
+        let (mut store, id) = store();
+        let issued_at = store.issue(&id, 200).unwrap();
         for now in 210..300 {
-            directory.revoke(&id, now).unwrap();
+            store.revoke(&id, now).unwrap();
         }
-        assert_eq!(directory.standing(&id, issued_at), Standing::Revoked { at: 210 });
-        for now in 300..300 + 2 * MOST_REVOCATIONS as u64 {
-            directory.issue(&id, now).unwrap();
-            directory.revoke(&id, now).unwrap();
+        assert_eq!(store.token_status(&id, issued_at), TokenStatus::Revoked { at: 210 });
+        for now in 300..300 + 2 * MAX_REVOCATIONS as u64 {
+            store.issue(&id, now).unwrap();
+            store.revoke(&id, now).unwrap();
         }
-        assert!(matches!(directory.standing(&id, issued_at), Standing::Revoked { .. }));
-        assert_eq!(directory.identities[&id].revocations.len(), MOST_REVOCATIONS);
+        assert!(matches!(store.token_status(&id, issued_at), TokenStatus::Revoked { .. }));
+        assert_eq!(store.identities[&id].revocations.len(), MAX_REVOCATIONS);
     }
 
     #[test]
-    fn whoever_is_gone_has_no_tokens_and_can_be_deleted_again() {
-        let (mut directory, id) = directory();
-        let issued_at = directory.issue(&id, 200).unwrap();
-        assert_eq!([directory.delete(&id), directory.delete(&id)], [Ok(()), Ok(())]);
-        assert_eq!(directory.standing(&id, issued_at), Standing::Deleted);
-        assert_eq!(directory.issue(&id, 200), Err(Unknown));
-        assert_eq!(directory.revoke(&id, 200), Err(Unknown));
-        let elsewhere = "8:acs:00000000-0000-0000-0000-000000000009_00000000-0000-0000-0000-000000000002";
-        assert_eq!(directory.delete(elsewhere), Err(Unknown));
+    fn a_deleted_identity_has_no_tokens_and_can_be_deleted_again() {
+        let (mut store, id) = store();
+        let issued_at = store.issue(&id, 200).unwrap();
+        assert_eq!([store.delete(&id), store.delete(&id)], [Ok(()), Ok(())]);
+        assert_eq!(store.token_status(&id, issued_at), TokenStatus::Deleted);
+        assert_eq!(store.issue(&id, 200), Err(UnknownIdentity));
+        assert_eq!(store.revoke(&id, 200), Err(UnknownIdentity));
+        let other_resource =
+            "8:acs:00000000-0000-0000-0000-000000000009_00000000-0000-0000-0000-000000000002";
+        assert_eq!(store.delete(other_resource), Err(UnknownIdentity));
     }
 }
