@@ -1,6 +1,6 @@
-//! The emulator as a process that is started again whenever it ends, as a supervisor would, on the same port.
+//! The process `handler emulator` under a supervisor that restarts it on the same port when it ends.
 //!
-//! Killing it is therefore all it takes to restart it. Dropping it ends it for good.
+//! Killing the process therefore restarts it.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,26 +10,27 @@ use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
-/// Long enough for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The maximum time for the process to listen.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Starts the emulator over and over; which process it is now stands in a file.
+/// Restarts the emulator in a loop and writes the id of the current process into the file `pid`.
 const SUPERVISOR: &str = r#"while :; do "$@" & echo $! >pid.new; mv pid.new pid; wait $!; done"#;
 
-pub(crate) struct Supervised {
+/// A supervised emulator; dropping it ends supervisor and emulator.
+pub(crate) struct EmulatorProcess {
     supervisor: Child,
     folder: PathBuf,
     port: u16,
 }
 
-/// A port that nobody listens on.
+/// A port that is not in use.
 pub(crate) fn free_port() -> u16 {
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.local_addr().unwrap().port()
 }
 
-impl Supervised {
-    /// Starts `handler emulator` with more arguments, in a folder of its own, and waits until it listens.
+impl EmulatorProcess {
+    /// Starts `handler emulator` with additional arguments in a temporary folder and waits until it listens.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let folder = std::env::temp_dir().join(format!("conformance-{}", Uuid::new_v4()));
         fs::create_dir_all(&folder).unwrap();
@@ -43,15 +44,15 @@ impl Supervised {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let supervised = Self { supervisor, folder, port };
-        supervised.wait_until_it_listens();
-        supervised
+        let process = Self { supervisor, folder, port };
+        process.wait_until_it_listens();
+        process
     }
 
     fn wait_until_it_listens(&self) {
-        let begun = Instant::now();
+        let start = Instant::now();
         while std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            assert!(begun.elapsed() < PATIENCE, "waited in vain for the emulator");
+            assert!(start.elapsed() < START_TIMEOUT, "the emulator does not listen");
             std::thread::park_timeout(Duration::from_millis(20));
         }
     }
@@ -60,7 +61,7 @@ impl Supervised {
         &self.folder
     }
 
-    /// With the key that everybody's emulator has.
+    /// The connection string with the well-known key of the official emulator.
     pub(crate) fn connection_string(&self) -> String {
         let key = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
         format!("Endpoint=http://localhost;Port={};AccessKey={key};Version=1.0;", self.port)
@@ -71,7 +72,7 @@ impl Supervised {
     }
 }
 
-impl Drop for Supervised {
+impl Drop for EmulatorProcess {
     fn drop(&mut self) {
         let _ = self.supervisor.kill();
         let _ = self.supervisor.wait();

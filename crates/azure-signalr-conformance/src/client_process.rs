@@ -1,6 +1,6 @@
-//! A published client in a process of its own, driven line by line: JSON in, JSON out.
+//! `ClientProcess`: a published client in a process of its own, which reads and writes a line of JSON each time.
 //!
-//! What it has to know goes in as its first line rather than as an argument: it can be a token.
+//! Settings are its first line of input, not an argument: they can contain a token.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -9,99 +9,99 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::outcome::{Stop, Verdict, causes};
-use crate::service::within;
-use crate::stage::Stage;
+use crate::case_result::{CaseResult, Failure, error_chain};
+use crate::service::with_timeout;
+use crate::test_context::TestContext;
 
 const JAVASCRIPT: &str = include_str!("../clients/javascript.cjs");
 const PYSIGNALR: &str = include_str!("../clients/pysignalr_client.py");
 const SIGNALRCORE: &str = include_str!("../clients/signalrcore_client.py");
 
-/// Interpreters take their time on a busy machine.
-const START: Duration = Duration::from_secs(20);
+/// The extra time for an interpreter to start on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A client that runs; it is killed when it is dropped.
-pub(crate) struct Script {
+/// A running client; dropping it kills the process.
+pub(crate) struct ClientProcess {
     _child: Child,
     input: ChildStdin,
     lines: Lines<BufReader<ChildStdout>>,
-    patience: Duration,
+    timeout: Duration,
 }
 
-impl Script {
-    pub(crate) async fn javascript(stage: &Stage, settings: &Value) -> Verdict<Self> {
-        let modules = stage.house.node_modules.as_ref().ok_or_else(|| Stop::needs("--node-modules"))?;
-        let modules = std::path::absolute(modules).map_err(|error| Stop::failed("a folder", error))?;
+impl ClientProcess {
+    pub(crate) async fn javascript(context: &TestContext, settings: &Value) -> CaseResult<Self> {
+        let modules = context.env.node_modules.as_ref().ok_or_else(|| Failure::needs("--node-modules"))?;
+        let modules = std::path::absolute(modules).map_err(|error| Failure::new("a folder", error))?;
         let mut command = Command::new("node");
         command.args(["--eval", JAVASCRIPT, "--"]).arg(modules);
-        Self::start(stage, command, settings).await
+        Self::start(context, command, settings).await
     }
 
-    pub(crate) async fn pysignalr(stage: &Stage, settings: &Value) -> Verdict<Self> {
-        Self::start(stage, Self::python(stage, PYSIGNALR)?, settings).await
+    pub(crate) async fn pysignalr(context: &TestContext, settings: &Value) -> CaseResult<Self> {
+        Self::start(context, Self::python(context, PYSIGNALR)?, settings).await
     }
 
-    pub(crate) async fn signalrcore(stage: &Stage, settings: &Value) -> Verdict<Self> {
-        Self::start(stage, Self::python(stage, SIGNALRCORE)?, settings).await
+    pub(crate) async fn signalrcore(context: &TestContext, settings: &Value) -> CaseResult<Self> {
+        Self::start(context, Self::python(context, SIGNALRCORE)?, settings).await
     }
 
-    fn python(stage: &Stage, script: &str) -> Verdict<Command> {
-        let python = stage.house.python.as_ref().ok_or_else(|| Stop::needs("--python"))?;
+    fn python(context: &TestContext, script: &str) -> CaseResult<Command> {
+        let python = context.env.python.as_ref().ok_or_else(|| Failure::needs("--python"))?;
         let mut command = Command::new(python);
         command.args(["-c", script]);
         Ok(command)
     }
 
-    async fn start(stage: &Stage, mut command: Command, settings: &Value) -> Verdict<Self> {
+    async fn start(context: &TestContext, mut command: Command, settings: &Value) -> CaseResult<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let missing = |error: std::io::Error| {
-            Stop::needs(format_args!("an interpreter that starts: {}", causes(&error)))
+        let not_started = |error: std::io::Error| {
+            Failure::needs(format_args!("an interpreter that starts: {}", error_chain(&error)))
         };
-        let mut child = command.spawn().map_err(missing)?;
+        let mut child = command.spawn().map_err(not_started)?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Stop::failed("a process with input and output", "one without"));
+            return Err(Failure::new("a process with input and output", "one without"));
         };
-        let patience = stage.service().patience + START;
-        let mut script = Self { _child: child, input, lines: BufReader::new(output).lines(), patience };
-        script.tell(settings).await?;
-        Ok(script)
+        let timeout = context.service().timeout + START_TIMEOUT;
+        let mut process = Self { _child: child, input, lines: BufReader::new(output).lines(), timeout };
+        process.send(settings).await?;
+        Ok(process)
     }
 
-    /// Gives the client something to do.
-    pub(crate) async fn tell(&mut self, what: &Value) -> Verdict {
-        let line = format!("{what}\n");
+    /// Sends a line of input: the settings or a command.
+    pub(crate) async fn send(&mut self, line: &Value) -> CaseResult {
+        let line = format!("{line}\n");
         self.input
             .write_all(line.as_bytes())
             .await
-            .map_err(|error| Stop::failed("a client that runs", causes(&error)))
+            .map_err(|error| Failure::new("a running client", error_chain(&error)))
     }
 
-    /// What the client says about this; what it says about other things is skipped.
-    pub(crate) async fn says(&mut self, about: &str) -> Verdict<Value> {
-        let patience = self.patience;
-        within(patience, &format!("`{about}` from the client"), async {
+    /// Waits for a line of output with this event and returns its value; lines with other events are skipped.
+    pub(crate) async fn wait_for(&mut self, event: &str) -> CaseResult<Value> {
+        let timeout = self.timeout;
+        with_timeout(timeout, &format!("`{event}` from the client"), async {
             loop {
-                let line = self.line().await?;
-                if let Some(said) = line.get(about) {
-                    return Ok(said.clone());
+                let line = self.next_line().await?;
+                if let Some(value) = line.get(event) {
+                    return Ok(value.clone());
                 }
                 if let Some(missing) = line["missing"].as_str() {
-                    return Err(Stop::needs(missing));
+                    return Err(Failure::needs(missing));
                 }
                 if let Some(failed) = line.get("failed") {
-                    return Err(Stop::failed(format_args!("`{about}` from the client"), failed));
+                    return Err(Failure::new(format_args!("`{event}` from the client"), failed));
                 }
             }
         })
         .await
     }
 
-    async fn line(&mut self) -> Verdict<Value> {
+    async fn next_line(&mut self) -> CaseResult<Value> {
         match self.lines.next_line().await {
             Ok(Some(line)) => {
-                serde_json::from_str(&line).map_err(|_| Stop::failed("a line of JSON from the client", line))
+                serde_json::from_str(&line).map_err(|_| Failure::new("a line of JSON from the client", line))
             }
-            _ => Err(Stop::failed("a client that runs", "it ended")),
+            _ => Err(Failure::new("a running client", "the process ended")),
         }
     }
 }

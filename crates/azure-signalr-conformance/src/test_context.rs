@@ -1,4 +1,4 @@
-//! What a case has to itself: a hub, names, and a way to everything it may need.
+//! `TestContext`: what a case gets, its own hub, user and group, and access to the service and the environment of the run.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,59 +7,58 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::apps::Apps;
-use crate::client::Client;
-use crate::connect::Connect;
-use crate::outcome::{Stop, Verdict};
-use crate::random::name;
-use crate::service::{API_VERSION, Answer, Call, Service, within};
-use crate::webhooks::Webhooks;
+use crate::case_result::{CaseResult, Failure};
+use crate::client::{Client, ClientBuilder};
+use crate::local_server::NegotiateServer;
+use crate::service::{API_VERSION, Call, Response, Service, unique_name, with_timeout};
+use crate::webhooks::WebhookReceiver;
 
-/// How often something is asked that changes by itself.
-const ASK_EVERY: Duration = Duration::from_millis(100);
+/// The interval at which a case polls for a change.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What all cases of a run share.
-pub(crate) struct House {
+pub(crate) struct TestEnv {
     pub(crate) service: Arc<Service>,
-    pub(crate) apps: Apps,
-    pub(crate) webhooks: Option<Webhooks>,
+    pub(crate) negotiate_server: NegotiateServer,
+    pub(crate) webhooks: Option<WebhookReceiver>,
     pub(crate) restart_command: Option<String>,
     pub(crate) node_modules: Option<PathBuf>,
     pub(crate) python: Option<PathBuf>,
 }
 
-pub(crate) struct Stage {
-    pub(crate) house: Arc<House>,
-    /// The hub of the case; a user and a group that it uses first.
+/// What one case uses.
+pub(crate) struct TestContext {
+    pub(crate) env: Arc<TestEnv>,
     pub(crate) hub: String,
     pub(crate) user: String,
     pub(crate) group: String,
 }
 
-impl Stage {
-    pub(crate) fn new(house: Arc<House>, number: u8) -> Self {
-        Self { house, hub: name(&format!("c{number}h")), user: name("user"), group: name("group") }
+impl TestContext {
+    pub(crate) fn new(env: Arc<TestEnv>, number: u8) -> Self {
+        let hub = unique_name(&format!("c{number}h"));
+        Self { env, hub, user: unique_name("user"), group: unique_name("group") }
     }
 
     pub(crate) fn service(&self) -> &Arc<Service> {
-        &self.house.service
+        &self.env.service
     }
 
-    /// A client of the hub who is about to connect.
-    pub(crate) fn client(&self) -> Connect {
+    /// A client of the hub.
+    pub(crate) fn client(&self) -> ClientBuilder {
         self.client_of(&self.hub)
     }
 
-    pub(crate) fn client_of(&self, hub: &str) -> Connect {
-        Connect::new(self.service().clone(), hub)
+    pub(crate) fn client_of(&self, hub: &str) -> ClientBuilder {
+        ClientBuilder::new(self.service().clone(), hub)
     }
 
-    /// Somebody of this user in the hub, over a WebSocket, in JSON.
-    pub(crate) async fn connect(&self, user: &str) -> Verdict<Client> {
+    /// Connects a client of the hub as a user, over WebSockets, in JSON.
+    pub(crate) async fn connect(&self, user: &str) -> CaseResult<Client> {
         self.client().user(user).connect().await
     }
 
-    /// A call of the REST API below the hub, in the usual version.
+    /// A call of the REST API below the hub, in the default version.
     pub(crate) fn rest(&self, method: Method, segments: &[&str]) -> Call<'_> {
         self.rest_of(&self.hub, method, segments)
     }
@@ -69,50 +68,50 @@ impl Stage {
         self.service().call(method, &path).query("api-version", API_VERSION)
     }
 
-    /// The same in the first version.
-    pub(crate) fn v1(&self, method: Method, segments: &[&str]) -> Call<'_> {
+    /// A call of the REST API below the hub, in version 1.
+    pub(crate) fn rest_v1(&self, method: Method, segments: &[&str]) -> Call<'_> {
         let path = [&["api", "v1", "hubs", self.hub.as_str()], segments].concat();
         self.service().call(method, &path)
     }
 
-    /// Sends to whoever these segments name; everybody of the hub if there are none.
-    pub(crate) async fn send(&self, to: &[&str], target: &str, arguments: &Value) -> Verdict<Answer> {
+    /// Sends a message to the receivers that the segments name; to the hub if there are none.
+    pub(crate) async fn send(&self, to: &[&str], target: &str, arguments: &Value) -> CaseResult<Response> {
         let segments = [to, &[":send"]].concat();
-        self.rest(Method::POST, &segments).message(target, arguments).status(202).await
+        self.rest(Method::POST, &segments).message(target, arguments).expect_status(202).await
     }
 
-    /// Puts a connection into the group of the case.
-    pub(crate) async fn join(&self, client: &Client) -> Verdict {
+    /// Adds a connection to the group of the case.
+    pub(crate) async fn join_group(&self, client: &Client) -> CaseResult {
         self.rest(Method::PUT, &["groups", &self.group, "connections", &client.id])
-            .status(200)
+            .expect_status(200)
             .await
             .map(drop)
     }
 
-    /// Drops a client's connection, and waits until the service knows.
-    pub(crate) async fn gone(&self, client: Client) -> Verdict {
+    /// Closes a client and waits until the service has removed its connection.
+    pub(crate) async fn close_client(&self, client: Client) -> CaseResult {
         let id = client.id.clone();
-        client.leave().await?;
-        self.until(&["connections", &id], 404).await
+        client.close().await?;
+        self.wait_for_status(&["connections", &id], 404).await
     }
 
-    /// Waits until what these segments name is there.
-    pub(crate) async fn until_there(&self, segments: &[&str]) -> Verdict {
-        self.until(segments, 200).await
+    /// Waits until the connection, user or group exists.
+    pub(crate) async fn wait_until_exists(&self, segments: &[&str]) -> CaseResult {
+        self.wait_for_status(segments, 200).await
     }
 
-    /// Asks until the answer has this status. A service may take a moment to see what has just happened.
-    pub(crate) async fn until(&self, segments: &[&str], status: u16) -> Verdict {
-        let asked = async {
-            while self.rest(Method::HEAD, segments).answer().await?.status != status {
-                tokio::time::sleep(ASK_EVERY).await;
+    /// Sends HEAD until the response has the status. A service may apply changes with a delay.
+    pub(crate) async fn wait_for_status(&self, segments: &[&str], status: u16) -> CaseResult {
+        let polling = async {
+            while self.rest(Method::HEAD, segments).response().await?.status != status {
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
             Ok(())
         };
-        within(self.service().patience, &format!("{status} for {}", segments[0]), asked).await
+        with_timeout(self.service().timeout, &format!("{status} for {}", segments[0]), polling).await
     }
 
-    pub(crate) fn webhooks(&self) -> Verdict<&Webhooks> {
-        self.house.webhooks.as_ref().ok_or_else(|| Stop::needs("--upstream-port"))
+    pub(crate) fn webhooks(&self) -> CaseResult<&WebhookReceiver> {
+        self.env.webhooks.as_ref().ok_or_else(|| Failure::needs("--upstream-port"))
     }
 }

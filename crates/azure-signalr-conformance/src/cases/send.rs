@@ -1,46 +1,51 @@
-//! Cases 45 to 58: what REST calls send to whom, and whose calls are taken.
+//! Cases 45 to 58 and 91: sending messages with REST calls.
 
-use futures_util::stream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::Method;
 use rmpv::Value as Packed;
 use serde_json::{Value, json};
 
+use crate::case_result::{AtStep, CaseResult};
 use crate::client::Client;
-use crate::outcome::Verdict;
 use crate::protocol::Protocol;
-use crate::service::{API_VERSION, Call};
-use crate::stage::Stage;
-use crate::token::Key;
+use crate::service::{API_VERSION, Call, unix_now};
+use crate::test_context::TestContext;
+use crate::token::{AccessKey, HEADER};
 
-fn to_all(stage: &Stage) -> Call<'_> {
-    stage.rest(Method::POST, &[":send"])
+/// The numbers of clients, messages and concurrent connection attempts of case 91.
+const CLIENTS: usize = 1000;
+const MESSAGES: usize = 5;
+const CONCURRENCY: usize = 50;
+
+fn to_all(context: &TestContext) -> Call<'_> {
+    context.rest(Method::POST, &[":send"])
 }
 
-async fn two(stage: &Stage) -> Verdict<(Client, Client)> {
-    tokio::try_join!(stage.connect(&stage.user), stage.connect("another"))
+async fn connect_two(context: &TestContext) -> CaseResult<(Client, Client)> {
+    tokio::try_join!(context.connect(&context.user), context.connect("another"))
 }
 
-pub(super) async fn to_everybody(stage: Stage) -> Verdict {
-    let upper = stage.client_of(&stage.hub.to_uppercase()).connect();
-    let elsewhere = format!("{}x", stage.hub);
+pub(super) async fn to_hub(context: TestContext) -> CaseResult {
+    let upper = context.client_of(&context.hub.to_uppercase()).connect();
+    let other_hub = format!("{}x", context.hub);
     let (mut a, mut b, mut c) =
-        tokio::try_join!(stage.client().connect(), upper, stage.client_of(&elsewhere).connect())?;
-    to_all(&stage).json(&json!({"target": "t", "arguments": ["x"]})).status(202).await?;
-    a.gets(&[("t", json!(["x"]))]).await?;
-    b.gets(&[("t", json!(["x"]))]).await.map_err(|stop| stop.at("the hub in capitals"))?;
-    c.gets_nothing().await.map_err(|stop| stop.at("another hub"))
+        tokio::try_join!(context.client().connect(), upper, context.client_of(&other_hub).connect())?;
+    to_all(&context).json(&json!({"target": "t", "arguments": ["x"]})).expect_status(202).await?;
+    a.expect_invocations(&[("t", json!(["x"]))]).await?;
+    b.expect_invocations(&[("t", json!(["x"]))]).await.at("the hub in upper case")?;
+    c.expect_no_invocations().await.at("another hub")
 }
 
-pub(super) async fn as_the_sdk_writes_it(stage: Stage) -> Verdict {
-    let mut client = stage.client().connect().await?;
+pub(super) async fn sdk_body(context: TestContext) -> CaseResult {
+    let mut client = context.client().connect().await?;
     let pieces = [r#"{"Target":"t","#, r#""Arguments":["x"]}"#].map(Ok::<_, std::io::Error>);
     let chunked = reqwest::Body::wrap_stream(stream::iter(pieces));
-    to_all(&stage).body("application/json; charset=utf-8", chunked).status(202).await?;
-    client.gets(&[("t", json!(["x"]))]).await
+    to_all(&context).body("application/json; charset=utf-8", chunked).expect_status(202).await?;
+    client.expect_invocations(&[("t", json!(["x"]))]).await
 }
 
-pub(super) async fn numbers_of_arguments(stage: Stage) -> Verdict {
-    let mut client = stage.client().connect().await?;
+pub(super) async fn arguments(context: TestContext) -> CaseResult {
+    let mut client = context.client().connect().await?;
     let twelve: Value = (1..=12).collect();
     let payloads = [
         json!({"target": "absent"}),
@@ -49,44 +54,51 @@ pub(super) async fn numbers_of_arguments(stage: Stage) -> Verdict {
         json!({"target": "twelve", "arguments": twelve}),
     ];
     for payload in payloads {
-        to_all(&stage).json(&payload).status(202).await.map_err(|stop| stop.at(&payload))?;
+        to_all(&context).json(&payload).expect_status(202).await.at(&payload)?;
     }
-    client.gets(&[("absent", json!([])), ("null", json!([])), ("none", json!([])), ("twelve", twelve)]).await
+    client
+        .expect_invocations(&[
+            ("absent", json!([])),
+            ("null", json!([])),
+            ("none", json!([])),
+            ("twelve", twelve),
+        ])
+        .await
 }
 
-pub(super) async fn excluded(stage: Stage) -> Verdict {
-    let (mut a, mut b) = two(&stage).await?;
-    let mut c = stage.client().connect().await?;
-    to_all(&stage)
+pub(super) async fn excluded(context: TestContext) -> CaseResult {
+    let (mut a, mut b) = connect_two(&context).await?;
+    let mut c = context.client().connect().await?;
+    to_all(&context)
         .query("excluded", &a.id)
         .query("excluded", &b.id)
         .message("t", &json!([]))
-        .status(202)
+        .expect_status(202)
         .await?;
-    a.gets_nothing().await?;
-    b.gets_nothing().await?;
-    c.gets(&[("t", json!([]))]).await
+    a.expect_no_invocations().await?;
+    b.expect_no_invocations().await?;
+    c.expect_invocations(&[("t", json!([]))]).await
 }
 
-pub(super) async fn in_the_first_version(stage: Stage) -> Verdict {
-    let mut client = stage.client().connect().await?;
-    stage.v1(Method::POST, &[]).message("t", &json!([])).status(202).await?;
-    client.gets(&[("t", json!([]))]).await
+pub(super) async fn v1(context: TestContext) -> CaseResult {
+    let mut client = context.client().connect().await?;
+    context.rest_v1(Method::POST, &[]).message("t", &json!([])).expect_status(202).await?;
+    client.expect_invocations(&[("t", json!([]))]).await
 }
 
-pub(super) async fn to_a_user(stage: Stage) -> Verdict {
-    let (mut a, mut b) = tokio::try_join!(stage.connect(&stage.user), stage.connect(&stage.user))?;
-    let mut other = stage.connect("another").await?;
-    stage.send(&["users", &stage.user], "t", &json!([])).await?;
-    stage.send(&["users", "nobody"], "t", &json!([])).await?;
-    a.gets(&[("t", json!([]))]).await?;
-    b.gets(&[("t", json!([]))]).await?;
-    other.gets_nothing().await
+pub(super) async fn to_user(context: TestContext) -> CaseResult {
+    let (mut a, mut b) = tokio::try_join!(context.connect(&context.user), context.connect(&context.user))?;
+    let mut other = context.connect("another").await?;
+    context.send(&["users", &context.user], "t", &json!([])).await?;
+    context.send(&["users", "unknown"], "t", &json!([])).await?;
+    a.expect_invocations(&[("t", json!([]))]).await?;
+    b.expect_invocations(&[("t", json!([]))]).await?;
+    other.expect_no_invocations().await
 }
 
-pub(super) async fn values(stage: Stage) -> Verdict {
-    let packed = stage.client().protocol(Protocol::MessagePack).connect();
-    let (json, packed) = tokio::try_join!(stage.client().connect(), packed)?;
+pub(super) async fn values(context: TestContext) -> CaseResult {
+    let packed = context.client().protocol(Protocol::MessagePack).connect();
+    let (json, packed) = tokio::try_join!(context.client().connect(), packed)?;
     let arguments = json!([
         0, -1, 127, 128, -129, 65_536, 4_294_967_296_u64, -4_294_967_297_i64, 9_007_199_254_740_991_u64,
         0.5, -1.25e-7, true, null, "", "Zoë 🎈 日本", "2026-11-22T06:00:00.0000000+02:00", "2026-11-22",
@@ -94,50 +106,47 @@ pub(super) async fn values(stage: Stage) -> Verdict {
     ]);
     let deep = (0..40).fold(json!("deep"), |inner, _| json!([inner]));
     for mut client in [json, packed] {
-        let place = client.protocol;
-        stage.send(&["connections", &client.id], "t", &arguments).await?;
-        client.gets(&[("t", arguments.clone())]).await.map_err(|stop| stop.at(place.name()))?;
-        stage
-            .send(&["connections", &client.id], "t", &json!([deep]))
-            .await
-            .map_err(|stop| stop.at("40 levels"))?;
-        client.gets(&[("t", json!([deep]))]).await.map_err(|stop| stop.at(place.name()))?;
+        let protocol = client.protocol.name();
+        context.send(&["connections", &client.id], "t", &arguments).await?;
+        client.expect_invocations(&[("t", arguments.clone())]).await.at(protocol)?;
+        context.send(&["connections", &client.id], "t", &json!([deep])).await.at("40 levels")?;
+        client.expect_invocations(&[("t", json!([deep]))]).await.at(protocol)?;
     }
     Ok(())
 }
 
-pub(super) async fn to_a_group(stage: Stage) -> Verdict {
-    let (mut a, mut b) = two(&stage).await?;
-    let mut outside = stage.client().connect().await?;
-    stage.join(&a).await?;
-    stage.join(&b).await?;
-    stage.send(&["groups", &stage.group], "all", &json!([])).await?;
-    let call = stage.rest(Method::POST, &["groups", &stage.group, ":send"]).query("excluded", &a.id);
-    call.message("one", &json!([])).status(202).await?;
-    a.gets(&[("all", json!([]))]).await?;
-    b.gets(&[("all", json!([])), ("one", json!([]))]).await?;
-    outside.gets_nothing().await
+pub(super) async fn to_group(context: TestContext) -> CaseResult {
+    let (mut a, mut b) = connect_two(&context).await?;
+    let mut outside = context.client().connect().await?;
+    context.join_group(&a).await?;
+    context.join_group(&b).await?;
+    context.send(&["groups", &context.group], "all", &json!([])).await?;
+    let call = context.rest(Method::POST, &["groups", &context.group, ":send"]).query("excluded", &a.id);
+    call.message("one", &json!([])).expect_status(202).await?;
+    a.expect_invocations(&[("all", json!([]))]).await?;
+    b.expect_invocations(&[("all", json!([])), ("one", json!([]))]).await?;
+    outside.expect_no_invocations().await
 }
 
-pub(super) async fn of_an_application(stage: Stage) -> Verdict {
-    let of_app = stage.client_of(&format!("app_{}", stage.hub)).connect();
-    let (mut inside, mut outside) = tokio::try_join!(of_app, stage.client().connect())?;
-    to_all(&stage).query("application", "app").message("t", &json!([])).status(202).await?;
-    inside.gets(&[("t", json!([]))]).await?;
-    outside.gets_nothing().await
+pub(super) async fn to_application_hub(context: TestContext) -> CaseResult {
+    let in_application = context.client_of(&format!("app_{}", context.hub)).connect();
+    let (mut inside, mut outside) = tokio::try_join!(in_application, context.client().connect())?;
+    to_all(&context).query("application", "app").message("t", &json!([])).expect_status(202).await?;
+    inside.expect_invocations(&[("t", json!([]))]).await?;
+    outside.expect_no_invocations().await
 }
 
-pub(super) async fn malformed(stage: Stage) -> Verdict {
+pub(super) async fn invalid_body(context: TestContext) -> CaseResult {
     for body in [r#"{"arguments":[]}"#, "", "not JSON", r#"{"target":"","arguments":[]}"#] {
-        let call = to_all(&stage).body("application/json", body);
-        call.status(400).await.map_err(|stop| stop.at(format_args!("body `{body}`")))?;
+        let call = to_all(&context).body("application/json", body);
+        call.expect_status(400).await.at(format_args!("body `{body}`"))?;
     }
-    let call = to_all(&stage).body("text/plain", r#"{"target":"t","arguments":[]}"#);
-    call.status(415).await.map_err(|stop| stop.at("text/plain")).map(drop)
+    let call = to_all(&context).body("text/plain", r#"{"target":"t","arguments":[]}"#);
+    call.expect_status(415).await.at("text/plain").map(drop)
 }
 
-/// `hi("x")` framed for one protocol, and `hi("y")` for the other, so that a mix-up shows.
-fn framed(protocols: &[Protocol]) -> Vec<u8> {
+/// A body with a frame for each protocol: `hi("x")` for JSON, `hi("y")` for MessagePack.
+fn frames_body(protocols: &[Protocol]) -> Vec<u8> {
     let entry = |protocol: &Protocol| {
         let argument = if *protocol == Protocol::Json { "x" } else { "y" };
         let message = json!({"type": 1, "target": "hi", "arguments": [argument]});
@@ -145,75 +154,91 @@ fn framed(protocols: &[Protocol]) -> Vec<u8> {
     };
     let mut body = Vec::new();
     let map = Packed::Map(protocols.iter().map(entry).collect());
-    rmpv::encode::write_value(&mut body, &map).expect("a vector takes everything");
+    rmpv::encode::write_value(&mut body, &map).expect("writing to a vector cannot fail");
     body
 }
 
-pub(super) async fn framed_by_the_caller(stage: Stage) -> Verdict {
-    let packed = stage.client().protocol(Protocol::MessagePack).connect();
-    let (mut json, mut packed) = tokio::try_join!(stage.client().connect(), packed)?;
-    let send = |protocols| to_all(&stage).body("application/octet-stream", framed(protocols)).status(202);
+pub(super) async fn protocol_frames(context: TestContext) -> CaseResult {
+    let packed = context.client().protocol(Protocol::MessagePack).connect();
+    let (mut json, mut packed) = tokio::try_join!(context.client().connect(), packed)?;
+    let send = |protocols| {
+        to_all(&context).body("application/octet-stream", frames_body(protocols)).expect_status(202)
+    };
     send(&[Protocol::Json]).await?;
-    json.gets(&[("hi", json!(["x"]))]).await?;
-    packed.gets_nothing().await?;
+    json.expect_invocations(&[("hi", json!(["x"]))]).await?;
+    packed.expect_no_invocations().await?;
     send(&[Protocol::Json, Protocol::MessagePack]).await?;
-    json.gets(&[("hi", json!(["x"]))]).await?;
-    packed.gets(&[("hi", json!(["y"]))]).await
+    json.expect_invocations(&[("hi", json!(["x"]))]).await?;
+    packed.expect_invocations(&[("hi", json!(["y"]))]).await
 }
 
-pub(super) async fn limits(stage: Stage) -> Verdict {
+pub(super) async fn limits(context: TestContext) -> CaseResult {
     let large = json!({"target": "t", "arguments": ["x".repeat(1 << 20)]});
-    to_all(&stage).json(&large).status(413).await.map_err(|stop| stop.at("more than 1 MiB"))?;
+    to_all(&context).json(&large).expect_status(413).await.at("more than 1 MiB")?;
     let long = "h".repeat(129);
     for hub in ["1abc", &long] {
-        let call = stage.rest_of(hub, Method::POST, &[":send"]).message("t", &json!([]));
-        call.status(400).await.map_err(|stop| stop.at(format_args!("hub of {} characters", hub.len())))?;
+        let call = context.rest_of(hub, Method::POST, &[":send"]).message("t", &json!([]));
+        call.expect_status(400).await.at(format_args!("hub of {} characters", hub.len()))?;
     }
     let long = "g".repeat(1025);
     for group in ["   ", &long] {
-        let call = stage.rest(Method::POST, &["groups", group, ":send"]).message("t", &json!([]));
-        call.status(400)
-            .await
-            .map_err(|stop| stop.at(format_args!("group of {} characters", group.len())))?;
+        let call = context.rest(Method::POST, &["groups", group, ":send"]).message("t", &json!([]));
+        call.expect_status(400).await.at(format_args!("group of {} characters", group.len()))?;
     }
     Ok(())
 }
 
-pub(super) async fn encoded_segments(stage: Stage) -> Verdict {
-    let user = format!("{}/a b%2F:ü", stage.user);
-    let group = format!("{}/../%41", stage.group);
-    let mut client = stage.connect(&user).await?;
-    let call = stage.rest(Method::PUT, &["groups", &group, "connections", &client.id]);
-    call.status(200).await?;
-    stage.send(&["users", &user], "user", &json!([])).await?;
-    stage.send(&["groups", &group], "group", &json!([])).await?;
-    client.gets(&[("user", json!([])), ("group", json!([]))]).await?;
-    // What would match if it were decoded twice, or not at all.
-    stage.send(&["users", &user.replace("%2F", "/")], "user", &json!([])).await?;
-    stage.send(&["groups", &group.replace("%41", "A")], "group", &json!([])).await?;
-    client.gets_nothing().await?;
-    let strange = stage.rest(Method::HEAD, &["connections", "no/such:connection"]);
-    strange.error(404, "Warning.Connection.NotExisted").await.map(drop)
+pub(super) async fn encoded_segments(context: TestContext) -> CaseResult {
+    let user = format!("{}/a b%2F:ü", context.user);
+    let group = format!("{}/../%41", context.group);
+    let mut client = context.connect(&user).await?;
+    let call = context.rest(Method::PUT, &["groups", &group, "connections", &client.id]);
+    call.expect_status(200).await?;
+    context.send(&["users", &user], "user", &json!([])).await?;
+    context.send(&["groups", &group], "group", &json!([])).await?;
+    client.expect_invocations(&[("user", json!([])), ("group", json!([]))]).await?;
+    // These names would match if they were decoded twice.
+    context.send(&["users", &user.replace("%2F", "/")], "user", &json!([])).await?;
+    context.send(&["groups", &group.replace("%41", "A")], "group", &json!([])).await?;
+    client.expect_no_invocations().await?;
+    let unknown = context.rest(Method::HEAD, &["connections", "no/such:connection"]);
+    unknown.expect_error(404, "Warning.Connection.NotExisted").await.map(drop)
 }
 
-pub(super) async fn whose_calls(stage: Stage) -> Verdict {
-    let service = stage.service();
-    let call = || to_all(&stage).message("t", &json!([]));
-    call().without_token().status(401).await.map_err(|stop| stop.at("no token"))?;
+pub(super) async fn authorization(context: TestContext) -> CaseResult {
+    let service = context.service();
+    let call = || to_all(&context).message("t", &json!([]));
+    call().without_token().expect_status(401).await.at("no token")?;
     let base = service.connection.audience_base();
-    let path = format!("api/hubs/{}/:send", stage.hub);
-    let claims = json!({"aud": format!("{base}{path}"), "exp": crate::service::now() + 60});
-    let forged =
-        Key("not the key of this service at all".to_owned()).sign(crate::token::HEADER, &claims.to_string());
-    call().token(&forged).status(401).await.map_err(|stop| stop.at("another key"))?;
+    let path = format!("api/hubs/{}/:send", context.hub);
+    let claims = json!({"aud": format!("{base}{path}"), "exp": unix_now() + 60});
+    let forged = AccessKey("not the key of this service at all".to_owned()).sign(HEADER, &claims.to_string());
+    call().token(&forged).expect_status(401).await.at("another key")?;
 
     let with_port = format!("{}:{}/{path}", base.trim_end_matches('/'), service.connection.port());
     for audience in [format!("{base}{path}?api-version={API_VERSION}"), with_port] {
         let token = service.token(&audience, &json!({}));
-        call().token(&token).status(202).await.map_err(|stop| stop.at(audience))?;
+        call().token(&token).expect_status(202).await.at(audience)?;
     }
-    let audience = format!("{base}api/v1/hubs/{}", stage.hub);
-    let first =
-        stage.v1(Method::POST, &[]).message("t", &json!([])).token(&service.token(&audience, &json!({})));
-    first.status(202).await.map_err(|stop| stop.at(audience)).map(drop)
+    let audience = format!("{base}api/v1/hubs/{}", context.hub);
+    let first = context
+        .rest_v1(Method::POST, &[])
+        .message("t", &json!([]))
+        .token(&service.token(&audience, &json!({})));
+    first.expect_status(202).await.at(audience).map(drop)
+}
+
+pub(super) async fn thousand_clients(context: TestContext) -> CaseResult {
+    let connecting =
+        stream::iter(0..CLIENTS).map(|_| context.client().connect()).buffer_unordered(CONCURRENCY);
+    let clients: Vec<_> = connecting.try_collect().await?;
+    for number in 0..MESSAGES {
+        context.rest(Method::POST, &[":send"]).message("t", &json!([number])).expect_status(202).await?;
+    }
+    let expected: Vec<_> = (0..MESSAGES).map(|number| ("t", json!([number]))).collect();
+    let checks = stream::iter(clients).map(|mut client| {
+        let expected = &expected;
+        async move { client.expect_invocations(expected).await }
+    });
+    checks.buffer_unordered(CONCURRENCY).try_collect().await
 }
