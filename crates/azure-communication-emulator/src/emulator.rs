@@ -3,42 +3,32 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::http::request::Parts;
-
 use crate::access_keys::{AccessKey, KeyType, random_bytes};
 use crate::access_token::Introspection;
 use crate::error::ApiError;
 use crate::fault::{Fault, TooManyFaults};
-use crate::identity_api::Route;
 use crate::identity_store::IdentityRecord;
 use crate::options::{Clock, Options, random_uuid};
-use crate::resource::{ApiResponse, CallCounts, Resource};
+use crate::resource::{ApiRequest, ApiResponse, CallCounts, Resource};
 
 /// An emulated Communication Services resource with its own keys and identities.
 ///
 /// Clones refer to the same resource. [`serve`](Self::serve) makes it reachable over HTTP.
 ///
-/// ```
-/// use azure_communication_emulator::{Emulator, Fault, Options};
+/// ```no_run
+/// # async fn example(listener: tokio::net::TcpListener) -> std::io::Result<()> {
+/// use azure_communication_emulator::{Emulator, Options};
 ///
-/// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let emulator = Emulator::new(Options::default());
-/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-/// let connection_string = emulator.connection_string(&format!("http://{}", listener.local_addr()?));
-///
-/// emulator.inject(Fault::throttled(Some(1)))?;
-/// // Run the client under test with the connection string here; this example stops at once.
-/// emulator.serve(vec![listener], async { drop(connection_string) }).await?;
-/// assert_eq!(emulator.calls().received, 0);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// println!("{}", emulator.connection_string(&format!("http://{}", listener.local_addr()?)));
+/// emulator.serve(vec![listener], std::future::pending()).await
+/// # }
 /// ```
 #[derive(Clone)]
 pub struct Emulator {
     resource: Arc<Mutex<Resource>>,
-    allowed_hosts: Arc<[String]>,
-    control_api: bool,
+    pub(crate) allowed_hosts: Arc<[String]>,
+    pub(crate) has_control_api: bool,
 }
 
 impl Emulator {
@@ -51,7 +41,7 @@ impl Emulator {
     pub fn new(mut options: Options) -> Self {
         Self {
             allowed_hosts: std::mem::take(&mut options.allowed_hosts).into(),
-            control_api: options.control_api,
+            has_control_api: options.control_api,
             resource: Arc::new(Mutex::new(Resource::new(options, random_bytes()))),
         }
     }
@@ -67,7 +57,7 @@ impl Emulator {
     /// Returns the connection string with the chosen key in clear text.
     #[must_use]
     pub fn connection_string_with(&self, key_type: KeyType, endpoint: &str) -> String {
-        let key = self.resource().key(key_type).to_text();
+        let key = self.resource().keys.get(key_type).to_text();
         // The JavaScript client requires this order.
         format!("endpoint={}/;accesskey={key}", endpoint.trim_end_matches('/'))
     }
@@ -79,7 +69,7 @@ impl Emulator {
     /// When the operating system provides no random bytes.
     pub fn regenerate_key(&self, key_type: KeyType) {
         let key = AccessKey::generate();
-        self.resource().replace_key(key_type, key);
+        self.resource().keys.replace(key_type, key);
     }
 
     /// Returns what an access token was issued for and whether it is valid; `None` if this emulator did not issue it.
@@ -91,19 +81,19 @@ impl Emulator {
     /// Returns all identities in the order of creation.
     #[must_use]
     pub fn identities(&self) -> Vec<IdentityRecord> {
-        self.resource().identities()
+        self.resource().identities.list()
     }
 
     /// Returns how often the identity API was called. Calls of the control API are not counted.
     #[must_use]
     pub fn calls(&self) -> CallCounts {
-        self.resource().calls()
+        self.resource().calls
     }
 
     /// Returns the clock.
     #[must_use]
     pub fn clock(&self) -> Clock {
-        self.resource().clock()
+        self.resource().clock
     }
 
     /// Returns the time of the clock, in seconds since 1970.
@@ -114,14 +104,13 @@ impl Emulator {
 
     /// Replaces the clock.
     pub fn set_clock(&self, clock: Clock) {
-        self.resource().set_clock(clock);
+        self.resource().clock = clock;
     }
 
     /// Moves the clock forward by a number of seconds.
     pub fn advance(&self, seconds: u64) {
         let mut resource = self.resource();
-        let later = resource.clock().advanced(seconds);
-        resource.set_clock(later);
+        resource.clock = resource.clock.advanced(seconds);
     }
 
     /// Makes the next request that matches the fault fail. Faults apply in the order in which they were injected.
@@ -130,29 +119,16 @@ impl Emulator {
     ///
     /// [`TooManyFaults`] when 1,024 faults are pending.
     pub fn inject(&self, fault: Fault) -> Result<(), TooManyFaults> {
-        self.resource().inject(fault)
+        self.resource().faults.push(fault)
     }
 
     /// Removes all pending faults.
     pub fn clear_faults(&self) {
-        self.resource().clear_faults();
+        self.resource().faults.clear();
     }
 
-    pub(crate) fn respond(
-        &self,
-        route: Result<Route, ApiError>,
-        parts: Parts,
-        body: Result<Vec<u8>, ApiError>,
-    ) -> Result<ApiResponse, ApiError> {
-        self.resource().respond(route, parts, body, system_time(), random_uuid())
-    }
-
-    pub(crate) fn allowed_hosts(&self) -> &[String] {
-        &self.allowed_hosts
-    }
-
-    pub(crate) fn has_control_api(&self) -> bool {
-        self.control_api
+    pub(crate) fn respond(&self, request: ApiRequest) -> Result<ApiResponse, ApiError> {
+        self.resource().respond(request, system_time(), random_uuid())
     }
 
     /// Locked for short sections without I/O. Poisoning is ignored: no update can panic halfway.

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 /// A request that failed: status, code and message of the response, and a message for the log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
@@ -29,17 +29,7 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self {
-            status,
-            code,
-            message,
-            target: None,
-            detail: None,
-            log_message: None,
-            allow: None,
-            retry_after: None,
-        }
+        Self { status, code, message: message.into(), ..Self::default() }
     }
 
     /// A field with an invalid value.

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::error::ApiError;
 use crate::identity_api::Operation;
@@ -24,8 +25,9 @@ const MAX_PENDING_FAULTS: usize = 1_024;
 /// # Ok::<(), azure_communication_emulator::InvalidFault>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "FaultJson")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
+    #[serde(deserialize_with = "deserialize_status")]
     status: u16,
     retry_after: Option<u32>,
     operation: Option<Operation>,
@@ -96,22 +98,8 @@ impl fmt::Display for InvalidFault {
 
 impl std::error::Error for InvalidFault {}
 
-/// A fault in the JSON of the control API.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct FaultJson {
-    status: u16,
-    retry_after: Option<u32>,
-    operation: Option<Operation>,
-}
-
-impl TryFrom<FaultJson> for Fault {
-    type Error = InvalidFault;
-
-    fn try_from(json: FaultJson) -> Result<Self, InvalidFault> {
-        let FaultJson { status, retry_after, operation } = json;
-        Ok(Self { retry_after, operation, ..Self::new(status)? })
-    }
+fn deserialize_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    Fault::new(u16::deserialize(deserializer)?).map(|fault| fault.status).map_err(D::Error::custom)
 }
 
 /// The error of [`Emulator::inject`](crate::Emulator::inject): 1,024 faults are pending.

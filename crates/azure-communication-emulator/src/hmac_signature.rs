@@ -155,7 +155,6 @@ mod tests {
     const LOCAL: &str = "127.0.0.1:18099";
     const IDENTITY: &str =
         "8%3Aacs%3A2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081";
-    const EMPTY: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
     const WITH_CHAT: &str = r#"{"createTokenWithScopes":["chat"]}"#;
 
     fn keys() -> AccessKeys {
@@ -163,13 +162,12 @@ mod tests {
         AccessKeys::new([AccessKey::generate(), AccessKey::new(vectors).unwrap()])
     }
 
-    /// A request signed by a published client, with a fixed clock.
+    /// A request that a published client has signed at `TODAY`.
     struct Signed {
         method: &'static str,
         target: String,
         host: &'static str,
         body: &'static str,
-        hash: &'static str,
         signature: &'static str,
     }
 
@@ -184,7 +182,7 @@ mod tests {
                 .uri(&self.target)
                 .header("host", self.host)
                 .header(DATE, date)
-                .header(CONTENT_HASH, self.hash)
+                .header(CONTENT_HASH, STANDARD.encode(Sha256::digest(self.body)))
                 .body(self.body.as_bytes().to_vec())
                 .unwrap();
             let parameters = format!("SignedHeaders={names}&Signature={}", self.signature);
@@ -193,54 +191,33 @@ mod tests {
     }
 
     fn create() -> Signed {
-        Signed {
-            method: "POST",
-            target: "/identities?api-version=2023-10-01".to_owned(),
-            host: HOST,
-            body: WITH_CHAT,
-            hash: "WTRvgEjjVd+bvyKw3WgXgDkU81aV8FWq+4/BE+he0+A=",
-            signature: "+3OqYUFvTRx8KkLQgdM8JC1XqO5/5XB9VsTPlUasCNs=",
-        }
+        let signature = "+3OqYUFvTRx8KkLQgdM8JC1XqO5/5XB9VsTPlUasCNs=";
+        let target = "/identities?api-version=2023-10-01".to_owned();
+        Signed { method: "POST", target, host: HOST, body: WITH_CHAT, signature }
     }
 
-    fn of_identity(method: &'static str, identity: &str, verb: &str) -> Signed {
-        let target = ["/identities/", identity, verb, "?api-version=2023-10-01"].concat();
-        Signed { method, target, body: "", hash: EMPTY, ..create() }
+    fn of_identity(method: &'static str, verb: &str, body: &'static str, signature: &'static str) -> Signed {
+        let target = ["/identities/", IDENTITY, verb, "?api-version=2023-10-01"].concat();
+        Signed { method, target, host: HOST, body, signature }
     }
 
     fn issue() -> Signed {
-        Signed {
-            body: r#"{"scopes":["voip"],"expiresInMinutes":60}"#,
-            hash: "GNtmihW0aWKrZ0DRV1+wUfLysZuegWcqHu8n9mgUyTE=",
-            signature: "YUEsjRaF9Xg0ALxkOz4iUho3+tg3G+ykmipBBIjBdQA=",
-            ..of_identity("POST", IDENTITY, "/:issueAccessToken")
-        }
+        let signature = "YUEsjRaF9Xg0ALxkOz4iUho3+tg3G+ykmipBBIjBdQA=";
+        let body = r#"{"scopes":["voip"],"expiresInMinutes":60}"#;
+        of_identity("POST", "/:issueAccessToken", body, signature)
     }
 
     #[test]
     fn requests_signed_by_published_clients_are_accepted() {
-        let delete = Signed {
-            signature: "eGXPFW+I7SDSmjXYgYWPGlnSCrnWRsrZMKueCKYrxAk=",
-            ..of_identity("DELETE", IDENTITY, "")
-        };
-        let create_locally = Signed {
-            host: LOCAL,
-            body: "{}",
-            hash: "RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=",
-            signature: "mVT/OY4kgDxzKGSOg6HvOs/DrKo6Fbndyvk7XpGx2TA=",
-            ..create()
-        };
-        let issue_with_spaces = Signed {
-            host: LOCAL,
-            body: r#"{"scopes": ["chat", "voip"], "expiresInMinutes": null}"#,
-            hash: "dz4CK828W1xaGkbyA3voJaEoai+gn/6achs4WDZ1Pqo=",
-            signature: "9V5ueOkZbood4nOUkdDrg+4J0GoWgfsvJDtWii68kfw=",
-            ..issue()
-        };
-        let revoke_unescaped = Signed {
-            signature: "TFyOU+G7tVHFEA2bvqx/5fVCSKfdtXdzLmVR+3BVBDU=",
-            ..of_identity("POST", &IDENTITY.replace("%3A", ":"), "/:revokeAccessTokens")
-        };
+        let delete = of_identity("DELETE", "", "", "eGXPFW+I7SDSmjXYgYWPGlnSCrnWRsrZMKueCKYrxAk=");
+        let signature = "mVT/OY4kgDxzKGSOg6HvOs/DrKo6Fbndyvk7XpGx2TA=";
+        let create_locally = Signed { host: LOCAL, body: "{}", signature, ..create() };
+        let signature = "9V5ueOkZbood4nOUkdDrg+4J0GoWgfsvJDtWii68kfw=";
+        let body = r#"{"scopes": ["chat", "voip"], "expiresInMinutes": null}"#;
+        let issue_with_spaces = Signed { host: LOCAL, body, signature, ..issue() };
+        let signature = "TFyOU+G7tVHFEA2bvqx/5fVCSKfdtXdzLmVR+3BVBDU=";
+        let revoke = of_identity("POST", "/:revokeAccessTokens", "", signature);
+        let revoke_unescaped = Signed { target: revoke.target.replace("%3A", ":"), ..revoke };
         for signed in [create(), issue(), delete, create_locally, issue_with_spaces, revoke_unescaped] {
             assert!(signed.verify().is_ok(), "{} {}", signed.method, signed.target);
         }
@@ -263,15 +240,15 @@ mod tests {
 
     #[test]
     fn a_wrong_signature_returns_the_string_to_sign() {
-        let error = Signed { signature: EMPTY, ..create() }.verify().unwrap_err();
-        let hash = create().hash;
+        let error = Signed { signature: "YQ==", ..create() }.verify().unwrap_err();
+        let hash = "WTRvgEjjVd+bvyKw3WgXgDkU81aV8FWq+4/BE+he0+A=";
         let expected = format!("POST\n/identities?api-version=2023-10-01\n{TODAY};{HOST};{hash}");
         assert_eq!(error.string_to_sign, Some(expected));
     }
 
     #[test]
     fn the_log_message_contains_no_identity_id() {
-        let error = Signed { signature: EMPTY, ..issue() }.verify().unwrap_err();
+        let error = Signed { signature: "YQ==", ..issue() }.verify().unwrap_err();
         assert!(error.string_to_sign.as_ref().unwrap().contains(IDENTITY));
         let why = ApiError::from(error).log_message().to_owned();
         assert!(why.contains("rule `signature`") && !why.contains(IDENTITY), "{why}");

@@ -103,8 +103,13 @@ pub(crate) enum ApiVersion {
 }
 
 impl ApiVersion {
-    const ALL: [Self; 5] =
-        [Self::V2021_03_07, Self::V2022_06_01, Self::V2022_10_01, Self::V2023_10_01, Self::V2025_06_30];
+    const ALL: [(Self, &'static str); 5] = [
+        (Self::V2021_03_07, "2021-03-07"),
+        (Self::V2022_06_01, "2022-06-01"),
+        (Self::V2022_10_01, "2022-10-01"),
+        (Self::V2023_10_01, "2023-10-01"),
+        (Self::V2025_06_30, "2025-06-30"),
+    ];
 
     /// Reads the required query parameter `api-version`; its name ignores case.
     ///
@@ -129,18 +134,12 @@ impl ApiVersion {
             let message = "The query has `api-version` more than once.";
             return Err(ApiError::new(StatusCode::BAD_REQUEST, "AmbiguousApiVersion", message));
         }
-        let supported = Self::ALL.into_iter().find(|supported| supported.as_str() == version);
-        supported.ok_or_else(|| Self::unsupported(uri, &version))
+        let supported = Self::ALL.into_iter().find(|(_, name)| *name == version);
+        supported.map(|(version, _)| version).ok_or_else(|| Self::unsupported(uri, &version))
     }
 
     pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::V2021_03_07 => "2021-03-07",
-            Self::V2022_06_01 => "2022-06-01",
-            Self::V2022_10_01 => "2022-10-01",
-            Self::V2023_10_01 => "2023-10-01",
-            Self::V2025_06_30 => "2025-06-30",
-        }
+        Self::ALL[self as usize].1
     }
 
     /// The error for a request that `version` does not have.
@@ -180,34 +179,28 @@ pub enum Scope {
 }
 
 impl Scope {
-    const ALL: [Self; 5] = [Self::Chat, Self::ChatJoin, Self::ChatJoinLimited, Self::Voip, Self::VoipJoin];
+    /// The scopes with their names and the first version of the API that has them.
+    const ALL: [(Self, &'static str, ApiVersion); 5] = [
+        (Self::Chat, "chat", ApiVersion::V2021_03_07),
+        (Self::ChatJoin, "chat.join", ApiVersion::V2023_10_01),
+        (Self::ChatJoinLimited, "chat.join.limited", ApiVersion::V2023_10_01),
+        (Self::Voip, "voip", ApiVersion::V2021_03_07),
+        (Self::VoipJoin, "voip.join", ApiVersion::V2023_10_01),
+    ];
 
     /// The name of the scope in requests and tokens.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::ChatJoin => "chat.join",
-            Self::ChatJoinLimited => "chat.join.limited",
-            Self::Voip => "voip",
-            Self::VoipJoin => "voip.join",
-        }
-    }
-
-    fn since(self) -> ApiVersion {
-        match self {
-            Self::Chat | Self::Voip => ApiVersion::V2021_03_07,
-            Self::ChatJoin | Self::ChatJoinLimited | Self::VoipJoin => ApiVersion::V2023_10_01,
-        }
+        Self::ALL[self as usize].1
     }
 
     /// The scopes that a version of the API has.
     pub(crate) fn all_in(version: ApiVersion) -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(move |scope| scope.since() <= version)
+        Self::ALL.into_iter().filter(move |(.., since)| *since <= version).map(|(scope, ..)| scope)
     }
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+        Self::ALL.into_iter().find(|(_, known, _)| *known == name).map(|(scope, ..)| scope)
     }
 }
 
@@ -260,7 +253,8 @@ mod tests {
             .split(", ")
             .map(|announced| version(&format!("/identities?api-version={announced}")))
             .collect();
-        assert_eq!(announced, ApiVersion::ALL.map(Ok));
+        assert_eq!(announced, ApiVersion::ALL.map(|(version, _)| Ok(version)));
+        assert!(ApiVersion::ALL.into_iter().all(|(version, name)| version.as_str() == name));
         assert_eq!(version("/identities?x=1&Api-Version=2023%2D10-01"), Ok(ApiVersion::V2023_10_01));
     }
 
@@ -279,9 +273,9 @@ mod tests {
 
     #[test]
     fn a_scope_is_parsed_from_the_name_it_serializes_to() {
-        for scope in Scope::ALL {
-            assert_eq!(Scope::from_name(scope.as_str()), Some(scope));
-            assert_eq!(serde_json::to_value(scope).unwrap(), scope.as_str());
+        for (scope, name, _) in Scope::ALL {
+            assert_eq!(Scope::from_name(name), Some(scope));
+            assert_eq!((scope.as_str(), serde_json::to_value(scope).unwrap()), (name, name.into()));
         }
         assert_eq!(Scope::from_name("Chat"), None);
     }

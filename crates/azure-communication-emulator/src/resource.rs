@@ -9,15 +9,15 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::access_keys::{AccessKey, AccessKeys, KeyGeneration, KeyType};
+use crate::access_keys::{AccessKeys, KeyGeneration};
 use crate::access_token::{
     Introspection, REVOCATION_DELAY_SECONDS, TokenClaims, TokenIssuer, TokenState, format_expires_on,
 };
 use crate::auth::Authenticator;
 use crate::error::ApiError;
-use crate::fault::{Fault, Faults, TooManyFaults};
+use crate::fault::Faults;
 use crate::identity_api::{ApiVersion, Operation, Route, Scope};
-use crate::identity_store::{IdentityRecord, IdentityStore, StoreFull, TokenStatus, UnknownIdentity};
+use crate::identity_store::{IdentityStore, StoreFull, TokenStatus, UnknownIdentity};
 use crate::options::{Clock, Options, TeamsToken};
 use crate::request_body::{self, ExchangeRequest, TokenRequest};
 
@@ -62,14 +62,21 @@ impl CallCounts {
 
 /// The state of a resource.
 pub(crate) struct Resource {
-    clock: Clock,
-    keys: AccessKeys,
+    pub(crate) clock: Clock,
+    pub(crate) keys: AccessKeys,
     authenticator: Authenticator,
-    identities: IdentityStore,
+    pub(crate) identities: IdentityStore,
     token_issuer: TokenIssuer,
     teams_tokens: Vec<TeamsToken>,
-    faults: Faults,
-    calls: CallCounts,
+    pub(crate) faults: Faults,
+    pub(crate) calls: CallCounts,
+}
+
+/// A request whose method, path and body were read, with or without success.
+pub(crate) struct ApiRequest {
+    pub(crate) route: Result<Route, ApiError>,
+    pub(crate) parts: Parts,
+    pub(crate) body: Result<Vec<u8>, ApiError>,
 }
 
 /// A successful response.
@@ -105,16 +112,14 @@ impl Resource {
     /// Responds to a request. `system_time` is in seconds since 1970; `user` becomes part of the id if an identity is created.
     pub(crate) fn respond(
         &mut self,
-        route: Result<Route, ApiError>,
-        parts: Parts,
-        body: Result<Vec<u8>, ApiError>,
+        request: ApiRequest,
         system_time: u64,
         user: Uuid,
     ) -> Result<ApiResponse, ApiError> {
-        let operation = route.as_ref().ok().map(|route| route.operation);
+        let operation = request.route.as_ref().ok().map(|route| route.operation);
         let result = match self.faults.take(operation) {
             Some(fault) => Err(fault.into()),
-            None => self.check_and_execute(route, parts, body, system_time, user),
+            None => self.check_and_execute(request, system_time, user),
         };
         self.calls.count(operation.filter(|_| result.is_ok()));
         result
@@ -122,9 +127,7 @@ impl Resource {
 
     fn check_and_execute(
         &mut self,
-        route: Result<Route, ApiError>,
-        parts: Parts,
-        body: Result<Vec<u8>, ApiError>,
+        ApiRequest { route, parts, body }: ApiRequest,
         system_time: u64,
         user: Uuid,
     ) -> Result<ApiResponse, ApiError> {
@@ -137,21 +140,32 @@ impl Resource {
             return Err(ApiVersion::unsupported(request.uri(), version.as_str()));
         }
         let (caller, body) = (Caller { generation, now }, request.body().as_slice());
-        match operation {
-            Operation::Create => self.create(request_body::parse_create(body, version)?, user, caller),
-            Operation::Issue => self.issue(&identity, request_body::parse_issue(body, version)?, caller),
-            Operation::Revoke => self.revoke(&identity, now),
-            Operation::Delete => self.delete(&identity),
-            Operation::Exchange => self.exchange(&request_body::parse_exchange(body)?, caller),
-        }
+        let (status, body) = match operation {
+            Operation::Create => {
+                let token = request_body::parse_create(body, version)?;
+                (StatusCode::CREATED, Some(self.create(token, user, caller)?))
+            }
+            Operation::Issue => {
+                let token = request_body::parse_issue(body, version)?;
+                (StatusCode::OK, Some(self.issue_token(&identity, token, caller)?))
+            }
+            Operation::Revoke => {
+                self.identities.revoke(&identity, now)?;
+                (StatusCode::NO_CONTENT, None)
+            }
+            Operation::Delete => {
+                self.identities.delete(&identity)?;
+                (StatusCode::NO_CONTENT, None)
+            }
+            Operation::Exchange => {
+                let request = request_body::parse_exchange(body)?;
+                (StatusCode::OK, Some(self.exchange(&request, caller)?))
+            }
+        };
+        Ok(ApiResponse { status, body })
     }
 
-    fn create(
-        &mut self,
-        token: Option<TokenRequest>,
-        user: Uuid,
-        caller: Caller,
-    ) -> Result<ApiResponse, ApiError> {
+    fn create(&mut self, token: Option<TokenRequest>, user: Uuid, caller: Caller) -> Result<Value, ApiError> {
         let id = self.identities.create(user, caller.now).map_err(|StoreFull| {
             let max = self.identities.max_identities();
             let message =
@@ -162,12 +176,7 @@ impl Resource {
         if let Some(token) = token {
             body["accessToken"] = self.issue_token(&id, token, caller)?;
         }
-        Ok(ApiResponse { status: StatusCode::CREATED, body: Some(body) })
-    }
-
-    fn issue(&mut self, id: &str, token: TokenRequest, caller: Caller) -> Result<ApiResponse, ApiError> {
-        let body = self.issue_token(id, token, caller)?;
-        Ok(ApiResponse { status: StatusCode::OK, body: Some(body) })
+        Ok(body)
     }
 
     fn issue_token(&mut self, id: &str, token: TokenRequest, caller: Caller) -> Result<Value, ApiError> {
@@ -181,26 +190,15 @@ impl Resource {
         }))
     }
 
-    fn revoke(&mut self, id: &str, now: u64) -> Result<ApiResponse, ApiError> {
-        self.identities.revoke(id, now)?;
-        Ok(ApiResponse { status: StatusCode::NO_CONTENT, body: None })
-    }
-
-    fn delete(&mut self, id: &str) -> Result<ApiResponse, ApiError> {
-        self.identities.delete(id)?;
-        Ok(ApiResponse { status: StatusCode::NO_CONTENT, body: None })
-    }
-
-    fn exchange(&mut self, request: &ExchangeRequest, caller: Caller) -> Result<ApiResponse, ApiError> {
+    fn exchange(&self, request: &ExchangeRequest, caller: Caller) -> Result<Value, ApiError> {
         let found = find_teams_token(&self.teams_tokens, request, caller.now)?;
-        let body = self.token_response(&TokenClaims {
+        Ok(self.token_response(&TokenClaims {
             identity: [TEAMS_PREFIX, &found.user_id].concat(),
             scopes: vec![Scope::Chat, Scope::Voip],
             issued_at: caller.now,
             expires_at: found.expires_at,
             generation: caller.generation,
-        });
-        Ok(ApiResponse { status: StatusCode::OK, body: Some(body) })
+        }))
     }
 
     fn token_response(&self, claims: &TokenClaims) -> Value {
@@ -233,38 +231,6 @@ impl Resource {
             TokenStatus::Revoked { at } => (TokenState::Revoked, Some(at)),
             TokenStatus::Deleted => (TokenState::Deleted, None),
         }
-    }
-
-    pub(crate) fn key(&self, key_type: KeyType) -> &AccessKey {
-        self.keys.get(key_type)
-    }
-
-    pub(crate) fn replace_key(&mut self, key_type: KeyType, key: AccessKey) {
-        self.keys.replace(key_type, key);
-    }
-
-    pub(crate) fn identities(&self) -> Vec<IdentityRecord> {
-        self.identities.list()
-    }
-
-    pub(crate) fn calls(&self) -> CallCounts {
-        self.calls
-    }
-
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
-    }
-
-    pub(crate) fn set_clock(&mut self, clock: Clock) {
-        self.clock = clock;
-    }
-
-    pub(crate) fn inject(&mut self, fault: Fault) -> Result<(), TooManyFaults> {
-        self.faults.push(fault)
-    }
-
-    pub(crate) fn clear_faults(&mut self) {
-        self.faults.clear();
     }
 }
 

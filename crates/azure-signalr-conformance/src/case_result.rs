@@ -71,34 +71,21 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// Why a case ended early.
+/// The outcome of a case that ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    NotImplemented { message: String },
-    Failed { expected: String, actual: String },
-    NotRun { reason: String },
-}
+pub(crate) struct Failure(pub(crate) Outcome);
 
 /// The result of a case or of one of its steps.
 pub(crate) type CaseResult<T = ()> = Result<T, Failure>;
 
 impl Failure {
     pub(crate) fn new(expected: impl Display, actual: impl Display) -> Self {
-        Self::Failed { expected: expected.to_string(), actual: actual.to_string() }
+        Self(Outcome::Failed { expected: expected.to_string(), actual: actual.to_string() })
     }
 
     /// The case cannot run without `requirement`.
     pub(crate) fn needs(requirement: impl Display) -> Self {
-        Self::NotRun { reason: format!("needs {requirement}") }
-    }
-
-    fn at(self, step: impl Display) -> Self {
-        match self {
-            Self::Failed { expected, actual } => {
-                Self::Failed { expected: format!("{step}: {expected}"), actual }
-            }
-            other => other,
-        }
+        Self(Outcome::NotRun { reason: format!("needs {requirement}") })
     }
 }
 
@@ -110,17 +97,10 @@ pub(crate) trait AtStep {
 
 impl<T> AtStep for CaseResult<T> {
     fn at(self, step: impl Display) -> Self {
-        self.map_err(|failure| failure.at(step))
-    }
-}
-
-impl From<Failure> for Outcome {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::NotImplemented { message } => Self::NotImplemented { message },
-            Failure::Failed { expected, actual } => Self::Failed { expected, actual },
-            Failure::NotRun { reason } => Self::NotRun { reason },
-        }
+        self.map_err(|failure| match failure.0 {
+            Outcome::Failed { expected, actual } => Failure::new(format_args!("{step}: {expected}"), actual),
+            other => Failure(other),
+        })
     }
 }
 

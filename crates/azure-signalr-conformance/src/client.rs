@@ -64,7 +64,7 @@ impl ClientBuilder {
     pub(crate) async fn negotiate(&self) -> CaseResult<Negotiation> {
         let token = self.token();
         let query = [("hub", self.hub.as_str()), ("negotiateVersion", "1")];
-        let response = self.service.negotiate(&query, &token).expect_status(200).await?.json()?;
+        let response = self.service.negotiate(&query, &token).expect_json().await?;
         let text = |name: &str| {
             let value = response[name].as_str().map(str::to_owned);
             value.ok_or_else(|| Failure::new(format_args!("a negotiate response with {name}"), "one without"))
@@ -317,7 +317,7 @@ impl Client {
     async fn invocations(&mut self, at_least: usize) -> CaseResult<Vec<Value>> {
         let marker = unique_name("marker");
         let segments = ["api", "hubs", &self.hub.to_lowercase(), "connections", &self.id, ":send"];
-        let call = self.service.call(Method::POST, &segments).query("api-version", API_VERSION);
+        let call = self.service.call(Method::POST, &segments).version(API_VERSION);
         call.message(&marker, &json!([])).expect_status(202).await.at("send to the connection")?;
         let mut received = Vec::new();
         let mut marker_seen = false;

@@ -46,6 +46,8 @@ pub(crate) enum Reply {
     CloseConnection,
 }
 
+pub(crate) type Handler = Arc<dyn Fn(&ReceivedRequest) -> Reply + Send + Sync>;
+
 /// An HTTP/1.1 server that runs until it is dropped.
 pub(crate) struct LocalServer {
     pub(crate) address: SocketAddr,
@@ -53,13 +55,10 @@ pub(crate) struct LocalServer {
 }
 
 impl LocalServer {
-    pub(crate) async fn start<F>(address: SocketAddr, handler: F) -> io::Result<Self>
-    where
-        F: Fn(ReceivedRequest) -> Reply + Send + Sync + 'static,
-    {
+    pub(crate) async fn start(address: SocketAddr, handler: Handler) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, Arc::new(handler)));
+        let task = tokio::spawn(accept(listener, handler));
         Ok(Self { address, task })
     }
 }
@@ -70,10 +69,7 @@ impl Drop for LocalServer {
     }
 }
 
-async fn accept<F>(listener: TcpListener, handler: Arc<F>)
-where
-    F: Fn(ReceivedRequest) -> Reply + Send + Sync + 'static,
-{
+async fn accept(listener: TcpListener, handler: Handler) {
     loop {
         // A failed accept means that the peer has closed the connection.
         let Ok((stream, _)) = listener.accept().await else { continue };
@@ -85,15 +81,12 @@ where
     }
 }
 
-async fn respond<F: Fn(ReceivedRequest) -> Reply>(
-    request: Request<Incoming>,
-    handler: Arc<F>,
-) -> io::Result<Response<Full<Bytes>>> {
+async fn respond(request: Request<Incoming>, handler: Handler) -> io::Result<Response<Full<Bytes>>> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, MAX_BODY_BYTES).collect().await.map_err(io::Error::other)?.to_bytes();
     let path = parts.uri.path().to_owned();
     let mut response = Response::new(Full::default());
-    match handler(ReceivedRequest { method: parts.method, path, headers: parts.headers, body }) {
+    match handler(&ReceivedRequest { method: parts.method, path, headers: parts.headers, body }) {
         Reply::Status(status) => {
             *response.status_mut() = StatusCode::from_u16(status).map_err(io::Error::other)?;
         }
@@ -126,8 +119,9 @@ impl NegotiateServer {
     pub(crate) async fn start(service: Arc<Service>) -> io::Result<Self> {
         let endpoints: Arc<Mutex<HashMap<String, NegotiateEndpoint>>> = Arc::default();
         let shared = endpoints.clone();
-        let handler = move |request: ReceivedRequest| negotiate(&service, &shared, &request);
-        let server = LocalServer::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), handler).await?;
+        let handler = move |request: &ReceivedRequest| negotiate(&service, &shared, request);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let server = LocalServer::start(address, Arc::new(handler)).await?;
         Ok(Self { endpoints, server })
     }
 

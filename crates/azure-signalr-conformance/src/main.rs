@@ -52,13 +52,12 @@ struct Arguments {
     #[arg(long, value_name = "NUMBER", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=91))]
     concurrency: u16,
     /// The format of the report
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value = "table")]
     format: FormatArgument,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum FormatArgument {
-    #[default]
     Table,
     Markdown,
     Json,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use tokio_rustls::TlsConnector;
 use url::Url;
 
-use crate::case_result::{CaseResult, Failure, error_chain, expect_eq};
+use crate::case_result::{CaseResult, Failure, Outcome, error_chain, expect_eq};
 use crate::connection_string::ConnectionString;
 use crate::token::{AccessKey, HEADER, Token};
 
@@ -97,6 +97,7 @@ impl Service {
             service: self,
             method,
             url,
+            version: None,
             authorization: Authorization::ForPath,
             headers: HeaderMap::new(),
             body: None,
@@ -150,6 +151,7 @@ pub(crate) struct Call<'a> {
     service: &'a Service,
     method: Method,
     url: Url,
+    version: Option<&'static str>,
     authorization: Authorization,
     headers: HeaderMap,
     body: Option<Body>,
@@ -161,17 +163,10 @@ impl Call<'_> {
         self
     }
 
-    /// Replaces the `api-version`.
-    pub(crate) fn version(self, version: &str) -> Self {
-        let others: Vec<(String, String)> = self
-            .url
-            .query_pairs()
-            .filter(|(name, _)| name != "api-version")
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .collect();
-        let mut call = self;
-        call.url.query_pairs_mut().clear().extend_pairs(others).append_pair("api-version", version);
-        call
+    /// Sets the `api-version`, as the last parameter.
+    pub(crate) fn version(mut self, version: &'static str) -> Self {
+        self.version = Some(version);
+        self
     }
 
     /// The path of the URL, encoded.
@@ -218,7 +213,11 @@ impl Call<'_> {
             Authorization::Token(token) => Some(token),
             Authorization::None => None,
         };
-        let mut request = self.service.http.request(self.method, self.url.clone()).headers(self.headers);
+        let mut url = self.url.clone();
+        if let Some(version) = self.version {
+            url.query_pairs_mut().append_pair("api-version", version);
+        }
+        let mut request = self.service.http.request(self.method, url).headers(self.headers);
         if let Some(token) = token {
             request = request.bearer_auth(token.0);
         }
@@ -230,14 +229,17 @@ impl Call<'_> {
 
     /// Sends the call and returns the whole response.
     pub(crate) async fn response(self) -> CaseResult<Response> {
-        let response = self.stream().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Response { status, headers, body: response.bytes().await?.to_vec() })
+        Response::read(self.stream().await?).await
     }
 
     /// Sends the call and expects a status.
     pub(crate) async fn expect_status(self, status: u16) -> CaseResult<Response> {
         self.response().await?.expect_status(status)
+    }
+
+    /// Sends the call and expects 200 and a JSON body.
+    pub(crate) async fn expect_json(self) -> CaseResult<Value> {
+        self.expect_status(200).await?.json()
     }
 
     /// Sends the call and expects a status and a code in `x-ms-error-code`.
@@ -256,13 +258,18 @@ pub(crate) struct Response {
 }
 
 impl Response {
+    pub(crate) async fn read(response: reqwest::Response) -> CaseResult<Self> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
+    }
+
     /// Expects a status; 501 says that the feature is not implemented.
     pub(crate) fn expect_status(self, status: u16) -> CaseResult<Self> {
         if self.status == status {
             return Ok(self);
         }
         if self.status == StatusCode::NOT_IMPLEMENTED {
-            return Err(Failure::NotImplemented { message: self.text() });
+            return Err(Failure(Outcome::NotImplemented { message: self.text() }));
         }
         Err(Failure::new(status, format_args!("{} {}", self.status.as_u16(), self.text())))
     }

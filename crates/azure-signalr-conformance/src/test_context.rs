@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::case_result::{CaseResult, Failure};
 use crate::client::{Client, ClientBuilder};
-use crate::local_server::NegotiateServer;
+use crate::local_server::{NegotiateServer, ReceivedRequest};
 use crate::service::{API_VERSION, Call, Response, Service, unique_name, with_timeout};
 use crate::webhooks::WebhookReceiver;
 
@@ -65,7 +65,7 @@ impl TestContext {
 
     pub(crate) fn rest_of(&self, hub: &str, method: Method, segments: &[&str]) -> Call<'_> {
         let path = [&["api", "hubs", hub], segments].concat();
-        self.service().call(method, &path).query("api-version", API_VERSION)
+        self.service().call(method, &path).version(API_VERSION)
     }
 
     /// A call of the REST API below the hub, in version 1.
@@ -109,6 +109,11 @@ impl TestContext {
             Ok(())
         };
         with_timeout(self.service().timeout, &format!("{status} for {}", segments[0]), polling).await
+    }
+
+    /// Waits until the hub has received a number of webhooks and returns all of them.
+    pub(crate) async fn webhook_events(&self, at_least: usize) -> CaseResult<Vec<ReceivedRequest>> {
+        self.webhooks()?.wait_for_events(&self.hub, at_least, self.service().timeout).await
     }
 
     pub(crate) fn webhooks(&self) -> CaseResult<&WebhookReceiver> {

@@ -34,7 +34,7 @@ impl Transport {
     ) -> CaseResult<Self> {
         match transport {
             TransportType::WebSockets => {
-                let socket = websocket::open(service, query, Some(token)).await?.into_socket()?;
+                let socket = websocket::open(service, query, Some(token), None).await?.into_socket()?;
                 Ok(Self::WebSocket(Box::new(socket)))
             }
             TransportType::ServerSentEvents => {
@@ -44,9 +44,7 @@ impl Transport {
                     service.call_url(Method::GET, url).without_token().header(ACCEPT, "text/event-stream");
                 let stream = with_timeout(service.timeout, "an event stream", call.stream()).await?;
                 if stream.status() != 200 {
-                    let (status, headers) = (stream.status(), stream.headers().clone());
-                    let body = stream.bytes().await?.to_vec();
-                    Response { status, headers, body }.expect_status(200)?;
+                    Response::read(stream).await?.expect_status(200)?;
                     return Err(Failure::new("an event stream", "none"));
                 }
                 let (parser, received) = (EventStreamParser::default(), VecDeque::new());

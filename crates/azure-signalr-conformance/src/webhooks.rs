@@ -13,13 +13,11 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::case_result::{CaseResult, Failure};
-use crate::local_server::{LocalServer, ReceivedRequest, Reply};
+use crate::local_server::{Handler, LocalServer, ReceivedRequest, Reply};
 use crate::service::with_timeout;
 
 /// The maximum number of events kept for a hub.
 const MAX_EVENTS: usize = 1000;
-
-type Handler = Arc<dyn Fn(&ReceivedRequest) -> Reply + Send + Sync>;
 
 /// How the service reaches the suite with its webhooks.
 #[derive(Clone, Debug)]
@@ -58,7 +56,7 @@ impl WebhookReceiver {
         let address: IpAddr = if loopback { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED }.into();
         let shared = hubs.clone();
         let address = SocketAddr::new(address, options.port);
-        let server = LocalServer::start(address, move |request| shared.receive(request)).await?;
+        let server = LocalServer::start(address, Arc::new(move |request| shared.receive(request))).await?;
         let original_settings = match &options.settings_file {
             Some(file) => tokio::fs::read_to_string(file).await.ok(),
             None => None,
@@ -112,7 +110,10 @@ impl WebhookReceiver {
 
     /// Writes templates, followed by one for all events, into the settings file, if there is one.
     pub(crate) async fn write_templates(&self, templates: &[Value]) -> CaseResult {
-        let all_events = self.template_for_all_events();
+        let all_events = json!({
+            "UrlTemplate": self.url("/{hub}/{category}/{event}"),
+            "HubPattern": "*", "CategoryPattern": "*", "EventPattern": "*",
+        });
         self.write_exact_templates(&[templates, &[all_events]].concat()).await
     }
 
@@ -137,13 +138,6 @@ impl WebhookReceiver {
             None => Ok(()),
         }
     }
-
-    fn template_for_all_events(&self) -> Value {
-        json!({
-            "UrlTemplate": self.url("/{hub}/{category}/{event}"),
-            "HubPattern": "*", "CategoryPattern": "*", "EventPattern": "*",
-        })
-    }
 }
 
 impl Hubs {
@@ -152,7 +146,7 @@ impl Hubs {
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn receive(&self, request: ReceivedRequest) -> Reply {
+    fn receive(&self, request: &ReceivedRequest) -> Reply {
         let name = request.header("x-asrs-hub").unwrap_or_default().to_lowercase();
         let handler = {
             let mut hubs = self.lock();
@@ -163,6 +157,6 @@ impl Hubs {
             hub.handler.clone()
         };
         self.changed.send_replace(());
-        handler(&request)
+        handler(request)
     }
 }

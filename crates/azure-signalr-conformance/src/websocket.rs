@@ -62,17 +62,8 @@ impl Upgrade {
     }
 }
 
-/// Requests an upgrade of `…/client/`.
+/// Requests an upgrade of `…/client/`, with a `Host` header of its own if given.
 pub(crate) async fn open(
-    service: &Service,
-    query: &[(&str, &str)],
-    token: Option<&Token>,
-) -> CaseResult<Upgrade> {
-    open_with_host(service, query, token, None).await
-}
-
-/// Requests an upgrade of `…/client/` with a `Host` header.
-pub(crate) async fn open_with_host(
     service: &Service,
     query: &[(&str, &str)],
     token: Option<&Token>,

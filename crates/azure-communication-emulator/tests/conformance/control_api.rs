@@ -3,9 +3,7 @@
 use azure_communication_emulator::{Fault, Operation, Options};
 use serde_json::{Value, json};
 
-use crate::test_support::{
-    IDENTITIES, KEY, NOW, SIGNED_HEADERS, TestRequest, TestResponse, TestService, options,
-};
+use crate::test_support::{IDENTITIES, KEY, NOW, TestRequest, TestResponse, TestService, options};
 
 async fn control(service: &TestService, method: &str, path: &str, body: &str) -> TestResponse {
     let request = TestRequest::new(method, path, body).header("host", &service.host());
@@ -69,7 +67,7 @@ async fn the_control_api_regenerates_a_key_and_returns_it() {
     let start = format!("endpoint=http://{}/;accesskey=", service.host());
     let key = connection_string.strip_prefix(&start).unwrap();
     assert_eq!(service.call("POST", IDENTITIES, "").await.status, 401);
-    let request = service.request("POST", IDENTITIES, "").signed(key, &SIGNED_HEADERS);
+    let request = service.request("POST", IDENTITIES, "").signed_with(key);
     assert_eq!(service.send(request).await.status, 201);
     assert_eq!(control(&service, "POST", "/_emulator/keys/third/regenerate", "").await.status, 400);
 }
@@ -110,7 +108,7 @@ async fn the_control_api_rejects_allowed_hosts_that_are_not_loopback_names() {
 async fn case_30_a_throttled_request_has_retry_after_and_succeeds_when_repeated() {
     let service = TestService::start().await;
     service.emulator.inject(Fault::throttled(Some(1))).unwrap();
-    let bytes = service.request("POST", IDENTITIES, "").signed(KEY, &SIGNED_HEADERS).into_bytes();
+    let bytes = service.request("POST", IDENTITIES, "").signed_with(KEY).into_bytes();
     let response = service.send_bytes(&bytes).await;
     assert_eq!((response.error().0, response.header("retry-after")), (429, Some("1")));
     assert!(service.emulator.identities().is_empty());

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use azure_communication_emulator::{Emulator, Options};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::test_support::{IDENTITIES, KEY, SIGNED_HEADERS, TestService, options};
+use crate::test_support::{IDENTITIES, KEY, TestService, options};
 
 #[tokio::test]
 async fn case_27_a_supported_version_is_required() {
@@ -100,9 +100,8 @@ async fn every_request_without_a_signature_is_401() {
 #[tokio::test]
 async fn a_body_in_chunks_is_hashed_as_a_whole() {
     let service = TestService::start().await;
-    let request = service
-        .request("POST", IDENTITIES, r#"{"createTokenWithScopes":["chat"]}"#)
-        .signed(KEY, &SIGNED_HEADERS);
+    let request =
+        service.request("POST", IDENTITIES, r#"{"createTokenWithScopes":["chat"]}"#).signed_with(KEY);
     let response = service.send_bytes(&request.into_chunks()).await;
     assert_eq!(response.status, 201, "{}", response.body);
     assert!(response.json()["accessToken"]["token"].is_string());
@@ -124,7 +123,7 @@ async fn a_delete_needs_no_content_length() {
     let service = TestService::start().await;
     let id = service.create().await;
     let target = format!("/identities/{id}?api-version=2023-10-01");
-    let bytes = service.request("DELETE", &target, "").signed(KEY, &SIGNED_HEADERS).into_bytes();
+    let bytes = service.request("DELETE", &target, "").signed_with(KEY).into_bytes();
     let bytes = String::from_utf8(bytes).unwrap().replace("content-length: 0\r\n", "");
     assert_eq!(service.send_bytes(bytes.as_bytes()).await.status, 204);
 }
@@ -133,8 +132,7 @@ async fn a_delete_needs_no_content_length() {
 async fn every_response_has_its_own_correlation_vector() {
     let service = TestService::start().await;
     let request = service.request("POST", IDENTITIES, "").header("x-ms-client-request-id", "my-request");
-    let responses =
-        [service.send(request.clone().signed(KEY, &SIGNED_HEADERS)).await, service.send(request).await];
+    let responses = [service.send(request.clone().signed_with(KEY)).await, service.send(request).await];
     assert_eq!(responses.each_ref().map(|response| response.status), [201, 401]);
     let vectors = responses.each_ref().map(|response| response.header("ms-cv").unwrap().to_owned());
     assert_ne!(vectors[0], vectors[1]);
@@ -149,9 +147,7 @@ async fn every_response_has_its_own_correlation_vector() {
 async fn only_requests_to_a_loopback_name_or_an_allowed_host_are_accepted() {
     let allowed_hosts = vec!["emulator.example".to_owned()];
     let service = TestService::with(Options { allowed_hosts, ..options() }).await;
-    let to = |host: &str| {
-        service.request("POST", IDENTITIES, "").header("host", host).signed(KEY, &SIGNED_HEADERS)
-    };
+    let to = |host: &str| service.request("POST", IDENTITIES, "").header("host", host).signed_with(KEY);
     for host in ["localhost:1", "[::1]", "emulator.example", "Emulator.Example:80"] {
         assert_eq!(service.send(to(host)).await.status, 201, "{host}");
     }

@@ -169,42 +169,17 @@ async fn case_29_a_teams_access_token_expires_with_the_token_it_was_exchanged_fo
 #[tokio::test]
 async fn case_29_exchange_fails_with_the_errors_of_the_service() {
     let service = service_with_teams_tokens().await;
-    for (token, app, user, status, error) in [
-        (
-            "entra",
-            "other",
-            "oid",
-            400,
-            json!({"code": "ValidationError", "message": "AAD application is not the expected one.", "target": "appId"}),
-        ),
-        (
-            "entra",
-            "app",
-            "other",
-            400,
-            json!({"code": "ValidationError", "message": "Provided AAD token issued for unexpected user.", "target": "userId"}),
-        ),
-        (
-            "",
-            "app",
-            "oid",
-            401,
-            json!({"code": "InvalidAccessToken", "message": "Provided access token is not valid."}),
-        ),
-        (
-            "old",
-            "app",
-            "oid",
-            401,
-            json!({"code": "InvalidAccessToken", "message": "Provided access token is not valid."}),
-        ),
-        (
-            "unknown",
-            "app",
-            "oid",
-            401,
-            json!({"code": "InvalidAccessToken", "message": "Provided access token is not valid."}),
-        ),
+    let invalid = |message: &str, target: &str| {
+        (400, json!({"code": "ValidationError", "message": message, "target": target}))
+    };
+    let message = "Provided access token is not valid.";
+    let invalid_token = (401, json!({"code": "InvalidAccessToken", "message": message}));
+    for (token, app, user, (status, error)) in [
+        ("entra", "other", "oid", invalid("AAD application is not the expected one.", "appId")),
+        ("entra", "app", "other", invalid("Provided AAD token issued for unexpected user.", "userId")),
+        ("", "app", "oid", invalid_token.clone()),
+        ("old", "app", "oid", invalid_token.clone()),
+        ("unknown", "app", "oid", invalid_token),
     ] {
         let response = exchange(&service, token, app, user).await;
         assert_eq!((response.status, response.json()), (status, json!({"error": error})));

@@ -166,15 +166,16 @@ pub(super) async fn generate_token(context: TestContext) -> CaseResult {
         call.query("userId", &context.user).query("minutesToExpire", minutes)
     };
     let start = unix_now();
-    let response = generate("5").expect_status(200).await?.json()?;
+    let response = generate("5").expect_json().await?;
     let token = response["token"].as_str().map(|token| Token(token.to_owned()));
     let token = token.ok_or_else(|| Failure::new("a token", "none"))?;
     let claims = token.claims().ok_or_else(|| Failure::new("a JWT", "something else"))?;
     let lifetime = claims["exp"].as_u64().unwrap_or_default().saturating_sub(start);
     expect((295..=330).contains(&lifetime), "an expiry in 300 s", format_args!("{lifetime} s"))?;
 
-    let socket =
-        websocket::open(context.service(), &[("hub", &context.hub)], Some(&token)).await?.into_socket()?;
+    let socket = websocket::open(context.service(), &[("hub", &context.hub)], Some(&token), None)
+        .await?
+        .into_socket()?;
     let mut client = Client::from_socket(socket, context.service(), &context.hub, token);
     client.handshake(1).await?;
     context.send(&["users", &context.user], "t", &json!([])).await?;
@@ -220,7 +221,7 @@ async fn read_pages(
     first: Call<'_>,
 ) -> CaseResult<(Vec<usize>, Vec<(String, String)>)> {
     let (mut sizes, mut found) = (Vec::new(), Vec::new());
-    let mut page = first.expect_status(200).await?.json()?;
+    let mut page = first.expect_json().await?;
     loop {
         let members = page["value"].as_array().cloned().ok_or_else(|| Failure::new("a page", &page))?;
         sizes.push(members.len());
@@ -229,7 +230,7 @@ async fn read_pages(
         let Some(next) = page.get("nextLink").and_then(Value::as_str) else { return Ok((sizes, found)) };
         expect(sizes.len() < 10, "fewer than ten pages", "ten pages")?;
         let next = Url::parse(next).map_err(|_| Failure::new("an absolute nextLink", next))?;
-        page = context.service().call_url(Method::GET, next).expect_status(200).await?.json()?;
+        page = context.service().call_url(Method::GET, next).expect_json().await?;
     }
 }
 
@@ -267,8 +268,8 @@ async fn complete(client: &mut Client, outcome: Value) -> CaseResult {
 }
 
 pub(super) async fn execute(context: TestContext) -> CaseResult {
-    let (mut matching, mut other) =
-        tokio::try_join!(context.connect(&context.user), context.connect("another"))?;
+    let (matching, other) = (context.connect(&context.user), context.connect("another"));
+    let (mut matching, mut other) = tokio::try_join!(matching, other)?;
     let call = context.rest(Method::POST, &[":execute"]).version(VERSION_OF_EXECUTE);
     let call = call.query("filter", &format!("userId eq '{}'", context.user));
     call.json(&json!([{"type": "JoinGroup", "group": context.group}])).expect_status(202).await?;

@@ -1,6 +1,4 @@
 //! The list of all cases, with their numbers, titles and requirements.
-//!
-//! Cases run concurrently, except those that change the settings of the service, restart it, or open a thousand sockets.
 
 mod credentials;
 mod management;
@@ -18,102 +16,69 @@ use crate::test_context::{TestContext, TestEnv};
 
 type Run = fn(TestContext) -> Pin<Box<dyn Future<Output = CaseResult> + Send>>;
 
-/// What a case needs beside the service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Requirement {
-    Upstream,
-    UpstreamSettings,
-    RestartCommand,
-    NodeModules,
-    Python,
-}
-
 /// A numbered case.
 pub(crate) struct Case {
     pub(crate) number: u8,
     pub(crate) title: &'static str,
-    /// What the suite simulates in place of a program it cannot run.
-    pub(crate) note: Option<&'static str>,
-    /// Whether no other case may run at the same time.
-    pub(crate) exclusive: bool,
     pub(crate) run: Run,
-    requirements: &'static [Requirement],
 }
 
 impl Case {
-    const fn exclusive(mut self) -> Self {
-        self.exclusive = true;
-        self
+    /// What the suite simulates in place of a program it cannot run.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        match self.number {
+            89 => Some("the requests of the SDK, simulated"),
+            90 => Some("the host, simulated"),
+            _ => None,
+        }
     }
 
-    const fn needs(mut self, requirements: &'static [Requirement]) -> Self {
-        self.requirements = requirements;
-        self
-    }
-
-    const fn note(mut self, note: &'static str) -> Self {
-        self.note = Some(note);
-        self
+    /// Whether the case disturbs others: it changes settings, restarts the service, or opens a thousand sockets.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        matches!(self.number, 78 | 80 | 83 | 91)
     }
 
     /// Fails with the options that are missing for the case.
     pub(crate) fn check_requirements(&self, env: &TestEnv) -> CaseResult {
-        let missing_option = |requirement: &Requirement| match requirement {
-            Requirement::Upstream => env.webhooks.is_none().then_some("--upstream-port"),
-            Requirement::UpstreamSettings => {
-                let can_write = env.webhooks.as_ref().is_some_and(|webhooks| webhooks.can_write_settings());
-                (!can_write).then_some("--upstream-settings")
-            }
-            Requirement::RestartCommand => env.restart_command.is_none().then_some("--restart-command"),
-            Requirement::NodeModules => env.node_modules.is_none().then_some("--node-modules"),
-            Requirement::Python => env.python.is_none().then_some("--python"),
+        let webhooks = ("--upstream-port", env.webhooks.is_some());
+        let can_write = env.webhooks.as_ref().is_some_and(|webhooks| webhooks.can_write_settings());
+        let node_modules = ("--node-modules", env.node_modules.is_some());
+        let requirements = match self.number {
+            74..=77 | 79 | 90 => vec![webhooks],
+            78 => vec![webhooks, ("--upstream-settings", can_write)],
+            82 | 84 | 85 => vec![node_modules],
+            83 => vec![node_modules, ("--restart-command", env.restart_command.is_some())],
+            86..=88 => vec![("--python", env.python.is_some())],
+            _ => vec![],
         };
-        let missing: Vec<&str> = self.requirements.iter().filter_map(missing_option).collect();
+        let missing: Vec<_> =
+            requirements.iter().filter(|(_, given)| !given).map(|(option, _)| *option).collect();
         if missing.is_empty() { Ok(()) } else { Err(Failure::needs(missing.join(", "))) }
     }
 }
 
 macro_rules! case {
     ($number:literal, $run:path, $title:literal) => {
-        Case {
-            number: $number,
-            title: $title,
-            note: None,
-            exclusive: false,
-            run: |context| Box::pin($run(context)),
-            requirements: &[],
-        }
+        Case { number: $number, title: $title, run: |context| Box::pin($run(context)) }
     };
 }
 
 /// All cases, ordered by number.
 pub(crate) const ALL: [Case; 91] = [
-    case!(1, credentials::separate_port, "connection string: a separate port, which is no part of audiences"),
+    case!(1, credentials::separate_port, "connection string: a separate port, not part of audiences"),
     case!(2, credentials::letter_case, "connection string: names in any letter case, keys with `=`"),
     case!(3, credentials::invalid, "connection string: the error message of each mistake"),
-    case!(
-        4,
-        credentials::port_precedence,
-        "connection string: `Port` takes precedence, except over `ClientEndpoint`"
-    ),
+    case!(4, credentials::port_precedence, "connection string: precedence of `Port` and `ClientEndpoint`"),
     case!(5, credentials::identities, "connection string: an identity or a key is required"),
     case!(6, credentials::user_token, "token: audience, user and lifetime of a client token"),
     case!(7, credentials::application_token, "token: an application name in front of the hub"),
     case!(8, credentials::reserved_user_claim, "token: a user claim named `exp` is not a lifetime"),
     case!(9, negotiate::version_1, "negotiate: version 1 has two ids and three transports"),
     case!(10, negotiate::version_0, "negotiate: version 0 has one id"),
-    case!(
-        11,
-        negotiate::other_versions,
-        "negotiate: a newer version gets version 1, an invalid one an error"
-    ),
+    case!(11, negotiate::other_versions, "negotiate: a newer version gets 1, an invalid one an error"),
     case!(12, negotiate::authorization, "negotiate: POST only, signed tokens only, any `kid`"),
     case!(13, negotiate::expired_token, "negotiate: an expired token is rejected"),
-    case!(
-        14,
-        negotiate::audiences,
-        "negotiate: audiences with and without port and slash, for this hub only"
-    ),
+    case!(14, negotiate::audiences, "negotiate: audiences of this hub, with and without port and slash"),
     case!(15, negotiate::rest_audience, "negotiate: a token for the REST API is rejected"),
     case!(16, negotiate::hub_parameter, "negotiate: exactly one hub"),
     case!(17, negotiate::stateful_reconnect_on_request, "negotiate: stateful reconnect only on request"),
@@ -130,11 +95,7 @@ pub(crate) const ALL: [Case; 91] = [
     case!(28, websocket::message_pack, "handshake: MessagePack begins with a text frame"),
     case!(29, websocket::message_framing, "WebSocket: messages across frames, several messages in a frame"),
     case!(30, websocket::pings, "WebSocket: hub pings after 15 s, and no WebSocket pings"),
-    case!(
-        31,
-        websocket::client_timeout,
-        "WebSocket: a client that stops pinging is closed after 30 s, others stay"
-    ),
+    case!(31, websocket::client_timeout, "WebSocket: a client that stops pinging is closed after 30 s"),
     case!(32, websocket::close_message, "WebSocket: a Close message of the client ends the connection"),
     case!(33, websocket::host_without_port, "WebSocket: a `Host` without port"),
     case!(34, websocket::unknown_message_type, "WebSocket: an unknown message type is ignored"),
@@ -169,11 +130,7 @@ pub(crate) const ALL: [Case; 91] = [
     case!(63, management::add_absent_user_to_group, "groups: adding a user before it connects"),
     case!(64, management::memberships_after_reconnect, "groups: users stay members, connections do not"),
     case!(65, management::membership_ttl, "groups: memberships with a time to live"),
-    case!(
-        66,
-        management::close_connection,
-        "close: a connection, with a reason for clients that receive errors"
-    ),
+    case!(66, management::close_connection, "close: a connection, with a reason if it receives errors"),
     case!(67, management::close_connections, "close: hub, group and user, all except some"),
     case!(68, management::health, "health: without a token"),
     case!(69, management::generate_token, "tokens: generated by the service"),
@@ -181,62 +138,24 @@ pub(crate) const ALL: [Case; 91] = [
     case!(71, management::invoke_client, "invoke: the result of a client"),
     case!(72, management::execute, "execute: a command for all that match"),
     case!(73, management::unknown_paths, "REST: unknown paths and methods"),
-    case!(74, upstream::connected, "upstream: `connected`, signed, before all other events")
-        .needs(&[Requirement::Upstream]),
-    case!(75, upstream::messages, "upstream: messages without their framing").needs(&[Requirement::Upstream]),
-    case!(76, upstream::responses, "upstream: the result of an invocation for each kind of response")
-        .needs(&[Requirement::Upstream]),
-    case!(
-        77,
-        upstream::disconnected,
-        "upstream: one `disconnected` for each connection, with the error if any"
-    )
-    .needs(&[Requirement::Upstream]),
-    case!(78, upstream::templates, "upstream: templates, and changes to them")
-        .needs(&[Requirement::Upstream, Requirement::UpstreamSettings])
-        .exclusive(),
-    case!(79, upstream::client_query, "upstream: the query of the client without its token")
-        .needs(&[Requirement::Upstream]),
-    case!(80, upstream::without_upstream, "upstream: an invocation without an upstream is an error")
-        .exclusive(),
+    case!(74, upstream::connected, "upstream: `connected`, signed, before all other events"),
+    case!(75, upstream::messages, "upstream: messages without their framing"),
+    case!(76, upstream::responses, "upstream: the result of an invocation for each kind of response"),
+    case!(77, upstream::disconnected, "upstream: one `disconnected` each, with the error if any"),
+    case!(78, upstream::templates, "upstream: templates, and changes to them"),
+    case!(79, upstream::client_query, "upstream: the query of the client without its token"),
+    case!(80, upstream::without_upstream, "upstream: an invocation without an upstream is an error"),
     case!(81, upstream::streams, "upstream: a stream invocation is an error"),
-    case!(82, published_clients::javascript, "@microsoft/signalr: every transport and protocol")
-        .needs(&[Requirement::NodeModules]),
-    case!(83, published_clients::javascript_restart, "@microsoft/signalr: reconnects after a restart")
-        .needs(&[Requirement::NodeModules, Requirement::RestartCommand])
-        .exclusive(),
-    case!(
-        84,
-        published_clients::javascript_stateful_reconnect,
-        "@microsoft/signalr: stateful reconnect loses and repeats nothing"
-    )
-    .needs(&[Requirement::NodeModules]),
-    case!(
-        85,
-        published_clients::javascript_without_stateful_reconnect,
-        "@microsoft/signalr: connects when stateful reconnect is not offered"
-    )
-    .needs(&[Requirement::NodeModules]),
-    case!(
-        86,
-        published_clients::pysignalr,
-        "pysignalr: both protocols, redirected and direct, idle for a minute"
-    )
-    .needs(&[Requirement::Python]),
-    case!(87, published_clients::pysignalr_reconnect, "pysignalr: reconnects after a Close")
-        .needs(&[Requirement::Python]),
-    case!(88, published_clients::signalrcore, "signalrcore: redirected and direct, idle for a minute")
-        .needs(&[Requirement::Python]),
-    case!(89, published_clients::management_sdk, ".NET management SDK: its requests")
-        .note("the requests of the SDK, simulated"),
-    case!(
-        90,
-        published_clients::functions_host,
-        "Functions host: negotiation, output and trigger with its signature"
-    )
-    .needs(&[Requirement::Upstream])
-    .note("the host, simulated"),
-    case!(91, send::thousand_clients, "a thousand clients: each message once, in order").exclusive(),
+    case!(82, published_clients::javascript, "@microsoft/signalr: every transport and protocol"),
+    case!(83, published_clients::javascript_restart, "@microsoft/signalr: reconnects after a restart"),
+    case!(84, published_clients::javascript_stateful, "@microsoft/signalr: stateful reconnect"),
+    case!(85, published_clients::javascript_not_stateful, "@microsoft/signalr: no stateful reconnect"),
+    case!(86, published_clients::pysignalr, "pysignalr: JSON and MessagePack, redirected and direct, idle"),
+    case!(87, published_clients::pysignalr_reconnect, "pysignalr: reconnects after a Close"),
+    case!(88, published_clients::signalrcore, "signalrcore: redirected and direct, idle for a minute"),
+    case!(89, published_clients::management_sdk, ".NET management SDK: its requests"),
+    case!(90, published_clients::functions_host, "Functions host: negotiation, output and trigger"),
+    case!(91, send::thousand_clients, "a thousand clients: each message once, in order"),
 ];
 
 #[cfg(test)]

@@ -20,9 +20,8 @@ fn negotiation(context: &TestContext) -> Call<'_> {
 
 /// The names of the properties; their values can be connection tokens.
 fn property_names(response: &Value) -> String {
-    let names: Vec<_> =
-        response.as_object().map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
-    names.join(", ")
+    let names = response.as_object().into_iter().flat_map(|properties| properties.keys().cloned());
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn transports(response: &Value) -> Value {
@@ -35,11 +34,9 @@ pub(super) async fn version_1(context: TestContext) -> CaseResult {
     let response = response.json()?;
     expect_eq("the version", json!(1), response["negotiateVersion"].clone())?;
     let ids = (response["connectionId"].as_str(), response["connectionToken"].as_str());
-    expect(
-        matches!(ids, (Some(id), Some(token)) if id != token && !id.is_empty() && !token.is_empty()),
-        "connectionId and connectionToken, not the same",
-        property_names(&response),
-    )?;
+    let two_ids =
+        matches!(ids, (Some(id), Some(token)) if id != token && !id.is_empty() && !token.is_empty());
+    expect(two_ids, "connectionId and connectionToken, not the same", property_names(&response))?;
     let expected = json!([
         {"transport": "WebSockets", "transferFormats": ["Text", "Binary"]},
         {"transport": "ServerSentEvents", "transferFormats": ["Text"]},
@@ -50,8 +47,7 @@ pub(super) async fn version_1(context: TestContext) -> CaseResult {
 
 pub(super) async fn version_0(context: TestContext) -> CaseResult {
     let token = context.service().client_token(&context.hub);
-    let response =
-        context.service().negotiate(&[("hub", &context.hub)], &token).expect_status(200).await?.json()?;
+    let response = context.service().negotiate(&[("hub", &context.hub)], &token).expect_json().await?;
     expect_eq("the version", json!(0), response["negotiateVersion"].clone())?;
     expect(response["connectionId"].is_string(), "a connectionId", property_names(&response))?;
     expect(response.get("connectionToken").is_none(), "no connectionToken", property_names(&response))
@@ -63,9 +59,9 @@ pub(super) async fn other_versions(context: TestContext) -> CaseResult {
         let query = [("hub", context.hub.as_str()), ("negotiateVersion", version)];
         context.service().negotiate(&query, &token)
     };
-    let newer = negotiate("7").expect_status(200).await?.json()?;
+    let newer = negotiate("7").expect_json().await?;
     expect_eq("the version", json!(1), newer["negotiateVersion"].clone())?;
-    let invalid = negotiate("x").expect_status(200).await?.json()?;
+    let invalid = negotiate("x").expect_json().await?;
     expect(invalid["error"].is_string(), "an error for negotiateVersion=x", property_names(&invalid))
 }
 
@@ -122,20 +118,13 @@ pub(super) async fn hub_parameter(context: TestContext) -> CaseResult {
 }
 
 pub(super) async fn stateful_reconnect_on_request(context: TestContext) -> CaseResult {
-    let default = negotiation(&context).expect_status(200).await?.json()?;
-    expect(
-        default.get("useStatefulReconnect").is_none(),
-        "no useStatefulReconnect without a request",
-        property_names(&default),
-    )?;
-    let requested =
-        negotiation(&context).query("useStatefulReconnect", "true").expect_status(200).await?.json()?;
+    let default = negotiation(&context).expect_json().await?;
+    let is_absent = default.get("useStatefulReconnect").is_none();
+    expect(is_absent, "no useStatefulReconnect without a request", property_names(&default))?;
+    let requested = negotiation(&context).query("useStatefulReconnect", "true").expect_json().await?;
     let flag = requested.get("useStatefulReconnect");
-    expect(
-        flag.is_none_or(Value::is_boolean),
-        "useStatefulReconnect as a boolean, or none",
-        format!("{flag:?}"),
-    )
+    let is_valid = flag.is_none_or(Value::is_boolean);
+    expect(is_valid, "useStatefulReconnect as a boolean, or none", format!("{flag:?}"))
 }
 
 pub(super) async fn preflight(context: TestContext) -> CaseResult {
@@ -157,7 +146,7 @@ pub(super) async fn preflight(context: TestContext) -> CaseResult {
 pub(super) async fn transports_claim(context: TestContext) -> CaseResult {
     let audience = context.service().client_audience(&context.hub);
     let token = context.service().token(&audience, &json!({"asrs.s.htt": "1"}));
-    let response = negotiation(&context).token(&token).expect_status(200).await?.json()?;
+    let response = negotiation(&context).token(&token).expect_json().await?;
     let names: Vec<&Value> = response["availableTransports"]
         .as_array()
         .into_iter()
@@ -170,6 +159,6 @@ pub(super) async fn transports_claim(context: TestContext) -> CaseResult {
 pub(super) async fn unknown_parameters(context: TestContext) -> CaseResult {
     let call =
         negotiation(&context).query("asrs_request_id", "").query("asrs.op", "/x").query("asrs_lang", "de");
-    let response = call.expect_status(200).await?.json()?;
+    let response = call.expect_json().await?;
     expect_eq("the version", json!(1), response["negotiateVersion"].clone())
 }

@@ -105,7 +105,7 @@ pub(super) async fn javascript_restart(context: TestContext) -> CaseResult {
     send_and_expect(&context, &context.user, &json!([]), &mut client).await
 }
 
-pub(super) async fn javascript_stateful_reconnect(context: TestContext) -> CaseResult {
+pub(super) async fn javascript_stateful(context: TestContext) -> CaseResult {
     let (endpoint, url) = negotiate_endpoint(&context, &context.user);
     let settings = json!({"url": url, "transport": "WebSockets", "protocol": "json", "stateful": true});
     let mut client = ClientProcess::javascript(&context, &settings).await?;
@@ -132,10 +132,10 @@ pub(super) async fn javascript_stateful_reconnect(context: TestContext) -> CaseR
     expect_eq("the number of negotiations", 1, context.env.negotiate_server.calls(&endpoint))
 }
 
-pub(super) async fn javascript_without_stateful_reconnect(context: TestContext) -> CaseResult {
+pub(super) async fn javascript_not_stateful(context: TestContext) -> CaseResult {
     let query = [("hub", context.hub.as_str()), ("negotiateVersion", "1"), ("useStatefulReconnect", "true")];
     let token = context.service().client_token(&context.hub);
-    let response = context.service().negotiate(&query, &token).expect_status(200).await?.json()?;
+    let response = context.service().negotiate(&query, &token).expect_json().await?;
     if response["useStatefulReconnect"] == true {
         return Err(Failure::needs("a service that does not offer stateful reconnect; this one does"));
     }
@@ -180,7 +180,7 @@ async fn send_now_and_after_idle_time(
     }
     for when in ["at once", "after a minute"] {
         for ((name, client), user) in names.iter().zip(&mut clients).zip(users) {
-            let step = format_args!("{name}, {when}").to_string();
+            let step = format!("{name}, {when}");
             send_and_expect(context, user, &json!([when]), client).await.at(step)?;
         }
         if when == "at once" {
@@ -294,7 +294,7 @@ fn function_trigger(key: &AccessKey, event: &ReceivedRequest) -> Reply {
     }
     let invocation: Value = serde_json::from_slice(&event.body).unwrap_or_default();
     let numbers = invocation["arguments"].as_array().into_iter().flatten().filter_map(Value::as_i64);
-    let completion =
-        json!({"type": 3, "invocationId": invocation["invocationId"], "result": numbers.sum::<i64>()});
+    let sum = numbers.sum::<i64>();
+    let completion = json!({"type": 3, "invocationId": invocation["invocationId"], "result": sum});
     Reply::Body { content_type: None, bytes: Protocol::Json.write(&completion) }
 }

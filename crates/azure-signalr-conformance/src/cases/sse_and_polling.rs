@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::case_result::{AtStep, CaseResult, Failure, expect, expect_eq};
 use crate::client::{Client, ClientBuilder, with_separator};
-use crate::service::{Response, with_timeout};
+use crate::service::{Call, Response, with_timeout};
 use crate::test_context::TestContext;
 use crate::transport::TransportType;
 use crate::websocket;
@@ -25,6 +25,12 @@ fn polling_client(context: &TestContext) -> ClientBuilder {
 
 fn event_stream_client(context: &TestContext) -> ClientBuilder {
     context.client().user(&context.user).transport(TransportType::ServerSentEvents)
+}
+
+/// Sends the JSON handshake with a POST, and expects 200.
+async fn post_handshake(call: Call<'_>) -> CaseResult<Response> {
+    let handshake = with_separator(r#"{"protocol":"json","version":1}"#);
+    call.body("text/plain;charset=UTF-8", handshake).expect_status(200).await
 }
 
 async fn poll(client: &Client) -> CaseResult<Response> {
@@ -53,9 +59,7 @@ pub(super) async fn event_stream(context: TestContext) -> CaseResult {
     expect_eq("the first bytes", ":\r\n", &String::from_utf8_lossy(&first.unwrap_or_default()))?;
 
     let post = service.call_url(Method::POST, service.client_url(&[], &query[..2])).token(&negotiation.token);
-    post.body("text/plain;charset=UTF-8", with_separator(r#"{"protocol":"json","version":1}"#))
-        .expect_status(200)
-        .await?;
+    post_handshake(post).await?;
     let response = with_timeout(service.timeout, "an event", async { Ok(stream.chunk().await?) }).await?;
     expect_eq("the event", "data: {}\x1e\r\n\r\n", &String::from_utf8_lossy(&response.unwrap_or_default()))
 }
@@ -87,15 +91,10 @@ pub(super) async fn polls(context: TestContext) -> CaseResult {
     // `open` expects an immediate empty response to the first poll.
     let mut client = polling_client(&context).open().await?;
     let held = poll(&client);
-    let handshake = async {
-        let call = client.transport_call(Method::POST);
-        call.body("text/plain;charset=UTF-8", with_separator(r#"{"protocol":"json","version":1}"#))
-            .expect_status(200)
-            .await
-    };
+    let handshake = post_handshake(client.transport_call(Method::POST));
     let both = async { tokio::try_join!(held, handshake) };
-    let (response, posted) =
-        with_timeout(context.service().timeout, "a response to the held poll", both).await?;
+    let both = with_timeout(context.service().timeout, "a response to the held poll", both);
+    let (response, posted) = both.await?;
     expect_eq("the length of the response to the POST", 0, posted.body.len())?;
     let response = response.expect_status(200)?;
     expect_eq("the response to the held poll", with_separator("{}"), response.text())?;
@@ -173,7 +172,7 @@ pub(super) async fn transport_mismatch(context: TestContext) -> CaseResult {
 
     let polls = polling_client(&context).connect().await?;
     let query = [("hub", context.hub.as_str()), ("id", polls.connection_token.as_str())];
-    let upgrade = websocket::open(context.service(), &query, Some(&polls.token)).await?;
+    let upgrade = websocket::open(context.service(), &query, Some(&polls.token), None).await?;
     upgrade.expect_status(400).at("a WebSocket for polls").map(drop)
 }
 

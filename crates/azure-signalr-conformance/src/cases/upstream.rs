@@ -9,7 +9,6 @@ use crate::local_server::{ReceivedRequest, Reply};
 use crate::protocol::{Protocol, add_length_prefix};
 use crate::service::with_timeout;
 use crate::test_context::TestContext;
-use crate::webhooks::WebhookReceiver;
 use crate::websocket;
 
 fn json_body(event: &ReceivedRequest) -> CaseResult<Value> {
@@ -46,18 +45,15 @@ fn completion_reply(event: &ReceivedRequest, result: &Value) -> Reply {
 }
 
 /// Starts to record the events of the hub; the reply is 204.
-fn record_events(context: &TestContext) -> CaseResult<&WebhookReceiver> {
-    let webhooks = context.webhooks()?;
-    webhooks.set_handler(&context.hub, |_| Reply::Status(204));
-    Ok(webhooks)
+fn record_events(context: &TestContext) -> CaseResult {
+    context.webhooks().map(|webhooks| webhooks.set_handler(&context.hub, |_| Reply::Status(204)))
 }
 
 pub(super) async fn connected(context: TestContext) -> CaseResult {
-    let webhooks = record_events(&context)?;
-    let timeout = context.service().timeout;
+    record_events(&context)?;
     let mut client = context.connect(&context.user).await?;
     client.invoke(None, "Foo", json!([1])).await?;
-    let events = webhooks.wait_for_events(&context.hub, 2, timeout).await?;
+    let events = context.webhook_events(2).await?;
     expect_eq(
         "the events",
         vec!["connections connected".to_owned(), "messages foo".to_owned()],
@@ -73,27 +69,23 @@ pub(super) async fn connected(context: TestContext) -> CaseResult {
     expect_eq("the type", Some(&json!(10)), property(&json_body(event)?, "type"))?;
     let signature = context.service().key.webhook_signature(&client.id);
     let actual = event.header("x-asrs-signature").unwrap_or_default().to_lowercase();
-    expect(
-        actual.split(',').any(|one| one == signature),
-        "a signature with the access key in X-ASRS-Signature",
-        "others, or none",
-    )
+    let is_signed = actual.split(',').any(|one| one == signature);
+    expect(is_signed, "a signature with the access key in X-ASRS-Signature", "others, or none")
 }
 
 pub(super) async fn messages(context: TestContext) -> CaseResult {
-    let webhooks = record_events(&context)?;
-    let timeout = context.service().timeout;
+    record_events(&context)?;
     let mut client = context.connect(&context.user).await?;
     client.invoke(None, "Foo", json!([1])).await?;
-    let event = webhooks.wait_for_events(&context.hub, 2, timeout).await?.remove(1);
+    let event = context.webhook_events(2).await?.remove(1);
     expect_eq("the path", format!("/{}/messages/Foo", context.hub), event.path.clone())?;
     expect_eq("Content-Type", Some("application/json"), media_type(&event))?;
     expect_eq("the body", json!({"type": 1, "target": "Foo", "arguments": [1]}), json_body(&event)?)?;
 
-    webhooks.set_handler(&context.hub, |_| Reply::Status(204));
+    record_events(&context)?;
     let mut packed = context.client().protocol(Protocol::MessagePack).connect().await?;
     packed.invoke(None, "Foo", json!([1])).await?;
-    let event = webhooks.wait_for_events(&context.hub, 2, timeout).await?.remove(1);
+    let event = context.webhook_events(2).await?.remove(1);
     expect_eq("Content-Type", Some("application/x-msgpack"), event.header("content-type"))?;
     let array =
         rmpv::decode::read_value(&mut &event.body[..]).map_err(|error| Failure::new("MessagePack", error))?;
@@ -121,11 +113,8 @@ pub(super) async fn responses(context: TestContext) -> CaseResult {
         invoke("1", "Result").await?,
     )?;
     let void = invoke("2", "Void").await?;
-    expect(
-        void.get("error").is_none() && void["result"].is_null(),
-        "a Completion without a result for 204",
-        &void,
-    )?;
+    let is_void = void.get("error").is_none() && void["result"].is_null();
+    expect(is_void, "a Completion without a result for 204", &void)?;
     expect_eq("500", "Invocation failed, status code 500", completion_error(&invoke("3", "Fails").await?))?;
     let unreachable = invoke("4", "Unreachable").await?;
     expect(!completion_error(&unreachable).is_empty(), "an error when the app is unreachable", &unreachable)?;
@@ -140,11 +129,8 @@ pub(super) async fn disconnected(context: TestContext) -> CaseResult {
         Ok(())
     });
     let broken = broken.await?;
-    expect(
-        property(&broken, "error").is_some_and(Value::is_string),
-        "an error for a broken connection",
-        &broken,
-    )
+    let has_error = property(&broken, "error").is_some_and(Value::is_string);
+    expect(has_error, "an error for a broken connection", &broken)
 }
 
 /// The body of the only `disconnected` event after a client is disconnected by the function.
@@ -152,30 +138,29 @@ async fn disconnected_event(
     context: &TestContext,
     disconnect: impl AsyncFnOnce(Client) -> CaseResult,
 ) -> CaseResult<Value> {
-    let webhooks = record_events(context)?;
+    record_events(context)?;
     let client = context.connect(&context.user).await?;
     let id = client.id.clone();
     disconnect(client).await?;
-    let timeout = context.service().timeout;
-    let events = webhooks.wait_for_events(&context.hub, 2, timeout).await?;
+    let events = context.webhook_events(2).await?;
     expect_eq("the second event", "connections disconnected", &category_and_name(&events[1]))?;
     let body = json_body(&events[1])?;
     expect_eq("the type", Some(&json!(11)), property(&body, "type"))?;
     // A second `disconnected` event would arrive before the `connected` event of another client.
     let next = context.connect(&context.user).await?;
-    let events = webhooks.wait_for_events(&context.hub, 3, timeout).await?;
+    let events = context.webhook_events(3).await?;
     let disconnected = events.iter().filter(|event| {
         event.header("x-asrs-connection-id") == Some(&id)
             && category_and_name(event) == "connections disconnected"
     });
     expect_eq("the number of `disconnected` events", 1, disconnected.count())?;
     next.close().await?;
-    webhooks.wait_for_events(&context.hub, 4, timeout).await?;
+    context.webhook_events(4).await?;
     Ok(body)
 }
 
 pub(super) async fn templates(context: TestContext) -> CaseResult {
-    let webhooks = record_events(&context)?;
+    let webhooks = context.webhooks()?;
     let template = |prefix: &str, events: &str| {
         json!({
             "UrlTemplate": webhooks.url(&format!("/{prefix}/{{hub}}/{{category}}/{{event}}")),
@@ -186,15 +171,10 @@ pub(super) async fn templates(context: TestContext) -> CaseResult {
         [template("first", "connected, disconnected"), template("second", "*"), template("third", "*")];
     webhooks.write_templates(&templates).await?;
     let mut client = connect_when_posted_to(&context, "/first/").await?;
-    webhooks.set_handler(&context.hub, |_| Reply::Status(204));
+    record_events(&context)?;
     client.invoke(None, "a/b ü", json!([])).await?;
     client.close().await?;
-    let paths: Vec<String> = webhooks
-        .wait_for_events(&context.hub, 2, context.service().timeout)
-        .await?
-        .into_iter()
-        .map(|event| event.path)
-        .collect();
+    let paths: Vec<String> = context.webhook_events(2).await?.into_iter().map(|event| event.path).collect();
     let hub = &context.hub;
     let expected = vec![
         format!("/second/{hub}/messages/a%2Fb%20%C3%BC"),
@@ -211,27 +191,27 @@ async fn connect_when_posted_to(context: &TestContext, prefix: &str) -> CaseResu
     let timeout = context.service().timeout;
     let read = async {
         loop {
-            let webhooks = record_events(context)?;
+            record_events(context)?;
             let client = context.connect(&context.user).await?;
-            let events = webhooks.wait_for_events(&context.hub, 1, timeout).await?;
+            let events = context.webhook_events(1).await?;
             if events[0].path.starts_with(prefix) {
                 return Ok(client);
             }
             context.close_client(client).await?;
-            webhooks.wait_for_events(&context.hub, 2, timeout).await?;
+            context.webhook_events(2).await?;
         }
     };
     with_timeout(timeout, &format!("events at {prefix} after the settings changed"), read).await
 }
 
 pub(super) async fn client_query(context: TestContext) -> CaseResult {
-    let webhooks = record_events(&context)?;
+    record_events(&context)?;
     let token = context.client().user(&context.user).token();
     let query = [("hub", context.hub.as_str()), ("room", "blue green"), ("access_token", &token.0)];
-    let socket = websocket::open(context.service(), &query, None).await?.into_socket()?;
+    let socket = websocket::open(context.service(), &query, None, None).await?.into_socket()?;
     let mut client = Client::from_socket(socket, context.service(), &context.hub, token.clone());
     client.handshake(1).await?;
-    let event = webhooks.wait_for_events(&context.hub, 1, context.service().timeout).await?.remove(0);
+    let event = context.webhook_events(1).await?.remove(0);
     let query = event.header("x-asrs-client-query").unwrap_or_default();
     let names = || url::form_urlencoded::parse(query.trim_start_matches('?').as_bytes());
     let shown = names().map(|(name, _)| name.into_owned()).collect::<Vec<_>>().join(", ");

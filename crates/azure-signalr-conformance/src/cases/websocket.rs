@@ -24,7 +24,7 @@ const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn open(context: &TestContext, query: &[(&str, &str)], token: Option<&Token>) -> CaseResult<Upgrade> {
     let query = [&[("hub", context.hub.as_str())], query].concat();
-    websocket::open(context.service(), &query, token).await
+    websocket::open(context.service(), &query, token, None).await
 }
 
 /// Opens a WebSocket without an id, as Python clients do; the token is in the header or in the query.
@@ -38,18 +38,21 @@ async fn open_without_id(
     Ok(Client::from_socket(socket, context.service(), &context.hub, token))
 }
 
+/// The next frame, within a time limit.
+async fn next_frame(client: &mut Client, what: &str, time_limit: Duration) -> CaseResult<Frame> {
+    with_timeout(time_limit, what, async { Ok(client.socket()?.next_frame().await) }).await
+}
+
 pub(super) async fn handshake(context: TestContext) -> CaseResult {
     let mut client = context.client().open().await?;
-    let timeout = context.service().timeout;
-    let socket = client.socket()?;
-    socket.send_text(&with_separator(HANDSHAKE)).await?;
-    let first = with_timeout(timeout, "a first frame", async { Ok(socket.next_frame().await) }).await?;
+    client.socket()?.send_text(&with_separator(HANDSHAKE)).await?;
+    let first = next_frame(&mut client, "a first frame", context.service().timeout).await?;
     expect_eq("the first frame", Frame::Text(with_separator("{}")), first)
 }
 
 pub(super) async fn without_id(context: TestContext) -> CaseResult {
-    let mut client =
-        open_without_id(&context, context.service().client_token(&context.hub), &[], true).await?;
+    let token = context.service().client_token(&context.hub);
+    let mut client = open_without_id(&context, token, &[], true).await?;
     client.handshake(1).await?;
     context.send(&[], "t", &json!(["x"])).await?;
     let message = client.next_message().await?;
@@ -123,12 +126,8 @@ pub(super) async fn handshake_timeout(context: TestContext) -> CaseResult {
 /// Expects that the service ends a connection without a handshake after a time.
 async fn expect_canceled(context: &TestContext, mut client: Client, after: Duration) -> CaseResult {
     let start = Instant::now();
-    let frame = with_timeout(
-        after + context.service().timeout,
-        "the end of a connection without a handshake",
-        async { Ok(client.socket()?.next_frame().await) },
-    );
-    match frame.await? {
+    let time_limit = after + context.service().timeout;
+    match next_frame(&mut client, "the end of a connection without a handshake", time_limit).await? {
         Frame::Text(actual) => {
             let expected = with_separator(r#"{"error":"Handshake was canceled."}"#);
             expect_eq("the last message", expected, actual)?;
@@ -144,18 +143,14 @@ async fn expect_canceled(context: &TestContext, mut client: Client, after: Durat
 pub(super) async fn message_pack(context: TestContext) -> CaseResult {
     let mut client = context.client().protocol(Protocol::MessagePack).open().await?;
     let timeout = context.service().timeout;
-    let socket = client.socket()?;
-    socket.send_text(&with_separator(r#"{"protocol":"messagepack","version":1}"#)).await?;
-    let response =
-        with_timeout(timeout, "a handshake response", async { Ok(socket.next_frame().await) }).await?;
-    match response {
+    client.send_handshake("messagepack", 1).await?;
+    match next_frame(&mut client, "a handshake response", timeout).await? {
         Frame::Text(actual) => expect_eq("the response", with_separator("{}"), actual)?,
         Frame::Binary(actual) => expect_eq("the response", with_separator("{}").into_bytes(), actual)?,
         other => return Err(Failure::new("a handshake response", format!("{other:?}"))),
     }
     context.send(&["connections", &client.id.clone()], "hi", &json!(["x"])).await?;
-    let invocation =
-        with_timeout(timeout, "an invocation", async { Ok(client.socket()?.next_frame().await) }).await?;
+    let invocation = next_frame(&mut client, "an invocation", timeout).await?;
     let bytes = b"\x0b\x96\x01\x80\xc0\xa2hi\x91\xa1x\x90".to_vec();
     expect_eq("the frame of hi(\"x\")", Frame::Binary(bytes), invocation)
 }
@@ -187,10 +182,8 @@ pub(super) async fn pings(context: TestContext) -> CaseResult {
     let json = context.client().connect();
     let packed = context.client().protocol(Protocol::MessagePack).connect();
     let (mut json, mut packed) = tokio::try_join!(json, packed)?;
-    let timeout = context.service().timeout;
-    let socket = json.socket()?;
-    socket.ping(b"there?").await?;
-    let pong = with_timeout(timeout, "a Pong", async { Ok(socket.next_frame().await) }).await?;
+    json.socket()?.ping(b"there?").await?;
+    let pong = next_frame(&mut json, "a Pong", context.service().timeout).await?;
     expect_eq("the response to a WebSocket Ping", Frame::Pong(b"there?".to_vec()), pong)?;
     tokio::try_join!(
         expect_ping(&context, &mut json, Frame::Text(with_separator(r#"{"type":6}"#))),
@@ -200,10 +193,12 @@ pub(super) async fn pings(context: TestContext) -> CaseResult {
 }
 
 async fn expect_ping(context: &TestContext, client: &mut Client, ping: Frame) -> CaseResult {
-    let frame = with_timeout(KEEP_ALIVE_INTERVAL + context.service().timeout, "a hub ping", async {
-        Ok(client.socket()?.next_frame().await)
-    });
-    expect_eq("the first frame on an idle connection", ping, frame.await?)
+    let time_limit = KEEP_ALIVE_INTERVAL + context.service().timeout;
+    expect_eq(
+        "the first frame on an idle connection",
+        ping,
+        next_frame(client, "a hub ping", time_limit).await?,
+    )
 }
 
 pub(super) async fn client_timeout(context: TestContext) -> CaseResult {
@@ -251,8 +246,7 @@ pub(super) async fn host_without_port(context: TestContext) -> CaseResult {
     let token = service.client_token(&context.hub);
     let base = service.connection.client_base();
     let query = [("hub", context.hub.as_str())];
-    let socket =
-        websocket::open_with_host(service, &query, Some(&token), base.host_str()).await?.into_socket()?;
+    let socket = websocket::open(service, &query, Some(&token), base.host_str()).await?.into_socket()?;
     Client::from_socket(socket, service, &context.hub, token).handshake(1).await
 }
 
