@@ -113,7 +113,7 @@ impl ApiVersion {
 
     /// Reads the required query parameter `api-version`; its name ignores case.
     ///
-    /// Only the error for an unsupported version is published; the others follow ASP.NET API versioning, which words it.
+    /// The error for an unsupported version is published; the other errors follow ASP.NET API versioning.
     pub(crate) fn from_query(uri: &Uri) -> Result<Self, ApiError> {
         let query = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         let mut versions = query.filter(|(name, _)| name.eq_ignore_ascii_case("api-version"));
