@@ -5,7 +5,7 @@
 
 use std::net::Ipv4Addr;
 
-use azure_communication_emulator::{Emulator, Fault, KeySlot, Operation, Options, Scope, TokenState};
+use azure_communication_emulator::{Emulator, Fault, KeyType, Operation, Options, Scope, TokenState};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder, Response};
@@ -31,7 +31,8 @@ impl Town {
         let emulator = Emulator::new(Options::default());
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let connection = emulator.connection_string(&format!("http://{}", socket.local_addr().unwrap()));
-        tokio::spawn(axum::serve(socket, emulator.router()).into_future());
+        let served = emulator.clone();
+        tokio::spawn(async move { served.serve(vec![socket], std::future::pending()).await });
         let (blobs, container) = Blobs::start().await;
         Self { emulator, blobs, connection, container }
     }
@@ -290,7 +291,7 @@ async fn case_42_what_the_service_says_stays_between_it_and_the_log() {
         assert_eq!(refusal(response).await, expected);
     }
     // A key that was changed behind our back.
-    town.emulator.regenerate_key(KeySlot::Primary);
+    town.emulator.regenerate_key(KeyType::Primary);
     let response = by(&house, "bob").send().await.unwrap();
     assert_eq!(response.status(), 502);
     let text = response.text().await.unwrap();

@@ -125,7 +125,9 @@ impl Service {
             clock_leeway: Duration::ZERO,
             ..Options::default()
         });
-        let router = proxy(serve(emulator.router()).await);
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let router = proxy(socket.local_addr().unwrap().port());
+        tokio::spawn(async move { emulator.serve(vec![socket], std::future::pending()).await });
         serve(router.layer(from_fn_with_state(self.clone(), note_lent))).await
     }
 }

@@ -82,7 +82,10 @@ impl Town {
         let owners = vec![OWNER.to_owned()];
         let entra = Some(EntraOptions { issuer: ISSUER.to_owned(), signing_key, owners });
         let emulator = Emulator::new(Options { entra, ..Options::default() });
-        let (port, certificate) = tls::terminate(serve(emulator.router()).await).await;
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let (port, certificate) = tls::terminate(socket.local_addr().unwrap().port()).await;
+        let served = emulator.clone();
+        tokio::spawn(async move { served.serve(vec![socket], std::future::pending()).await });
         let endpoint = format!("https://localhost:{port}");
         let (_, container) = Blobs::start().await;
         // As it is pasted where settings are single lines.

@@ -71,7 +71,7 @@ async fn it_starts_negotiates_and_sends_with_nothing_around_it() {
     let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     // `localhost` has to be found without /etc/hosts.
     let connection = emulator.connection_string(socket.local_addr().unwrap().port());
-    tokio::spawn(axum::serve(socket, emulator.router()).into_future());
+    tokio::spawn(async move { emulator.serve(vec![socket], std::future::pending()).await });
 
     let handler = Alone::start(&connection, "");
     let (status, access) = handler.post("/api/negotiate", &Value::Null).await;
@@ -93,7 +93,10 @@ async fn a_service_whose_name_nobody_can_resolve_is_away_and_no_reason_to_die() 
 /// A service over TLS, with a certificate of an authority that nobody knows: its connection string and that authority's certificate.
 async fn service_over_tls() -> (String, String) {
     let emulator = Emulator::new(Options { access_keys: vec![AccessKey::generate()], ..Options::default() });
-    let (port, authority) = tls::terminate(serve(emulator.router()).await).await;
+    let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let (port, authority) = tls::terminate(socket.local_addr().unwrap().port()).await;
+    let served = emulator.clone();
+    tokio::spawn(async move { served.serve(vec![socket], std::future::pending()).await });
     (emulator.connection_string(port).replace("http://", "https://"), authority)
 }
 

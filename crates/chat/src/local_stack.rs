@@ -128,12 +128,11 @@ fn address(listener: &LoopbackListener) -> String {
 /// Binds the SignalR emulator. Its key is new, because that of the official emulator is published.
 async fn bind_signalr(port: u16, hosts: &[String]) -> Result<Embedded<Emulator>, ExitError> {
     let listener = listen(port, "--signalr-port").await?;
-    let options =
-        azure_signalr_emulator::Options {
-            access_keys: vec![AccessKey::generate()],
-            allowed_hosts: hosts.to_vec(),
-            ..Default::default()
-        };
+    let options = azure_signalr_emulator::Options {
+        access_keys: vec![AccessKey::generate()],
+        allowed_hosts: hosts.to_vec(),
+        ..Default::default()
+    };
     let emulator = Emulator::new(options);
     let connection_string = emulator.connection_string(listener.port());
     Ok(Embedded { listener, emulator, connection_string })

@@ -207,23 +207,4 @@ mod tests {
         let in_the_line = Request::get("http://evil.example/").header("host", "localhost");
         assert_eq!(status(in_the_line).await, StatusCode::MISDIRECTED_REQUEST);
     }
-
-    #[tokio::test]
-    async fn port_zero_is_one_port_on_both_addresses() {
-        let mut listener = Loopback::bind(0).await.unwrap();
-        let port = listener.port();
-        for address in listener.v6.is_some().then_some("::1").into_iter().chain(["127.0.0.1"]) {
-            let (client, (server, peer)) =
-                tokio::join!(TcpStream::connect((address, port)), Listener::accept(&mut listener));
-            assert_eq!(peer, client.unwrap().local_addr().unwrap());
-            assert!(server.nodelay().unwrap());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_taken_port_is_an_error() {
-        let first = Loopback::bind(0).await.unwrap();
-        let second = Loopback::bind(first.port()).await.unwrap_err();
-        assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
-    }
 }

@@ -12,9 +12,9 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use azure_signalr::{ConnectionString, Hub};
 use serverless_chat::app::app;
+use serverless_chat::auth::{AuthConfig, Trust};
 use serverless_chat::config::DEFAULT_ROUTE_PREFIX;
 use serverless_chat::error::Error;
-use serverless_chat::auth::{AuthConfig, Trust};
 use serverless_chat::telemetry::Export;
 use tower::ServiceExt as _;
 

@@ -7,8 +7,6 @@ use clap::Args;
 use reqwest::Url;
 use serverless_chat::exit::ExitError;
 
-use crate::loopback;
-
 #[derive(Args)]
 pub(crate) struct DoctorArgs {
     /// The folder with host.json: the project, or an unpacked package
@@ -103,7 +101,7 @@ impl Site {
 
     /// Whether it is on this machine.
     pub(super) fn is_local(&self) -> bool {
-        self.0.host_str().is_some_and(loopback::is_loopback)
+        azure_http::is_loopback(&self.0)
     }
 
     /// Whether requests leave this machine without TLS.

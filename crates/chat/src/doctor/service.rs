@@ -17,7 +17,6 @@ use super::http::{CorsAccess, RequestError, cors_access, preflight, send};
 use super::options::Site;
 use super::report::Finding;
 use super::settings::Settings;
-use crate::loopback;
 
 /// Supported by every service since 2022.
 const API_VERSION: &str = "2022-06-01";
@@ -48,7 +47,8 @@ pub(super) async fn check(
         return findings;
     }
     findings.extend(health.header("date").and_then(|date| check_clock(date, now())));
-    let only_on_azure = signalr.identity().is_some_and(CredentialSource::is_managed_identity) && !settings.env.is_azure();
+    let only_on_azure =
+        signalr.identity().is_some_and(CredentialSource::is_managed_identity) && !settings.env.is_azure();
     let (access, cors) = tokio::join!(check.access(only_on_azure), check.cors(page));
     findings.extend(access);
     findings.push(cors);
@@ -92,7 +92,7 @@ struct ServiceCheck<'a> {
 
 impl ServiceCheck<'_> {
     fn is_local(&self) -> bool {
-        self.signalr.server_endpoint().host_str().is_some_and(loopback::is_loopback)
+        azure_http::is_loopback(self.signalr.server_endpoint())
     }
 
     /// The origin, which unlike the endpoint holds no user name or password.

@@ -179,7 +179,7 @@ fn check_plausible(env: &Env, config: Option<&Config>, sources: &[Source]) -> Op
         return Some(replace("contains a placeholder in place of a name or a key"));
     }
     let signalr = config?.signalr.as_ref()?;
-    if signalr.server_endpoint().host_str().is_some_and(loopback::is_loopback) {
+    if azure_http::is_loopback(signalr.server_endpoint()) {
         return None;
     }
     if signalr.access_key().is_some_and(is_official_key) {

@@ -57,7 +57,7 @@ fn the_local_stack_passes_by_its_addresses_alone() {
 /// As for `func start`: example settings, an executable for this machine, the emulator.
 #[tokio::test]
 async fn this_repository_passes_once_it_is_set_up() {
-    let port = serve(signalr_service()).await;
+    let port = serve(signalr_service().await).await;
     let run = move || {
         let project = Project::set_up(port);
         project.remove("handler");
@@ -161,7 +161,7 @@ fn no_line_of_a_settings_file_is_printed() {
 
 #[tokio::test]
 async fn no_key_is_printed_valid_or_not() {
-    let port = serve(signalr_service()).await;
+    let port = serve(signalr_service().await).await;
     let run = move || {
         let project = Project::set_up(port);
         assert_secret(&project.run(), KEY);

@@ -21,12 +21,12 @@ async fn with(router: Router, arguments: &'static [&'static str]) -> Report {
 }
 
 async fn with_change(change: Change) -> Report {
-    with(changed(signalr_service(), change), &[]).await
+    with(changed(signalr_service().await, change), &[]).await
 }
 
 #[tokio::test]
 async fn a_service_without_problems_passes() {
-    let report = with(signalr_service(), &[]).await;
+    let report = with(signalr_service().await, &[]).await;
     report.passes();
     for subject in ["service", "clock", "key", "mode"] {
         report.is_ok(subject, "");
@@ -53,7 +53,7 @@ fn an_unknown_host_name_is_reported() {
 
 #[tokio::test]
 async fn an_untrusted_certificate_is_reported_unless_the_settings_trust_it() {
-    let (port, authority) = tls::terminate(serve(signalr_service()).await).await;
+    let (port, authority) = tls::terminate(serve(signalr_service().await).await).await;
     let connection = format!("Endpoint=https://localhost:{port};AccessKey={KEY};");
     let reports = move || {
         let connection = ("AzureSignalRConnectionString", connection.as_str());
@@ -73,7 +73,7 @@ async fn an_untrusted_certificate_is_reported_unless_the_settings_trust_it() {
 
 #[tokio::test]
 async fn a_key_of_another_service_is_reported() {
-    let port = serve(signalr_service()).await;
+    let port = serve(signalr_service().await).await;
     let connection = format!("Endpoint=http://127.0.0.1:{port};AccessKey=another;");
     let reports = move || Project::cloned().run_with(&[], &[("AzureSignalRConnectionString", &connection)]);
     let report = tokio::task::spawn_blocking(reports).await.unwrap();
@@ -139,7 +139,7 @@ async fn a_service_that_rejects_clients_is_reported() {
 #[tokio::test]
 async fn a_service_whose_cors_lacks_the_page_is_reported() {
     let change: Change = |request| (request.method() == "OPTIONS").then(|| response(204, &[], ""));
-    let router = changed(signalr_service(), change);
+    let router = changed(signalr_service().await, change);
     let report = with(router, &["--page", "https://chat.invalid"]).await;
     report.finds("service CORS", "does not allow https://chat.invalid", "az signalr cors update");
 }
@@ -151,7 +151,7 @@ async fn a_service_whose_cors_lists_the_page_with_a_slash_is_reported() {
             [("access-control-allow-origin", "https://chat.invalid/"), ("access-control-allow-headers", "*")];
         (request.method() == "OPTIONS").then(|| response(204, &headers, ""))
     };
-    let report = with(changed(signalr_service(), change), &["--page", "https://chat.invalid"]).await;
+    let report = with(changed(signalr_service().await, change), &["--page", "https://chat.invalid"]).await;
     report.finds("service CORS", "slash", "--allowed-origins \"https://chat.invalid\"");
 }
 

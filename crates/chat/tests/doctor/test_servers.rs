@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use azure_signalr_emulator::{AccessKey, Emulator, Options};
 use serde_json::json;
 use test_support::process::Process;
+use test_support::proxy::proxy;
 use tokio::net::TcpListener;
 
 use crate::test_project::{KEY, Project, Report};
@@ -24,10 +25,14 @@ pub(crate) async fn serve(router: Router) -> u16 {
     port
 }
 
-/// A SignalR service with the test key.
-pub(crate) fn signalr_service() -> Router {
+/// A SignalR service with the test key, behind a proxy that a test can change.
+pub(crate) async fn signalr_service() -> Router {
     let access_keys = vec![AccessKey::new(KEY).unwrap()];
-    Emulator::new(Options { access_keys, ..Options::default() }).router()
+    let emulator = Emulator::new(Options { access_keys, ..Options::default() });
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = socket.local_addr().unwrap().port();
+    tokio::spawn(async move { emulator.serve(vec![socket], std::future::pending()).await });
+    proxy(port)
 }
 
 /// A change of a test: a response in place of the normal one, for selected requests.

@@ -57,7 +57,8 @@ async fn case_41_an_identity_is_deleted_from_the_store_before_the_service() {
     let service = Emulator::new(Options::default());
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = format!("http://{}", socket.local_addr().unwrap());
-    tokio::spawn(axum::serve(socket, service.router()).into_future());
+    let served = service.clone();
+    tokio::spawn(async move { served.serve(vec![socket], std::future::pending()).await });
     let setting = service.connection_string(&address);
     let stack = TestStack::with(&FREE_PORTS, &[("AzureCommunicationServicesConnectionString", &setting)]);
     let files = || fs::read_dir(stack.path(".chat/identities").join(&address[7..])).unwrap().count();
