@@ -29,6 +29,17 @@ use crate::token_source::TokenSource;
 /// | anything else | not again | not again |
 ///
 /// A delay longer than the time that is left is left to the caller: see [`Error::retry_after`].
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use azure_communication::Client;
+/// use jiff::Timestamp;
+///
+/// let client = Client::new(&"endpoint=https://NAME.communication.azure.com/;accesskey=a2V5".parse()?)?;
+/// let user = client.create_user(Timestamp::now()).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 

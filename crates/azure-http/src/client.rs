@@ -76,6 +76,18 @@ impl Default for HttpOptions {
 ///
 /// It uses no proxy (managed identity endpoints are on the machine itself, and a proxy would see their secrets), follows no redirect and
 /// sends each request once.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), azure_http::HttpError> {
+/// use azure_http::{HttpClient, HttpOptions, Method, Request, parse_base_url};
+///
+/// let client = HttpClient::new(&HttpOptions::default())?;
+/// let url = parse_base_url("https://contoso.service.signalr.net/api/health").unwrap();
+/// let response = client.send(Request::new(Method::HEAD, url)).await?;
+/// assert_eq!(response.status(), 200);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct HttpClient(reqwest::Client);
 
@@ -109,7 +121,7 @@ impl HttpClient {
         if let Some(user_agent) = options.user_agent {
             builder = builder.user_agent(user_agent);
         }
-        Ok(Self(builder.build()?))
+        builder.build().map(Self).map_err(HttpError::from_reqwest)
     }
 
     /// Sends one request and returns when the head of the response has arrived, whichever its status.
@@ -128,7 +140,7 @@ impl HttpClient {
         if !body.is_empty() {
             *outgoing.body_mut() = Some(body.into());
         }
-        Ok(Response(self.0.execute(outgoing).await?))
+        self.0.execute(outgoing).await.map(Response).map_err(HttpError::from_reqwest)
     }
 
     /// The client of the HTTP library, for code that has to hand one to a library of its own. The only part of this crate's API that
@@ -217,7 +229,7 @@ impl Response {
     /// When it is longer, or does not arrive completely.
     pub async fn body(mut self, max_bytes: usize) -> Result<Vec<u8>, HttpError> {
         let mut body = Vec::new();
-        while let Some(chunk) = self.0.chunk().await? {
+        while let Some(chunk) = self.0.chunk().await.map_err(HttpError::from_reqwest)? {
             if body.len() + chunk.len() > max_bytes {
                 return Err(HttpError { kind: HttpErrorKind::BodyTooLarge, source: None });
             }
@@ -279,11 +291,9 @@ impl HttpError {
     pub(crate) fn timed_out() -> Self {
         Self { kind: HttpErrorKind::TimedOut, source: None }
     }
-}
 
-impl From<reqwest::Error> for HttpError {
     #[cold]
-    fn from(error: reqwest::Error) -> Self {
+    fn from_reqwest(error: reqwest::Error) -> Self {
         let kind = if error.is_builder() {
             HttpErrorKind::Unusable
         } else if error.is_connect() {

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 #[derive(Clone, Default)]
 struct Script {
-    answers: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
+    responses: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
@@ -28,21 +28,21 @@ struct Call {
 }
 
 /// A service that gives each request the next response, then 202.
-async fn service(answers: &[(u16, &'static str)]) -> (Hub, Script) {
-    async fn answer(State(script): State<Script>, request: Request) -> impl IntoResponse {
+async fn service(responses: &[(u16, &'static str)]) -> (Hub, Script) {
+    async fn respond(State(script): State<Script>, request: Request) -> impl IntoResponse {
         let (head, body) = request.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
         let call = Call { uri: head.uri.to_string(), headers: head.headers, body };
         script.calls.lock().unwrap().push(call);
-        let (status, retry_after) = script.answers.lock().unwrap().pop_front().unwrap_or((202, ""));
+        let (status, retry_after) = script.responses.lock().unwrap().pop_front().unwrap_or((202, ""));
         let headers = if retry_after.is_empty() { vec![] } else { vec![("retry-after", retry_after)] };
         (axum::http::StatusCode::from_u16(status).unwrap(), axum::response::AppendHeaders(headers))
     }
     let script =
-        Script { answers: Arc::new(Mutex::new(answers.iter().copied().collect())), ..Script::default() };
+        Script { responses: Arc::new(Mutex::new(responses.iter().copied().collect())), ..Script::default() };
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let hub = hub(socket.local_addr().unwrap().port());
-    let app = axum::Router::new().fallback(answer).with_state(script.clone());
+    let app = axum::Router::new().fallback(respond).with_state(script.clone());
     tokio::spawn(async move { axum::serve(socket, app).await });
     (hub, script)
 }

@@ -64,6 +64,15 @@ async fn an_issue_is_retried_after_every_failure_that_passes() {
 }
 
 #[tokio::test]
+async fn an_attempt_without_a_response_is_given_up_after_four_seconds_and_retried() {
+    let (client, service) = start([Reply::Stall(String::new()), reply(200, TOKEN_BODY)]).await;
+    let start_time = Instant::now();
+    issue(&client).await.unwrap();
+    assert!(start_time.elapsed() >= Duration::from_secs(4));
+    assert_eq!(service.requests().len(), 2);
+}
+
+#[tokio::test]
 async fn revoke_delete_and_exchange_are_retried_too() {
     for failure in [disconnect(), reply(503, "")] {
         let yes = [reply(204, ""), failure.clone(), reply(204, ""), failure.clone(), reply(200, TOKEN_BODY)];
