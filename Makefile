@@ -1,4 +1,4 @@
-# The one door. `make run` shows the whole chat on this machine; `make test` checks everything. Both install what they need.
+# `make run` runs the chat on this machine; `make test` runs all checks. Both install what they need.
 
 .PHONY: run test check e2e docs page bench package
 .DEFAULT_GOAL := run
@@ -9,7 +9,7 @@ run: page
 test check e2e docs bench package:
 	.ci/$@
 
-# The page is built again when one of its sources is newer, so that a second `make run` does not wait for it.
+# Builds the page if one of its sources is newer.
 page: content/dist/index.html
 
 content/dist/index.html: content/node_modules/.package-lock.json $(shell find content/src content/public content/*.html content/*.ts -type f)

@@ -1,10 +1,10 @@
-// Azure Communication Services, and what the handler needs to give people tokens for it: all that there is only when somebody wants it.
-// The container holds who has which identity there. That is about people, so nobody but the handler can read it.
+// Optional: Azure Communication Services, and what the handler needs to issue access tokens for it. The container maps users to
+// their identities; it is personal data, which only the handler can read.
 
 param name string
 param tags object
 
-@description('Where the service keeps what it keeps: Europe, United States, and so on. It can never be changed.')
+@description('Data location: Europe, United States, and so on. It cannot be changed later.')
 param dataLocation string
 
 param storageName string
@@ -13,14 +13,13 @@ param storageName string
 param handlerId string
 
 // https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
-// There is no smaller one for this service. It may do everything to this one resource, also switch the keys on that are off here, so
-// nothing else should be kept in it.
+// The service has no smaller role. It allows everything on this resource, also to enable its keys, so do not share the resource.
 var communicationAndEmailServiceOwner = '09976791-48a7-449e-bb21-39d1a415f350'
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
 resource communication 'Microsoft.Communication/communicationServices@2025-05-01' = {
   name: name
-  // The resource is everywhere; its data are where `dataLocation` says.
+  // The resource is global; `dataLocation` is the location of its data.
   location: 'global'
   tags: tags
   properties: {
@@ -43,7 +42,7 @@ resource identities 'Microsoft.Storage/storageAccounts/blobServices/containers@2
   properties: { publicAccess: 'None' }
 }
 
-resource handlerMakesTokens 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource handlerIssuesTokens 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(communication.id, handlerId, communicationAndEmailServiceOwner)
   scope: communication
   properties: {
@@ -53,7 +52,7 @@ resource handlerMakesTokens 'Microsoft.Authorization/roleAssignments@2022-04-01'
   }
 }
 
-resource handlerKeepsIdentities 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource handlerStoresIdentities 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account.id, identities.name, handlerId, storageBlobDataContributor)
   scope: identities
   properties: {

@@ -1,6 +1,5 @@
-// The function app: Flex Consumption, a custom handler, signed in to everything with one identity.
-// The runtime is named in `functionAppConfig`: on this plan a FUNCTIONS_WORKER_RUNTIME or WEBSITE_RUN_FROM_PACKAGE among the settings
-// makes deployments fail. Each setting below is one the host, App Service or src/config.rs reads.
+// The function app: Flex Consumption with a custom handler and one managed identity. The runtime is set in `functionAppConfig`: on
+// this plan, the settings FUNCTIONS_WORKER_RUNTIME and WEBSITE_RUN_FROM_PACKAGE make deployments fail.
 
 param name string
 param planName string
@@ -13,16 +12,16 @@ param insightsConnection string
 param blobUri string
 param packageContainer string
 
-@description('Where the page is served from, without a slash at the end. Only pages from there may call.')
+@description('Origin of the page, without a trailing slash. The only allowed CORS origin.')
 param pageOrigin string
 
-@description('Address of a Key Vault secret, or empty. The value is read by App Service and is in no deployment.')
+@description('URL of a Key Vault secret, or empty. App Service reads the value.')
 param authSecretUri string
 
-@description('Address of Azure Communication Services, or empty: then nobody gets tokens for it, and the other three say nothing.')
+@description('Endpoint of Azure Communication Services, or empty: then there are no access tokens and the next three parameters are unused.')
 param communicationEndpoint string
 
-@description('Address of the container that holds who has which identity there.')
+@description('URL of the container that maps users to their identities.')
 param identityStore string
 
 param accessTokenScopes string
@@ -63,7 +62,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       ftpsState: 'Disabled'
-      // The page sends its token in a header, never a cookie, so credentials stay off.
+      // The page sends its token in a header, not in a cookie.
       cors: {
         allowedOrigins: [pageOrigin]
         supportCredentials: false
@@ -93,7 +92,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     }
   }
 
-  // No deploying with a user name and a password, over any protocol.
+  // Disables deployments with user name and password.
   resource ftp 'basicPublishingCredentialsPolicies' = {
     name: 'ftp'
     properties: { allow: false }
@@ -113,11 +112,10 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         AzureSignalRConnectionString__clientId: identityClientId
         AzureSignalRHubName: 'chat'
         ChatAllowAnonymous: 'false'
-        // Queries read fields; people who follow the stream can set it to plain.
         ChatLogFormat: 'json'
         RUST_LOG: 'info'
 
-        // The host's own storage. Blobs only: with `__accountName` it would also try queues and tables, which it has no role for.
+        // The storage of the host. Blobs only: with `__accountName` it would also use queues and tables, for which it has no role.
         AzureWebJobsStorage__blobServiceUri: blobUri
         AzureWebJobsStorage__credential: 'managedidentity'
         AzureWebJobsStorage__clientId: identityClientId
@@ -125,7 +123,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnection
         APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
 
-        // Easy Auth shows Entra this identity where it would show a client secret (sign-in.bicep names this setting).
+        // Easy Auth uses this identity instead of a client secret; sign-in.bicep refers to this setting.
         OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
       },
       empty(communicationEndpoint) ? {} : {

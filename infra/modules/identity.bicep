@@ -1,5 +1,5 @@
-// Who the handler is, to every service it calls. It is this app's alone: Entra also takes it in place of a client secret
-// (registration.bicep), so anything else that got this identity could sign people in to the chat.
+// The managed identity of the handler. Do not assign it to other apps: Entra accepts it in place of a client secret
+// (registration.bicep), so such an app could sign users in to the chat.
 
 param name string
 param location string

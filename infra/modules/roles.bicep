@@ -1,22 +1,22 @@
-// Who may do what: all of it but for what communication.bicep adds, on single resources and containers. None of these roles can read a key of a service; the one key that
-// the handler is lent lives 90 minutes.
+// Role assignments on single resources and containers, except those of communication.bicep. None of these roles can read the
+// access keys of a service.
 //
-// The handler needs three things of the SignalR service: a short-lived key to sign access tokens with (auth/accessKey), to send to
-// everyone (hub/send) and to one user (user/send). No small built-in role has all three: SignalR App Server has the first, SignalR
-// REST API Owner the others. Together they are still less than SignalR Service Owner. A role of just the three would need the
-// right to define roles, and would stay behind in the tenant after `azd down`.
+// The handler needs three permissions on the SignalR service: a temporary key to sign access tokens (auth/accessKey, valid for 90
+// minutes), and to send to everyone (hub/send) and to one user (user/send). SignalR App Server has the first, SignalR REST API Owner
+// the others; together they allow less than SignalR Service Owner. A custom role would need the permission to define roles, and
+// `azd down` would not delete it.
 
 @description('Object id of the handler\'s identity.')
 param handlerId string
 
-@description('Object id of who uploads the page.')
+@description('Object id of the user or pipeline that uploads the page.')
 param deployerId string
 
 param signalRName string
 param insightsName string
 param storageName string
 
-@description('The containers the Functions host works in, the package\'s among them.')
+@description('The containers of the Functions host, including the package.')
 param hostContainers string[]
 
 // https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
@@ -52,7 +52,7 @@ resource host 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-08
   name: container
 }]
 
-resource handlerTalksToSignalR 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in signalRRoles: {
+resource handlerUsesSignalR 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in signalRRoles: {
   name: guid(signalR.id, handlerId, role)
   scope: signalR
   properties: {
@@ -62,7 +62,7 @@ resource handlerTalksToSignalR 'Microsoft.Authorization/roleAssignments@2022-04-
   }
 }]
 
-resource handlerReports 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource handlerPublishesMetrics 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(insights.id, handlerId, monitoringMetricsPublisher)
   scope: insights
   properties: {
@@ -72,7 +72,7 @@ resource handlerReports 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Owner, not Contributor, because that is what the host's documentation asks for; the page's container is not among these.
+// Owner, as the documentation of the host requires. The page's container is not included.
 resource hostUsesItsContainers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (container, i) in hostContainers: {
   name: guid(account.id, container, handlerId, storageBlobDataOwner)
   scope: host[i]
@@ -83,7 +83,7 @@ resource hostUsesItsContainers 'Microsoft.Authorization/roleAssignments@2022-04-
   }
 }]
 
-// Being Owner of the subscription gives no right to what is in its blobs. The type is left out: it may be a person or a pipeline.
+// Owner of the subscription does not include access to blobs. No `principalType`: it may be a user or a service principal.
 resource deployerUploadsThePage 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account.id, '$web', deployerId, storageBlobDataContributor)
   scope: account::blobs::page

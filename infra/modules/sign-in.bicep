@@ -1,6 +1,6 @@
-// App Service Authentication in front of the functions: it checks tokens, and takes headers that claim a caller off every request.
-// `AllowAnonymous` does not let anyone chat: it lets the handler answer 401 in JSON, which `fetch` can read, where App Service would
-// answer with a redirect, which it cannot. The handler refuses because of ChatAllowAnonymous=false.
+// App Service Authentication: validates tokens, and removes forged identity headers. With `AllowAnonymous`, unauthenticated requests
+// reach the handler, which answers 401 in JSON because of ChatAllowAnonymous=false; App Service would redirect, which `fetch` cannot
+// follow.
 
 param appName string
 
@@ -9,7 +9,7 @@ param provider string
 
 param clientId string
 
-@description('Where the page is served from, without a slash at the end.')
+@description('Origin of the page, without a trailing slash.')
 param pageOrigin string
 
 // The name of a setting in function-app.bicep, never a value.
@@ -74,8 +74,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' existing = {
       }
       httpSettings: { requireHttps: true }
       login: {
-        // A token follows the person to one of these addresses, so nothing else may stand here. Texts are compared: the page
-        // says where it is with a slash at the end, a browser's `Origin` is without.
+        // Tokens are sent to these URLs, so add no others. They are compared as strings: with and without the trailing slash.
         allowedExternalRedirectUrls: [pageOrigin, '${pageOrigin}/']
         tokenStore: { enabled: true }
       }

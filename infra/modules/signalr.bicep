@@ -1,5 +1,4 @@
-// Azure SignalR Service in serverless mode: it holds the browsers' connections, and there is no server for them to talk to.
-// `disableLocalAuth` switches the access keys off; the handler signs with short-lived ones that it gets for its identity.
+// Azure SignalR Service in serverless mode. `disableLocalAuth` disables the access keys; the handler signs with temporary keys.
 
 param name string
 param location string
@@ -7,7 +6,7 @@ param tags object
 param sku string
 param units int
 
-@description('Where the page is served from, without a slash at the end. Only pages from there may connect.')
+@description('Origin of the page, without a trailing slash. The only allowed CORS origin.')
 param pageOrigin string
 
 resource service 'Microsoft.SignalRService/signalR@2024-03-01' = {
