@@ -1,12 +1,12 @@
-# The one door. `make run` shows the whole chat on this machine; `make test` checks everything. Both install what they need.
+# `make run` starts the whole chat on this machine; `make test` checks everything. Both install what they need.
 
-.PHONY: run test check e2e docs page bench package
+.PHONY: run test check e2e docs page bench package deny
 .DEFAULT_GOAL := run
 
 run: page
-	cargo run --quiet --bin handler
+	cargo run --quiet --bin chat
 
-test check e2e docs bench package:
+test check e2e docs bench package deny:
 	.ci/$@
 
 # The page is built again when one of its sources is newer, so that a second `make run` does not wait for it.

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_scripts_in_workflows_are_clean_and_take_nothing_by_expression():
 def test_workflows_call_only_targets_the_makefile_has(root):
     targets = {target for line in re.findall(r"^([a-z0-9 ]+):", (root / "Makefile").read_text(), re.MULTILINE) for target in line.split()}
     called = {target for step in steps() for target in re.findall(r"^make (\w+)$", step.get("run", ""), re.MULTILINE)}
-    assert called == {"test", "package"}
+    assert called == {"deny", "package", "test"}
     assert called <= targets
 
 
@@ -100,7 +101,7 @@ def test_the_hook_that_uploads_the_page_gets_all_it_asks_for(root):
 def test_the_dev_container_forwards_the_ports_of_make_run_unchanged(root):
     text = (root / ".devcontainer/devcontainer.json").read_text()
     container = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE))
-    ports = [int(port) for port in re.findall(r"`http://localhost:(\d+)` \|", (root / "README.md").read_text())]
+    ports = [int(port) for port in re.findall(r"`http://localhost:(\d+)` \|", (root / "docs/develop.md").read_text())]
     assert container["forwardPorts"] == ports
     assert all(container["portsAttributes"][str(port)]["requireLocalPort"] for port in ports)
     assert "make run" in container["postAttachCommand"]
@@ -113,3 +114,30 @@ def test_dependabot_looks_at_every_manifest(root):
     manifests = {"package.json": "npm", "requirements.txt": "pip", "Cargo.lock": "cargo"}
     there = {(manifests[path.name], f"/{path.parent}".removesuffix("/.") or "/") for path in map(Path, tracked) if path.name in manifests}
     assert there <= folders
+
+
+def test_the_workflow_also_builds_with_the_minimum_rust_version(root):
+    job = load(root / ".github/workflows/check.yml")["jobs"]["minimum-rust-version"]
+    script = job["steps"][-1]["run"]
+    read = script.splitlines()[0].removeprefix("version=$(").removesuffix(")")
+    version = subprocess.run(["bash", "-c", read], cwd=root, check=True, capture_output=True, text=True).stdout
+    assert re.fullmatch(r"\d+\.\d+(\.\d+)?\n", version)
+    assert 'cargo "+$version" check --workspace --all-targets --locked' in script
+
+
+def test_the_toolchain_is_stable_without_a_version_and_has_the_tools_of_the_checks(root):
+    toolchain = tomllib.loads((root / "rust-toolchain.toml").read_text())["toolchain"]
+    assert toolchain == {"channel": "stable", "components": ["clippy", "rustfmt"]}
+
+
+def test_every_npm_package_is_locked_with_a_hash(root):
+    for lock in [root / "content/package-lock.json", root / "tests/e2e/package-lock.json"]:
+        locked = json.loads(lock.read_text())
+        manifest = json.loads((lock.parent / "package.json").read_text())
+        packages = locked["packages"]
+        own = packages.pop("")
+        for kind in ("dependencies", "devDependencies"):
+            assert own.get(kind) == manifest.get(kind), lock
+        assert packages
+        assert all(package["integrity"].startswith("sha512-") for package in packages.values()), lock
+        assert not any("resolved" in package for package in packages.values()), "a lock names no registry"
