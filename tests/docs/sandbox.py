@@ -1,10 +1,11 @@
-"""A machine to try commands on: the repository as it is here, but with all ports free, and what is changed in it is soon forgotten.
+"""Runs commands in a sandbox: the repository with all ports free, where changes of files are temporary.
 
-Made of Linux namespaces, so that commands run as they are written, with their paths and ports, beside a developer's own `make run`. Its
-network leads nowhere: what a command would fetch must be there already.
+It uses Linux namespaces, so commands run as written, with their paths and ports, beside a developer's own `make run`. Its network has only a
+loopback interface: downloads of a command must be in a cache already.
 """
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -13,16 +14,14 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from outputs import assert_prints
-from pages import Block, Command
+from markdown_pages import Block, Command
 
-PATIENCE = 120  # seconds, for a command to end or to get ready
+COMMAND_TIMEOUT = 120  # seconds, for a command to end or to be ready
 
-# Of our own environment, what finds the tools, and how `.ci/docs` has them build, so that nothing is built again; nothing that make, the
-# handler or Azure's tools would read.
-KEPT = ("PATH", "HOME", "LANG", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_INCREMENTAL", "CARGO_PROFILE_DEV_DEBUG")
+# The environment of commands: variables that find the tools, and those of `.ci/docs` for cargo, so that it rebuilds nothing.
+PASSED_VARIABLES = ("PATH", "HOME", "LANG", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_INCREMENTAL", "CARGO_PROFILE_DEV_DEBUG")
 
-# What a developer may have, and a clone has not. What was built stays, so that nothing is built again.
+# Removes files that a developer may have and a clone does not. Build results remain.
 SETUP = """
 ip link set lo up
 mount -t tmpfs layer "$2"
@@ -30,73 +29,72 @@ mkdir "$2/changed" "$2/work"
 mount -t overlay -o "lowerdir=$1,upperdir=$2/changed,workdir=$2/work,userxattr" overlay "$1"
 cd "$1"
 rm -rf handler local.settings.json authentication.json .azure .chat target/publish
-echo made
+echo ready
 exec cat
 """
 
-REFUSED = """No machine can be made here; the reason is on standard error. It takes `ip`, and the right to make namespaces. Ubuntu gives that with
-`sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`, a container when it is started with `--privileged`."""
+SETUP_FAILED = """The sandbox cannot be created; the reason is on standard error. It needs `ip` and the right to create namespaces. Ubuntu allows that after
+`sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0`, a container if started with `--privileged`."""
 
-BETWEEN = "\x1e"
+SEPARATOR = "\x1e"
 
 
-class Machine:
-    """`ran` holds the text of every command that succeeded or got ready, `compared` the blocks that printed what the docs show;
+class Sandbox:
+    """Namespaces for one test. `ran` has the text of every command that succeeded or was ready, `compared` the blocks with the expected output;
     `variables` is the environment of the next command."""
 
     def __init__(self, root: Path):
         self.root = root
         self.ran: set[str] = set()
         self.compared: set[Block] = set()
-        self.variables = {name: os.environ[name] for name in KEPT if name in os.environ}
+        self.variables = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
         self._running: list[Running] = []
-        self._layers = tempfile.TemporaryDirectory(prefix="machine-")
-        # `cat` keeps the machine until its input ends, which it does with this process at the latest.
-        self._keeper = subprocess.Popen(
+        self._layers = tempfile.TemporaryDirectory(prefix="sandbox-")
+        # `cat` holds the namespaces until its input is closed, at the latest when this process ends.
+        self._holder = subprocess.Popen(
             ["unshare", "--map-root-user", "--net", "--mount", "bash", "-euc", SETUP, "setup", root, self._layers.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        if self._keeper.stdout.readline() != b"made\n":
+        if self._holder.stdout.readline() != b"ready\n":
             self.stop()
-            raise RuntimeError(REFUSED)
+            raise RuntimeError(SETUP_FAILED)
 
     def stop(self) -> None:
         for running in self._running:
             running.kill()
-        self._keeper.communicate()
+        self._holder.communicate()
         self._layers.cleanup()
 
     def run(self, *commands: Command | str, code: int = 0) -> str:
-        """Runs commands in one shell, which ends at the first that fails, and with this code. Returns what they printed, without the
-        errors."""
+        """Runs commands in one shell, which ends at the first failure, and checks the exit code. Returns the standard output."""
         return "".join(self.run_each(commands, code))
 
     def run_each(self, commands: Iterable[Command | str], code: int = 0) -> list[str]:
-        """The same; returns what each of them printed."""
+        """The same; returns the standard output of each."""
         texts = [_text(command) for command in commands]
         ended = subprocess.run(
-            self._shell(f"\nprintf '{BETWEEN}'\n".join(texts)),
+            self._shell(f"\nprintf '{SEPARATOR}'\n".join(texts)),
             env=self.variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=COMMAND_TIMEOUT,
             check=False,
         )
-        printed = ended.stdout.split(BETWEEN)
+        printed = ended.stdout.split(SEPARATOR)
         assert ended.returncode == code, f"exit code {ended.returncode} of: {texts[len(printed) - 1]}\n{printed[-1]}{ended.stderr}"
         self.ran.update(texts)
         return printed
 
     def compare(self, block: Block, printed: str) -> None:
-        """Compares what a block printed with what the docs show of it, if they do."""
+        """Compares the output of a block with the one in the docs, if there is one."""
         if block.output:
-            assert_prints(block.output, printed)
+            assert_output_matches(block.output, printed)
         self.compared.add(block)
 
     def start(self, command: Command | str, ready: str = "ready") -> "Running":
-        """Starts what goes on until it is stopped; returns when it has printed a line with `ready` in it."""
+        """Starts a server; returns when it has printed a line that contains `ready`."""
         text = _text(command)
         running = Running(self._shell(text), self.variables, ready)
         self._running.append(running)
@@ -105,13 +103,13 @@ class Machine:
         return running
 
     def _shell(self, script: str) -> list[str]:
-        enter = ["nsenter", f"--target={self._keeper.pid}", "--user", "--net", "--mount", "--preserve-credentials"]
-        # From here the folder is still the one below the layer.
+        enter = ["nsenter", f"--target={self._holder.pid}", "--user", "--net", "--mount", "--preserve-credentials"]
+        # The working directory of `nsenter` is still the folder without the overlay.
         return [*enter, "bash", "-euo", "pipefail", "-c", f"cd {shlex.quote(str(self.root))}\n{script}"]
 
 
 class Running:
-    """A command that goes on, with all that it has started, as in a terminal of its own."""
+    """A running command with its child processes, as in a terminal of its own."""
 
     def __init__(self, command: list[str], variables: dict[str, str], ready: str):
         self._process = subprocess.Popen(
@@ -140,25 +138,38 @@ class Running:
         return "".join(self._lines)
 
     def wait_until_ready(self) -> None:
-        ready = self._ready_or_ended.wait(PATIENCE) and self._process.poll() is None
-        assert ready, f"it did not get ready:\n{self.printed}"
+        ready = self._ready_or_ended.wait(COMMAND_TIMEOUT) and self._process.poll() is None
+        assert ready, f"it was not ready in time:\n{self.printed}"
 
     def interrupt(self) -> int:
-        """Presses Ctrl-C, which reaches everything that runs in the terminal. Returns the exit code, or minus the signal."""
+        """Sends SIGINT to the process group, as Ctrl-C does. Returns the exit code, or minus the signal."""
         os.killpg(self._process.pid, signal.SIGINT)
-        code = self._process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
+        code = self._process.wait(COMMAND_TIMEOUT)
+        self._reader.join(COMMAND_TIMEOUT)
         return code
 
     def kill(self) -> None:
-        # What it has started may outlive it, and would keep the machine.
+        # Child processes can outlive it, and would hold the namespaces.
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        self._process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
+        self._process.wait(COMMAND_TIMEOUT)
+        self._reader.join(COMMAND_TIMEOUT)
 
 
 def _text(command: Command | str) -> str:
     return command.text if isinstance(command, Command) else command
+
+
+def assert_output_matches(expected: str, printed: str) -> None:
+    """Compares lines without trailing spaces. `…` stands for any text within a line; alone on a line, for any lines."""
+    pattern = "".join(_pattern(line) for line in expected.strip().splitlines())
+    lines = "".join(f"{line.rstrip()}\n" for line in printed.strip().splitlines())
+    assert re.fullmatch(pattern, lines), f"expected:\n{expected}\nprinted:\n{lines}"
+
+
+def _pattern(line: str) -> str:
+    if line.strip() == "…":
+        return r"(?:.*\n)*?"
+    return ".*?".join(re.escape(part) for part in line.rstrip().split("…")) + r"\n"

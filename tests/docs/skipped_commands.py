@@ -1,23 +1,30 @@
-"""The commands of the docs that cannot run here, by how they begin, and why. Whoever documents a new kind of command decides: it is run by
-a test, or it gets a line here.
+"""Lists the commands of the docs that cannot run in these tests, by their beginning, each with the reason.
 
-Most of them are still read by a shell in `test_deploy.py`, which calls stand-ins for the tools that are not here.
+Most of the Azure commands are still run by `test_deploy.py` with fake tools, so that a shell parses them.
 """
 
-AZURE = "changes things in Azure"
-ASKS_AZURE = "asks Azure, and Azure alone knows"
-AZD = "azd wants a subscription, and creates things in it"
-FUNC = "Azure Functions Core Tools are not here; the tests of the contract do what its host does"
-
-EMULATOR = "the official emulator wants .NET"
-
-OTEL = "builds everything once more; tests/contract runs that build against a collector"
+AZURE = "changes resources in Azure"
+READS_AZURE = "reads from resources in Azure"
+AZD = "azd needs a subscription, and creates resources in it"
+FUNC = "Azure Functions Core Tools are not installed; the contract tests do what its host does"
+DOTNET = "the official emulator needs .NET"
+OTEL = "builds everything again; tests/contract runs such a build with a collector"
+SUITE = "runs these tests itself"
+FORMER = "a command of earlier versions"
 
 REASONS = {
-    "make test": "runs these tests, among others",
-    "make bench": "takes minutes, and wants a machine of its own",
+    "make test": SUITE,
+    "make check": "is part of `make test`",
+    "make e2e": "is part of `make test`",
+    "make docs": SUITE,
+    "make bench": "takes minutes, and needs an idle machine",
+    "make deny": "installs cargo-deny from the network",
     "make package FEATURES=otel": OTEL,
     "cargo run --features otel": OTEL,
+    "cargo test -p": "is part of `make test`",
+    "npm --prefix content test": "is part of `make test`",
+    "cargo build &&": FORMER,
+    "cargo run --bin handler": FORMER,
     "func start": FUNC,
     "func azure functionapp publish": FUNC,
     "(cd target/publish && func azure functionapp publish": FUNC,
@@ -28,7 +35,7 @@ REASONS = {
     "azd env set": AZD,
     "azd provision": AZD,
     "azd up": AZD,
-    "az login": "signs in, which takes a person",
+    "az login": "signs a person in",
     "az ad app delete": AZURE,
     "az ad sp create": AZURE,
     "az communication create": AZURE,
@@ -51,31 +58,31 @@ REASONS = {
     "az storage blob download": AZURE,
     "az storage container-rm create": AZURE,
     'for role in "SignalR REST API Owner" "SignalR App Server"; do\n  az role assignment create': AZURE,
-    "cargo run -p azure-signalr-conformance -- --patience 20": "asks a service in Azure",
-    "dotnet tool install": EMULATOR,
-    "export AzureSignalRConnectionString=$(az signalr key list": ASKS_AZURE,
-    "client=$(az ad app create": AZURE,
-    "az functionapp list-flexconsumption-runtimes": ASKS_AZURE,
-    "asrs-emulator start": EMULATOR,
-    "az signalr show": ASKS_AZURE,
-    "acsHost=$(az communication show": ASKS_AZURE,
-    "apiUrl=https://$(az functionapp show": ASKS_AZURE,
-    "container=$(az storage account show": ASKS_AZURE,
-    "principal=$(az functionapp identity show": ASKS_AZURE,
-    "resource=$(az communication show": ASKS_AZURE,
-    "service=$(az signalr show": ASKS_AZURE,
-    "site=$(az storage account show": ASKS_AZURE,
-    "tenant=$(az account show": ASKS_AZURE,
-    'curl -si -X OPTIONS "https://$signalr.service.signalr.net/': "the CORS of a service in Azure",
-    'curl -si "$apiUrl/.auth/login/aad?': "the sign-in of Entra; the stand-in shows a page to choose a person from",
+    "cargo run -p azure-signalr-conformance -- --patience 20": "calls a service in Azure",
+    "dotnet tool install": DOTNET,
+    "asrs-emulator start": DOTNET,
+    "export AzureSignalRConnectionString=$(az signalr key list": READS_AZURE,
+    "client=$(az ad app create": READS_AZURE,
+    "az functionapp list-flexconsumption-runtimes": READS_AZURE,
+    "az signalr show": READS_AZURE,
+    "acsHost=$(az communication show": READS_AZURE,
+    "apiUrl=https://$(az functionapp show": READS_AZURE,
+    "container=$(az storage account show": READS_AZURE,
+    "principal=$(az functionapp identity show": READS_AZURE,
+    "resource=$(az communication show": READS_AZURE,
+    "service=$(az signalr show": READS_AZURE,
+    "site=$(az storage account show": READS_AZURE,
+    "tenant=$(az account show": READS_AZURE,
+    'curl -si -X OPTIONS "https://$signalr.service.signalr.net/': "checks the CORS of a service in Azure",
+    'curl -si "$apiUrl/.auth/login/aad?': "redirects to Entra; the local sign-in shows a page instead",
 }
 
 
 def reason(text: str) -> str | None:
-    """Why a command cannot run here, or nothing if it can."""
+    """Returns the reason why a command cannot run here, or nothing if it can."""
     return next((reason for beginning, reason in REASONS.items() if begins(text, beginning)), None)
 
 
 def begins(text: str, beginning: str) -> bool:
-    """Whether a command begins so; `az ad` is not how `az adb` begins."""
+    """Tells whether a command begins with these words; `az ad` is not the beginning of `az adb`."""
     return text.startswith(beginning) and (text == beginning or not (beginning[-1].isalnum() and text[len(beginning)].isalnum()))

@@ -1,26 +1,26 @@
-"""The pages of the crates: what they say to run. Their Rust is compiled and run by cargo."""
+"""The READMEs of the crates: their commands. Their Rust examples are compiled and run by cargo."""
 
 import json
 import re
 
 import pytest
 
-from pages import PAGES
+from markdown_pages import PAGES
 
 CONFORMANCE = PAGES["crates/azure-signalr-conformance/README.md"]["Run it"].blocks[0]
 SERVE = "cargo run -p azure-communication-emulator --example serve"
 
 
 @pytest.mark.runs(SERVE)
-def test_the_stand_in_for_identities_runs_alone_with_both_its_sides(machine):
-    printed = machine.start(SERVE).printed
+def test_the_communication_emulator_serves_its_own_and_the_azure_api(sandbox):
+    printed = sandbox.start(SERVE).printed
     endpoint = re.search(r"^connection +endpoint=(http://[^/]+)/;accesskey=", printed, re.MULTILINE)[1]
-    assert json.loads(machine.run(f"curl -s {endpoint}/_emulator/identities")) == []
-    assert json.loads(machine.run(f"curl -s -X POST {endpoint}/identities"))["error"]["code"] == "Denied"
+    assert json.loads(sandbox.run(f"curl -s {endpoint}/_emulator/identities")) == []
+    assert json.loads(sandbox.run(f"curl -s -X POST {endpoint}/identities"))["error"]["code"] == "Denied"
 
 
 @pytest.mark.runs(CONFORMANCE)
-def test_the_emulator_answers_the_first_questions_of_the_suite(machine):
+def test_the_emulator_passes_the_first_cases_of_the_suite(sandbox):
     emulator, define, ask = CONFORMANCE.commands
-    machine.start(emulator)
-    machine.compare(CONFORMANCE, machine.run(define, ask))
+    sandbox.start(emulator)
+    sandbox.compare(CONFORMANCE, sandbox.run(define, ask))
