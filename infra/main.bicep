@@ -1,35 +1,34 @@
-// Serverless chat on Azure: one resource group with everything the chat needs, and nothing that has to be kept running.
-// There is no key here to rotate or to leak: wherever a service has keys, they are switched off, and what calls it is the
-// handler's identity with a role from modules/roles.bicep. Whoever runs this needs Owner, or Contributor with User Access
-// Administrator, on the subscription, and (for `aad`) may register an application in Entra. Parameters are set with `azd env set`,
-// by the names in main.parameters.json.
+// All Azure resources of the chat, in one resource group.
+// Access keys of all services are disabled; callers use the handler's identity with a role from modules/roles.bicep. A deployment needs
+// Owner, or Contributor with User Access Administrator, on the subscription, and for `aad` the right to register an application in
+// Entra. Parameters are set with `azd env set`, by the names in main.parameters.json.
 
 targetScope = 'subscription'
 
-@description('Name of the azd environment. The resource group and, with the subscription, all names come from it.')
+@description('Name of the azd environment. The names of the resource group and, with the subscription, of all resources derive from it.')
 @minLength(1)
 @maxLength(64)
 param environmentName string
 
-@description('Region of everything. Flex Consumption is not in all of them: `az functionapp list-flexconsumption-locations`.')
+@description('Region of all resources. Flex Consumption is not available in all regions: `az functionapp list-flexconsumption-locations`.')
 @minLength(1)
 @metadata({ azd: { type: 'location' } })
 param location string
 
-@description('Object id of who uploads the page: whoever runs the deployment.')
+@description('Object id of the principal that uploads the page. By default the one that deploys.')
 param deployerId string = deployer().objectId
 
-@description('Who signs people in: the name in /.auth/login/{provider}.')
+@description('Identity provider: the name in /.auth/login/{provider}.')
 @allowed(['aad', 'apple', 'facebook', 'github', 'google', 'x'])
 param authProvider string = 'aad'
 
-@description('Client id at the provider. Empty with `aad`: an application is registered, without a secret.')
+@description('Client id at the provider. If empty with `aad`, an application without a secret is registered.')
 param authClientId string = ''
 
-@description('Not for `aad`: address of the Key Vault secret that holds the client secret. Make the handler\'s identity its Key Vault Secrets User.')
+@description('Not for `aad`: URL of the Key Vault secret with the client secret. The handler\'s identity needs the role Key Vault Secrets User on it.')
 param authSecretUri string = ''
 
-@description('Free_F1: 20 connections at a time, 20,000 messages a day. Standard_S1 and Premium_P1: 1,000 connections a unit.')
+@description('Free_F1: 20 connections at a time, 20,000 messages a day. Standard_S1 and Premium_P1: 1,000 connections per unit.')
 @allowed(['Free_F1', 'Standard_S1', 'Premium_P1'])
 param signalRSku string = 'Free_F1'
 
@@ -38,40 +37,40 @@ param signalRSku string = 'Free_F1'
 @maxValue(100)
 param signalRUnits int = 1
 
-@description('Whether signed-in people get access tokens for Azure Communication Services (chats, calls). What they do with them is billed.')
+@description('Whether signed-in people get access tokens for Azure Communication Services (chats, calls). Usage is billed.')
 param communication bool = false
 
-@description('Where Azure Communication Services keeps its data, such as Europe or United States. It can never be changed.')
+@description('Data location of Azure Communication Services, such as Europe or United States. It cannot be changed later.')
 param communicationDataLocation string = 'Europe'
 
-@description('The most such a token may allow: chat, chat.join, chat.join.limited, voip, voip.join, with spaces between them.')
+@description('Maximum scopes of such a token: chat, chat.join, chat.join.limited, voip, voip.join, separated by spaces.')
 param accessTokenScopes string = 'chat.join.limited voip.join'
 
-@description('The longest such a token may last.')
+@description('Maximum lifetime of such a token, in minutes.')
 @minValue(60)
 @maxValue(1440)
 param accessTokenMinutes int = 60
 
-@description('How far the handler scales out, and so the most it can cost.')
+@description('Maximum number of instances, which limits the cost.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstances int = 40
 
-@description('Instances kept warm, at a price, so that nobody waits for a first one.')
+@description('Always-ready instances, which avoid the wait for a first instance. They are billed.')
 @minValue(0)
 @maxValue(1000)
 param alwaysReadyInstances int = 0
 
-@description('Megabytes of an instance. The handler needs few; more memory brings more processor.')
+@description('Memory of an instance, in MB. More memory includes more CPU.')
 @allowed([512, 2048, 4096])
 param instanceMemory int = 512
 
-@description('Calls one instance takes at a time before another is started. The handler mostly waits for the SignalR service.')
+@description('Concurrent calls per instance before another is started. The handler mostly waits for the SignalR service.')
 @minValue(1)
 @maxValue(1000)
 param instanceConcurrency int = 100
 
-@description('Where logging stops for the day. 0.16 stays within the 5 GB a month that cost nothing.')
+@description('Daily limit of logs, in GB. 0.16 stays within the free 5 GB per month.')
 param logGigabytesPerDay string = '0.16'
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
@@ -178,11 +177,11 @@ module api 'modules/function-app.bicep' = {
     instanceMemory: instanceMemory
     instanceConcurrency: instanceConcurrency
   }
-  // A host that starts before it may read its storage gives up for a while.
+  // A host that starts without the right to read its storage fails, and retries only later.
   dependsOn: [roles]
 }
 
-// Only in Entra can an application be registered by a template; the other providers have consoles of their own.
+// A template can register an application in Entra only. The other providers have consoles of their own.
 module registration 'modules/registration.bicep' = if (authProvider == 'aad' && empty(authClientId)) {
   name: 'registration'
   scope: group

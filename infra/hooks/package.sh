@@ -1,6 +1,5 @@
 #!/bin/sh
-# Builds target/package/handler.zip, which azure.yaml hands to azd. azd does not look at what is in it: a zip from yesterday would be
-# deployed without a word, so it is built every time.
+# Builds target/package/handler.zip, which azure.yaml names. azd deploys an outdated zip without a warning, so it is built every time.
 set -eu
 cd "$(dirname "$0")/../.."
 

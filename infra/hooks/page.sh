@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the page and uploads it, with the addresses of this deployment in its config.json. Signs in as whoever runs it, by
-# DefaultAzureCredential: there is no key to pass. azd sets the CHAT_ variables from the outputs of infra/main.bicep.
+# Builds the page and uploads it, with the addresses of this deployment in its config.json. DefaultAzureCredential signs in as the
+# current user or pipeline, without a key. azd sets the CHAT_ variables from the outputs of infra/main.bicep.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -14,13 +14,13 @@ done
 
 make page
 
-# The static website is switched on by infra/modules/storage.bicep, which needs more rights than an upload should have.
+# infra/modules/storage.bicep enables the static website, because that needs more rights than an upload.
 upload() {
   npm --prefix content run upload -- --no-website \
     --account "$CHAT_STORAGE_ACCOUNT" --api "$CHAT_API_URL" --provider "$CHAT_AUTH_PROVIDER"
 }
 
-# 77 is "no permission". A role given a minute ago may not be known everywhere yet; anything else would fail again.
+# Exit code 77 means that a right is missing. A new role assignment takes minutes to take effect; other failures are not retried.
 tries=6
 while :; do
   status=0

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Looks at what was set with `azd env set` before anything is made. Azure takes a provider without its application, and the mistake
-# would show only when the first person signs in. It takes any scope too, and then the handler serves nothing at all.
+# Checks the values of `azd env set` before resources are created. Azure accepts a provider without its application, which fails only at
+# the first sign-in, and any scope, with which the handler answers 503 only.
 set -euf
 
 provider=${CHAT_AUTH_PROVIDER:-aad}

@@ -1,10 +1,10 @@
-// Azure Communication Services, and what the handler needs to give people tokens for it: all that there is only when somebody wants it.
-// The container holds who has which identity there. That is about people, so nobody but the handler can read it.
+// Azure Communication Services, and what the handler needs to issue access tokens for it. Deployed only with CHAT_COMMUNICATION.
+// The container stores the identity of each person, which is personal data. Only the handler can read it.
 
 param name string
 param tags object
 
-@description('Where the service keeps what it keeps: Europe, United States, and so on. It can never be changed.')
+@description('Data location of the service: Europe, United States, and so on. It cannot be changed later.')
 param dataLocation string
 
 param storageName string
@@ -13,14 +13,14 @@ param storageName string
 param handlerId string
 
 // https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
-// There is no smaller one for this service. It may do everything to this one resource, also switch the keys on that are off here, so
-// nothing else should be kept in it.
+// No smaller role exists for this service. It has full control of this resource and can enable its keys, so no other app should use the
+// resource.
 var communicationAndEmailServiceOwner = '09976791-48a7-449e-bb21-39d1a415f350'
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
 resource communication 'Microsoft.Communication/communicationServices@2025-05-01' = {
   name: name
-  // The resource is everywhere; its data are where `dataLocation` says.
+  // The resource is global; its data is in `dataLocation`.
   location: 'global'
   tags: tags
   properties: {

@@ -1,6 +1,6 @@
-// The function app: Flex Consumption, a custom handler, signed in to everything with one identity.
-// The runtime is named in `functionAppConfig`: on this plan a FUNCTIONS_WORKER_RUNTIME or WEBSITE_RUN_FROM_PACKAGE among the settings
-// makes deployments fail. Each setting below is one the host, App Service or src/config.rs reads.
+// The function app: Flex Consumption, a custom handler, one identity for all services.
+// `functionAppConfig` names the runtime: on this plan deployments fail with FUNCTIONS_WORKER_RUNTIME or WEBSITE_RUN_FROM_PACKAGE in the
+// settings. Each setting below is read by the host, App Service or the handler.
 
 param name string
 param planName string
@@ -13,16 +13,16 @@ param insightsConnection string
 param blobUri string
 param packageContainer string
 
-@description('Where the page is served from, without a slash at the end. Only pages from there may call.')
+@description('Origin of the page, without a slash at the end. Only this origin may call.')
 param pageOrigin string
 
-@description('Address of a Key Vault secret, or empty. The value is read by App Service and is in no deployment.')
+@description('URL of a Key Vault secret, or empty. App Service reads the value; it is in no deployment.')
 param authSecretUri string
 
-@description('Address of Azure Communication Services, or empty: then nobody gets tokens for it, and the other three say nothing.')
+@description('URL of Azure Communication Services. If empty, access tokens are off, and the next three parameters are not used.')
 param communicationEndpoint string
 
-@description('Address of the container that holds who has which identity there.')
+@description('URL of the container with the identity of each person.')
 param identityStore string
 
 param accessTokenScopes string
@@ -49,7 +49,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   name: name
   location: location
   kind: 'functionapp,linux'
-  // azd finds the app of the service `api` in azure.yaml by this tag.
+  // azd finds the app for the service `api` of azure.yaml by this tag.
   tags: union(tags, { 'azd-service-name': 'api' })
   identity: {
     type: 'UserAssigned'
@@ -93,7 +93,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     }
   }
 
-  // No deploying with a user name and a password, over any protocol.
+  // No deployments with a user name and password.
   resource ftp 'basicPublishingCredentialsPolicies' = {
     name: 'ftp'
     properties: { allow: false }
@@ -113,11 +113,11 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         AzureSignalRConnectionString__clientId: identityClientId
         AzureSignalRHubName: 'chat'
         ChatAllowAnonymous: 'false'
-        // Queries read fields; people who follow the stream can set it to plain.
+        // JSON fields can be queried; `plain` is easier to read in the log stream.
         ChatLogFormat: 'json'
         RUST_LOG: 'info'
 
-        // The host's own storage. Blobs only: with `__accountName` it would also try queues and tables, which it has no role for.
+        // Storage of the host, blobs only: with `__accountName` it would also call queues and tables, for which it has no role.
         AzureWebJobsStorage__blobServiceUri: blobUri
         AzureWebJobsStorage__credential: 'managedidentity'
         AzureWebJobsStorage__clientId: identityClientId
@@ -125,7 +125,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnection
         APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
 
-        // Easy Auth shows Entra this identity where it would show a client secret (sign-in.bicep names this setting).
+        // Easy Auth uses this identity instead of a client secret (sign-in.bicep names this setting).
         OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
       },
       empty(communicationEndpoint) ? {} : {

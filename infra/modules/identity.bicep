@@ -1,5 +1,5 @@
-// Who the handler is, to every service it calls. It is this app's alone: Entra also takes it in place of a client secret
-// (registration.bicep), so anything else that got this identity could sign people in to the chat.
+// The identity of the handler for all services. No other app may use it: Entra accepts it instead of a client secret
+// (registration.bicep), so another app with this identity could sign people in to the chat.
 
 param name string
 param location string

@@ -1,12 +1,12 @@
-// Logs and traces. The connection string of Application Insights is an address and no secret here: with local authentication
-// off, what arrives with the string alone is refused.
+// Logs and traces. The connection string of Application Insights is not a secret here: local authentication is disabled, so the string
+// alone gives no access.
 
 param workspaceName string
 param insightsName string
 param location string
 param tags object
 
-@description('Where logging stops for the day. A text, because Bicep has no fractions.')
+@description('Daily limit of logs, in GB. A string, because Bicep has no fractions.')
 param gigabytesPerDay string
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {

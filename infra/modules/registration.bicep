@@ -1,15 +1,15 @@
-// The chat as an application in Entra: what people see when they sign in. It has no secret and no certificate: the handler's
-// identity vouches for it (a federated credential). Only accounts of this tenant can sign in. It belongs to no resource group, so
-// `azd down` leaves it behind: `az ad app delete`.
+// The application registration in Entra, which people see at sign-in. It has no secret and no certificate, but a federated credential for
+// the handler's identity. Only accounts of this tenant can sign in. It is in no resource group, so `azd down` does not delete it:
+// `az ad app delete`.
 
 extension microsoftGraphV1
 
-@description('The key under which Entra finds the same registration again at the next deployment.')
+@description('Unique name by which later deployments find the registration.')
 param name string
 
 param displayName string
 
-@description('Address of the function app, without a slash at the end.')
+@description('Origin of the function app, without a slash at the end.')
 param apiOrigin string
 
 @description('Object id of the handler\'s identity.')
@@ -21,7 +21,7 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
   signInAudience: 'AzureADMyOrg'
   web: {
     redirectUris: ['${apiOrigin}/.auth/login/aad/callback']
-    // Easy Auth asks for an id token with the code; access tokens never come through the browser.
+    // Easy Auth requests an id token with the code; access tokens are never sent through the browser.
     implicitGrantSettings: {
       enableIdTokenIssuance: true
       enableAccessTokenIssuance: false
@@ -37,7 +37,7 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
   }
 }
 
-// Without a service principal nobody can sign in to the application in this tenant.
+// Sign-in to the application in this tenant needs a service principal.
 resource principal 'Microsoft.Graph/servicePrincipals@v1.0' = {
   appId: application.appId
 }

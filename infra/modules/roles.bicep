@@ -1,22 +1,21 @@
-// Who may do what: all of it but for what communication.bicep adds, on single resources and containers. None of these roles can read a key of a service; the one key that
-// the handler is lent lives 90 minutes.
+// All role assignments except those of communication.bicep, each on a single resource or container. No role can read an access key of a
+// service. The temporary key for signing access tokens is valid for 90 minutes.
 //
-// The handler needs three things of the SignalR service: a short-lived key to sign access tokens with (auth/accessKey), to send to
-// everyone (hub/send) and to one user (user/send). No small built-in role has all three: SignalR App Server has the first, SignalR
-// REST API Owner the others. Together they are still less than SignalR Service Owner. A role of just the three would need the
-// right to define roles, and would stay behind in the tenant after `azd down`.
+// The handler needs three rights on the SignalR service: get a temporary signing key (auth/accessKey), send to everyone (hub/send), and send
+// to one user (user/send). SignalR App Server has the first, SignalR REST API Owner the others; together they have fewer rights than SignalR
+// Service Owner. A custom role would need the right to define roles, and would remain in the tenant after `azd down`.
 
 @description('Object id of the handler\'s identity.')
 param handlerId string
 
-@description('Object id of who uploads the page.')
+@description('Object id of the principal that uploads the page.')
 param deployerId string
 
 param signalRName string
 param insightsName string
 param storageName string
 
-@description('The containers the Functions host works in, the package\'s among them.')
+@description('Containers of the Functions host, including the one for the package.')
 param hostContainers string[]
 
 // https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
@@ -72,7 +71,7 @@ resource handlerReports 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Owner, not Contributor, because that is what the host's documentation asks for; the page's container is not among these.
+// Owner, not Contributor, as the host's documentation requires. The page's container is not included.
 resource hostUsesItsContainers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (container, i) in hostContainers: {
   name: guid(account.id, container, handlerId, storageBlobDataOwner)
   scope: host[i]
@@ -83,7 +82,7 @@ resource hostUsesItsContainers 'Microsoft.Authorization/roleAssignments@2022-04-
   }
 }]
 
-// Being Owner of the subscription gives no right to what is in its blobs. The type is left out: it may be a person or a pipeline.
+// Owner of the subscription does not include access to blobs. No principal type, because it can be a person or a pipeline.
 resource deployerUploadsThePage 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account.id, '$web', deployerId, storageBlobDataContributor)
   scope: account::blobs::page

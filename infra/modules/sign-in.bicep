@@ -1,6 +1,6 @@
-// App Service Authentication in front of the functions: it checks tokens, and takes headers that claim a caller off every request.
-// `AllowAnonymous` does not let anyone chat: it lets the handler answer 401 in JSON, which `fetch` can read, where App Service would
-// answer with a redirect, which it cannot. The handler refuses because of ChatAllowAnonymous=false.
+// App Service Authentication in front of the functions: it validates sessions, and removes forged identity headers from every request.
+// `AllowAnonymous` forwards anonymous requests, so that the handler answers them with 401 in JSON (ChatAllowAnonymous=false). App Service
+// would answer with a redirect, which `fetch` cannot follow.
 
 param appName string
 
@@ -9,10 +9,10 @@ param provider string
 
 param clientId string
 
-@description('Where the page is served from, without a slash at the end.')
+@description('Origin of the page, without a slash at the end.')
 param pageOrigin string
 
-// The name of a setting in function-app.bicep, never a value.
+// Name of a setting in function-app.bicep, not a value.
 var secretSetting = 'AUTH_PROVIDER_SECRET'
 
 var providers = {
@@ -74,8 +74,8 @@ resource app 'Microsoft.Web/sites@2024-11-01' existing = {
       }
       httpSettings: { requireHttps: true }
       login: {
-        // A token follows the person to one of these addresses, so nothing else may stand here. Texts are compared: the page
-        // says where it is with a slash at the end, a browser's `Origin` is without.
+        // The redirect to one of these addresses carries a session token, so no other address may be listed. The comparison is
+        // exact: the page sends its address with a slash at the end, `Origin` has none.
         allowedExternalRedirectUrls: [pageOrigin, '${pageOrigin}/']
         tokenStore: { enabled: true }
       }

@@ -1,5 +1,5 @@
-// Azure SignalR Service in serverless mode: it holds the browsers' connections, and there is no server for them to talk to.
-// `disableLocalAuth` switches the access keys off; the handler signs with short-lived ones that it gets for its identity.
+// Azure SignalR Service in serverless mode, which holds the connections of browsers.
+// `disableLocalAuth` disables the access keys. The handler signs with temporary keys that it gets with its identity.
 
 param name string
 param location string
@@ -7,7 +7,7 @@ param tags object
 param sku string
 param units int
 
-@description('Where the page is served from, without a slash at the end. Only pages from there may connect.')
+@description('Origin of the page, without a slash at the end. Only this origin may connect.')
 param pageOrigin string
 
 resource service 'Microsoft.SignalRService/signalR@2024-03-01' = {

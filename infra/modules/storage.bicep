@@ -1,5 +1,5 @@
-// One account: the page for everybody, and, in containers nobody else can read, what the Functions host needs.
-// `allowBlobPublicAccess: false` does not close the page: a static website is served at an address of its own, from `$web`, without it.
+// One storage account: the public page, and private containers of the Functions host.
+// `allowBlobPublicAccess: false` does not affect the page: a static website has an address of its own and serves `$web`.
 
 param name string
 param location string
@@ -7,7 +7,7 @@ param tags object
 
 var packageContainer = 'package'
 
-// The host makes the last two itself where it may make containers. Ours may not: its roles end at these three.
+// By default the host creates the last two itself. Here it has no right to create containers.
 var hostContainers = [
   packageContainer
   'azure-webjobs-hosts'
@@ -44,7 +44,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   }
 }
 
-// Made here and not when the first file arrives, so that roles.bicep can name them.
+// Created here, so that roles.bicep can refer to them.
 resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-08-01' = [for container in allContainers: {
   parent: account::blobs
   name: container
@@ -56,5 +56,5 @@ output blobUri string = account.properties.primaryEndpoints.blob
 output packageContainer string = packageContainer
 output hostContainers string[] = hostContainers
 
-// Azure ends the address with a slash; a browser's `Origin` has none, and CORS compares texts.
+// Azure's address ends with a slash; `Origin` has none, and CORS compares exactly.
 output pageOrigin string = take(account.properties.primaryEndpoints.web, length(account.properties.primaryEndpoints.web) - 1)
