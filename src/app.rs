@@ -4,6 +4,7 @@
 //! since the platform in front of it does, and two sets are worse than none.
 
 use std::any::Any;
+use std::error::Error as StdError;
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,14 +14,16 @@ use axum::http::uri::PathAndQuery;
 use axum::middleware::{from_fn_with_state, map_request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use azure_signalr::Hub;
+use azure_signalr::{ConnectionString, Hub};
 use tower::Layer as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access_token::{self, Desk};
+use crate::bearer;
+use crate::config::Config;
 use crate::error::Error;
 use crate::negotiate::negotiate;
-use crate::principal::Policy;
+use crate::principal::{Policy, Trust};
 use crate::send_message::send_message;
 use crate::trace::{self, Export, Operations, Recorder};
 
@@ -51,6 +54,30 @@ impl FromRef<Chat> for Policy {
     fn from_ref(chat: &Chat) -> Self {
         chat.policy.clone()
     }
+}
+
+/// The app as `config` describes it, in front of the SignalR service at `signalr`. What an identity needs is requested in the background,
+/// so that the app listens at once.
+///
+/// # Errors
+///
+/// When no HTTP client can be built.
+///
+/// # Panics
+///
+/// With an identity or bearer tokens, outside a tokio runtime.
+pub fn from_config(
+    config: &Config,
+    signalr: &ConnectionString,
+    desk: Option<Desk>,
+    trust: Trust,
+    export: &Export,
+) -> Result<Router, Box<dyn StdError + Send + Sync>> {
+    let hub = Hub::new(signalr, &config.hub)?;
+    hub.warm_up();
+    let tokens = config.bearer.as_ref().map(bearer::validator).transpose()?;
+    let policy = Policy { trust, tokens, allow_anonymous: config.allow_anonymous };
+    Ok(app(hub, desk, policy, &config.route_prefix, export.clone()))
 }
 
 /// The app: publishes to `hub`, gives out tokens at `desk`, if there is one, believes and lets in whom `policy` says, and exports what it

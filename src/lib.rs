@@ -18,27 +18,21 @@
 //! - [`error`]: what a call can fail with; one `match` says status, code and sentence.
 //! - [`trace`]: log lines, and with the feature `otel` traces and metrics; the one place that tells of requests and their failures.
 //! - [`shutdown`]: one future, it is time to stop.
-//! - [`local`] (feature `local`): what Azure puts around the app, on loopback.
-//! - [`doctor`] (feature `local`): looks at a project and what it can reach, and says what is wrong.
+//! - [`exit`]: why a process ends without being asked to, and its exit code.
 //!
 //! Arrows go one way: `app` knows the handlers, they know `principal`, `error` and the client crates, and nobody knows `main`.
-//! `config` and `local` know none of these; `main` brings them together. Of `config`, `trace`, `identities`, `communication`, `bearer` and
-//! `access_token` know what is about them.
-//! `doctor` looks at all of it, and only `main` knows the doctor.
+//! `config` knows none of these; `main` brings them together.
 
 pub mod access_token;
 pub mod app;
 pub mod bearer;
 pub mod communication;
 pub mod config;
-#[cfg(feature = "local")]
-pub mod doctor;
 pub mod error;
+pub mod exit;
 mod http;
 pub mod identities;
 mod json_body;
-#[cfg(feature = "local")]
-pub mod local;
 mod negotiate;
 pub mod principal;
 mod send_message;

@@ -1,4 +1,4 @@
-//! The claims about the SignalR service of `handler emulator`, measured in one run beside a floor.
+//! The claims about the SignalR service of `chat emulator`, measured in one run beside a floor.
 //!
 //! `make bench` is the way in; it uses the handler that Cargo builds along with this, or another one if its path is given. The
 //! executable plays two parts: started with the argument `floor`, it is the floor.
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let outcome = match arguments[..] {
         ["floor"] => floor::run(),
         // `--bench` is what `cargo bench` adds.
-        ["--bench"] => measure(Path::new(env!("CARGO_BIN_EXE_handler"))),
+        ["--bench"] => measure(Path::new(env!("CARGO_BIN_EXE_chat"))),
         [handler, "--bench"] => measure(Path::new(handler)),
         _ => Ok("`make bench` says what to measure; alone there is nothing to do here".to_owned()),
     };

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::telemetry::{self, LogFormat};
-use super::{DEFAULT_LOG, IDENTITY_ENDPOINT, LOG, SITE_NAME};
+use super::{DEFAULT_LOG, HOST_PORT, IDENTITY_ENDPOINT, LOG, OLD_HOST_PORT, SITE_NAME};
 
 /// Variables by name, in any letter case. An empty one is as good as none.
 #[derive(Default)]
@@ -31,6 +31,12 @@ impl Env {
         telemetry::log_format(self).unwrap_or_default()
     }
 
+    /// Whether the Functions host started this process: it sets the port to listen on.
+    #[must_use]
+    pub fn is_behind_host(&self) -> bool {
+        self.get(HOST_PORT).or_else(|| self.get(OLD_HOST_PORT)).is_some()
+    }
+
     /// What is set here, and from `under` what is not.
     #[must_use]
     pub fn over(mut self, under: &Self) -> Self {
@@ -43,12 +49,14 @@ impl Env {
     }
 
     /// The value of a variable, trimmed. It may be a key.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_ascii_lowercase()).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     /// Whether this is Azure: App Service, or whatever else of it has an identity for us.
-    pub(crate) fn is_azure(&self) -> bool {
+    #[must_use]
+    pub fn is_azure(&self) -> bool {
         self.get(SITE_NAME).or_else(|| self.get(IDENTITY_ENDPOINT)).is_some()
     }
 

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 mod container;
 mod error;
-#[cfg(feature = "local")]
 mod folder;
 mod transport;
 

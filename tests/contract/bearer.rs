@@ -6,9 +6,9 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::access_token::{Town, by_entra, issued};
-use crate::entra::{CLIENT, Entra, Signer, TENANT, now};
 use crate::scripted::Service;
 use crate::support::{House, claims, refusal};
+use test_support::entra::{CLIENT, Entra, Signer, TENANT, now};
 
 const ACCESS_TOKEN: &str = "/api/access-token";
 const NEGOTIATE: &str = "/api/negotiate";
@@ -332,18 +332,4 @@ async fn without_the_settings_nobodys_token_is_looked_at() {
     let answer = bearing(&house, ACCESS_TOKEN, &entra.token("ann")).send().await.unwrap();
     assert_eq!(refusal(answer).await, (401, "unauthenticated".to_owned()));
     assert!(entra.asked().is_empty());
-}
-
-#[cfg(feature = "local")]
-#[tokio::test]
-async fn the_stack_on_this_machine_takes_them_too_where_they_are_set_up() {
-    use crate::local::{ANYWHERE, Stack};
-
-    let entra = Entra::start().await;
-    let stack = Stack::with(&ANYWHERE, &entra.settings());
-    let ask = |token: &str| stack.post_as(None, NEGOTIATE).bearer_auth(token);
-    assert_eq!(name(ask(&entra.token("ann"))).await.unwrap(), "ann@contoso.com");
-    assert_eq!(ask("x").send().await.unwrap().status(), 401);
-    let bob = stack.sign_in("bob").await;
-    assert_eq!(name(stack.post_as(Some(&bob), NEGOTIATE)).await.unwrap(), "bob");
 }

@@ -20,8 +20,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use crate::client::{Access, Client};
 use crate::support::{House, PATIENCE, free_port, refusal};
+use test_support::proxy::{proxy, serve};
+use test_support::signalr_client::{Access, Client};
 
 const ISSUER: &str = "https://issuer.test/";
 const ISSUER_KEY: &str = "what-the-issuer-signs-with";
@@ -124,11 +125,8 @@ impl Service {
             clock_leeway: Duration::ZERO,
             ..Options::default()
         });
-        let router = emulator.router().layer(from_fn_with_state(self.clone(), note_lent));
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let port = socket.local_addr().unwrap().port();
-        tokio::spawn(async move { axum::serve(socket, router).await });
-        port
+        let router = proxy(serve(emulator.router()).await);
+        serve(router.layer(from_fn_with_state(self.clone(), note_lent))).await
     }
 }
 
@@ -170,11 +168,7 @@ async fn status(house: &House) -> u16 {
 }
 
 async fn access(house: &House) -> Access {
-    let response = house.post("/api/negotiate").send().await.unwrap();
-    assert_eq!(response.status(), 200, "{}", house.handler.out.text());
-    let body: Value = response.json().await.unwrap();
-    let text = |name: &str| body[name].as_str().unwrap().to_owned();
-    Access { url: text("url").parse().unwrap(), token: text("accessToken") }
+    Access::request(house.post("/api/negotiate")).await
 }
 
 async fn join(house: &House) -> Client {

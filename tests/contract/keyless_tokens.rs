@@ -13,10 +13,11 @@ use azure_communication_emulator::{AccessKey, Emulator, EntraOptions, Options};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::Response;
 use serde_json::{Value, json};
+use test_support::proxy::serve;
+use test_support::tls;
 use tokio::net::TcpListener;
 
 use crate::blobs::Blobs;
-use crate::over_tls;
 use crate::support::{House, free_port, refusal};
 
 const ISSUER: &str = "https://issuer.test/";
@@ -80,7 +81,7 @@ impl Town {
         let owners = vec![OWNER.to_owned()];
         let entra = Some(EntraOptions { issuer: ISSUER.to_owned(), signing_key, owners });
         let emulator = Emulator::new(Options { entra, ..Options::default() });
-        let (port, certificate) = over_tls::serve(emulator.router()).await;
+        let (port, certificate) = tls::terminate(serve(emulator.router()).await).await;
         let endpoint = format!("https://localhost:{port}");
         let (_, container) = Blobs::start().await;
         // As it is pasted where settings are single lines.

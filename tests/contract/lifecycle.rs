@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 
-use crate::support::{Handler, House, KEY, free_port, handler, until};
+use crate::support::{House, KEY, Process, free_port, handler, handler_command, start_handler, until};
 
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 const SIGNALR: &str = "AzureSignalRConnectionString";
@@ -19,14 +19,14 @@ async fn case_1_it_listens_on_loopback_where_the_host_says() {
 async fn case_2_the_older_name_of_the_port_is_enough() {
     let port = free_port();
     let _handler =
-        Handler::start(&[], &[("FUNCTIONS_HTTPWORKER_PORT", &port.to_string()), (SIGNALR, CONNECTION)]);
+        start_handler(&[], &[("FUNCTIONS_HTTPWORKER_PORT", &port.to_string()), (SIGNALR, CONNECTION)]);
     until("the handler to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
 }
 
 #[test]
 fn case_3_a_port_that_is_none_ends_it_with_a_word_and_not_with_0() {
     for port in ["http", "0", "65536", "-1"] {
-        let mut handler = Handler::start(&[], &[(PORT, port), (SIGNALR, CONNECTION)]);
+        let mut handler = start_handler(&[], &[(PORT, port), (SIGNALR, CONNECTION)]);
         assert_eq!(handler.end().code(), Some(78));
         assert!(handler.err.text().contains(PORT), "{}", handler.err.text());
     }
@@ -34,7 +34,7 @@ fn case_3_a_port_that_is_none_ends_it_with_a_word_and_not_with_0() {
 
 #[test]
 fn every_wrong_setting_is_told_at_once_and_no_value_is() {
-    let mut handler = Handler::start(
+    let mut handler = start_handler(
         &[],
         &[(PORT, "hush"), (SIGNALR, "Endpoint=hush;AccessKey=hush"), ("ChatAllowAnonymous", "hush")],
     );
@@ -50,7 +50,7 @@ fn every_wrong_setting_is_told_at_once_and_no_value_is() {
 fn case_4_a_port_that_is_taken_ends_it_and_says_which() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let mut handler = Handler::start(&[], &[(PORT, &port), (SIGNALR, CONNECTION)]);
+    let mut handler = start_handler(&[], &[(PORT, &port), (SIGNALR, CONNECTION)]);
     assert_eq!(handler.end().code(), Some(69));
     assert!(handler.err.text().contains(&port), "{}", handler.err.text());
 }
@@ -59,16 +59,16 @@ fn case_4_a_port_that_is_taken_ends_it_and_says_which() {
 fn case_9_it_starts_from_any_folder() {
     let port = free_port();
     let folder = std::env::temp_dir();
-    let mut command = Handler::command(&[], &[(PORT, &port.to_string()), (SIGNALR, CONNECTION)]);
+    let mut command = handler_command(&[], &[(PORT, &port.to_string()), (SIGNALR, CONNECTION)]);
     command.current_dir(&folder).env("FUNCTIONS_APP_ROOT_PATH", &folder);
-    let _handler = Handler::of(command);
+    let _handler = Process::spawn(&mut command);
     until("the handler to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
 }
 
 #[test]
 fn case_11_arguments_it_does_not_know_end_it_with_64() {
     for arguments in [&["--surprise"][..], &["surprise"], &["--api-port", "many"]] {
-        let mut handler = Handler::start(arguments, &[]);
+        let mut handler = start_handler(arguments, &[]);
         assert_eq!(handler.end().code(), Some(64), "{arguments:?}");
         assert!(!handler.err.text().is_empty());
     }
@@ -78,18 +78,21 @@ fn case_11_arguments_it_does_not_know_end_it_with_64() {
 fn behind_a_host_there_is_no_emulator_and_no_local_stack() {
     for arguments in [&["emulator"][..], &["--page-port", "0"]] {
         let mut handler =
-            Handler::start(arguments, &[(PORT, &free_port().to_string()), (SIGNALR, CONNECTION)]);
+            start_handler(arguments, &[(PORT, &free_port().to_string()), (SIGNALR, CONNECTION)]);
         assert_eq!(handler.end().code(), Some(64), "{arguments:?}");
     }
 }
 
 #[test]
-fn help_and_version_are_no_failures() {
-    for argument in ["--help", "--version"] {
-        let mut handler = Handler::start(&[argument], &[]);
-        assert_eq!(handler.end().code(), Some(0));
-        assert!(handler.out.text().contains("handler"));
-    }
+fn without_a_host_it_exits_with_64_and_says_in_one_sentence_what_to_run() {
+    let mut handler = start_handler(&[], &[(SIGNALR, CONNECTION)]);
+    assert_eq!(handler.end().code(), Some(64));
+    let error = handler.err.text();
+    assert!(
+        error.contains("FUNCTIONS_CUSTOMHANDLER_PORT") && error.contains("cargo run --bin chat"),
+        "{error}"
+    );
+    assert_eq!((error.lines().count(), handler.out.text().as_str()), (1, ""));
 }
 
 #[tokio::test]
@@ -110,7 +113,7 @@ async fn case_13_after_a_kill_the_next_one_gets_the_same_port_at_once() {
     house.handler.signal("KILL");
     house.handler.end();
     let connection = format!("Endpoint=http://127.0.0.1:1;AccessKey={KEY};");
-    house.handler = Handler::start(&[], &[(PORT, &house.port.to_string()), (SIGNALR, &connection)]);
+    house.handler = start_handler(&[], &[(PORT, &house.port.to_string()), (SIGNALR, &connection)]);
     let house = house.ready();
     assert_eq!(house.get("/").send().await.unwrap().status(), 200);
 }
@@ -122,7 +125,7 @@ fn case_16_it_does_not_outlive_its_host_not_even_one_that_is_killed_at_once() {
         let mut host = Command::new("sh");
         host.args(["-c", "\"$0\" & wait"]).arg(handler());
         host.env_clear().env("PATH", "/usr/bin:/bin").env(PORT, port.to_string()).env(SIGNALR, CONNECTION);
-        let mut host = Handler::of(host);
+        let mut host = Process::spawn(&mut host);
         until("the handler to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
         host.child.kill().unwrap();
         host.child.wait().unwrap();

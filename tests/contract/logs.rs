@@ -4,14 +4,16 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::scripted::Service;
-use crate::support::{House, KEY, Printed};
+use test_support::process::Output;
+
+use crate::support::{House, KEY};
 
 const ID: &str = "x-azure-functions-invocationid";
 const NAME: &str = "x-ms-client-principal-name";
 const JSON: (&str, &str) = ("ChatLogFormat", "json");
 
 /// The lines of one invocation.
-fn lines(printed: &Printed, id: &str) -> Vec<String> {
+fn lines(printed: &Output, id: &str) -> Vec<String> {
     printed.text().lines().filter(|line| line.contains(id)).map(str::to_owned).collect()
 }
 

@@ -6,39 +6,19 @@
 mod access_token;
 mod bearer;
 mod blobs;
-#[cfg(feature = "local")]
-mod chat;
-#[cfg(feature = "local")]
-mod client;
-#[cfg(feature = "local")]
-mod easy_auth;
-#[cfg(feature = "local")]
-mod emulator;
-mod entra;
 mod host;
-#[cfg(not(feature = "local"))]
-mod host_only;
 mod identity;
-#[cfg(all(feature = "local", unix))]
+#[cfg(unix)]
 mod keyless;
-#[cfg(all(feature = "local", unix))]
+#[cfg(unix)]
 mod keyless_tokens;
 mod lifecycle;
-#[cfg(feature = "local")]
-mod local;
-#[cfg(feature = "local")]
-mod local_tokens;
 mod logs;
 #[cfg(feature = "otel")]
 mod otel;
-#[cfg(all(feature = "local", unix))]
-#[path = "../over_tls/mod.rs"]
-mod over_tls;
 mod package;
 mod routes;
 mod scripted;
 mod settings;
-#[cfg(feature = "local")]
-mod stack;
 mod support;
 mod upstream;

@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::scripted::Service;
-use crate::support::{Handler, House, KEY, PATIENCE, until};
+use crate::support::{House, KEY, PATIENCE, until};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";

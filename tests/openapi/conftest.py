@@ -1,4 +1,4 @@
-"""A service of its own for these tests: the real `handler emulator`, on a free port, with a key nobody else has."""
+"""A service of its own for these tests: the real `chat emulator`, on a free port, with a key nobody else has."""
 
 import base64
 import hashlib
@@ -43,8 +43,8 @@ def service(tmp_path_factory):
     key = secrets.token_urlsafe(32)
     keys = folder / "keys"
     keys.write_text(key)
-    handler = os.environ.get("HANDLER_UNDER_TEST", ROOT / "target/debug/handler")
-    command = [handler, "emulator", "--port", "0", "--access-keys", keys]
+    chat = ROOT / "target/debug/chat"
+    command = [chat, "emulator", "--port", "0", "--access-keys", keys]
     environment = {"PATH": os.environ["PATH"], "RUST_LOG": "off"}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         url = None

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use azure_signalr_emulator::{AccessKey, Emulator, Options};
 use serde_json::{Value, json};
 
-use crate::{over_tls, packaged};
+use test_support::proxy::serve;
+use test_support::tls;
+
+use crate::packaged;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -90,7 +93,7 @@ async fn a_service_whose_name_nobody_can_resolve_is_away_and_no_reason_to_die() 
 /// A service over TLS, with a certificate of an authority that nobody knows: its connection string and that authority's certificate.
 async fn service_over_tls() -> (String, String) {
     let emulator = Emulator::new(Options { access_keys: vec![AccessKey::generate()], ..Options::default() });
-    let (port, authority) = over_tls::serve(emulator.router()).await;
+    let (port, authority) = tls::terminate(serve(emulator.router()).await).await;
     (emulator.connection_string(port).replace("http://", "https://"), authority)
 }
 

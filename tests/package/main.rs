@@ -6,8 +6,6 @@
 
 mod chroot;
 mod contents;
-#[path = "../over_tls/mod.rs"]
-mod over_tls;
 
 use std::path::{Path, PathBuf};
 

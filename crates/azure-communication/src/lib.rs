@@ -23,6 +23,7 @@ mod value_error;
 
 pub use access_key::AccessKey;
 pub use access_token::AccessToken;
+pub use azure_http::{RootCertificates, RootCertificatesError};
 pub use client::Client;
 pub use connection_string::ConnectionString;
 pub use connection_string_error::ConnectionStringError;
@@ -30,7 +31,6 @@ pub use endpoint::Endpoint;
 pub use entra::{ENTRA_SCOPE, EntraToken, NoToken, TokenSource};
 pub use error::{Error, ErrorKind};
 pub use grant::{Grant, Lifetime, Scope};
-pub use azure_http::{RootCertificates, RootCertificatesError};
 pub use teams_user::TeamsUser;
 pub use user_id::UserId;
 pub use value_error::ValueError;

@@ -20,10 +20,10 @@ mod sent;
 mod token;
 
 pub use azure_credentials::{Identity, IdentityError};
+pub use azure_http::{RootCertificates, RootCertificatesError};
 pub use connection_string::ConnectionString;
 pub use connection_string_error::ConnectionStringError;
 pub use error::Error;
-pub use azure_http::{RootCertificates, RootCertificatesError};
 pub use hub::{Client, ClientAccess, Hub};
 pub use message::{Message, Recipient};
 pub use name::{HubName, NameError, UserId};

@@ -1,0 +1,305 @@
+//! What a `function.json` says about one HTTP function.
+//!
+//! Only what the real host hands to a custom handler as plain HTTP is accepted: exactly one `httpTrigger` in and one
+//! `http` out. With anything else the host silently changes to another protocol, so here it is an error at start.
+
+use std::fmt;
+
+use axum::http::Method;
+use serde::Deserialize;
+
+/// One function: where it is found and how it may be called.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    name: String,
+    route: String,
+    methods: Option<Vec<Method>>,
+}
+
+/// Why a `function.json` cannot be used. Names the function and says what to change.
+#[derive(Debug)]
+pub(crate) struct FunctionError {
+    function: String,
+    reason: String,
+}
+
+impl fmt::Display for FunctionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/function.json: {}", self.function, self.reason)
+    }
+}
+
+impl std::error::Error for FunctionError {}
+
+#[derive(Deserialize)]
+struct File {
+    bindings: Vec<Binding>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Binding {
+    r#type: String,
+    direction: String,
+    auth_level: Option<String>,
+    methods: Option<Vec<String>>,
+    route: Option<String>,
+}
+
+impl Binding {
+    fn is(&self, r#type: &str, direction: &str) -> bool {
+        self.r#type.eq_ignore_ascii_case(r#type) && self.direction.eq_ignore_ascii_case(direction)
+    }
+}
+
+impl Function {
+    /// The functions of this repository, compiled in so that the binary can be started anywhere.
+    pub(crate) fn of_repository() -> Vec<Self> {
+        [
+            ("negotiate", include_str!("../../../../negotiate/function.json")),
+            ("SendMessage", include_str!("../../../../SendMessage/function.json")),
+            ("SignalRInfo", include_str!("../../../../SignalRInfo/function.json")),
+            ("AccessToken", include_str!("../../../../AccessToken/function.json")),
+        ]
+        .into_iter()
+        .map(|(name, json)| Self::parse(name, json).expect("a test reads these files"))
+        .collect()
+    }
+
+    /// Reads `json`, the text of `function.json` in the folder `name`.
+    ///
+    /// # Errors
+    /// When the real host would refuse the file, would not forward plain HTTP because of it, or when it asks for what
+    /// is not emulated: function keys and route templates.
+    pub(crate) fn parse(name: &str, json: &str) -> Result<Self, FunctionError> {
+        read(name, json).map_err(|reason| FunctionError { function: name.to_owned(), reason })
+    }
+
+    /// The name of its folder.
+    #[must_use]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The route below `/api/`, as written.
+    #[must_use]
+    pub(crate) fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// The methods it may be called with; `None` is all of them.
+    pub(crate) fn methods(&self) -> Option<&[Method]> {
+        self.methods.as_deref()
+    }
+
+    /// Whether `path` (of a URL, as sent) is this function's: in any letter case, with or without one trailing slash.
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let prefix = "/api/";
+        path.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+            && path[prefix.len()..].eq_ignore_ascii_case(&self.route)
+    }
+
+    /// Whether it may be called with `method`. A file without a list means all methods.
+    pub(crate) fn takes(&self, method: &Method) -> bool {
+        self.methods.as_ref().is_none_or(|listed| listed.contains(method))
+    }
+
+    /// # Errors
+    /// When two functions would answer the same request.
+    pub(crate) fn check_conflicts(functions: &[Self]) -> Result<(), FunctionError> {
+        for (index, function) in functions.iter().enumerate() {
+            if let Some(other) = functions[..index].iter().find(|other| function.conflicts_with(other)) {
+                let reason = format!("its route and a method of it are already those of `{}`", other.name);
+                return Err(FunctionError { function: function.name.clone(), reason });
+            }
+        }
+        Ok(())
+    }
+
+    fn conflicts_with(&self, other: &Self) -> bool {
+        let same_method = match (&self.methods, &other.methods) {
+            (Some(methods), _) => methods.iter().any(|method| other.takes(method)),
+            (None, Some(methods)) => !methods.is_empty(),
+            (None, None) => true,
+        };
+        self.route.eq_ignore_ascii_case(&other.route) && same_method
+    }
+}
+
+fn read(name: &str, json: &str) -> Result<Function, String> {
+    check_name(name)?;
+    let file: File = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    let trigger = match file.bindings.as_slice() {
+        [a, b] if a.is("httpTrigger", "in") && b.is("http", "out") => a,
+        [a, b] if b.is("httpTrigger", "in") && a.is("http", "out") => b,
+        _ => return Err("needs exactly two bindings, one `httpTrigger` in and one `http` out".to_owned()),
+    };
+    check_level(trigger.auth_level.as_deref())?;
+    let route = trigger.route.as_deref().unwrap_or(name);
+    check_route(route)?;
+    let methods = trigger.methods.as_deref().map(read_methods).transpose()?;
+    Ok(Function { name: name.to_owned(), route: route.to_owned(), methods })
+}
+
+fn check_name(name: &str) -> Result<(), String> {
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic());
+    let only_allowed = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if starts_well && only_allowed && name.len() <= 128 && !name.eq_ignore_ascii_case("host") {
+        return Ok(());
+    }
+    Err("a function's folder is named by a letter and up to 127 letters, digits, `-` and `_`, and not `host`"
+        .to_owned())
+}
+
+fn check_level(level: Option<&str>) -> Result<(), String> {
+    match level {
+        Some(level) if level.eq_ignore_ascii_case("anonymous") => Ok(()),
+        Some(_) => Err("`authLevel` must be `anonymous`: the page has no function key to send, and keys are not emulated".to_owned()),
+        None => Err("without `authLevel` the host asks for a function key: set it to `anonymous`".to_owned()),
+    }
+}
+
+fn check_route(route: &str) -> Result<(), String> {
+    let first = route.split('/').next().unwrap_or_default();
+    if route.split('/').any(str::is_empty) {
+        return Err("`route` needs a name between its slashes, and none at its ends".to_owned());
+    }
+    if ["admin", "runtime"].iter().any(|reserved| first.eq_ignore_ascii_case(reserved)) {
+        return Err(
+            "`route` may not begin with `admin` or `runtime`, which the host keeps for itself".to_owned()
+        );
+    }
+    if !route.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte)) {
+        return Err("`route` may hold letters, digits and `-_.~/`; templates are not emulated".to_owned());
+    }
+    Ok(())
+}
+
+fn read_methods(listed: &[String]) -> Result<Vec<Method>, String> {
+    listed.iter().map(|method| read_method(method)).collect()
+}
+
+fn read_method(text: &str) -> Result<Method, String> {
+    let known = [
+        Method::GET,
+        Method::POST,
+        Method::PUT,
+        Method::DELETE,
+        Method::PATCH,
+        Method::HEAD,
+        Method::OPTIONS,
+        Method::TRACE,
+    ];
+    let method = known.into_iter().find(|method| method.as_str().eq_ignore_ascii_case(text));
+    method.ok_or_else(|| format!("`methods` lists `{text}`, which is no HTTP method"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trigger(fields: &str) -> String {
+        format!(
+            r#"{{"bindings":[{{"type":"httpTrigger","direction":"in","name":"req"{fields}}},
+                {{"type":"http","direction":"out","name":"res"}}]}}"#
+        )
+    }
+
+    fn error_response(name: &str, json: &str) -> String {
+        Function::parse(name, json).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_says_where_and_how_a_function_is_called() {
+        let json = trigger(r#","authLevel":"anonymous","methods":["post"],"route":"messages""#);
+        let function = Function::parse("SendMessage", &json).unwrap();
+        assert_eq!((function.name(), function.route()), ("SendMessage", "messages"));
+        assert!(function.takes(&Method::POST));
+        assert!(
+            !function.takes(&Method::GET)
+                && !function.takes(&Method::HEAD)
+                && !function.takes(&Method::OPTIONS)
+        );
+    }
+
+    #[test]
+    fn the_route_is_the_folder_and_every_method_counts_when_the_file_is_silent() {
+        let function = Function::parse("negotiate", &trigger(r#","authLevel":"Anonymous""#)).unwrap();
+        assert_eq!(function.route(), "negotiate");
+        assert!(function.takes(&Method::GET) && function.takes(&Method::DELETE));
+    }
+
+    #[test]
+    fn paths_match_in_any_case_with_one_trailing_slash() {
+        let json = trigger(r#","authLevel":"anonymous","route":"SignalRInfo""#);
+        let function = Function::parse("SignalRInfo", &json).unwrap();
+        for path in ["/api/SignalRInfo", "/api/signalrinfo", "/API/SIGNALRINFO/"] {
+            assert!(function.is_at(path), "{path}");
+        }
+        for path in [
+            "/",
+            "/api",
+            "/api/",
+            "/SignalRInfo",
+            "/api/SignalRInfo//",
+            "/api//SignalRInfo",
+            "/api/SignalRInfo/x",
+            "/äpi/SignalRInfo",
+            "/apiä",
+        ] {
+            assert!(!function.is_at(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_the_host_would_not_forward_as_plain_http_is_refused() {
+        let lonely = r#"{"bindings":[{"type":"httpTrigger","direction":"in","authLevel":"anonymous"}]}"#;
+        assert!(error_response("x", lonely).contains("exactly two bindings"));
+        let reversed =
+            r#"{"bindings":[{"type":"httpTrigger","direction":"out"},{"type":"http","direction":"in"}]}"#;
+        assert!(error_response("x", reversed).contains("exactly two bindings"));
+        assert!(error_response("x", "{}").contains("bindings"));
+        assert!(error_response("x", "not json").starts_with("x/function.json: "));
+    }
+
+    #[test]
+    fn what_is_not_emulated_says_so() {
+        assert!(error_response("x", &trigger("")).contains("authLevel"));
+        assert!(error_response("x", &trigger(r#","authLevel":"function""#)).contains("not emulated"));
+        assert!(
+            error_response("x", &trigger(r#","authLevel":"anonymous","route":"x/{id}""#))
+                .contains("not emulated")
+        );
+    }
+
+    #[test]
+    fn bad_names_routes_and_methods_are_refused() {
+        let good = trigger(r#","authLevel":"anonymous","route":"x""#);
+        for name in ["", "1x", "a b", "host", "HOST", "a/b", &"a".repeat(129)] {
+            assert!(Function::parse(name, &good).is_err(), "{name}");
+        }
+        for route in ["", "/x", "x/", "a//b", "admin", "Admin/x", "runtime/x", "a b"] {
+            let json = trigger(&format!(r#","authLevel":"anonymous","route":"{route}""#));
+            assert!(Function::parse("x", &json).is_err(), "{route}");
+        }
+        assert!(
+            error_response("x", &trigger(r#","authLevel":"anonymous","methods":["fetch"]"#))
+                .contains("`fetch`")
+        );
+    }
+
+    #[test]
+    fn two_functions_may_share_a_route_only_with_different_methods() {
+        let at_x = |name: &str, methods: &str| {
+            let fields = format!(r#","authLevel":"anonymous","route":"{name}","methods":{methods}"#);
+            Function::parse("f", &trigger(&fields)).unwrap()
+        };
+        assert!(Function::check_conflicts(&[at_x("x", r#"["get"]"#), at_x("X", r#"["post"]"#)]).is_ok());
+        assert!(
+            Function::check_conflicts(&[at_x("x", r#"["get"]"#), at_x("X", r#"["post","get"]"#)]).is_err()
+        );
+        assert!(Function::check_conflicts(&[at_x("x", "null"), at_x("x", r#"["post"]"#)]).is_err());
+        assert!(Function::check_conflicts(&[at_x("x", "null"), at_x("y", "null")]).is_ok());
+    }
+}

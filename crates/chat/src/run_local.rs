@@ -1,0 +1,175 @@
+//! `chat` without a command: options, and the app put in front of the local stack.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use axum::http::uri::Authority;
+use azure_signalr::ConnectionString;
+use clap::Args;
+use jiff::Timestamp;
+use serverless_chat::access_token::Desk;
+use serverless_chat::app;
+use serverless_chat::communication;
+use serverless_chat::config::{Communication, Config};
+use serverless_chat::exit::ExitError;
+use serverless_chat::identities::Identities;
+use serverless_chat::principal::Trust;
+use serverless_chat::shutdown;
+use serverless_chat::trace::Export;
+use url::Url;
+
+use crate::functions_host::Function;
+use crate::local_stack::{self, Service};
+use crate::{announce, anonymous_tokens};
+
+/// The folder of identities where no container is set.
+const IDENTITIES_FOLDER: &str = ".chat/identities";
+
+/// The built page, from the project's folder.
+const PAGE_FOLDER: &str = "content/dist";
+
+#[derive(Args)]
+pub(crate) struct LocalArgs {
+    /// Port of the page; 0 is any free port
+    #[arg(long, value_name = "PORT", default_value_t = 5500)]
+    page_port: u16,
+    /// Port of the functions and of sign-in; 0 is any free port
+    #[arg(long, value_name = "PORT", default_value_t = 7071)]
+    api_port: u16,
+    /// Port of the SignalR service; 0 is any free port
+    #[arg(long, value_name = "PORT", default_value_t = 8888)]
+    signalr_port: u16,
+    /// Port of the identities for calls; 0 is any free port
+    #[arg(long, value_name = "PORT", default_value_t = 8889)]
+    communication_port: u16,
+    /// Another development server whose page may call the functions, like http://localhost:3000; repeatable
+    #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
+    allow_origin: Vec<String>,
+    /// Another host name by which requests may arrive, for a tunnel or a dev container; repeatable
+    #[arg(long, value_name = "NAME", value_parser = parse_host)]
+    host: Vec<String>,
+    /// Give an access token for calls to every GET request, as the tutorial does: each time for a new identity
+    ///
+    /// To try the tutorial's own clients on this machine. There is no such thing on Azure.
+    #[arg(long)]
+    anonymous_tokens: bool,
+}
+
+/// Serves everything until told to stop. The app reaches the embedded services as it reaches any other: by connection strings.
+pub(crate) async fn run_local(
+    arguments: LocalArgs,
+    config: &Config,
+    export: &Export,
+) -> Result<ExitCode, ExitError> {
+    let embedded =
+        |is_external, port| if is_external { Service::External } else { Service::Embedded { port } };
+    let mut functions = Function::of_repository();
+    if arguments.anonymous_tokens {
+        anonymous_tokens::forward(&mut functions);
+    }
+    let stack = local_stack::bind(local_stack::Options {
+        page_port: arguments.page_port,
+        api_port: arguments.api_port,
+        service: embedded(config.signalr.is_some(), arguments.signalr_port),
+        communication: embedded(config.communication.is_some(), arguments.communication_port),
+        allowed_origins: arguments.allow_origin,
+        hosts: arguments.host,
+        page_folder: PAGE_FOLDER.into(),
+        functions,
+    })
+    .await?;
+
+    let embedded = stack.connection_string().map(str::parse::<ConnectionString>).transpose();
+    let embedded = embedded.map_err(ExitError::other)?;
+    let signalr = embedded.as_ref().or(config.signalr.as_ref());
+    let signalr = signalr.expect("the service is embedded where none is configured");
+    let embedded = stack.communication_string().map(str::parse).transpose();
+    let embedded = embedded.map_err(ExitError::other)?.map(Communication::Key);
+    let resource = embedded.as_ref().or(config.communication.as_ref());
+    let resource = resource.expect("identities are embedded where none are configured");
+
+    let service = communication::client(resource).map_err(ExitError::Other)?;
+    let identities = identities(config, resource)?;
+    let desk = Desk::new(service.clone(), identities, config.tokens.most.clone(), Timestamp::now);
+    // Easy Auth removes the caller's own principal headers before it sets its own.
+    let mut app =
+        app::from_config(config, signalr, Some(desk), Trust::EasyAuth, export).map_err(ExitError::Other)?;
+    if arguments.anonymous_tokens {
+        app = anonymous_tokens::in_front_of(app, config, service);
+    }
+    let asked = shutdown::asked();
+    announce(&stack, &format!("open {} in two tabs", stack.addresses().page));
+    stack.serve(app, asked).await.map_err(ExitError::other)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn identities(config: &Config, resource: &Communication) -> Result<Identities, ExitError> {
+    let resource = resource.endpoint();
+    match &config.tokens.container {
+        Some(container) => Identities::in_container(container, resource).map_err(ExitError::other),
+        None => {
+            let folder = std::path::absolute(Path::new(IDENTITIES_FOLDER)).map_err(ExitError::other)?;
+            Identities::in_folder(&folder, resource).map_err(ExitError::other)
+        }
+    }
+}
+
+/// An origin in the form in which browsers send it.
+fn parse_origin(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let origin = url.map(|url| (url.origin().ascii_serialization(), url));
+    origin
+        .filter(|(origin, url)| url.as_str().strip_suffix('/') == Some(origin))
+        .map(|(origin, _)| origin)
+        .ok_or_else(|| "must be an origin, like http://localhost:3000, without a path".to_owned())
+}
+
+/// A host name in lower case, without a port.
+fn parse_host(text: &str) -> Result<String, String> {
+    let name = text.parse::<Authority>().ok().filter(|name| name.host() == text && !text.contains('*'));
+    name.map(|_| text.to_ascii_lowercase())
+        .ok_or_else(|| "must be a host name, like chat.example, without a port".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowed_origin_is_a_scheme_a_host_and_a_port() {
+        for (text, origin) in [
+            ("http://localhost:3000", "http://localhost:3000"),
+            ("http://localhost:3000/", "http://localhost:3000"),
+            ("HTTPS://Dev.Example:443", "https://dev.example"),
+            ("http://[::1]:3000", "http://[::1]:3000"),
+        ] {
+            assert_eq!(parse_origin(text).as_deref(), Ok(origin), "{text}");
+        }
+        for text in [
+            "",
+            "*",
+            "null",
+            "localhost:3000",
+            "http://localhost:3000/app",
+            "http://a?b",
+            "http://a#b",
+            "http://u@a",
+            "ftp://a",
+            "blob:http://a",
+        ] {
+            assert!(parse_origin(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_host_is_a_name_without_a_port() {
+        for (text, host) in
+            [("Chat.Example", "chat.example"), ("10.0.0.1", "10.0.0.1"), ("[fe80::1]", "[fe80::1]")]
+        {
+            assert_eq!(parse_host(text).as_deref(), Ok(host), "{text}");
+        }
+        for text in ["", "*", "*.example", "chat.example:5500", "http://chat.example", "a@b", "a/b", "a b"] {
+            assert!(parse_host(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! Easy Auth and platform CORS as a page meets them on this machine: who one is, who may ask, and who may read the answer.
+//!
+//! Nobody proves anything at this sign-in, so what counts is that nobody becomes somebody without it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder, Response, Url};
+use serde_json::{Value, json};
+
+use crate::test_stack::{ANYWHERE, Stack};
+use test_support::http::{api_error as refusal, claims};
+
+const ALICE: &str = "alice@contoso.com";
+const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
+/// The user id in the token that negotiate gives; null for nobody.
+async fn user(negotiate: RequestBuilder) -> Value {
+    let response = negotiate.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let body: Value = response.json().await.unwrap();
+    claims(body["accessToken"].as_str().unwrap())["asrs.s.uid"].clone()
+}
+
+/// Sends the form of the sign-in page at `path`, as that page would, with `name` percent-encoded.
+async fn submit(stack: &Stack, path: &str, name: &str) -> Response {
+    let form = stack.post(path).header("origin", stack.api()).header("user-agent", BROWSER);
+    let form = form.header("content-type", "application/x-www-form-urlencoded");
+    form.body(["name=", name].concat()).send().await.unwrap()
+}
+
+/// `name=value` of the cookie that `response` sets.
+fn cookie(response: &Response) -> String {
+    let cookie = response.headers()["set-cookie"].to_str().unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+fn location(response: &Response) -> &str {
+    assert_eq!(response.status(), 302);
+    response.headers()["location"].to_str().unwrap()
+}
+
+/// `/.auth/{what}` with `value` for a parameter.
+fn auth_path(what: &str, parameter: &str, value: &str) -> String {
+    let mut url = Url::parse("http://h/.auth").unwrap();
+    url.path_segments_mut().unwrap().extend(what.split('/'));
+    url.query_pairs_mut().append_pair(parameter, value);
+    format!("{}?{}", url.path(), url.query().unwrap())
+}
+
+/// Addresses that begin, end or sound like the page's and are not.
+fn foreign(page: &str) -> Vec<String> {
+    let port = page.rsplit(':').next().unwrap();
+    vec![
+        "https://evil.example/".to_owned(),
+        "//evil.example/".to_owned(),
+        "/\\evil.example/".to_owned(),
+        "\\\\evil.example/".to_owned(),
+        "///evil.example/".to_owned(),
+        "\t//evil.example/".to_owned(),
+        "http:evil.example".to_owned(),
+        "javascript:alert(1)".to_owned(),
+        "data:text/html,x".to_owned(),
+        format!("{page}@evil.example/"),
+        format!("{page}.evil.example/"),
+        format!("http://evil.example/#{page}"),
+        format!("http://evil.example:{port}/"),
+        format!("http://localhost.evil.example:{port}/"),
+        format!("http://alice:secret@localhost:{port}/"),
+        format!("https://localhost:{port}/"),
+        "http://localhost/".to_owned(),
+        "http://localhost:1/".to_owned(),
+        format!("blob:{page}/x"),
+    ]
+}
+
+#[tokio::test]
+async fn a_program_signs_in_and_its_token_says_who_it_is() {
+    let stack = Stack::start();
+    for provider in ["aad", "facebook", "google", "x", "twitter", "github", "apple", "microsoftaccount"] {
+        let sign_in = stack.post(&format!("/.auth/login/{provider}")).json(&json!({"access_token": ALICE}));
+        let body: Value = sign_in.send().await.unwrap().json().await.unwrap();
+        assert!(body["user"]["userId"].as_str().unwrap().starts_with("sid:"), "{provider}");
+        let token = body["authenticationToken"].as_str();
+        assert_eq!(user(stack.post_as(token, "/api/negotiate")).await, ALICE, "{provider}");
+        let published = stack.send(token, &json!({"text": "hi", "sender": "root", "nickname": "root"})).await;
+        assert_eq!((&published["sender"], &published["nickname"]), (&json!(ALICE), &Value::Null));
+        let me = stack.get("/.auth/me").header("x-zumo-auth", token.unwrap()).send().await.unwrap();
+        let me: Value = me.json().await.unwrap();
+        assert_eq!((&me[0]["provider_name"], &me[0]["user_id"]), (&json!(provider), &json!(ALICE)));
+    }
+    let unknown = stack.post("/.auth/login/myspace").json(&json!({"access_token": ALICE}));
+    assert_eq!(unknown.send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn case_54_what_a_caller_says_of_itself_is_taken_off() {
+    let stack = Stack::start();
+    let alice = stack.sign_in(ALICE).await;
+    let root = STANDARD.encode(r#"{"auth_typ":"aad","name_typ":"n","claims":[{"typ":"n","val":"root"}]}"#);
+    for (session, expected) in [(None, Value::Null), (Some(alice.as_str()), json!(ALICE))] {
+        let forged = |path: &str| {
+            let request = stack.post_as(session, path).header("x-ms-client-principal", &root);
+            let request =
+                request.header("x-ms-client-principal-id", "root").header("x-ms-client-principal-idp", "aad");
+            request.header("X-MS-CLIENT-PRINCIPAL-NAME", "root").header("x-ms-client-principal-name", "root")
+        };
+        assert_eq!(user(forged("/api/negotiate")).await, expected);
+        let sent = forged("/api/messages").json(&json!({"text": "hi"})).send().await.unwrap();
+        let published: Value = sent.json().await.unwrap();
+        assert_eq!(published["sender"], expected.as_str().unwrap_or_default());
+        let private = forged("/api/messages").json(&json!({"text": "hi", "recipient": "bob"}));
+        assert_eq!(private.send().await.unwrap().status(), if session.is_some() { 202 } else { 401 });
+    }
+}
+
+#[tokio::test]
+async fn case_59_a_session_token_that_is_not_ours_is_401_and_nobody_is_sent_elsewhere() {
+    let stack = Stack::start();
+    let alice = stack.sign_in(ALICE).await;
+    let parts: Vec<_> = alice.split('.').collect();
+    let payload = |exp: u64| {
+        URL_SAFE_NO_PAD
+            .encode(json!({"sub": "sid:1", "name": "root", "idp": "aad", "iat": 0, "exp": exp}).to_string())
+    };
+    let unsigned = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
+    let forged = [
+        String::new(),
+        "root".to_owned(),
+        [parts[0], &payload(4_000_000_000), parts[2]].join("."),
+        [parts[0], &payload(1), parts[2]].join("."),
+        [unsigned.as_str(), parts[1], ""].join("."),
+        [parts[0], parts[1]].join("."),
+        Stack::start().sign_in(ALICE).await,
+    ];
+    for token in forged {
+        for (method, path) in
+            [(Method::POST, "/api/negotiate"), (Method::POST, "/api/messages"), (Method::GET, "/.auth/me")]
+        {
+            let request =
+                stack.request(method, path).header("x-zumo-auth", &token).header("origin", stack.page());
+            let response = request.json(&json!({"text": "hi"})).send().await.unwrap();
+            assert!(!response.headers().contains_key("location"));
+            assert_eq!(response.headers()["access-control-allow-origin"], stack.page().as_str());
+            assert_eq!(refusal(response).await, (401, "invalid_token".to_owned()), "{path} {token}");
+        }
+    }
+    assert_eq!(user(stack.post_as(Some(&alice), "/api/negotiate")).await, ALICE);
+}
+
+#[tokio::test]
+async fn where_guests_may_not_chat_signing_in_is_enough_and_nothing_else_is() {
+    let stack = Stack::with(&ANYWHERE, &[("ChatAllowAnonymous", "false")]);
+    for path in ["/api/negotiate", "/api/messages"] {
+        let forged =
+            stack.post(path).header("x-ms-client-principal-name", "root").json(&json!({"text": "hi"}));
+        let refused = forged.send().await.unwrap();
+        assert!(!refused.headers().contains_key("location"));
+        assert_eq!(refusal(refused).await, (401, "unauthenticated".to_owned()), "{path}");
+    }
+    let alice = stack.sign_in(ALICE).await;
+    assert_eq!(user(stack.post_as(Some(&alice), "/api/negotiate")).await, ALICE);
+    assert_eq!(stack.send(Some(&alice), &json!({"text": "hi"})).await["sender"], ALICE);
+}
+
+#[tokio::test]
+async fn the_form_signs_a_browser_in_with_a_cookie_no_script_can_read() {
+    let stack = Stack::start();
+    let login = auth_path("login/aad", "post_login_redirect_url", &(stack.page() + "/chat"));
+    let form = stack.get(&login).send().await.unwrap();
+    assert_eq!((form.status().as_u16(), form.headers()["x-frame-options"].to_str().unwrap()), (200, "DENY"));
+    let html = form.text().await.unwrap();
+    assert!(html.contains("method=\"post\"") && html.contains("name=\"name\""), "{html}");
+
+    let signed_in = submit(&stack, &login, "bob%40contoso.com").await;
+    assert_eq!(location(&signed_in), stack.page() + "/chat");
+    let attributes = signed_in.headers()["set-cookie"].to_str().unwrap();
+    for attribute in ["AppServiceAuthSession=", "HttpOnly", "SameSite=Lax", "Path=/"] {
+        assert!(attributes.contains(attribute), "{attribute}");
+    }
+    let cookie = cookie(&signed_in);
+    assert_eq!(
+        user(stack.post("/api/negotiate").header("cookie", format!("a=b; {cookie}"))).await,
+        "bob@contoso.com"
+    );
+    let published = stack.post("/api/messages").header("cookie", &cookie).json(&json!({"text": "hi"}));
+    let published: Value = published.send().await.unwrap().json().await.unwrap();
+    assert_eq!(published["sender"], "bob@contoso.com");
+}
+
+#[tokio::test]
+async fn a_foreign_page_can_neither_sign_a_browser_in_nor_post_with_its_cookie() {
+    let stack = Stack::start();
+    let cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
+    let post = |path: &str, origin: &str| {
+        let request = stack.post(path).header("user-agent", BROWSER).header("origin", origin);
+        request.header("cookie", &cookie).json(&json!({"text": "hi"}))
+    };
+    let own_page = stack.page();
+    for path in ["/api/negotiate", "/api/messages"] {
+        assert!(post(path, &own_page).send().await.unwrap().status().is_success(), "{path}");
+        for origin in
+            ["https://evil.example", "null", "http://localhost", &format!("{own_page}0"), &stack.service()]
+        {
+            let refused = post(path, origin).send().await.unwrap();
+            assert_eq!(refusal(refused).await, (403, "origin_not_allowed".to_owned()), "{origin}");
+        }
+        let nowhere = stack.post(path).header("user-agent", BROWSER).header("cookie", &cookie);
+        assert_eq!(nowhere.json(&json!({"text": "hi"})).send().await.unwrap().status(), 403);
+    }
+    for origin in ["https://evil.example", "null", &own_page] {
+        let form = stack.post("/.auth/login/aad").header("origin", origin);
+        let form = form.header("content-type", "application/x-www-form-urlencoded").body("name=bob");
+        let refused = form.send().await.unwrap();
+        assert!(!refused.headers().contains_key("set-cookie"), "{origin}");
+        assert_eq!(refusal(refused).await.0, 403, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_goes_back_to_the_page_and_to_no_other_address() {
+    let stack = Stack::start();
+    let port = stack.page().rsplit(':').next().unwrap().to_owned();
+    for parameter in ["post_login_redirect_url", "post_login_redirect_uri"] {
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            let back = format!("http://{host}:{port}/chat?a=b");
+            let login = auth_path("login/github", parameter, &back) + "&session_mode=token";
+            let answered = submit(&stack, &login, "bob").await;
+            let (address, fragment) = location(&answered).split_once('#').unwrap();
+            assert_eq!(address, back);
+            assert!(!answered.headers().contains_key("set-cookie"));
+            let decoded = Url::parse(&format!("http://h/?{fragment}")).unwrap();
+            let (name, token) = decoded.query_pairs().next().unwrap();
+            assert_eq!(name, "token");
+            let token: Value = serde_json::from_str(&token).unwrap();
+            let session = token["authenticationToken"].as_str();
+            assert_eq!(user(stack.post_as(session, "/api/negotiate")).await, "bob");
+        }
+    }
+    for address in foreign(&stack.page()) {
+        let login = auth_path("login/aad", "post_login_redirect_url", &address);
+        let with_token = submit(&stack, &(login.clone() + "&session_mode=token"), "bob").await;
+        assert!(
+            location(&with_token).starts_with("/.auth/login/done#token="),
+            "{address:?}: {}",
+            location(&with_token)
+        );
+        assert_eq!(location(&submit(&stack, &login, "bob").await), "/.auth/login/done", "{address:?}");
+        let logout =
+            stack.get(&auth_path("logout", "post_logout_redirect_uri", &address)).send().await.unwrap();
+        assert_eq!(location(&logout), "/.auth/logout/done", "{address:?}");
+    }
+}
+
+#[tokio::test]
+async fn me_refresh_and_logout_answer_as_app_service_does() {
+    let stack = Stack::start();
+    for path in ["/.auth/me", "/.auth/refresh"] {
+        let nobody = stack.get(path).send().await.unwrap();
+        assert!(!nobody.headers().contains_key("location"));
+        assert_eq!(refusal(nobody).await.0, 401, "{path}");
+    }
+    let alice = stack.sign_in(ALICE).await;
+    let me = stack.get("/.auth/me").header("x-zumo-auth", &alice).send().await.unwrap();
+    assert_eq!(me.headers()["cache-control"], "no-store");
+    let me: Value = me.json().await.unwrap();
+    assert_eq!(me.as_array().unwrap().len(), 1);
+    assert_eq!(me[0]["user_id"], ALICE);
+    assert!(me[0]["user_claims"].as_array().unwrap().iter().any(|claim| claim["val"] == ALICE));
+
+    let renewed = stack.get("/.auth/refresh").header("x-zumo-auth", &alice).send().await.unwrap();
+    let renewed: Value = renewed.json().await.unwrap();
+    assert_eq!(user(stack.post_as(renewed["authenticationToken"].as_str(), "/api/negotiate")).await, ALICE);
+
+    let by_cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
+    let renewed = stack.get("/.auth/refresh").header("cookie", &by_cookie).send().await.unwrap();
+    assert_eq!(user(stack.post("/api/negotiate").header("cookie", cookie(&renewed))).await, "bob");
+
+    let back = stack.page() + "/bye";
+    for (path, expected) in [
+        ("/.auth/logout".to_owned(), "/.auth/logout/done"),
+        (auth_path("logout", "post_logout_redirect_uri", &back), &back),
+    ] {
+        let out = stack.get(&path).header("cookie", &by_cookie).send().await.unwrap();
+        assert_eq!(location(&out), expected);
+        assert_eq!(cookie(&out), "AppServiceAuthSession=");
+        assert!(out.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
+        assert_eq!(user(stack.post("/api/negotiate").header("cookie", cookie(&out))).await, Value::Null);
+    }
+}
+
+fn cors(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(["access-control-allow-", name].concat()).map(|value| value.to_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn case_52_the_page_may_ask_with_its_token_and_read_and_nobody_else_may() {
+    let stack = Stack::start();
+    let preflight = |path: &str, origin: &str| {
+        let request = stack.request(Method::OPTIONS, path).header("origin", origin);
+        let request = request.header("access-control-request-method", "POST");
+        request.header("access-control-request-headers", "content-type,x-requested-with,x-zumo-auth").send()
+    };
+    let port = stack.page().rsplit(':').next().unwrap().to_owned();
+    for path in ["/api/negotiate", "/api/messages", "/.auth/me"] {
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            let origin = format!("http://{host}:{port}");
+            let allowed = preflight(path, &origin).await.unwrap();
+            assert_eq!(allowed.status(), 204);
+            let headers = allowed.headers();
+            assert_eq!(cors(headers, "origin").unwrap(), origin);
+            assert_eq!(cors(headers, "credentials").unwrap(), "true");
+            assert!(cors(headers, "methods").unwrap().contains("POST"));
+            for name in ["content-type", "x-requested-with", "x-zumo-auth"] {
+                assert!(cors(headers, "headers").unwrap().contains(name), "{name}");
+            }
+            assert_eq!(headers["vary"], "Origin");
+        }
+        for origin in [
+            "https://evil.example",
+            "null",
+            "http://localhost",
+            &format!("{}0", stack.page()),
+            &stack.service(),
+        ] {
+            for response in [
+                preflight(path, origin).await.unwrap(),
+                stack.post(path).header("origin", origin).send().await.unwrap(),
+            ] {
+                assert!(
+                    response.headers().keys().all(|name| !name.as_str().starts_with("access-control-")),
+                    "{origin}"
+                );
+                assert!(response.headers().get_all("vary").iter().any(|value| value == "Origin"));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_may_read_refusals_too_once_allowed_each() {
+    let stack = Stack::start();
+    for (method, path, status) in [
+        (Method::POST, "/api/negotiate", 200),
+        (Method::POST, "/api/messages", 415),
+        (Method::GET, "/.auth/me", 401),
+        (Method::GET, "/api/nowhere", 404),
+        (Method::GET, "/.auth/nowhere", 404),
+    ] {
+        let response = stack.request(method, path).header("origin", stack.page()).send().await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        let allowed: Vec<_> = response.headers().get_all("access-control-allow-origin").iter().collect();
+        assert_eq!(allowed, [stack.page().as_str()], "{path}");
+    }
+}
+
+#[tokio::test]
+async fn case_53_options_that_is_no_preflight_does_nothing() {
+    let stack = Stack::start();
+    for path in ["/api/messages", "/.auth/me"] {
+        let status = stack.request(Method::OPTIONS, path).send().await.unwrap().status().as_u16();
+        assert!(matches!(status, 404 | 405), "{path}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn case_57_a_name_in_any_script_arrives_whole() {
+    let stack = Stack::start();
+    for (name, encoded) in [
+        ("Łucja Nowak", "%C5%81ucja+Nowak"),
+        ("Zoë", "Zo%C3%AB"),
+        ("山田😀", "%E5%B1%B1%E7%94%B0%F0%9F%98%80"),
+        ("a/b+c%20d", "a%2Fb%2Bc%2520d"),
+    ] {
+        let session = stack.sign_in(name).await;
+        assert_eq!(user(stack.post_as(Some(&session), "/api/negotiate")).await, name);
+        assert_eq!(stack.send(Some(&session), &json!({"text": "hi"})).await["sender"], name);
+        let cookie = cookie(&submit(&stack, "/.auth/login/aad", encoded).await);
+        assert_eq!(user(stack.post("/api/negotiate").header("cookie", cookie)).await, name);
+    }
+}
+
+#[tokio::test]
+async fn case_60_no_session_token_reaches_a_log() {
+    let mut stack = Stack::with(&ANYWHERE, &[("RUST_LOG", "trace")]);
+    let alice = stack.sign_in(ALICE).await;
+    let cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
+    let as_token =
+        auth_path("login/aad", "post_login_redirect_url", &stack.page()) + "&session_mode=token&code=SECRET";
+    let in_fragment = location(&submit(&stack, &as_token, "carol").await).to_owned();
+    stack.send(Some(&alice), &json!({"text": "SECRET"})).await;
+    let negotiated = stack.post("/api/negotiate").header("cookie", &cookie).send().await.unwrap();
+    let negotiated: Value = negotiated.json().await.unwrap();
+    for forged in ["SECRET", &format!("{alice}SECRET")] {
+        assert_eq!(stack.post_as(Some(forged), "/api/messages").send().await.unwrap().status(), 401);
+        let stale = format!("AppServiceAuthSession={forged}");
+        assert_eq!(user(stack.post("/api/negotiate").header("cookie", stale)).await, Value::Null);
+    }
+    let foreign = stack.post("/api/negotiate").header("cookie", &cookie).header("user-agent", BROWSER);
+    assert_eq!(foreign.header("origin", "https://evil.example").send().await.unwrap().status(), 403);
+    stack.process.signal("TERM");
+    stack.process.end();
+
+    let printed = stack.process.out.text() + &stack.process.err.text();
+    assert!(
+        printed.contains("/api/negotiate") && printed.contains("signed in"),
+        "this log says too little: {printed}"
+    );
+    let (_, in_cookie) = cookie.split_once('=').unwrap();
+    let (_, in_fragment) = in_fragment.split_once('#').unwrap();
+    for secret in [
+        &alice,
+        in_cookie,
+        in_fragment,
+        negotiated["accessToken"].as_str().unwrap(),
+        "eyJ",
+        "SECRET",
+        "AppServiceAuthSession=",
+    ] {
+        assert!(!printed.contains(secret), "{secret} in {printed}");
+    }
+}

@@ -1,0 +1,167 @@
+//! The whole chat without a host: the real `handler` with page, API and service, on free ports of this machine.
+//!
+//! It looks for the page from where it stands, so every stack stands in a folder of its own, with a page of two files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use test_support::http::client;
+use test_support::process::Process;
+use test_support::signalr_client::{Access, Client};
+
+/// What a stack's page says.
+pub(crate) const PAGE: &str = "<!doctype html><title>a page</title>";
+
+/// Any port that is free, for everything.
+pub(crate) const ANYWHERE: [&str; 8] =
+    ["--page-port", "0", "--api-port", "0", "--signalr-port", "0", "--communication-port", "0"];
+
+/// The access key that tests put into settings.
+pub(crate) const KEY: &str = "the-access-key-of-this-test";
+
+/// The access key of every installation of the official emulator.
+pub(crate) const OFFICIAL_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
+
+/// Starts `chat` with no environment but `variables`.
+pub(crate) fn start_chat(arguments: &[&str], variables: &[(&str, &str)]) -> Process {
+    Process::spawn(&mut chat_command(arguments, variables))
+}
+
+fn chat_command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    Process::command(Path::new(env!("CARGO_BIN_EXE_chat")), arguments, variables)
+}
+
+/// What the handler of `stack` answers to a negotiation of the holder of `session`, or of a guest.
+pub(crate) async fn negotiate(stack: &Stack, session: Option<&str>) -> Access {
+    Access::request(stack.post_as(session, "/api/negotiate")).await
+}
+
+/// A client that has negotiated at the handler of `stack` and is in the hub.
+pub(crate) async fn join(stack: &Stack, session: Option<&str>) -> Client {
+    Client::connect(&negotiate(stack, session).await, &stack.client).await
+}
+
+/// A folder that goes with its test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn with_page() -> Self {
+        let folder = std::env::temp_dir().join(Uuid::new_v4().to_string());
+        let page = folder.join("content/dist");
+        fs::create_dir_all(&page).unwrap();
+        fs::write(page.join("index.html"), PAGE).unwrap();
+        let config = json!({"apiBaseUrl": "https://elsewhere.example", "authProvider": "github"});
+        fs::write(page.join("config.json"), config.to_string()).unwrap();
+        Self(folder)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A `handler` that is its own host, ready. Dropping it stops it.
+pub(crate) struct Stack {
+    pub(crate) process: Process,
+    pub(crate) client: reqwest::Client,
+    folder: Folder,
+}
+
+impl Stack {
+    /// Everything, with the service embedded.
+    pub(crate) fn start() -> Self {
+        Self::with(&ANYWHERE, &[])
+    }
+
+    /// What `arguments` ask for, with nothing in its environment but `variables`.
+    pub(crate) fn with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let folder = Folder::with_page();
+        let mut command = chat_command(arguments, variables);
+        command.current_dir(&folder.0);
+        let process = Process::spawn(&mut command);
+        process.out.line("ready");
+        Self { process, client: client(), folder }
+    }
+
+    /// A file below the folder it stands in.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.0.join(name)
+    }
+
+    /// What it printed after `label` before it was ready.
+    pub(crate) fn told(&self, label: &str) -> Option<String> {
+        let text = self.process.out.text();
+        let value = text.lines().find_map(|line| line.trim_start().strip_prefix(label));
+        value.filter(|value| value.starts_with(' ')).map(|value| value.trim().to_owned())
+    }
+
+    /// The origin of the page, as a browser names it.
+    pub(crate) fn page(&self) -> String {
+        self.told("page").unwrap()
+    }
+
+    /// The origin of functions and `/.auth`.
+    pub(crate) fn api(&self) -> String {
+        self.told("functions").unwrap().strip_suffix("/api").unwrap().to_owned()
+    }
+
+    /// The origin of the service that is embedded.
+    pub(crate) fn service(&self) -> String {
+        self.told("SignalR").unwrap()
+    }
+
+    /// The access key in the connection string.
+    pub(crate) fn key(&self) -> String {
+        let connection = self.told("connection").unwrap();
+        connection.split(';').find_map(|part| part.strip_prefix("AccessKey=")).unwrap().to_owned()
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.api() + path)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    /// The session token of somebody who signs in with `name`.
+    pub(crate) async fn sign_in(&self, name: &str) -> String {
+        let response =
+            self.post("/.auth/login/aad").json(&json!({"access_token": name})).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let body: Value = response.json().await.unwrap();
+        body["authenticationToken"].as_str().unwrap().to_owned()
+    }
+
+    /// `POST path` by the holder of a session token, or by nobody.
+    pub(crate) fn post_as(&self, session: Option<&str>, path: &str) -> RequestBuilder {
+        let request = self.post(path);
+        match session {
+            Some(token) => request.header("x-zumo-auth", token),
+            None => request,
+        }
+    }
+
+    /// Sends a message, which has to be accepted; it comes back as published.
+    pub(crate) async fn send(&self, session: Option<&str>, message: &Value) -> Value {
+        let response = self.post_as(session, "/api/messages").json(message).send().await.unwrap();
+        assert_eq!(response.status(), 202);
+        response.json().await.unwrap()
+    }
+}
+
+/// The port in an origin.
+pub(crate) fn port(origin: &str) -> u16 {
+    origin.rsplit(':').next().unwrap().parse().unwrap()
+}

@@ -1,0 +1,10 @@
+//! What the tests of several packages share: processes, HTTP, a SignalR client, an Entra tenant, TLS, a proxy.
+
+#![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
+
+pub mod entra;
+pub mod http;
+pub mod process;
+pub mod proxy;
+pub mod signalr_client;
+pub mod tls;

@@ -1,0 +1,187 @@
+//! The settings of the service: where it is, and with a key or as whom it is called.
+//!
+//! There are two forms, a connection string and a setting for each part; both at once is a mistake, never a precedence.
+
+use azure_http::{RootCertificates, RootCertificatesError};
+use azure_signalr::{ConnectionString, ConnectionStringError, Identity};
+
+use super::{CLIENT_ID, CLIENT_SECRET, CREDENTIAL, Env, Problem, ROOTS, SERVICE_URI, SIGNALR, TENANT_ID};
+
+pub(super) const NO_IDENTITY: &str =
+    "asks for a managed identity, and this app has none; turn one on, in the portal under Identity";
+pub(super) const NOT_A_CREDENTIAL: &str =
+    "must be managedidentity; left out, it is the managed identity on Azure and `az login` elsewhere";
+
+/// The service, and whom to trust when it says who it is.
+pub(super) fn read(env: &Env) -> Result<Option<ConnectionString>, Problem> {
+    named(env)?.map(|connection| trusting(env, connection)).transpose()
+}
+
+/// The service, in either of the two forms.
+fn named(env: &Env) -> Result<Option<ConnectionString>, Problem> {
+    let parts = [SERVICE_URI, CREDENTIAL, CLIENT_ID, TENANT_ID, CLIENT_SECRET];
+    let part = parts.into_iter().find(|name| env.get(name).is_some());
+    let problem = |name, reason: String| Err(Problem { name, reason });
+    let (name, connection) = match (env.get(SIGNALR), part) {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => (SERVICE_URI, service_with_identity(env)?),
+        (Some(text), None) => match text.parse::<ConnectionString>() {
+            Ok(connection) => (SIGNALR, connection),
+            Err(error) => return problem(SIGNALR, error.to_string()),
+        },
+        // Whoever set the second one means to be rid of keys, and would not see that the first is still in use.
+        (Some(_), Some(part)) => {
+            return problem(SIGNALR, format!("is set, and so is {part}; take away the one you do not mean"));
+        }
+    };
+    let connection = connection.on_azure(env.is_azure());
+    if connection.identity().is_some_and(Identity::is_managed) && env.lacks_identity() {
+        return problem(name, NO_IDENTITY.to_owned());
+    }
+    Ok(Some(connection))
+}
+
+/// The same, trusting whom the settings say.
+fn trusting(env: &Env, connection: ConnectionString) -> Result<ConnectionString, Problem> {
+    Ok(match roots(env, ROOTS)? {
+        Some(roots) => connection.trusting(roots),
+        None => connection,
+    })
+}
+
+/// The certificates in a setting, if it is there.
+pub(super) fn roots(env: &Env, name: &'static str) -> Result<Option<RootCertificates>, Problem> {
+    // Where settings are single lines, the ends of lines are written out.
+    let roots = env.get(name).map(|pem| pem.replace("\\n", "\n").parse()).transpose();
+    roots.map_err(|error: RootCertificatesError| Problem { name, reason: error.to_string() })
+}
+
+/// The form that has a setting for each part. The values of `credential` are those of other Azure Functions connections.
+fn service_with_identity(env: &Env) -> Result<ConnectionString, Problem> {
+    let problem = |name, reason: &str| Problem { name, reason: reason.to_owned() };
+    let endpoint = env.get(SERVICE_URI).ok_or_else(|| {
+        problem(SERVICE_URI, "is not set; it is the address of the service, https://NAME.service.signalr.net")
+    })?;
+    let (client_id, tenant_id) = (env.get(CLIENT_ID), env.get(TENANT_ID));
+    let credential = env.get(CREDENTIAL).map(str::to_ascii_lowercase);
+    let identity = match (credential.as_deref(), env.get(CLIENT_SECRET)) {
+        (Some("managedidentity"), None) => Identity::managed(client_id),
+        (Some("managedidentity"), Some(_)) => {
+            return Err(problem(
+                CLIENT_SECRET,
+                "is not for a managed identity, which needs no secret; take it away",
+            ));
+        }
+        (Some(_), _) => {
+            return Err(problem(CREDENTIAL, NOT_A_CREDENTIAL));
+        }
+        (None, None) => Identity::open(client_id, tenant_id),
+        (None, Some(secret)) => Identity::application(
+            client_id.ok_or_else(|| problem(CLIENT_ID, "is not set; it is the id of the application"))?,
+            tenant_id.ok_or_else(|| problem(TENANT_ID, "is not set; it is the tenant of the application"))?,
+            secret,
+        ),
+    };
+    let identity = identity.map_err(ConnectionStringError::from);
+    let connection = identity.and_then(|identity| ConnectionString::with_identity(endpoint, identity));
+    connection.map_err(|error| match error {
+        ConnectionStringError::InvalidClientId => problem(CLIENT_ID, &error.to_string()),
+        ConnectionStringError::InvalidTenantId => problem(TENANT_ID, &error.to_string()),
+        ConnectionStringError::InvalidEndpoint => {
+            problem(SERVICE_URI, "must be the address of the service, https://NAME.service.signalr.net")
+        }
+        error => problem(SERVICE_URI, &error.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, IDENTITY_ENDPOINT, SITE_NAME, Unusable};
+
+    const KEY: &str = "Endpoint=https://h;AccessKey=hush";
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, Unusable> {
+        Config::read(&variables.iter().copied().collect())
+    }
+
+    fn problems(variables: &[(&str, &str)]) -> Vec<&'static str> {
+        read(variables).unwrap_err().problems.iter().map(|problem| problem.name).collect()
+    }
+
+    fn identity(variables: &[(&str, &str)]) -> Identity {
+        read(variables).unwrap().signalr.unwrap().identity().unwrap().clone()
+    }
+
+    #[test]
+    fn an_identity_instead_of_a_key_is_read_in_any_letter_case() {
+        let config = read(&[
+            ("AZURESIGNALRCONNECTIONSTRING__SERVICEURI", "https://h/"),
+            ("azuresignalrconnectionstring__CREDENTIAL", "ManagedIdentity"),
+            ("AzureSignalRConnectionString__ClientID", "c"),
+        ]);
+        let signalr = config.unwrap().signalr.unwrap();
+        assert_eq!(signalr.endpoint().as_str(), "https://h/");
+        assert_eq!(
+            (signalr.identity(), signalr.access_key()),
+            (Some(&Identity::managed(Some("c")).unwrap()), None)
+        );
+    }
+
+    #[test]
+    fn an_identity_that_is_left_open_is_the_apps_on_azure_and_the_developers_elsewhere() {
+        let uri = (SERVICE_URI, "https://h");
+        let (managed, developer) = (Identity::managed(None).unwrap(), Identity::open(None, None).unwrap());
+        let [on_azure, elsewhere] = [true, false].map(|azure| {
+            let open = ConnectionString::with_identity("https://h", developer.clone()).unwrap();
+            open.on_azure(azure).identity().unwrap().clone()
+        });
+        assert_eq!(on_azure, managed);
+        let (site, endpoint) = ((SITE_NAME, "app"), (IDENTITY_ENDPOINT, "http://localhost:1"));
+        let open = (SIGNALR, "Endpoint=https://h;AuthType=azure");
+        for variables in [&[uri, site, endpoint][..], &[uri, endpoint], &[open, site, endpoint]] {
+            assert_eq!(identity(variables), on_azure);
+        }
+        assert_eq!(identity(&[uri]), elsewhere);
+        assert_eq!(identity(&[(SIGNALR, "Endpoint=https://h;AuthType=azure")]), elsewhere);
+    }
+
+    #[test]
+    fn an_application_needs_its_ids_and_its_secret() {
+        let (uri, secret) = ((SERVICE_URI, "https://h"), (CLIENT_SECRET, "hush"));
+        let (client, tenant) = ((CLIENT_ID, "c"), (TENANT_ID, "t"));
+        assert_eq!(
+            identity(&[uri, client, tenant, secret]),
+            Identity::application("c", "t", "hush").unwrap()
+        );
+        assert_eq!(problems(&[uri, secret, tenant]), [CLIENT_ID]);
+        assert_eq!(problems(&[uri, secret, client]), [TENANT_ID]);
+    }
+
+    #[test]
+    fn each_mistake_of_an_identity_is_named() {
+        let uri = (SERVICE_URI, "https://h");
+        for (variables, expected) in [
+            (&[(SERVICE_URI, "h")][..], SERVICE_URI),
+            (&[(SERVICE_URI, "http://h")], SERVICE_URI),
+            (&[(CREDENTIAL, "managedidentity")], SERVICE_URI),
+            (&[(CLIENT_ID, "c")], SERVICE_URI),
+            (&[uri, (CREDENTIAL, "hush")], CREDENTIAL),
+            (&[uri, (CLIENT_ID, "a/b")], CLIENT_ID),
+            (&[uri, (TENANT_ID, "a/b")], TENANT_ID),
+            (&[uri, (CREDENTIAL, "managedidentity"), (CLIENT_SECRET, "hush")], CLIENT_SECRET),
+            (&[uri, (SIGNALR, KEY)], SIGNALR),
+            (&[uri, (SITE_NAME, "app")], SERVICE_URI),
+            (&[(SIGNALR, "Endpoint=https://h;AuthType=azure.msi"), (SITE_NAME, "app")], SIGNALR),
+        ] {
+            let told = read(variables).unwrap_err();
+            assert_eq!(told.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [expected]);
+            assert!(!format!("{told:?}").contains("hush"));
+        }
+    }
+
+    #[test]
+    fn further_roots_are_certificates_or_a_problem() {
+        assert_eq!(problems(&[(SIGNALR, KEY), (ROOTS, "nonsense")]), [ROOTS]);
+    }
+}
