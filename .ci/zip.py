@@ -1,7 +1,7 @@
-"""Writes a zip whose bytes depend on nothing but its files: sorted, without times, with Unix modes.
+"""Writes a reproducible zip: sorted entries, fixed times, Unix modes.
 
 Usage: zip.py OUT EXECUTABLE FILE...
-The executable goes to the root with its exec bit, which is what other tools lose; the files go where they are, below this folder.
+The executable is placed at the root with its executable bit; the files keep their paths below the current folder.
 """
 
 import os
@@ -13,7 +13,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
 
 def entry(name: str, mode: int) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, EPOCH)
-    info.create_system = 3  # Unix, wherever this runs: else the modes do not count
+    info.create_system = 3  # Unix on every system; otherwise the modes are ignored
     info.external_attr = (0o100000 | mode) << 16
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
