@@ -1,4 +1,4 @@
-//! Compares the names of settings in `config.rs`, `docs/settings.md` and `local.settings.json.example`.
+//! Compares the names of settings in `src/config/mod.rs`, `docs/settings.md` and `local.settings.json.example`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,9 +14,9 @@ fn read(path: &str) -> String {
         .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The constants of `config.rs` that are no defaults, however their lines are broken.
+/// The constants that are not defaults; a declaration can span lines.
 fn settings_of_the_code() -> BTreeSet<String> {
-    let source = read("src/config.rs");
+    let source = read("src/config/mod.rs");
     let (code, _) = source.split_once("#[cfg(test)]").unwrap();
     let constants = code.split("const ").filter_map(|constant| {
         let (name, value) = constant.split_once(": &str =")?;
