@@ -18,24 +18,24 @@ use azure_signalr::{ConnectionString, Hub};
 use tower::Layer as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::access_token::{self, Desk};
-use crate::bearer;
+use crate::access_token::{self, TokenService};
+use crate::auth::bearer;
+use crate::auth::{AuthConfig, Trust};
 use crate::config::Config;
 use crate::error::Error;
+use crate::messages::send;
 use crate::negotiate::negotiate;
-use crate::principal::{Policy, Trust};
-use crate::send_message::send_message;
-use crate::trace::{self, Export, Operations, Recorder};
+use crate::telemetry::{self, Export, Operations, Recorder};
 
 /// The longest text as JSON escapes fits in twice.
-const LARGEST_BODY: usize = 64 * 1_024;
+const MAX_BODY_BYTES: usize = 64 * 1_024;
 
 /// What handlers may ask for.
 #[derive(Clone)]
 struct Chat {
     hub: Hub,
-    desk: Option<Desk>,
-    policy: Policy,
+    desk: Option<TokenService>,
+    policy: AuthConfig,
 }
 
 impl FromRef<Chat> for Hub {
@@ -44,13 +44,13 @@ impl FromRef<Chat> for Hub {
     }
 }
 
-impl FromRef<Chat> for Option<Desk> {
+impl FromRef<Chat> for Option<TokenService> {
     fn from_ref(chat: &Chat) -> Self {
         chat.desk.clone()
     }
 }
 
-impl FromRef<Chat> for Policy {
+impl FromRef<Chat> for AuthConfig {
     fn from_ref(chat: &Chat) -> Self {
         chat.policy.clone()
     }
@@ -69,28 +69,28 @@ impl FromRef<Chat> for Policy {
 pub fn from_config(
     config: &Config,
     signalr: &ConnectionString,
-    desk: Option<Desk>,
+    desk: Option<TokenService>,
     trust: Trust,
     export: &Export,
 ) -> Result<Router, Box<dyn StdError + Send + Sync>> {
     let hub = Hub::new(signalr, &config.hub)?;
     hub.warm_up();
     let tokens = config.bearer.as_ref().map(bearer::validator).transpose()?;
-    let policy = Policy { trust, tokens, allow_anonymous: config.allow_anonymous };
+    let policy = AuthConfig { trust, tokens, allow_anonymous: config.allow_anonymous };
     Ok(app(hub, desk, policy, &config.route_prefix, export.clone()))
 }
 
 /// The app: publishes to `hub`, gives out tokens at `desk`, if there is one, believes and lets in whom `policy` says, and exports what it
 /// tells of itself to `export`. Paths begin with `prefix`, given without slashes.
-pub fn app(hub: Hub, desk: Option<Desk>, policy: Policy, prefix: &str, export: Export) -> Router {
+pub fn app(hub: Hub, desk: Option<TokenService>, policy: AuthConfig, prefix: &str, export: Export) -> Router {
     let functions = functions(prefix);
     let [negotiation, older_negotiation, messages, access_tokens] =
         functions.each_ref().map(|(_, path)| path.as_str());
     let routes = Router::new()
-        .route("/", get(alive))
+        .route("/", get(health))
         .route(negotiation, post(negotiate))
         .route(older_negotiation, get(negotiate).post(negotiate))
-        .route(messages, post(send_message))
+        .route(messages, post(send))
         .route(access_tokens, post(access_token::issue).delete(access_token::revoke));
     // Without forwarding the host posts envelopes to the bare names of the functions.
     let routes = match prefix {
@@ -102,17 +102,17 @@ pub fn app(hub: Hub, desk: Option<Desk>, policy: Policy, prefix: &str, export: E
     let routes = routes
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
-        .layer(DefaultBodyLimit::max(LARGEST_BODY));
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
     let recorder = Recorder::new(operations(&functions), export.of_calls_to(hub.server()));
-    around(routes.with_state(Chat { hub, desk, policy }), recorder)
+    with_middleware(routes.with_state(Chat { hub, desk, policy }), recorder)
 }
 
 /// What stands in for the app while settings are missing or wrong: it tells their names and does nothing else.
 pub fn unconfigured(names: impl IntoIterator<Item = &'static str>, prefix: &str) -> Router {
     let names: Arc<[_]> = names.into_iter().collect();
-    let routes = Router::new().route("/", get(alive)).fallback(async move || Error::NotConfigured(names));
+    let routes = Router::new().route("/", get(health)).fallback(async move || Error::NotConfigured(names));
     // Where telemetry should go may be among what is wrong.
-    around(routes, Recorder::new(operations(&functions(prefix)), Export::default()))
+    with_middleware(routes, Recorder::new(operations(&functions(prefix)), Export::default()))
 }
 
 /// The functions, by the names of their folders, and their paths.
@@ -137,7 +137,7 @@ fn operations(functions: &[(&'static str, String)]) -> Operations {
 }
 
 /// What the host asks until it gets an answer, and later to see how we are.
-async fn alive() -> &'static str {
+async fn health() -> &'static str {
     "serverless chat"
 }
 
@@ -145,15 +145,15 @@ async fn alive() -> &'static str {
 ///
 /// Layers of a router run after its paths have been matched; these have to come before, so the routes become the fallback of an
 /// outer router that has none.
-pub fn around(routes: Router, recorder: Recorder) -> Router {
+pub fn with_middleware(routes: Router, recorder: Recorder) -> Router {
     Router::new()
-        .fallback_service(map_request(forgive).layer(routes))
+        .fallback_service(map_request(normalize_path).layer(routes))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(recorder, trace::requests))
+        .layer(from_fn_with_state(recorder, telemetry::requests))
 }
 
 /// The host matches paths in any letter case and with a slash at the end, and passes them on as they came.
-async fn forgive(mut request: Request) -> Result<Request, Error> {
+async fn normalize_path(mut request: Request) -> Result<Request, Error> {
     let path = request.uri().path();
     if !is_well_encoded(path) {
         return Err(Error::InvalidPath);

@@ -31,15 +31,15 @@ pub fn client(resource: &Communication) -> Result<Client, Box<dyn Error + Send +
         Communication::Identity(endpoint, identity) => {
             let tokens = Tokens::new(identity, ENTRA_SCOPE, &http::client()?);
             tokens.warm_up();
-            Ok(Client::with_tokens(endpoint, Lent(tokens))?)
+            Ok(Client::with_tokens(endpoint, EntraTokenSource(tokens))?)
         }
     }
 }
 
 /// The tokens of an identity, lent to the client.
-struct Lent(Tokens);
+struct EntraTokenSource(Tokens);
 
-impl TokenSource for Lent {
+impl TokenSource for EntraTokenSource {
     async fn token(&self, _scope: &'static str, now: Timestamp) -> Result<EntraToken, NoToken> {
         let token = self.0.get(SystemTime::from(now), Instant::now() + PATIENCE).await.map_err(missing)?;
         token.expose().parse().map_err(NoToken::until_mended)

@@ -44,15 +44,15 @@ pub enum Error {
     /// The host sends envelopes instead of requests.
     NotForwarded,
     /// Something is off unless a setting is set: its name.
-    Off(&'static str),
+    Disabled(&'static str),
     /// The request cannot be done as it is: the field, and what it must be.
     InvalidRequest(&'static str, &'static str),
     /// The request asks for more than it may: the field, and what it may be.
     NotAllowed(&'static str, &'static str),
     /// Somebody asks too often, and may again after this.
-    TooOften(Duration),
+    RateLimited(Duration),
     /// Others stood in line before, and for too long.
-    Busy,
+    Overloaded,
     /// The service behind us failed.
     Upstream(azure_signalr::Error),
     /// Azure Communication Services failed.
@@ -64,7 +64,7 @@ pub enum Error {
 }
 
 /// How long to wait where nobody told us: the service needs a moment, not a minute.
-const A_MOMENT: Duration = Duration::from_secs(2);
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 impl Error {
     /// Status, code and sentence.
@@ -91,7 +91,7 @@ impl Error {
             Self::NotAllowed(field, rule) => {
                 return (StatusCode::BAD_REQUEST, "not_allowed", format!("The {field} {rule}."));
             }
-            Self::Off(name) => {
+            Self::Disabled(name) => {
                 let sentence = format!("This is off here; set {name} in the app's settings to turn it on.");
                 return (StatusCode::NOT_FOUND, "not_found", sentence);
             }
@@ -126,10 +126,10 @@ impl Error {
                 "not_forwarded",
                 "Set `customHandler.enableForwardingHttpRequest` to true in host.json.",
             ),
-            Self::TooOften(_) => {
+            Self::RateLimited(_) => {
                 (StatusCode::TOO_MANY_REQUESTS, "throttled", "You ask too often; try again later.")
             }
-            Self::Busy => (
+            Self::Overloaded => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "Too many people are waiting just now; try again later.",
@@ -175,13 +175,15 @@ impl Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooOften(wait) | Self::NoKeys(_, wait) => Some(*wait),
-            Self::Upstream(cause) if cause.is_retryable() => Some(cause.retry_after().unwrap_or(A_MOMENT)),
-            Self::Communication(cause) if cause.is_retryable() => {
-                Some(cause.retry_after().unwrap_or(A_MOMENT))
+            Self::RateLimited(wait) | Self::NoKeys(_, wait) => Some(*wait),
+            Self::Upstream(cause) if cause.is_retryable() => {
+                Some(cause.retry_after().unwrap_or(DEFAULT_RETRY_AFTER))
             }
-            Self::Store(cause) if cause.is_retryable() => Some(A_MOMENT),
-            Self::Busy => Some(A_MOMENT),
+            Self::Communication(cause) if cause.is_retryable() => {
+                Some(cause.retry_after().unwrap_or(DEFAULT_RETRY_AFTER))
+            }
+            Self::Store(cause) if cause.is_retryable() => Some(DEFAULT_RETRY_AFTER),
+            Self::Overloaded => Some(DEFAULT_RETRY_AFTER),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use crate::config::{Problem, Unusable};
+use crate::config::{ConfigError, ConfigErrors};
 
 /// A failure that ends the process. [`Display`](fmt::Display) is what standard error shows.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ pub enum ExitError {
     /// The command line is wrong, or the program was started in the wrong place: what to do instead.
     Usage(String),
     /// The settings cannot be used.
-    Config(Vec<Problem>),
+    Config(Vec<ConfigError>),
     /// Another process listens on the port: which port, and what changes it.
     PortTaken(String),
     /// Any other failure.
@@ -54,8 +54,8 @@ impl ExitError {
     }
 }
 
-impl From<Unusable> for ExitError {
-    fn from(unusable: Unusable) -> Self {
+impl From<ConfigErrors> for ExitError {
+    fn from(unusable: ConfigErrors) -> Self {
         Self::Config(unusable.problems)
     }
 }

@@ -3,20 +3,19 @@
 //! ```text
 //! browser ──▶ Functions host ──▶ app ──▶ negotiate ────┐
 //!    ▲                            │                    ├──▶ azure_signalr::Hub ──▶ Azure SignalR Service
-//!    │                            └────▶ send_message ─┘                                   │
+//!    │                            └────▶ send ─┘                                   │
 //!    └──────────────────────────── WebSocket, hub `chat` ◀─────────────────────────────────┘
 //! ```
 //!
 //! In the order of a first visit:
 //! - [`config`]: the environment, read once; every problem at once, never a value in a message.
 //! - [`app`]: the routes, and what the Functions host forgives on the way to them.
-//! - [`principal`]: who is calling, and whether that may be believed here.
-//! - [`bearer`]: people who bring an access token themselves.
-//! - `negotiate`, `send_message`, [`access_token`]: named like their function folders. The last is off unless it is configured.
+//! - [`auth`]: who is calling, and whether that may be believed here.
+//! - `negotiate`, `send`, [`access_token`]: named like their function folders. The last is off unless it is configured.
 //! - [`identities`]: who has which identity at Azure Communication Services, in a blob container or a folder.
 //! - [`communication`]: the client of Azure Communication Services, with a key or with tokens of an identity.
 //! - [`error`]: what a call can fail with; one `match` says status, code and sentence.
-//! - [`trace`]: log lines, and with the feature `otel` traces and metrics; the one place that tells of requests and their failures.
+//! - [`telemetry`]: log lines, and with the feature `otel` traces and metrics; the one place that tells of requests and their failures.
 //! - [`shutdown`]: one future, it is time to stop.
 //! - [`exit`]: why a process ends without being asked to, and its exit code.
 //!
@@ -25,7 +24,7 @@
 
 pub mod access_token;
 pub mod app;
-pub mod bearer;
+pub mod auth;
 pub mod communication;
 pub mod config;
 pub mod error;
@@ -33,9 +32,8 @@ pub mod exit;
 mod http;
 pub mod identities;
 mod json_body;
+mod messages;
 mod negotiate;
-pub mod principal;
-mod send_message;
 pub mod shutdown;
-pub mod trace;
-mod waited;
+pub mod telemetry;
+mod upstream_time;

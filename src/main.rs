@@ -8,15 +8,15 @@ use std::time::Duration;
 use axum::Router;
 use axum::serve::ListenerExt as _;
 use jiff::Timestamp;
-use serverless_chat::access_token::Desk;
+use serverless_chat::access_token::TokenService;
 use serverless_chat::app::{self, unconfigured};
+use serverless_chat::auth::Trust;
 use serverless_chat::communication;
-use serverless_chat::config::{Config, Env, HOST_PORT, Unusable};
+use serverless_chat::config::{Config, ConfigErrors, Env, HOST_PORT};
 use serverless_chat::exit::ExitError;
 use serverless_chat::identities::Identities;
-use serverless_chat::principal::Trust;
 use serverless_chat::shutdown;
-use serverless_chat::trace::{self, Export};
+use serverless_chat::telemetry::{self, Export};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing::{error, info};
@@ -45,29 +45,33 @@ fn start() -> Result<(), ExitError> {
             "takes no arguments behind a Functions host ({HOST_PORT} is set)"
         )));
     }
-    trace::start(env.log_filter(), env.log_format());
+    telemetry::start(env.log_filter(), env.log_format());
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ExitError::other)?;
     let config = Config::read(&env);
     let otlp = config.as_ref().ok().and_then(|config| config.otlp.as_ref());
     let export = Export::start(otlp, runtime.handle());
     let outcome = runtime.block_on(run(config, &export));
-    export.end(shutdown::FAREWELL);
+    export.end(shutdown::EXPORT_FLUSH_TIMEOUT);
     // A name lookup under way must not delay the exit.
     runtime.shutdown_background();
     outcome
 }
 
-async fn run(config: Result<Config, Unusable>, export: &Export) -> Result<(), ExitError> {
+async fn run(config: Result<Config, ConfigErrors>, export: &Export) -> Result<(), ExitError> {
     match config {
         Ok(config) => {
             let port = config.host_port.expect("`start` has seen the variable, and `read` its value");
             let app = configured(&config, export)?;
-            let grace = if export.is_on() { shutdown::GRACE - shutdown::FAREWELL } else { shutdown::GRACE };
+            let grace = if export.is_on() {
+                shutdown::GRACE - shutdown::EXPORT_FLUSH_TIMEOUT
+            } else {
+                shutdown::GRACE
+            };
             serve(port, app, grace).await
         }
         // The host gives up on a process that exits a few times, and the reason is lost. So it stays, and every response names it.
-        Err(Unusable { host_port: Some(port), route_prefix, problems }) => {
+        Err(ConfigErrors { host_port: Some(port), route_prefix, problems }) => {
             for problem in &problems {
                 error!("{problem}");
             }
@@ -80,13 +84,13 @@ async fn run(config: Result<Config, Unusable>, export: &Export) -> Result<(), Ex
 
 fn configured(config: &Config, export: &Export) -> Result<Router, ExitError> {
     let signalr = config.signalr.as_ref().expect("behind a host a config has one");
-    let trust = if config.easy_auth { Trust::EasyAuth } else { Trust::Nobody };
+    let trust = if config.easy_auth { Trust::EasyAuth } else { Trust::Untrusted };
     let desk = match (&config.communication, &config.tokens.container) {
         (Some(resource), Some(container)) => {
             let identities =
                 Identities::in_container(container, resource.endpoint()).map_err(ExitError::other)?;
             let service = communication::client(resource).map_err(ExitError::Other)?;
-            Some(Desk::new(service, identities, config.tokens.most.clone(), Timestamp::now))
+            Some(TokenService::new(service, identities, config.tokens.most.clone(), Timestamp::now))
         }
         _ => None,
     };
@@ -95,7 +99,7 @@ fn configured(config: &Config, export: &Export) -> Result<Router, ExitError> {
 
 /// Serves `app` on `port` until the process is told to stop or its parent exits; requests under way then get `grace`.
 async fn serve(port: u16, app: Router, grace: Duration) -> Result<(), ExitError> {
-    let (asked, orphaned) = (shutdown::asked(), shutdown::orphaned());
+    let (asked, orphaned) = (shutdown::signal(), shutdown::parent_exited());
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let socket = socket.map_err(|error| ExitError::bind(port, HOST_PORT, error))?;
     // Responses are small and complete: Nagle's algorithm only delays them.

@@ -16,24 +16,24 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::auth::Caller;
 use crate::error::Error;
 use crate::json_body::JsonBody;
-use crate::principal::Caller;
 
 /// The client method that shows a message.
 const TARGET: &str = "newMessage";
 /// In characters, after trimming.
-const LONGEST_TEXT: usize = 4_096;
-const LONGEST_NICKNAME: usize = 64;
-const LONGEST_ID: usize = 64;
+const MAX_TEXT_CHARS: usize = 4_096;
+const MAX_NICKNAME_CHARS: usize = 64;
+const MAX_ID_CHARS: usize = 64;
 
-pub(crate) async fn send_message(
+pub(crate) async fn send(
     State(hub): State<Hub>,
     caller: Caller,
     _: JsonBody,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, Error> {
-    let draft = Draft::parse(&body.map_err(unread)?)?;
+    let draft = Draft::parse(&body.map_err(body_error)?)?;
     let now = SystemTime::now();
     let message = Message::new(draft, caller, now)?;
     let recipient = message.recipient.as_ref().map_or(Recipient::Everyone, Recipient::User);
@@ -43,7 +43,7 @@ pub(crate) async fn send_message(
     Ok((StatusCode::ACCEPTED, Extension(sent), Json(message)))
 }
 
-fn unread(rejection: BytesRejection) -> Error {
+fn body_error(rejection: BytesRejection) -> Error {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
         _ => Error::InvalidMessage("body", "broke off; send it again"),
@@ -82,7 +82,7 @@ fn text(value: Value) -> Result<String, Error> {
     let Value::String(text) = value else { return Err(WRONG) };
     let text = text.trim();
     let visible = !text.contains(|c: char| c.is_control() && !matches!(c, '\t' | '\n'));
-    let right = visible && (1..=LONGEST_TEXT).contains(&text.chars().count());
+    let right = visible && (1..=MAX_TEXT_CHARS).contains(&text.chars().count());
     right.then(|| text.to_owned()).ok_or(WRONG)
 }
 
@@ -101,7 +101,7 @@ fn id(value: Value) -> Result<Option<String>, Error> {
     let plain = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     match value {
         Value::Null => Ok(None),
-        Value::String(id) if (1..=LONGEST_ID).contains(&id.len()) && plain(&id) => Ok(Some(id)),
+        Value::String(id) if (1..=MAX_ID_CHARS).contains(&id.len()) && plain(&id) => Ok(Some(id)),
         _ => Err(WRONG),
     }
 }
@@ -114,7 +114,7 @@ fn nickname(value: Value) -> Result<Option<String>, Error> {
         Value::String(name) if name.contains(char::is_control) => Err(WRONG),
         Value::String(name) => match name.trim() {
             "" => Ok(None),
-            name if name.chars().count() <= LONGEST_NICKNAME => Ok(Some(name.to_owned())),
+            name if name.chars().count() <= MAX_NICKNAME_CHARS => Ok(Some(name.to_owned())),
             _ => Err(WRONG),
         },
         _ => Err(WRONG),

@@ -10,8 +10,8 @@ use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
 use azure_signalr::{Client, Hub};
 
+use crate::auth::Caller;
 use crate::error::Error;
-use crate::principal::Caller;
 
 pub(crate) async fn negotiate(State(hub): State<Hub>, caller: Caller) -> Result<impl IntoResponse, Error> {
     let client = match &caller {

@@ -1,4 +1,4 @@
-//! How long a request waited for Azure Communication Services. It rides on the response to the log, as a failure does.
+//! How long a request timer for Azure Communication Services. It rides on the response to the log, as a failure does.
 //!
 //! Part of the work goes on in tasks of its own, so it is added up in one place that all of them know.
 
@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 /// A sum of waits. Clones add to the same.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Waited(Arc<Mutex<Option<Duration>>>);
+pub(crate) struct UpstreamTimer(Arc<Mutex<Option<Duration>>>);
 
-impl Waited {
+impl UpstreamTimer {
     /// What `call` brings; how long that takes is added.
-    pub(crate) async fn during<C: Future>(&self, call: C) -> C::Output {
+    pub(crate) async fn measure<C: Future>(&self, call: C) -> C::Output {
         let begun = Instant::now();
         let outcome = call.await;
         let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);

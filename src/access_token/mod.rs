@@ -18,19 +18,19 @@ use azure_communication::Scope;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::auth::Person;
 use crate::config::COMMUNICATION;
 use crate::error::Error;
 use crate::json_body::is_json;
-use crate::principal::Person;
-use crate::waited::Waited;
+use crate::upstream_time::UpstreamTimer;
 
-mod desk;
-mod limit;
-mod policy;
+mod rate_limiter;
+mod token_request;
+mod token_service;
 
-pub use desk::Desk;
-use desk::Pass;
-use policy::Wish;
+use token_request::TokenRequest;
+use token_service::IssuedToken;
+pub use token_service::TokenService;
 
 /// What the caller gets: the shape of the official SDK's `createUserAndToken`, and what the token is good for, since a token is not
 /// to be read.
@@ -50,21 +50,21 @@ struct User<'a> {
 }
 
 pub(crate) async fn issue(
-    Open(desk): Open,
+    Enabled(desk): Enabled,
     person: Person,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
-    let body = body.map_err(unread)?;
+    let body = body.map_err(body_error)?;
     if !body.is_empty() && !is_json(&headers) {
         return Err(Error::UnsupportedMediaType);
     }
-    let (wish, waited) = (Wish::parse(&body)?, Waited::default());
-    let pass = desk.issue(&person, wish, Instant::now(), &waited).await;
-    Ok(telling(waited, pass.map(handed_out)))
+    let (wish, timer) = (TokenRequest::parse(&body)?, UpstreamTimer::default());
+    let pass = desk.issue(&person, wish, Instant::now(), &timer).await;
+    Ok(with_upstream_time(timer, pass.map(to_response)))
 }
 
-fn handed_out(Pass { user, token, grant }: Pass) -> impl IntoResponse {
+fn to_response(IssuedToken { user, token, grant }: IssuedToken) -> impl IntoResponse {
     let issued = Issued {
         token: token.secret(),
         expires_on: token.expires_on(),
@@ -75,26 +75,26 @@ fn handed_out(Pass { user, token, grant }: Pass) -> impl IntoResponse {
 }
 
 /// The answer, and for the log what it took.
-fn telling(waited: Waited, outcome: Result<impl IntoResponse, Error>) -> Response {
+fn with_upstream_time(timer: UpstreamTimer, outcome: Result<impl IntoResponse, Error>) -> Response {
     let mut response = outcome.into_response();
-    response.extensions_mut().insert(waited);
+    response.extensions_mut().insert(timer);
     response
 }
 
 /// Signs a person out of calls everywhere; with `?forget=true` for good, as deleting an account does.
-pub(crate) async fn revoke(Open(desk): Open, person: Person, uri: Uri) -> Response {
+pub(crate) async fn revoke(Enabled(desk): Enabled, person: Person, uri: Uri) -> Response {
     let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let forgets = |(name, value): (Cow<str>, Cow<str>)| name == "forget" && value == "true";
-    let waited = Waited::default();
+    let timer = UpstreamTimer::default();
     let ended = if query.into_iter().any(forgets) {
-        desk.forget(&person, Instant::now(), &waited).await
+        desk.forget(&person, Instant::now(), &timer).await
     } else {
-        desk.revoke(&person, Instant::now(), &waited).await
+        desk.revoke(&person, Instant::now(), &timer).await
     };
-    telling(waited, ended.map(|()| StatusCode::NO_CONTENT))
+    with_upstream_time(timer, ended.map(|()| StatusCode::NO_CONTENT))
 }
 
-fn unread(rejection: BytesRejection) -> Error {
+fn body_error(rejection: BytesRejection) -> Error {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
         _ => Error::InvalidRequest("body", "broke off; send it again"),
@@ -102,16 +102,16 @@ fn unread(rejection: BytesRejection) -> Error {
 }
 
 /// The desk, where there is one.
-pub(crate) struct Open(Desk);
+pub(crate) struct Enabled(TokenService);
 
-impl<S> FromRequestParts<S> for Open
+impl<S> FromRequestParts<S> for Enabled
 where
     S: Send + Sync,
-    Option<Desk>: FromRef<S>,
+    Option<TokenService>: FromRef<S>,
 {
     type Rejection = Error;
 
     async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Error> {
-        Option::from_ref(state).map(Self).ok_or(Error::Off(COMMUNICATION))
+        Option::from_ref(state).map(Self).ok_or(Error::Disabled(COMMUNICATION))
     }
 }

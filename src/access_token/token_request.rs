@@ -9,12 +9,12 @@ use crate::error::Error;
 
 /// What a caller asks for, where it asks for anything: what is not said is all there is.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Wish {
+pub(super) struct TokenRequest {
     scopes: Option<Grant>,
     lifetime: Option<Lifetime>,
 }
 
-impl Wish {
+impl TokenRequest {
     /// Reads a body; an empty one is no wish.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Error> {
         if body.is_empty() {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     fn granted(body: &str) -> Result<Grant, Error> {
-        Wish::parse(body.as_bytes())?.within(&most())
+        TokenRequest::parse(body.as_bytes())?.within(&most())
     }
 
     #[test]

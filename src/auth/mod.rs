@@ -15,12 +15,12 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use entra_jwt::{Invalid, Validator};
 use serde::Deserialize;
 
-use crate::bearer;
 use crate::error::Error;
 
+pub mod bearer;
 mod person;
 
-pub use person::{Fingerprint, Person};
+pub use person::{Person, PersonKey};
 
 const NAME: &str = "x-ms-client-principal-name";
 const CLAIMS: &str = "x-ms-client-principal";
@@ -28,7 +28,7 @@ const ID: &str = "x-ms-client-principal-id";
 
 /// Whom to believe here, and whom to let in.
 #[derive(Clone, Debug)]
-pub struct Policy {
+pub struct AuthConfig {
     /// Whose word counts.
     pub trust: Trust,
     /// What checks the tokens that people bring themselves, where these count.
@@ -43,7 +43,7 @@ pub enum Trust {
     /// App Service authentication, or its local stand-in, is in front of us.
     EasyAuth,
     /// Nobody is: what a request says of its caller, the caller said.
-    Nobody,
+    Untrusted,
 }
 
 /// Who is calling. As an argument of a handler it lets in only those who may chat.
@@ -58,13 +58,13 @@ pub enum Caller {
 impl<S> FromRequestParts<S> for Caller
 where
     S: Send + Sync,
-    Policy: FromRef<S>,
+    AuthConfig: FromRef<S>,
 {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        let policy = Policy::from_ref(state);
-        if let Some(user) = policy.vouched(|| user(&parts.headers)) {
+        let policy = AuthConfig::from_ref(state);
+        if let Some(user) = policy.if_trusted(|| user(&parts.headers)) {
             return Ok(Self::User(user));
         }
         match policy.bearer(&parts.headers).await? {
@@ -75,12 +75,12 @@ where
     }
 }
 
-impl Policy {
+impl AuthConfig {
     /// What the headers of the platform say, where they are the platform's.
-    fn vouched<T>(&self, read: impl FnOnce() -> Option<T>) -> Option<T> {
+    fn if_trusted<T>(&self, read: impl FnOnce() -> Option<T>) -> Option<T> {
         match self.trust {
             Trust::EasyAuth => read(),
-            Trust::Nobody => None,
+            Trust::Untrusted => None,
         }
     }
 
@@ -101,14 +101,14 @@ fn name_of(user: &entra_jwt::User) -> Result<UserId, Error> {
 
 /// The name header; where there is none, since a name need not fit into a header, the name claim; else the provider's id.
 fn user(headers: &HeaderMap) -> Option<UserId> {
-    let name = || only(headers, NAME)?.parse().ok();
-    let claim = || name_claim(only(headers, CLAIMS)?)?.parse().ok();
-    let id = || only(headers, ID)?.parse().ok();
+    let name = || single_header(headers, NAME)?.parse().ok();
+    let claim = || name_claim(single_header(headers, CLAIMS)?)?.parse().ok();
+    let id = || single_header(headers, ID)?.parse().ok();
     name().or_else(claim).or_else(id)
 }
 
 /// The one value of a header. The platform sets one; of two, one is not the platform's.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().filter(|_| values.next().is_none())?;
     std::str::from_utf8(value.as_bytes()).ok().filter(|value| !value.is_empty())

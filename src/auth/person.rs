@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use entra_jwt::User;
 use sha2::{Digest as _, Sha256};
 
-use super::{CLAIMS, ClientPrincipal, ID, Policy, only};
+use super::{AuthConfig, CLAIMS, ClientPrincipal, ID, single_header};
 use crate::error::Error;
 
 const PROVIDER: &str = "x-ms-client-principal-idp";
@@ -32,19 +32,19 @@ pub struct Person {
 
 /// A person without anything personal: 32 bytes that are always the same for the same person, and tell nothing about them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fingerprint([u8; 32]);
+pub struct PersonKey([u8; 32]);
 
 impl Person {
     /// Whom the headers name, which has to be believed: `None` where they do not say it, or not plainly.
     fn named_by(headers: &HeaderMap) -> Option<Self> {
-        let principal = only(headers, CLAIMS).and_then(ClientPrincipal::decode).unwrap_or_default();
-        let provider = only(headers, PROVIDER).or(principal.provider())?.to_ascii_lowercase();
+        let principal = single_header(headers, CLAIMS).and_then(ClientPrincipal::decode).unwrap_or_default();
+        let provider = single_header(headers, PROVIDER).or(principal.provider())?.to_ascii_lowercase();
         let in_tenant = (principal.claim(&TENANT), principal.claim(&OBJECT));
         // Only Entra's word counts about its tenants: with others, people may be able to say what such claims hold.
         if let (ENTRA, (Some(tenant), Some(object))) = (provider.as_str(), in_tenant) {
             return Some(Self { tenant: Some(tenant.to_owned()), subject: object.to_owned(), provider });
         }
-        let subject = only(headers, ID).or(principal.user_id())?.to_owned();
+        let subject = single_header(headers, ID).or(principal.user_id())?.to_owned();
         Some(Self { provider, tenant: None, subject })
     }
 
@@ -56,7 +56,7 @@ impl Person {
 
     /// The same person, for names of blobs and keys of tables.
     #[must_use]
-    pub fn fingerprint(&self) -> Fingerprint {
+    pub fn key(&self) -> PersonKey {
         let mut hash = Sha256::new();
         let tenant = self.tenant.as_deref().unwrap_or_default();
         // Each with its length before it, or a tenant `a` with a subject `bc` would be a tenant `ab` with a subject `c`.
@@ -64,7 +64,7 @@ impl Person {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
-        Fingerprint(hash.finalize().into())
+        PersonKey(hash.finalize().into())
     }
 }
 
@@ -75,7 +75,7 @@ impl fmt::Debug for Person {
     }
 }
 
-impl Fingerprint {
+impl PersonKey {
     /// One of as many groups, always the same and all about as large.
     pub(crate) fn group(&self, groups: usize) -> usize {
         usize::from(self.0[0]) % groups
@@ -83,38 +83,38 @@ impl Fingerprint {
 }
 
 #[cfg(test)]
-impl Fingerprint {
+impl PersonKey {
     /// One for each number.
     pub(crate) fn of_number(number: usize) -> Self {
         let subject = number.to_string();
-        Person { provider: "github".to_owned(), tenant: None, subject }.fingerprint()
+        Person { provider: "github".to_owned(), tenant: None, subject }.key()
     }
 }
 
 /// Hexadecimal, 64 digits.
-impl fmt::Display for Fingerprint {
+impl fmt::Display for PersonKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
 /// It is told to nobody: it stands for a person, even though it does not say for whom.
-impl fmt::Debug for Fingerprint {
+impl fmt::Debug for PersonKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Fingerprint(***)")
+        f.write_str("PersonKey(***)")
     }
 }
 
 impl<S> FromRequestParts<S> for Person
 where
     S: Send + Sync,
-    Policy: FromRef<S>,
+    AuthConfig: FromRef<S>,
 {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        let policy = Policy::from_ref(state);
-        if let Some(person) = policy.vouched(|| Self::named_by(&parts.headers)) {
+        let policy = AuthConfig::from_ref(state);
+        if let Some(person) = policy.if_trusted(|| Self::named_by(&parts.headers)) {
             return Ok(person);
         }
         let user = policy.bearer(&parts.headers).await?;
@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn fingerprint(person: Option<Person>) -> String {
-        person.unwrap().fingerprint().to_string()
+        person.unwrap().key().to_string()
     }
 
     #[test]
@@ -198,6 +198,6 @@ mod tests {
     #[test]
     fn a_person_does_not_print() {
         let ann = person(&[(PROVIDER, "github"), (ID, "hush")]).unwrap();
-        assert!(!format!("{ann:?} {:?}", ann.fingerprint()).contains("hush"));
+        assert!(!format!("{ann:?} {:?}", ann.key()).contains("hush"));
     }
 }

@@ -5,7 +5,8 @@
 use entra_jwt::{Authority, AuthorityError, Resource};
 
 use super::{
-    DEFAULT_ENTRA_INSTANCE, ENTRA_AUDIENCE, ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_TENANT_ID, Env, Problem,
+    ConfigError, DEFAULT_ENTRA_INSTANCE, ENTRA_AUDIENCE, ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_TENANT_ID,
+    Env,
 };
 
 /// What a token has to allow.
@@ -20,13 +21,13 @@ pub struct Bearer {
     pub resource: Resource,
 }
 
-pub(super) fn bearer(env: &Env) -> Result<Option<Bearer>, Problem> {
+pub(super) fn bearer(env: &Env) -> Result<Option<Bearer>, ConfigError> {
     let parts = [ENTRA_TENANT_ID, ENTRA_CLIENT_ID, ENTRA_AUDIENCE];
     let Some(part) = parts.into_iter().find(|name| env.get(name).is_some()) else { return Ok(None) };
     // Whoever set a part means to have it checked, and would not see that nothing is.
     let needed = |name, what: &str| {
         env.get(name)
-            .ok_or_else(|| Problem { name, reason: format!("is not set, and {part} is; it is {what}") })
+            .ok_or_else(|| ConfigError { name, reason: format!("is not set, and {part} is; it is {what}") })
     };
     let tenant_id = needed(ENTRA_TENANT_ID, "the id of the tenant whose people may sign in")?;
     let client_id = needed(ENTRA_CLIENT_ID, "the id of the app that tokens are for, from its registration")?;
@@ -36,12 +37,12 @@ pub(super) fn bearer(env: &Env) -> Result<Option<Bearer>, Problem> {
             AuthorityError::Instance => ENTRA_INSTANCE,
             AuthorityError::TenantId => ENTRA_TENANT_ID,
         };
-        Problem { name, reason: error.to_string() }
+        ConfigError { name, reason: error.to_string() }
     })?;
     let resource = match env.get(ENTRA_AUDIENCE) {
         Some(audience) => Resource::named(audience, BEARER_SCOPE),
         None => Resource::of_app(client_id, BEARER_SCOPE)
-            .map_err(|error| Problem { name: ENTRA_CLIENT_ID, reason: error.to_string() })?,
+            .map_err(|error| ConfigError { name: ENTRA_CLIENT_ID, reason: error.to_string() })?,
     };
     Ok(Some(Bearer { authority, resource }))
 }
@@ -53,7 +54,7 @@ mod tests {
     const TENANT: (&str, &str) = (ENTRA_TENANT_ID, "6babcaad-604b-40ac-a9d7-9fd97c0b779f");
     const CLIENT: (&str, &str) = (ENTRA_CLIENT_ID, "0b3ad9a5-5b1c-4f1f-a7b0-c3d2d1a0a001");
 
-    fn read(variables: &[(&str, &str)]) -> Result<Option<Bearer>, Problem> {
+    fn read(variables: &[(&str, &str)]) -> Result<Option<Bearer>, ConfigError> {
         bearer(&variables.iter().copied().collect())
     }
 

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 
 use super::{
-    CLIENT_ID, Env, IDENTITY_ENDPOINT, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_KEY, Problem,
-    TOKEN_MINUTES, TOKEN_SCOPES, resource,
+    CLIENT_ID, ConfigError, Env, IDENTITY_ENDPOINT, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID,
+    IDENTITY_STORE_KEY, TOKEN_MINUTES, TOKEN_SCOPES, resource,
 };
 
 /// To talk where one was invited to, and nothing else.
@@ -73,7 +73,7 @@ impl fmt::Debug for AccountKey {
 }
 
 /// What is said of tokens, all of it usable, or everything that is wrong with it.
-pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens, Vec<Problem>> {
+pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens, Vec<ConfigError>> {
     let is_needed = behind_host && resource::is_named(env);
     let mut problems = Vec::new();
     let container = container(env).and_then(|container| match container {
@@ -96,11 +96,11 @@ pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens
 
 const NEEDED: &str = "is not set; it says where it is kept who has which identity, a private container: https://ACCOUNT.blob.core.windows.net/CONTAINER";
 
-fn problem(name: &'static str, reason: impl Into<String>) -> Problem {
-    Problem { name, reason: reason.into() }
+fn problem(name: &'static str, reason: impl Into<String>) -> ConfigError {
+    ConfigError { name, reason: reason.into() }
 }
 
-fn scopes(env: &Env) -> Result<Grant, Problem> {
+fn scopes(env: &Env) -> Result<Grant, ConfigError> {
     let scopes = match env.get(TOKEN_SCOPES) {
         None => Ok(DEFAULT_SCOPES.to_vec()),
         Some(names) => {
@@ -111,13 +111,13 @@ fn scopes(env: &Env) -> Result<Grant, Problem> {
     Grant::of(scopes).ok_or_else(|| problem(TOKEN_SCOPES, "must name at least one scope"))
 }
 
-fn lifetime(env: &Env) -> Result<Lifetime, Problem> {
+fn lifetime(env: &Env) -> Result<Lifetime, ConfigError> {
     let Some(text) = env.get(TOKEN_MINUTES) else { return Ok(Lifetime::SHORTEST) };
     let lifetime = text.parse().ok().and_then(|minutes| Lifetime::from_minutes(minutes).ok());
     lifetime.ok_or_else(|| problem(TOKEN_MINUTES, "must be a whole number from 60 to 1440"))
 }
 
-fn container(env: &Env) -> Result<Option<Container>, Problem> {
+fn container(env: &Env) -> Result<Option<Container>, ConfigError> {
     let wrong = |reason: &str| problem(IDENTITY_STORE, reason);
     let key = env.get(IDENTITY_STORE_KEY).map(account_key).transpose()?;
     let Some(address) = env.get(IDENTITY_STORE) else { return Ok(None) };
@@ -143,7 +143,7 @@ fn container(env: &Env) -> Result<Option<Container>, Problem> {
     Ok(Some(Container { endpoint, account, name, caller }))
 }
 
-fn account_key(text: &str) -> Result<AccountKey, Problem> {
+fn account_key(text: &str) -> Result<AccountKey, ConfigError> {
     let wrong =
         || problem(IDENTITY_STORE_KEY, "is not base64; copy it from the storage account's Access keys page");
     STANDARD.decode(text).map(|_| AccountKey(text.to_owned())).map_err(|_| wrong())
@@ -198,14 +198,14 @@ fn is_this_machine(url: &Url) -> bool {
 mod tests {
     use super::*;
     use crate::config::{
-        COMMUNICATION, COMMUNICATION_ENDPOINT, Config, HOST_PORT, SIGNALR, SITE_NAME, Unusable,
+        COMMUNICATION, COMMUNICATION_ENDPOINT, Config, ConfigErrors, HOST_PORT, SIGNALR, SITE_NAME,
     };
 
     const ON: (&str, &str) = (COMMUNICATION, "endpoint=https://h/;accesskey=aHVzaA==");
     const STORE: (&str, &str) = (IDENTITY_STORE, "https://account.blob.core.windows.net/chat-identities");
     const KEY: (&str, &str) = (IDENTITY_STORE_KEY, "aHVzaA==");
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, Unusable> {
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
         Config::read(&variables.iter().copied().collect())
     }
 

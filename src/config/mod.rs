@@ -11,7 +11,7 @@ mod bearer;
 mod communication;
 mod env;
 mod resource;
-mod service;
+mod signalr;
 mod telemetry;
 
 pub use bearer::{BEARER_SCOPE, Bearer};
@@ -126,25 +126,25 @@ pub struct Config {
 
 /// An environment that cannot be used.
 #[derive(Debug)]
-pub struct Unusable {
+pub struct ConfigErrors {
     /// The host's port, if that much is known: then the host should hear what is wrong, rather than see us die.
     pub host_port: Option<u16>,
     /// What paths begin with, without slashes.
     pub route_prefix: String,
     /// All of it.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ConfigError>,
 }
 
 /// A variable and what is wrong with it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigError {
     /// Its name.
     pub name: &'static str,
     /// What is wrong and what to do, without the value.
     pub reason: String,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.name, self.reason)
     }
@@ -156,9 +156,9 @@ impl Config {
     /// # Errors
     ///
     /// When a variable cannot be used, or one that is needed behind a host is missing.
-    pub fn read(env: &Env) -> Result<Self, Unusable> {
+    pub fn read(env: &Env) -> Result<Self, ConfigErrors> {
         let mut problems = Vec::new();
-        let mut note = |name, reason: String| problems.push(Problem { name, reason });
+        let mut note = |name, reason: String| problems.push(ConfigError { name, reason });
 
         let (port_name, port) = match env.get(HOST_PORT) {
             Some(port) => (HOST_PORT, Some(port)),
@@ -169,7 +169,7 @@ impl Config {
             note(port_name, "must be a port from 1 to 65535".to_owned());
         }
 
-        let found = service::read(env);
+        let found = signalr::read(env);
         let signalr = match found {
             Ok(None) if port.is_some() => {
                 let reason = format!(
@@ -232,7 +232,7 @@ impl Config {
                 tokens,
                 otlp,
             }),
-            _ => Err(Unusable { host_port, route_prefix, problems }),
+            _ => Err(ConfigErrors { host_port, route_prefix, problems }),
         }
     }
 }
@@ -243,7 +243,7 @@ mod tests {
 
     const KEY: &str = "Endpoint=https://h;AccessKey=hush";
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, Unusable> {
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
         Config::read(&variables.iter().copied().collect())
     }
 

@@ -6,10 +6,10 @@ use azure_communication::{ConnectionString, ConnectionStringError, Endpoint};
 use azure_credentials::Identity;
 use azure_http::RootCertificates;
 
-use super::service::{NO_IDENTITY, NOT_A_CREDENTIAL, roots};
+use super::signalr::{NO_IDENTITY, NOT_A_CREDENTIAL, roots};
 use super::{
     COMMUNICATION, COMMUNICATION_CLIENT_ID, COMMUNICATION_CREDENTIAL, COMMUNICATION_ENDPOINT,
-    COMMUNICATION_ROOTS, Env, Problem,
+    COMMUNICATION_ROOTS, ConfigError, Env,
 };
 
 /// Where Azure Communication Services is, and with what to call it.
@@ -45,7 +45,7 @@ pub(super) fn is_named(env: &Env) -> bool {
 }
 
 /// The resource, if there is one, and whom to trust when it says who it is.
-pub(super) fn read(env: &Env) -> Result<Option<Communication>, Problem> {
+pub(super) fn read(env: &Env) -> Result<Option<Communication>, ConfigError> {
     let Some(resource) = named(env)? else { return Ok(None) };
     Ok(Some(match roots(env, COMMUNICATION_ROOTS)? {
         Some(roots) => resource.trusting(roots),
@@ -54,7 +54,7 @@ pub(super) fn read(env: &Env) -> Result<Option<Communication>, Problem> {
 }
 
 /// The resource, in either of the two forms.
-fn named(env: &Env) -> Result<Option<Communication>, Problem> {
+fn named(env: &Env) -> Result<Option<Communication>, ConfigError> {
     let parts = [COMMUNICATION_ENDPOINT, COMMUNICATION_CREDENTIAL, COMMUNICATION_CLIENT_ID];
     match (env.get(COMMUNICATION), parts.into_iter().find(|name| env.get(name).is_some())) {
         (None, None) => Ok(None),
@@ -72,7 +72,7 @@ fn named(env: &Env) -> Result<Option<Communication>, Problem> {
 }
 
 /// The form that has a setting for each part.
-fn with_identity(env: &Env) -> Result<Communication, Problem> {
+fn with_identity(env: &Env) -> Result<Communication, ConfigError> {
     let wrong = |reason: &str| problem(COMMUNICATION_ENDPOINT, reason);
     let endpoint = env.get(COMMUNICATION_ENDPOINT).ok_or_else(|| {
         wrong("is not set; it is the address of the resource, https://NAME.communication.azure.com")
@@ -97,8 +97,8 @@ fn with_identity(env: &Env) -> Result<Communication, Problem> {
     Ok(Communication::Identity(endpoint, identity))
 }
 
-fn problem(name: &'static str, reason: impl Into<String>) -> Problem {
-    Problem { name, reason: reason.into() }
+fn problem(name: &'static str, reason: impl Into<String>) -> ConfigError {
+    ConfigError { name, reason: reason.into() }
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
     const KEY: (&str, &str) = (COMMUNICATION, "endpoint=https://h/;accesskey=aHVzaA==");
     const ENDPOINT: (&str, &str) = (COMMUNICATION_ENDPOINT, "https://contoso.communication.azure.com");
 
-    fn resource(variables: &[(&str, &str)]) -> Result<Option<Communication>, Problem> {
+    fn resource(variables: &[(&str, &str)]) -> Result<Option<Communication>, ConfigError> {
         read(&variables.iter().copied().collect())
     }
 

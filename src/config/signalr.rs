@@ -5,7 +5,7 @@
 use azure_http::{RootCertificates, RootCertificatesError};
 use azure_signalr::{ConnectionString, ConnectionStringError, Identity};
 
-use super::{CLIENT_ID, CLIENT_SECRET, CREDENTIAL, Env, Problem, ROOTS, SERVICE_URI, SIGNALR, TENANT_ID};
+use super::{CLIENT_ID, CLIENT_SECRET, CREDENTIAL, ConfigError, Env, ROOTS, SERVICE_URI, SIGNALR, TENANT_ID};
 
 pub(super) const NO_IDENTITY: &str =
     "asks for a managed identity, and this app has none; turn one on, in the portal under Identity";
@@ -13,15 +13,15 @@ pub(super) const NOT_A_CREDENTIAL: &str =
     "must be managedidentity; left out, it is the managed identity on Azure and `az login` elsewhere";
 
 /// The service, and whom to trust when it says who it is.
-pub(super) fn read(env: &Env) -> Result<Option<ConnectionString>, Problem> {
+pub(super) fn read(env: &Env) -> Result<Option<ConnectionString>, ConfigError> {
     named(env)?.map(|connection| trusting(env, connection)).transpose()
 }
 
 /// The service, in either of the two forms.
-fn named(env: &Env) -> Result<Option<ConnectionString>, Problem> {
+fn named(env: &Env) -> Result<Option<ConnectionString>, ConfigError> {
     let parts = [SERVICE_URI, CREDENTIAL, CLIENT_ID, TENANT_ID, CLIENT_SECRET];
     let part = parts.into_iter().find(|name| env.get(name).is_some());
-    let problem = |name, reason: String| Err(Problem { name, reason });
+    let problem = |name, reason: String| Err(ConfigError { name, reason });
     let (name, connection) = match (env.get(SIGNALR), part) {
         (None, None) => return Ok(None),
         (None, Some(_)) => (SERVICE_URI, service_with_identity(env)?),
@@ -42,7 +42,7 @@ fn named(env: &Env) -> Result<Option<ConnectionString>, Problem> {
 }
 
 /// The same, trusting whom the settings say.
-fn trusting(env: &Env, connection: ConnectionString) -> Result<ConnectionString, Problem> {
+fn trusting(env: &Env, connection: ConnectionString) -> Result<ConnectionString, ConfigError> {
     Ok(match roots(env, ROOTS)? {
         Some(roots) => connection.trusting(roots),
         None => connection,
@@ -50,15 +50,15 @@ fn trusting(env: &Env, connection: ConnectionString) -> Result<ConnectionString,
 }
 
 /// The certificates in a setting, if it is there.
-pub(super) fn roots(env: &Env, name: &'static str) -> Result<Option<RootCertificates>, Problem> {
+pub(super) fn roots(env: &Env, name: &'static str) -> Result<Option<RootCertificates>, ConfigError> {
     // Where settings are single lines, the ends of lines are written out.
     let roots = env.get(name).map(|pem| pem.replace("\\n", "\n").parse()).transpose();
-    roots.map_err(|error: RootCertificatesError| Problem { name, reason: error.to_string() })
+    roots.map_err(|error: RootCertificatesError| ConfigError { name, reason: error.to_string() })
 }
 
 /// The form that has a setting for each part. The values of `credential` are those of other Azure Functions connections.
-fn service_with_identity(env: &Env) -> Result<ConnectionString, Problem> {
-    let problem = |name, reason: &str| Problem { name, reason: reason.to_owned() };
+fn service_with_identity(env: &Env) -> Result<ConnectionString, ConfigError> {
+    let problem = |name, reason: &str| ConfigError { name, reason: reason.to_owned() };
     let endpoint = env.get(SERVICE_URI).ok_or_else(|| {
         problem(SERVICE_URI, "is not set; it is the address of the service, https://NAME.service.signalr.net")
     })?;
@@ -97,11 +97,11 @@ fn service_with_identity(env: &Env) -> Result<ConnectionString, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, IDENTITY_ENDPOINT, SITE_NAME, Unusable};
+    use crate::config::{Config, ConfigErrors, IDENTITY_ENDPOINT, SITE_NAME};
 
     const KEY: &str = "Endpoint=https://h;AccessKey=hush";
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, Unusable> {
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
         Config::read(&variables.iter().copied().collect())
     }
 

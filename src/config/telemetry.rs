@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
 use super::{
-    DEFAULT_SERVICE_NAME, Env, LOG_FORMAT, OTLP_ENDPOINT, OTLP_HEADERS, Problem, SERVICE_NAME, SITE_NAME,
+    ConfigError, DEFAULT_SERVICE_NAME, Env, LOG_FORMAT, OTLP_ENDPOINT, OTLP_HEADERS, SERVICE_NAME, SITE_NAME,
 };
 
 /// The form of log lines.
@@ -40,7 +40,7 @@ impl fmt::Debug for Otlp {
     }
 }
 
-pub(super) fn log_format(env: &Env) -> Result<LogFormat, Problem> {
+pub(super) fn log_format(env: &Env) -> Result<LogFormat, ConfigError> {
     match env.get(LOG_FORMAT).map(str::to_ascii_lowercase).as_deref() {
         None => Ok(LogFormat::default()),
         Some("plain") => Ok(LogFormat::Plain),
@@ -49,7 +49,7 @@ pub(super) fn log_format(env: &Env) -> Result<LogFormat, Problem> {
     }
 }
 
-pub(super) fn otlp(env: &Env) -> Result<Option<Otlp>, Problem> {
+pub(super) fn otlp(env: &Env) -> Result<Option<Otlp>, ConfigError> {
     let Some(endpoint) = env.get(OTLP_ENDPOINT) else { return Ok(None) };
     let endpoint = collector(endpoint)
         .ok_or_else(|| problem(OTLP_ENDPOINT, "must be the address of a collector, https://HOST:4318"))?;
@@ -58,14 +58,14 @@ pub(super) fn otlp(env: &Env) -> Result<Option<Otlp>, Problem> {
     })?;
     if !headers.is_empty() && endpoint.scheme() == "http" && !is_this_machine(&endpoint) {
         let reason = "is sent to anywhere but this machine over https only; change the address in ";
-        return Err(Problem { name: OTLP_HEADERS, reason: format!("{reason}{OTLP_ENDPOINT}") });
+        return Err(ConfigError { name: OTLP_HEADERS, reason: format!("{reason}{OTLP_ENDPOINT}") });
     }
     let service_name = env.get(SERVICE_NAME).or_else(|| env.get(SITE_NAME)).unwrap_or(DEFAULT_SERVICE_NAME);
     Ok(Some(Otlp { endpoint, headers, service_name: service_name.to_owned() }))
 }
 
-fn problem(name: &'static str, reason: &str) -> Problem {
-    Problem { name, reason: reason.to_owned() }
+fn problem(name: &'static str, reason: &str) -> ConfigError {
+    ConfigError { name, reason: reason.to_owned() }
 }
 
 /// An address that paths can be put below.
@@ -108,7 +108,7 @@ fn headers(text: &str) -> Option<Vec<(String, String)>> {
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Option<Otlp>, Problem> {
+    fn read(variables: &[(&str, &str)]) -> Result<Option<Otlp>, ConfigError> {
         otlp(&variables.iter().copied().collect())
     }
 

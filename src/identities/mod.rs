@@ -21,7 +21,7 @@ mod transport;
 pub use error::StoreError;
 
 /// In bytes: many times what a file of ours has.
-const LARGEST: u64 = 4 * 1_024;
+const MAX_FILE_BYTES: u64 = 4 * 1_024;
 
 /// The form of the files. Another one is not guessed at.
 const VERSION: u32 = 1;
@@ -69,7 +69,7 @@ impl Identities {
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        if found.meta.size > LARGEST {
+        if found.meta.size > MAX_FILE_BYTES {
             return Err(StoreError::Unreadable);
         }
         let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
@@ -179,7 +179,7 @@ mod tests {
             b"8:acs:1",
             br#"{"version":2,"communicationUserId":"8:acs:1"}"#,
             br#"{"version":1,"communicationUserId":"8:acs: 1"}"#,
-            &[b' '; LARGEST as usize + 1],
+            &[b' '; MAX_FILE_BYTES as usize + 1],
         ] {
             assert!(matches!(holds(&identities, wrong).await, Err(StoreError::Unreadable)));
         }

@@ -12,7 +12,7 @@ use object_store::client::{
 use crate::http;
 
 /// In bytes, each way: files of ours are a fraction of it, and tokens and lists of errors too.
-const LARGEST_BODY: usize = 64 * 1_024;
+const MAX_BODY_BYTES: usize = 64 * 1_024;
 
 /// Makes clients that are all the same.
 #[derive(Debug)]
@@ -37,14 +37,14 @@ impl HttpService for OurClient {
         let (parts, body) = request.into_parts();
         let url =
             parts.uri.to_string().parse().map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
-        let body = to_bytes(Body::new(body), LARGEST_BODY).await;
+        let body = to_bytes(Body::new(body), MAX_BODY_BYTES).await;
         let body = body.map_err(|error| HttpError::new(HttpErrorKind::Unknown, error))?;
         let mut outgoing = reqwest::Request::new(parts.method, url);
         *outgoing.headers_mut() = parts.headers;
         *outgoing.body_mut() = Some(body.into());
         let response: Response<reqwest::Body> = self.0.execute(outgoing).await.map_err(silence)?.into();
         let (parts, body) = response.into_parts();
-        let body = to_bytes(Body::new(body), LARGEST_BODY).await;
+        let body = to_bytes(Body::new(body), MAX_BODY_BYTES).await;
         let body = body.map_err(|error| HttpError::new(HttpErrorKind::Interrupted, error))?;
         Ok(HttpResponse::from_parts(parts, body.into()))
     }

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
 use super::operations::{Operation, PROBE, UNMATCHED};
-use super::request::{Asked, Ended};
+use super::request::{RequestInfo, RequestOutcome};
 use crate::error::Error;
 
-pub(super) fn write(operation: Option<&Operation>, asked: &Asked, ended: &Ended<'_>) {
+pub(super) fn write(operation: Option<&Operation>, asked: &RequestInfo, ended: &RequestOutcome<'_>) {
     let operation = operation.map_or(UNMATCHED, |operation| operation.name);
     let upstream_tries = Some(ended.tries.len()).filter(|tries| *tries > 1);
     // Four places, because a level is fixed where it is written.

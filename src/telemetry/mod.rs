@@ -19,24 +19,24 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
 
-mod line;
+mod access_log;
 mod operations;
-#[cfg_attr(not(feature = "otel"), path = "trace/no_otel.rs")]
+#[cfg_attr(not(feature = "otel"), path = "otel_disabled.rs")]
 mod otel;
 mod request;
 
 pub use operations::Operations;
 pub use otel::Export;
-use request::{Asked, Ended};
+use request::{RequestInfo, RequestOutcome};
 
 /// They log every request for a token, headers named one by one, and every try of theirs that fails. What became of it is told here.
-const CHATTY: [&str; 2] = ["typespec_client_core", "object_store"];
+const NOISY_TARGETS: [&str; 2] = ["typespec_client_core", "object_store"];
 
 /// Starts logging what passes `filter`, in the form of `RUST_LOG`. A filter that cannot be read is as good as `info`.
 pub fn start(filter: &str, format: LogFormat) {
     let read = filter.parse::<Targets>();
     let unread = read.as_ref().err().map(ToString::to_string);
-    let targets = quieter(read.unwrap_or_else(|_| Targets::new().with_default(Level::INFO)));
+    let targets = quiet_noisy_targets(read.unwrap_or_else(|_| Targets::new().with_default(Level::INFO)));
     let lines = layer().with_ansi(false).with_target(false);
     // A second start in one process (tests) keeps the first.
     let _ = match format {
@@ -52,12 +52,12 @@ pub fn start(filter: &str, format: LogFormat) {
 }
 
 /// `info` is what an operator reads, and not meant to be what a library says of each of its steps. Who asks for more, or by name, gets it.
-fn quieter(targets: Targets) -> Targets {
+fn quiet_noisy_targets(targets: Targets) -> Targets {
     if targets.default_level() != Some(LevelFilter::INFO) {
         return targets;
     }
     let named = |chatty: &str| targets.iter().any(|(target, _)| target.starts_with(chatty));
-    let unnamed: Vec<_> = CHATTY.into_iter().filter(|chatty| !named(chatty)).collect();
+    let unnamed: Vec<_> = NOISY_TARGETS.into_iter().filter(|chatty| !named(chatty)).collect();
     targets.with_targets(unnamed.into_iter().map(|chatty| (chatty, Level::WARN)))
 }
 
@@ -77,17 +77,17 @@ impl Recorder {
         Self(Arc::new(Inner { operations, export }))
     }
 
-    fn record(&self, asked: &Asked, response: Option<&Response>, parent: &otel::Parent) {
-        let ended = Ended::with(response, asked.begun.elapsed());
+    fn record(&self, asked: &RequestInfo, response: Option<&Response>, parent: &otel::Parent) {
+        let ended = RequestOutcome::with(response, asked.begun.elapsed());
         let operation = self.0.operations.at(asked.path());
-        line::write(operation, asked, &ended);
+        access_log::write(operation, asked, &ended);
         self.0.export.record(operation, asked, &ended, parent);
     }
 }
 
 /// The layer that sees every request, and every answer.
 pub(crate) async fn requests(State(recorder): State<Recorder>, request: Request, next: Next) -> Response {
-    let asked = Asked {
+    let asked = RequestInfo {
         method: request.method().clone(),
         uri: request.uri().clone(),
         invocation_id: request::invocation_id(request.headers()),
@@ -96,28 +96,28 @@ pub(crate) async fn requests(State(recorder): State<Recorder>, request: Request,
     let parent = recorder.0.export.parent(request.headers());
     // For what others log while they work on it; the line of the request needs no span.
     let span = debug_span!("request", invocation_id = asked.invocation_id.as_str());
-    let mut open = Open { recorder, asked, parent, is_answered: false };
+    let mut open = RequestGuard { recorder, asked, parent, is_answered: false };
     let response = next.run(request).instrument(span).await;
     open.answer(&response);
     response
 }
 
 /// A request under way. Dropped without an answer, it has been given up, and is told as that.
-struct Open {
+struct RequestGuard {
     recorder: Recorder,
-    asked: Asked,
+    asked: RequestInfo,
     parent: otel::Parent,
     is_answered: bool,
 }
 
-impl Open {
+impl RequestGuard {
     fn answer(&mut self, response: &Response) {
         self.is_answered = true;
         self.recorder.record(&self.asked, Some(response), &self.parent);
     }
 }
 
-impl Drop for Open {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         if !self.is_answered {
             self.recorder.record(&self.asked, None, &self.parent);
@@ -132,18 +132,22 @@ mod tests {
     #[test]
     fn a_library_that_tells_each_step_is_quiet_at_info_and_heard_when_asked_for() {
         let tells = |filter: &str| {
-            let targets = quieter(filter.parse().unwrap());
+            let targets = quiet_noisy_targets(filter.parse().unwrap());
             targets.would_enable("typespec_client_core::http::policies", &Level::INFO)
         };
         assert!(!tells("info"));
         assert!(!tells("info,hyper=debug"));
         assert!(!tells("warn"));
-        let storage = quieter("info,typespec_client_core=info".parse().unwrap());
+        let storage = quiet_noisy_targets("info,typespec_client_core=info".parse().unwrap());
         assert!(!storage.would_enable("object_store::client::retry", &Level::INFO));
         for asked in ["debug", "info,typespec_client_core=info", "info,typespec_client_core::http=info"] {
             assert!(tells(asked), "{asked}");
         }
-        assert!(quieter("info".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN));
-        assert!(!quieter("error".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN));
+        assert!(
+            quiet_noisy_targets("info".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN)
+        );
+        assert!(
+            !quiet_noisy_targets("error".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN)
+        );
     }
 }

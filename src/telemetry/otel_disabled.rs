@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tracing::warn;
 
 use super::operations::Operation;
-use super::request::{Asked, Ended};
+use super::request::{RequestInfo, RequestOutcome};
 use crate::config::{OTLP_ENDPOINT, Otlp};
 
 /// Goes nowhere.
@@ -46,5 +46,5 @@ impl Export {
         Parent
     }
 
-    pub(super) fn record(&self, _: Option<&Operation>, _: &Asked, _: &Ended<'_>, _: &Parent) {}
+    pub(super) fn record(&self, _: Option<&Operation>, _: &RequestInfo, _: &RequestOutcome<'_>, _: &Parent) {}
 }

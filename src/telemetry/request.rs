@@ -12,12 +12,12 @@ use azure_signalr::{Sent, Try};
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::waited::Waited;
+use crate::upstream_time::UpstreamTimer;
 
 const INVOCATION_ID: &str = "x-azure-functions-invocationid";
 
 /// What a request says of itself, without what may be secret in it: no query, no headers, no body.
-pub(super) struct Asked {
+pub(super) struct RequestInfo {
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) invocation_id: String,
@@ -25,31 +25,31 @@ pub(super) struct Asked {
 }
 
 /// How it ended.
-pub(super) struct Ended<'a> {
+pub(super) struct RequestOutcome<'a> {
     /// None without an answer.
     pub(super) status: Option<u16>,
     pub(super) failure: Option<&'a Error>,
     /// What was asked of the service for it.
     pub(super) tries: &'a [Try],
     /// How long that took, where it is not known of each try.
-    waited: Option<Duration>,
+    timer: Option<Duration>,
     pub(super) duration: Duration,
 }
 
-impl Asked {
+impl RequestInfo {
     pub(super) fn path(&self) -> &str {
         self.uri.path()
     }
 }
 
-impl<'a> Ended<'a> {
+impl<'a> RequestOutcome<'a> {
     pub(super) fn with(response: Option<&'a Response>, duration: Duration) -> Self {
         let failure = response.and_then(|response| response.extensions().get::<Arc<Error>>());
         let sent = response.and_then(|response| response.extensions().get::<Sent>());
         let tries = failure.map(|error| error.tries()).or_else(|| sent.map(Sent::tries)).unwrap_or_default();
-        let waited = response.and_then(|response| response.extensions().get::<Waited>()?.sum());
+        let timer = response.and_then(|response| response.extensions().get::<UpstreamTimer>()?.sum());
         let status = response.map(|response| response.status().as_u16());
-        Self { status, failure: failure.map(AsRef::as_ref), tries, waited, duration }
+        Self { status, failure: failure.map(AsRef::as_ref), tries, timer, duration }
     }
 
     /// `ok`, `canceled`, or the code of the failure.
@@ -62,10 +62,10 @@ impl<'a> Ended<'a> {
         }
     }
 
-    /// How long it waited for the service, if it asked one: where that is known of each try, without the waits between them.
+    /// How long it timer for the service, if it asked one: where that is known of each try, without the waits between them.
     pub(super) fn upstream(&self) -> Option<Duration> {
         let tries = (!self.tries.is_empty()).then(|| self.tries.iter().map(Try::duration).sum());
-        tries.or(self.waited)
+        tries.or(self.timer)
     }
 }
 
@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn an_outcome_is_ok_or_the_code_that_the_caller_got() {
-        let outcome = |response: Option<Response>| Ended::with(response.as_ref(), Duration::ZERO).outcome();
+        let outcome =
+            |response: Option<Response>| RequestOutcome::with(response.as_ref(), Duration::ZERO).outcome();
         assert_eq!(outcome(Some(().into_response())), "ok");
         let refused = Error::InvalidMessage("text", "is wrong").into_response();
         assert_eq!(outcome(Some(refused)), "invalid_message");
@@ -115,6 +116,6 @@ mod tests {
     #[test]
     fn who_did_not_ask_the_service_did_not_wait_for_it() {
         let answer = ().into_response();
-        assert_eq!(Ended::with(Some(&answer), Duration::ZERO).upstream(), None);
+        assert_eq!(RequestOutcome::with(Some(&answer), Duration::ZERO).upstream(), None);
     }
 }

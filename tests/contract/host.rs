@@ -199,11 +199,11 @@ async fn case_53_options_without_cors_does_nothing() {
 async fn case_14_a_panic_is_one_requests_failure() {
     use axum::routing::get;
     use tower::ServiceExt as _;
-    let app = serverless_chat::app::around(
+    let app = serverless_chat::app::with_middleware(
         axum::Router::new()
             .route("/bug", get(async || -> () { panic!("hush") }))
             .route("/fine", get(async || "fine")),
-        serverless_chat::trace::Recorder::default(),
+        serverless_chat::telemetry::Recorder::default(),
     );
     let ask = |path: &str| {
         app.clone().oneshot(axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap())

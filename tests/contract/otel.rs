@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::scripted::Service;
-use crate::support::{House, KEY, PATIENCE, until};
+use crate::support::{House, KEY, PATIENCE, Process, until};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
@@ -312,7 +312,7 @@ async fn a_collector_that_never_answers_holds_up_neither_requests_nor_the_end() 
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn without_a_collector_there_is_not_even_a_thread() {
-    fn exporters(handler: &Handler) -> usize {
+    fn exporters(handler: &Process) -> usize {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", handler.child.id())).unwrap();
         let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
         names.filter(|name| name.starts_with("OpenTelemetry")).count()

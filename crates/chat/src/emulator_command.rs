@@ -10,7 +10,7 @@ use azure_http::RootCertificates;
 use azure_signalr::ConnectionString;
 use azure_signalr_emulator::{AccessKey, Emulator, Options, TemplateSource, UpstreamOptions};
 use clap::Args;
-use serverless_chat::config::{Problem, SIGNALR};
+use serverless_chat::config::{ConfigError, SIGNALR};
 use serverless_chat::exit::ExitError;
 use serverless_chat::shutdown;
 
@@ -68,7 +68,7 @@ pub(crate) async fn run(
     let socket = local_stack::listen(alone.port, "--port").await?;
     let port = socket.port();
     let connection = emulator.connection_string(port);
-    let asked = shutdown::asked();
+    let asked = shutdown::signal();
     let mut addresses = format!("  SignalR     http://localhost:{port}\n  connection  {connection}");
     if !alone.no_control {
         addresses += &format!("\n  control     http://localhost:{port}/emulator/");
@@ -89,7 +89,7 @@ fn key_of(signalr: Option<&ConnectionString>) -> Result<AccessKey, ExitError> {
         Some(Some(key)) => AccessKey::new(key).map_err(ExitError::other),
         Some(None) => {
             let reason = "names an identity, and the emulator needs a key; take the setting away, or give it an AccessKey";
-            Err(ExitError::Config(vec![Problem { name: SIGNALR, reason: reason.to_owned() }]))
+            Err(ExitError::Config(vec![ConfigError { name: SIGNALR, reason: reason.to_owned() }]))
         }
         None => Ok(AccessKey::default()),
     }

@@ -25,7 +25,7 @@ use clap::{Args, Parser, Subcommand};
 use serverless_chat::config::{Config, Env, HOST_PORT};
 use serverless_chat::exit::ExitError;
 use serverless_chat::shutdown;
-use serverless_chat::trace::{self, Export};
+use serverless_chat::telemetry::{self, Export};
 
 use crate::doctor::Site;
 
@@ -101,7 +101,7 @@ fn start(arguments: Arguments) -> Result<ExitCode, ExitError> {
     }
     // The doctor's report has standard output to itself.
     if !is_doctor {
-        trace::start(env.log_filter(), env.log_format());
+        telemetry::start(env.log_filter(), env.log_format());
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ExitError::other)?;
@@ -115,7 +115,7 @@ fn start(arguments: Arguments) -> Result<ExitCode, ExitError> {
             let config = Config::read(&env)?;
             let export = Export::start(config.otlp.as_ref(), runtime.handle());
             let outcome = runtime.block_on(run_local::run_local(arguments.local, &config, &export));
-            export.end(shutdown::FAREWELL);
+            export.end(shutdown::EXPORT_FLUSH_TIMEOUT);
             outcome
         }
     };

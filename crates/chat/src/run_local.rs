@@ -7,15 +7,15 @@ use axum::http::uri::Authority;
 use azure_signalr::ConnectionString;
 use clap::Args;
 use jiff::Timestamp;
-use serverless_chat::access_token::Desk;
+use serverless_chat::access_token::TokenService;
 use serverless_chat::app;
+use serverless_chat::auth::Trust;
 use serverless_chat::communication;
 use serverless_chat::config::{Communication, Config};
 use serverless_chat::exit::ExitError;
 use serverless_chat::identities::Identities;
-use serverless_chat::principal::Trust;
 use serverless_chat::shutdown;
-use serverless_chat::trace::Export;
+use serverless_chat::telemetry::Export;
 use url::Url;
 
 use crate::functions_host::Function;
@@ -90,14 +90,14 @@ pub(crate) async fn run_local(
 
     let service = communication::client(resource).map_err(ExitError::Other)?;
     let identities = identities(config, resource)?;
-    let desk = Desk::new(service.clone(), identities, config.tokens.most.clone(), Timestamp::now);
+    let desk = TokenService::new(service.clone(), identities, config.tokens.most.clone(), Timestamp::now);
     // Easy Auth removes the caller's own principal headers before it sets its own.
     let mut app =
         app::from_config(config, signalr, Some(desk), Trust::EasyAuth, export).map_err(ExitError::Other)?;
     if arguments.anonymous_tokens {
         app = anonymous_tokens::in_front_of(app, config, service);
     }
-    let asked = shutdown::asked();
+    let asked = shutdown::signal();
     announce(&stack, &format!("open {} in two tabs", stack.addresses().page));
     stack.serve(app, asked).await.map_err(ExitError::other)?;
     Ok(ExitCode::SUCCESS)

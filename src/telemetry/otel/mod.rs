@@ -31,7 +31,7 @@ use self::client::Client;
 pub(super) use self::parent::Parent;
 use self::record::Instruments;
 use super::operations::{Operation, PROBE};
-use super::request::{Asked, Ended};
+use super::request::{RequestInfo, RequestOutcome};
 use crate::config::Otlp;
 
 /// Where traces and metrics go; nowhere by default. Clones go to the same place.
@@ -110,8 +110,8 @@ impl Export {
     pub(super) fn record(
         &self,
         operation: Option<&Operation>,
-        asked: &Asked,
-        ended: &Ended<'_>,
+        asked: &RequestInfo,
+        ended: &RequestOutcome<'_>,
         parent: &Parent,
     ) {
         let is_probe = operation.is_some_and(|operation| operation.name == PROBE);

@@ -11,7 +11,7 @@ const TRACEPARENT: &str = "traceparent";
 
 /// The span above a request's; without one, the request begins a trace.
 #[derive(Default)]
-pub(in crate::trace) struct Parent(pub(super) Context);
+pub(in crate::telemetry) struct Parent(pub(super) Context);
 
 impl Parent {
     pub(super) fn of(headers: &HeaderMap) -> Self {

@@ -17,8 +17,8 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::Parent;
-use crate::trace::operations::{Operation, UNMATCHED};
-use crate::trace::request::{Asked, Ended};
+use crate::telemetry::operations::{Operation, UNMATCHED};
+use crate::telemetry::request::{RequestInfo, RequestOutcome};
 
 /// The name of who measures.
 const SCOPE: &str = "serverless-chat";
@@ -46,8 +46,8 @@ impl Instruments {
     pub(super) fn record(
         &self,
         operation: Option<&Operation>,
-        asked: &Asked,
-        ended: &Ended<'_>,
+        asked: &RequestInfo,
+        ended: &RequestOutcome<'_>,
         parent: &Parent,
         service: &[KeyValue],
     ) {
@@ -94,7 +94,11 @@ fn durations(meter: &Meter, name: &'static str) -> Histogram<f64> {
     meter.f64_histogram(name).with_unit("s").with_boundaries(BOUNDARIES.to_vec()).build()
 }
 
-fn of_request(operation: Option<&Operation>, asked: &Asked, ended: &Ended<'_>) -> Vec<KeyValue> {
+fn of_request(
+    operation: Option<&Operation>,
+    asked: &RequestInfo,
+    ended: &RequestOutcome<'_>,
+) -> Vec<KeyValue> {
     let route = operation.map(|operation| KeyValue::new("http.route", operation.route.clone()));
     let status = ended.status.map(|status| KeyValue::new("http.response.status_code", i64::from(status)));
     let failure = Some(ended.outcome()).filter(|outcome| *outcome != "ok");

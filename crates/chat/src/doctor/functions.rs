@@ -14,10 +14,10 @@ use tower::ServiceExt as _;
 use super::finding::Finding;
 use crate::functions_host::Function;
 use serverless_chat::app::app;
+use serverless_chat::auth::{AuthConfig, Trust};
 use serverless_chat::config::DEFAULT_ROUTE_PREFIX;
 use serverless_chat::error::Error;
-use serverless_chat::principal::{Policy, Trust};
-use serverless_chat::trace::Export;
+use serverless_chat::telemetry::Export;
 
 /// What is wrong with the function folders: the text of each `function.json`, by the name of its folder.
 pub(super) async fn judge(files: &BTreeMap<String, String>) -> Vec<Finding> {
@@ -117,7 +117,7 @@ fn handler() -> Router {
         "Endpoint=http://localhost:1;AccessKey=none".parse().expect("an address and a key");
     let hub = Hub::new(&nowhere, &"chat".parse().expect("the hub of the tutorial"))
         .expect("its roots are compiled in");
-    let policy = Policy { trust: Trust::Nobody, tokens: None, allow_anonymous: true };
+    let policy = AuthConfig { trust: Trust::Untrusted, tokens: None, allow_anonymous: true };
     app(hub, None, policy, DEFAULT_ROUTE_PREFIX, Export::default())
 }
 

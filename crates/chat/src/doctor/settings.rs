@@ -12,10 +12,10 @@ use super::{env_file, local_settings};
 use crate::loopback;
 use serverless_chat::config::{
     ALLOW_ANONYMOUS, CLIENT_ID, CLIENT_SECRET, COMMUNICATION, COMMUNICATION_CLIENT_ID,
-    COMMUNICATION_CREDENTIAL, COMMUNICATION_ENDPOINT, COMMUNICATION_ROOTS, CREDENTIAL, Config,
+    COMMUNICATION_CREDENTIAL, COMMUNICATION_ENDPOINT, COMMUNICATION_ROOTS, CREDENTIAL, Config, ConfigError,
     ENTRA_AUDIENCE, ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_TENANT_ID, Env, HOST_PORT, HUB, IDENTITY_STORE,
-    IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_KEY, Problem, ROOTS, SERVICE_URI, SIGNALR, TENANT_ID,
-    TOKEN_MINUTES, TOKEN_SCOPES,
+    IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_KEY, ROOTS, SERVICE_URI, SIGNALR, TENANT_ID, TOKEN_MINUTES,
+    TOKEN_SCOPES,
 };
 
 /// What may be told about, in the order of the README.
@@ -165,7 +165,7 @@ fn said_by(name: &str, sources: &[Source]) -> Option<Finding> {
     source_of(name, sources).map(|source| Finding::ok(name, format!("from {source}")))
 }
 
-fn cannot_be_used(problem: &Problem, sources: &[Source]) -> Finding {
+fn cannot_be_used(problem: &ConfigError, sources: &[Source]) -> Finding {
     let name = problem.name;
     let mend = match (name, source_of(name, sources)) {
         (SIGNALR, Some(source)) => format!("{KEY_LINE}, and put what it prints into {source}"),

@@ -7,9 +7,9 @@ use axum::extract::Request;
 use axum::response::Response;
 use serde_json::json;
 use serverless_chat::app::{from_config, unconfigured};
+use serverless_chat::auth::Trust;
 use serverless_chat::config::Config;
-use serverless_chat::principal::Trust;
-use serverless_chat::trace::Export;
+use serverless_chat::telemetry::Export;
 
 use crate::server::{Change, answer, changed, error, is_preflight, page, serve, visit};
 use crate::support::{KEY, Project, Report};
