@@ -12,6 +12,8 @@ FUNC_START = DEVELOP["Develop with `func start`"].blocks[0]
 DOCTOR = DEVELOP["Doctor"].blocks[0]
 CURL = PAGES["README.md"]["Try it with curl"].blocks
 
+EMULATOR = "cargo run -p azure-signalr-emulator"
+
 OPTIONS = {"chat": "The whole chat", "chat emulator": "SignalR emulator", "azure-signalr-emulator": "SignalR emulator", "chat doctor": "Doctor"}
 
 
@@ -58,8 +60,9 @@ def test_the_binaries_have_these_commands(binaries):
     assert emulator.interrupt() == 0
 
 
-def test_the_emulator_crate_has_the_same_as_a_binary_of_its_own(binaries):
-    emulator = binaries.start("azure-signalr-emulator")
+@pytest.mark.runs(EMULATOR)
+def test_the_emulator_crate_has_the_same_as_a_binary_of_its_own(sandbox):
+    emulator = sandbox.start(EMULATOR)
     assert "http://localhost:8888\n" in emulator.printed
     assert emulator.interrupt() == 0
 
