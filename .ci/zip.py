@@ -1,19 +1,19 @@
-"""Writes a reproducible zip: sorted entries, fixed times, Unix modes.
+"""Writes a reproducible zip: sorted, without times, with Unix modes.
 
 Usage: zip.py OUT EXECUTABLE FILE...
-The executable is placed at the root with its executable bit; the files keep their paths below the current folder.
+The executable is stored in the root with its exec bit, which other tools lose; the other files keep their relative paths.
 """
 
 import os
 import sys
 import zipfile
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the minimum of the zip format
 
 
 def entry(name: str, mode: int) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, EPOCH)
-    info.create_system = 3  # Unix on every system; otherwise the modes are ignored
+    info.create_system = 3  # Unix; otherwise the modes are ignored
     info.external_attr = (0o100000 | mode) << 16
     info.compress_type = zipfile.ZIP_DEFLATED
     return info

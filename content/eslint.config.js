@@ -1,4 +1,4 @@
-// The page's lint rules: the strict sets of ESLint, typescript-eslint and eslint-plugin-vue, and what our own house adds.
+// Lint rules of the page: the strict rule sets of ESLint, typescript-eslint and eslint-plugin-vue, with additions.
 import js from '@eslint/js'
 import vue from 'eslint-plugin-vue'
 import { defineConfig, globalIgnores } from 'eslint/config'
@@ -18,23 +18,22 @@ export default defineConfig(
       },
     },
     rules: {
-      // TypeScript resolves names, in templates too.
+      // TypeScript checks names, also in templates.
       'no-undef': 'off',
-      // What arrives is `unknown` and is parsed; an assertion would only promise.
+      // Input is `unknown` and parsed, never asserted.
       '@typescript-eslint/consistent-type-assertions': ['error', { assertionStyle: 'never' }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
-      // Text of strangers is text. Links are made of elements (MessageText.vue), never of markup.
+      // Messages are never rendered as markup; MessageText.vue creates links as elements.
       'vue/no-v-html': 'error',
       'vue/block-lang': ['error', { script: { lang: 'ts' } }],
       'vue/component-api-style': ['error', ['script-setup']],
       'vue/define-props-declaration': ['error', 'type-based'],
       'vue/define-emits-declaration': ['error', 'type-literal'],
       'vue/no-static-inline-styles': 'error',
-      // main.ts mounts one of two components, it does not define any.
+      // main.ts mounts one of two components.
       'vue/one-component-per-file': 'off',
       'vue/no-unused-refs': 'error',
-      // Layout of markup is a matter of reading, which a fixed count of attributes does not help.
       'vue/max-attributes-per-line': 'off',
       'vue/singleline-html-element-content-newline': 'off',
       'vue/html-self-closing': ['warn', { html: { void: 'never', normal: 'always', component: 'always' } }],

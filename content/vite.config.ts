@@ -1,27 +1,27 @@
-// How the page is built, served while one works on it, and tested.
-// `base` is relative, so that the built folder works at the root of a site and below a path alike.
+// Configuration of build, development server and unit tests.
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vitest/config'
 import type { Plugin } from 'vite'
 
-/** The development server injects styles as inline elements, which the page's own policy forbids; the build keeps the policy. */
-function withoutPolicyInDevelopment(): Plugin {
+/** Removes the Content-Security-Policy in development, because the development server injects inline styles. */
+function removePolicyInDevelopment(): Plugin {
   return {
-    name: 'without-policy-in-development',
+    name: 'remove-policy-in-development',
     apply: 'serve',
     transformIndexHtml: html => html.replace(/<meta http-equiv="Content-Security-Policy"[^>]*>/, ''),
   }
 }
 
 export default defineConfig({
+  // Relative, so that the page works at the root of a site and below a path.
   base: './',
-  plugins: [vue({ features: { optionsAPI: false } }), withoutPolicyInDevelopment()],
-  // The port on which the local stack serves the built page, so that the API's allowed origins fit here as well.
+  plugins: [vue({ features: { optionsAPI: false } }), removePolicyInDevelopment()],
+  // The port of the page in the local stack, which is an allowed origin of the API.
   server: { port: 5500, strictPort: true },
   build: {
     target: 'es2022',
     modulePreload: { polyfill: false },
-    // Nothing is inlined: an asset that became a data: URL would need a wider policy.
+    // The Content-Security-Policy forbids data: URLs for scripts and styles.
     assetsInlineLimit: 0,
   },
   test: {

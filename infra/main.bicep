@@ -1,34 +1,34 @@
-// All Azure resources of the chat, in one resource group.
-// Access keys of all services are disabled; callers use the handler's identity with a role from modules/roles.bicep. A deployment needs
-// Owner, or Contributor with User Access Administrator, on the subscription, and for `aad` the right to register an application in
-// Entra. Parameters are set with `azd env set`, by the names in main.parameters.json.
+// Serverless chat on Azure: one resource group with all resources. Access keys are disabled; the handler calls the services with a
+// managed identity and the roles in modules/roles.bicep. The deployment needs Owner, or Contributor with User Access Administrator,
+// on the subscription, and for `aad` the permission to register applications in Entra. Parameters are set with `azd env set`, under
+// the names in main.parameters.json.
 
 targetScope = 'subscription'
 
-@description('Name of the azd environment. The names of the resource group and, with the subscription, of all resources derive from it.')
+@description('Name of the azd environment. The names of all resources derive from it.')
 @minLength(1)
 @maxLength(64)
 param environmentName string
 
-@description('Region of all resources. Flex Consumption is not available in all regions: `az functionapp list-flexconsumption-locations`.')
+@description('Region of all resources. It must support Flex Consumption: `az functionapp list-flexconsumption-locations`.')
 @minLength(1)
 @metadata({ azd: { type: 'location' } })
 param location string
 
-@description('Object id of the principal that uploads the page. By default the one that deploys.')
+@description('Object id of the user or pipeline that uploads the page.')
 param deployerId string = deployer().objectId
 
-@description('Identity provider: the name in /.auth/login/{provider}.')
+@description('Sign-in provider: the name in /.auth/login/{provider}.')
 @allowed(['aad', 'apple', 'facebook', 'github', 'google', 'x'])
 param authProvider string = 'aad'
 
-@description('Client id at the provider. If empty with `aad`, an application without a secret is registered.')
+@description('Client id at the provider. Empty with `aad`: the deployment registers an application.')
 param authClientId string = ''
 
-@description('Not for `aad`: URL of the Key Vault secret with the client secret. The handler\'s identity needs the role Key Vault Secrets User on it.')
+@description('Not for `aad`: URL of the Key Vault secret with the client secret. The handler\'s identity needs the role Key Vault Secrets User.')
 param authSecretUri string = ''
 
-@description('Free_F1: 20 connections at a time, 20,000 messages a day. Standard_S1 and Premium_P1: 1,000 connections per unit.')
+@description('Free_F1: 20 connections at a time, 20,000 messages a day. Standard_S1 and Premium_P1: 1,000 connections a unit.')
 @allowed(['Free_F1', 'Standard_S1', 'Premium_P1'])
 param signalRSku string = 'Free_F1'
 
@@ -37,16 +37,16 @@ param signalRSku string = 'Free_F1'
 @maxValue(100)
 param signalRUnits int = 1
 
-@description('Whether signed-in people get access tokens for Azure Communication Services (chats, calls). Usage is billed.')
+@description('Whether signed-in users get access tokens for Azure Communication Services (chats, calls). Their usage is billed.')
 param communication bool = false
 
 @description('Data location of Azure Communication Services, such as Europe or United States. It cannot be changed later.')
 param communicationDataLocation string = 'Europe'
 
-@description('Maximum scopes of such a token: chat, chat.join, chat.join.limited, voip, voip.join, separated by spaces.')
+@description('The maximum scopes of these tokens, separated by spaces: chat, chat.join, chat.join.limited, voip, voip.join.')
 param accessTokenScopes string = 'chat.join.limited voip.join'
 
-@description('Maximum lifetime of such a token, in minutes.')
+@description('The maximum lifetime of these tokens in minutes.')
 @minValue(60)
 @maxValue(1440)
 param accessTokenMinutes int = 60
@@ -56,21 +56,21 @@ param accessTokenMinutes int = 60
 @maxValue(1000)
 param maximumInstances int = 40
 
-@description('Always-ready instances, which avoid the wait for a first instance. They are billed.')
+@description('Number of always-ready instances, which avoid cold starts and are billed.')
 @minValue(0)
 @maxValue(1000)
 param alwaysReadyInstances int = 0
 
-@description('Memory of an instance, in MB. More memory includes more CPU.')
+@description('Memory of an instance in MB. More memory comes with more CPU.')
 @allowed([512, 2048, 4096])
 param instanceMemory int = 512
 
-@description('Concurrent calls per instance before another is started. The handler mostly waits for the SignalR service.')
+@description('Concurrent calls of an instance before another one is started.')
 @minValue(1)
 @maxValue(1000)
 param instanceConcurrency int = 100
 
-@description('Daily limit of logs, in GB. 0.16 stays within the free 5 GB per month.')
+@description('Daily cap of the logs in GB. 0.16 stays within the free 5 GB a month.')
 param logGigabytesPerDay string = '0.16'
 
 var token = toLower(uniqueString(subscription().id, environmentName, location))
@@ -177,11 +177,11 @@ module api 'modules/function-app.bicep' = {
     instanceMemory: instanceMemory
     instanceConcurrency: instanceConcurrency
   }
-  // A host that starts without the right to read its storage fails, and retries only later.
+  // The host fails to start without access to its storage.
   dependsOn: [roles]
 }
 
-// A template can register an application in Entra only. The other providers have consoles of their own.
+// Templates can register applications in Entra only.
 module registration 'modules/registration.bicep' = if (authProvider == 'aad' && empty(authClientId)) {
   name: 'registration'
   scope: group

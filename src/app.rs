@@ -1,7 +1,6 @@
-//! The routes of the app, and what the Functions host forgives on the way to them.
+//! The routes of the app and the middleware around them, as an axum `Router`.
 //!
-//! There is no socket and no environment here: `app` makes a `Router`, and whoever has a socket serves it. It sets no CORS headers,
-//! since the platform in front of it does, and two sets are worse than none.
+//! It opens no socket and reads no environment. It sets no CORS headers: the platform in front of it does, and browsers reject two sets.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -27,32 +26,32 @@ use crate::messages::send;
 use crate::negotiate::negotiate;
 use crate::telemetry::{self, Export, Operations, Recorder};
 
-/// The longest text as JSON escapes fits in twice.
+/// Twice the longest message whose characters are all JSON escapes.
 const MAX_BODY_BYTES: usize = 64 * 1_024;
 
-/// What handlers may ask for.
+/// The state of the routes.
 #[derive(Clone)]
-struct Chat {
+struct AppState {
     hub: Hub,
-    desk: Option<TokenService>,
-    policy: AuthConfig,
+    tokens: Option<TokenService>,
+    auth: AuthConfig,
 }
 
-impl FromRef<Chat> for Hub {
-    fn from_ref(chat: &Chat) -> Self {
-        chat.hub.clone()
+impl FromRef<AppState> for Hub {
+    fn from_ref(state: &AppState) -> Self {
+        state.hub.clone()
     }
 }
 
-impl FromRef<Chat> for Option<TokenService> {
-    fn from_ref(chat: &Chat) -> Self {
-        chat.desk.clone()
+impl FromRef<AppState> for Option<TokenService> {
+    fn from_ref(state: &AppState) -> Self {
+        state.tokens.clone()
     }
 }
 
-impl FromRef<Chat> for AuthConfig {
-    fn from_ref(chat: &Chat) -> Self {
-        chat.policy.clone()
+impl FromRef<AppState> for AuthConfig {
+    fn from_ref(state: &AppState) -> Self {
+        state.auth.clone()
     }
 }
 
@@ -69,20 +68,20 @@ impl FromRef<Chat> for AuthConfig {
 pub fn from_config(
     config: &Config,
     signalr: &ConnectionString,
-    desk: Option<TokenService>,
+    tokens: Option<TokenService>,
     trust: Trust,
     export: &Export,
 ) -> Result<Router, Box<dyn StdError + Send + Sync>> {
     let hub = Hub::new(signalr, &config.hub)?;
     hub.warm_up();
-    let tokens = config.bearer.as_ref().map(bearer::validator).transpose()?;
-    let policy = AuthConfig { trust, tokens, allow_anonymous: config.allow_anonymous };
-    Ok(app(hub, desk, policy, &config.route_prefix, export.clone()))
+    let validator = config.bearer.as_ref().map(bearer::validator).transpose()?;
+    let auth = AuthConfig { trust, validator, allow_anonymous: config.allow_anonymous };
+    Ok(app(hub, tokens, auth, &config.route_prefix, export.clone()))
 }
 
-/// The app: publishes to `hub`, gives out tokens at `desk`, if there is one, believes and lets in whom `policy` says, and exports what it
-/// tells of itself to `export`. Paths begin with `prefix`, given without slashes.
-pub fn app(hub: Hub, desk: Option<TokenService>, policy: AuthConfig, prefix: &str, export: Export) -> Router {
+/// The app from its parts: it publishes to `hub`, issues access tokens with `tokens` (without it that route is off), authenticates
+/// callers by `auth` and exports telemetry to `export`. Paths begin with `prefix`, given without slashes.
+pub fn app(hub: Hub, tokens: Option<TokenService>, auth: AuthConfig, prefix: &str, export: Export) -> Router {
     let functions = functions(prefix);
     let [negotiation, older_negotiation, messages, access_tokens] =
         functions.each_ref().map(|(_, path)| path.as_str());
@@ -92,7 +91,7 @@ pub fn app(hub: Hub, desk: Option<TokenService>, policy: AuthConfig, prefix: &st
         .route(older_negotiation, get(negotiate).post(negotiate))
         .route(messages, post(send))
         .route(access_tokens, post(access_token::issue).delete(access_token::revoke));
-    // Without forwarding the host posts envelopes to the bare names of the functions.
+    // Without forwarding, the host posts its own JSON to the names of the functions.
     let routes = match prefix {
         "" => routes,
         _ => functions.iter().fold(routes, |routes, (name, _)| {
@@ -104,18 +103,18 @@ pub fn app(hub: Hub, desk: Option<TokenService>, policy: AuthConfig, prefix: &st
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
     let recorder = Recorder::new(operations(&functions), export.of_calls_to(hub.server()));
-    with_middleware(routes.with_state(Chat { hub, desk, policy }), recorder)
+    with_middleware(routes.with_state(AppState { hub, tokens, auth }), recorder)
 }
 
-/// What stands in for the app while settings are missing or wrong: it tells their names and does nothing else.
+/// The app while settings are missing or invalid: every response names them.
 pub fn unconfigured(names: impl IntoIterator<Item = &'static str>, prefix: &str) -> Router {
     let names: Arc<[_]> = names.into_iter().collect();
     let routes = Router::new().route("/", get(health)).fallback(async move || Error::NotConfigured(names));
-    // Where telemetry should go may be among what is wrong.
+    // The settings of the telemetry may be invalid, too.
     with_middleware(routes, Recorder::new(operations(&functions(prefix)), Export::default()))
 }
 
-/// The functions, by the names of their folders, and their paths.
+/// The functions: name of the folder, and path.
 fn functions(prefix: &str) -> [(&'static str, String); 4] {
     let at = |route| {
         if prefix.is_empty() {
@@ -136,15 +135,14 @@ fn operations(functions: &[(&'static str, String)]) -> Operations {
     Operations::new(functions.iter().map(|(name, path)| (*name, path.as_str())))
 }
 
-/// What the host asks until it gets an answer, and later to see how we are.
+/// The response to `GET /`, with which the host checks that the handler has started and still responds.
 async fn health() -> &'static str {
     "serverless chat"
 }
 
-/// The layers that every request passes, whatever the routes. From the outside in: the log, panics, forgiveness.
+/// `routes` inside of the layers of every request, outermost first: access log, panic handling, path normalization.
 ///
-/// Layers of a router run after its paths have been matched; these have to come before, so the routes become the fallback of an
-/// outer router that has none.
+/// The layers of a router run after it has matched the path; these must run before, so `routes` is the fallback of an empty router.
 pub fn with_middleware(routes: Router, recorder: Recorder) -> Router {
     Router::new()
         .fallback_service(map_request(normalize_path).layer(routes))
@@ -152,21 +150,21 @@ pub fn with_middleware(routes: Router, recorder: Recorder) -> Router {
         .layer(from_fn_with_state(recorder, telemetry::requests))
 }
 
-/// The host matches paths in any letter case and with a slash at the end, and passes them on as they came.
+/// Removes what the host ignores when it matches a path: letter case and one trailing slash.
 async fn normalize_path(mut request: Request) -> Result<Request, Error> {
     let path = request.uri().path();
     if !is_well_encoded(path) {
         return Err(Error::InvalidPath);
     }
-    let forgiven = match path.to_ascii_lowercase() {
+    let normalized = match path.to_ascii_lowercase() {
         path if path.len() > 1 && path.ends_with('/') => path[..path.len() - 1].to_owned(),
         path => path,
     };
-    if forgiven != path {
+    if normalized != path {
         let mut parts = request.uri().clone().into_parts();
         let query = request.uri().query().map(|query| ["?", query].concat()).unwrap_or_default();
-        let forgiven = PathAndQuery::try_from(forgiven + &query).map_err(|_| Error::InvalidPath)?;
-        parts.path_and_query = Some(forgiven);
+        let normalized = PathAndQuery::try_from(normalized + &query).map_err(|_| Error::InvalidPath)?;
+        parts.path_and_query = Some(normalized);
         *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Error::InvalidPath)?;
     }
     Ok(request)
@@ -181,7 +179,7 @@ fn is_well_encoded(path: &str) -> bool {
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let message = panic.downcast::<String>().map(|text| *text);
     let message = message.or_else(|panic| panic.downcast::<&str>().map(|text| text.to_string()));
-    Error::Panicked(message.unwrap_or_else(|_| "for a reason that is no text".to_owned())).into_response()
+    Error::Panicked(message.unwrap_or_else(|_| "without a text".to_owned())).into_response()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! What a call can fail with, seen by its caller: sign in, mend the request, try later, or nothing to be done.
+//! Everything a request can fail with, as status, code and sentence.
 //!
-//! One `match` says status, code and sentence. The error itself rides along on the response, where `trace` finds it and logs it
-//! once. No text of the service behind us ever reaches a caller.
+//! The error is stored in the extensions of the response, from where the access log takes it. No text of an upstream service reaches a
+//! caller.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,56 +19,56 @@ use crate::identities::StoreError;
 /// A failed call.
 #[derive(Debug)]
 pub enum Error {
-    /// Nobody is signed in. What signing in is needed for.
+    /// The caller has to sign in first: for what.
     Unauthenticated(&'static str),
-    /// Somebody brought an access token that is not good.
+    /// The bearer token is not valid.
     InvalidToken(Invalid),
-    /// Somebody brought one that is good, but not for this: the scope that it lacks.
+    /// The bearer token is valid and lacks this scope.
     InsufficientScope(&'static str),
-    /// Whether one is good cannot be told, and may be tried again after this.
-    NoKeys(NoKeys, Duration),
-    /// The message cannot be sent as it is: the field, and what it must be.
+    /// The bearer token cannot be validated at the moment; when to try again.
+    KeysUnavailable(NoKeys, Duration),
+    /// A field of the message is invalid: the field, and its rule.
     InvalidMessage(&'static str, &'static str),
-    /// The path is not a path.
+    /// The path has an invalid percent-encoding.
     InvalidPath,
-    /// The body is larger than any message.
+    /// The body is too large.
     TooLarge,
-    /// The body is not said to be JSON.
+    /// The content type is not JSON.
     UnsupportedMediaType,
-    /// There is nothing at this path.
+    /// No route has this path.
     NotFound,
-    /// There is something at this path, but not for this method.
+    /// The route has no such method.
     MethodNotAllowed,
     /// Settings that are missing or wrong, by name.
     NotConfigured(Arc<[&'static str]>),
-    /// The host sends envelopes instead of requests.
+    /// The host does not forward requests: a setting in `host.json` is missing.
     NotForwarded,
-    /// Something is off unless a setting is set: its name.
+    /// The feature is off until this setting is set.
     Disabled(&'static str),
-    /// The request cannot be done as it is: the field, and what it must be.
+    /// A field of the request is invalid: the field, and its rule.
     InvalidRequest(&'static str, &'static str),
-    /// The request asks for more than it may: the field, and what it may be.
+    /// A field of the request asks for more than is allowed: the field, and its rule.
     NotAllowed(&'static str, &'static str),
-    /// Somebody asks too often, and may again after this.
+    /// The caller has sent too many requests; when to try again.
     RateLimited(Duration),
-    /// Others stood in line before, and for too long.
+    /// The request waited too long for others.
     Overloaded,
-    /// The service behind us failed.
+    /// The SignalR service failed.
     Upstream(azure_signalr::Error),
     /// Azure Communication Services failed.
     Communication(azure_communication::Error),
     /// The store of identities failed.
     Store(StoreError),
-    /// A bug: what the panic said.
+    /// A bug: the message of the panic.
     Panicked(String),
 }
 
-/// How long to wait where nobody told us: the service needs a moment, not a minute.
+/// The `Retry-After` of failures for which the upstream service names none.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 impl Error {
     /// Status, code and sentence.
-    fn answer(&self) -> (StatusCode, &'static str, String) {
+    fn parts(&self) -> (StatusCode, &'static str, String) {
         let (status, code, sentence) = match self {
             Self::Unauthenticated(what) => {
                 let sentence = format!("Sign in to {what}.");
@@ -99,7 +99,7 @@ impl Error {
                 let sentence = format!("Set {} in the app's settings; the log says how.", names.join(", "));
                 return (StatusCode::SERVICE_UNAVAILABLE, "not_configured", sentence);
             }
-            Self::NoKeys(..) => (
+            Self::KeysUnavailable(..) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "The access token cannot be checked just now; try again later.",
@@ -152,11 +152,11 @@ impl Error {
 
     /// The stable code, for the caller and for the log.
     pub(crate) fn code(&self) -> &'static str {
-        let (_, code, _) = self.answer();
+        let (_, code, _) = self.parts();
         code
     }
 
-    /// What was asked of the service before it came to this.
+    /// The requests to the SignalR service that were made before the failure.
     pub(crate) fn tries(&self) -> &[azure_signalr::Try] {
         match self {
             Self::Upstream(cause) => cause.tries(),
@@ -164,7 +164,7 @@ impl Error {
         }
     }
 
-    /// What is wrong with a token that was brought, for programs: RFC 6750, section 3.
+    /// The value of `WWW-Authenticate`: RFC 6750, section 3.
     fn challenge(&self) -> Option<&'static str> {
         match self {
             Self::InvalidToken(_) => Some(r#"Bearer error="invalid_token""#),
@@ -175,7 +175,7 @@ impl Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited(wait) | Self::NoKeys(_, wait) => Some(*wait),
+            Self::RateLimited(wait) | Self::KeysUnavailable(_, wait) => Some(*wait),
             Self::Upstream(cause) if cause.is_retryable() => {
                 Some(cause.retry_after().unwrap_or(DEFAULT_RETRY_AFTER))
             }
@@ -209,7 +209,7 @@ fn upstream(cause: &azure_signalr::Error) -> (StatusCode, &'static str, &'static
         _ => (
             StatusCode::BAD_GATEWAY,
             "upstream_rejected",
-            "The SignalR service refused the call; whoever runs this app finds why in its log.",
+            "The SignalR service refused the call; the reason is in the log of this app.",
         ),
     }
 }
@@ -231,17 +231,17 @@ fn communication(cause: &azure_communication::Error) -> (StatusCode, &'static st
             "unavailable",
             "Azure Communication Services is away for the moment; try again later.",
         ),
-        // Whoever gives out the tokens of our identity is away.
+        // The source of the identity's tokens is unavailable.
         ErrorKind::NoToken if cause.is_retryable() => (
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
             "Azure Communication Services cannot be called for the moment; try again later.",
         ),
-        // Our key is wrong or what we ask for, not what the caller did.
+        // The app's key or settings are wrong, not the request.
         _ => (
             StatusCode::BAD_GATEWAY,
             "upstream_rejected",
-            "Azure Communication Services refused the call; whoever runs this app finds why in its log.",
+            "Azure Communication Services refused the call; the reason is in the log of this app.",
         ),
     }
 }
@@ -272,8 +272,8 @@ impl fmt::Display for Error {
             Self::Upstream(cause) => cause.fmt(f),
             Self::Communication(cause) => cause.fmt(f),
             Self::Store(cause) => cause.fmt(f),
-            told => {
-                let (_, code, sentence) = told.answer();
+            other => {
+                let (_, code, sentence) = other.parts();
                 write!(f, "{code}: {sentence}")
             }
         }
@@ -285,7 +285,7 @@ impl std::error::Error for Error {
         match self {
             Self::Upstream(cause) => cause.source(),
             Self::Communication(cause) => cause.source(),
-            Self::NoKeys(cause, _) => Some(cause),
+            Self::KeysUnavailable(cause, _) => Some(cause),
             _ => None,
         }
     }
@@ -293,7 +293,7 @@ impl std::error::Error for Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let (status, code, message) = self.answer();
+        let (status, code, message) = self.parts();
         let body = Json(serde_json::json!({ "error": { "code": code, "message": message } }));
         let mut response = (status, body).into_response();
         if let Some(challenge) = self.challenge() {

@@ -1,6 +1,6 @@
-//! Bodies that say they are JSON.
+//! The check that a request declares its body as JSON.
 //!
-//! A foreign page cannot say that of what it sends without asking the browser first, so it cannot act in the name of whoever reads it.
+//! A page of another origin cannot send `application/json` without a CORS preflight, so it cannot act in the name of its reader.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 
 use crate::error::Error;
 
-/// Lets in only what says it is JSON.
+/// An extractor that rejects requests whose content type is not JSON.
 pub(crate) struct JsonBody;
 
 impl<S: Sync> FromRequestParts<S> for JsonBody {
@@ -20,7 +20,7 @@ impl<S: Sync> FromRequestParts<S> for JsonBody {
     }
 }
 
-/// Whether `headers` say that what follows is JSON.
+/// Whether the content type in `headers` is JSON.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let essence = kind.split(';').next().unwrap_or_default().trim();

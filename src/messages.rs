@@ -1,6 +1,6 @@
-//! `POST /api/messages`: a draft becomes a message, and the message goes to everyone or to one user.
+//! `POST /api/messages`: validates a draft and publishes it as a message, to everyone or to one user.
 //!
-//! Callers never name themselves: a `sender` in the body is ignored, like everything else that is not known here.
+//! The sender is the authenticated caller: a `sender` in the body is ignored, like every unknown field.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,9 +20,9 @@ use crate::auth::Caller;
 use crate::error::Error;
 use crate::json_body::JsonBody;
 
-/// The client method that shows a message.
+/// The client method that receives a message.
 const TARGET: &str = "newMessage";
-/// In characters, after trimming.
+/// After trimming.
 const MAX_TEXT_CHARS: usize = 4_096;
 const MAX_NICKNAME_CHARS: usize = 64;
 const MAX_ID_CHARS: usize = 64;
@@ -39,7 +39,7 @@ pub(crate) async fn send(
     let recipient = message.recipient.as_ref().map_or(Recipient::Everyone, Recipient::User);
     let invocation = azure_signalr::Message::new(TARGET, &[&message])?.repeatable();
     let sent = hub.send(recipient, &invocation, now).await?;
-    // What it took rides along for the log.
+    // For the access log.
     Ok((StatusCode::ACCEPTED, Extension(sent), Json(message)))
 }
 
@@ -50,13 +50,13 @@ fn body_error(rejection: BytesRejection) -> Error {
     }
 }
 
-/// What a caller wants to say.
+/// The body of the request.
 #[derive(Debug, PartialEq)]
 struct Draft {
     text: String,
     recipient: Option<UserId>,
     id: Option<String>,
-    /// As it came: it is looked at only if the caller has no name.
+    /// Unvalidated: it counts only for guests.
     nickname: Value,
 }
 
@@ -121,12 +121,12 @@ fn nickname(value: Value) -> Result<Option<String>, Error> {
     }
 }
 
-/// A message as it arrives in browsers, and as its sender gets it back.
+/// A message as clients receive it, and as the response repeats it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Message {
     id: String,
-    /// Empty for somebody who has not signed in.
+    /// Empty for a guest.
     #[serde(serialize_with = "user_or_empty")]
     sender: Option<UserId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -195,11 +195,11 @@ mod tests {
         Ok(serde_json::to_value(Message::new(draft, caller, NOW + Duration::from_millis(1))?).unwrap())
     }
 
-    /// The field a draft is refused for.
-    fn refused(draft: &Value) -> &'static str {
+    /// The field for which a draft is rejected.
+    fn rejected_field(draft: &Value) -> &'static str {
         match published(draft, Caller::Anonymous) {
             Err(Error::InvalidMessage(field, _)) => field,
-            other => panic!("{draft} should be refused, not {other:?}"),
+            other => panic!("{draft} should be rejected, not {other:?}"),
         }
     }
 
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_without_a_name_has_a_nickname_at_most_and_writes_to_everyone_only() {
+    fn a_guest_has_a_nickname_at_most_and_writes_to_everyone_only() {
         let message = published(&json!({"text": "hi", "nickname": " Zoë "}), Caller::Anonymous).unwrap();
         assert_eq!((&message["sender"], &message["nickname"]), (&json!(""), &json!("Zoë")));
         let private = published(&json!({"text": "hi", "recipient": "bob"}), Caller::Anonymous);
@@ -256,12 +256,12 @@ mod tests {
             (json!({"text": "a", "nickname": "a\nb"}), "nickname"),
             (json!({"text": "a", "nickname": "a".repeat(65)}), "nickname"),
         ] {
-            assert_eq!(refused(&draft), field, "{draft}");
+            assert_eq!(rejected_field(&draft), field, "{draft}");
         }
     }
 
     #[test]
-    fn what_is_just_within_the_limits_is_fine() {
+    fn values_at_the_limits_are_accepted() {
         let draft = json!({"text": "😀".repeat(4_096), "id": "a".repeat(64), "nickname": "ä".repeat(64), "recipient": ""});
         let message = published(&draft, Caller::Anonymous).unwrap();
         assert_eq!(message["text"].as_str().unwrap().chars().count(), 4_096);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn case_35_what_is_not_json_is_refused() {
+    fn case_35_a_body_that_is_not_json_is_rejected() {
         for body in [&b""[..], b"{", b"nonsense", b"{\"text\":\"\xff\"}", b"{\"text\":\"a\"}}"] {
             assert!(matches!(Draft::parse(body), Err(Error::InvalidMessage("body", _))));
         }

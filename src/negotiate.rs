@@ -1,6 +1,6 @@
-//! `POST /api/negotiate`: where to connect, and a token that says who is connecting.
+//! `POST /api/negotiate`: the address of the SignalR service and an access token for the caller.
 //!
-//! The SignalR client asks here first, follows `url`, and negotiates once more with the service itself.
+//! A SignalR client follows `url` and negotiates once more, with the service itself.
 
 use std::time::SystemTime;
 

@@ -1,24 +1,23 @@
-//! One future: it is time to stop.
+//! The reasons to stop: a signal, or the exit of the parent process.
 //!
-//! A courtesy, not a promise: the Functions host kills its handler without notice, so nothing may depend on this. What it does ensure
-//! is that a handler does not outlive a host that was killed itself, and keep the port from the next one.
+//! The Functions host usually kills its handler, so nothing may depend on a graceful stop. A handler that outlived its host would keep
+//! the port from the next one.
 
 use std::time::Duration;
 
-/// How often the parent is looked at. Asking the kernel to signal us instead would fire when the host's *thread* that started us ends.
+/// The interval of checks of the parent. The kernel's parent-death signal fires when the *thread* ends that started this process.
 #[cfg(unix)]
 const PARENT_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long everything gets once it is time.
+/// The longest time from the reason to stop to the exit.
 pub const GRACE: Duration = Duration::from_millis(800);
 
-/// The last part of that, for what is still to be exported. Calls under way get the rest, or all of it where nothing is exported.
+/// The part of [`GRACE`] for the export of telemetry; requests under way get the rest.
 pub const EXPORT_FLUSH_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// Resolves on Ctrl-C or a request to terminate.
 ///
-/// On Unix these are caught from the call on, which needs a runtime: call it before anybody can see that we are up, or whoever stops us
-/// just then kills us.
+/// On Unix the signals are caught from the call on, which needs a runtime: call it before the process listens.
 pub fn signal() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let signals = {
@@ -43,10 +42,9 @@ pub fn signal() -> impl Future<Output = ()> {
     }
 }
 
-/// Resolves when the process that started us is gone. On Windows the host sees to that itself.
+/// Resolves when the parent process has exited. On Windows the host ends its handler itself.
 ///
-/// Who that is, is found out when this is called, not when it is first awaited: call it before anybody can see that we are up,
-/// or a host that is killed just then is never missed.
+/// The parent is that of the time of the call: call it before the process listens.
 pub fn parent_exited() -> impl Future<Output = ()> {
     #[cfg(unix)]
     let parent = std::os::unix::process::parent_id();

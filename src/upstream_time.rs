@@ -1,16 +1,14 @@
-//! How long a request timer for Azure Communication Services. It rides on the response to the log, as a failure does.
-//!
-//! Part of the work goes on in tasks of its own, so it is added up in one place that all of them know.
+//! The time that a request waits for Azure Communication Services. Stored in the response extensions for the access log.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A sum of waits. Clones add to the same.
+/// A sum of durations. Clones share it, since part of the work runs in tasks of its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UpstreamTimer(Arc<Mutex<Option<Duration>>>);
 
 impl UpstreamTimer {
-    /// What `call` brings; how long that takes is added.
+    /// Awaits `call` and adds the time that it takes.
     pub(crate) async fn measure<C: Future>(&self, call: C) -> C::Output {
         let begun = Instant::now();
         let outcome = call.await;
@@ -19,7 +17,7 @@ impl UpstreamTimer {
         outcome
     }
 
-    /// The sum so far, if there was anything to wait for.
+    /// The sum so far; `None` before the first call.
     pub(crate) fn sum(&self) -> Option<Duration> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,12 +5,12 @@ const good = { apiBaseUrl: 'https://my-chat.azurewebsites.net', authProvider: 'a
 
 function problemsOf(raw: unknown): string[] {
   const parsed = parseConfig(raw)
-  return parsed.kind === 'bad' ? parsed.problems : []
+  return parsed.kind === 'invalid' ? parsed.problems : []
 }
 
 describe('config.json', () => {
-  it('is taken as it stands when it is right', () => {
-    expect(parseConfig(good)).toEqual({ kind: 'ready', config: good })
+  it('is accepted if it is valid', () => {
+    expect(parseConfig(good)).toEqual({ kind: 'valid', config: good })
   })
 
   it.each([
@@ -19,20 +19,20 @@ describe('config.json', () => {
     ['http://localhost:7071', 'http://localhost:7071'],
     ['http://127.0.0.1:7071/', 'http://127.0.0.1:7071'],
   ])('reads %s as %s', (apiBaseUrl, expected) => {
-    expect(parseConfig({ ...good, apiBaseUrl })).toEqual({ kind: 'ready', config: { ...good, apiBaseUrl: expected } })
+    expect(parseConfig({ ...good, apiBaseUrl })).toEqual({ kind: 'valid', config: { ...good, apiBaseUrl: expected } })
   })
 
   it.each([
     undefined, '', 42, '/api', 'my-chat.azurewebsites.net', 'http://my-chat.azurewebsites.net', 'http://localhost.evil.example',
     'javascript:alert(1)', 'https://user:secret@a.example', 'https://a.example?code=1', 'https://a.example/#x',
-  ])('refuses %j as apiBaseUrl, by name and without repeating it', (apiBaseUrl) => {
+  ])('rejects %j as apiBaseUrl without repeating the value', (apiBaseUrl) => {
     const problems = problemsOf({ ...good, apiBaseUrl })
     expect(problems).toHaveLength(1)
     expect(problems[0]).toMatch(/^apiBaseUrl /)
     expect(problems[0]).not.toContain('secret')
   })
 
-  it('tells every problem at once', () => {
+  it('reports all problems at once', () => {
     expect(problemsOf({ apiBaseUrl: 'nowhere', authProvider: '../x' })).toHaveLength(2)
     expect(problemsOf({})).toHaveLength(2)
   })
@@ -43,22 +43,22 @@ describe('config.json', () => {
 })
 
 describe('loading config.json', () => {
-  it('finds it beside the page', async () => {
-    const asked: unknown[] = []
+  it('fetches it relative to the page', async () => {
+    const requested: unknown[] = []
     const loaded = await loadConfig((url) => {
-      asked.push(url)
+      requested.push(url)
       return Promise.resolve(Response.json(good))
     })
-    expect(loaded.kind).toBe('ready')
-    expect(asked).toEqual(['./config.json'])
+    expect(loaded.kind).toBe('valid')
+    expect(requested).toEqual(['./config.json'])
   })
 
   it.each([
     ['is missing', () => Promise.resolve(new Response('', { status: 404 })), /404/],
     ['is not JSON', () => Promise.resolve(new Response('{"apiBaseUrl":')), /not valid JSON/],
     ['cannot be fetched', () => Promise.reject(new TypeError('network')), /connection/],
-  ])('says so when it %s', async (_, get, words) => {
+  ])('reports that it %s', async (_, get, text) => {
     const loaded = await loadConfig(get)
-    expect(loaded.kind === 'bad' && loaded.problems[0]).toMatch(words)
+    expect(loaded.kind === 'invalid' && loaded.problems[0]).toMatch(text)
   })
 })

@@ -1,15 +1,15 @@
-// Reads config.json and mounts the page, or says on the page why it cannot start.
+// The entry point: reads config.json and mounts the page, or shows what is wrong with the file.
 import { createApp } from 'vue'
 import App from './App.vue'
-import ConfigProblem from './components/ConfigProblem.vue'
+import ConfigErrors from './components/ConfigErrors.vue'
 import { loadConfig } from './config'
 import { Session } from './session'
-import { tabStore } from './tabStore'
+import { openTabStorage } from './tabStorage'
 import './page.css'
 
 const loaded = await loadConfig(fetch)
-const store = tabStore()
-const app = loaded.kind === 'ready'
-  ? createApp(App, { config: loaded.config, session: new Session(store), store })
-  : createApp(ConfigProblem, { problems: loaded.problems })
+const storage = openTabStorage()
+const app = loaded.kind === 'valid'
+  ? createApp(App, { config: loaded.config, session: new Session(storage), storage })
+  : createApp(ConfigErrors, { problems: loaded.problems })
 app.mount('#app')

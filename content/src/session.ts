@@ -1,46 +1,46 @@
-// Who this tab is: the sign-in token that App Service hands back in the address, or a guest's nickname.
-// Both live in sessionStorage, not in a cookie and not in localStorage, so that two tabs can be two people.
+// The tab's session: the sign-in token that App Service returns in the URL fragment, or a guest's nickname.
+// It is in sessionStorage, not in a cookie or localStorage, so that two tabs can be two people.
 import { callApi, parseJson } from './chat/api'
 import type { Sender } from './chat/message'
 import type { Config } from './config'
-import type { TabStore } from './tabStore'
+import type { TabStorage } from './tabStorage'
 
-/** What the address brought back from the sign-in. */
-export type Returned = { kind: 'nothing' } | { kind: 'token', token: string } | { kind: 'unusable' }
+/** The result of a sign-in, as found in the URL fragment. */
+export type SignInResult = { kind: 'none' } | { kind: 'token', token: string } | { kind: 'invalid' }
 
-/** What `/.auth/me` says. `unknown` is a call that failed, which does not mean signed out. */
-export type Identity = { kind: 'user', userId: string } | { kind: 'nobody' } | { kind: 'unknown' }
+/** The result of `/.auth/me`. `unknown` means that the call failed. */
+export type Identity = { kind: 'user', userId: string } | { kind: 'signed-out' } | { kind: 'unknown' }
 
 const TOKEN = 'chat.token'
 const USER = 'chat.user'
 const NICKNAME = 'chat.nickname'
-const ASKED = 'chat.signing-in'
+const SIGNING_IN = 'chat.signing-in'
 
-/** Reads a location's fragment: `#token=` and URL-encoded JSON `{"authenticationToken":…,"user":…}`, as App Service writes it. */
-export function parseFragment(fragment: string): Returned {
+/** Parses the URL fragment of App Service: `#token=` and URL-encoded JSON `{"authenticationToken":…,"user":…}`. */
+export function parseSignInFragment(fragment: string): SignInResult {
   const encoded = /^#(?:.*&)?token=([^&]*)/.exec(fragment)?.[1]
-  if (encoded === undefined) return { kind: 'nothing' }
+  if (encoded === undefined) return { kind: 'none' }
   try {
     const raw: unknown = JSON.parse(decodeURIComponent(encoded))
     if (typeof raw === 'object' && raw !== null && 'authenticationToken' in raw) {
       const token = raw.authenticationToken
-      // It goes into a header, which takes visible ASCII only.
+      // It becomes a header value: visible ASCII only.
       if (typeof token === 'string' && /^[\x21-\x7e]+$/.test(token)) return { kind: 'token', token }
     }
   } catch {
-    // Not JSON, or not URL-encoded: told as unusable below.
+    // Not JSON, or not URL-encoded.
   }
-  return { kind: 'unusable' }
+  return { kind: 'invalid' }
 }
 
-/** Takes the token out of the address bar and of the history before anything else can see it. */
-export function takeReturned(location: Location, history: History): Returned {
-  const returned = parseFragment(location.hash)
-  if (returned.kind !== 'nothing') history.replaceState(null, '', location.pathname + location.search)
-  return returned
+/** Reads the sign-in result and removes it from the address bar and the history. */
+export function takeSignInResult(location: Location, history: History): SignInResult {
+  const result = parseSignInFragment(location.hash)
+  if (result.kind !== 'none') history.replaceState(null, '', location.pathname + location.search)
+  return result
 }
 
-/** Where to go to sign in, and to come back to `page` with a token in the fragment. */
+/** The URL of the sign-in page; after signing in it redirects to `page` with a token in the fragment. */
 export function signInUrl(config: Config, page: string): string {
   const url = new URL(`${config.apiBaseUrl}/.auth/login/${encodeURIComponent(config.authProvider)}`)
   url.searchParams.set('session_mode', 'token')
@@ -48,31 +48,31 @@ export function signInUrl(config: Config, page: string): string {
   return url.href
 }
 
-/** Asks the platform who the token belongs to. */
-export async function whoIs(config: Config, token: string): Promise<Identity> {
-  const answer = await callApi({ baseUrl: config.apiBaseUrl, token }, `${config.apiBaseUrl}/.auth/me`, { method: 'GET' })
-  if (answer.kind === 'failed') return { kind: answer.failure.kind === 'unauthenticated' ? 'nobody' : 'unknown' }
-  return parseIdentities(parseJson(answer.text))
+/** Asks App Service for the user of the token. */
+export async function fetchIdentity(config: Config, token: string): Promise<Identity> {
+  const result = await callApi({ baseUrl: config.apiBaseUrl, token }, `${config.apiBaseUrl}/.auth/me`, { method: 'GET' })
+  if (result.kind === 'failed') return { kind: result.failure.kind === 'unauthenticated' ? 'signed-out' : 'unknown' }
+  return parseIdentities(parseJson(result.text))
 }
 
-/** The answer of `/.auth/me`: an array of identities, the first of which counts; empty when nobody is signed in. */
+/** Parses the body of `/.auth/me`: an array of identities, of which the first is used; empty if not signed in. */
 export function parseIdentities(raw: unknown): Identity {
   if (!Array.isArray(raw)) return { kind: 'unknown' }
   const first: unknown = raw[0]
-  if (first === undefined) return { kind: 'nobody' }
+  if (first === undefined) return { kind: 'signed-out' }
   if (typeof first !== 'object' || first === null || !('user_id' in first)) return { kind: 'unknown' }
   return typeof first.user_id === 'string' && first.user_id !== '' ? { kind: 'user', userId: first.user_id } : { kind: 'unknown' }
 }
 
-/** What this tab remembers of its person, over `storage` (the browser's sessionStorage). */
+/** The user or guest of this tab. */
 export class Session {
-  constructor(private readonly storage: TabStore) {}
+  constructor(private readonly storage: TabStorage) {}
 
   get token(): string | undefined {
     return this.read(TOKEN)
   }
 
-  /** The person, as far as known without asking anyone. */
+  /** The stored user or guest, without a check that the token is still valid. */
   get me(): Sender | undefined {
     const userId = this.read(USER)
     if (this.token !== undefined) return userId === undefined ? undefined : { kind: 'user', userId }
@@ -84,19 +84,19 @@ export class Session {
     return this.read(NICKNAME)
   }
 
-  /** Notes that the sign-in about to start was asked for here. */
-  expectToken(): void {
-    this.storage.setItem(ASKED, 'yes')
+  /** Records that this tab starts a sign-in. */
+  markSignInStarted(): void {
+    this.storage.setItem(SIGNING_IN, 'yes')
   }
 
   /**
-   * Whether a token was asked for in this tab; asking twice answers no. A link to `#token=…` that somebody else made would
-   * otherwise sign the reader in under a stranger's name.
+   * Whether this tab has started a sign-in; resets it. It protects against links with a foreign `#token=…`, which would sign
+   * the user in under a different name.
    */
-  takeExpectation(): boolean {
-    const asked = this.read(ASKED) !== undefined
-    this.storage.removeItem(ASKED)
-    return asked
+  takeSignInStarted(): boolean {
+    const started = this.read(SIGNING_IN) !== undefined
+    this.storage.removeItem(SIGNING_IN)
+    return started
   }
 
   signIn(token: string, userId: string): void {
@@ -104,15 +104,15 @@ export class Session {
     this.storage.setItem(USER, userId)
   }
 
-  enterAs(nickname: string): void {
+  enterAsGuest(nickname: string): void {
     this.storage.removeItem(TOKEN)
     this.storage.removeItem(USER)
     this.storage.setItem(NICKNAME, nickname)
   }
 
-  /** Forgets the person and everything else this page keeps in the tab. */
-  forget(): void {
-    for (const name of [TOKEN, USER, NICKNAME, ASKED]) this.storage.removeItem(name)
+  /** Removes everything that this class has stored. */
+  clear(): void {
+    for (const name of [TOKEN, USER, NICKNAME, SIGNING_IN]) this.storage.removeItem(name)
   }
 
   private read(name: string): string | undefined {
@@ -120,7 +120,7 @@ export class Session {
   }
 }
 
-/** Ends the session on the platform's side too. Best effort: the token is already dropped here. */
-export async function signOutOf(config: Config, token: string): Promise<void> {
+/** Ends the session in App Service. Errors are ignored: the token is already removed here. */
+export async function signOut(config: Config, token: string): Promise<void> {
   await callApi({ baseUrl: config.apiBaseUrl, token }, `${config.apiBaseUrl}/.auth/logout`, { method: 'GET', keepalive: true })
 }

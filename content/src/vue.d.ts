@@ -1,4 +1,4 @@
-// For tools that read TypeScript without knowing Vue's files, the linter for one. vue-tsc sees the components' own types instead.
+// The type of `.vue` imports for tools other than vue-tsc, such as the linter.
 declare module '*.vue' {
   import type { DefineComponent } from 'vue'
 

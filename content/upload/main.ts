@@ -1,59 +1,59 @@
-// Uploads the built page to the static website of a storage account: the only file here that reads the arguments, the
-// environment and the clock. Nothing is sent before the arguments, the built page and its config.json have been found good.
+// The upload command: uploads the built page to the static website of a storage account. Nothing is sent before the arguments,
+// the built page and its config.json are validated. Only this file reads arguments, environment and clock.
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { openAccount } from './account'
-import { siteConfig } from './config'
-import { explain, Failure, type Step } from './failure'
-import { readOptions, USAGE, type Options } from './options'
-import { enableWebsite, publish } from './publish'
+import { parseOptions, USAGE, type Options } from './options'
+import { enableStaticWebsite, publish } from './publish'
 import { describe, readSite, type Site } from './site'
+import { buildSiteConfig } from './siteConfig'
+import { openAccount } from './storageAccount'
+import { toUploadError, UploadError, type Step } from './uploadError'
 
 const DIST = fileURLToPath(new URL('../dist', import.meta.url))
 
-function say(line: string): void {
+function log(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
 async function upload(options: Options): Promise<void> {
-  const site = await builtSite(options)
+  const site = await loadSite(options)
   if (options.dryRun) {
-    for (const file of site.files) say(`would upload  ${describe(file)}`)
+    for (const file of site.files) log(`would upload  ${describe(file)}`)
     return
   }
   const account = await openAccount(options, process.env['AZURE_STORAGE_CONNECTION_STRING'])
-  const during = async (step: Step, run: () => Promise<void>) => {
+  const runStep = async (step: Step, run: () => Promise<void>) => {
     try {
       await run()
     } catch (error) {
-      throw explain(error, { ...account, step })
+      throw toUploadError(error, { ...account, step })
     }
   }
-  if (options.website) await during('website', () => enableWebsite(account.service, say))
-  await during('files', () => publish(site, account.service, { now: new Date(), say }))
-  say(`The address of the page: az storage account show --name ${account.name} --query primaryEndpoints.web --output tsv`)
+  if (options.website) await runStep('website', () => enableStaticWebsite(account.service, log))
+  await runStep('files', () => publish(site, account.service, { now: new Date(), log }))
+  log(`The address of the page: az storage account show --name ${account.name} --query primaryEndpoints.web --output tsv`)
 }
 
-/** The files of the build, with the config.json that this upload is to have. */
-async function builtSite(options: Options): Promise<Site> {
+/** The files of the build, with the config.json for this upload. */
+async function loadSite(options: Options): Promise<Site> {
   const folder = options.dist ?? DIST
   const site = await readSite(folder)
   const built = await readFile(`${folder}/config.json`, 'utf8').catch(() => '{}')
-  return site.with('config.json', siteConfig(built, options))
+  return site.with('config.json', buildSiteConfig(built, options))
 }
 
 async function main(): Promise<number> {
-  const asked = readOptions(process.argv.slice(2))
-  if (asked.kind === 'help') {
-    say(USAGE)
+  const parsed = parseOptions(process.argv.slice(2))
+  if (parsed.kind === 'help') {
+    log(USAGE)
     return 0
   }
   try {
-    if (asked.kind === 'bad') throw new Failure('arguments', [...asked.problems, 'See --help.'].join('\n'))
-    await upload(asked.options)
+    if (parsed.kind === 'invalid') throw new UploadError('arguments', [...parsed.problems, 'See --help.'].join('\n'))
+    await upload(parsed.options)
     return 0
   } catch (error) {
-    const failure = error instanceof Failure ? error : new Failure('unexpected', error instanceof Error ? error.stack ?? error.name : 'unknown')
+    const failure = error instanceof UploadError ? error : new UploadError('unexpected', error instanceof Error ? error.stack ?? error.name : 'unknown')
     process.stderr.write(`${failure.message}\n`)
     return failure.exitCode
   }

@@ -1,12 +1,12 @@
-// The upload itself. A file that lies there already, byte for byte and header for header, is not sent again; index.html is
-// sent last and old assets are swept after it, so that an upload may break off at any point and leave a site that works.
+// Uploads the files of the site. Unchanged files are skipped. index.html is sent last and stale assets are removed after it, so
+// that an interrupted upload leaves a working site.
 import { RestError, type BlobServiceClient, type ContainerClient } from '@azure/storage-blob'
 import { describe, INDEX, isHashed, NOT_FOUND, type Site, type SiteFile } from './site'
-import { STALE_SINCE, sweep, type Present } from './stale'
+import { STALE_SINCE, planCleanup, type ExistingBlob } from './staleAssets'
 
-type Say = (line: string) => void
+type Log = (line: string) => void
 
-interface PresentBlob extends Present {
+interface StoredBlob extends ExistingBlob {
   readonly md5: Uint8Array | undefined
   readonly contentType: string | undefined
   readonly cacheControl: string | undefined
@@ -14,63 +14,63 @@ interface PresentBlob extends Present {
 
 /** The container that the static website of an account serves. */
 const CONTAINER = '$web'
-const AT_ONCE = 4
+const MAX_PARALLEL_UPLOADS = 4
 
-/** Switches the account's static website on, unless it is as wanted. Other settings of the account stay as they are. */
-export async function enableWebsite(service: BlobServiceClient, say: Say): Promise<void> {
+/** Enables the account's static website. Other settings of the account are not changed. */
+export async function enableStaticWebsite(service: BlobServiceClient, log: Log): Promise<void> {
   const wanted = { enabled: true, indexDocument: INDEX, errorDocument404Path: NOT_FOUND }
   const { staticWebsite } = await service.getProperties()
   const same = staticWebsite?.enabled === true
     && staticWebsite.indexDocument === wanted.indexDocument && staticWebsite.errorDocument404Path === wanted.errorDocument404Path
   if (!same) await service.setProperties({ staticWebsite: wanted })
-  say(`${same ? 'unchanged' : 'enabled  '}  static website (${INDEX}; ${NOT_FOUND})`)
+  log(`${same ? 'unchanged' : 'enabled  '}  static website (${INDEX}; ${NOT_FOUND})`)
 }
 
-/** Brings the container in line with the site. Rejects with what the storage client threw, leaving the old index.html in place. */
-export async function publish(site: Site, service: BlobServiceClient, { now, say }: { now: Date, say: Say }): Promise<void> {
+/** Uploads the changed files and cleans up stale assets. Rejects with the error of the storage client. */
+export async function publish(site: Site, service: BlobServiceClient, { now, log }: { now: Date, log: Log }): Promise<void> {
   const container = service.getContainerClient(CONTAINER)
-  const present = await list(container)
+  const existing = await list(container)
   const send = async (file: SiteFile) => {
-    const same = isSame(file, present.get(file.name))
+    const same = isUnchanged(file, existing.get(file.name))
     if (!same) await put(container, file)
-    say(`${same ? 'unchanged' : 'uploaded '}  ${describe(file)}`)
+    log(`${same ? 'unchanged' : 'uploaded '}  ${describe(file)}`)
   }
-  // In the site's order, which ends with index.html.
+  // `site.files` ends with index.html.
   const { files } = site
-  await atOnce(files.filter(({ name }) => isHashed(name)), send)
+  await forEachParallel(files.filter(({ name }) => isHashed(name)), send)
   for (const file of files.filter(({ name }) => !isHashed(name))) await send(file)
 
-  const { mark, remove } = sweep(present.values(), name => site.has(name), now)
+  const { mark, remove } = planCleanup(existing.values(), name => site.has(name), now)
   for (const name of mark) {
     await container.getBlobClient(name).setMetadata({ [STALE_SINCE]: now.toISOString() })
-    say(`stale      ${name}  (kept for a week)`)
+    log(`stale      ${name}  (kept for a week)`)
   }
   for (const name of remove) {
     await container.deleteBlob(name, { deleteSnapshots: 'include' })
-    say(`removed    ${name}`)
+    log(`removed    ${name}`)
   }
 }
 
-async function list(container: ContainerClient): Promise<Map<string, PresentBlob>> {
-  const present = new Map<string, PresentBlob>()
+async function list(container: ContainerClient): Promise<Map<string, StoredBlob>> {
+  const blobs = new Map<string, StoredBlob>()
   try {
     for await (const { name, metadata, properties } of container.listBlobsFlat({ includeMetadata: true })) {
       const since = metadata?.[STALE_SINCE]
       const { contentMD5: md5, contentType, cacheControl } = properties
-      present.set(name, { name, md5, contentType, cacheControl, staleSince: since === undefined ? undefined : new Date(since) })
+      blobs.set(name, { name, md5, contentType, cacheControl, staleSince: since === undefined ? undefined : new Date(since) })
     }
   } catch (error) {
-    // Enabling the website creates the container on Azure, but not on Azurite, and not where the website is left alone.
+    // Azure creates the container with the static website; Azurite does not, nor does an upload with --no-website.
     if (!(error instanceof RestError && error.code === 'ContainerNotFound')) throw error
     await container.create()
   }
-  return present
+  return blobs
 }
 
-// A file that was marked as stale and is wanted again is sent again, which takes the mark off.
-function isSame(file: SiteFile, there: PresentBlob | undefined): boolean {
-  return there?.md5 !== undefined && file.md5.equals(there.md5) && there.staleSince === undefined
-    && there.contentType === file.contentType && there.cacheControl === file.cacheControl
+// A file that is marked as stale counts as changed: uploading it removes the mark.
+function isUnchanged(file: SiteFile, blob: StoredBlob | undefined): boolean {
+  return blob?.md5 !== undefined && file.md5.equals(blob.md5) && blob.staleSince === undefined
+    && blob.contentType === file.contentType && blob.cacheControl === file.cacheControl
 }
 
 async function put(container: ContainerClient, { name, body, md5, contentType, cacheControl }: SiteFile): Promise<void> {
@@ -79,11 +79,11 @@ async function put(container: ContainerClient, { name, body, md5, contentType, c
   })
 }
 
-/** Runs `work` over all items, a few at a time. */
-async function atOnce<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
-  const waiting = items.values()
+/** Runs `work` for all items, `MAX_PARALLEL_UPLOADS` at a time. */
+async function forEachParallel<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {
+  const remaining = items.values()
   const worker = async () => {
-    for (const item of waiting) await work(item)
+    for (const item of remaining) await work(item)
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  await Promise.all(Array.from({ length: MAX_PARALLEL_UPLOADS }, worker))
 }

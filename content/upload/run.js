@@ -1,4 +1,4 @@
-// `npm run upload`: runs main.ts with the Vite that builds the page, since not every Node.js we support reads TypeScript.
+// Runs main.ts through Vite, because not every supported Node.js version runs TypeScript.
 import { fileURLToPath } from 'node:url'
 import { runnerImport } from 'vite'
 

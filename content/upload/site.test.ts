@@ -27,17 +27,17 @@ describe('a file of the site', () => {
     ['index.html', 'no-cache'],
     ['404.html', 'no-cache'],
     ['config.json', 'no-cache'],
-  ])('%s is kept as %s', (name, expected) => {
+  ])('%s is cached as %s', (name, expected) => {
     expect(cacheControl(name)).toBe(expected)
   })
 
-  it('waits for its turn: assets, then the rest, then index.html', () => {
+  it('is uploaded in order: assets, other files, index.html', () => {
     const names = ['index.html', 'a.txt', 'assets/z-12345678.js', 'config.json', 'assets/a-12345678.css']
     const site = Site.of(names.map(name => [name, Buffer.from(name)]))
     expect(site.files.map(({ name }) => name)).toEqual(['assets/a-12345678.css', 'assets/z-12345678.js', 'a.txt', 'config.json', 'index.html'])
   })
 
-  it('takes the place of another of the same name', () => {
+  it('replaces a file of the same name', () => {
     const site = Site.of([['config.json', Buffer.from('old')]]).with('config.json', 'new')
     expect(site.files.map(({ body }) => body.toString())).toEqual(['new'])
   })

@@ -1,15 +1,13 @@
-// The files of the built page: what each is sent as, and in which order.
-// The order is what keeps visitors whole: while an upload runs, and if it breaks off, the index.html they get is one whose
-// assets are all there.
+// The files of the built page, with their headers and the order of upload.
 import { createHash } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import mime from 'mime'
-import { Failure } from './failure'
+import { UploadError } from './uploadError'
 
-/** A file as it is to lie in the container. */
+/** A file as it is uploaded. */
 export interface SiteFile {
-  /** Name of the blob: the path below the folder, with slashes. */
+  /** Name of the blob: the path relative to the folder, with slashes. */
   readonly name: string
   readonly body: Buffer
   readonly md5: Buffer
@@ -20,25 +18,25 @@ export interface SiteFile {
 export const INDEX = 'index.html'
 export const NOT_FOUND = '404.html'
 
-// A year, the longest that caches honour. A changed file has another name.
-const FOREVER = 'public, max-age=31536000, immutable'
-// Kept, but asked about each time: these have to change together with what they name.
-const ASK = 'no-cache'
-// What has no hash in its name and names nothing, such as the icon.
-const AN_HOUR = 'public, max-age=3600'
+// For files whose name changes with their content.
+const IMMUTABLE = 'public, max-age=31536000, immutable'
+// For files that reference others.
+const REVALIDATE = 'no-cache'
+// For all other files, such as the icon.
+const ONE_HOUR = 'public, max-age=3600'
 
-/** Whether the name of a file changes with its content, as Vite names everything it puts under assets/. */
+/** Whether the file name contains a hash, as Vite writes it for assets. */
 export function isHashed(name: string): boolean {
   return /^assets\/.+-[\w-]{8}\.\w+(\.map)?$/.test(name)
 }
 
 /** `Cache-Control` of the file with this name. */
 export function cacheControl(name: string): string {
-  if (isHashed(name)) return FOREVER
-  return /\.(html|json)$/.test(name) ? ASK : AN_HOUR
+  if (isHashed(name)) return IMMUTABLE
+  return /\.(html|json)$/.test(name) ? REVALIDATE : ONE_HOUR
 }
 
-/** `Content-Type` of the file with this name; text says that it is UTF-8, since blobs are served as they were stored. */
+/** `Content-Type` of the file with this name, with `charset=utf-8` for text. */
 export function contentType(name: string): string {
   const type = mime.getType(name) ?? 'application/octet-stream'
   return /^text\/|[/+](json|xml)$/.test(type) ? `${type}; charset=utf-8` : type
@@ -51,7 +49,7 @@ export class Site {
     return new Site(new Map(Array.from(bodies, ([name, body]) => [name, siteFile(name, body)])))
   }
 
-  /** This site with one file more, or another in its place. */
+  /** This site with a file added or replaced. */
   with(name: string, text: string): Site {
     return new Site(new Map([...this.byName, [name, siteFile(name, Buffer.from(text))]]))
   }
@@ -60,18 +58,18 @@ export class Site {
     return this.byName.has(name)
   }
 
-  /** In the order in which they may be sent: what index.html names, then what stands alone, then index.html. */
+  /** The files in the order of upload: hashed assets, other files, index.html. An old index.html never lacks its assets. */
   get files(): SiteFile[] {
-    const turn = ({ name }: SiteFile) => name === INDEX ? 2 : isHashed(name) ? 0 : 1
-    return [...this.byName.values()].sort((a, b) => turn(a) - turn(b) || (a.name < b.name ? -1 : 1))
+    const order = ({ name }: SiteFile) => name === INDEX ? 2 : isHashed(name) ? 0 : 1
+    return [...this.byName.values()].sort((a, b) => order(a) - order(b) || (a.name < b.name ? -1 : 1))
   }
 }
 
-/** Reads a built page from a folder. Throws a `Failure` if none has been built there. */
+/** Reads a built page from a folder. Throws an `UploadError` if there is no index.html. */
 export async function readSite(folder: string): Promise<Site> {
-  // Looked for alone, so that a folder given by mistake is not read through.
+  // Checked first, so that a wrong folder is not read completely.
   const built = await stat(join(folder, INDEX)).catch(() => undefined)
-  if (built?.isFile() !== true) throw new Failure('not built', `There is no built page in ${folder}. Build it: npm --prefix content run build`)
+  if (built?.isFile() !== true) throw new UploadError('not built', `There is no built page in ${folder}. Build it: npm --prefix content run build`)
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   const paths = entries.filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name))
   const names = new Map(paths.map(path => [relative(folder, path).split(sep).join('/'), path]))
@@ -79,7 +77,7 @@ export async function readSite(folder: string): Promise<Site> {
   return Site.of(await Promise.all(visible.map(async ([name, path]) => [name, await readFile(path)] as const)))
 }
 
-/** One line about a file: name, type and how long it is kept. */
+/** One line about a file: name, type and caching. */
 export function describe({ name, contentType, cacheControl }: SiteFile): string {
   return `${name}  (${contentType}; ${cacheControl})`
 }
@@ -89,7 +87,7 @@ function siteFile(name: string, body: Buffer): SiteFile {
   return { name, body, md5, contentType: contentType(name), cacheControl: cacheControl(name) }
 }
 
-// Everything in the container is public, and what editors and file managers leave behind is not meant to be.
+// Everything in the container is public; hidden files are not meant to be.
 function isHidden(name: string): boolean {
   return name.split('/').some(part => part.startsWith('.') && part !== '.well-known')
 }

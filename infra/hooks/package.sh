@@ -1,17 +1,17 @@
 #!/bin/sh
-# Builds target/package/handler.zip, which azure.yaml names. azd deploys an outdated zip without a warning, so it is built every time.
+# Builds target/package/handler.zip, which azd deploys. It is built every time, because azd does not detect an outdated package.
 set -eu
 cd "$(dirname "$0")/../.."
 
-refuse() {
+fail() {
   echo "package: $1" >&2
   exit 1
 }
 
 [ "$(uname -sm)" = "Linux x86_64" ] ||
-  refuse "the handler runs on x86-64 Linux in Azure and is built there: run azd in the dev container (.devcontainer), or on Windows in WSL."
+  fail "the package can be built on x86-64 Linux only: run azd in the dev container (.devcontainer), or on Windows in WSL."
 for tool in make cargo; do
-  command -v "$tool" >/dev/null || refuse "$tool is not on the PATH; the dev container (.devcontainer) has all that is needed."
+  command -v "$tool" >/dev/null || fail "$tool is not on the PATH; the dev container (.devcontainer) has all required tools."
 done
 
 make package

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the page and uploads it, with the addresses of this deployment in its config.json. DefaultAzureCredential signs in as the
-# current user or pipeline, without a key. azd sets the CHAT_ variables from the outputs of infra/main.bicep.
+# Builds the page and uploads it with a config.json for this deployment. It uses the sign-in of the current user
+# (DefaultAzureCredential). azd sets the CHAT_ variables from the outputs of infra/main.bicep.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -14,20 +14,20 @@ done
 
 make page
 
-# infra/modules/storage.bicep enables the static website, because that needs more rights than an upload.
+# infra/modules/storage.bicep enables the static website, which needs more permissions than an upload.
 upload() {
   npm --prefix content run upload -- --no-website \
     --account "$CHAT_STORAGE_ACCOUNT" --api "$CHAT_API_URL" --provider "$CHAT_AUTH_PROVIDER"
 }
 
-# Exit code 77 means that a right is missing. A new role assignment takes minutes to take effect; other failures are not retried.
+# 77 is "no permission". A new role assignment takes some minutes to become effective.
 tries=6
 while :; do
   status=0
   upload || status=$?
   tries=$((tries - 1))
   [ "$status" -eq 77 ] && [ "$tries" -gt 0 ] || break
-  echo "page: trying again in ${CHAT_UPLOAD_PAUSE:-30} seconds, in case a new role is not known everywhere yet." >&2
+  echo "page: trying again in ${CHAT_UPLOAD_PAUSE:-30} seconds, in case a new role assignment is not effective yet." >&2
   sleep "${CHAT_UPLOAD_PAUSE:-30}"
 done
 [ "$status" -eq 0 ] || exit "$status"

@@ -1,10 +1,10 @@
-// Azure Communication Services, and what the handler needs to issue access tokens for it. Deployed only with CHAT_COMMUNICATION.
-// The container stores the identity of each person, which is personal data. Only the handler can read it.
+// Optional: Azure Communication Services, and what the handler needs to issue access tokens for it. The container maps users to
+// their identities; it is personal data, which only the handler can read.
 
 param name string
 param tags object
 
-@description('Data location of the service: Europe, United States, and so on. It cannot be changed later.')
+@description('Data location: Europe, United States, and so on. It cannot be changed later.')
 param dataLocation string
 
 param storageName string
@@ -13,14 +13,13 @@ param storageName string
 param handlerId string
 
 // https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
-// No smaller role exists for this service. It has full control of this resource and can enable its keys, so no other app should use the
-// resource.
+// The service has no smaller role. It allows everything on this resource, also to enable its keys, so do not share the resource.
 var communicationAndEmailServiceOwner = '09976791-48a7-449e-bb21-39d1a415f350'
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
 resource communication 'Microsoft.Communication/communicationServices@2025-05-01' = {
   name: name
-  // The resource is global; its data is in `dataLocation`.
+  // The resource is global; `dataLocation` is the location of its data.
   location: 'global'
   tags: tags
   properties: {
@@ -43,7 +42,7 @@ resource identities 'Microsoft.Storage/storageAccounts/blobServices/containers@2
   properties: { publicAccess: 'None' }
 }
 
-resource handlerMakesTokens 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource handlerIssuesTokens 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(communication.id, handlerId, communicationAndEmailServiceOwner)
   scope: communication
   properties: {
@@ -53,7 +52,7 @@ resource handlerMakesTokens 'Microsoft.Authorization/roleAssignments@2022-04-01'
   }
 }
 
-resource handlerKeepsIdentities 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource handlerStoresIdentities 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account.id, identities.name, handlerId, storageBlobDataContributor)
   scope: identities
   properties: {

@@ -1,6 +1,5 @@
-// The function app: Flex Consumption, a custom handler, one identity for all services.
-// `functionAppConfig` names the runtime: on this plan deployments fail with FUNCTIONS_WORKER_RUNTIME or WEBSITE_RUN_FROM_PACKAGE in the
-// settings. Each setting below is read by the host, App Service or the handler.
+// The function app: Flex Consumption with a custom handler and one managed identity. The runtime is set in `functionAppConfig`: on
+// this plan, the settings FUNCTIONS_WORKER_RUNTIME and WEBSITE_RUN_FROM_PACKAGE make deployments fail.
 
 param name string
 param planName string
@@ -13,16 +12,16 @@ param insightsConnection string
 param blobUri string
 param packageContainer string
 
-@description('Origin of the page, without a slash at the end. Only this origin may call.')
+@description('Origin of the page, without a trailing slash. The only allowed CORS origin.')
 param pageOrigin string
 
-@description('URL of a Key Vault secret, or empty. App Service reads the value; it is in no deployment.')
+@description('URL of a Key Vault secret, or empty. App Service reads the value.')
 param authSecretUri string
 
-@description('URL of Azure Communication Services. If empty, access tokens are off, and the next three parameters are not used.')
+@description('Endpoint of Azure Communication Services, or empty: then there are no access tokens and the next three parameters are unused.')
 param communicationEndpoint string
 
-@description('URL of the container with the identity of each person.')
+@description('URL of the container that maps users to their identities.')
 param identityStore string
 
 param accessTokenScopes string
@@ -49,7 +48,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   name: name
   location: location
   kind: 'functionapp,linux'
-  // azd finds the app for the service `api` of azure.yaml by this tag.
+  // azd finds the app of the service `api` in azure.yaml by this tag.
   tags: union(tags, { 'azd-service-name': 'api' })
   identity: {
     type: 'UserAssigned'
@@ -63,7 +62,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
       ftpsState: 'Disabled'
-      // The page sends its token in a header, never a cookie, so credentials stay off.
+      // The page sends its token in a header, not in a cookie.
       cors: {
         allowedOrigins: [pageOrigin]
         supportCredentials: false
@@ -93,7 +92,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     }
   }
 
-  // No deployments with a user name and password.
+  // Disables deployments with user name and password.
   resource ftp 'basicPublishingCredentialsPolicies' = {
     name: 'ftp'
     properties: { allow: false }
@@ -113,11 +112,10 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         AzureSignalRConnectionString__clientId: identityClientId
         AzureSignalRHubName: 'chat'
         ChatAllowAnonymous: 'false'
-        // JSON fields can be queried; `plain` is easier to read in the log stream.
         ChatLogFormat: 'json'
         RUST_LOG: 'info'
 
-        // Storage of the host, blobs only: with `__accountName` it would also call queues and tables, for which it has no role.
+        // The storage of the host. Blobs only: with `__accountName` it would also use queues and tables, for which it has no role.
         AzureWebJobsStorage__blobServiceUri: blobUri
         AzureWebJobsStorage__credential: 'managedidentity'
         AzureWebJobsStorage__clientId: identityClientId
@@ -125,7 +123,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnection
         APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
 
-        // Easy Auth uses this identity instead of a client secret (sign-in.bicep names this setting).
+        // Easy Auth uses this identity instead of a client secret; sign-in.bicep refers to this setting.
         OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
       },
       empty(communicationEndpoint) ? {} : {

@@ -1,5 +1,5 @@
-// The identity of the handler for all services. No other app may use it: Entra accepts it instead of a client secret
-// (registration.bicep), so another app with this identity could sign people in to the chat.
+// The managed identity of the handler. Do not assign it to other apps: Entra accepts it in place of a client secret
+// (registration.bicep), so such an app could sign users in to the chat.
 
 param name string
 param location string

@@ -1,12 +1,11 @@
-// Logs and traces. The connection string of Application Insights is not a secret here: local authentication is disabled, so the string
-// alone gives no access.
+// Logs and traces. The connection string of Application Insights is not a secret, because local authentication is disabled.
 
 param workspaceName string
 param insightsName string
 param location string
 param tags object
 
-@description('Daily limit of logs, in GB. A string, because Bicep has no fractions.')
+@description('Daily cap of the logs in GB. A string, because Bicep has no fractions.')
 param gigabytesPerDay string
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {

@@ -1,15 +1,14 @@
-// The application registration in Entra, which people see at sign-in. It has no secret and no certificate, but a federated credential for
-// the handler's identity. Only accounts of this tenant can sign in. It is in no resource group, so `azd down` does not delete it:
-// `az ad app delete`.
+// The application registration in Entra, for accounts of this tenant. It has no secret, but a federated credential for the handler's
+// identity. It is not part of the resource group: after `azd down`, delete it with `az ad app delete`.
 
 extension microsoftGraphV1
 
-@description('Unique name by which later deployments find the registration.')
+@description('Unique name, by which the next deployment finds the registration.')
 param name string
 
 param displayName string
 
-@description('Origin of the function app, without a slash at the end.')
+@description('Origin of the function app, without a trailing slash.')
 param apiOrigin string
 
 @description('Object id of the handler\'s identity.')
@@ -21,7 +20,7 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
   signInAudience: 'AzureADMyOrg'
   web: {
     redirectUris: ['${apiOrigin}/.auth/login/aad/callback']
-    // Easy Auth requests an id token with the code; access tokens are never sent through the browser.
+    // Easy Auth requests an id token with the code, and no access token.
     implicitGrantSettings: {
       enableIdTokenIssuance: true
       enableAccessTokenIssuance: false
@@ -37,7 +36,7 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
   }
 }
 
-// Sign-in to the application in this tenant needs a service principal.
+// Sign-ins in this tenant require a service principal.
 resource principal 'Microsoft.Graph/servicePrincipals@v1.0' = {
   appId: application.appId
 }

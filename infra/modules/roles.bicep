@@ -1,21 +1,22 @@
-// All role assignments except those of communication.bicep, each on a single resource or container. No role can read an access key of a
-// service. The temporary key for signing access tokens is valid for 90 minutes.
+// Role assignments on single resources and containers, except those of communication.bicep. None of these roles can read the
+// access keys of a service.
 //
-// The handler needs three rights on the SignalR service: get a temporary signing key (auth/accessKey), send to everyone (hub/send), and send
-// to one user (user/send). SignalR App Server has the first, SignalR REST API Owner the others; together they have fewer rights than SignalR
-// Service Owner. A custom role would need the right to define roles, and would remain in the tenant after `azd down`.
+// The handler needs three permissions on the SignalR service: a temporary key to sign access tokens (auth/accessKey, valid for 90
+// minutes), and to send to everyone (hub/send) and to one user (user/send). SignalR App Server has the first, SignalR REST API Owner
+// the others; together they allow less than SignalR Service Owner. A custom role would need the permission to define roles, and
+// `azd down` would not delete it.
 
 @description('Object id of the handler\'s identity.')
 param handlerId string
 
-@description('Object id of the principal that uploads the page.')
+@description('Object id of the user or pipeline that uploads the page.')
 param deployerId string
 
 param signalRName string
 param insightsName string
 param storageName string
 
-@description('Containers of the Functions host, including the one for the package.')
+@description('The containers of the Functions host, including the package.')
 param hostContainers string[]
 
 // https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
@@ -51,7 +52,7 @@ resource host 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-08
   name: container
 }]
 
-resource handlerTalksToSignalR 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in signalRRoles: {
+resource handlerUsesSignalR 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for role in signalRRoles: {
   name: guid(signalR.id, handlerId, role)
   scope: signalR
   properties: {
@@ -61,7 +62,7 @@ resource handlerTalksToSignalR 'Microsoft.Authorization/roleAssignments@2022-04-
   }
 }]
 
-resource handlerReports 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource handlerPublishesMetrics 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(insights.id, handlerId, monitoringMetricsPublisher)
   scope: insights
   properties: {
@@ -71,7 +72,7 @@ resource handlerReports 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// Owner, not Contributor, as the host's documentation requires. The page's container is not included.
+// Owner, as the documentation of the host requires. The page's container is not included.
 resource hostUsesItsContainers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [for (container, i) in hostContainers: {
   name: guid(account.id, container, handlerId, storageBlobDataOwner)
   scope: host[i]
@@ -82,7 +83,7 @@ resource hostUsesItsContainers 'Microsoft.Authorization/roleAssignments@2022-04-
   }
 }]
 
-// Owner of the subscription does not include access to blobs. No principal type, because it can be a person or a pipeline.
+// Owner of the subscription does not include access to blobs. No `principalType`: it may be a user or a service principal.
 resource deployerUploadsThePage 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(account.id, '$web', deployerId, storageBlobDataContributor)
   scope: account::blobs::page

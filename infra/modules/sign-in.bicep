@@ -1,6 +1,6 @@
-// App Service Authentication in front of the functions: it validates sessions, and removes forged identity headers from every request.
-// `AllowAnonymous` forwards anonymous requests, so that the handler answers them with 401 in JSON (ChatAllowAnonymous=false). App Service
-// would answer with a redirect, which `fetch` cannot follow.
+// App Service Authentication: validates tokens, and removes forged identity headers. With `AllowAnonymous`, unauthenticated requests
+// reach the handler, which answers 401 in JSON because of ChatAllowAnonymous=false; App Service would redirect, which `fetch` cannot
+// follow.
 
 param appName string
 
@@ -9,10 +9,10 @@ param provider string
 
 param clientId string
 
-@description('Origin of the page, without a slash at the end.')
+@description('Origin of the page, without a trailing slash.')
 param pageOrigin string
 
-// Name of a setting in function-app.bicep, not a value.
+// The name of a setting in function-app.bicep, never a value.
 var secretSetting = 'AUTH_PROVIDER_SECRET'
 
 var providers = {
@@ -74,8 +74,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' existing = {
       }
       httpSettings: { requireHttps: true }
       login: {
-        // The redirect to one of these addresses carries a session token, so no other address may be listed. The comparison is
-        // exact: the page sends its address with a slash at the end, `Origin` has none.
+        // Tokens are sent to these URLs, so add no others. They are compared as strings: with and without the trailing slash.
         allowedExternalRedirectUrls: [pageOrigin, '${pageOrigin}/']
         tokenStore: { enabled: true }
       }

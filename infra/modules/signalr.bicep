@@ -1,5 +1,4 @@
-// Azure SignalR Service in serverless mode, which holds the connections of browsers.
-// `disableLocalAuth` disables the access keys. The handler signs with temporary keys that it gets with its identity.
+// Azure SignalR Service in serverless mode. `disableLocalAuth` disables the access keys; the handler signs with temporary keys.
 
 param name string
 param location string
@@ -7,7 +6,7 @@ param tags object
 param sku string
 param units int
 
-@description('Origin of the page, without a slash at the end. Only this origin may connect.')
+@description('Origin of the page, without a trailing slash. The only allowed CORS origin.')
 param pageOrigin string
 
 resource service 'Microsoft.SignalRService/signalR@2024-03-01' = {

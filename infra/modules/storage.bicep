@@ -1,5 +1,5 @@
-// One storage account: the public page, and private containers of the Functions host.
-// `allowBlobPublicAccess: false` does not affect the page: a static website has an address of its own and serves `$web`.
+// The storage account of the page (`$web`) and of the Functions host (private containers). The static website stays public with
+// `allowBlobPublicAccess: false`.
 
 param name string
 param location string
@@ -7,7 +7,7 @@ param tags object
 
 var packageContainer = 'package'
 
-// By default the host creates the last two itself. Here it has no right to create containers.
+// The host cannot create the last two itself, because its roles are limited to these containers.
 var hostContainers = [
   packageContainer
   'azure-webjobs-hosts'
@@ -56,5 +56,5 @@ output blobUri string = account.properties.primaryEndpoints.blob
 output packageContainer string = packageContainer
 output hostContainers string[] = hostContainers
 
-// Azure's address ends with a slash; `Origin` has none, and CORS compares exactly.
+// Without the trailing slash, because CORS compares it with the `Origin` header.
 output pageOrigin string = take(account.properties.primaryEndpoints.web, length(account.properties.primaryEndpoints.web) - 1)

@@ -1,7 +1,7 @@
-//! `POST /api/access-token`: a token for Azure Communication Services, for whoever is signed in and for nobody else; `DELETE` ends all of
-//! theirs, and with `?forget=true` their identity too.
+//! `POST /api/access-token` issues a token for Azure Communication Services to a person who has signed in; `DELETE` revokes all of
+//! theirs, and with `?forget=true` deletes their identity.
 //!
-//! The caller has no say in who they are: no id, name or address in a request is looked at.
+//! Ids, names and addresses in a request are ignored.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -32,8 +32,7 @@ use token_request::TokenRequest;
 use token_service::IssuedToken;
 pub use token_service::TokenService;
 
-/// What the caller gets: the shape of the official SDK's `createUserAndToken`, and what the token is good for, since a token is not
-/// to be read.
+/// The response: the shape of the official SDK's `createUserAndToken`, and the scopes of the token.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Issued<'a> {
@@ -50,7 +49,7 @@ struct User<'a> {
 }
 
 pub(crate) async fn issue(
-    Enabled(desk): Enabled,
+    Enabled(tokens): Enabled,
     person: Person,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -59,9 +58,9 @@ pub(crate) async fn issue(
     if !body.is_empty() && !is_json(&headers) {
         return Err(Error::UnsupportedMediaType);
     }
-    let (wish, timer) = (TokenRequest::parse(&body)?, UpstreamTimer::default());
-    let pass = desk.issue(&person, wish, Instant::now(), &timer).await;
-    Ok(with_upstream_time(timer, pass.map(to_response)))
+    let (request, timer) = (TokenRequest::parse(&body)?, UpstreamTimer::default());
+    let issued = tokens.issue(&person, request, Instant::now(), &timer).await;
+    Ok(with_upstream_time(timer, issued.map(to_response)))
 }
 
 fn to_response(IssuedToken { user, token, grant }: IssuedToken) -> impl IntoResponse {
@@ -74,22 +73,22 @@ fn to_response(IssuedToken { user, token, grant }: IssuedToken) -> impl IntoResp
     ([(CACHE_CONTROL, "no-store")], Json(issued)).into_response()
 }
 
-/// The answer, and for the log what it took.
+/// The response, with the upstream time in its extensions for the access log.
 fn with_upstream_time(timer: UpstreamTimer, outcome: Result<impl IntoResponse, Error>) -> Response {
     let mut response = outcome.into_response();
     response.extensions_mut().insert(timer);
     response
 }
 
-/// Signs a person out of calls everywhere; with `?forget=true` for good, as deleting an account does.
-pub(crate) async fn revoke(Enabled(desk): Enabled, person: Person, uri: Uri) -> Response {
+/// Revokes the tokens of a person, or deletes their identity.
+pub(crate) async fn revoke(Enabled(tokens): Enabled, person: Person, uri: Uri) -> Response {
     let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let forgets = |(name, value): (Cow<str>, Cow<str>)| name == "forget" && value == "true";
     let timer = UpstreamTimer::default();
     let ended = if query.into_iter().any(forgets) {
-        desk.forget(&person, Instant::now(), &timer).await
+        tokens.forget(&person, Instant::now(), &timer).await
     } else {
-        desk.revoke(&person, Instant::now(), &timer).await
+        tokens.revoke(&person, Instant::now(), &timer).await
     };
     with_upstream_time(timer, ended.map(|()| StatusCode::NO_CONTENT))
 }
@@ -101,7 +100,7 @@ fn body_error(rejection: BytesRejection) -> Error {
     }
 }
 
-/// The desk, where there is one.
+/// The token service, if access tokens are configured.
 pub(crate) struct Enabled(TokenService);
 
 impl<S> FromRequestParts<S> for Enabled

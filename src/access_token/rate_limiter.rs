@@ -1,7 +1,6 @@
-//! How often each person may ask.
+//! A token bucket for each person: how many access tokens they may request.
 //!
-//! Everybody has a bucket of asks that fills up again with time. It is this process's own: where several run, each has its own
-//! buckets, and what a person may ask grows with them.
+//! The buckets are those of this process: with several processes the limit is multiplied by their number.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,21 +8,25 @@ use std::time::{Duration, Instant};
 
 use crate::auth::PersonKey;
 
-/// Asks at once. A page asks when it starts and every hour; this is for a browser that opens all its tabs again.
+/// Requests at once. A page sends one at start and one each hour; a browser may reopen many tabs.
 const BURST: u32 = 20;
-/// One more after this.
+/// The time until one more request is allowed.
 const REFILL: Duration = Duration::from_secs(6);
-/// Most buckets at a time, some two megabytes.
+/// The most buckets at a time, about 2 MB.
 const MAX_BUCKETS: usize = 20_000;
 
-/// The buckets, by person; of each, when it will be full again. One that is full is as good as none.
+/// Maps each person to the time at which their bucket is full again. A full bucket need not be stored.
 #[derive(Default)]
 pub(super) struct RateLimiter(Mutex<HashMap<PersonKey, Instant>>);
 
 impl RateLimiter {
-    /// Takes an ask from the bucket of `person`; or says how long until there is one.
+    /// Counts a request of `person`.
+    ///
+    /// # Errors
+    ///
+    /// The time until the next request, when the bucket is empty.
     pub(super) fn check(&self, person: PersonKey, now: Instant) -> Result<(), Duration> {
-        // Every change is a single insertion or removal, so a panic elsewhere cannot have left it half done.
+        // Poisoning is ignored: every update is a single insertion or removal.
         take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), person, now)
     }
 }
@@ -41,7 +44,7 @@ fn take(full_at: &mut HashMap<PersonKey, Instant>, person: PersonKey, now: Insta
     Ok(())
 }
 
-/// Forgets full buckets, or where there are none the fullest: whoever is throttled stays so, and nobody is refused for want of room.
+/// Removes full buckets, or else the fullest one: people who are throttled stay throttled, and the table never rejects a request.
 fn make_room(full_at: &mut HashMap<PersonKey, Instant>, now: Instant) {
     full_at.retain(|_, full_at| *full_at > now);
     if full_at.len() >= MAX_BUCKETS
@@ -82,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_forgets_the_fullest_bucket_and_refuses_nobody() {
+    fn a_full_table_removes_the_fullest_bucket_and_rejects_no_request() {
         let (mut full_at, now) = (HashMap::new(), Instant::now());
         while take(&mut full_at, person(0), now).is_ok() {}
         for number in 1..MAX_BUCKETS + 10 {

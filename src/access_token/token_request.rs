@@ -1,13 +1,13 @@
-//! What a token may allow, and for how long: the most there is, and as much less as is asked for.
+//! The body of `POST /api/access-token`: scopes and lifetime, at most those that the settings allow.
 //!
-//! Nobody gets more by asking for it. Whatever else a request says, other people's ids first of all, is not even looked at.
+//! Other fields are ignored, ids of other people in particular.
 
 use azure_communication::{Grant, Lifetime, Scope};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
 
-/// What a caller asks for, where it asks for anything: what is not said is all there is.
+/// What a caller asks for. A missing field means all that is allowed.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct TokenRequest {
     scopes: Option<Grant>,
@@ -15,7 +15,7 @@ pub(super) struct TokenRequest {
 }
 
 impl TokenRequest {
-    /// Reads a body; an empty one is no wish.
+    /// Parses a body, which may be empty.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Error> {
         if body.is_empty() {
             return Ok(Self::default());
@@ -26,16 +26,16 @@ impl TokenRequest {
         Ok(Self { scopes: scopes(take("scopes"))?, lifetime: lifetime(&take("expiresInMinutes"))? })
     }
 
-    /// What is asked for, if that is within `most`.
-    pub(super) fn within(self, most: &Grant) -> Result<Grant, Error> {
-        let grant = self.scopes.unwrap_or_else(|| most.clone());
-        if grant.scopes().iter().any(|scope| !most.scopes().contains(scope)) {
+    /// The grant that was asked for, if it is within `max_grant`.
+    pub(super) fn authorize(self, max_grant: &Grant) -> Result<Grant, Error> {
+        let grant = self.scopes.unwrap_or_else(|| max_grant.clone());
+        if grant.scopes().iter().any(|scope| !max_grant.scopes().contains(scope)) {
             let rule =
                 "may be those that this app gives out and no others; leave them out to get all of these";
             return Err(Error::NotAllowed("scopes", rule));
         }
-        // Where nothing is said, the service takes the longest.
-        let longest = most.lifetime().unwrap_or(Lifetime::LONGEST);
+        // Without a lifetime the service takes the longest.
+        let longest = max_grant.lifetime().unwrap_or(Lifetime::LONGEST);
         match self.lifetime {
             Some(asked) if asked > longest => {
                 let rule =
@@ -71,19 +71,19 @@ fn lifetime(value: &Value) -> Result<Option<Lifetime>, Error> {
 mod tests {
     use super::*;
 
-    fn most() -> Grant {
+    fn max_grant() -> Grant {
         let minutes = Lifetime::from_minutes(120).unwrap();
         Grant::of([Scope::CHAT_JOIN, Scope::VOIP_JOIN]).unwrap().lasting(minutes)
     }
 
     fn granted(body: &str) -> Result<Grant, Error> {
-        TokenRequest::parse(body.as_bytes())?.within(&most())
+        TokenRequest::parse(body.as_bytes())?.authorize(&max_grant())
     }
 
     #[test]
     fn who_asks_for_nothing_gets_all_there_is() {
         for body in ["", "{}", r#"{"scopes":null,"expiresInMinutes":null}"#, r#"{"user":{"id":"8:acs:x"}}"#] {
-            assert_eq!(granted(body).unwrap(), most(), "{body}");
+            assert_eq!(granted(body).unwrap(), max_grant(), "{body}");
         }
     }
 
@@ -92,7 +92,7 @@ mod tests {
         let grant = granted(r#"{"scopes":["voip.join","voip.join"],"expiresInMinutes":60}"#).unwrap();
         assert_eq!(grant, Grant::from(Scope::VOIP_JOIN).lasting(Lifetime::SHORTEST));
         let grant = granted(r#"{"expiresInMinutes":120}"#).unwrap();
-        assert_eq!(grant, most());
+        assert_eq!(grant, max_grant());
     }
 
     #[test]
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_wish_is_told() {
+    fn invalid_fields_are_named() {
         for body in [
             "x",
             "[]",

@@ -1,7 +1,7 @@
-//! The desk where a person gets a token: who they are at the service is looked up, or found out for the first time.
+//! Issues access tokens: finds the identity of a person, creates one for a new person, and requests a token for it.
 //!
-//! One person has one identity, also when twenty requests come at once and to several processes. The store decides whose identity
-//! counts; whoever was late takes that one and deletes its own.
+//! A person has one identity, even if several processes create one at the same time: the store accepts the first, and the others
+//! delete theirs.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,57 +19,57 @@ use crate::error::Error;
 use crate::identities::{Identities, Kept, StoreError};
 use crate::upstream_time::UpstreamTimer;
 
-/// In this process, people get their identities in so many lines, so that one person's requests do not race one another.
+/// The number of locks that people share, so that the requests of one person do not race each other.
 const LOCK_SHARDS: usize = 256;
-/// Nobody stands in a line longer. It moves on at once unless service or store are in trouble, and then it helps nobody to wait.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest wait for a lock. It is longer only when the service or the store fails.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Gives out access tokens of Azure Communication Services. Clones are the same desk.
+/// Issues access tokens of Azure Communication Services. Clones share everything.
 #[derive(Clone)]
 pub struct TokenService(Arc<Inner>);
 
-/// What a person leaves the desk with.
+/// The result of issuing a token.
 pub(super) struct IssuedToken {
     pub(super) user: UserId,
     pub(super) token: AccessToken,
-    /// What the token is good for.
+    /// The scopes and the lifetime of the token.
     pub(super) grant: Grant,
 }
 
 struct Inner {
     service: Client,
     identities: Identities,
-    most: Grant,
+    max_grant: Grant,
     clock: fn() -> Timestamp,
     limit: RateLimiter,
-    lines: [Semaphore; LOCK_SHARDS],
+    locks: [Semaphore; LOCK_SHARDS],
 }
 
 impl TokenService {
-    /// Gives out tokens of `service` for no more than `most`, to people whose identities are kept in `identities`.
+    /// Issues tokens of `service` for at most `max_grant` to people whose identities are stored in `identities`.
     #[must_use]
-    pub fn new(service: Client, identities: Identities, most: Grant, clock: fn() -> Timestamp) -> Self {
-        let lines = std::array::from_fn(|_| Semaphore::new(1));
-        Self(Arc::new(Inner { service, identities, most, clock, limit: RateLimiter::default(), lines }))
+    pub fn new(service: Client, identities: Identities, max_grant: Grant, clock: fn() -> Timestamp) -> Self {
+        let locks = std::array::from_fn(|_| Semaphore::new(1));
+        Self(Arc::new(Inner { service, identities, max_grant, clock, limit: RateLimiter::default(), locks }))
     }
 
-    /// A token for a person, and who they are there. How long the service takes for it is told to `timer`.
+    /// Issues a token for a person. `timer` adds up the time that the service takes.
     pub(super) async fn issue(
         &self,
         person: &Person,
-        wish: TokenRequest,
+        request: TokenRequest,
         now: Instant,
         timer: &UpstreamTimer,
     ) -> Result<IssuedToken, Error> {
         let person = self.check_rate_limit(person, now)?;
-        let grant = wish.within(&self.0.most)?;
+        let grant = request.authorize(&self.0.max_grant)?;
         let user = match self.0.identities.find(&person.to_string()).await? {
             Some(kept) => kept.user,
             None => self.enroll(person, None, timer).await?,
         };
         match self.0.issue_token(&user, &grant, timer).await {
             Err(error) if is_gone(&error) => {
-                // Deleted behind our back: once more with a new one. Should that be gone as well, it is the service's trouble.
+                // The identity was deleted externally: retry once with a new one.
                 let user = self.enroll(person, Some(user), timer).await?;
                 let token = self.0.issue_token(&user, &grant, timer).await?;
                 Ok(IssuedToken { user, token, grant })
@@ -78,7 +78,7 @@ impl TokenService {
         }
     }
 
-    /// Ends all tokens of a person, who keeps the identity.
+    /// Revokes all tokens of a person, who keeps the identity.
     pub(super) async fn revoke(
         &self,
         person: &Person,
@@ -88,13 +88,13 @@ impl TokenService {
         let person = self.check_rate_limit(person, now)?;
         let Some(kept) = self.0.identities.find(&person.to_string()).await? else { return Ok(()) };
         match timer.measure(self.0.service.revoke_tokens(&kept.user, (self.0.clock)())).await {
-            // Whoever is gone has no tokens.
+            // A deleted identity has no tokens.
             Err(error) if is_gone(&error) => Ok(()),
             outcome => Ok(outcome?),
         }
     }
 
-    /// Ends a person's tokens for good, with their identity: who they were is not known here afterwards, and next time they are somebody new.
+    /// Deletes the identity of a person with all its tokens. Their next token is for a new identity.
     pub(super) async fn forget(
         &self,
         person: &Person,
@@ -102,8 +102,8 @@ impl TokenService {
         timer: &UpstreamTimer,
     ) -> Result<(), Error> {
         let person = self.check_rate_limit(person, now)?;
-        let (desk, timer) = (self.0.clone(), timer.clone());
-        let forgotten = tokio::spawn(async move { desk.forget(person, &timer).await });
+        let (service, timer) = (self.0.clone(), timer.clone());
+        let forgotten = tokio::spawn(async move { service.forget(person, &timer).await });
         forgotten.await.map_err(|error| Error::Panicked(error.to_string()))?
     }
 
@@ -113,17 +113,17 @@ impl TokenService {
         Ok(person)
     }
 
-    /// The identity of a person, a new one if need be; not `gone`, which does not exist any more.
+    /// The identity of a person, created if needed; never `gone`, which no longer exists.
     ///
-    /// It goes on when its caller goes away, or an identity could be left that was made and not yet kept.
+    /// Runs in a task of its own: a caller that disconnects must not leave an identity that was created and not stored.
     async fn enroll(
         &self,
         person: PersonKey,
         gone: Option<UserId>,
         timer: &UpstreamTimer,
     ) -> Result<UserId, Error> {
-        let (desk, timer) = (self.0.clone(), timer.clone());
-        let enrolled = tokio::spawn(async move { desk.enroll(person, gone, &timer).await });
+        let (service, timer) = (self.0.clone(), timer.clone());
+        let enrolled = tokio::spawn(async move { service.enroll(person, gone, &timer).await });
         enrolled.await.map_err(|error| Error::Panicked(error.to_string()))?
     }
 }
@@ -144,7 +144,7 @@ impl Inner {
         };
         let user = self.create(timer).await?;
         let Err(error) = self.identities.keep(&name, &user, before).await else { return Ok(user) };
-        // Late, or not sure: an answer may have been lost of a write that was done.
+        // Lost the race, or the response to a successful write was lost.
         let found = self.identities.find(&name).await;
         match found {
             Ok(Some(kept)) if kept.user == user => Ok(user),
@@ -159,14 +159,14 @@ impl Inner {
         }
     }
 
-    /// First the file, then the identity: a token is never asked for somebody who is being deleted.
+    /// Removes the stored identity first: no token is requested for an identity that is being deleted.
     async fn forget(&self, person: PersonKey, timer: &UpstreamTimer) -> Result<(), Error> {
         let _lock = self.lock_person(person).await?;
         let name = person.to_string();
         let Some(kept) = self.identities.find(&name).await? else { return Ok(()) };
         self.identities.remove(&name).await?;
         let deleted = timer.measure(self.service.delete_user(&kept.user, (self.clock)())).await;
-        deleted.inspect_err(|_| warn!("an identity that nobody has any more is left behind"))?;
+        deleted.inspect_err(|_| warn!("an identity that was removed from the store could not be deleted"))?;
         Ok(())
     }
 
@@ -174,21 +174,21 @@ impl Inner {
         let created = timer.measure(self.service.create_user((self.clock)())).await;
         created.inspect_err(|error| {
             if error.may_have_been_done() {
-                warn!("an identity may have been made that nobody knows of, and is left behind");
+                warn!("an identity may have been created that is not stored");
             }
         })
     }
 
-    /// Deletes an identity that nobody will ever use.
+    /// Deletes an identity that was created and not stored.
     async fn delete(&self, user: &UserId, timer: &UpstreamTimer) {
         if let Err(error) = timer.measure(self.service.delete_user(user, (self.clock)())).await {
-            warn!("an identity was made in vain and is left behind: {error}");
+            warn!("an identity that is not stored could not be deleted: {error}");
         }
     }
 
     async fn lock_person(&self, person: PersonKey) -> Result<SemaphorePermit<'_>, Error> {
-        let turn = timeout(PATIENCE, self.lines[person.group(LOCK_SHARDS)].acquire()).await;
-        turn.map(|turn| turn.expect("lines are never closed")).map_err(|_| Error::Overloaded)
+        let lock = timeout(LOCK_TIMEOUT, self.locks[person.group(LOCK_SHARDS)].acquire()).await;
+        lock.map(|lock| lock.expect("the semaphores are never closed")).map_err(|_| Error::Overloaded)
     }
 
     async fn issue_token(
@@ -201,7 +201,7 @@ impl Inner {
     }
 }
 
-/// Whether the service says that there is no such identity. A gateway's 404, without a code, says nothing of the kind.
+/// Whether the service says that the identity does not exist. A 404 without a code comes from a gateway.
 fn is_gone(error: &ServiceError) -> bool {
     error.kind() == ErrorKind::NotFound && error.code().is_some()
 }
@@ -212,26 +212,26 @@ mod tests {
 
     use super::*;
 
-    /// The service is nowhere.
-    fn desk() -> TokenService {
+    /// A token service whose upstream cannot be reached.
+    fn token_service() -> TokenService {
         let nowhere: ConnectionString = "endpoint=http://127.0.0.1:1/;accesskey=aHVzaA==".parse().unwrap();
         let identities = Identities::in_memory(nowhere.endpoint());
         TokenService::new(Client::new(&nowhere).unwrap(), identities, Scope::VOIP_JOIN.into(), Timestamp::now)
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_stands_in_line_longer_than_helps_and_other_lines_move_on() {
-        let (desk, ann) = (desk(), PersonKey::of_number(0));
-        let in_another_line = |person: &PersonKey| person.group(LOCK_SHARDS) != ann.group(LOCK_SHARDS);
-        let bob = (1..).map(PersonKey::of_number).find(in_another_line).unwrap();
-        let first = desk.0.lock_person(ann).await.unwrap();
-        let begun = tokio::time::Instant::now();
-        assert!(matches!(desk.enroll(ann, None, &UpstreamTimer::default()).await, Err(Error::Overloaded)));
-        let timer = begun.elapsed();
-        assert!(timer >= PATIENCE && timer < PATIENCE + Duration::from_secs(1), "{timer:?}");
-        assert!(desk.0.lock_person(bob).await.is_ok());
+    async fn a_lock_is_waited_for_ten_seconds_and_other_people_are_not_held_up() {
+        let (service, ann) = (token_service(), PersonKey::of_number(0));
+        let has_another_lock = |person: &PersonKey| person.group(LOCK_SHARDS) != ann.group(LOCK_SHARDS);
+        let bob = (1..).map(PersonKey::of_number).find(has_another_lock).unwrap();
+        let first = service.0.lock_person(ann).await.unwrap();
+        let start = tokio::time::Instant::now();
+        assert!(matches!(service.enroll(ann, None, &UpstreamTimer::default()).await, Err(Error::Overloaded)));
+        let waited = start.elapsed();
+        assert!(waited >= LOCK_TIMEOUT && waited < LOCK_TIMEOUT + Duration::from_secs(1), "{waited:?}");
+        assert!(service.0.lock_person(bob).await.is_ok());
         drop(first);
-        assert!(desk.0.lock_person(ann).await.is_ok());
-        assert_eq!(begun.elapsed(), timer);
+        assert!(service.0.lock_person(ann).await.is_ok());
+        assert_eq!(start.elapsed(), waited);
     }
 }

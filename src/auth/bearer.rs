@@ -1,7 +1,6 @@
-//! People who bring an access token of Microsoft Entra ID themselves, in `Authorization: Bearer`: for apps without App Service
-//! authentication, and for clients that have such a token anyway.
+//! Access tokens of Microsoft Entra ID in `Authorization: Bearer`, for apps without App Service authentication.
 //!
-//! Who brings one means to be somebody. One that is not good never makes its bearer an anonymous guest: it is refused.
+//! An invalid token is rejected, never downgraded to anonymous.
 
 use std::time::SystemTime;
 
@@ -13,11 +12,11 @@ use crate::config::{BEARER_SCOPE, Bearer};
 use crate::error::Error;
 use crate::http;
 
-/// What checks the tokens that `bearer` is about. It asks for the keys at once, and waits for nothing.
+/// The validator of the tokens that `bearer` accepts. It requests the signing keys in the background.
 ///
 /// # Errors
 ///
-/// When no HTTP client can be built here.
+/// When no HTTP client can be built.
 ///
 /// # Panics
 ///
@@ -26,7 +25,7 @@ pub fn validator(bearer: &Bearer) -> Result<Validator, reqwest::Error> {
     Ok(Validator::start(bearer.authority.clone(), bearer.resource.clone(), &http::client()?))
 }
 
-/// Whom the token of a request lets in; nobody where there is no token.
+/// The user of the request's token, or `None` without a token.
 pub(crate) async fn user(validator: &Validator, headers: &HeaderMap) -> Result<Option<User>, Error> {
     match token(headers) {
         Ok(None) => Ok(None),
@@ -35,7 +34,7 @@ pub(crate) async fn user(validator: &Validator, headers: &HeaderMap) -> Result<O
     }
 }
 
-/// The token of a request. Of two, nobody knows which is meant; other schemes are not ours.
+/// The token of the request. Other schemes are ignored; two values are an error.
 fn token(headers: &HeaderMap) -> Result<Option<&str>, Invalid> {
     let mut values = headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
     let Some(token) = values.find_map(after_scheme) else { return Ok(None) };
@@ -56,7 +55,7 @@ impl From<TokenError> for Error {
         match error {
             TokenError::Invalid(why) => Self::InvalidToken(why),
             TokenError::InsufficientScope => Self::InsufficientScope(BEARER_SCOPE),
-            TokenError::NoKeys { why, wait } => Self::NoKeys(why, wait),
+            TokenError::NoKeys { why, wait } => Self::KeysUnavailable(why, wait),
         }
     }
 }
@@ -84,14 +83,14 @@ mod tests {
     }
 
     #[test]
-    fn what_others_put_there_is_no_token() {
+    fn other_schemes_are_not_tokens() {
         for values in [&[][..], &[&b"Basic YTpi"[..]], &[b"Bearerx a.b.c"], &[b""]] {
             assert_eq!(read(values), Ok(None));
         }
     }
 
     #[test]
-    fn two_are_none_and_neither_is_what_is_no_text() {
+    fn two_values_or_one_that_is_not_utf_8_are_malformed() {
         for values in [&[&b"Bearer a"[..], b"Bearer b"][..], &[b"Basic YTpi", b"Bearer b"], &[b"Bearer \xff"]]
         {
             assert_eq!(read(values), Err(Invalid::Malformed));

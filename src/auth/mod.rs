@@ -1,7 +1,7 @@
-//! Who is calling, from the headers App Service authentication ("Easy Auth") puts on a request, or from a token they bring themselves.
+//! Who is calling: the headers of App Service authentication ("Easy Auth"), or a bearer token.
 //!
-//! Anyone can send these headers. They are believed only where something in front of us takes the callers' own off first;
-//! elsewhere nobody is anybody without a token. Where they name somebody, a token is not looked at: the platform has done that.
+//! Any client can send these headers. They count only where the platform in front removes a caller's own first; without it, a caller
+//! needs a token. Where the headers name a user, the token is not read: the platform has validated it.
 //!
 //! Contract: <https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities>.
 
@@ -26,32 +26,32 @@ const NAME: &str = "x-ms-client-principal-name";
 const CLAIMS: &str = "x-ms-client-principal";
 const ID: &str = "x-ms-client-principal-id";
 
-/// Whom to believe here, and whom to let in.
+/// How callers are authenticated, and who may chat.
 #[derive(Clone, Debug)]
 pub struct AuthConfig {
-    /// Whose word counts.
+    /// Whether the headers of Easy Auth count.
     pub trust: Trust,
-    /// What checks the tokens that people bring themselves, where these count.
-    pub tokens: Option<Validator>,
+    /// Validates bearer tokens; `None`: they are ignored.
+    pub validator: Option<Validator>,
     /// Whether people who have not signed in may chat.
     pub allow_anonymous: bool,
 }
 
-/// Whose word counts about who is calling.
+/// Whether the principal headers of a request can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// App Service authentication, or its local stand-in, is in front of us.
+    /// App Service authentication, or `chat` in its place, sets them.
     EasyAuth,
-    /// Nobody is: what a request says of its caller, the caller said.
+    /// The caller may have set them: they are ignored.
     Untrusted,
 }
 
-/// Who is calling. As an argument of a handler it lets in only those who may chat.
+/// The caller of a request. As an extractor it rejects callers who may not chat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// Somebody who has signed in.
+    /// A user who has signed in.
     User(UserId),
-    /// Somebody who has not.
+    /// A guest.
     Anonymous,
 }
 
@@ -76,7 +76,7 @@ where
 }
 
 impl AuthConfig {
-    /// What the headers of the platform say, where they are the platform's.
+    /// The result of `read`, which reads principal headers, if they can be trusted.
     fn if_trusted<T>(&self, read: impl FnOnce() -> Option<T>) -> Option<T> {
         match self.trust {
             Trust::EasyAuth => read(),
@@ -84,22 +84,22 @@ impl AuthConfig {
         }
     }
 
-    /// Whom a token lets in that came with the request, where tokens count.
+    /// The user of the request's bearer token, if tokens are accepted and there is one.
     async fn bearer(&self, headers: &HeaderMap) -> Result<Option<entra_jwt::User>, Error> {
-        match &self.tokens {
+        match &self.validator {
             Some(validator) => bearer::user(validator, headers).await,
             None => Ok(None),
         }
     }
 }
 
-/// How Easy Auth would call them: by what they sign in with. Where no token says that, by their id.
+/// The user id that Easy Auth would give the user of a token: the sign-in name, else the object id.
 fn name_of(user: &entra_jwt::User) -> Result<UserId, Error> {
     let name = user.name().and_then(|name| name.parse().ok());
     name.or_else(|| user.object_id().parse().ok()).ok_or(Error::InvalidToken(Invalid::NoUser))
 }
 
-/// The name header; where there is none, since a name need not fit into a header, the name claim; else the provider's id.
+/// The name header; without it (a name may not fit into a header) the name claim; else the provider's id.
 fn user(headers: &HeaderMap) -> Option<UserId> {
     let name = || single_header(headers, NAME)?.parse().ok();
     let claim = || name_claim(single_header(headers, CLAIMS)?)?.parse().ok();
@@ -107,14 +107,14 @@ fn user(headers: &HeaderMap) -> Option<UserId> {
     name().or_else(claim).or_else(id)
 }
 
-/// The one value of a header. The platform sets one; of two, one is not the platform's.
+/// The value of a header that occurs once. The platform sets one; a second value is forged.
 fn single_header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().filter(|_| values.next().is_none())?;
     std::str::from_utf8(value.as_bytes()).ok().filter(|value| !value.is_empty())
 }
 
-/// What the platform knows of a caller. Static Web Apps has another shape under the same name; both are read.
+/// The decoded `x-ms-client-principal`, in the form of App Service or of Static Web Apps.
 #[derive(Default, Deserialize)]
 struct ClientPrincipal {
     auth_typ: Option<String>,
@@ -135,7 +135,7 @@ struct Claim {
     val: String,
 }
 
-/// The claim types that hold a name where the principal does not say which one does.
+/// The claim types that hold a name, for principals that do not say which one does.
 const NAME_TYPES: [&str; 3] =
     ["http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name", "name", "preferred_username"];
 
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn case_56_a_broken_principal_is_nobody_and_no_panic() {
+    fn case_56_an_invalid_principal_names_no_user() {
         for broken in ["", "%%%", "e30", "bm90IGpzb24=", "W10=", "eyJjbGFpbXMiOjF9"] {
             assert_eq!(who(&[(CLAIMS, broken.as_bytes())]), None, "{broken}");
         }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn two_names_are_none() {
+    fn two_name_headers_name_no_user() {
         assert_eq!(who(&[(NAME, b"ann"), (NAME, b"root")]), None);
     }
 }

@@ -1,7 +1,7 @@
-//! Which person is calling: what stays the same when a name or an address changes.
+//! The person who is calling, by an id that stays the same when names and e-mail addresses change.
 //!
-//! Names and e-mail addresses change hands; whoever got somebody's old one must not get that person's identity with it. So a person is
-//! an object of a tenant of Microsoft Entra ID, or with other providers whoever the provider says.
+//! Names and addresses are reassigned, and a new owner must not get the identity of the old one. So a person is an object of an Entra
+//! tenant, or with other providers the provider's id.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ const ENTRA: &str = "aad";
 const TENANT: [&str; 2] = ["http://schemas.microsoft.com/identity/claims/tenantid", "tid"];
 const OBJECT: [&str; 2] = ["http://schemas.microsoft.com/identity/claims/objectidentifier", "oid"];
 
-/// Somebody who has signed in. As an argument of a handler it lets in nobody else.
+/// A person who has signed in. As an extractor it rejects other callers.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Person {
     provider: String,
@@ -30,17 +30,17 @@ pub struct Person {
     subject: String,
 }
 
-/// A person without anything personal: 32 bytes that are always the same for the same person, and tell nothing about them.
+/// A hash of 32 bytes that identifies a person and reveals nothing about them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PersonKey([u8; 32]);
 
 impl Person {
-    /// Whom the headers name, which has to be believed: `None` where they do not say it, or not plainly.
+    /// The person that trusted headers name; `None` if they name none or are ambiguous.
     fn named_by(headers: &HeaderMap) -> Option<Self> {
         let principal = single_header(headers, CLAIMS).and_then(ClientPrincipal::decode).unwrap_or_default();
         let provider = single_header(headers, PROVIDER).or(principal.provider())?.to_ascii_lowercase();
         let in_tenant = (principal.claim(&TENANT), principal.claim(&OBJECT));
-        // Only Entra's word counts about its tenants: with others, people may be able to say what such claims hold.
+        // Other providers may let users choose the values of these claims.
         if let (ENTRA, (Some(tenant), Some(object))) = (provider.as_str(), in_tenant) {
             return Some(Self { tenant: Some(tenant.to_owned()), subject: object.to_owned(), provider });
         }
@@ -48,18 +48,18 @@ impl Person {
         Some(Self { provider, tenant: None, subject })
     }
 
-    /// Whom a token lets in that somebody brought: the same as if Easy Auth had named them.
+    /// The person of a bearer token, the same as if Easy Auth had authenticated them.
     fn of(user: &User) -> Self {
         let (tenant, subject) = (user.tenant_id().to_owned(), user.object_id().to_owned());
         Self { provider: ENTRA.to_owned(), tenant: Some(tenant), subject }
     }
 
-    /// The same person, for names of blobs and keys of tables.
+    /// The key of this person in stores and tables.
     #[must_use]
     pub fn key(&self) -> PersonKey {
         let mut hash = Sha256::new();
         let tenant = self.tenant.as_deref().unwrap_or_default();
-        // Each with its length before it, or a tenant `a` with a subject `bc` would be a tenant `ab` with a subject `c`.
+        // The length before each part keeps tenant `a`, subject `bc` apart from tenant `ab`, subject `c`.
         for part in [&self.provider, tenant, &self.subject] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
@@ -68,7 +68,7 @@ impl Person {
     }
 }
 
-/// It shows nothing of the person.
+/// Shows nothing of the person.
 impl fmt::Debug for Person {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Person(***)")
@@ -76,7 +76,7 @@ impl fmt::Debug for Person {
 }
 
 impl PersonKey {
-    /// One of as many groups, always the same and all about as large.
+    /// The number of this key's group, from 0 to `groups`; groups are of about the same size.
     pub(crate) fn group(&self, groups: usize) -> usize {
         usize::from(self.0[0]) % groups
     }
@@ -84,7 +84,7 @@ impl PersonKey {
 
 #[cfg(test)]
 impl PersonKey {
-    /// One for each number.
+    /// A different key for each number.
     pub(crate) fn of_number(number: usize) -> Self {
         let subject = number.to_string();
         Person { provider: "github".to_owned(), tenant: None, subject }.key()
@@ -98,7 +98,7 @@ impl fmt::Display for PersonKey {
     }
 }
 
-/// It is told to nobody: it stands for a person, even though it does not say for whom.
+/// Not shown: it identifies a person.
 impl fmt::Debug for PersonKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PersonKey(***)")
@@ -141,7 +141,7 @@ mod tests {
         person(&[(PROVIDER, provider), (ID, "id"), (CLAIMS, &principal)])
     }
 
-    fn fingerprint(person: Option<Person>) -> String {
+    fn key(person: Option<Person>) -> String {
         person.unwrap().key().to_string()
     }
 
@@ -155,15 +155,15 @@ mod tests {
             with_claims("aad", &[("oid", "o")]),
             with_claims("aad", &[("tid", "t")]),
         ] {
-            assert_ne!(fingerprint(ann.clone()), fingerprint(other));
+            assert_ne!(key(ann.clone()), key(other));
         }
     }
 
     #[test]
-    fn with_others_a_person_is_whoever_the_provider_says_and_claims_do_not_count() {
+    fn with_other_providers_a_person_is_the_providers_id_and_claims_do_not_count() {
         let ann = person(&[(PROVIDER, "github"), (ID, "id")]);
         assert_eq!(ann, with_claims("github", &[("tid", "t"), ("oid", "o"), ("sub", "s")]));
-        assert_ne!(fingerprint(ann), fingerprint(person(&[(PROVIDER, "google"), (ID, "id")])));
+        assert_ne!(key(ann), key(person(&[(PROVIDER, "google"), (ID, "id")])));
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_provider_or_an_id_or_with_two_of_either_it_is_nobody() {
+    fn without_a_provider_or_an_id_or_with_two_of_either_there_is_no_person() {
         let name = "x-ms-client-principal-name";
         for headers in [
             &[][..],
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn parts_do_not_run_into_one_another() {
-        let at = |tenant, object| fingerprint(with_claims("aad", &[("tid", tenant), ("oid", object)]));
+        let at = |tenant, object| key(with_claims("aad", &[("tid", tenant), ("oid", object)]));
         assert_ne!(at("ab", "c"), at("a", "bc"));
         assert_eq!(at("a", "bc").len(), 64);
     }

@@ -1,6 +1,6 @@
-//! The settings of access tokens that people bring themselves, under the names that Microsoft's own libraries have for them.
+//! The settings of bearer tokens, under the names of Microsoft's own libraries (`AzureAd__…`).
 //!
-//! All of it is off unless an app is named. Where App Service authentication is on it needs none of this, and comes first.
+//! Bearer tokens are off unless a client id is set. App Service authentication needs none of these settings.
 
 use entra_jwt::{Authority, AuthorityError, Resource};
 
@@ -9,22 +9,22 @@ use super::{
     Env,
 };
 
-/// What a token has to allow.
+/// The scope that a token must have.
 pub const BEARER_SCOPE: &str = "access_as_user";
 
-/// Whose tokens count, and what they have to be for.
+/// The tokens that are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bearer {
-    /// The tenant that signs them.
+    /// The tenant that issues them.
     pub authority: Authority,
-    /// The app that they are for, and the scope they need.
+    /// The app that they are for, and the scope that they must have.
     pub resource: Resource,
 }
 
 pub(super) fn bearer(env: &Env) -> Result<Option<Bearer>, ConfigError> {
     let parts = [ENTRA_TENANT_ID, ENTRA_CLIENT_ID, ENTRA_AUDIENCE];
     let Some(part) = parts.into_iter().find(|name| env.get(name).is_some()) else { return Ok(None) };
-    // Whoever set a part means to have it checked, and would not see that nothing is.
+    // Without the client id no token would be validated, unnoticed.
     let needed = |name, what: &str| {
         env.get(name)
             .ok_or_else(|| ConfigError { name, reason: format!("is not set, and {part} is; it is {what}") })
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn each_mistake_is_named_and_no_value_is_told() {
+    fn each_mistake_is_named_without_its_value() {
         for (variables, expected) in [
             (&[TENANT][..], ENTRA_CLIENT_ID),
             (&[CLIENT], ENTRA_TENANT_ID),

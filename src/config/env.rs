@@ -1,13 +1,13 @@
-//! Variables by name, and what they say about where we are.
+//! The environment variables by name, and where they say that the process runs.
 //!
-//! On Windows and in some portals names change their letter case on the way, so they are compared without it.
+//! Names are compared ignoring letter case: Windows and some portals change it.
 
 use std::collections::HashMap;
 
 use super::telemetry::{self, LogFormat};
 use super::{DEFAULT_LOG, HOST_PORT, IDENTITY_ENDPOINT, LOG, OLD_HOST_PORT, SITE_NAME};
 
-/// Variables by name, in any letter case. An empty one is as good as none.
+/// Environment variables. An empty value counts as missing.
 #[derive(Default)]
 pub struct Env(HashMap<String, String>);
 
@@ -19,13 +19,13 @@ impl Env {
         std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
     }
 
-    /// What to log, in the form of `RUST_LOG`.
+    /// The log filter, in the form of `RUST_LOG`.
     #[must_use]
     pub fn log_filter(&self) -> &str {
         self.get(LOG).unwrap_or(DEFAULT_LOG)
     }
 
-    /// In which form. One that cannot be read is a problem of [`Config::read`](super::Config::read), and told in the default form.
+    /// The format of log lines; the default if the setting is invalid, which [`Config::read`](super::Config::read) reports.
     #[must_use]
     pub fn log_format(&self) -> LogFormat {
         telemetry::log_format(self).unwrap_or_default()
@@ -37,7 +37,7 @@ impl Env {
         self.get(HOST_PORT).or_else(|| self.get(OLD_HOST_PORT)).is_some()
     }
 
-    /// What is set here, and from `under` what is not.
+    /// These variables, and those of `under` that are missing here.
     #[must_use]
     pub fn over(mut self, under: &Self) -> Self {
         for (name, value) in &under.0 {
@@ -54,13 +54,13 @@ impl Env {
         self.0.get(&name.to_ascii_lowercase()).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
-    /// Whether this is Azure: App Service, or whatever else of it has an identity for us.
+    /// Whether the process runs on Azure: on App Service, or where a managed identity exists.
     #[must_use]
     pub fn is_azure(&self) -> bool {
         self.get(SITE_NAME).or_else(|| self.get(IDENTITY_ENDPOINT)).is_some()
     }
 
-    /// Whether this is an app that has no managed identity. Elsewhere that cannot be told from the environment.
+    /// Whether this is an App Service app without a managed identity.
     pub(super) fn lacks_identity(&self) -> bool {
         self.get(SITE_NAME).is_some() && self.get(IDENTITY_ENDPOINT).is_none()
     }
@@ -81,7 +81,7 @@ impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Env {
     }
 }
 
-/// `true`, `false`, `1` and `0`, in any letter case: what App Service writes, and what people do.
+/// `true`, `false`, `1` and `0`, in any letter case, as App Service and people write them.
 pub(super) fn parse_switch(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "1" => Some(true),

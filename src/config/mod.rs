@@ -1,7 +1,6 @@
-//! The environment, turned into a `Config` or into everything that is wrong with it.
+//! Reads the settings from the environment into a [`Config`], or reports every problem at once.
 //!
-//! This is the only reader of the environment, and these are the names it knows. A problem names its variable and says what to do; it never repeats
-//! the value, which may be a key.
+//! Nothing else reads the environment. A problem names its variable and says what to do; it never contains the value, which may be a key.
 
 use std::fmt;
 
@@ -20,41 +19,41 @@ pub use env::Env;
 pub use resource::Communication;
 pub use telemetry::{LogFormat, Otlp};
 
-/// The port the Functions host wants us on; set by the host, and what tells us that there is one.
+/// The port to listen on. Set by the Functions host; its presence means that there is one.
 pub const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
-/// The name older hosts use for the same.
+/// The name of the same variable in older hosts.
 const OLD_HOST_PORT: &str = "FUNCTIONS_HTTPWORKER_PORT";
-/// Where Azure SignalR Service is, and the key to it or whose identity to call it with.
+/// The connection string of Azure SignalR Service, with a key or an identity.
 pub const SIGNALR: &str = "AzureSignalRConnectionString";
-/// The other form of the same, for an identity only: where the service is…
+/// The form with an identity: the address of the service…
 pub const SERVICE_URI: &str = "AzureSignalRConnectionString__serviceUri";
-/// …where the identity's tokens come from…
+/// …the kind of credential…
 pub const CREDENTIAL: &str = "AzureSignalRConnectionString__credential";
-/// …which identity it is, if it is not the app's own…
+/// …the client id of a user-assigned identity or an application…
 pub const CLIENT_ID: &str = "AzureSignalRConnectionString__clientId";
-/// …in which tenant…
+/// …its tenant…
 pub const TENANT_ID: &str = "AzureSignalRConnectionString__tenantId";
-/// …and the secret of an application, where there is no managed identity.
+/// …and the secret of an application.
 pub const CLIENT_SECRET: &str = "AzureSignalRConnectionString__clientSecret";
-/// Certificates of authorities to trust beside those everybody trusts, as PEM text.
+/// Additional root certificates for the service, as PEM text.
 pub const ROOTS: &str = "AzureSignalRConnectionString__rootCertificates";
-/// The hub everybody is in.
+/// The SignalR hub of the chat.
 pub const HUB: &str = "AzureSignalRHubName";
-/// Whether people who have not signed in may chat.
+/// Whether guests may chat.
 pub const ALLOW_ANONYMOUS: &str = "ChatAllowAnonymous";
-/// Where Azure Communication Services is, and the key to it. Without it or the next nobody gets access tokens for it.
+/// The connection string of Azure Communication Services. Without it or the next, access tokens are off.
 pub const COMMUNICATION: &str = "AzureCommunicationServicesConnectionString";
-/// The other form of the same, for an identity only: where it is…
+/// The form with an identity: the address of the resource…
 pub const COMMUNICATION_ENDPOINT: &str = "AzureCommunicationServicesConnectionString__endpoint";
-/// …where the identity's tokens come from…
+/// …the kind of credential…
 pub const COMMUNICATION_CREDENTIAL: &str = "AzureCommunicationServicesConnectionString__credential";
-/// …and which identity it is, if it is not the app's own.
+/// …and the client id of a user-assigned identity.
 pub const COMMUNICATION_CLIENT_ID: &str = "AzureCommunicationServicesConnectionString__clientId";
-/// Certificates of authorities to trust there beside those everybody trusts, as PEM text.
+/// Additional root certificates for Azure Communication Services, as PEM text.
 pub const COMMUNICATION_ROOTS: &str = "AzureCommunicationServicesConnectionString__rootCertificates";
-/// The most that such a token may allow…
+/// The scopes that an access token may have…
 pub const TOKEN_SCOPES: &str = "ChatAccessTokenScopes";
-/// …and for how long.
+/// …and its longest lifetime.
 pub const TOKEN_MINUTES: &str = "ChatAccessTokenMinutes";
 /// Where it is kept who has which identity there…
 pub const IDENTITY_STORE: &str = "ChatIdentityStore";
@@ -62,31 +61,31 @@ pub const IDENTITY_STORE: &str = "ChatIdentityStore";
 pub const IDENTITY_STORE_KEY: &str = "ChatIdentityStoreKey";
 /// …and which identity it is called with, if it is not the one that SignalR is called with.
 pub const IDENTITY_STORE_CLIENT_ID: &str = "ChatIdentityStore__clientId";
-/// Whose own access tokens let people in, beside what App Service says: of which tenant…
+/// Bearer tokens of Microsoft Entra ID that are accepted: their tenant…
 pub const ENTRA_TENANT_ID: &str = "AzureAd__TenantId";
-/// …for which app…
+/// …the client id of the app that they are for…
 pub const ENTRA_CLIENT_ID: &str = "AzureAd__ClientId";
-/// …in which cloud…
+/// …the address of the cloud…
 pub const ENTRA_INSTANCE: &str = "AzureAd__Instance";
-/// …and under which name of the app, if it has one of its own.
+/// …and their audience, if it is not the client id.
 pub const ENTRA_AUDIENCE: &str = "AzureAd__Audience";
-/// Set by App Service while its authentication is on.
+/// Set by App Service if App Service authentication is on.
 const EASY_AUTH: &str = "WEBSITE_AUTH_ENABLED";
 /// Set by App Service on every app, on every plan.
 const SITE_NAME: &str = "WEBSITE_SITE_NAME";
-/// The one setting of `host.json` that changes what reaches us, in the form that overrides the file.
+/// The route prefix, as a setting that overrides `host.json`.
 pub const ROUTE_PREFIX: &str = "AzureFunctionsJobHost__extensions__http__routePrefix";
-/// Set by platforms that have managed identities, App Service among them, once the app has one.
+/// Set by Azure for apps that have a managed identity.
 const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
-/// What to log.
+/// The log filter.
 pub const LOG: &str = "RUST_LOG";
-/// In which form.
+/// The format of log lines.
 pub const LOG_FORMAT: &str = "ChatLogFormat";
-/// Where traces and metrics go, by OpenTelemetry's own name. Without it nothing is exported.
+/// The collector of traces and metrics. Without it nothing is exported.
 pub const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-/// What is sent along to there; usually a key.
+/// Headers for the collector, usually a key.
 pub const OTLP_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
-/// Under which name.
+/// The name of this service in traces and metrics.
 pub const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 
 /// The hub of the tutorial.
@@ -96,51 +95,51 @@ const DEFAULT_ENTRA_INSTANCE: &str = "https://login.microsoftonline.com/";
 /// The host's own default.
 pub const DEFAULT_ROUTE_PREFIX: &str = "api";
 const DEFAULT_LOG: &str = "info";
-/// Where the app has no name either.
+/// For apps without a name.
 const DEFAULT_SERVICE_NAME: &str = "serverless-chat";
 
-/// What the environment asks for.
+/// The settings.
 #[derive(Debug)]
 pub struct Config {
-    /// The port of the Functions host's choice; without one there is no host.
+    /// The port to listen on; `None` without a Functions host.
     pub host_port: Option<u16>,
-    /// The service; behind a host always there.
+    /// The SignalR service; always `Some` behind a host.
     pub signalr: Option<ConnectionString>,
-    /// The hub everybody is in.
+    /// The SignalR hub of the chat.
     pub hub: HubName,
-    /// Whether people who have not signed in may chat.
+    /// Whether guests may chat.
     pub allow_anonymous: bool,
-    /// Whether App Service authentication stands in front of us, so that its headers can be believed.
+    /// Whether App Service authentication is on, so that its headers can be trusted.
     pub easy_auth: bool,
-    /// Whose own access tokens let people in, if anybody's.
+    /// The bearer tokens that are accepted, if any.
     pub bearer: Option<Bearer>,
-    /// What paths begin with, without slashes.
+    /// The first segments of all paths, without slashes at the ends.
     pub route_prefix: String,
-    /// Where access tokens for calls come from, if anybody gets any.
+    /// The Communication Services resource, if access tokens are on.
     pub communication: Option<Communication>,
-    /// What these allow, and who they are for.
+    /// The limits of access tokens, and the store of identities.
     pub tokens: AccessTokens,
-    /// Where traces and metrics go, if anywhere.
+    /// The collector of traces and metrics, if any.
     pub otlp: Option<Otlp>,
 }
 
-/// An environment that cannot be used.
+/// Settings that cannot be used.
 #[derive(Debug)]
 pub struct ConfigErrors {
-    /// The host's port, if that much is known: then the host should hear what is wrong, rather than see us die.
+    /// The port to listen on, if it is known: then the app responds with the problems.
     pub host_port: Option<u16>,
-    /// What paths begin with, without slashes.
+    /// The first segments of all paths, without slashes at the ends.
     pub route_prefix: String,
-    /// All of it.
+    /// All problems, in the order of the settings.
     pub problems: Vec<ConfigError>,
 }
 
-/// A variable and what is wrong with it.
+/// A setting that cannot be used, and the reason.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Its name.
+    /// The name of the setting.
     pub name: &'static str,
-    /// What is wrong and what to do, without the value.
+    /// What is wrong and what to do; never contains the value.
     pub reason: String,
 }
 
@@ -151,11 +150,11 @@ impl fmt::Display for ConfigError {
 }
 
 impl Config {
-    /// Reads everything before it fails at anything.
+    /// Reads all settings.
     ///
     /// # Errors
     ///
-    /// When a variable cannot be used, or one that is needed behind a host is missing.
+    /// All problems: settings that cannot be used, and missing ones that are needed behind a host.
     pub fn read(env: &Env) -> Result<Self, ConfigErrors> {
         let mut problems = Vec::new();
         let mut note = |name, reason: String| problems.push(ConfigError { name, reason });
@@ -216,7 +215,8 @@ impl Config {
             None
         });
         let tokens = communication::access_tokens(env, port.is_some());
-        let tokens = tokens.map_err(|told| told.into_iter().for_each(|told| note(told.name, told.reason)));
+        let tokens = tokens
+            .map_err(|problems| problems.into_iter().for_each(|problem| note(problem.name, problem.reason)));
 
         let route_prefix = env.get(ROUTE_PREFIX).unwrap_or(DEFAULT_ROUTE_PREFIX).trim_matches('/').to_owned();
         match (hub, allow_anonymous, tokens) {
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told_at_once_and_no_value_with_it() {
+    fn every_problem_is_reported_at_once_and_no_value_with_it() {
         let variables = [
             (HOST_PORT, "hush"),
             (SIGNALR, "Endpoint=hush;AccessKey=hush"),
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn on_azure_nobody_is_anonymous_unless_that_was_switched_on_by_name() {
+    fn on_azure_guests_are_allowed_only_by_setting() {
         for azure in [(SITE_NAME, "app"), (IDENTITY_ENDPOINT, "http://localhost:1")] {
             assert!(!read(&[azure]).unwrap().allow_anonymous);
             assert!(read(&[azure, (ALLOW_ANONYMOUS, "True")]).unwrap().allow_anonymous);

@@ -1,6 +1,6 @@
-//! The settings of the service: where it is, and with a key or as whom it is called.
+//! The settings of the SignalR service: its address, and a key or an identity.
 //!
-//! There are two forms, a connection string and a setting for each part; both at once is a mistake, never a precedence.
+//! There are two forms, a connection string and a setting for each part; both at once are an error.
 
 use azure_http::{RootCertificates, RootCertificatesError};
 use azure_signalr::{ConnectionString, ConnectionStringError, Identity};
@@ -12,7 +12,7 @@ pub(super) const NO_IDENTITY: &str =
 pub(super) const NOT_A_CREDENTIAL: &str =
     "must be managedidentity; left out, it is the managed identity on Azure and `az login` elsewhere";
 
-/// The service, and whom to trust when it says who it is.
+/// The service with its additional root certificates.
 pub(super) fn read(env: &Env) -> Result<Option<ConnectionString>, ConfigError> {
     named(env)?.map(|connection| trusting(env, connection)).transpose()
 }
@@ -29,7 +29,7 @@ fn named(env: &Env) -> Result<Option<ConnectionString>, ConfigError> {
             Ok(connection) => (SIGNALR, connection),
             Err(error) => return problem(SIGNALR, error.to_string()),
         },
-        // Whoever set the second one means to be rid of keys, and would not see that the first is still in use.
+        // With a precedence, a key could stay in use unnoticed.
         (Some(_), Some(part)) => {
             return problem(SIGNALR, format!("is set, and so is {part}; take away the one you do not mean"));
         }
@@ -41,7 +41,7 @@ fn named(env: &Env) -> Result<Option<ConnectionString>, ConfigError> {
     Ok(Some(connection))
 }
 
-/// The same, trusting whom the settings say.
+/// `connection` with the root certificates of the settings.
 fn trusting(env: &Env, connection: ConnectionString) -> Result<ConnectionString, ConfigError> {
     Ok(match roots(env, ROOTS)? {
         Some(roots) => connection.trusting(roots),
@@ -51,7 +51,7 @@ fn trusting(env: &Env, connection: ConnectionString) -> Result<ConnectionString,
 
 /// The certificates in a setting, if it is there.
 pub(super) fn roots(env: &Env, name: &'static str) -> Result<Option<RootCertificates>, ConfigError> {
-    // Where settings are single lines, the ends of lines are written out.
+    // In settings of one line, line feeds are written as `\\n`.
     let roots = env.get(name).map(|pem| pem.replace("\\n", "\n").parse()).transpose();
     roots.map_err(|error: RootCertificatesError| ConfigError { name, reason: error.to_string() })
 }

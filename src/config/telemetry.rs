@@ -1,7 +1,6 @@
-//! How the app tells of itself: the form of its log, and where traces and metrics go.
+//! The settings of logs, traces and metrics.
 //!
-//! The names that begin with `OTEL_` are OpenTelemetry's, and others on the same machine may read them too: a Functions host that
-//! exports telemetry of its own does.
+//! The names that begin with `OTEL_` are OpenTelemetry's; a Functions host that exports telemetry reads them, too.
 
 use std::fmt;
 
@@ -12,7 +11,7 @@ use super::{
     ConfigError, DEFAULT_SERVICE_NAME, Env, LOG_FORMAT, OTLP_ENDPOINT, OTLP_HEADERS, SERVICE_NAME, SITE_NAME,
 };
 
-/// The form of log lines.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
     /// A sentence with fields, for people.
@@ -22,18 +21,18 @@ pub enum LogFormat {
     Json,
 }
 
-/// Where traces and metrics go, as OTLP over HTTP.
+/// The collector of traces and metrics, called by OTLP over HTTP.
 #[derive(Clone)]
 pub struct Otlp {
-    /// The collector. Paths are below it, one for each kind.
+    /// Its address, below which each signal has a path.
     pub endpoint: Url,
-    /// Sent along, in lower case; usually one of them is a key.
+    /// Headers, names in lower case; usually one of them is a key.
     pub headers: Vec<(String, String)>,
-    /// Whose they are.
+    /// The name of this service.
     pub service_name: String,
 }
 
-/// Names only.
+/// Shows the names of the headers only.
 impl fmt::Debug for Otlp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Otlp").field("service_name", &self.service_name).finish_non_exhaustive()
@@ -68,7 +67,7 @@ fn problem(name: &'static str, reason: &str) -> ConfigError {
     ConfigError { name, reason: reason.to_owned() }
 }
 
-/// An address that paths can be put below.
+/// An address to which path segments can be added.
 fn collector(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let plain = url.username().is_empty()
@@ -87,7 +86,7 @@ fn is_this_machine(url: &Url) -> bool {
     }
 }
 
-/// Pairs of names and values, as HTTP can carry them. The form is that of W3C Baggage, without properties.
+/// Pairs of names and values in the form of W3C Baggage, without properties.
 fn headers(text: &str) -> Option<Vec<(String, String)>> {
     let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
     pairs
@@ -122,12 +121,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_collector_nothing_is_exported_whatever_else_is_set() {
+    fn without_a_collector_nothing_is_exported() {
         assert!(read(&[(OTLP_HEADERS, "%%"), (SERVICE_NAME, "chat")]).unwrap().is_none());
     }
 
     #[test]
-    fn the_service_is_called_as_it_was_told_else_as_the_app_is() {
+    fn the_service_name_is_the_setting_or_else_the_name_of_the_app() {
         let endpoint = (OTLP_ENDPOINT, "https://h:4318");
         let name = |variables: &[_]| read(variables).unwrap().unwrap().service_name;
         assert_eq!(name(&[endpoint, (SERVICE_NAME, "a"), (SITE_NAME, "b")]), "a");

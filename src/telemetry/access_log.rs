@@ -1,6 +1,6 @@
-//! The line of a request: a sentence with fields, or an object of JSON with the same names.
+//! The log line of a request: a sentence with fields, or a JSON object with the same names.
 //!
-//! It is one event outside of any span, so that its fields are flat in both forms, and that writing it is all it costs.
+//! It is one event outside of any span, so that its fields are flat in both forms.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::error::Error;
 pub(super) fn write(operation: Option<&Operation>, asked: &RequestInfo, ended: &RequestOutcome<'_>) {
     let operation = operation.map_or(UNMATCHED, |operation| operation.name);
     let upstream_tries = Some(ended.tries.len()).filter(|tries| *tries > 1);
-    // Four places, because a level is fixed where it is written.
+    // A macro, because `tracing` needs the level at compile time.
     macro_rules! line {
         ($level:ident, $cause:expr, $($words:tt)+) => {
             $level!(
@@ -35,7 +35,7 @@ pub(super) fn write(operation: Option<&Operation>, asked: &RequestInfo, ended: &
     match (ended.failure, ended.status) {
         (Some(failure), Some(500..)) => line!(error, causes(failure), "{failure}"),
         (Some(failure), _) => line!(warn, causes(failure), "{failure}"),
-        (None, None) => line!(warn, None::<String>, "given up before there was an answer"),
+        (None, None) => line!(warn, None::<String>, "canceled before there was a response"),
         (None, _) if operation == PROBE => line!(debug, None::<String>, "probed"),
         (None, _) => line!(info, None::<String>, "done"),
     }
@@ -46,11 +46,11 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 fn causes(failure: &Error) -> Option<String> {
-    let mut told = Vec::new();
+    let mut messages = Vec::new();
     let mut cause = failure.source();
     while let Some(error) = cause {
-        told.push(error.to_string());
+        messages.push(error.to_string());
         cause = error.source();
     }
-    (!told.is_empty()).then(|| told.join(": "))
+    (!messages.is_empty()).then(|| messages.join(": "))
 }

@@ -1,8 +1,7 @@
-//! What the app tells of itself: one log line a request, on standard output, and with the feature `otel` traces and metrics.
+//! One log line for each request on standard output, and with the feature `otel` traces and metrics.
 //!
-//! The line has the host's invocation id, since the host does not add it. Only the path of a request is told, never its query,
-//! headers or body: those carry keys and tokens. Handlers do not log their failures; a failure rides on its response to here and is
-//! logged once, with its causes, and so does what the service took to answer.
+//! Of a request only the path is logged, never its query, headers or body: those carry keys and tokens. Handlers do not log their
+//! failures: the error and the upstream time are in the extensions of the response, and are logged here once.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,16 +28,16 @@ pub use operations::Operations;
 pub use otel::Export;
 use request::{RequestInfo, RequestOutcome};
 
-/// They log every request for a token, headers named one by one, and every try of theirs that fails. What became of it is told here.
+/// Libraries that log every request and every failed attempt at `info`.
 const NOISY_TARGETS: [&str; 2] = ["typespec_client_core", "object_store"];
 
-/// Starts logging what passes `filter`, in the form of `RUST_LOG`. A filter that cannot be read is as good as `info`.
+/// Starts logging to standard output. `filter` has the form of `RUST_LOG`; an invalid one counts as `info`.
 pub fn start(filter: &str, format: LogFormat) {
     let read = filter.parse::<Targets>();
-    let unread = read.as_ref().err().map(ToString::to_string);
+    let invalid = read.as_ref().err().map(ToString::to_string);
     let targets = quiet_noisy_targets(read.unwrap_or_else(|_| Targets::new().with_default(Level::INFO)));
     let lines = layer().with_ansi(false).with_target(false);
-    // A second start in one process (tests) keeps the first.
+    // A second start in one process, as in tests, has no effect.
     let _ = match format {
         LogFormat::Plain => registry().with(lines).with(targets).try_init(),
         LogFormat::Json => {
@@ -46,22 +45,22 @@ pub fn start(filter: &str, format: LogFormat) {
             registry().with(lines).with(targets).try_init()
         }
     };
-    if let Some(error) = unread {
+    if let Some(error) = invalid {
         warn!("RUST_LOG cannot be read ({error}); logging `info` and above");
     }
 }
 
-/// `info` is what an operator reads, and not meant to be what a library says of each of its steps. Who asks for more, or by name, gets it.
+/// Limits [`NOISY_TARGETS`] to warnings where the filter is `info` and does not name them.
 fn quiet_noisy_targets(targets: Targets) -> Targets {
     if targets.default_level() != Some(LevelFilter::INFO) {
         return targets;
     }
-    let named = |chatty: &str| targets.iter().any(|(target, _)| target.starts_with(chatty));
-    let unnamed: Vec<_> = NOISY_TARGETS.into_iter().filter(|chatty| !named(chatty)).collect();
-    targets.with_targets(unnamed.into_iter().map(|chatty| (chatty, Level::WARN)))
+    let named = |noisy: &str| targets.iter().any(|(target, _)| target.starts_with(noisy));
+    let unnamed: Vec<_> = NOISY_TARGETS.into_iter().filter(|noisy| !named(noisy)).collect();
+    targets.with_targets(unnamed.into_iter().map(|noisy| (noisy, Level::WARN)))
 }
 
-/// Writes down what became of requests. Clones write to the same places.
+/// Records the outcome of requests. Clones share everything.
 #[derive(Clone, Default)]
 pub struct Recorder(Arc<Inner>);
 
@@ -72,7 +71,7 @@ struct Inner {
 }
 
 impl Recorder {
-    /// Tells requests apart by `operations`, and exports to `export`, if that goes anywhere.
+    /// Names requests by `operations`, and exports telemetry to `export`.
     pub(crate) fn new(operations: Operations, export: Export) -> Self {
         Self(Arc::new(Inner { operations, export }))
     }
@@ -85,7 +84,7 @@ impl Recorder {
     }
 }
 
-/// The layer that sees every request, and every answer.
+/// The middleware that records every request and its response.
 pub(crate) async fn requests(State(recorder): State<Recorder>, request: Request, next: Next) -> Response {
     let asked = RequestInfo {
         method: request.method().clone(),
@@ -94,7 +93,7 @@ pub(crate) async fn requests(State(recorder): State<Recorder>, request: Request,
         begun: Instant::now(),
     };
     let parent = recorder.0.export.parent(request.headers());
-    // For what others log while they work on it; the line of the request needs no span.
+    // For log lines of libraries; the access log needs no span.
     let span = debug_span!("request", invocation_id = asked.invocation_id.as_str());
     let mut open = RequestGuard { recorder, asked, parent, is_answered: false };
     let response = next.run(request).instrument(span).await;
@@ -102,7 +101,7 @@ pub(crate) async fn requests(State(recorder): State<Recorder>, request: Request,
     response
 }
 
-/// A request under way. Dropped without an answer, it has been given up, and is told as that.
+/// A request in progress. Dropped without a response, it is recorded as canceled.
 struct RequestGuard {
     recorder: Recorder,
     asked: RequestInfo,
@@ -130,18 +129,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_library_that_tells_each_step_is_quiet_at_info_and_heard_when_asked_for() {
-        let tells = |filter: &str| {
+    fn noisy_libraries_are_quiet_at_info_unless_the_filter_names_them() {
+        let logs = |filter: &str| {
             let targets = quiet_noisy_targets(filter.parse().unwrap());
             targets.would_enable("typespec_client_core::http::policies", &Level::INFO)
         };
-        assert!(!tells("info"));
-        assert!(!tells("info,hyper=debug"));
-        assert!(!tells("warn"));
+        assert!(!logs("info"));
+        assert!(!logs("info,hyper=debug"));
+        assert!(!logs("warn"));
         let storage = quiet_noisy_targets("info,typespec_client_core=info".parse().unwrap());
         assert!(!storage.would_enable("object_store::client::retry", &Level::INFO));
         for asked in ["debug", "info,typespec_client_core=info", "info,typespec_client_core::http=info"] {
-            assert!(tells(asked), "{asked}");
+            assert!(logs(asked), "{asked}");
         }
         assert!(
             quiet_noisy_targets("info".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN)

@@ -1,31 +1,31 @@
-//! What a request was for, under the names by which the functions are known in Azure.
+//! The operation of a request: the name of the function in Azure.
 //!
-//! Few names, whatever callers make up: a path that is none of ours is `unmatched`.
+//! Unknown paths share one name, `unmatched`, so that callers cannot create names.
 
 /// The operations of an app, by their paths.
 #[derive(Default)]
 pub struct Operations(Vec<Operation>);
 
-/// What a path is for.
+/// A name and its path.
 pub(crate) struct Operation {
     pub(crate) name: &'static str,
     pub(crate) route: String,
 }
 
-/// The name of what is at no path of ours.
+/// The operation of unknown paths.
 pub(crate) const UNMATCHED: &str = "unmatched";
-/// The name of what the host asks to see how we are.
+/// The operation of the host's health check.
 pub(crate) const PROBE: &str = "probe";
 
 impl Operations {
-    /// Operations by name and path, and the host's probe.
+    /// The given names and paths, and the host's probe.
     pub(crate) fn new<'a>(paths: impl IntoIterator<Item = (&'static str, &'a str)>) -> Self {
         let probe = std::iter::once((PROBE, "/"));
         let all = probe.chain(paths).map(|(name, route)| Operation { name, route: route.to_owned() });
         Self(all.collect())
     }
 
-    /// What is at `path`, in any letter case and with a slash at the end or without.
+    /// The operation at `path`, ignoring letter case and one trailing slash.
     pub(crate) fn at(&self, path: &str) -> Option<&Operation> {
         let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
         self.0.iter().find(|operation| operation.route.eq_ignore_ascii_case(path))

@@ -1,4 +1,4 @@
-//! What `otel` is without the feature of that name: nothing. Whoever asks for it in the settings is told once.
+//! The module `otel` without the feature `otel`: it exports nothing, and warns if the settings ask for it.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use super::operations::Operation;
 use super::request::{RequestInfo, RequestOutcome};
 use crate::config::{OTLP_ENDPOINT, Otlp};
 
-/// Goes nowhere.
+/// Exports nothing.
 #[derive(Clone, Default)]
 pub struct Export(());
 
-/// Nobody's.
+/// Ignored.
 pub(super) struct Parent;
 
 impl Export {
-    /// Says that this build exports nothing, if something should be exported.
+    /// Warns that this build exports nothing, if the settings name a collector.
     #[must_use]
     pub fn start(otlp: Option<&Otlp>, _: &Handle) -> Self {
         if otlp.is_some() {
@@ -29,10 +29,10 @@ impl Export {
         Self(())
     }
 
-    /// Nothing is left to send.
+    /// Does nothing.
     pub fn end(&self, _: Duration) {}
 
-    /// It is not.
+    /// Always `false`.
     #[must_use]
     pub fn is_on(&self) -> bool {
         false

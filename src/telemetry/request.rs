@@ -1,7 +1,6 @@
-//! What is known of a request once it is over. Pure; who writes it down, and where, is not decided here.
+//! A request and its outcome, as the access log and OpenTelemetry record them.
 //!
-//! A request can also end without an answer: when its caller goes away, the host may take the call back, and with it all that was
-//! under way.
+//! A request can end without a response: the host may cancel it when its caller disconnects.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use crate::upstream_time::UpstreamTimer;
 
 const INVOCATION_ID: &str = "x-azure-functions-invocationid";
 
-/// What a request says of itself, without what may be secret in it: no query, no headers, no body.
+/// The parts of a request that are recorded.
 pub(super) struct RequestInfo {
     pub(super) method: Method,
     pub(super) uri: Uri,
@@ -24,14 +23,14 @@ pub(super) struct RequestInfo {
     pub(super) begun: Instant,
 }
 
-/// How it ended.
+/// The outcome of a request.
 pub(super) struct RequestOutcome<'a> {
-    /// None without an answer.
+    /// `None` without a response.
     pub(super) status: Option<u16>,
     pub(super) failure: Option<&'a Error>,
-    /// What was asked of the service for it.
+    /// The requests to the SignalR service.
     pub(super) tries: &'a [Try],
-    /// How long that took, where it is not known of each try.
+    /// The time waited for Azure Communication Services.
     timer: Option<Duration>,
     pub(super) duration: Duration,
 }
@@ -62,14 +61,14 @@ impl<'a> RequestOutcome<'a> {
         }
     }
 
-    /// How long it timer for the service, if it asked one: where that is known of each try, without the waits between them.
+    /// The time waited for an upstream service, without the waits between attempts; `None` if none was called.
     pub(super) fn upstream(&self) -> Option<Duration> {
         let tries = (!self.tries.is_empty()).then(|| self.tries.iter().map(Try::duration).sum());
         tries.or(self.timer)
     }
 }
 
-/// The id of the invocation. The host adds its own to whatever the caller sent, so the last one is the host's.
+/// The invocation id. The host appends its own to a value that the caller sent.
 pub(super) fn invocation_id(headers: &HeaderMap) -> String {
     let last = headers.get_all(INVOCATION_ID).iter().next_back().and_then(|value| value.to_str().ok());
     let last = last.and_then(|values| values.rsplit(',').next()).unwrap_or_default().trim();

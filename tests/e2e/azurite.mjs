@@ -1,5 +1,5 @@
-// Azurite, Microsoft's own stand-in for Azure Storage: one process for a test file, an account of its own for each test, and a
-// door before it that writes down what is asked and can be shut. Azurite keeps a static website's settings but serves no site.
+// Azurite, the emulator of Azure Storage: one process for each test file, and for each test an account behind an HTTP proxy that
+// records and blocks requests. Azurite stores the settings of a static website but does not serve it.
 
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -11,27 +11,27 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before } from 'node:test'
-import { setTimeout as patience } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const PROGRAM = fileURLToPath(new URL('node_modules/azurite/dist/src/blob/main.js', import.meta.url))
 const { BlobServiceClient } = createRequire(new URL('../../content/', import.meta.url))('@azure/storage-blob')
-const PATIENCE_MS = 60_000
-const MOST_ACCOUNTS = 40
+const START_TIMEOUT_MS = 60_000
+const MAX_ACCOUNTS = 40
 
-/** One Azurite for the tests of a file. */
-export function azuriteOfThisFile() {
-  const unused = Array.from({ length: MOST_ACCOUNTS }, (_, at) => ({ name: `chatpages${at}`, key: randomBytes(64).toString('base64') }))
+/** Starts one Azurite for all tests of a file. */
+export function useAzurite() {
+  const unused = Array.from({ length: MAX_ACCOUNTS }, (_, at) => ({ name: `chatpages${at}`, key: randomBytes(64).toString('base64') }))
   const accounts = unused.map(({ name, key }) => `${name}:${key}`).join(';')
   let child
   let folder
   let port
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'azurite-'))
-    // The client is newer than the Azurite that runs on Node.js 20, which otherwise refuses its API version unread.
+    // The client's API version is newer than that of the last Azurite for Node.js 20.
     const args = ['--blobPort', '0', '--location', folder, '--silent', '--disableTelemetry', '--skipApiVersionCheck']
     child = spawn(process.execPath, [PROGRAM, ...args], { env: { AZURITE_ACCOUNTS: accounts }, stdio: ['ignore', 'pipe', 'inherit'] })
-    port = await Promise.race([listening(child), patience(PATIENCE_MS, undefined, { ref: false })])
+    port = await Promise.race([portOf(child), sleep(START_TIMEOUT_MS, undefined, { ref: false })])
     if (port === undefined) throw new Error('Azurite did not start')
   })
   after(async () => {
@@ -41,40 +41,40 @@ export function azuriteOfThisFile() {
   return { account: t => account(t, port, unused.pop()) }
 }
 
-async function listening(child) {
+async function portOf(child) {
   for await (const line of createInterface({ input: child.stdout })) {
     const port = /successfully listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1]
     if (port !== undefined) return port
   }
 }
 
-/** A fresh account, reached through a door of its own. */
+/** A new account with its own proxy. */
 async function account(t, port, { name, key }) {
-  const door = await openDoor(t, port)
+  const proxy = await startProxy(t, port)
   const connectionStringWith = accountKey =>
-    `DefaultEndpointsProtocol=http;AccountName=${name};AccountKey=${accountKey};BlobEndpoint=${door.url}/${name};`
-  const direct = connectionStringWith(key).replace(door.url, `http://127.0.0.1:${port}`)
+    `DefaultEndpointsProtocol=http;AccountName=${name};AccountKey=${accountKey};BlobEndpoint=${proxy.url}/${name};`
+  const direct = connectionStringWith(key).replace(proxy.url, `http://127.0.0.1:${port}`)
   const service = BlobServiceClient.fromConnectionString(direct)
-  return { name, key, connectionString: connectionStringWith(key), connectionStringWith, door, service, container: service.getContainerClient('$web') }
+  return { name, key, connectionString: connectionStringWith(key), connectionStringWith, proxy, service, container: service.getContainerClient('$web') }
 }
 
-/** Passes everything on to `port`, remembers method and path, and answers 403 to what `door.shut` says. */
-async function openDoor(t, port) {
-  const door = { asked: [], shut: () => false }
+/** Forwards to `port`, records method and path in `requests`, and answers 403 where `isBlocked`. */
+async function startProxy(t, port) {
+  const proxy = { requests: [], isBlocked: () => false }
   const server = createServer((from, to) => {
     const line = `${from.method} ${decodeURIComponent(from.url)}`
-    door.asked.push(line)
-    if (door.shut(line)) {
+    proxy.requests.push(line)
+    if (proxy.isBlocked(line)) {
       from.resume()
-      to.writeHead(403, { 'x-ms-error-code': 'ShutInTest' }).end()
+      to.writeHead(403, { 'x-ms-error-code': 'BlockedByTest' }).end()
       return
     }
-    const onward = request({ host: '127.0.0.1', port, method: from.method, path: from.url, headers: from.headers }, (answer) => {
-      to.writeHead(answer.statusCode, answer.headers)
-      answer.pipe(to)
+    const forwarded = request({ host: '127.0.0.1', port, method: from.method, path: from.url, headers: from.headers }, (response) => {
+      to.writeHead(response.statusCode, response.headers)
+      response.pipe(to)
     })
-    onward.on('error', () => to.destroy())
-    from.pipe(onward)
+    forwarded.on('error', () => to.destroy())
+    from.pipe(forwarded)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -82,6 +82,6 @@ async function openDoor(t, port) {
     server.close()
     server.closeAllConnections()
   })
-  door.url = `http://127.0.0.1:${server.address().port}`
-  return door
+  proxy.url = `http://127.0.0.1:${server.address().port}`
+  return proxy
 }

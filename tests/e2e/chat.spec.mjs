@@ -1,23 +1,23 @@
-// What the chat is for: people who talk, in public and in private.
+// Browser tests of the chat: public and private messages.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { stack } from './handler.mjs'
-import { browserOfThisFile } from './people.mjs'
+import { startLocalStack } from './processes.mjs'
+import { useBrowser } from './chat-user.mjs'
 
-const browser = browserOfThisFile()
+const browser = useBrowser()
 const ALICE = 'alice@contoso.com'
 const BOB = 'bob@contoso.com'
 const CAROL = 'carol@fabrikam.com'
 
-test('two people see what each of them says to everyone, once', async (t) => {
-  const chat = await stack(t)
-  const alice = await (await browser.person(chat)).signIn(ALICE)
-  const bob = await (await browser.person(chat)).signIn(BOB)
+test('public messages arrive once at every user', async (t) => {
+  const chat = await startLocalStack(t)
+  const alice = await (await browser.newUser(chat)).signIn(ALICE)
+  const bob = await (await browser.newUser(chat)).signIn(BOB)
 
-  await alice.says('Good morning, all')
+  await alice.sends('Good morning, all')
   await bob.sees('Good morning, all')
-  await bob.says('Good morning, Alice')
+  await bob.sends('Good morning, Alice')
   await alice.sees('Good morning, Alice')
 
   assert.match(await (await bob.sees('Good morning, all')).innerText(), /alice@contoso\.com/)
@@ -28,73 +28,73 @@ test('two people see what each of them says to everyone, once', async (t) => {
   }
 })
 
-test('a private message reaches its recipient, its sender keeps a copy, and a third person sees nothing of it', async (t) => {
-  const chat = await stack(t)
-  const [alice, bob, carol] = await Promise.all([ALICE, BOB, CAROL].map(async name => (await browser.person(chat)).signIn(name)))
+test('a private message is shown to its recipient and its sender only', async (t) => {
+  const chat = await startLocalStack(t)
+  const [alice, bob, carol] = await Promise.all([ALICE, BOB, CAROL].map(async name => (await browser.newUser(chat)).signIn(name)))
 
-  await alice.says('Hello, everyone')
+  await alice.sends('Hello, everyone')
   await bob.sees('Hello, everyone')
-  // Choosing a name in the history is how one begins.
+  // A click on a name opens the private conversation.
   await bob.log.getByRole('button', { name: ALICE }).click()
-  await bob.says('Only for you')
+  await bob.sends('Only for you')
   assert.match(await (await bob.sees('Only for you')).innerText(), /private/i)
 
   await alice.opens(BOB)
   assert.match(await (await alice.sees('Only for you')).innerText(), /private, only you see this/i)
-  await alice.says('And only for you')
+  await alice.sends('And only for you')
   await bob.sees('And only for you')
 
-  // What comes after it has arrived at Carol's, so what came before would have too.
+  // Messages arrive in order, so Carol would have received the private ones before this one.
   await alice.opens('Everyone')
-  await alice.says('To all again')
+  await alice.sends('To all again')
   await carol.sees('To all again')
   assert.equal(await carol.conversations.getByRole('button', { name: /Private with/ }).count(), 0)
   assert.doesNotMatch(await carol.page.locator('body').innerText(), /nly for you/)
 })
 
-test('two tabs of one browser are two people', async (t) => {
-  const chat = await stack(t)
-  const alice = await (await browser.person(chat)).signIn(ALICE)
-  const bob = await alice.besides(chat)
+test('two tabs of one browser can have different users', async (t) => {
+  const chat = await startLocalStack(t)
+  const alice = await (await browser.newUser(chat)).signIn(ALICE)
+  const bob = await alice.openTab(chat)
   await bob.signIn(BOB)
-  await bob.says('From the next tab')
+  await bob.sends('From the next tab')
   assert.match(await (await alice.sees('From the next tab')).innerText(), /bob@contoso\.com/)
   await alice.page.reload()
-  await alice.isLive()
+  await alice.isOnline()
   assert.match(await alice.page.locator('header').innerText(), /alice@contoso\.com/)
 })
 
-test('a guest chooses a nickname, is shown as not verified, and cannot write privately', async (t) => {
-  const chat = await stack(t)
-  const alice = await (await browser.person(chat)).signIn(ALICE)
-  const guest = await (await browser.person(chat)).comeIn(BOB)
-  await guest.says('I am Bob, honestly')
+test('a guest is shown as not verified and cannot write privately', async (t) => {
+  const chat = await startLocalStack(t)
+  const alice = await (await browser.newUser(chat)).signIn(ALICE)
+  const guest = await (await browser.newUser(chat)).joinAsGuest(BOB)
+  await guest.sends('I am Bob, honestly')
   const seen = await alice.sees('I am Bob, honestly')
   assert.match(await seen.innerText(), /not verified/)
-  assert.equal(await seen.getByRole('button', { name: BOB }).count(), 0, 'a guest has no private thread')
+  assert.equal(await seen.getByRole('button', { name: BOB }).count(), 0, 'a guest has no private conversation')
   assert.equal(await guest.page.getByRole('button', { name: 'New private message' }).count(), 0)
 })
 
-test('somebody nobody has heard of can be written to, and names from anywhere are fine', async (t) => {
-  const chat = await stack(t)
+test('a private message can be sent to a user who is offline, and names can contain any characters', async (t) => {
+  const chat = await startLocalStack(t)
   const name = 'Zoë / 善子 <b>😀</b>'
-  const alice = await (await browser.person(chat)).signIn(ALICE)
-  const zoe = await (await browser.person(chat)).signIn(name)
-  await alice.writesPrivatelyTo(name)
-  await alice.says('Found you')
+  const alice = await (await browser.newUser(chat)).signIn(ALICE)
+  const zoe = await (await browser.newUser(chat)).signIn(name)
+  await alice.startsPrivateConversation(name)
+  await alice.sends('Found you')
   await zoe.opens(ALICE)
   await zoe.sees('Found you')
-  await alice.writesPrivatelyTo('nobody@nowhere.example')
-  await alice.says('Is anyone there?')
+  await alice.startsPrivateConversation('offline@example.com')
+  await alice.sends('Is anyone there?')
   await alice.hasSent('Is anyone there?')
 })
 
-test('text is text: markup is shown, links lead out safely, and nothing runs', async (t) => {
-  const chat = await stack(t)
-  const alice = await (await browser.person(chat)).signIn(ALICE)
-  const bob = await (await browser.person(chat)).signIn(BOB)
-  const nasty = '<img src=x onerror="document.title=1"> javascript:alert(1) https://example.com/a?b=c'
-  await alice.says(nasty)
+test('markup is shown as text, and links open without access to the page', async (t) => {
+  const chat = await startLocalStack(t)
+  const alice = await (await browser.newUser(chat)).signIn(ALICE)
+  const bob = await (await browser.newUser(chat)).signIn(BOB)
+  const markup = '<img src=x onerror="document.title=1"> javascript:alert(1) https://example.com/a?b=c'
+  await alice.sends(markup)
   const seen = await bob.sees('<img src=x')
   assert.equal(await seen.locator('img').count(), 0)
   const link = seen.getByRole('link')
@@ -103,24 +103,24 @@ test('text is text: markup is shown, links lead out safely, and nothing runs', a
   assert.match(await link.getAttribute('rel'), /noopener/)
 })
 
-test('signing out leaves nothing behind in the tab', async (t) => {
-  const chat = await stack(t)
-  const alice = await (await browser.person(chat)).signIn(ALICE)
+test('signing out clears the storage of the tab', async (t) => {
+  const chat = await startLocalStack(t)
+  const alice = await (await browser.newUser(chat)).signIn(ALICE)
   await alice.page.getByRole('button', { name: 'Sign out' }).click()
   await alice.page.getByLabel('Nickname').waitFor()
   assert.equal(await alice.page.evaluate('sessionStorage.length + localStorage.length'), 0)
   assert.doesNotMatch(alice.page.url(), /token/)
 })
 
-test('it works from the keyboard alone on a narrow phone', async (t) => {
-  const chat = await stack(t)
+test('the chat works with the keyboard on a narrow phone', async (t) => {
+  const chat = await startLocalStack(t)
   const phone = { viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true }
-  const alice = await (await browser.person(chat)).signIn(ALICE)
-  const bob = await browser.person(chat, phone)
+  const alice = await (await browser.newUser(chat)).signIn(ALICE)
+  const bob = await browser.newUser(chat, phone)
   await bob.page.getByLabel('Nickname').focus()
   await bob.page.keyboard.type('Bob')
   await bob.page.keyboard.press('Enter')
-  await bob.isLive()
+  await bob.isOnline()
   await bob.page.getByRole('textbox', { name: 'Message to everyone' }).focus()
   await bob.page.keyboard.type('first line')
   await bob.page.keyboard.press('Shift+Enter')

@@ -1,25 +1,26 @@
-// What the frames of a WebSocket say. Handshakes are no messages, and JSON even where the messages are MessagePack.
+// Decodes recorded WebSocket frames to hub messages and handshakes.
 
 import { NullLogger, TransferFormat } from '@microsoft/signalr'
-import { Opcode } from './wire.mjs'
+import { Opcode } from './tcp-proxy.mjs'
 
 const RECORD_SEPARATOR = '\u001e'
+// Handshakes are JSON with every protocol.
 const HANDSHAKE = /^\{(\}|"error"|"protocol")/
 
-/** The messages of one side, 'client' or 'service'; fails on anything that is none. */
+/** The hub messages of one side, 'client' or 'service'. Throws if a frame is invalid. */
 export function messages(frames, from, protocol) {
   const isBinary = protocol.transferFormat === TransferFormat.Binary
-  const own = spoken(frames).filter(frame => frame.from === from && !HANDSHAKE.test(text(frame)))
-  return own.flatMap(frame => protocol.parseMessages(isBinary ? frame.payload.buffer : text(frame), NullLogger.instance))
+  const sent = dataFrames(frames).filter(frame => frame.from === from && !HANDSHAKE.test(text(frame)))
+  return sent.flatMap(frame => protocol.parseMessages(isBinary ? frame.payload.buffer : text(frame), NullLogger.instance))
 }
 
-/** What clients proposed in their handshakes. */
+/** The handshake requests of the client. */
 export function handshakes(frames) {
-  const proposals = spoken(frames).filter(frame => frame.from === 'client' && HANDSHAKE.test(text(frame)))
-  return proposals.map(frame => JSON.parse(text(frame).split(RECORD_SEPARATOR, 1)[0]))
+  const requests = dataFrames(frames).filter(frame => frame.from === 'client' && HANDSHAKE.test(text(frame)))
+  return requests.map(frame => JSON.parse(text(frame).split(RECORD_SEPARATOR, 1)[0]))
 }
 
-function spoken(frames) {
+function dataFrames(frames) {
   return frames.filter(({ opcode }) => opcode === Opcode.TEXT || opcode === Opcode.BINARY)
 }
 

@@ -1,4 +1,4 @@
-// The page on its way to a storage account: the real command, the real build, and the real Azurite.
+// Tests of `npm run upload` with the built page and Azurite.
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -9,9 +9,9 @@ import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { azuriteOfThisFile } from './azurite.mjs'
+import { useAzurite } from './azurite.mjs'
 
-const azurite = azuriteOfThisFile()
+const azurite = useAzurite()
 const CONTENT = fileURLToPath(new URL('../../content', import.meta.url))
 const API = 'https://my-chat.azurewebsites.net'
 const SCRIPT = 'assets/index-AAAAAAAA.js'
@@ -25,7 +25,7 @@ const BUILD = {
   [STYLE]: 'body{}',
 }
 
-/** Runs the command with nothing of Azure in its environment but what is given. */
+/** Runs the command with only PATH, HOME and `variables` in its environment. */
 async function upload(args, variables = {}) {
   const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...variables }
   const child = spawn('npm', ['--prefix', CONTENT, 'run', '--silent', 'upload', '--', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -33,19 +33,19 @@ async function upload(args, variables = {}) {
   return { code, out, err }
 }
 
-/** Uploads to `account`, as one does with a connection string. */
+/** Runs an upload to `account` with its connection string. */
 function uploadTo(account, ...args) {
   return upload(['--account', account.name, ...args], { AZURE_STORAGE_CONNECTION_STRING: account.connectionString })
 }
 
-/** Uploads what must arrive. */
-async function uploaded(account, ...args) {
-  const ended = await uploadTo(account, ...args)
-  assert.deepEqual([ended.code, ended.err], [0, ''])
-  return ended.out
+/** Runs an upload that must succeed; returns its output. */
+async function uploadSucceeds(account, ...args) {
+  const result = await uploadTo(account, ...args)
+  assert.deepEqual([result.code, result.err], [0, ''])
+  return result.out
 }
 
-/** A folder that looks like a build. */
+/** A folder with the files of a build. */
 async function build(t, files = BUILD) {
   const folder = await mkdtemp(join(tmpdir(), 'dist-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
@@ -66,19 +66,19 @@ async function contentOf({ container }, name) {
   return (await container.getBlobClient(name).downloadToBuffer()).toString()
 }
 
-/** Names of the files that were sent, in order. */
-function sent({ door, name }) {
+/** The names of the uploaded files, in order. */
+function uploadedNames({ proxy, name }) {
   const start = `PUT /${name}/$web/`
-  return door.asked.filter(line => line.startsWith(start) && !line.includes('?')).map(line => line.slice(start.length))
+  return proxy.requests.filter(line => line.startsWith(start) && !line.includes('?')).map(line => line.slice(start.length))
 }
 
-function changes({ door }) {
-  return door.asked.filter(line => !line.startsWith('GET ') && !line.startsWith('HEAD '))
+function writes({ proxy }) {
+  return proxy.requests.filter(line => !line.startsWith('GET ') && !line.startsWith('HEAD '))
 }
 
-test('the built page lies in $web with the right types and lifetimes, and the static website is on', async (t) => {
+test('an upload sets the content types and caching headers, and enables the static website', async (t) => {
   const account = await azurite.account(t)
-  await uploaded(account, '--api', `${API}/`, '--provider', 'github')
+  await uploadSucceeds(account, '--api', `${API}/`, '--provider', 'github')
 
   const { staticWebsite } = await account.service.getProperties()
   assert.deepEqual([staticWebsite.enabled, staticWebsite.indexDocument, staticWebsite.errorDocument404Path], [true, 'index.html', '404.html'])
@@ -103,23 +103,23 @@ test('the built page lies in $web with the right types and lifetimes, and the st
   assert.deepEqual(JSON.parse(await contentOf(account, 'config.json')), { apiBaseUrl: API, authProvider: 'github' })
 })
 
-test('assets are sent first and index.html last, so that nobody meets an index.html without its assets', async (t) => {
+test('assets are uploaded first and index.html last', async (t) => {
   const account = await azurite.account(t)
-  const out = await uploaded(account, '--api', API, '--dist', await build(t))
-  const order = sent(account)
+  const out = await uploadSucceeds(account, '--api', API, '--dist', await build(t))
+  const order = uploadedNames(account)
   assert.deepEqual(new Set(order.slice(0, 2)), new Set([SCRIPT, STYLE]))
   assert.deepEqual(order.slice(2), ['404.html', 'config.json', 'favicon.svg', 'index.html'])
   for (const name of order) assert.equal(out.split('\n').filter(line => line.includes(` ${name} `)).length, 1, `one line about ${name}`)
 })
 
-test('an upload that breaks off leaves the old index.html and everything it needs', async (t) => {
+test('an interrupted upload leaves the old index.html and its assets', async (t) => {
   const account = await azurite.account(t)
-  await uploaded(account, '--api', API, '--dist', await build(t))
+  await uploadSucceeds(account, '--api', API, '--dist', await build(t))
   const newScript = 'assets/index-CCCCCCCC.js'
   const { [SCRIPT]: _, ...rest } = BUILD
   const next = await build(t, { ...rest, 'index.html': `<script type="module" src="./${newScript}"></script>`, [newScript]: 'console.log(2)' })
 
-  account.door.shut = line => line.startsWith('PUT') && line.includes(newScript)
+  account.proxy.isBlocked = line => line.startsWith('PUT') && line.includes(newScript)
   const { code, err } = await uploadTo(account, '--api', API, '--dist', next)
   assert.equal(code, 77)
   assert.match(err, /refuses/)
@@ -127,98 +127,98 @@ test('an upload that breaks off leaves the old index.html and everything it need
   assert.equal(await contentOf(account, SCRIPT), BUILD[SCRIPT])
 })
 
-test('the second upload of the same build asks and changes nothing', async (t) => {
+test('a second upload of the same build changes nothing', async (t) => {
   const account = await azurite.account(t)
   const dist = await build(t)
-  await uploaded(account, '--api', API, '--dist', dist)
-  account.door.asked.length = 0
-  const out = await uploaded(account, '--api', API, '--dist', dist)
-  assert.ok(account.door.asked.length > 0)
-  assert.deepEqual(changes(account), [])
+  await uploadSucceeds(account, '--api', API, '--dist', dist)
+  account.proxy.requests.length = 0
+  const out = await uploadSucceeds(account, '--api', API, '--dist', dist)
+  assert.ok(account.proxy.requests.length > 0)
+  assert.deepEqual(writes(account), [])
   assert.equal(out.match(/^unchanged /gm).length, Object.keys(BUILD).length + 1)
 })
 
-test('a blob that somebody uploaded by hand gets its headers back', async (t) => {
+test('an upload restores changed headers of a blob', async (t) => {
   const account = await azurite.account(t)
   const dist = await build(t)
-  await uploaded(account, '--api', API, '--dist', dist)
+  await uploadSucceeds(account, '--api', API, '--dist', dist)
   await account.container.getBlobClient('index.html').setHTTPHeaders({ blobContentType: 'application/octet-stream' })
-  await uploaded(account, '--api', API, '--dist', dist)
+  await uploadSucceeds(account, '--api', API, '--dist', dist)
   const { contentType, cacheControl } = await account.container.getBlobClient('index.html').getProperties()
   assert.deepEqual([contentType, cacheControl], ['text/html; charset=utf-8', 'no-cache'])
 })
 
-test('an asset that is no longer named is kept for a week, then removed; what is not of the build is left alone', async (t) => {
+test('a stale asset is removed after a week, and other blobs are kept', async (t) => {
   const account = await azurite.account(t)
   const first = await build(t)
   const { [SCRIPT]: _, ...rest } = BUILD
   const second = await build(t, { ...rest, 'assets/index-CCCCCCCC.js': 'console.log(2)' })
   const staleSince = async () => (await account.container.getBlobClient(SCRIPT).getProperties()).metadata.stalesince
-  await uploaded(account, '--api', API, '--dist', first)
+  await uploadSucceeds(account, '--api', API, '--dist', first)
   await account.container.uploadBlockBlob('robots.txt', 'by hand', 7)
 
-  assert.match(await uploaded(account, '--api', API, '--dist', second), new RegExp(`^stale +${SCRIPT}`, 'm'))
+  assert.match(await uploadSucceeds(account, '--api', API, '--dist', second), new RegExp(`^stale +${SCRIPT}`, 'm'))
   assert.ok(Math.abs(Date.now() - Date.parse(await staleSince())) < 600_000)
   assert.equal(await contentOf(account, SCRIPT), BUILD[SCRIPT])
 
-  // Back to the first build: it is wanted again, and its week starts anew when it is not.
-  await uploaded(account, '--api', API, '--dist', first)
+  // With the first build again, the asset loses its mark; the next upload without it starts a new week.
+  await uploadSucceeds(account, '--api', API, '--dist', first)
   assert.equal(await staleSince(), undefined)
-  await uploaded(account, '--api', API, '--dist', second)
+  await uploadSucceeds(account, '--api', API, '--dist', second)
 
   const eightDaysAgo = new Date(Date.now() - 8 * 24 * 3600 * 1000).toISOString()
   await account.container.getBlobClient(SCRIPT).setMetadata({ stalesince: eightDaysAgo })
-  assert.match(await uploaded(account, '--api', API, '--dist', second), new RegExp(`^removed +${SCRIPT}`, 'm'))
+  assert.match(await uploadSucceeds(account, '--api', API, '--dist', second), new RegExp(`^removed +${SCRIPT}`, 'm'))
   const left = await names(account)
   assert.ok(!left.includes(SCRIPT))
   assert.ok(left.includes('robots.txt') && left.includes('assets/index-CCCCCCCC.js'))
 })
 
-test('the setting of the static website can be left to others', async (t) => {
+test('--no-website does not change the setting of the static website', async (t) => {
   const account = await azurite.account(t)
-  await uploaded(account, '--api', API, '--no-website', '--dist', await build(t))
+  await uploadSucceeds(account, '--api', API, '--no-website', '--dist', await build(t))
   assert.equal((await account.service.getProperties()).staticWebsite.enabled, false)
   assert.ok((await names(account)).includes('index.html'))
 })
 
 test('hidden files are not published', async (t) => {
   const account = await azurite.account(t)
-  await uploaded(account, '--api', API, '--dist', await build(t, { ...BUILD, '.env': 'secret', '.git/config': 'secret', '.well-known/security.txt': 'public' }))
+  await uploadSucceeds(account, '--api', API, '--dist', await build(t, { ...BUILD, '.env': 'secret', '.git/config': 'secret', '.well-known/security.txt': 'public' }))
   assert.deepEqual((await names(account)).filter(name => name.startsWith('.')), ['.well-known/security.txt'])
 })
 
-test('a dry run says what would be sent, in order, and asks nobody', async (t) => {
+test('a dry run lists the files in order and sends no request', async (t) => {
   const account = await azurite.account(t)
-  const out = await uploaded(account, '--api', API, '--dry-run', '--dist', await build(t))
+  const out = await uploadSucceeds(account, '--api', API, '--dry-run', '--dist', await build(t))
   const lines = out.trim().split('\n')
   assert.equal(lines.length, Object.keys(BUILD).length)
   assert.match(lines.at(-1), /would upload +index\.html +\(text\/html; charset=utf-8; no-cache\)/)
-  assert.deepEqual(account.door.asked, [])
+  assert.deepEqual(account.proxy.requests, [])
 })
 
-/** What is refused, by which exit code and with which words. `content/upload/*.test.ts` has the rest, without a process for each. */
-const REFUSALS = [
-  ['an argument that it does not know', ['--acount', 'x'], 64, /--acount/],
-  ['a page that would call its visitors\' own machines', [], 78, /own machine.*--api/s],
-  ['a folder that is not there', ['--dist', '/nowhere/at/all'], 66, /npm --prefix content run build/],
-  ['the connection string of another account', ['--account', 'somebodyelse', '--api', API], 64, /is for the account chatpages\d+, not for somebodyelse/],
-  ['an endpoint beside a connection string', ['--endpoint', 'https://a.example', '--api', API], 64, /leave out --endpoint/],
+/** Invalid arguments with exit code and message. More are in `content/upload/*.test.ts`. */
+const INVALID_ARGUMENTS = [
+  ['an unknown argument', ['--acount', 'x'], 64, /--acount/],
+  ['a localhost URL from the build', [], 78, /own machine.*--api/s],
+  ['a missing folder', ['--dist', '/nowhere/at/all'], 66, /npm --prefix content run build/],
+  ['the connection string of another account', ['--account', 'otheraccount', '--api', API], 64, /is for the account chatpages\d+, not for otheraccount/],
+  ['an endpoint with a connection string', ['--endpoint', 'https://a.example', '--api', API], 64, /leave out --endpoint/],
 ]
-for (const [what, args, expected, words] of REFUSALS) test(`${what} is refused before anything is asked`, async (t) => {
+for (const [what, args, expected, message] of INVALID_ARGUMENTS) test(`${what} is rejected before any request`, async (t) => {
   const account = await azurite.account(t)
   const { code, out, err } = await uploadTo(account, '--dist', await build(t), ...args)
-  assert.deepEqual([code, out, account.door.asked], [expected, '', []])
-  assert.match(err, words)
+  assert.deepEqual([code, out, account.proxy.requests], [expected, '', []])
+  assert.match(err, message)
 })
 
-test('a folder without index.html is no built page', async (t) => {
+test('a folder without index.html is rejected', async (t) => {
   const { 'index.html': _, ...rest } = BUILD
   const { code, err } = await upload(['--account', 'chatpages', '--api', API, '--dist', await build(t, rest)])
   assert.equal(code, 66)
   assert.match(err, /no built page/)
 })
 
-test('a wrong key is refused by the account, and told without the key', async (t) => {
+test('a wrong key is reported without the key', async (t) => {
   const account = await azurite.account(t)
   const wrong = Buffer.from('not the key of this account').toString('base64')
   const variables = { AZURE_STORAGE_CONNECTION_STRING: account.connectionStringWith(wrong) }
@@ -228,21 +228,21 @@ test('a wrong key is refused by the account, and told without the key', async (t
   assert.ok(!`${out}${err}`.includes(wrong) && !/SharedKey|signature found/.test(err))
 })
 
-test('an account that is not there, and an address where nobody listens, are told as such', async (t) => {
-  const { door, connectionString, name } = await azurite.account(t)
+test('a missing account and an unreachable address are reported', async (t) => {
+  const { proxy, connectionString, name } = await azurite.account(t)
   const args = ['--api', API, '--dist', await build(t)]
-  const unknown = connectionString.replaceAll(name, 'nosuchaccount')
-  const absent = await upload(['--account', 'nosuchaccount', ...args], { AZURE_STORAGE_CONNECTION_STRING: unknown })
+  const missing = connectionString.replaceAll(name, 'nosuchaccount')
+  const absent = await upload(['--account', 'nosuchaccount', ...args], { AZURE_STORAGE_CONNECTION_STRING: missing })
   assert.equal(absent.code, 69)
   assert.match(absent.err, /no account named nosuchaccount/)
-  const closed = connectionString.replace(door.url, 'http://127.0.0.1:1')
-  const silent = await upload(['--account', name, ...args], { AZURE_STORAGE_CONNECTION_STRING: closed })
-  assert.equal(silent.code, 69)
-  assert.match(silent.err, /cannot be reached/)
+  const unreachable = connectionString.replace(proxy.url, 'http://127.0.0.1:1')
+  const failed = await upload(['--account', name, ...args], { AZURE_STORAGE_CONNECTION_STRING: unreachable })
+  assert.equal(failed.code, 69)
+  assert.match(failed.err, /cannot be reached/)
 })
 
-test('without a sign-in it says how to sign in', async (t) => {
-  // Of all the ways to be signed in, only the one that looks at variables, of which there are none.
+test('without a sign-in the message says how to sign in', async (t) => {
+  // Limits the sign-in to environment variables, of which there are none.
   const args = ['--account', 'chatpages', '--endpoint', 'https://127.0.0.1:1', '--api', API, '--dist', await build(t)]
   const { code, err } = await upload(args, { AZURE_TOKEN_CREDENTIALS: 'EnvironmentCredential' })
   assert.equal(code, 67)

@@ -1,7 +1,6 @@
-"""Bicep files as the tests look at them: parsed, not compiled.
+"""A parser for Bicep files: declarations, names and values, but no types.
 
-The compiler cannot be installed from a package registry, so this knows syntax and names but no types: `enabled: 'yes'` passes here and
-fails in `az bicep build`. Values are kept as they are written: the text `'TLS1_2'` has its quotes, `true` has none.
+`enabled: 'yes'` passes here and fails in `az bicep build`. Values are source text: `'TLS1_2'` includes its quotes.
 """
 
 import re
@@ -37,15 +36,15 @@ class Template:
     path: Path
     source: str
     errors: list[str] = field(default_factory=list)
-    #: Parameters with their defaults; None has to be given.
+    #: Parameters with their defaults; None if required.
     params: dict[str, str | None] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)
     resources: list[Resource] = field(default_factory=list)
     modules: list[Module] = field(default_factory=list)
-    #: Names that expressions refer to, functions apart.
+    #: Names that expressions refer to, except functions.
     used: set[str] = field(default_factory=set)
-    #: Names that exist only inside an expression: of loops and lambdas.
+    #: Names of loop variables and lambda parameters.
     local: set[str] = field(default_factory=set)
     strings: list[str] = field(default_factory=list)
 
@@ -59,9 +58,9 @@ class Template:
 
 
 def read(path: Path) -> Template:
-    """Parses one file; whether it could is in `errors`."""
+    """Parses one file. Syntax errors are in `errors`."""
     source = path.read_text()
-    # The grammar is older than this statement, which stands alone on its line.
+    # The grammar does not support `extension` statements.
     known = re.sub(r"^extension \w+$", lambda match: "//".ljust(len(match[0])), source, flags=re.MULTILINE)
     template = Template(path, source)
     _visit(PARSER.parse(known.encode()).root_node, template, parent=None)
@@ -74,10 +73,10 @@ def _visit(node: Node, template: Template, parent: Resource | None) -> None:
     declare = DECLARATIONS.get(node.type)
     if declare:
         parent = declare(node, template, parent) or parent
-        # What is left of a declaration after its own name and type are expressions.
+        # The rest of a declaration consists of expressions.
         children = node.named_children[1:]
     else:
-        _note(node, template)
+        _record(node, template)
         children = node.named_children
     if node.type == "object_property" and children and children[0].type in ("identifier", "string") and len(children) > 1:
         children = children[1:]
@@ -85,7 +84,7 @@ def _visit(node: Node, template: Template, parent: Resource | None) -> None:
         _visit(child, template, parent)
 
 
-def _note(node: Node, template: Template) -> None:
+def _record(node: Node, template: Template) -> None:
     if node.type == "string":
         template.strings.append(_text(node))
     if node.type in ("loop_variable", "loop_enumerator"):
@@ -140,7 +139,7 @@ DECLARATIONS = {
 
 
 def _body(declaration: Node) -> Node:
-    """The object of a declaration, out of its `if` or its loop."""
+    """The object of a declaration, without its `if` or loop."""
     node = declaration.named_children[-1]
     while node.type != "object":
         node = node.named_children[-1]
@@ -148,7 +147,7 @@ def _body(declaration: Node) -> Node:
 
 
 def flat(node: Node, prefix: str = "", depth: int = 99) -> dict[str, str]:
-    """The values of an object by their paths; nested resources are not among them."""
+    """The values of an object by their paths, without nested resources."""
     values: dict[str, str] = {}
     for item in node.named_children:
         if item.type != "object_property" or len(item.named_children) < 2:
@@ -165,12 +164,12 @@ def flat(node: Node, prefix: str = "", depth: int = 99) -> dict[str, str]:
 def objects(expression: str) -> dict[str, str]:
     """The keys and values of all objects in an expression, as in `union({…}, x ? {} : {…})`."""
     values: dict[str, str] = {}
-    waiting = [PARSER.parse(f"var x = {expression}\n".encode()).root_node]
-    while waiting:
-        node = waiting.pop()
+    pending = [PARSER.parse(f"var x = {expression}\n".encode()).root_node]
+    while pending:
+        node = pending.pop()
         if node.type == "object":
             values |= flat(node)
-        waiting.extend(node.named_children)
+        pending.extend(node.named_children)
     return values
 
 

@@ -1,4 +1,4 @@
-"""What all tests here look at: the repository, and the templates in it."""
+"""Fixtures: the root of the repository and the parsed templates."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def templates(folder: Path) -> dict[str, bicep.Template]:
-    """All templates under a folder, by their paths in it."""
+    """All templates of a folder by their relative paths."""
     return {str(path.relative_to(folder)): bicep.read(path) for path in sorted(folder.rglob("*.bicep"))}
 
 

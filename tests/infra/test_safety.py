@@ -1,13 +1,13 @@
-"""The templates are safe, and the rules that say so notice when they are not: each is shown a template that breaks it."""
+"""The templates follow the security rules, and each rule detects a violation."""
 
 import shutil
 
 import pytest
 
 from conftest import templates
-from rules import broken
+from safety_rules import broken_rules
 
-# A file, what is in it, what somebody might write instead, and a word of the complaint.
+# File, text, unsafe replacement, and a part of the expected violation.
 MUTATIONS = [
     ("storage", "allowSharedKeyAccess: false", "allowSharedKeyAccess: true", "allowSharedKeyAccess"),
     ("storage", "    allowSharedKeyAccess: false\n", "", "allowSharedKeyAccess"),
@@ -19,18 +19,18 @@ MUTATIONS = [
     ("communication", "publicAccess: 'None'", "publicAccess: 'Container'", "publicAccess"),
     ("communication", "  properties: { publicAccess: 'None' }\n", "", "publicAccess"),
     ("communication", "disableLocalAuth: true", "disableLocalAuth: false", "disableLocalAuth"),
-    ("communication", "scope: identities", "scope: account", "may not give"),
-    ("communication", "scope: identities", "scope: communication", "may not give"),
+    ("communication", "scope: identities", "scope: account", "must not assign"),
+    ("communication", "scope: identities", "scope: communication", "must not assign"),
     ("communication", "  scope: communication\n", "", "the resource group"),
     ("communication", "output endpoint string = 'https://${communication.properties.hostName}/'", "output endpoint string = communication.listKeys().primaryConnectionString", "reads a key"),
     ("function-app", "RUST_LOG: 'info'", "AzureCommunicationServicesConnectionString: signalRUri", "must not be set"),
     ("function-app", "RUST_LOG: 'info'", "ChatIdentityStoreKey: signalRUri", "must not be set"),
-    ("function-app", "empty(communicationEndpoint) ? {} : {", "{", "only if communication is asked for"),
-    ("function-app", "RUST_LOG: 'info'", "ChatIdentityStore: identityStore", "only if communication is asked for"),
-    ("main", "param communication bool = false", "param communication bool = true", "off unless"),
-    ("main", "= if (communication) {", "= {", "only if communication is asked for"),
+    ("function-app", "empty(communicationEndpoint) ? {} : {", "{", "only with communication"),
+    ("function-app", "RUST_LOG: 'info'", "ChatIdentityStore: identityStore", "only with communication"),
+    ("main", "param communication bool = false", "param communication bool = true", "off by default"),
+    ("main", "= if (communication) {", "= {", "only with communication"),
     ("signalr", "disableLocalAuth: true", "disableLocalAuth: false", "disableLocalAuth"),
-    ("signalr", "[pageOrigin]", "['*']", "lets everybody in"),
+    ("signalr", "[pageOrigin]", "['*']", "allows all origins"),
     ("signalr", "'Serverless'", "'Default'", "serverless"),
     ("signalr", "output name string = service.name", "output uriWithAccessKey string = service.name", "uriWithAccessKey"),
     ("signalr", "service.name\n", "service.listKeys().primaryConnectionString\n", "reads a key"),
@@ -40,7 +40,7 @@ MUTATIONS = [
     ("function-app", "minTlsVersion: '1.2'", "minTlsVersion: '1.0'", "minTlsVersion"),
     ("function-app", "ftpsState: 'Disabled'", "ftpsState: 'AllAllowed'", "ftpsState"),
     ("function-app", "allowedOrigins: [pageOrigin]", "allowedOrigins: ['${pageOrigin}/']", "cors.allowedOrigins"),
-    ("function-app", "allowedOrigins: [pageOrigin]", "allowedOrigins: ['*']", "lets everybody in"),
+    ("function-app", "allowedOrigins: [pageOrigin]", "allowedOrigins: ['*']", "allows all origins"),
     ("function-app", "name: 'scm'\n    properties: { allow: false }", "name: 'scm'\n    properties: { allow: true }", "properties.allow"),
     ("function-app", "ChatAllowAnonymous: 'false'", "ChatAllowAnonymous: 'true'", "ChatAllowAnonymous"),
     ("function-app", "RUST_LOG: 'info'", "FUNCTIONS_WORKER_RUNTIME: 'custom'", "FUNCTIONS_WORKER_RUNTIME"),
@@ -57,25 +57,25 @@ MUTATIONS = [
     ("sign-in", "httpSettings: { requireHttps: true }", "httpSettings: { requireHttps: false }", "requireHttps"),
     ("registration", "'AzureADMyOrg'", "'AzureADMultipleOrgs'", "signInAudience"),
     ("registration", "redirectUris: [", "redirectUris: ['https://elsewhere.example', ", "redirectUris"),
-    ("roles", "scope: account::blobs::page", "scope: account", "may not give"),
+    ("roles", "scope: account::blobs::page", "scope: account", "must not assign"),
     ("roles", "  scope: insights\n", "", "the resource group"),
-    ("roles", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "may not give"),
-    ("roles", "var signalRAppServer = '420fcaa2", "var signalRAppServer = '7e4f1700", "may not give"),
+    ("roles", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", "must not assign"),
+    ("roles", "var signalRAppServer = '420fcaa2", "var signalRAppServer = '7e4f1700", "must not assign"),
 ]
 
 
-def test_the_deployment_is_safe(infra):
-    assert broken(infra) == []
+def test_the_templates_follow_all_security_rules(infra):
+    assert broken_rules(infra) == []
 
 
-@pytest.mark.parametrize(("module", "written", "instead", "complaint"), MUTATIONS)
-def test_what_would_make_it_unsafe_is_noticed(root, tmp_path, module, written, instead, complaint):
+@pytest.mark.parametrize(("module", "text", "replacement", "violation"), MUTATIONS)
+def test_an_unsafe_change_is_detected(root, tmp_path, module, text, replacement, violation):
     copy = tmp_path / "infra"
     shutil.copytree(root / "infra", copy)
     path = copy / ("main.bicep" if module == "main" else f"modules/{module}.bicep")
     before = path.read_text()
-    assert written in before, "the mutation has nothing to change"
-    path.write_text(before.replace(written, instead))
+    assert text in before, "the text to replace is missing"
+    path.write_text(before.replace(text, replacement))
     changed = templates(copy)
-    assert [error for template in changed.values() for error in template.errors] == [], "the mutation is not Bicep"
-    assert any(complaint in problem for problem in broken(changed)), broken(changed)
+    assert [error for template in changed.values() for error in template.errors] == [], "the changed template is invalid"
+    assert any(violation in problem for problem in broken_rules(changed)), broken_rules(changed)

@@ -1,11 +1,10 @@
-"""The templates hang together: every name is declared, every module gets what it takes, azd passes what main.bicep wants."""
+"""The templates are consistent: names are declared, modules get their parameters, azd sets the parameters of main.bicep."""
 
 import json
 import re
 
 
-
-def test_every_template_can_be_read(infra):
+def test_every_template_can_be_parsed(infra):
     assert "main.bicep" in infra
     assert [error for template in infra.values() for error in template.errors] == []
 
@@ -17,7 +16,7 @@ def test_every_name_is_declared_and_every_parameter_is_used(infra):
         assert template.variables.keys() - template.used == set(), name
 
 
-def test_every_module_is_used_and_gets_exactly_the_parameters_it_takes(infra):
+def test_every_module_is_used_and_gets_its_parameters(infra):
     main = infra["main.bicep"]
     assert sorted(module.path for module in main.modules) == sorted(infra.keys() - {"main.bicep"})
     for module in main.modules:
@@ -27,33 +26,33 @@ def test_every_module_is_used_and_gets_exactly_the_parameters_it_takes(infra):
         assert required <= module.params.keys(), module.symbol
 
 
-def test_only_outputs_that_exist_are_read_and_none_is_made_for_nobody(infra):
+def test_every_output_that_is_read_exists_and_every_output_is_read(infra):
     main = infra["main.bicep"]
     for module in main.modules:
         read = set(re.findall(rf"\b{module.symbol}!?\.outputs\.(\w+)", main.source))
         assert read == infra[module.path].outputs.keys(), module.symbol
 
 
-def test_every_resource_says_which_version_of_the_api_it_is_written_for(infra):
+def test_every_resource_has_a_stable_api_version(infra):
     for template in infra.values():
         for resource in template.resources:
-            assert re.fullmatch(r"\d{4}-\d\d-\d\d|v1\.0", resource.version), f"{resource.kind}: previews come and go"
+            assert re.fullmatch(r"\d{4}-\d\d-\d\d|v1\.0", resource.version), f"{resource.kind}: not a stable API version"
 
 
-def test_azd_can_set_every_parameter_and_leaves_the_defaults_to_the_template(root, infra):
+def test_azd_can_set_every_parameter(root, infra):
     main = infra["main.bicep"]
     passed = {name: entry["value"] for name, entry in json.loads((root / "infra/main.parameters.json").read_text())["parameters"].items()}
-    # Who deploys is known to Azure itself.
+    # The template reads `deployerId` itself.
     assert passed.keys() == main.params.keys() - {"deployerId"}
     for name, value in passed.items():
-        # azd leaves a parameter out when its variable is not set.
+        # azd omits a parameter if its variable is not set.
         assert re.fullmatch(r"\$\{(AZURE|CHAT)_[A-Z_]+\}", value), name
     assert len(set(passed.values())) == len(passed)
 
 
-def test_the_hook_that_uploads_the_page_finds_the_outputs_it_asks_for(root, infra):
-    (asked,) = re.findall(r"^for name in ([A-Z_ ]+);", (root / "infra/hooks/page.sh").read_text(), re.MULTILINE)
-    assert set(asked.split()) <= infra["main.bicep"].outputs.keys()
+def test_the_variables_of_the_upload_hook_are_outputs(root, infra):
+    (variables,) = re.findall(r"^for name in ([A-Z_ ]+);", (root / "infra/hooks/page.sh").read_text(), re.MULTILINE)
+    assert set(variables.split()) <= infra["main.bicep"].outputs.keys()
 
 
 def test_the_documents_of_the_static_website_are_part_of_the_page(root, infra):

@@ -1,4 +1,4 @@
-"""A service of its own for these tests: the real `chat emulator`, on a free port, with a key nobody else has."""
+"""Fixture: `chat emulator` on a free port with a random key."""
 
 import base64
 import hashlib
@@ -19,13 +19,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Service:
-    """Where it listens, and what opens it."""
+    """The URL and the access key of the emulator."""
 
     url: str
     key: str
 
     def token(self, path: str) -> str:
-        """An access token for one path, made by hand."""
+        """An access token for one path."""
 
         def part(value: dict) -> bytes:
             return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=")
@@ -38,7 +38,7 @@ class Service:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory):
-    """The service, from its `ready` on until the tests are done."""
+    """Runs the emulator during the session."""
     folder = tmp_path_factory.mktemp("service")
     key = secrets.token_urlsafe(32)
     keys = folder / "keys"
@@ -53,7 +53,7 @@ def service(tmp_path_factory):
                 url = found[1]
             if line.startswith("ready"):
                 break
-        assert url, "the service did not say where it is"
+        assert url, "the emulator did not print its URL"
         try:
             yield Service(url, key)
         finally:

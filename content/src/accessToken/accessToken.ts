@@ -1,52 +1,51 @@
-// Access tokens for Azure Communication Services: `POST /api/access-token` gets one, `DELETE` ends all of one's own.
-// What is in a token is the service's business: nothing here reads it, and nothing keeps it.
-import { callApi, parseJson } from '../chat/api'
+// Calls for access tokens of Azure Communication Services: `POST /api/access-token` issues one, `DELETE` revokes all of the user.
+// The token is opaque here, and it is never stored.
+import { callApi, parseJson, UNEXPECTED_RESPONSE } from '../chat/api'
 import type { Api, Failure } from '../chat/api'
 
 export interface AccessToken {
-  /** The secret itself. It may be shown and copied when asked for; it never goes into an address, a log or a store. */
+  /** A secret: shown and copied on request, never in an address, a log or a storage. */
   readonly token: string
-  readonly endsAt: Date
-  /** Who one is to Azure Communication Services. */
+  readonly expiresOn: Date
+  /** The user's id in Azure Communication Services. */
   readonly userId: string
-  /** What it is good for, by the service's names; `undefined` where the API does not say it. */
+  /** The scopes of the token, or `undefined` if the API does not report them. */
   readonly scopes: readonly string[] | undefined
 }
 
-export type Issued = { kind: 'issued', token: AccessToken } | { kind: 'failed', failure: Failure }
-export type Revoked = { kind: 'revoked' } | { kind: 'failed', failure: Failure }
+export type IssueResult = { kind: 'issued', token: AccessToken } | { kind: 'failed', failure: Failure }
+export type RevokeResult = { kind: 'revoked' } | { kind: 'failed', failure: Failure }
 
-/** Asks for a token. The API knows by the sign-in whose; there is nothing to tell it. */
-export async function issueToken(api: Api): Promise<Issued> {
-  const answer = await callApi(api, addressOf(api), { method: 'POST' })
-  if (answer.kind === 'failed') return answer
-  const token = parseAccessToken(parseJson(answer.text))
-  if (token !== undefined) return { kind: 'issued', token }
-  return { kind: 'failed', failure: { kind: 'later', why: 'the answer did not come from the chat’s API.', afterMs: undefined, reached: true } }
+/** Requests a token for the signed-in user. */
+export async function issueToken(api: Api): Promise<IssueResult> {
+  const result = await callApi(api, endpoint(api), { method: 'POST' })
+  if (result.kind === 'failed') return result
+  const token = parseAccessToken(parseJson(result.text))
+  return token === undefined ? { kind: 'failed', failure: UNEXPECTED_RESPONSE } : { kind: 'issued', token }
 }
 
-/** Ends all tokens of whoever is signed in, also those of other pages and apps. */
-export async function revokeTokens(api: Api): Promise<Revoked> {
-  const answer = await callApi(api, addressOf(api), { method: 'DELETE' })
-  return answer.kind === 'failed' ? answer : { kind: 'revoked' }
+/** Revokes all tokens of the signed-in user, also those of other pages and apps. */
+export async function revokeTokens(api: Api): Promise<RevokeResult> {
+  const result = await callApi(api, endpoint(api), { method: 'DELETE' })
+  return result.kind === 'failed' ? result : { kind: 'revoked' }
 }
 
-/** The token in `raw`, or `undefined` when it does not fit the contract. */
+/** Parses the response; returns `undefined` if a field is missing or invalid. */
 export function parseAccessToken(raw: unknown): AccessToken | undefined {
   if (typeof raw !== 'object' || raw === null || !('token' in raw) || !('expiresOn' in raw) || !('user' in raw)) return undefined
-  const { token, expiresOn, user } = raw
+  const { token, user } = raw
   if (typeof user !== 'object' || user === null || !('communicationUserId' in user)) return undefined
   const userId = user.communicationUserId
-  const endsAt = parseTime(expiresOn)
-  if (typeof token !== 'string' || token === '' || typeof userId !== 'string' || userId === '' || endsAt === undefined) return undefined
-  return { token, endsAt, userId, scopes: 'scopes' in raw ? parseScopes(raw.scopes) : undefined }
+  const expiresOn = parseTime(raw.expiresOn)
+  if (typeof token !== 'string' || token === '' || typeof userId !== 'string' || userId === '' || expiresOn === undefined) return undefined
+  return { token, expiresOn, userId, scopes: 'scopes' in raw ? parseScopes(raw.scopes) : undefined }
 }
 
-function addressOf({ baseUrl }: Api): string {
+function endpoint({ baseUrl }: Api): string {
   return `${baseUrl}/api/access-token`
 }
 
-/** RFC 3339, which is always with an offset. Browsers need not understand more than three digits of a second. */
+/** Parses RFC 3339. Digits after the milliseconds are cut off, because browsers need not accept them. */
 function parseTime(raw: unknown): Date | undefined {
   if (typeof raw !== 'string' || !/(?:Z|[+-]\d\d:\d\d)$/.test(raw)) return undefined
   const time = new Date(raw.replace(/(\.\d{3})\d+/, '$1'))

@@ -1,87 +1,86 @@
-// A token in one's hand, as Vue sees it: gone when it ends, when it is revoked, and with the component that asked for it.
-// An answer that comes after that is dropped: nobody is there any more who wanted it.
+// The composable behind the access token card. The token is removed when it expires or is revoked, and with the effect scope.
 import { onScopeDispose, readonly, ref, shallowRef } from 'vue'
-import type { AccessToken, Issued, Revoked } from './accessToken'
-import { inWords, sentenceOf, untilItChanges } from './wording'
+import type { AccessToken, IssueResult, RevokeResult } from './accessToken'
+import { describeFailure, formatTimeLeft, msUntilTextChanges } from './displayText'
 import type { Failure } from '../chat/api'
 
 export interface AccessTokenOptions {
-  readonly issue: () => Promise<Issued>
-  readonly revoke: () => Promise<Revoked>
+  readonly issue: () => Promise<IssueResult>
+  readonly revoke: () => Promise<RevokeResult>
   readonly onUnauthenticated: () => void
 }
 
 export function useAccessToken({ issue, revoke, onUnauthenticated }: AccessTokenOptions) {
-  const held = shallowRef<AccessToken>()
-  /** When the held one ends, like "in 59 minutes". */
-  const endsIn = ref('')
+  const token = shallowRef<AccessToken>()
+  /** The remaining time, such as "in 59 minutes". */
+  const timeLeft = ref('')
   const busy = ref(false)
-  /** What came of the last thing one did. */
-  const told = ref('')
-  let closed = false
+  /** The result of the last action. */
+  const message = ref('')
+  let isClosed = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
-  async function ask(): Promise<void> {
-    await alone('Asking for a token…', async () => {
+  async function request(): Promise<void> {
+    await run('Requesting a token…', async () => {
       const result = await issue()
       if (result.kind === 'failed') return result.failure
-      hold(result.token)
+      setToken(result.token)
       return undefined
     })
   }
 
   async function revokeAll(): Promise<void> {
-    await alone('Revoking…', async () => {
+    await run('Revoking…', async () => {
       const result = await revoke()
       if (result.kind === 'failed') return result.failure
-      drop('All your tokens are revoked.')
+      clearToken('All your tokens are revoked.')
       return undefined
     })
   }
 
-  /** One thing at a time: a token that arrived while all are being revoked would be dead or not, and nobody could say which. */
-  async function alone(meanwhile: string, work: () => Promise<Failure | undefined>): Promise<void> {
+  /** Runs one action at a time: a token that is issued while all are being revoked may be revoked or not. */
+  async function run(progress: string, action: () => Promise<Failure | undefined>): Promise<void> {
     if (busy.value) return
     busy.value = true
-    told.value = meanwhile
-    const failure = await work()
+    message.value = progress
+    const failure = await action()
     busy.value = false
-    if (closed || failure === undefined) return
-    told.value = sentenceOf(failure)
+    if (isClosed || failure === undefined) return
+    message.value = describeFailure(failure)
     if (failure.kind === 'unauthenticated') {
-      drop(told.value)
+      clearToken(message.value)
       onUnauthenticated()
     }
   }
 
-  function hold(token: AccessToken): void {
-    if (closed) return
-    held.value = token
-    told.value = 'Here is your token.'
-    count()
+  function setToken(issued: AccessToken): void {
+    if (isClosed) return
+    token.value = issued
+    message.value = 'Here is your token.'
+    updateTimeLeft()
   }
 
-  function count(): void {
+  function updateTimeLeft(): void {
     clearTimeout(timer)
-    const left = (held.value?.endsAt.getTime() ?? 0) - Date.now()
-    if (left <= 0) {
-      drop('By the clock of this device the token has ended. Get a new one when you need it.')
+    const ms = (token.value?.expiresOn.getTime() ?? 0) - Date.now()
+    if (ms <= 0) {
+      clearToken('The token has expired. Get a new one when you need it.')
       return
     }
-    endsIn.value = inWords(left)
-    timer = setTimeout(count, untilItChanges(left))
+    timeLeft.value = formatTimeLeft(ms)
+    timer = setTimeout(updateTimeLeft, msUntilTextChanges(ms))
   }
 
-  function drop(why: string): void {
+  function clearToken(reason: string): void {
     clearTimeout(timer)
-    held.value = undefined
-    told.value = why
+    token.value = undefined
+    message.value = reason
   }
 
   onScopeDispose(() => {
-    closed = true
-    drop('')
+    isClosed = true
+    clearToken('')
   })
 
-  return { held: readonly(held), endsIn: readonly(endsIn), busy: readonly(busy), told: readonly(told), ask, revokeAll }
+  return { token: readonly(token), timeLeft: readonly(timeLeft), busy: readonly(busy), message: readonly(message), request, revokeAll }
 }

@@ -1,27 +1,30 @@
-// Calls to our own functions, and what a failed call means for the person who waits for it.
-// The sign-in token goes out here and nowhere else; redirects are not followed, so it cannot travel to another host.
+// Calls the chat's HTTP API and classifies failed calls by what can be done about them.
+// The sign-in token is sent here and nowhere else; redirects are not followed, so that it reaches no other host.
 
-/** Our own API, and the token of the one who is signed in. */
+/** The address of the API, and the token of the signed-in user. */
 export interface Api {
   readonly baseUrl: string
   readonly token: string | undefined
 }
 
-/** Why a call did not work, by what can be done about it. `why` is for people. */
+/** Why a call failed. `reason` is shown to the user. */
 export type Failure =
   | { readonly kind: 'unauthenticated' }
-  /** Worth another try by itself; `afterMs` when the API named a time. `reached` tells a busy API from none at all. */
-  | { readonly kind: 'later', readonly why: string, readonly afterMs: number | undefined, readonly reached: boolean }
-  /** Not worth a try by itself. `again` when a person may want to try once more without changing anything; `status` is HTTP's. */
-  | { readonly kind: 'refused', readonly status: number, readonly why: string, readonly again: boolean }
+  /** An automatic retry may succeed; `retryAfterMs` is the delay that the API asked for. */
+  | { readonly kind: 'transient', readonly reason: string, readonly retryAfterMs: number | undefined }
+  /** An automatic retry would fail again; `canRetry` offers a manual one. `status` is the HTTP status code. */
+  | { readonly kind: 'rejected', readonly status: number, readonly reason: string, readonly canRetry: boolean }
 
-export type Answer = { kind: 'ok', text: string } | { kind: 'failed', failure: Failure }
+export type ApiResult = { kind: 'ok', text: string } | { kind: 'failed', failure: Failure }
 
-const PATIENCE_MS = 15_000
-const LONGEST_RETRY_AFTER_S = 300
+/** A success response without the expected body, such as the login page of a captive portal. */
+export const UNEXPECTED_RESPONSE: Failure = { kind: 'transient', reason: 'the response did not come from the chat.', retryAfterMs: undefined }
 
-/** Calls `url`, which must be one of our own API's. Never rejects. */
-export async function callApi(api: Api, url: string, init: RequestInit): Promise<Answer> {
+const CALL_TIMEOUT_MS = 15_000
+const MAX_RETRY_AFTER_SECONDS = 300
+
+/** Calls `url`, which must belong to `api`. Never rejects. */
+export async function callApi(api: Api, url: string, init: RequestInit): Promise<ApiResult> {
   const headers = new Headers(init.headers)
   if (api.token !== undefined) headers.set('X-ZUMO-AUTH', api.token)
   try {
@@ -31,16 +34,16 @@ export async function callApi(api: Api, url: string, init: RequestInit): Promise
       cache: 'no-store',
       credentials: 'omit',
       redirect: 'manual',
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(CALL_TIMEOUT_MS),
     })
     const text = await response.text()
     return response.ok ? { kind: 'ok', text } : { kind: 'failed', failure: failureOf(response, text) }
   } catch {
-    return { kind: 'failed', failure: { kind: 'later', why: 'the network or the API is away.', afterMs: undefined, reached: false } }
+    return { kind: 'failed', failure: { kind: 'transient', reason: 'the chat cannot be reached.', retryAfterMs: undefined } }
   }
 }
 
-/** `text` as JSON, or `undefined` when it is none. */
+/** `text` as JSON, or `undefined` when it is not JSON. */
 export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
@@ -51,24 +54,24 @@ export function parseJson(text: string): unknown {
 
 function failureOf(response: Response, text: string): Failure {
   const { status } = response
-  // App Service may answer a call without a session with a redirect to its sign-in page.
+  // App Service may redirect an unauthenticated call to its sign-in page.
   if (status === 401 || response.type === 'opaqueredirect') return { kind: 'unauthenticated' }
   const error = parseError(text)
-  const afterMs = retryAfter(response.headers.get('Retry-After'))
+  const retryAfterMs = parseRetryAfter(response.headers.get('Retry-After'))
   switch (status) {
     case 413:
-      return { kind: 'refused', status, why: 'it is too long.', again: false }
+      return { kind: 'rejected', status, reason: 'it is too long.', canRetry: false }
     case 429:
-      return { kind: 'later', why: 'too many calls at once.', afterMs, reached: true }
+      return { kind: 'transient', reason: 'too many requests at once.', retryAfterMs }
     case 408:
-      return { kind: 'later', why: 'the API did not answer in time.', afterMs, reached: true }
+      return { kind: 'transient', reason: 'the chat did not answer in time.', retryAfterMs }
   }
-  if (status < 500) return { kind: 'refused', status, why: error?.message ?? `the API refused it (${status}).`, again: false }
-  if (error?.code === 'not_configured' || error?.code === 'upstream_rejected') return { kind: 'refused', status, why: error.message, again: true }
-  return { kind: 'later', why: 'the chat’s service is busy or restarting.', afterMs, reached: true }
+  if (status < 500) return { kind: 'rejected', status, reason: error?.message ?? `the chat refused it (${status}).`, canRetry: false }
+  if (error?.code === 'not_configured' || error?.code === 'upstream_rejected') return { kind: 'rejected', status, reason: error.message, canRetry: true }
+  return { kind: 'transient', reason: 'the chat is busy or restarting.', retryAfterMs }
 }
 
-/** The API's error body: `{"error":{"code":…,"message":…}}`. Anything else, such as a proxy's page, is `undefined`. */
+/** The API's error body: `{"error":{"code":…,"message":…}}`. `undefined` for other bodies, such as a proxy's page. */
 function parseError(text: string): { code: string, message: string } | undefined {
   const raw = parseJson(text)
   if (typeof raw !== 'object' || raw === null || !('error' in raw)) return undefined
@@ -78,8 +81,8 @@ function parseError(text: string): { code: string, message: string } | undefined
   return typeof code === 'string' && typeof message === 'string' ? { code, message } : undefined
 }
 
-/** The header in milliseconds. Only the form in seconds is read: a date would trust two clocks to agree. */
-function retryAfter(header: string | null): number | undefined {
+/** `Retry-After` in milliseconds. Dates are ignored: they would require synchronized clocks. */
+function parseRetryAfter(header: string | null): number | undefined {
   if (header === null || !/^\d+$/.test(header)) return undefined
-  return Math.min(Number(header), LONGEST_RETRY_AFTER_S) * 1000
+  return Math.min(Number(header), MAX_RETRY_AFTER_SECONDS) * 1000
 }

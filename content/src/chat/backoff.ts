@@ -1,13 +1,13 @@
-// How long to wait before another try: quick at first, then slower, and never all pages of a room at the same instant.
+// The delay before a retry: exponential with jitter.
 
-const FIRST_MS = 500
-const LONGEST_MS = 30_000
+const INITIAL_DELAY_MS = 500
+const MAX_DELAY_MS = 30_000
 
 /**
- * Milliseconds to wait after `failures` failed tries in a row (1 or more).
- * `random` is in [0, 1); half of the wait is fixed, half is chance, so that many pages cut off together come back apart.
+ * Milliseconds to wait after `failures` failed attempts in a row (1 or more).
+ * `random` is in [0, 1): half of the delay is fixed and half is random, so that many pages do not reconnect at the same instant.
  */
 export function backoff(failures: number, random: number): number {
-  const whole = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(failures - 1, 16))
-  return Math.round(whole / 2 + (whole / 2) * random)
+  const delay = Math.min(MAX_DELAY_MS, INITIAL_DELAY_MS * 2 ** Math.min(failures - 1, 16))
+  return Math.round(delay / 2 + (delay / 2) * random)
 }

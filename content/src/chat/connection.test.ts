@@ -1,18 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Failure } from './api'
-import { connect, openHub } from './connection'
-import type { Hub, Status } from './connection'
+import { connect, createHubConnection } from './connection'
+import type { HubConnection, Status } from './connection'
 import type { Message } from './message'
 
-/** A hub under the test's hand: it starts as `outcome` says and can be cut. */
-class FakeHub implements Hub {
+/** A hub connection that starts as `outcome` says and can be closed by the test. */
+class FakeHub implements HubConnection {
   stopped = false
-  readonly refusal: Failure | undefined
+  readonly negotiateFailure: Failure | undefined
   private handlers: ((raw: unknown) => void)[] = []
-  private closing: (() => void)[] = []
+  private closeHandlers: (() => void)[] = []
 
-  constructor(private readonly outcome: 'starts' | 'fails' | 'hangs', refusal?: Failure) {
-    this.refusal = refusal
+  constructor(private readonly outcome: 'starts' | 'fails' | 'hangs', negotiateFailure?: Failure) {
+    this.negotiateFailure = negotiateFailure
   }
 
   start() {
@@ -30,200 +30,200 @@ class FakeHub implements Hub {
   }
 
   onclose(handler: () => void) {
-    this.closing.push(handler)
+    this.closeHandlers.push(handler)
   }
 
   deliver(raw: unknown) {
     for (const handler of this.handlers) handler(raw)
   }
 
-  cut() {
-    for (const handler of this.closing) handler()
+  closeByServer() {
+    for (const handler of this.closeHandlers) handler()
   }
 }
 
-function house(hubs: FakeHub[], stillSignedIn = () => Promise.resolve(true)) {
+function setUp(hubs: FakeHub[], isSignedIn = () => Promise.resolve(true)) {
   const statuses: Status[] = []
   const messages: Message[] = []
   let opened = 0
   const connection = connect({
-    open() {
+    createConnection() {
       opened += 1
       return hubs[opened - 1] ?? hubs.at(-1) ?? new FakeHub('starts')
     },
-    stillSignedIn,
+    isSignedIn,
     onMessage: message => messages.push(message),
     onStatus: status => statuses.push(status),
   })
   return { connection, messages, opened: () => opened, kinds: () => statuses.map(({ kind }) => kind), last: () => statuses.at(-1) }
 }
 
-const settled = () => vi.advanceTimersByTimeAsync(0)
-const wire = { id: 'a', sender: 'bob', text: 'hi', sentAt: '2026-11-21T22:00:00Z' }
+const settle = () => vi.advanceTimersByTimeAsync(0)
+const payload = { id: 'a', sender: 'bob', text: 'hi', sentAt: '2026-11-21T22:00:00Z' }
 
-describe('the live connection', () => {
+describe('the connection', () => {
   beforeEach(() => { vi.useFakeTimers() })
   afterEach(() => { vi.useRealTimers() })
 
-  it('goes live and hands on messages that fit the contract, and no others', async () => {
+  it('delivers valid messages and no others', async () => {
     const hub = new FakeHub('starts')
-    const { kinds, messages } = house([hub])
-    await settled()
-    hub.deliver({ ...wire, text: 7 })
-    hub.deliver(wire)
-    expect(kinds()).toEqual(['connecting', 'live'])
+    const { kinds, messages } = setUp([hub])
+    await settle()
+    hub.deliver({ ...payload, text: 7 })
+    hub.deliver(payload)
+    expect(kinds()).toEqual(['connecting', 'connected'])
     expect(messages.map(({ id }) => id)).toEqual(['a'])
   })
 
-  it('retries the first connect for ever, each time with a new negotiate', async () => {
-    const { opened, kinds } = house([new FakeHub('fails')])
+  it('retries the first connect forever, each time with a new negotiate', async () => {
+    const { opened, kinds } = setUp([new FakeHub('fails')])
     await vi.advanceTimersByTimeAsync(3_600_000)
     expect(opened()).toBeGreaterThan(100)
-    expect(new Set(kinds())).toEqual(new Set(['connecting', 'lost']))
+    expect(new Set(kinds())).toEqual(new Set(['connecting', 'reconnecting']))
   })
 
-  it('comes back after a cut, and is quick again after a success', async () => {
+  it('reconnects quickly after it is closed', async () => {
     const [first, second] = [new FakeHub('starts'), new FakeHub('starts')]
-    const { last } = house([first, second])
-    await settled()
-    first.cut()
+    const { last } = setUp([first, second])
+    await settle()
+    first.closeByServer()
     expect(last()).toEqual({ kind: 'connecting' })
     expect(first.stopped).toBe(true)
     await vi.advanceTimersByTimeAsync(500)
-    expect(last()).toEqual({ kind: 'live' })
+    expect(last()).toEqual({ kind: 'connected' })
   })
 
-  it('slows down when each connection is cut at once, and is quick again after a steady one', async () => {
+  it('backs off if each connection closes at once, and reconnects quickly after a stable one', async () => {
     const hubs = Array.from({ length: 30 }, () => new FakeHub('starts'))
-    const { opened, last } = house(hubs)
-    const cutOnceLive = async () => {
-      while (last()?.kind !== 'live') await vi.advanceTimersByTimeAsync(100)
-      hubs[opened() - 1]?.cut()
+    const { opened, last } = setUp(hubs)
+    const closeOnceConnected = async () => {
+      while (last()?.kind !== 'connected') await vi.advanceTimersByTimeAsync(100)
+      hubs[opened() - 1]?.closeByServer()
     }
-    for (let cuts = 0; cuts < 8; cuts += 1) await cutOnceLive()
+    for (let closes = 0; closes < 8; closes += 1) await closeOnceConnected()
     await vi.advanceTimersByTimeAsync(5_000)
-    expect(last()).toMatchObject({ kind: 'lost' })
+    expect(last()).toMatchObject({ kind: 'reconnecting' })
     await vi.advanceTimersByTimeAsync(60_000)
-    await cutOnceLive()
+    await closeOnceConnected()
     await vi.advanceTimersByTimeAsync(500)
-    expect(last()).toEqual({ kind: 'live' })
+    expect(last()).toEqual({ kind: 'connected' })
   })
 
-  it('keeps saying that it is lost while it tries again, until it is live', async () => {
+  it('stays reconnecting until it is connected', async () => {
     const [first, fails] = [new FakeHub('starts'), new FakeHub('fails')]
-    const { kinds } = house([first, fails, fails, fails, new FakeHub('starts')])
-    await settled()
-    first.cut()
+    const { kinds } = setUp([first, fails, fails, fails, new FakeHub('starts')])
+    await settle()
+    first.closeByServer()
     await vi.advanceTimersByTimeAsync(60_000)
-    const after = kinds().slice(kinds().indexOf('lost'))
-    expect(new Set(after.slice(0, -1))).toEqual(new Set(['lost']))
-    expect(after.at(-1)).toBe('live')
+    const after = kinds().slice(kinds().indexOf('reconnecting'))
+    expect(new Set(after.slice(0, -1))).toEqual(new Set(['reconnecting']))
+    expect(after.at(-1)).toBe('connected')
   })
 
-  it('notices a cut while it still asks whether the session holds', async () => {
-    let answer: (signedIn: boolean) => void = () => undefined
-    const asked = new Promise<boolean>((resolve) => { answer = resolve })
+  it('notices a close during the sign-in check', async () => {
+    let respond: (signedIn: boolean) => void = () => undefined
+    const check = new Promise<boolean>((resolve) => { respond = resolve })
     const first = new FakeHub('starts')
-    const { opened, last } = house([first, new FakeHub('starts')], () => asked)
-    await settled()
-    first.cut()
-    answer(true)
+    const { opened, last } = setUp([first, new FakeHub('starts')], () => check)
+    await settle()
+    first.closeByServer()
+    respond(true)
     await vi.advanceTimersByTimeAsync(500)
     expect(opened()).toBe(2)
-    expect(last()).toEqual({ kind: 'live' })
+    expect(last()).toEqual({ kind: 'connected' })
   })
 
-  it('hears nothing from a connection it has left', async () => {
+  it('ignores events of a previous connection', async () => {
     const [first, second] = [new FakeHub('starts'), new FakeHub('starts')]
-    const { messages, kinds } = house([first, second])
-    await settled()
-    first.cut()
+    const { messages, kinds } = setUp([first, second])
+    await settle()
+    first.closeByServer()
     await vi.advanceTimersByTimeAsync(500)
-    first.deliver(wire)
-    first.cut()
+    first.deliver(payload)
+    first.closeByServer()
     expect(messages).toEqual([])
-    expect(kinds().at(-1)).toBe('live')
+    expect(kinds().at(-1)).toBe('connected')
   })
 
-  it('gives up on a start that hangs, and tries anew', async () => {
+  it('retries after a start that times out', async () => {
     const hung = new FakeHub('hangs')
-    const { kinds } = house([hung, new FakeHub('starts')])
+    const { kinds } = setUp([hung, new FakeHub('starts')])
     await vi.advanceTimersByTimeAsync(25_000)
     expect(hung.stopped).toBe(true)
-    expect(kinds().at(-1)).toBe('live')
+    expect(kinds().at(-1)).toBe('connected')
   })
 
-  it('says that the API is away, and waits as long as it asks', async () => {
-    const { last, opened } = house([new FakeHub('fails', { kind: 'later', why: 'busy.', afterMs: 20_000, reached: true }), new FakeHub('starts')])
-    await settled()
-    expect(last()).toMatchObject({ kind: 'away', why: 'busy.' })
+  it('is offline if the API fails, and waits as long as Retry-After says', async () => {
+    const { last, opened } = setUp([new FakeHub('fails', { kind: 'transient', reason: 'busy.', retryAfterMs: 20_000 }), new FakeHub('starts')])
+    await settle()
+    expect(last()).toMatchObject({ kind: 'offline', reason: 'busy.' })
     await vi.advanceTimersByTimeAsync(19_999)
     expect(opened()).toBe(1)
     await vi.advanceTimersByTimeAsync(1)
-    expect(last()).toEqual({ kind: 'live' })
+    expect(last()).toEqual({ kind: 'connected' })
   })
 
-  it('hurries when told to, and only while it waits', async () => {
-    const { connection, opened, last } = house([new FakeHub('fails', { kind: 'later', why: 'busy.', afterMs: 20_000, reached: true }), new FakeHub('starts')])
-    await settled()
-    connection.hurry()
-    connection.hurry()
-    await settled()
-    expect(last()).toEqual({ kind: 'live' })
-    connection.hurry()
+  it('retries immediately on retryNow, but only while it waits', async () => {
+    const { connection, opened, last } = setUp([new FakeHub('fails', { kind: 'transient', reason: 'busy.', retryAfterMs: 20_000 }), new FakeHub('starts')])
+    await settle()
+    connection.retryNow()
+    connection.retryNow()
+    await settle()
+    expect(last()).toEqual({ kind: 'connected' })
+    connection.retryNow()
     expect(opened()).toBe(2)
   })
 
-  it('stops when the API asks for a sign-in', async () => {
-    const { opened, last } = house([new FakeHub('fails', { kind: 'unauthenticated' })])
+  it('stops if the API requires a sign-in', async () => {
+    const { opened, last } = setUp([new FakeHub('fails', { kind: 'unauthenticated' })])
     await vi.advanceTimersByTimeAsync(600_000)
     expect(last()).toEqual({ kind: 'unauthenticated' })
     expect(opened()).toBe(1)
   })
 
-  it('does not go on as a guest when the session has ended but the API would take one', async () => {
+  it('does not continue as a guest if the session has ended', async () => {
     const hub = new FakeHub('starts')
-    const { last } = house([hub], () => Promise.resolve(false))
+    const { last } = setUp([hub], () => Promise.resolve(false))
     await vi.advanceTimersByTimeAsync(600_000)
     expect(last()).toEqual({ kind: 'unauthenticated' })
     expect(hub.stopped).toBe(true)
   })
 
-  it('is over when it is closed', async () => {
-    const { connection, opened, kinds } = house([new FakeHub('fails')])
-    await settled()
+  it('does not reconnect after it is closed', async () => {
+    const { connection, opened, kinds } = setUp([new FakeHub('fails')])
+    await settle()
     connection.close()
-    connection.hurry()
+    connection.retryNow()
     await vi.advanceTimersByTimeAsync(600_000)
     expect(opened()).toBe(1)
     expect(new Set(kinds())).toEqual(new Set(['connecting']))
   })
 })
 
-describe('SignalR’s own client', () => {
+describe('the SignalR client', () => {
   afterEach(() => { vi.unstubAllGlobals() })
 
-  it('takes the sign-in token to our negotiate, and never to the service', async () => {
-    const asked: [string, Headers][] = []
+  it('sends the sign-in token to the API and never to the service', async () => {
+    const requests: [string, Headers][] = []
     vi.stubGlobal('fetch', vi.fn<typeof fetch>((url, init) => {
-      asked.push([new Request(url).url, new Headers(init?.headers)])
-      return Promise.resolve(asked.length === 1
+      requests.push([new Request(url).url, new Headers(init?.headers)])
+      return Promise.resolve(requests.length === 1
         ? Response.json({ url: 'https://service.example/client/?hub=chat', accessToken: 'access' })
         : Response.json({ negotiateVersion: 1, connectionId: 'c', connectionToken: 'c', availableTransports: [] }))
     }))
     vi.stubGlobal('process', undefined)
-    await expect(openHub({ baseUrl: 'https://api.example', token: 'tok' }).start()).rejects.toThrow('transports')
-    expect(asked.map(([url, headers]) => [url, headers.get('X-ZUMO-AUTH'), headers.get('Authorization')])).toEqual([
+    await expect(createHubConnection({ baseUrl: 'https://api.example', token: 'tok' }).start()).rejects.toThrow('transports')
+    expect(requests.map(([url, headers]) => [url, headers.get('X-ZUMO-AUTH'), headers.get('Authorization')])).toEqual([
       ['https://api.example/api/negotiate?negotiateVersion=1', 'tok', null],
       ['https://service.example/client/negotiate?hub=chat&negotiateVersion=1', null, 'Bearer access'],
     ])
   })
 
-  it('keeps what our API said about a refused negotiate', async () => {
+  it('reports why the API refused to negotiate', async () => {
     vi.stubGlobal('fetch', vi.fn<typeof fetch>(() => Promise.resolve(new Response('', { status: 401 }))))
     vi.stubGlobal('process', undefined)
-    const hub = openHub({ baseUrl: 'https://api.example', token: undefined })
+    const hub = createHubConnection({ baseUrl: 'https://api.example', token: undefined })
     await expect(hub.start()).rejects.toThrow()
-    expect(hub.refusal).toEqual({ kind: 'unauthenticated' })
+    expect(hub.negotiateFailure).toEqual({ kind: 'unauthenticated' })
   })
 })

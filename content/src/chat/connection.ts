@@ -1,6 +1,5 @@
-// Owns the live connection: negotiate with our API, then a WebSocket (or what the client falls back to) to the SignalR service.
-// The client's own reconnect is not used. It gives up, never retries a first connect, and cannot be told to hurry; this loop
-// starts over with a fresh negotiate each time, for ever.
+// Keeps the page connected: negotiates with the API, then connects to the SignalR service, and repeats both after each failure.
+// The client's `withAutomaticReconnect` is not used: it gives up, does not retry a first connect, and cannot be triggered by a user.
 import { DefaultHttpClient, HttpClient, HttpResponse, HubConnectionBuilder, LogLevel, NullLogger } from '@microsoft/signalr'
 import type { HttpRequest } from '@microsoft/signalr'
 import { callApi } from './api'
@@ -10,60 +9,60 @@ import { parseMessage } from './message'
 import type { Message } from './message'
 
 /**
- * How the live connection stands. `away` is an API that cannot be reached or used, `lost` a service that cannot; both stay until
- * the connection is live again, with a `retryAt` (milliseconds of the epoch) that is past during a try.
+ * State of the connection. `offline`: the API cannot be reached; `reconnecting`: the SignalR service cannot. Both last until the
+ * connection is up again. `retryAt` is in milliseconds since the epoch, and in the past during an attempt.
  */
 export type Status =
   | { readonly kind: 'connecting' }
-  | { readonly kind: 'live' }
-  | { readonly kind: 'lost', readonly retryAt: number }
-  | { readonly kind: 'away', readonly retryAt: number, readonly why: string }
+  | { readonly kind: 'connected' }
+  | { readonly kind: 'reconnecting', readonly retryAt: number }
+  | { readonly kind: 'offline', readonly retryAt: number, readonly reason: string }
   | { readonly kind: 'unauthenticated' }
 
-/** One connection to the hub, of the shape of SignalR's `HubConnection`. `refusal` is what our API answered to the negotiate. */
-export interface Hub {
+/** The part of SignalR's `HubConnection` that is used here, and the API's failure to negotiate. */
+export interface HubConnection {
   start(): Promise<void>
   stop(): Promise<void>
   on(target: string, handler: (...args: unknown[]) => void): void
   onclose(handler: () => void): void
-  readonly refusal: Failure | undefined
+  readonly negotiateFailure: Failure | undefined
 }
 
 export interface ConnectionOptions {
-  /** A new, unstarted connection for each try. */
-  readonly open: () => Hub
-  /** Asked beside each try: whether the session still holds. A session that ended would otherwise go on as a guest's. */
-  readonly stillSignedIn: () => Promise<boolean>
+  /** Creates an unstarted connection; called for each attempt. */
+  readonly createConnection: () => HubConnection
+  /** Called with each attempt. Without this check, a signed-out user would continue as a guest. */
+  readonly isSignedIn: () => Promise<boolean>
   readonly onMessage: (message: Message) => void
   readonly onStatus: (status: Status) => void
 }
 
 export interface Connection {
-  /** Tries at once instead of waiting for the next turn. */
-  hurry(): void
-  /** Leaves the hub for good. */
+  /** Ends the wait before the next attempt. */
+  retryNow(): void
+  /** Disconnects for good. */
   close(): void
 }
 
-/** The service's own deadline for a handshake is 15 s; a socket that says nothing at all for longer never will. */
-const START_DEADLINE_MS = 20_000
-/** A connection cut sooner counts as one more failure, or a service that ends each at once would be called without pause. */
-const STEADY_MS = 10_000
+/** Longer than the service's handshake time-out of 15 s. */
+const START_TIMEOUT_MS = 20_000
+/** A connection that closes sooner counts as a failed attempt. */
+const STABLE_AFTER_MS = 10_000
 
-/** Connects, and keeps connecting until it is closed or the API asks for a sign-in. */
-export function connect({ open, stillSignedIn, onMessage, onStatus }: ConnectionOptions): Connection {
+/** Connects, and reconnects until it is closed or the API requires a sign-in. */
+export function connect({ createConnection, isSignedIn, onMessage, onStatus }: ConnectionOptions): Connection {
   let failures = 0
-  let liveSince = Infinity
-  /** What is told while there is no connection. */
+  let connectedSince = Infinity
+  /** The status to report while there is no connection. */
   let status: Status = { kind: 'connecting' }
   /** The connection in use, started or starting. */
-  let hub: Hub | undefined
+  let hub: HubConnection | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
 
   const attempt = async () => {
     timer = undefined
     onStatus('retryAt' in status ? { ...status, retryAt: Date.now() } : status)
-    const current = open()
+    const current = createConnection()
     hub = current
     current.on('newMessage', (raw) => {
       const message = parseMessage(raw)
@@ -71,47 +70,47 @@ export function connect({ open, stillSignedIn, onMessage, onStatus }: Connection
     })
     current.onclose(() => {
       if (hub !== current) return
-      if (Date.now() - liveSince >= STEADY_MS) failures = 0
+      if (Date.now() - connectedSince >= STABLE_AFTER_MS) failures = 0
       retryLater(undefined)
     })
-    const [started, signedIn] = await Promise.all([startInTime(current), stillSignedIn()])
+    const [started, signedIn] = await Promise.all([startWithTimeout(current), isSignedIn()])
     if (hub !== current) return
-    if (!signedIn || current.refusal?.kind === 'unauthenticated') {
-      leave()
+    if (!signedIn || current.negotiateFailure?.kind === 'unauthenticated') {
+      disconnect()
       onStatus({ kind: 'unauthenticated' })
     } else if (started) {
-      liveSince = Date.now()
+      connectedSince = Date.now()
       status = { kind: 'connecting' }
-      onStatus({ kind: 'live' })
+      onStatus({ kind: 'connected' })
     } else {
-      retryLater(current.refusal)
+      retryLater(current.negotiateFailure)
     }
   }
 
-  const retryLater = (refusal: Failure | undefined) => {
-    leave()
+  const retryLater = (failure: Failure | undefined) => {
+    disconnect()
     failures += 1
-    const named = refusal?.kind === 'later' ? refusal.afterMs : undefined
-    const wait = Math.max(named ?? 0, backoff(failures, Math.random()))
-    timer = setTimeout(() => void attempt(), wait)
-    const retryAt = Date.now() + wait
-    // A first failure is mended within the second more often than not, as when the service ends a connection at its token's end.
-    if (failures > 1 || named !== undefined) {
-      status = refusal === undefined || refusal.kind === 'unauthenticated' ? { kind: 'lost', retryAt } : { kind: 'away', retryAt, why: refusal.why }
+    const retryAfterMs = failure?.kind === 'transient' ? failure.retryAfterMs : undefined
+    const delay = Math.max(retryAfterMs ?? 0, backoff(failures, Math.random()))
+    timer = setTimeout(() => void attempt(), delay)
+    const retryAt = Date.now() + delay
+    // A first failure is usually short, such as a connection that the service closes when its token expires.
+    if (failures > 1 || retryAfterMs !== undefined) {
+      status = failure === undefined || failure.kind === 'unauthenticated' ? { kind: 'reconnecting', retryAt } : { kind: 'offline', retryAt, reason: failure.reason }
     }
     onStatus(status)
   }
 
-  const leave = () => {
-    const left = hub
+  const disconnect = () => {
+    const previous = hub
     hub = undefined
-    // Nobody waits for the goodbye: a connection already dead has none to say.
-    left?.stop().catch(() => undefined)
+    // Not awaited: a dead connection may never complete its close.
+    previous?.stop().catch(() => undefined)
   }
 
   void attempt()
   return {
-    hurry() {
+    retryNow() {
       if (timer === undefined) return
       clearTimeout(timer)
       void attempt()
@@ -119,29 +118,29 @@ export function connect({ open, stillSignedIn, onMessage, onStatus }: Connection
     close() {
       clearTimeout(timer)
       timer = undefined
-      leave()
+      disconnect()
     },
   }
 }
 
-/** Whether `hub` started before the deadline. */
-async function startInTime(hub: Hub): Promise<boolean> {
-  let deadline: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<boolean>((resolve) => {
-    deadline = setTimeout(() => { resolve(false) }, START_DEADLINE_MS)
+/** Whether `hub` started within the time-out. */
+async function startWithTimeout(hub: HubConnection): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const timedOut = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => { resolve(false) }, START_TIMEOUT_MS)
   })
   const started = hub.start().then(() => true, () => false)
-  const inTime = await Promise.race([started, late])
-  clearTimeout(deadline)
+  const inTime = await Promise.race([started, timedOut])
+  clearTimeout(timer)
   return inTime
 }
 
 /** A connection of `@microsoft/signalr` to the hub that `api` negotiates. */
-export function openHub(api: Api): Hub {
+export function createHubConnection(api: Api): HubConnection {
   const client = new ApiHttpClient(api)
   const connection = new HubConnectionBuilder()
     .withUrl(`${api.baseUrl}/api`, { httpClient: client, withCredentials: false })
-    // The client logs the socket's address, and the access token is part of it.
+    // The client logs the WebSocket URL, which contains the access token.
     .configureLogging(LogLevel.None)
     .build()
   return {
@@ -149,17 +148,17 @@ export function openHub(api: Api): Hub {
     stop: () => connection.stop(),
     on: (target, handler) => { connection.on(target, handler) },
     onclose: (handler) => { connection.onclose(handler) },
-    get refusal() { return client.refusal },
+    get negotiateFailure() { return client.failure },
   }
 }
 
 /**
- * Sends our own negotiate with the sign-in token, and the rest without.
- * The client's `headers` option would not do: it goes to the SignalR service as well, which has no business with the token.
+ * Sends the sign-in token with requests to the API, and with no other request.
+ * The client's `headers` option would also send it to the SignalR service.
  */
 class ApiHttpClient extends HttpClient {
-  refusal: Failure | undefined
-  private readonly service = new DefaultHttpClient(NullLogger.instance)
+  failure: Failure | undefined
+  private readonly defaultClient = new DefaultHttpClient(NullLogger.instance)
 
   constructor(private readonly api: Api) {
     super()
@@ -167,10 +166,10 @@ class ApiHttpClient extends HttpClient {
 
   override async send(request: HttpRequest): Promise<HttpResponse> {
     const { url = '', method = 'POST' } = request
-    if (!url.startsWith(`${this.api.baseUrl}/api/`)) return this.service.send(request)
-    const answer = await callApi(this.api, url, { method })
-    if (answer.kind === 'ok') return new HttpResponse(200, 'OK', answer.text)
-    this.refusal = answer.failure
+    if (!url.startsWith(`${this.api.baseUrl}/api/`)) return this.defaultClient.send(request)
+    const result = await callApi(this.api, url, { method })
+    if (result.kind === 'ok') return new HttpResponse(200, 'OK', result.text)
+    this.failure = result.failure
     throw new Error('the API refused to negotiate')
   }
 }

@@ -1,18 +1,18 @@
-// What was said, by conversation: one with everyone, and one with each person one writes to privately.
-// Plain functions over plain data, which Vue may make reactive. History lives in memory only, and every list has an end.
-import { keyOf } from './message'
+// The messages of each conversation: one with everyone, and one with each person.
+// Plain functions over plain data, which Vue may make reactive. Everything is in memory, and every list has a maximum length.
+import { messageKey } from './message'
 import type { Audience, Message } from './message'
 import type { Delivery } from './outbox'
 
-/** One message as shown. `delivery` is for one's own; it is `undefined` on what others wrote. */
-export interface Said {
-  readonly kind: 'said'
+/** A message as shown. `delivery` is `undefined` for messages of others. */
+export interface MessageEntry {
+  readonly kind: 'message'
   key: string
   message: Message
   delivery: Delivery | undefined
 }
 
-/** A time without connection: what was said meanwhile is not shown, since the service keeps no history. */
+/** A time without connection. Messages from that time are missing, because the service stores none. */
 export interface Gap {
   readonly kind: 'gap'
   readonly key: string
@@ -20,77 +20,77 @@ export interface Gap {
   until: Date
 }
 
-export type Line = Said | Gap
+export type Entry = MessageEntry | Gap
 
 export interface Conversation {
   readonly key: string
   readonly audience: Audience
-  readonly lines: Line[]
-  /** What the person has typed and not sent. */
+  readonly entries: Entry[]
+  /** The text in the composer. */
   typed: string
-  /** Messages that came in while nobody looked. */
+  /** Number of messages that arrived while the conversation was not visible. */
   unread: number
-  /** The first of them, kept after it was seen to show where the new begins. */
+  /** Key of the first of them; kept after reading, to mark where the new messages begin. */
   firstUnread: string | undefined
 }
 
-export const MAX_LINES = 500
+export const MAX_ENTRIES = 500
 export const MAX_CONVERSATIONS = 100
 
-/** The conversation that a message for `audience` belongs to, for the one who wrote it. */
+/** The key of the conversation in which the sender of a message for `audience` sees it. */
 export function conversationKey(audience: Audience): string {
   return audience.kind === 'everyone' ? 'everyone' : `person ${audience.userId}`
 }
 
-/** Finds the conversation for `audience`, or begins it at the end of the list, which makes room by forgetting an idle one. */
+/** Finds the conversation for `audience`, or adds it; a full list first drops a conversation without unsent text. */
 export function conversationFor(conversations: Conversation[], audience: Audience): Conversation {
   const key = conversationKey(audience)
-  const known = find(conversations, key)
-  if (known !== undefined) return known
+  const existing = find(conversations, key)
+  if (existing !== undefined) return existing
   if (conversations.length >= MAX_CONVERSATIONS) {
-    const idle = conversations.findIndex(({ audience: { kind }, typed, lines }) =>
-      kind === 'person' && typed === '' && !lines.some(isUnsent))
+    const idle = conversations.findIndex(({ audience: { kind }, typed, entries }) =>
+      kind === 'person' && typed === '' && !entries.some(isUnsent))
     if (idle !== -1) conversations.splice(idle, 1)
   }
-  conversations.push({ key, audience, lines: [], typed: '', unread: 0, firstUnread: undefined })
-  // Read back, so that a reactive list hands out a reactive conversation.
+  conversations.push({ key, audience, entries: [], typed: '', unread: 0, firstUnread: undefined })
+  // Read from the list again: a reactive list returns a reactive conversation.
   return find(conversations, key) ?? conversationFor(conversations, audience)
 }
 
-/** Adds a line; the oldest goes when the conversation is full, except a message that is not sent yet. */
-export function append(conversation: Conversation, line: Line): void {
-  conversation.lines.push(line)
-  if (conversation.lines.length <= MAX_LINES) return
-  const oldest = conversation.lines.findIndex(old => !isUnsent(old))
-  conversation.lines.splice(Math.max(oldest, 0), 1)
+/** Adds an entry; a full conversation drops its oldest entry that is not an unsent message. */
+export function append(conversation: Conversation, entry: Entry): void {
+  conversation.entries.push(entry)
+  if (conversation.entries.length <= MAX_ENTRIES) return
+  const oldest = conversation.entries.findIndex(old => !isUnsent(old))
+  conversation.entries.splice(Math.max(oldest, 0), 1)
 }
 
-/** Counts `key` as unread. */
+/** Counts the message with this key as unread. */
 export function markUnread(conversation: Conversation, key: string): void {
   if (conversation.unread === 0) conversation.firstUnread = key
   conversation.unread += 1
 }
 
-/** Finds a message by its key, in any conversation. */
-export function findSaid(conversations: Conversation[], key: string): Said | undefined {
-  for (const { lines } of conversations) {
-    for (const line of lines) if (line.kind === 'said' && line.key === key) return line
+/** Finds a message by its key in all conversations. */
+export function findMessage(conversations: Conversation[], key: string): MessageEntry | undefined {
+  for (const { entries } of conversations) {
+    for (const entry of entries) if (entry.kind === 'message' && entry.key === key) return entry
   }
   return undefined
 }
 
-/** Takes a message out. */
-export function removeSaid(conversations: Conversation[], key: string): void {
-  for (const { lines } of conversations) {
-    const at = lines.findIndex(line => line.kind === 'said' && line.key === key)
-    if (at !== -1) lines.splice(at, 1)
+/** Removes a message by its key from all conversations. */
+export function removeMessage(conversations: Conversation[], key: string): void {
+  for (const { entries } of conversations) {
+    const at = entries.findIndex(entry => entry.kind === 'message' && entry.key === key)
+    if (at !== -1) entries.splice(at, 1)
   }
 }
 
-/** Notes in every conversation that has begun that the connection was away; gaps with nothing between them are one gap. */
-export function markGap(conversations: Conversation[], from: Date, until: Date): void {
+/** Adds a gap to every conversation that has entries; a gap that follows a gap extends it. */
+export function addGap(conversations: Conversation[], from: Date, until: Date): void {
   for (const conversation of conversations) {
-    const last = conversation.lines.at(-1)
+    const last = conversation.entries.at(-1)
     if (last === undefined) continue
     if (last.kind === 'gap') last.until = until
     else append(conversation, { kind: 'gap', key: `gap ${from.toISOString()}`, from, until })
@@ -98,19 +98,18 @@ export function markGap(conversations: Conversation[], from: Date, until: Date):
 }
 
 /**
- * Puts what came from the hub where it belongs, once. Returns the conversation it was new to, or `undefined` when it was known:
- * an echo of one's own message, or a repeat. The first message under a key stays; a later one cannot change what was read.
+ * Adds a message from the hub to its conversation and returns that conversation. Returns `undefined` for a duplicate: the first
+ * message with a key stays, and a later one cannot replace it. `me` is the user id of the reader, if signed in.
  */
-export function receive(conversations: Conversation[], message: Message, me: string | undefined): Conversation | undefined {
-  const key = keyOf(message)
-  const known = findSaid(conversations, key)
-  if (known !== undefined) return undefined
-  const mine = message.sender.kind === 'user' && message.sender.userId === me
-  const audience = message.audience.kind === 'person' && !mine && message.sender.kind === 'user'
+export function receiveMessage(conversations: Conversation[], message: Message, me: string | undefined): Conversation | undefined {
+  const key = messageKey(message)
+  if (findMessage(conversations, key) !== undefined) return undefined
+  const isMine = message.sender.kind === 'user' && message.sender.userId === me
+  const audience = message.audience.kind === 'person' && !isMine && message.sender.kind === 'user'
     ? { kind: 'person', userId: message.sender.userId } as const
     : message.audience
   const conversation = conversationFor(conversations, audience)
-  append(conversation, { kind: 'said', key, message, delivery: mine ? { kind: 'sent' } : undefined })
+  append(conversation, { kind: 'message', key, message, delivery: isMine ? { kind: 'sent' } : undefined })
   return conversation
 }
 
@@ -118,6 +117,6 @@ function find(conversations: Conversation[], key: string): Conversation | undefi
   return conversations.find(conversation => conversation.key === key)
 }
 
-function isUnsent(line: Line): boolean {
-  return line.kind === 'said' && line.delivery !== undefined && line.delivery.kind !== 'sent'
+function isUnsent(entry: Entry): boolean {
+  return entry.kind === 'message' && entry.delivery !== undefined && entry.delivery.kind !== 'sent'
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { keyOf, lengthOf, parseMessage, tidy } from './message'
+import { messageKey, countCodePoints, parseMessage, sanitizeText } from './message'
 
-const wire = { id: '0193-a_B', sender: 'alice@contoso.com', text: 'hi', sentAt: '2026-11-21T22:00:00.000Z' }
+const payload = { id: '0193-a_B', sender: 'alice@contoso.com', text: 'hi', sentAt: '2026-11-21T22:00:00.000Z' }
 
-describe('what arrives', () => {
-  it('is a public message without recipient', () => {
-    expect(parseMessage(wire)).toEqual({
+describe('a received message', () => {
+  it('is public without a recipient', () => {
+    expect(parseMessage(payload)).toEqual({
       id: '0193-a_B',
       sender: { kind: 'user', userId: 'alice@contoso.com' },
       audience: { kind: 'everyone' },
@@ -14,64 +14,64 @@ describe('what arrives', () => {
     })
   })
 
-  it('is a private message with recipient and isPrivate', () => {
-    expect(parseMessage({ ...wire, recipient: 'bob', isPrivate: true })?.audience).toEqual({ kind: 'person', userId: 'bob' })
+  it('is private with recipient and isPrivate', () => {
+    expect(parseMessage({ ...payload, recipient: 'bob', isPrivate: true })?.audience).toEqual({ kind: 'person', userId: 'bob' })
   })
 
-  it('is a guest’s when the sender is empty, whatever the nickname claims', () => {
-    expect(parseMessage({ ...wire, sender: '', nickname: ' alice@contoso.com ' })?.sender).toEqual({ kind: 'guest', nickname: 'alice@contoso.com' })
-    expect(parseMessage({ ...wire, sender: '' })?.sender).toEqual({ kind: 'guest', nickname: undefined })
-    expect(parseMessage({ ...wire, sender: '', nickname: 7 })?.sender).toEqual({ kind: 'guest', nickname: undefined })
+  it('is a guest’s if the sender is empty, even if the nickname is a user id', () => {
+    expect(parseMessage({ ...payload, sender: '', nickname: ' alice@contoso.com ' })?.sender).toEqual({ kind: 'guest', nickname: 'alice@contoso.com' })
+    expect(parseMessage({ ...payload, sender: '' })?.sender).toEqual({ kind: 'guest', nickname: undefined })
+    expect(parseMessage({ ...payload, sender: '', nickname: 7 })?.sender).toEqual({ kind: 'guest', nickname: undefined })
   })
 
-  it('is a user’s when there is a sender, and the nickname does not count', () => {
-    expect(parseMessage({ ...wire, nickname: 'boss' })?.sender).toEqual({ kind: 'user', userId: 'alice@contoso.com' })
+  it('is a user’s if there is a sender, and the nickname is ignored', () => {
+    expect(parseMessage({ ...payload, nickname: 'boss' })?.sender).toEqual({ kind: 'user', userId: 'alice@contoso.com' })
   })
 
-  it('may carry fields of a later time', () => {
-    expect(parseMessage({ ...wire, colour: 'red' })?.text).toBe('hi')
+  it('may have unknown fields', () => {
+    expect(parseMessage({ ...payload, colour: 'red' })?.text).toBe('hi')
   })
 
   it.each([
     undefined, null, 'text', 7, [], {},
-    { ...wire, id: undefined }, { ...wire, id: '' }, { ...wire, id: 'a b' }, { ...wire, id: 'x'.repeat(65) }, { ...wire, id: 7 },
-    { ...wire, sender: undefined }, { ...wire, sender: null }, { ...wire, sender: {} },
-    { ...wire, text: undefined }, { ...wire, text: '' }, { ...wire, text: ['hi'] },
-    { ...wire, sentAt: undefined }, { ...wire, sentAt: 'yesterday' }, { ...wire, sentAt: 0 },
-    { ...wire, recipient: 7, isPrivate: true }, { ...wire, isPrivate: true }, { ...wire, recipient: 'bob' }, { ...wire, recipient: 'bob', isPrivate: 'true' },
-    { ...wire, sender: '', recipient: 'bob', isPrivate: true },
-  ])('is dropped when malformed: %j', (raw) => {
+    { ...payload, id: undefined }, { ...payload, id: '' }, { ...payload, id: 'a b' }, { ...payload, id: 'x'.repeat(65) }, { ...payload, id: 7 },
+    { ...payload, sender: undefined }, { ...payload, sender: null }, { ...payload, sender: {} },
+    { ...payload, text: undefined }, { ...payload, text: '' }, { ...payload, text: ['hi'] },
+    { ...payload, sentAt: undefined }, { ...payload, sentAt: 'yesterday' }, { ...payload, sentAt: 0 },
+    { ...payload, recipient: 7, isPrivate: true }, { ...payload, isPrivate: true }, { ...payload, recipient: 'bob' }, { ...payload, recipient: 'bob', isPrivate: 'true' },
+    { ...payload, sender: '', recipient: 'bob', isPrivate: true },
+  ])('is dropped if malformed: %j', (raw) => {
     expect(parseMessage(raw)).toBeUndefined()
   })
 })
 
-describe('keys', () => {
+describe('message keys', () => {
   const id = 'same'
 
-  it('tell two senders of one id apart, and a guest from everybody', () => {
+  it('differ for different senders of the same id', () => {
     const keys = [
-      keyOf({ id, sender: { kind: 'user', userId: 'alice' } }),
-      keyOf({ id, sender: { kind: 'user', userId: 'bob' } }),
-      keyOf({ id, sender: { kind: 'guest', nickname: 'alice' } }),
+      messageKey({ id, sender: { kind: 'user', userId: 'alice' } }),
+      messageKey({ id, sender: { kind: 'user', userId: 'bob' } }),
+      messageKey({ id, sender: { kind: 'guest', nickname: 'alice' } }),
     ]
     expect(new Set(keys).size).toBe(3)
   })
 })
 
-describe('what is sent', () => {
-  it('keeps tabs, lines and every kind of letter', () => {
-    expect(tidy('  a\tb\r\nc\rd é 日本 👩‍👩‍👧 \n')).toBe('a\tb\nc\nd é 日本 👩‍👩‍👧')
+describe('text to send', () => {
+  it('keeps tabs, line breaks and all letters', () => {
+    expect(sanitizeText('  a\tb\r\nc\rd é 日本 👩‍👩‍👧 \n')).toBe('a\tb\nc\nd é 日本 👩‍👩‍👧')
   })
 
-  it('loses the control characters that the API refuses', () => {
-    expect(tidy('a\u0000b\u001b[31mc\u007f\u0085d')).toBe('ab[31mcd')
+  it('loses the control characters that the API rejects', () => {
+    expect(sanitizeText('a\u0000b\u001b[31mc\u007f\u0085d')).toBe('ab[31mcd')
   })
 
-  it('is empty when there is only white space', () => {
-    expect(tidy(' \n\t\u00a0')).toBe('')
+  it('is empty if there is only white space', () => {
+    expect(sanitizeText(' \n\t\u00a0')).toBe('')
   })
 
   it.each([['', 0], ['abc', 3], ['é', 1], ['😀', 1], ['a😀b', 3], ['\ud83d', 1]])('counts %j as %i code points', (text, length) => {
-    expect(lengthOf(text)).toBe(length)
+    expect(countCodePoints(text)).toBe(length)
   })
 })

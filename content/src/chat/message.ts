@@ -1,10 +1,9 @@
-// A chat message: what arrives on the hub's target `newMessage`, and what a person may send.
-// Nothing that arrives is believed to have a shape; whatever does not fit the contract is dropped, not repaired.
+// Chat messages: the types, the parser for the hub's target `newMessage`, and the rules for text that is sent.
 
-/** Who may read a message. */
+/** The recipients of a message. */
 export type Audience = { readonly kind: 'everyone' } | { readonly kind: 'person', readonly userId: string }
 
-/** Who wrote it. Only a user's name was checked by the sign-in; a guest may call himself anything. */
+/** The sender of a message. A user is authenticated; a guest's nickname is not verified. */
 export type Sender =
   | { readonly kind: 'user', readonly userId: string }
   | { readonly kind: 'guest', readonly nickname: string | undefined }
@@ -17,48 +16,48 @@ export interface Message {
   readonly sentAt: Date
 }
 
-/** A message that is not published yet. The id is made once, so that every retry is recognised as the same message. */
+/** A message that is not published yet. All retries have the same id. */
 export interface Draft {
   readonly id: string
   readonly audience: Audience
   readonly text: string
 }
 
-/** The API's limit, in Unicode code points after trimming. */
-export const MAX_TEXT = 4096
+/** The API's limit for a text, in code points after trimming. */
+export const MAX_TEXT_LENGTH = 4096
 /** The API's limit for a nickname, in code points. */
-export const MAX_NICKNAME = 64
+export const MAX_NICKNAME_LENGTH = 64
 
 const ID = /^[\w-]{1,64}$/
 
-/** The message in `raw`, or `undefined` when it does not fit the contract. */
+/** Parses a message; returns `undefined` if any field is invalid. */
 export function parseMessage(raw: unknown): Message | undefined {
   if (typeof raw !== 'object' || raw === null) return undefined
-  const id = text(raw, 'id')
-  const userId = text(raw, 'sender')
-  const body = text(raw, 'text')
-  const sentAt = new Date(text(raw, 'sentAt') ?? NaN)
+  const id = stringField(raw, 'id')
+  const userId = stringField(raw, 'sender')
+  const body = stringField(raw, 'text')
+  const sentAt = new Date(stringField(raw, 'sentAt') ?? NaN)
   if (id === undefined || !ID.test(id) || userId === undefined || !body || Number.isNaN(sentAt.getTime())) return undefined
   const audience = parseAudience(raw)
   if (audience === undefined) return undefined
-  // Private messages need a verified sender; one without would end in a thread that cannot be answered.
+  // A private message from a guest is invalid: it could not be answered.
   if (userId === '' && audience.kind === 'person') return undefined
   const sender: Sender = userId === '' ? { kind: 'guest', nickname: nickname(raw) } : { kind: 'user', userId }
   return { id, sender, audience, text: body, sentAt }
 }
 
-/** Tells messages apart. The id alone would not do: anyone may send an id he has seen, but only under his own name. */
-export function keyOf(message: Pick<Message, 'id' | 'sender'>): string {
+/** Identifies a message. It includes the sender, because other people can send a message with an id they have seen. */
+export function messageKey(message: Pick<Message, 'id' | 'sender'>): string {
   return message.sender.kind === 'user' ? `${message.id} ${message.sender.userId}` : message.id
 }
 
-/** `raw` without what the API refuses: control characters but tab and line feed, and white space at both ends. */
-export function tidy(raw: string): string {
+/** Removes what the API rejects: control characters except tab and line feed, and white space at both ends. */
+export function sanitizeText(raw: string): string {
   return raw.replace(/\r\n?/g, '\n').replace(/[^\P{Cc}\t\n]/gu, '').trim()
 }
 
-/** How long the API finds `text`: in code points, so that an emoji of one code point counts once. */
-export function lengthOf(text: string): number {
+/** The length of `text` in code points, as the API counts. */
+export function countCodePoints(text: string): number {
   let length = 0
   for (let at = 0; at < text.length; at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1) length += 1
   return length
@@ -72,11 +71,11 @@ function parseAudience(raw: object): Audience | undefined {
 }
 
 function nickname(raw: object): string | undefined {
-  const given = text(raw, 'nickname')?.trim()
+  const given = stringField(raw, 'nickname')?.trim()
   return given === '' ? undefined : given
 }
 
-function text(raw: object, name: string): string | undefined {
+function stringField(raw: object, name: string): string | undefined {
   const value: unknown = Object.getOwnPropertyDescriptor(raw, name)?.value
   return typeof value === 'string' ? value : undefined
 }

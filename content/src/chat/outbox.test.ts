@@ -9,41 +9,41 @@ const published = ({ id, audience, text }: Draft): PostResult => {
   const message: Message = { id, audience, text, sender: { kind: 'user', userId: 'me' }, sentAt: new Date(0) }
   return { kind: 'published', message }
 }
-const later = (afterMs?: number): PostResult => failed({ kind: 'later', why: 'away.', afterMs, reached: true })
+const transient = (retryAfterMs?: number): PostResult => failed({ kind: 'transient', reason: 'away.', retryAfterMs })
 const failed = (failure: Failure): PostResult => ({ kind: 'failed', failure })
 
-/** An outbox whose API answers what `answers` says, in turn, and publishes once they are used up. */
-function house(...answers: PostResult[]) {
+/** An outbox whose API returns `results` in turn, then publishes everything. */
+function setUp(...results: PostResult[]) {
   const posted: string[] = []
   const states = new Map<string, Delivery | 'published'>()
-  const kept: string[][] = []
+  const saved: string[][] = []
   const onUnauthenticated = vi.fn()
   const outbox = new Outbox({
     post(draft) {
       posted.push(draft.id)
-      return Promise.resolve(answers.shift() ?? published(draft))
+      return Promise.resolve(results.shift() ?? published(draft))
     },
     onDelivery: (id, delivery) => states.set(id, delivery),
     onPublished: id => states.set(id, 'published'),
     onUnauthenticated,
-    onChange: unsent => kept.push(unsent.map(({ id }) => id)),
+    onChange: unsent => saved.push(unsent.map(({ id }) => id)),
   })
-  return { outbox, posted, states, kept, onUnauthenticated }
+  return { outbox, posted, states, saved, onUnauthenticated }
 }
 
-const settled = () => vi.advanceTimersByTimeAsync(0)
+const settle = () => vi.advanceTimersByTimeAsync(0)
 
 describe('the outbox', () => {
   beforeEach(() => { vi.useFakeTimers() })
   afterEach(() => { vi.useRealTimers() })
 
-  it('sends one after the other, in order', async () => {
+  it('sends one message at a time, in order', async () => {
     let inFlight = 0
-    let most = 0
+    let maxInFlight = 0
     const order: string[] = []
     const outbox = new Outbox({
       async post(draft) {
-        most = Math.max(most, ++inFlight)
+        maxInFlight = Math.max(maxInFlight, ++inFlight)
         order.push(draft.id)
         await Promise.resolve()
         inFlight -= 1
@@ -52,21 +52,21 @@ describe('the outbox', () => {
       onDelivery: vi.fn(), onPublished: vi.fn(), onUnauthenticated: vi.fn(), onChange: vi.fn(),
     })
     for (const id of ['a', 'b', 'c']) outbox.add(draft(id))
-    await settled()
+    await settle()
     expect(order).toEqual(['a', 'b', 'c'])
-    expect(most).toBe(1)
+    expect(maxInFlight).toBe(1)
   })
 
-  it('says sent only when the API has published', async () => {
-    const { outbox, states } = house(later())
+  it('reports a message as sent only after the API has published it', async () => {
+    const { outbox, states } = setUp(transient())
     outbox.add(draft('a'))
     expect(states.get('a')).toEqual({ kind: 'sending' })
-    await settled()
-    expect(states.get('a')).toEqual({ kind: 'unsent', why: 'away.', next: 'soon' })
+    await settle()
+    expect(states.get('a')).toEqual({ kind: 'unsent', reason: 'away.', next: 'automatic-retry' })
   })
 
-  it('tries again by itself with the same id, and the others wait their turn', async () => {
-    const { outbox, posted, states } = house(later(), later())
+  it('retries with the same id while the other messages wait', async () => {
+    const { outbox, posted, states } = setUp(transient(), transient())
     outbox.add(draft('a'))
     outbox.add(draft('b'))
     await vi.advanceTimersByTimeAsync(60_000)
@@ -74,11 +74,11 @@ describe('the outbox', () => {
     expect([...states.values()]).toEqual(['published', 'published'])
   })
 
-  it('keeps saying why while it tries again by itself', async () => {
-    const { outbox, states } = house(later(), later())
+  it('keeps the reason visible during an automatic retry', async () => {
+    const { outbox, states } = setUp(transient(), transient())
     const seen: (Delivery | 'published' | undefined)[] = []
     outbox.add(draft('a'))
-    await settled()
+    await settle()
     vi.spyOn(states, 'set').mockImplementation((_, state) => {
       seen.push(state)
       return states
@@ -87,8 +87,8 @@ describe('the outbox', () => {
     expect(seen.map(state => (typeof state === 'object' ? state.kind : state))).toEqual(['unsent', 'published'])
   })
 
-  it('waits as long as the API asks', async () => {
-    const { outbox, posted } = house(later(20_000))
+  it('waits as long as Retry-After says', async () => {
+    const { outbox, posted } = setUp(transient(20_000))
     outbox.add(draft('a'))
     await vi.advanceTimersByTimeAsync(19_999)
     expect(posted).toEqual(['a'])
@@ -96,80 +96,80 @@ describe('the outbox', () => {
     expect(posted).toEqual(['a', 'a'])
   })
 
-  it('goes at once when told to hurry', async () => {
-    const { outbox, posted } = house(later())
+  it('retries immediately on retryNow', async () => {
+    const { outbox, posted } = setUp(transient())
     outbox.add(draft('a'))
-    await settled()
-    outbox.hurry()
-    await settled()
+    await settle()
+    outbox.retryNow()
+    await settle()
     expect(posted).toEqual(['a', 'a'])
   })
 
-  it('hurries past a time that the API named only when a person asks', async () => {
-    const { outbox, posted } = house(later(20_000))
+  it('ignores Retry-After only if the user retries', async () => {
+    const { outbox, posted } = setUp(transient(20_000))
     outbox.add(draft('a'))
-    await settled()
-    outbox.hurry()
-    await settled()
+    await settle()
+    outbox.retryNow()
+    await settle()
     expect(posted).toEqual(['a'])
-    outbox.again('a')
-    await settled()
+    outbox.retry('a')
+    await settle()
     expect(posted).toEqual(['a', 'a'])
   })
 
-  it('does not try by itself what was refused for good, and lets the next pass', async () => {
-    const { outbox, posted, states, kept } = house(failed({ kind: 'refused', status: 400, why: 'no.', again: false }))
+  it('does not retry a rejected message, and sends the next one', async () => {
+    const { outbox, posted, states, saved } = setUp(failed({ kind: 'rejected', status: 400, reason: 'no.', canRetry: false }))
     outbox.add(draft('a'))
     outbox.add(draft('b'))
     await vi.advanceTimersByTimeAsync(600_000)
     expect(posted).toEqual(['a', 'b'])
-    expect(states.get('a')).toEqual({ kind: 'unsent', why: 'no.', next: 'change' })
-    expect(kept.at(-1)).toEqual(['a'])
+    expect(states.get('a')).toEqual({ kind: 'unsent', reason: 'no.', next: 'edit' })
+    expect(saved.at(-1)).toEqual(['a'])
   })
 
-  it('tries a refused message again by hand, with the same id', async () => {
-    const { outbox, posted, states } = house(failed({ kind: 'refused', status: 400, why: 'no.', again: true }))
+  it('retries a rejected message manually with the same id', async () => {
+    const { outbox, posted, states } = setUp(failed({ kind: 'rejected', status: 400, reason: 'no.', canRetry: true }))
     outbox.add(draft('a'))
-    await settled()
-    expect(states.get('a')).toEqual({ kind: 'unsent', why: 'no.', next: 'by-hand' })
-    outbox.again('a')
+    await settle()
+    expect(states.get('a')).toEqual({ kind: 'unsent', reason: 'no.', next: 'manual-retry' })
+    outbox.retry('a')
     expect(states.get('a')).toEqual({ kind: 'sending' })
-    await settled()
+    await settle()
     expect(posted).toEqual(['a', 'a'])
     expect(states.get('a')).toBe('published')
   })
 
-  it('keeps everything when the session has ended', async () => {
-    const { outbox, posted, kept, onUnauthenticated } = house(failed({ kind: 'unauthenticated' }))
+  it('keeps all messages if the session has ended', async () => {
+    const { outbox, posted, saved, onUnauthenticated } = setUp(failed({ kind: 'unauthenticated' }))
     outbox.add(draft('a'))
     outbox.add(draft('b'))
     await vi.advanceTimersByTimeAsync(600_000)
     expect(posted).toEqual(['a'])
-    expect(kept.at(-1)).toEqual(['a', 'b'])
+    expect(saved.at(-1)).toEqual(['a', 'b'])
     expect(onUnauthenticated).toHaveBeenCalledOnce()
   })
 
-  it('gives a message back to its author, and does not send it any more', async () => {
-    const { outbox, posted, kept } = house(later())
+  it('does not send a message that was taken back', async () => {
+    const { outbox, posted, saved } = setUp(transient())
     outbox.add(draft('a'))
-    await settled()
+    await settle()
     expect(outbox.take('a')?.text).toBe('a')
     expect(outbox.take('a')).toBeUndefined()
-    expect(kept.at(-1)).toEqual([])
+    expect(saved.at(-1)).toEqual([])
     await vi.advanceTimersByTimeAsync(60_000)
     expect(posted).toEqual(['a'])
   })
 
-  it('has an end', () => {
-    const { outbox } = house(...Array.from({ length: MAX_UNSENT }, () => later()))
+  it('has a maximum size', () => {
+    const { outbox } = setUp(...Array.from({ length: MAX_UNSENT }, () => transient()))
     for (let n = 0; n < MAX_UNSENT; n += 1) expect(outbox.add(draft(`m${n}`))).toBe(true)
     expect(outbox.add(draft('one more'))).toBe(false)
   })
 
   it('sends nothing after it is closed', async () => {
-    const { outbox, posted } = house(later())
+    const { outbox, posted } = setUp(transient())
     outbox.add(draft('a'))
-    await settled()
+    await settle()
     outbox.close()
     await vi.advanceTimersByTimeAsync(600_000)
     expect(posted).toEqual(['a'])

@@ -1,14 +1,14 @@
-// Messages on their way out, one at a time and in order. What may work later is tried again by itself; what may not, waits for
-// the person. A message leaves the box only when it is known to be published, or when its author takes it back.
+// Sends the user's messages one at a time and in order. Transient failures are retried automatically; other failures wait for
+// the user. A message is removed when it is published or when the user takes it back.
 import type { Failure } from './api'
 import { backoff } from './backoff'
 import type { Draft, Message } from './message'
 
-/** How one's own message stands. `unsent` says why, and whether it goes by itself (`soon`), by hand, or only after a change. */
+/** State of an own message. `next` tells what happens to an unsent one: it is retried, waits for a retry, or must be edited. */
 export type Delivery =
   | { readonly kind: 'sending' }
   | { readonly kind: 'sent' }
-  | { readonly kind: 'unsent', readonly why: string, readonly next: 'soon' | 'by-hand' | 'change' }
+  | { readonly kind: 'unsent', readonly reason: string, readonly next: 'automatic-retry' | 'manual-retry' | 'edit' }
 
 export type PostResult = { kind: 'published', message: Message } | { kind: 'failed', failure: Failure }
 
@@ -17,126 +17,125 @@ export interface OutboxOptions {
   readonly onDelivery: (id: string, delivery: Delivery) => void
   readonly onPublished: (id: string, message: Message) => void
   readonly onUnauthenticated: () => void
-  /** Called whenever the set of unsent messages changed, to keep it over a reload. */
+  /** Called when the set of unsent messages has changed. */
   readonly onChange: (unsent: readonly Draft[]) => void
 }
 
-/** More than this many unsent messages are refused while they are still in the composer. */
 export const MAX_UNSENT = 100
 
 export class Outbox {
-  /** Waiting for their turn, the first one possibly in flight. */
+  /** Messages to send; the first one may be in flight. */
   private readonly queue: Draft[] = []
-  /** Out of the queue until their author does something. */
-  private readonly parked: Draft[] = []
+  /** Messages that wait for the user. */
+  private readonly failed: Draft[] = []
   private inFlight: string | undefined
   private failures = 0
   private timer: ReturnType<typeof setTimeout> | undefined
-  /** The wait is one that the API asked for. */
-  private asked = false
-  private closed = false
-  /** How a message stands that waits behind one whose last try failed. */
+  /** Whether `timer` waits as long as the API asked for. */
+  private hasRetryAfter = false
+  private isClosed = false
+  /** State of the messages in the queue while `timer` runs. */
   private waiting: Delivery = { kind: 'sending' }
 
   constructor(private readonly options: OutboxOptions) {}
 
-  /** Takes a message; false when the box is full. */
+  /** Adds a message; returns false if there are `MAX_UNSENT` messages already. */
   add(draft: Draft): boolean {
-    if (this.queue.length + this.parked.length >= MAX_UNSENT) return false
+    if (this.queue.length + this.failed.length >= MAX_UNSENT) return false
     this.queue.push(draft)
     this.options.onDelivery(draft.id, this.timer === undefined ? { kind: 'sending' } : this.waiting)
-    this.changed()
-    this.pump()
+    this.notifyChange()
+    this.sendNext()
     return true
   }
 
-  /** Tries again, now: a parked message goes to the end of the queue, a queued one makes the queue hurry. */
-  again(id: string): void {
-    const draft = remove(this.parked, id)
+  /** Retries at the user's request: a failed message goes to the end of the queue, and the queue is sent now. */
+  retry(id: string): void {
+    const draft = removeById(this.failed, id)
     if (draft !== undefined) this.queue.push(draft)
     if (!this.queue.some(queued => queued.id === id)) return
-    this.asked = false
-    this.hurry()
+    this.hasRetryAfter = false
+    this.retryNow()
   }
 
-  /** Tries the queue now instead of waiting for the next turn, unless the API itself named the time. */
-  hurry(): void {
-    if (this.inFlight !== undefined || this.asked) return
+  /** Sends the queue now instead of after the current delay, unless the API asked for that delay. */
+  retryNow(): void {
+    if (this.inFlight !== undefined || this.hasRetryAfter) return
     clearTimeout(this.timer)
     this.timer = undefined
     for (const { id } of this.queue) this.options.onDelivery(id, { kind: 'sending' })
-    this.pump()
+    this.sendNext()
   }
 
-  /** Takes a message out: its author wants to change it, or it turned out to be published. */
+  /** Removes a message, to be edited or because it turned out to be published. */
   take(id: string): Draft | undefined {
-    const draft = remove(this.parked, id) ?? remove(this.queue, id)
-    if (draft !== undefined) this.changed()
+    const draft = removeById(this.failed, id) ?? removeById(this.queue, id)
+    if (draft !== undefined) this.notifyChange()
     return draft
   }
 
-  /** Sends nothing more. What is unsent stays kept wherever `onChange` put it. */
+  /** Stops sending. */
   close(): void {
-    this.closed = true
+    this.isClosed = true
     clearTimeout(this.timer)
   }
 
-  private pump(): void {
+  private sendNext(): void {
     const draft = this.queue[0]
-    if (draft === undefined || this.closed || this.inFlight !== undefined || this.timer !== undefined) return
+    if (draft === undefined || this.isClosed || this.inFlight !== undefined || this.timer !== undefined) return
     this.inFlight = draft.id
-    // A retry by itself keeps saying why the last try failed, instead of flickering between two states.
+    // During an automatic retry the last reason stays visible.
     if (this.failures === 0) this.options.onDelivery(draft.id, { kind: 'sending' })
     void this.options.post(draft).then((result) => {
       this.inFlight = undefined
-      if (this.closed) return
-      if (result.kind === 'published') this.published(draft, result.message)
-      else this.failed(draft, result.failure)
-      this.pump()
+      if (this.isClosed) return
+      if (result.kind === 'published') this.handlePublished(draft, result.message)
+      else this.handleFailure(draft, result.failure)
+      this.sendNext()
     })
   }
 
-  private published(draft: Draft, message: Message): void {
+  private handlePublished(draft: Draft, message: Message): void {
     this.failures = 0
-    remove(this.queue, draft.id)
-    this.changed()
+    removeById(this.queue, draft.id)
+    this.notifyChange()
     this.options.onPublished(draft.id, message)
   }
 
-  private failed(draft: Draft, failure: Failure): void {
+  private handleFailure(draft: Draft, failure: Failure): void {
     switch (failure.kind) {
-      case 'refused':
+      case 'rejected':
         this.failures = 0
-        if (remove(this.queue, draft.id) === undefined) return
-        this.parked.push(draft)
-        this.options.onDelivery(draft.id, { kind: 'unsent', why: failure.why, next: failure.again ? 'by-hand' : 'change' })
+        if (removeById(this.queue, draft.id) === undefined) return
+        this.failed.push(draft)
+        this.options.onDelivery(draft.id, { kind: 'unsent', reason: failure.reason, next: failure.canRetry ? 'manual-retry' : 'edit' })
         return
       case 'unauthenticated':
         for (const queued of this.queue.splice(0)) {
-          this.parked.push(queued)
-          this.options.onDelivery(queued.id, { kind: 'unsent', why: 'you are not signed in.', next: 'by-hand' })
+          this.failed.push(queued)
+          this.options.onDelivery(queued.id, { kind: 'unsent', reason: 'you are not signed in.', next: 'manual-retry' })
         }
         this.options.onUnauthenticated()
         return
-      case 'later':
+      case 'transient':
         this.failures += 1
-        this.waiting = { kind: 'unsent', why: failure.why, next: 'soon' }
+        this.waiting = { kind: 'unsent', reason: failure.reason, next: 'automatic-retry' }
         for (const { id } of this.queue) this.options.onDelivery(id, this.waiting)
-        this.asked = failure.afterMs !== undefined
+        this.hasRetryAfter = failure.retryAfterMs !== undefined
         this.timer = setTimeout(() => {
           this.timer = undefined
-          this.asked = false
-          this.pump()
-        }, Math.max(failure.afterMs ?? 0, backoff(this.failures, Math.random())))
+          this.hasRetryAfter = false
+          this.sendNext()
+        }, Math.max(failure.retryAfterMs ?? 0, backoff(this.failures, Math.random())))
     }
   }
 
-  private changed(): void {
-    this.options.onChange([...this.queue, ...this.parked])
+  private notifyChange(): void {
+    this.options.onChange([...this.queue, ...this.failed])
   }
 }
 
-function remove(drafts: Draft[], id: string): Draft | undefined {
+function removeById(drafts: Draft[], id: string): Draft | undefined {
   const at = drafts.findIndex(draft => draft.id === id)
   return at === -1 ? undefined : drafts.splice(at, 1)[0]
 }

@@ -1,183 +1,183 @@
-// The chat as Vue sees it: who said what, how the connection stands, and the few things a person can do.
-// It opens the connection and the outbox, and closes both with the component that asked for it.
+// The composable behind the chat page: messages, connection status and the user's actions.
+// It connects and sends until the surrounding effect scope ends.
 import { computed, onScopeDispose, reactive, readonly, ref } from 'vue'
 import { connect } from './connection'
-import type { Hub, Status } from './connection'
-import { append, conversationFor, findSaid, markGap, markUnread, receive, removeSaid } from './conversations'
+import type { HubConnection, Status } from './connection'
+import { addGap, append, conversationFor, findMessage, markUnread, receiveMessage, removeMessage } from './conversations'
 import type { Conversation } from './conversations'
-import { keepTyped, keepUnsent, readKept } from './kept'
-import { keyOf, lengthOf, MAX_TEXT, tidy } from './message'
+import { countCodePoints, MAX_TEXT_LENGTH, messageKey, sanitizeText } from './message'
 import type { Audience, Draft, Message, Sender } from './message'
 import { Outbox } from './outbox'
 import type { PostResult } from './outbox'
-import type { TabStore } from '../tabStore'
+import { loadSaved, saveTyped, saveUnsent } from './storage'
+import type { TabStorage } from '../tabStorage'
 
 export interface ChatOptions {
   readonly me: Sender
-  /** A new connection to the hub, for each try. */
-  readonly open: () => Hub
+  readonly createConnection: () => HubConnection
   readonly post: (draft: Draft) => Promise<PostResult>
-  readonly stillSignedIn: () => Promise<boolean>
-  /** The tab's own storage, for what is not sent yet. */
-  readonly store: TabStore
+  readonly isSignedIn: () => Promise<boolean>
+  readonly storage: TabStorage
 }
 
-/** Counted, because a live region that says the same again is not read again. */
-function privateNews(unread: number, userId: string): string {
+/** The number makes each announcement differ: screen readers do not repeat an unchanged live region. */
+function unreadAnnouncement(unread: number, userId: string): string {
   return `${unread === 1 ? 'New private message' : `${unread} new private messages`} from ${userId}`
 }
 
-/** Joins the chat as `me` until the surrounding scope ends. */
-export function useChat({ me, open, post, stillSignedIn, store }: ChatOptions) {
+/** Joins the chat as `me`. */
+export function useChat({ me, createConnection, post, isSignedIn, storage }: ChatOptions) {
   const status = ref<Status>({ kind: 'connecting' })
   const conversations = reactive<Conversation[]>([])
   const everyone = conversationFor(conversations, { kind: 'everyone' })
   const currentKey = ref(everyone.key)
   const current = computed(() => conversations.find(({ key }) => key === currentKey.value) ?? everyone)
   const unread = computed(() => conversations.reduce((sum, conversation) => sum + conversation.unread, 0))
-  /** What a screen reader is told about a conversation that is not open. */
-  const news = ref('')
-  /** Why the last words could not be taken, if so. */
-  const refusal = ref('')
+  /** Text for screen readers about a conversation that is not open. */
+  const announcement = ref('')
+  /** Why the typed text cannot be sent, or empty. */
+  const composerError = ref('')
   const userId = me.kind === 'user' ? me.userId : undefined
-  let lostAt: Date | undefined
+  let disconnectedAt: Date | undefined
 
-  const ownKey = (id: string) => keyOf({ id, sender: me })
+  const ownKey = (id: string) => messageKey({ id, sender: me })
 
   const outbox = new Outbox({
     post,
     onDelivery(id, delivery) {
-      const said = findSaid(conversations, ownKey(id))
-      if (said !== undefined) said.delivery = delivery
+      const entry = findMessage(conversations, ownKey(id))
+      if (entry !== undefined) entry.delivery = delivery
     },
-    onPublished: (id, message) => { settle(ownKey(id), message) },
+    onPublished: (id, message) => { markSent(ownKey(id), message) },
     onUnauthenticated: endSession,
-    onChange: (unsent) => { keepUnsent(store, me, unsent) },
+    onChange: (unsent) => { saveUnsent(storage, me, unsent) },
   })
 
   restore()
-  const connection = connect({ open, stillSignedIn, onMessage, onStatus })
+  const connection = connect({ createConnection, isSignedIn, onMessage, onStatus })
 
   function onStatus(next: Status): void {
-    if (status.value.kind === 'live') lostAt = new Date()
+    if (status.value.kind === 'connected') disconnectedAt = new Date()
     status.value = next
-    if (next.kind !== 'live') return
-    if (lostAt !== undefined) markGap(conversations, lostAt, new Date())
-    lostAt = undefined
-    outbox.hurry()
+    if (next.kind !== 'connected') return
+    if (disconnectedAt !== undefined) addGap(conversations, disconnectedAt, new Date())
+    disconnectedAt = undefined
+    outbox.retryNow()
   }
 
   function onMessage(message: Message): void {
-    const known = findSaid(conversations, keyOf(message))
-    if (known?.delivery !== undefined && known.delivery.kind !== 'sent') {
-      // The hub says it is published, even if the answer to the call got lost.
+    const existing = findMessage(conversations, messageKey(message))
+    if (existing?.delivery !== undefined && existing.delivery.kind !== 'sent') {
+      // Published, even if the response to the call was lost.
       outbox.take(message.id)
-      settle(known.key, message)
+      markSent(existing.key, message)
       return
     }
-    const conversation = receive(conversations, message, userId)
+    const conversation = receiveMessage(conversations, message, userId)
     if (conversation === undefined) return
-    const mine = message.sender.kind === 'user' && message.sender.userId === userId
-    if (mine || (conversation.key === currentKey.value && !document.hidden)) return
-    markUnread(conversation, keyOf(message))
-    if (conversation.audience.kind === 'person') news.value = privateNews(conversation.unread, conversation.audience.userId)
+    const isMine = message.sender.kind === 'user' && message.sender.userId === userId
+    if (isMine || (conversation.key === currentKey.value && !document.hidden)) return
+    markUnread(conversation, messageKey(message))
+    if (conversation.audience.kind === 'person') announcement.value = unreadAnnouncement(conversation.unread, conversation.audience.userId)
   }
 
-  /** One's own message, as it was published. */
-  function settle(key: string, message: Message): void {
-    const published = keyOf(message)
-    // The platform may spell one's name otherwise than we do; then the echo stands under that name already.
-    if (published !== key) removeSaid(conversations, published)
-    const said = findSaid(conversations, key)
-    if (said !== undefined) {
-      said.key = published
-      said.message = { ...message, audience: said.message.audience }
-      said.delivery = { kind: 'sent' }
+  /** Replaces an own message by the published one. */
+  function markSent(key: string, message: Message): void {
+    const publishedKey = messageKey(message)
+    // If the server spells the user id differently, the message may have arrived under that key already.
+    if (publishedKey !== key) removeMessage(conversations, publishedKey)
+    const entry = findMessage(conversations, key)
+    if (entry !== undefined) {
+      entry.key = publishedKey
+      entry.message = { ...message, audience: entry.message.audience }
+      entry.delivery = { kind: 'sent' }
     }
-    // Published as a guest's, though we believed to be signed in: the session has ended unnoticed.
+    // A user's message that was published as a guest's: the session has ended.
     if (me.kind === 'user' && message.sender.kind === 'guest') endSession()
   }
 
-  /** Whoever else learns that the session has ended says it here. */
+  /** Disconnects and requires a new sign-in. */
   function endSession(): void {
     connection.close()
     onStatus({ kind: 'unauthenticated' })
   }
 
-  function say(draft: Draft): boolean {
+  /** Shows and sends a message; returns false if the outbox is full. */
+  function enqueue(draft: Draft): boolean {
     const conversation = conversationFor(conversations, draft.audience)
     const key = ownKey(draft.id)
     const message = { ...draft, sender: me, sentAt: new Date() }
-    append(conversation, { kind: 'said', key, message, delivery: { kind: 'sending' } })
+    append(conversation, { kind: 'message', key, message, delivery: { kind: 'sending' } })
     if (outbox.add(draft)) return true
-    removeSaid(conversations, key)
+    removeMessage(conversations, key)
     return false
   }
 
-  /** Sends what is typed in the open conversation; what cannot be sent stays there, and `refusal` says why. */
+  /** Sends the typed text of the open conversation, or sets `composerError`. */
   function send(): void {
     const conversation = current.value
-    const text = tidy(conversation.typed)
-    const over = lengthOf(text) - MAX_TEXT
+    const text = sanitizeText(conversation.typed)
+    const excess = countCodePoints(text) - MAX_TEXT_LENGTH
     if (text === '') return
-    if (over > 0) {
-      refusal.value = `Too long by ${over}. Please shorten it or send it in parts.`
-    } else if (say({ id: crypto.randomUUID(), audience: conversation.audience, text })) {
+    if (excess > 0) {
+      composerError.value = `Too long by ${excess} ${excess === 1 ? 'character' : 'characters'}. Please shorten it or send it in parts.`
+    } else if (enqueue({ id: crypto.randomUUID(), audience: conversation.audience, text })) {
       conversation.firstUnread = undefined
       write('')
     } else {
-      refusal.value = 'Too many messages are waiting to be sent. Please wait until some have gone.'
+      composerError.value = 'Too many messages are waiting to be sent. Please wait until some are sent.'
     }
   }
 
+  /** Sets the typed text of the open conversation. */
   function write(text: string): void {
-    refusal.value = ''
+    composerError.value = ''
     current.value.typed = text
-    keepTyped(store, me, conversations.filter(({ typed }) => typed !== '').map(({ audience, typed }) => ({ audience, text: typed })))
+    saveTyped(storage, me, conversations.filter(({ typed }) => typed !== '').map(({ audience, typed }) => ({ audience, text: typed })))
   }
 
-  /** Takes an unsent message back into the composer of its conversation. */
+  /** Moves an unsent message back to the composer of its conversation. */
   function edit(id: string): void {
     const draft = outbox.take(id)
     if (draft === undefined) return
-    removeSaid(conversations, ownKey(id))
-    show(draft.audience)
+    removeMessage(conversations, ownKey(id))
+    openConversation(draft.audience)
     write([draft.text, current.value.typed].filter(text => text !== '').join('\n'))
   }
 
-  function show(audience: Audience): void {
+  function openConversation(audience: Audience): void {
     current.value.firstUnread = undefined
     currentKey.value = conversationFor(conversations, audience).key
-    refusal.value = ''
-    see()
+    composerError.value = ''
+    markRead()
   }
 
-  /** What is open and in sight is read. */
-  function see(): void {
+  /** Marks the open conversation as read if the page is visible. */
+  function markRead(): void {
     if (!document.hidden) current.value.unread = 0
   }
 
-  function hurry(): void {
-    connection.hurry()
-    outbox.hurry()
+  function retryNow(): void {
+    connection.retryNow()
+    outbox.retryNow()
   }
 
   function restore(): void {
-    const kept = readKept(store, me)
-    for (const { audience, text } of kept.typed) conversationFor(conversations, audience).typed = text
-    for (const draft of kept.unsent) say(draft)
+    const saved = loadSaved(storage, me)
+    for (const { audience, text } of saved.typed) conversationFor(conversations, audience).typed = text
+    for (const draft of saved.unsent) enqueue(draft)
   }
 
-  const wake = () => {
+  const onVisibleOrOnline = () => {
     if (document.hidden) return
-    see()
-    hurry()
+    markRead()
+    retryNow()
   }
-  window.addEventListener('online', wake)
-  document.addEventListener('visibilitychange', wake)
+  window.addEventListener('online', onVisibleOrOnline)
+  document.addEventListener('visibilitychange', onVisibleOrOnline)
   onScopeDispose(() => {
-    window.removeEventListener('online', wake)
-    document.removeEventListener('visibilitychange', wake)
+    window.removeEventListener('online', onVisibleOrOnline)
+    document.removeEventListener('visibilitychange', onVisibleOrOnline)
     connection.close()
     outbox.close()
   })
@@ -187,15 +187,14 @@ export function useChat({ me, open, post, stillSignedIn, store }: ChatOptions) {
     conversations: readonly(conversations),
     current: readonly(current),
     unread,
-    news: readonly(news),
-    refusal: readonly(refusal),
+    announcement: readonly(announcement),
+    composerError: readonly(composerError),
     send,
     write,
     edit,
-    show,
-    hurry,
+    openConversation,
+    retryNow,
     endSession,
-    again: (id: string) => { outbox.again(id) },
+    retryMessage: (id: string) => { outbox.retry(id) },
   }
 }
-

@@ -1,15 +1,15 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { createApp, h } from 'vue'
 import type { Component } from 'vue'
-import type { Said } from '../chat/conversations'
+import type { MessageEntry } from '../chat/conversations'
 import MessageComposer from './MessageComposer.vue'
 import MessageItem from './MessageItem.vue'
 
 function mount(component: Component, props: Record<string, unknown>): HTMLElement {
-  const place = document.createElement('div')
-  document.body.append(place)
-  createApp({ render: () => h(component, props) }).mount(place)
-  return place
+  const root = document.createElement('div')
+  document.body.append(root)
+  createApp({ render: () => h(component, props) }).mount(root)
+  return root
 }
 
 afterEach(() => { document.body.replaceChildren() })
@@ -17,9 +17,9 @@ afterEach(() => { document.body.replaceChildren() })
 describe('the composer', () => {
   const press = (init: KeyboardEventInit) => {
     const onSend = vi.fn()
-    const place = mount(MessageComposer, { audience: { kind: 'everyone' }, typed: 'hi', refusal: '', onSend })
+    const root = mount(MessageComposer, { audience: { kind: 'everyone' }, typed: 'hi', error: '', onSend })
     const event = new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true, ...init })
-    place.querySelector('textarea')?.dispatchEvent(event)
+    root.querySelector('textarea')?.dispatchEvent(event)
     return { onSend, event }
   }
 
@@ -29,65 +29,65 @@ describe('the composer', () => {
     expect(event.defaultPrevented).toBe(true)
   })
 
-  it('begins a new line on Shift+Enter', () => {
+  it('starts a new line on Shift+Enter', () => {
     const { onSend, event } = press({ shiftKey: true })
     expect(onSend).not.toHaveBeenCalled()
     expect(event.defaultPrevented).toBe(false)
   })
 
-  it.each([{ isComposing: true }, { keyCode: 229 }])('leaves Enter to an input method that composes: %j', (composing) => {
+  it.each([{ isComposing: true }, { keyCode: 229 }])('ignores Enter during an IME composition: %j', (composing) => {
     expect(press(composing).onSend).not.toHaveBeenCalled()
   })
 
-  it('has nothing to send when there is only white space', () => {
-    const place = mount(MessageComposer, { audience: { kind: 'everyone' }, typed: ' \n ', refusal: '' })
-    expect(place.querySelector('button')?.disabled).toBe(true)
+  it('cannot send white space', () => {
+    const root = mount(MessageComposer, { audience: { kind: 'everyone' }, typed: ' \n ', error: '' })
+    expect(root.querySelector('button')?.disabled).toBe(true)
   })
 
-  it('counts when the end is near, in code points', () => {
-    const place = mount(MessageComposer, { audience: { kind: 'everyone' }, typed: '😀'.repeat(4000), refusal: '' })
-    expect(place.textContent).toContain('96 left')
+  it('counts the code points left near the limit', () => {
+    const root = mount(MessageComposer, { audience: { kind: 'everyone' }, typed: '😀'.repeat(4000), error: '' })
+    expect(root.textContent).toContain('96 characters left')
   })
 })
 
 describe('a message', () => {
-  const said: Said = {
-    kind: 'said',
+  const entry: MessageEntry = {
+    kind: 'message',
     key: 'k',
     delivery: undefined,
     message: { id: 'k', sender: { kind: 'user', userId: 'bob' }, audience: { kind: 'everyone' }, text: 'hi', sentAt: new Date(0) },
   }
-  const show = (change: Partial<Said['message']>, delivery?: Said['delivery']) =>
-    mount(MessageItem, { said: { ...said, delivery, message: { ...said.message, ...change } }, follows: false, time: '09:00', canWritePrivately: true })
+  const show = (change: Partial<MessageEntry['message']>, delivery?: MessageEntry['delivery']) =>
+    mount(MessageItem, { entry: { ...entry, delivery, message: { ...entry.message, ...change } }, sameSender: false, time: '09:00', canWritePrivately: true })
 
-  it('is text, whatever it looks like', () => {
-    const place = show({ text: '<img src=x onerror=alert(1)> https://example.com <b>b</b>' })
-    expect(place.querySelector('img, b')).toBeNull()
-    expect(place.querySelector('a')?.rel).toBe('noopener noreferrer')
-    expect(place.textContent).toContain('<img src=x onerror=alert(1)>')
+  it('is shown as text, even if it contains markup', () => {
+    const root = show({ text: '<img src=x onerror=alert(1)> https://example.com <b>b</b>' })
+    expect(root.querySelector('img, b')).toBeNull()
+    expect(root.querySelector('a')?.rel).toBe('noopener noreferrer')
+    expect(root.textContent).toContain('<img src=x onerror=alert(1)>')
   })
 
-  it('says that nobody verified a guest, and offers no thread with one', () => {
-    const place = show({ sender: { kind: 'guest', nickname: 'bob' } })
-    expect(place.textContent).toContain('not verified')
-    expect(place.querySelector('button')).toBeNull()
+  it('marks a guest as not verified, and offers no private conversation', () => {
+    const root = show({ sender: { kind: 'guest', nickname: 'bob' } })
+    expect(root.textContent).toContain('not verified')
+    expect(root.querySelector('button')).toBeNull()
   })
 
-  it('says that it is private', () => {
+  it('is marked as private', () => {
     expect(show({ audience: { kind: 'person', userId: 'me' } }).textContent).toContain('private, only you see this')
   })
 
-  it('isolates names and words that may run the other way', () => {
-    const place = show({ text: 'שלום' })
-    expect(place.querySelector('bdi')?.textContent).toBe('bob')
-    expect(place.querySelector('p')?.dir).toBe('auto')
+  it('isolates names and text in right-to-left scripts', () => {
+    const root = show({ text: 'שלום' })
+    expect(root.querySelector('bdi')?.textContent).toBe('bob')
+    expect(root.querySelector('p')?.dir).toBe('auto')
   })
 
   it.each([
-    [{ kind: 'unsent', why: 'away.', next: 'soon' }, ['Try again', 'Edit']],
-    [{ kind: 'unsent', why: 'no.', next: 'change' }, ['Edit']],
+    [{ kind: 'unsent', reason: 'away.', next: 'automatic-retry' }, ['Try again', 'Edit']],
+    [{ kind: 'unsent', reason: 'no.', next: 'edit' }, ['Edit']],
     [{ kind: 'sent' }, []],
-  ] as const)('offers what helps when it is %j', (delivery, offers) => {
-    expect([...show({}, delivery).querySelectorAll('button')].map(({ textContent }) => textContent)).toEqual(offers)
+  ] as const)('offers the actions for the delivery %j', (delivery, actions) => {
+    expect([...show({}, delivery).querySelectorAll('button')].map(({ textContent }) => textContent)).toEqual(actions)
   })
 })

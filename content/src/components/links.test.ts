@@ -22,13 +22,13 @@ describe('links in a text', () => {
     expect(hrefs(text)).toEqual([])
   })
 
-  it('lose nothing of the text', () => {
+  it('do not change the text', () => {
     const text = 'a https://example.com/x, b\n<https://example.com/y> …https://'
     expect(findLinks(text).map(piece => piece.text).join('')).toBe(text)
     expect(findLinks('')).toEqual([])
   })
 
-  it('end where a control would turn the reading order around', () => {
+  it('end at bidirectional control characters', () => {
     expect(hrefs('https://example.com/\u202egpj.exe')).toEqual(['https://example.com/'])
   })
 })

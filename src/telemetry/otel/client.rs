@@ -1,7 +1,7 @@
-//! How exports travel: the HTTP client of the rest of the program.
+//! The HTTP client of the OpenTelemetry exporters.
 //!
-//! The SDK exports from threads of its own, where there is no runtime, so calls are made in ours. Failures are told here and not by
-//! the SDK, whose words hold addresses: at most once in five minutes, whatever fails in between.
+//! The SDK exports from threads without a runtime, so requests run in the app's. Failures are logged here, at most once in five minutes,
+//! and not by the SDK, whose messages contain addresses.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
 use tracing::warn;
 
-/// For one export; the next batch is collected meanwhile.
+/// For one export.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Enough for what a collector says about what it did not take.
+/// Enough for a collector's report of what it rejected.
 const LONGEST_ANSWER: usize = 64 * 1_024;
-/// Between two lines about failures.
+/// The least time between two log lines about failures.
 const SILENCE: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Debug)]

@@ -1,11 +1,10 @@
 //! Traces and metrics by OpenTelemetry, to a collector that speaks OTLP over HTTP.
 //!
-//! Nothing here is on the way of a request but writing down what it was, once it is over: spans go into a queue that has an end (2,048;
-//! what does not fit is dropped and the request is none the wiser), measurements are added up. Threads of the SDK send both, and what they
-//! cannot send is lost.
+//! A request is recorded when it is over: its spans go into a queue of at most 2,048 and are dropped when that is full. Threads of the SDK
+//! send them; what cannot be sent is lost.
 //!
-//! The SDK reads what is OpenTelemetry's own for itself: `OTEL_TRACES_SAMPLER`, `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_METRIC_EXPORT_INTERVAL` and
-//! the like. Whatever has a meaning for more than that comes from `config`.
+//! The SDK itself reads `OTEL_TRACES_SAMPLER`, `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_METRIC_EXPORT_INTERVAL` and the like; settings that are
+//! used elsewhere too come from `config`.
 
 mod client;
 mod parent;
@@ -34,11 +33,11 @@ use super::operations::{Operation, PROBE};
 use super::request::{RequestInfo, RequestOutcome};
 use crate::config::Otlp;
 
-/// Where traces and metrics go; nowhere by default. Clones go to the same place.
+/// The exporters of traces and metrics; none by default. Clones share them.
 #[derive(Clone, Default)]
 pub struct Export {
     running: Option<Arc<Running>>,
-    /// Whom calls go to.
+    /// The attributes of the SignalR service.
     service: Arc<[KeyValue]>,
 }
 
@@ -49,8 +48,7 @@ struct Running {
 }
 
 impl Export {
-    /// Begins to export, if there is a collector; `runtime` has to last until [`end`](Self::end). A collector that is away is told of in
-    /// the log, and no reason not to run.
+    /// Starts the exporters, if `otlp` names a collector; `runtime` must outlive [`end`](Self::end). An unavailable collector is logged.
     #[must_use]
     pub fn start(otlp: Option<&Otlp>, runtime: &Handle) -> Self {
         let running = otlp.and_then(|otlp| match Running::start(otlp, runtime) {
@@ -58,7 +56,7 @@ impl Export {
                 info!("exporting traces and metrics");
                 Some(Arc::new(running))
             }
-            // Its words may repeat a setting.
+            // The message may contain a setting.
             Err(_) => {
                 warn!(
                     "traces and metrics cannot be exported: the exporter does not start with these settings"
@@ -69,24 +67,24 @@ impl Export {
         Self { running, service: Arc::default() }
     }
 
-    /// Sends what is left, for `patience` at most.
-    pub fn end(&self, patience: Duration) {
+    /// Sends what is queued, and returns after `timeout` at the latest.
+    pub fn end(&self, timeout: Duration) {
         let Some(running) = &self.running else { return };
         let (done, both) = mpsc::channel();
         let (spans, metrics) = (running.spans.clone(), running.metrics.clone());
         let spans_done = done.clone();
-        // The SDK would do one after the other, and wait for seconds. What fails here has nobody left to tell.
+        // At the same time: the SDK would do one after the other, and wait for seconds.
         thread::spawn(move || {
-            let _ = spans.shutdown_with_timeout(patience);
+            let _ = spans.shutdown_with_timeout(timeout);
             let _ = spans_done.send(());
         });
         thread::spawn(move || {
-            let _ = metrics.shutdown_with_timeout(patience);
+            let _ = metrics.shutdown_with_timeout(timeout);
             let _ = done.send(());
         });
         let begun = std::time::Instant::now();
         for _ in 0..2 {
-            let _ = both.recv_timeout(patience.saturating_sub(begun.elapsed()));
+            let _ = both.recv_timeout(timeout.saturating_sub(begun.elapsed()));
         }
     }
 
@@ -96,13 +94,13 @@ impl Export {
         self.running.is_some()
     }
 
-    /// The same, for an app that calls the service at this host and port.
+    /// The same, for an app that calls the SignalR service at this host and port.
     pub(crate) fn of_calls_to(self, (host, port): (&str, u16)) -> Self {
         let address = KeyValue::new("server.address", Arc::<str>::from(host));
         Self { service: [address, KeyValue::new("server.port", i64::from(port))].into(), ..self }
     }
 
-    /// What a request is a part of, as far as anybody will want to know.
+    /// The parent span of a request; without exporters it is not read.
     pub(super) fn parent(&self, headers: &HeaderMap) -> Parent {
         if self.is_on() { Parent::of(headers) } else { Parent::default() }
     }
@@ -127,7 +125,7 @@ impl Running {
         let resource = Resource::builder_empty()
             .with_service_name(otlp.service_name.clone())
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            // Instances count for themselves; without this, their counts would overwrite each other.
+            // Without an id, the metrics of several instances would overwrite each other.
             .with_attribute(KeyValue::new("service.instance.id", Uuid::new_v4().to_string()))
             .build();
         let spans = SdkTracerProvider::builder()
@@ -163,7 +161,7 @@ fn metrics(otlp: &Otlp, client: Client) -> Result<MetricExporter, ExporterBuildE
         .build()
 }
 
-/// Where the standard says that this kind of telemetry goes.
+/// The path of a signal, by the OTLP specification.
 fn below(endpoint: &Url, kind: &str) -> String {
     let mut url = endpoint.clone();
     url.path_segments_mut()

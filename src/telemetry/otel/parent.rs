@@ -1,6 +1,6 @@
-//! What a request is a part of: the W3C `traceparent` of whoever called, which the Functions host passes on.
+//! The parent span of a request: the W3C `traceparent`, which the Functions host passes on.
 //!
-//! `tracestate` is left where it is: it can hold anything, and what strangers write has no place among our own records.
+//! `tracestate` is ignored: callers can put anything into it.
 
 use axum::http::HeaderMap;
 use opentelemetry::Context;
@@ -9,7 +9,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 
 const TRACEPARENT: &str = "traceparent";
 
-/// The span above a request's; without one, the request begins a trace.
+/// The parent span; without one, the request starts a trace.
 #[derive(Default)]
 pub(in crate::telemetry) struct Parent(pub(super) Context);
 
@@ -19,7 +19,7 @@ impl Parent {
     }
 }
 
-/// Of all headers, this one.
+/// Reads `traceparent` and no other header.
 struct TraceParent<'a>(&'a HeaderMap);
 
 impl Extractor for TraceParent<'_> {

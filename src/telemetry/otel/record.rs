@@ -1,8 +1,7 @@
-//! A request as spans and measurements, by the semantic conventions for HTTP and for functions.
+//! Records a request as spans and metrics, by OpenTelemetry's semantic conventions for HTTP and FaaS.
 //!
-//! Spans are made when all is over, with the times at which things began: so a request under way carries nothing, and nothing of it can
-//! reach the service. What a caller makes up does not become the name of a measurement: methods and paths that are not known are all the
-//! same there.
+//! Spans are created when the request is over, so no trace context reaches the service. Unknown methods and paths share one name, so
+//! that callers cannot create names.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,10 +19,10 @@ use super::Parent;
 use crate::telemetry::operations::{Operation, UNMATCHED};
 use crate::telemetry::request::{RequestInfo, RequestOutcome};
 
-/// The name of who measures.
+/// The instrumentation scope.
 const SCOPE: &str = "serverless-chat";
 
-/// Those of the conventions for durations of HTTP, in seconds.
+/// The bucket boundaries of the semantic conventions for HTTP durations, in seconds.
 const BOUNDARIES: [f64; 14] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
@@ -120,7 +119,7 @@ fn of_try(one: &Try, service: &[KeyValue]) -> Vec<KeyValue> {
         .collect()
 }
 
-/// The status, where it is no success, or why there is none.
+/// The status if it is not a success, or the reason why there is none.
 fn failure(one: &Try) -> Option<String> {
     match one.status() {
         Some(..300) => None,
@@ -142,7 +141,7 @@ fn known(method: &Method) -> &'static str {
     }
 }
 
-/// When things were by the clock on the wall, of which only their distance from the beginning is known.
+/// Converts instants of a request to wall-clock times.
 struct Clock {
     started: Instant,
     begun: SystemTime,

@@ -1,7 +1,7 @@
-"""Runs every operation of the published identity client and prints one JSON object of what it got.
+"""Runs all operations of the published identity client and prints the results as one JSON object.
 
-communication_client.py sync|async ENDPOINT KEY         with the constructor, which leaves the scheme as it is
-communication_client.py tls CONNECTION_STRING CA_FILE   with a connection string, which always means https
+communication_client.py sync|async ENDPOINT KEY         with the constructor, which keeps the scheme
+communication_client.py tls CONNECTION_STRING CA_FILE   with a connection string, which implies https
 """
 
 import asyncio
@@ -18,22 +18,22 @@ from azure.core.credentials import AzureKeyCredential
 from azure.core.exceptions import HttpResponseError
 
 
-async def settled(result):
-    """What both flavours return: one at once, the other when awaited."""
+async def resolve(result):
+    """The result of a call of the sync or the async client."""
     return await result if inspect.isawaitable(result) else result
 
 
 async def round_trip(client, credential) -> dict:
     started = time.monotonic()
-    user = await settled(client.create_user())
+    user = await resolve(client.create_user())
     seconds = time.monotonic() - started
-    issued = await settled(client.get_token(user, ["chat", "voip"]))
-    other, created = await settled(client.create_user_and_token(["voip.join"]))
-    read = [(await settled(credential(token.token).get_token())).expires_on for token in (issued, created)]
-    await settled(client.revoke_tokens(user))
-    await settled(client.delete_user(user))
+    issued = await resolve(client.get_token(user, ["chat", "voip"]))
+    other, created = await resolve(client.create_user_and_token(["voip.join"]))
+    read = [(await resolve(credential(token.token).get_token())).expires_on for token in (issued, created)]
+    await resolve(client.revoke_tokens(user))
+    await resolve(client.delete_user(user))
     try:
-        after_delete = await settled(client.get_token(user, ["chat"]))
+        after_delete = await resolve(client.get_token(user, ["chat"]))
     except HttpResponseError as error:
         after_delete = [error.status_code, error.error.code]
     return {

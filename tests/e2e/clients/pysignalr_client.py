@@ -1,6 +1,6 @@
-"""Connects with pysignalr, and prints what happens: open, close, and the arguments of what it receives.
+"""Connects with pysignalr and prints events: open, close, and the arguments of received messages.
 
-An access token of its own, for a service that no app leads it to, is taken from ACCESS_TOKEN.
+ACCESS_TOKEN is the access token for a URL that is not a negotiate endpoint.
 """
 
 import argparse
@@ -39,13 +39,13 @@ async def main() -> None:
     async def received(arguments: list) -> None:
         print("received", json.dumps(arguments, ensure_ascii=False, separators=(",", ":")), flush=True)
 
-    async def asked(arguments: list) -> list:
+    async def repeat(arguments: list) -> list:
         return arguments
 
     client.on_open(opened)
     client.on_close(closed)
     client.on("newMessage", received)
-    client.on("repeat", asked)
+    client.on("repeat", repeat)
     await client.run()
 
 

@@ -1,6 +1,6 @@
-"""Connects with signalrcore, as it comes, and prints what happens: open, and the arguments of what it receives.
+"""Connects with signalrcore and prints events: open, and the arguments of received messages.
 
-An access token of its own, for a service that no app leads it to, is taken from ACCESS_TOKEN.
+ACCESS_TOKEN is the access token for a URL that is not a negotiate endpoint.
 """
 
 import json

@@ -117,7 +117,7 @@ fn handler() -> Router {
         "Endpoint=http://localhost:1;AccessKey=none".parse().expect("an address and a key");
     let hub = Hub::new(&nowhere, &"chat".parse().expect("the hub of the tutorial"))
         .expect("its roots are compiled in");
-    let policy = AuthConfig { trust: Trust::Untrusted, tokens: None, allow_anonymous: true };
+    let policy = AuthConfig { trust: Trust::Untrusted, validator: None, allow_anonymous: true };
     app(hub, None, policy, DEFAULT_ROUTE_PREFIX, Export::default())
 }
 
