@@ -12,8 +12,6 @@ FUNC_START = DEVELOP["Develop with `func start`"].blocks[0]
 DOCTOR = DEVELOP["Doctor"].blocks[0]
 CURL = PAGES["README.md"]["Try it with curl"].blocks
 
-EMULATOR = "cargo run -p azure-signalr-emulator"
-
 OPTIONS = {"chat": "The whole chat", "chat emulator": "SignalR emulator", "azure-signalr-emulator": "SignalR emulator", "chat doctor": "Doctor"}
 
 
@@ -56,13 +54,6 @@ def test_the_binaries_have_these_commands(binaries):
     assert binaries.run("chat --version") == f"chat {version}\n"
     binaries.run("chat doctor")
     emulator = binaries.start("chat emulator")
-    assert "http://localhost:8888\n" in emulator.printed
-    assert emulator.interrupt() == 0
-
-
-@pytest.mark.runs(EMULATOR)
-def test_the_emulator_crate_has_the_same_as_a_binary_of_its_own(sandbox):
-    emulator = sandbox.start(EMULATOR)
     assert "http://localhost:8888\n" in emulator.printed
     assert emulator.interrupt() == 0
 
