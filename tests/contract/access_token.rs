@@ -1,7 +1,7 @@
-//! Access tokens for Azure Communication Services: who gets one, what it allows, and who somebody is there.
+//! `POST` and `DELETE /api/access-token`: who gets a token of Azure Communication Services, what it allows, and for which identity.
 //!
-//! The service is its stand-in, in the process of the test, so that what it was asked can be counted. Where the store of identities is a blob
-//! container, it is a stand-in too; the tests against Azurite have the real protocol.
+//! The emulator runs in the process of the test, so that its calls can be counted. The identity store is a scripted container; the tests
+//! against Azurite have the real protocol.
 
 use std::net::Ipv4Addr;
 
@@ -16,7 +16,6 @@ use crate::blobs::Blobs;
 use crate::support::{House, refusal};
 
 const PATH: &str = "/api/access-token";
-const ACCOUNT_KEY: &str = "aHVzaC1vZi10aGUtYWNjb3VudA==";
 const CLAIMS: &str = "x-ms-client-principal";
 
 /// A service, a store, and what a handler is told of them.
@@ -42,7 +41,6 @@ impl Town {
         let mut variables = vec![
             ("AzureCommunicationServicesConnectionString", self.connection.as_str()),
             ("ChatIdentityStore", &self.container),
-            ("ChatIdentityStoreKey", ACCOUNT_KEY),
             ("WEBSITE_AUTH_ENABLED", "True"),
         ];
         variables.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
@@ -50,10 +48,10 @@ impl Town {
         House::before(1, &variables)
     }
 
-    /// As somebody in the portal does.
+    /// Deletes an identity, as an operator would.
     async fn delete(&self, id: &str) {
-        let somebody = azure_communication::Client::new(&self.connection.parse().unwrap()).unwrap();
-        somebody.delete_user(&id.parse().unwrap(), jiff::Timestamp::now()).await.unwrap();
+        let service = azure_communication::Client::new(&self.connection.parse().unwrap()).unwrap();
+        service.delete_user(&id.parse().unwrap(), jiff::Timestamp::now()).await.unwrap();
     }
 
     fn ids(&self) -> Vec<String> {
@@ -101,13 +99,13 @@ fn is(status: u16, code: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn case_34_without_a_credential_there_is_no_token_and_nobody_is_asked() {
+async fn case_34_without_a_credential_there_is_no_token_and_the_service_is_not_called() {
     let town = Town::start().await;
     for allow_anonymous in ["true", "false"] {
         let house = town.house(&[("ChatAllowAnonymous", allow_anonymous)]);
         for method in [Method::POST, Method::DELETE] {
-            let nobody = house.request(method.clone(), PATH);
-            assert_eq!(refused(nobody).await, is(401, "unauthenticated"));
+            let unauthenticated = house.request(method.clone(), PATH);
+            assert_eq!(refused(unauthenticated).await, is(401, "unauthenticated"));
             let half = house.request(method, PATH).header("x-ms-client-principal-name", "ann@contoso.com");
             assert_eq!(refused(half).await, is(401, "unauthenticated"));
         }
@@ -127,10 +125,9 @@ async fn case_35_where_easy_auth_is_off_its_headers_are_anybodys_words() {
     assert_eq!(town.emulator.calls().received, 0);
 }
 
-/// Where nothing is set up for them, tokens of Microsoft Entra ID are checked by Easy Auth, in front of us; what that does not vouch for is
-/// nobody's here, whatever it says. Where something is, see `bearer`.
+/// Where bearer tokens are not configured, the handler ignores them: Easy Auth in front checks them. Where they are, see `bearer`.
 #[tokio::test]
-async fn case_36_a_bearer_token_that_easy_auth_does_not_vouch_for_is_nobodys() {
+async fn case_36_a_bearer_token_without_easy_auth_headers_is_unauthenticated() {
     let town = Town::start().await;
     let house = town.house(&[]);
     for token in ["eyJhbGciOiJub25lIn0.eyJvaWQiOiJhbm4iLCJ0aWQiOiJjb250b3NvIn0.", "x", ""] {
@@ -192,7 +189,7 @@ async fn a_thousand_people_have_a_thousand_identities() {
 }
 
 #[tokio::test]
-async fn case_39_nobody_gets_somebody_elses_identity_or_more_than_there_is() {
+async fn case_39_no_request_gets_the_identity_of_another_person_or_more_than_is_allowed() {
     let town = Town::start().await;
     let house =
         town.house(&[("ChatAccessTokenScopes", "chat.join voip.join"), ("ChatAccessTokenMinutes", "120")]);
@@ -251,7 +248,7 @@ async fn case_40_the_answer_is_what_the_official_sdk_gives_and_no_cache_and_no_l
     house.handler.out.line("operation=\"AccessToken\"");
     let log = house.handler.out.text() + &house.handler.err.text();
     let key = town.connection.split("accesskey=").nth(1).unwrap();
-    for secret in [token, key, ACCOUNT_KEY, &told.identity] {
+    for secret in [token, key, "SECRET-of-the-sas", &told.identity] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
 }
@@ -313,7 +310,7 @@ async fn case_42_a_service_that_is_away_is_unavailable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn case_43_an_identity_deleted_behind_our_back_is_replaced_by_one() {
+async fn case_43_an_identity_that_was_deleted_externally_is_replaced_by_one() {
     let town = Town::start().await;
     let houses = [town.house(&[]), town.house(&[])];
     let (_, gone) = issued(by(&houses[0], "ann")).await;
@@ -329,7 +326,7 @@ async fn case_43_an_identity_deleted_behind_our_back_is_replaced_by_one() {
 }
 
 #[tokio::test]
-async fn case_43_a_service_that_knows_nobody_is_asked_no_more_than_twice() {
+async fn case_43_a_service_that_finds_no_identity_is_called_no_more_than_twice() {
     let town = Town::start().await;
     let house = town.house(&[]);
     issued(by(&house, "ann")).await;
@@ -374,7 +371,7 @@ async fn an_answer_of_the_store_that_gets_lost_leaves_one_identity() {
 }
 
 #[tokio::test]
-async fn a_store_that_refuses_or_is_away_gives_no_token_and_leaves_nobody_behind() {
+async fn a_failing_store_gives_no_token_and_leaves_no_identity_behind() {
     let town = Town::start().await;
     let house = town.house(&[]);
     for status in [403, 404, 500] {
@@ -415,6 +412,53 @@ async fn behind_a_host_it_has_to_be_said_where_identities_are_kept() {
 }
 
 #[tokio::test]
+async fn an_account_key_of_the_store_is_a_problem_that_names_its_replacement() {
+    let town = Town::start().await;
+    let house = town.house(&[("ChatIdentityStoreKey", "aHVzaA==")]);
+    let response = by(&house, "ann").send().await.unwrap();
+    assert_eq!(response.status(), 503);
+    let body: Value = response.json().await.unwrap();
+    assert!(body["error"]["message"].as_str().unwrap().contains("ChatIdentityStoreKey"));
+    let line = house.handler.out.line("ChatIdentityStoreKey: is no longer used");
+    assert!(line.contains("Storage Blob Data Contributor") && line.contains("SAS URL"), "{line}");
+    assert!(!house.handler.out.text().contains("aHVzaA"));
+}
+
+#[tokio::test]
+async fn identities_stored_by_an_earlier_version_are_found_again() {
+    let town = Town::start().await;
+    let service = azure_communication::Client::new(&town.connection.parse().unwrap()).unwrap();
+    let ann = service.create_user(jiff::Timestamp::now()).await.unwrap();
+    let stored: Value = serde_json::from_str(include_str!("../data/stored-identities.json")).unwrap();
+    let is_anns = |blob: &&Value| blob["name"].as_str().unwrap().contains("127.0.0.1:8889/9108e693");
+    let blob = stored["blobs"].as_array().unwrap().iter().find(is_anns).unwrap();
+    let (_, name) = blob["name"].as_str().unwrap().split_once('/').unwrap();
+    let content: Value = serde_json::from_str(blob["content"].as_str().unwrap()).unwrap();
+    let old_id = content["communicationUserId"].as_str().unwrap();
+    // The resource has another port, and other identities.
+    let (host, _) = town.connection.strip_prefix("endpoint=http://").unwrap().split_once(['/', ';']).unwrap();
+    town.blobs
+        .insert(&format!("{host}/{name}"), &blob["content"].as_str().unwrap().replace(old_id, ann.as_str()));
+    let house = town.house(&[]);
+    let request = house.post(PATH).header("x-ms-client-principal-idp", "github");
+    let (_, id) = issued(request.header("x-ms-client-principal-id", "ann")).await;
+    assert_eq!((id.as_str(), town.ids().len(), town.blobs.paths().len()), (ann.as_str(), 1, 1));
+}
+
+#[tokio::test]
+async fn the_sas_of_the_store_is_never_logged() {
+    let town = Town::start().await;
+    let mut house = town.house(&[("RUST_LOG", "trace")]);
+    issued(by(&house, "ann")).await;
+    town.blobs.refuse(Some(403));
+    refused(by(&house, "bob")).await;
+    house.handler.signal("TERM");
+    house.handler.end();
+    let log = house.handler.out.text();
+    assert!(log.contains("/api/access-token") && !log.contains("SECRET-of-the-sas"), "{log}");
+}
+
+#[tokio::test]
 async fn a_body_has_to_say_that_it_is_json() {
     let town = Town::start().await;
     let house = town.house(&[]);
@@ -439,8 +483,8 @@ async fn the_log_tells_how_long_the_service_took_and_only_where_it_was_asked() {
         assert!(0.0 < waited && waited <= whole, "{line}");
     }
     delete("bob").header(invocation, "nothing-1").send().await.unwrap();
-    house.post(PATH).header(invocation, "nobody-1").send().await.unwrap();
-    for id in ["nothing-1", "nobody-1"] {
+    house.post(PATH).header(invocation, "anonymous-1").send().await.unwrap();
+    for id in ["nothing-1", "anonymous-1"] {
         assert_eq!(logged(id).get("upstream_ms"), None);
     }
 }

@@ -282,7 +282,7 @@ async fn made_up_names_of_keys_do_not_make_us_ask_for_them() {
 #[tokio::test]
 async fn while_the_tenant_cannot_be_asked_nobody_is_told_that_a_token_is_wrong() {
     let (town, entra) = (Town::start().await, Entra::start().await);
-    for (status, words) in [(Some(503), "answered 503"), (None, "are not what was agreed")] {
+    for (status, words) in [(Some(503), "answered 503"), (None, "are malformed or of another tenant")] {
         entra.refuse(status);
         entra.call_itself("https://login.microsoftonline.com/11111111-604b-40ac-a9d7-9fd97c0b779f/v2.0");
         let house = house(&town, &entra, &[]);

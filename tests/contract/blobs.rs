@@ -1,5 +1,6 @@
-//! A storage account as far as the store of identities needs one: blobs that are put where there is nothing, or in the place of the one
-//! that was read. It looks at no signature; the tests against Azurite do.
+//! A scripted storage account with the Blob operations of the identity store: read, create and replace under a condition.
+//!
+//! It checks no signature and no token; the tests against Azurite do.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -13,7 +14,10 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
 
-/// Everything put there, by path, each with the how manyeth put it was.
+/// A container's SAS that a handler accepts.
+pub(crate) const SAS: &str = "sv=2026-06-06&sr=c&sp=rcwd&se=2999-01-01T00:00:00Z&sig=SECRET-of-the-sas";
+
+/// All blobs by path, each with the number of the put that wrote it.
 #[derive(Clone, Default)]
 pub(crate) struct Blobs(Arc<Mutex<Inner>>);
 
@@ -21,21 +25,37 @@ pub(crate) struct Blobs(Arc<Mutex<Inner>>);
 struct Inner {
     blobs: BTreeMap<String, (u64, Bytes)>,
     puts: u64,
-    /// What comes instead of an answer.
+    /// The `Authorization` headers of all requests.
+    authorizations: Vec<String>,
+    /// The status of all responses, if set.
     refusal: Option<StatusCode>,
-    /// Puts that are done, and answered as if they were not.
+    /// How many puts are done and answered with an error.
     lost: u64,
 }
 
 impl Blobs {
-    /// An account with one container, and the container's address.
+    /// An account with one container, and the container's SAS URL.
     pub(crate) async fn start() -> (Self, String) {
         let blobs = Self::default();
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = format!("http://{}/account/chat-identities", socket.local_addr().unwrap());
-        let app = Router::new().fallback(answer).with_state(blobs.clone());
-        tokio::spawn(axum::serve(socket, app).into_future());
+        let address = format!("http://{}/account/chat-identities?{SAS}", socket.local_addr().unwrap());
+        tokio::spawn(axum::serve(socket, blobs.router()).into_future());
         (blobs, address)
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        Router::new().fallback(answer).with_state(self.clone())
+    }
+
+    /// Writes a blob of the container.
+    pub(crate) fn insert(&self, name: &str, text: &str) {
+        let path = format!("/account/chat-identities/{name}");
+        self.0.lock().unwrap().blobs.insert(path, (0, Bytes::from(text.to_owned())));
+    }
+
+    /// The `Authorization` headers of all requests.
+    pub(crate) fn authorizations(&self) -> Vec<String> {
+        self.0.lock().unwrap().authorizations.clone()
     }
 
     /// The texts of all blobs.
@@ -71,27 +91,33 @@ async fn answer(
     if let Some(status) = inner.refusal {
         return (status, "words of the storage account").into_response();
     }
+    match headers.get("authorization") {
+        Some(header) => inner.authorizations.push(header.to_str().unwrap().to_owned()),
+        None => assert_eq!(uri.query().unwrap(), SAS),
+    }
     let tag = |number: u64| format!("\"{number}\"");
-    let path = uri.path().to_owned();
+    let error =
+        |status: StatusCode, code: &'static str| (status, [("x-ms-error-code", code)]).into_response();
+    // The official client escapes the slash in a blob's name.
+    let path = uri.path().replace("%2F", "/");
     let found = inner.blobs.get(&path).cloned();
     let described =
         |number: u64| [(ETAG, tag(number)), (LAST_MODIFIED, "Sun, 22 Nov 2026 00:00:00 GMT".to_owned())];
     match method {
         Method::GET => match found {
             Some((number, text)) => (described(number), text).into_response(),
-            None => StatusCode::NOT_FOUND.into_response(),
+            None => error(StatusCode::NOT_FOUND, "BlobNotFound"),
         },
         Method::PUT => {
-            assert!(headers.contains_key("authorization"), "put without a credential");
             let is = found.map(|(number, _)| tag(number));
             match (headers.get(IF_NONE_MATCH), headers.get(IF_MATCH)) {
                 (Some(any), None) if any == "*" && is.is_some() => {
-                    return StatusCode::CONFLICT.into_response();
+                    return error(StatusCode::CONFLICT, "BlobAlreadyExists");
                 }
                 (Some(any), None) if any == "*" => {}
                 (None, Some(expected)) if is.is_some_and(|is| expected == is.as_str()) => {}
-                (None, Some(_)) => return StatusCode::PRECONDITION_FAILED.into_response(),
-                _ => panic!("put without looking"),
+                (None, Some(_)) => return error(StatusCode::PRECONDITION_FAILED, "ConditionNotMet"),
+                _ => panic!("a put without a condition"),
             }
             inner.puts += 1;
             let number = inner.puts;
@@ -102,6 +128,6 @@ async fn answer(
             }
             (StatusCode::CREATED, described(number)).into_response()
         }
-        _ => panic!("{method} is not asked for"),
+        _ => panic!("{method} is not expected"),
     }
 }

@@ -1,7 +1,7 @@
-//! The handler without any key: an identity of the platform, the tokens it is given, and the service that admits it.
+//! The handler without an access key: SignalR is called with tokens of a managed identity.
 //!
-//! The platform is here, as App Service has it: an endpoint on this machine that gives out tokens to whoever knows its header.
-//! The service is the embedded one, told to believe those tokens.
+//! The managed identity endpoint is scripted, as App Service has it: it issues tokens to callers that send its header. The SignalR
+//! emulator accepts those tokens.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -82,7 +82,7 @@ impl Platform {
     async fn until_asked(&self, times: usize) {
         let mut asked = self.asked.subscribe();
         let waited = tokio::time::timeout(PATIENCE, asked.wait_for(|asked| asked.len() >= times)).await;
-        waited.expect("waited in vain for somebody to ask for a token").unwrap();
+        waited.expect("no token was requested in time").unwrap();
     }
 
     fn tokens(&self) -> Vec<(String, u64)> {
@@ -119,7 +119,7 @@ impl Service {
         let signing_key = AccessKey::new(ISSUER_KEY).unwrap();
         let owners = vec![OWNER.to_owned()];
         let emulator = Emulator::new(Options {
-            // Nobody has a key.
+            // No access key is accepted.
             access_keys: Vec::new(),
             entra: Some(EntraOptions { issuer: ISSUER.to_owned(), signing_key, owners }),
             clock_leeway: Duration::ZERO,
@@ -221,7 +221,7 @@ async fn a_connection_string_names_an_identity_as_well() {
 }
 
 #[tokio::test]
-async fn a_developer_elsewhere_is_whoever_is_signed_in_to_az() {
+async fn a_developer_uses_the_account_that_is_signed_in_to_az() {
     let folder = tempdir();
     let answer = json!({"accessToken": token_of(OWNER, now() + 3_600), "expires_on": now() + 3_600, "tokenType": "Bearer"});
     let az = folder.join("az");
@@ -279,7 +279,7 @@ async fn fifty_first_callers_make_one_request_for_a_token_and_one_for_a_key() {
 }
 
 #[tokio::test]
-async fn a_token_is_renewed_before_its_end_and_nobody_waits_for_that() {
+async fn a_token_is_renewed_before_its_expiry_and_no_request_waits_for_that() {
     // One answer: the second is held back.
     let platform = Platform::new(OWNER, Duration::from_secs(9), 1);
     let (house, _service) = open_house(&platform, &[]).await;
@@ -353,7 +353,7 @@ async fn a_token_that_is_not_had_is_told_once_a_try_and_in_our_own_words() {
 
 #[tokio::test]
 async fn an_identity_without_a_role_is_refused_and_the_log_says_which_roles_it_needs() {
-    let platform = Platform::new("somebody-else", LONG, 1);
+    let platform = Platform::new("another-identity", LONG, 1);
     let (house, _service) = open_house(&platform, &[]).await;
     for path in ["/api/negotiate", "/api/messages"] {
         let response = house.post(path).json(&json!({"text": "hi"})).send().await.unwrap();

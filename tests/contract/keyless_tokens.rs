@@ -1,6 +1,7 @@
-//! Access tokens from Azure Communication Services without its key: an identity of the platform, and the service that admits it.
+//! Access tokens of Azure Communication Services without its access key: the service and the identity store are called with tokens of a
+//! managed identity.
 //!
-//! The service is its stand-in, behind TLS, for such a token never goes out in clear. Its certificate is vouched for by nobody but the setting.
+//! The emulator is behind TLS, since tokens of an identity are sent over https only. Its certificate is trusted by the setting alone.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -97,7 +98,6 @@ impl Town {
             ("IDENTITY_ENDPOINT", &platform),
             ("IDENTITY_HEADER", PLATFORM_SECRET),
             ("ChatIdentityStore", &self.container),
-            ("ChatIdentityStoreKey", "aHVzaA=="),
             ("WEBSITE_AUTH_ENABLED", "True"),
         ];
         variables.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
@@ -146,7 +146,7 @@ async fn without_a_key_people_get_their_tokens_and_the_platform_is_asked_once() 
 
 #[tokio::test]
 async fn an_identity_without_a_role_is_refused_and_the_log_says_so() {
-    let (town, platform) = (Town::start().await, Platform::new("somebody-else"));
+    let (town, platform) = (Town::start().await, Platform::new("another-identity"));
     let house = town.house(platform.open().await, &[]);
     assert_eq!(refusal(ask(&house, "ann").await).await, (502, "upstream_rejected".to_owned()));
     house.handler.out.line("check the roles of the identity");
@@ -165,10 +165,58 @@ async fn a_platform_that_is_away_is_a_bad_moment_and_the_service_is_not_called()
 }
 
 #[tokio::test]
-async fn a_service_that_nobody_vouches_for_hears_nothing() {
+async fn a_service_with_an_untrusted_certificate_receives_nothing() {
     let (town, platform) = (Town::start().await, Platform::new(OWNER));
-    let nobody = ("AzureCommunicationServicesConnectionString__rootCertificates", "");
-    let house = town.house(platform.open().await, &[nobody]);
+    let untrusted = ("AzureCommunicationServicesConnectionString__rootCertificates", "");
+    let house = town.house(platform.open().await, &[untrusted]);
     assert_eq!(refusal(ask(&house, "ann").await).await, (503, "unavailable".to_owned()));
+    assert_eq!(town.emulator.calls().received, 0);
+}
+
+#[tokio::test]
+async fn the_store_is_called_over_https_with_tokens_of_the_apps_identity() {
+    let (town, platform) = (Town::start().await, Platform::new(OWNER));
+    let blobs = Blobs::default();
+    let (port, certificate) = tls::terminate(serve(blobs.router()).await).await;
+    let container = format!("https://localhost:{port}/account/chat-identities");
+    let variables = [
+        ("ChatIdentityStore", container.as_str()),
+        ("ChatIdentityStore__rootCertificates", &certificate),
+        ("ChatIdentityStore__clientId", "33333333-4444"),
+        ("RUST_LOG", "trace"),
+    ];
+    let mut house = town.house(platform.open().await, &variables);
+    for who in ["ann", "bob", "ann"] {
+        assert_eq!(ask(&house, who).await.status(), 200, "{}", house.handler.out.text());
+    }
+    assert_eq!(blobs.paths().len(), 2);
+    let asked = platform.asked.lock().unwrap().clone();
+    let for_storage: Vec<_> =
+        asked.iter().filter(|query| query["resource"] == "https://storage.azure.com").collect();
+    assert_eq!((asked.len(), for_storage.len()), (2, 1), "{asked:?}");
+    assert_eq!(for_storage[0]["client_id"], "33333333-4444");
+    house.handler.signal("TERM");
+    house.handler.end();
+    let (out, given) = (house.handler.out.text(), platform.given.lock().unwrap().clone());
+    for authorization in blobs.authorizations() {
+        let token = authorization.strip_prefix("Bearer ").unwrap();
+        assert!(given.iter().any(|given| given == token) && !out.contains(token), "{out}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_for_the_store_no_identity_is_created() {
+    let town = Town::start().await;
+    let (port, certificate) = tls::terminate(serve(Blobs::default().router()).await).await;
+    let container = format!("https://localhost:{port}/account/chat-identities");
+    let variables =
+        [("ChatIdentityStore", container.as_str()), ("ChatIdentityStore__rootCertificates", &certificate)];
+    let house = town.house(free_port(), &variables);
+    assert_eq!(refusal(ask(&house, "ann").await).await, (503, "unavailable".to_owned()));
+    house.handler.out.line("a Microsoft Entra token for https://storage.azure.com could not be had");
+    house
+        .handler
+        .out
+        .line("the store of identities cannot be called: there is no token of the app's identity");
     assert_eq!(town.emulator.calls().received, 0);
 }

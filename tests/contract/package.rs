@@ -68,8 +68,10 @@ async fn case_63_every_route_that_is_declared_is_served() {
         1,
         &[
             ("AzureCommunicationServicesConnectionString", "endpoint=http://127.0.0.1:1/;accesskey=aHVzaA=="),
-            ("ChatIdentityStore", "http://127.0.0.1:1/account/chat-identities"),
-            ("ChatIdentityStoreKey", "aHVzaA=="),
+            (
+                "ChatIdentityStore",
+                &format!("http://127.0.0.1:1/account/chat-identities?{}", crate::blobs::SAS),
+            ),
         ],
     );
     for (name, function) in functions() {

@@ -94,7 +94,7 @@ DOCTOR = DEPLOY["Check each step"].blocks[0]
 @pytest.mark.runs(DOCTOR)
 def test_the_doctor_finds_no_problem_in_a_running_chat(sandbox):
     start_chat(sandbox, ChatAllowAnonymous="false")
-    sandbox.run(*DOCTOR.commands)
+    assert "No problem found" in sandbox.run(*DOCTOR.commands)
 
 
 def test_where_anonymous_callers_may_chat_a_check_has_another_answer(sandbox):
