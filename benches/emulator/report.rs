@@ -31,7 +31,7 @@ impl fmt::Display for Report<'_> {
         self.broadcasts(f, floor, |loads| &loads.flood)?;
         writeln!(
             f,
-            "\n## Broadcasts one after the other\n\nThe same, but the next is sent when everybody has the last.\n"
+            "\n## Broadcasts one at a time\n\nThe same, but each message is sent when all clients have the previous one.\n"
         )?;
         self.broadcasts(f, floor, |loads| &loads.turns)?;
         self.singles(f, floor)
@@ -58,7 +58,7 @@ impl Report<'_> {
         )?;
         writeln!(
             f,
-            "| | nobody connected, MiB | ÷ floor | idle, KiB each | ÷ floor | after the load below, KiB each | ÷ floor |"
+            "| | no connections, MiB | ÷ floor | idle, KiB each | ÷ floor | after the load below, KiB each | ÷ floor |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         for (name, loads) in self.names.iter().zip(self.loads) {
@@ -76,7 +76,10 @@ impl Report<'_> {
         floor: &Loads,
         which: impl Fn(&Loads) -> &Broadcasts,
     ) -> fmt::Result {
-        writeln!(f, "| | all, ms | ÷ floor | deliveries/s | CPU a delivery, µs | ÷ floor | asking |")?;
+        writeln!(
+            f,
+            "| | all, ms | ÷ floor | deliveries/s | CPU per delivery, µs | ÷ floor | load generator |"
+        )?;
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         let floor = which(floor);
         for (name, loads) in self.names.iter().zip(self.loads) {

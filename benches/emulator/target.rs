@@ -52,7 +52,7 @@ impl Target {
     /// This very executable as the floor.
     pub(crate) fn floor() -> Result<Self> {
         let program = env::current_exe()?;
-        Ok(Self { name: "floor: frames by heart", protocol: Protocol::Json, program, arguments: &["floor"] })
+        Ok(Self { name: "floor: prepared frames", protocol: Protocol::Json, program, arguments: &["floor"] })
     }
 
     /// Starts it, and waits until it says that it is ready.

@@ -31,7 +31,7 @@ impl fmt::Display for Report<'_> {
         let negotiate: Vec<_> = self.loads.iter().map(|loads| &loads.negotiate).collect();
         self.load(f, "Negotiate: `POST /api/negotiate`", &negotiate)?;
         let messages: Vec<_> = self.loads.iter().map(|loads| &loads.messages).collect();
-        self.load(f, "Messages: `POST /api/messages`, published to a stand-in of the service", &messages)
+        self.load(f, "Messages: `POST /api/messages`, published to a fake service", &messages)
     }
 }
 
@@ -41,7 +41,7 @@ impl Report<'_> {
         writeln!(f, "## Start\n\n{}\n", verdict(claimed, START_MS, "ms to the first answer"))?;
         writeln!(
             f,
-            "| | first answer to `GET /`, ms | ÷ floor | first token, ms | ÷ floor | CPU till then, ms | ÷ floor |"
+            "| | first response to `GET /`, ms | ÷ floor | first token, ms | ÷ floor | CPU until then, ms | ÷ floor |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         let floor = &self.starts[FLOOR];
@@ -69,7 +69,10 @@ impl Report<'_> {
 
     fn load(&self, f: &mut fmt::Formatter<'_>, title: &str, loads: &[&Load]) -> fmt::Result {
         writeln!(f, "\n## {title}\n")?;
-        writeln!(f, "| | requests/s | ÷ floor | ÷ Node | CPU a request, µs | ÷ floor | cores | asking |")?;
+        writeln!(
+            f,
+            "| | requests/s | ÷ floor | ÷ Node | CPU per request, µs | ÷ floor | cores | load generator |"
+        )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|")?;
         for (target, load) in self.targets.iter().zip(loads) {
             let rate = with_ratio(&load.per_second, &loads[FLOOR].per_second, 0);

@@ -7,7 +7,7 @@ const ALWAYS_BUSY: f64 = 0.9;
 pub(crate) fn limited_by_asking(name: &str, asking: &[f64], per: &str) -> Option<String> {
     (median(asking) >= ALWAYS_BUSY).then(|| {
         format!(
-            "{name}: the asking thread was never idle, so the rate is its limit or the machine's; compare CPU a {per}."
+            "{name}: the load generator was always busy, so it may limit the rate; compare CPU per {per}."
         )
     })
 }
