@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::client::Client;
-use crate::measuring::http::Connection;
+use crate::common::http::Connection;
 use crate::message::{Numbered, TARGET, text};
 use crate::service::{Service, To};
 use crate::target::{Protocol, Target};

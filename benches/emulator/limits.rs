@@ -5,7 +5,7 @@
 use std::fs;
 
 use crate::Result;
-use crate::crowd::CLIENTS;
+use crate::clients::CLIENTS;
 
 /// Open files of a process beside its clients' sockets: its own libraries, pipes, timers, the callers.
 const OTHERS: usize = 100;

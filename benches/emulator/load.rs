@@ -12,9 +12,9 @@ use tokio::time::sleep;
 
 use crate::Result;
 use crate::client::{CHUNK, Client};
-use crate::crowd::{CLIENTS, Crowd};
-use crate::measuring::http::Connection;
-use crate::measuring::process::{Process, Scheduled};
+use crate::clients::{CLIENTS, Crowd};
+use crate::common::http::Connection;
+use crate::common::process::{Process, Scheduled};
 use crate::message::Numbered;
 use crate::service::{Service, To};
 use crate::target::Target;

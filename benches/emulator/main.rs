@@ -9,19 +9,19 @@ use std::process::ExitCode;
 
 mod check;
 mod client;
-mod crowd;
+mod clients;
 mod floor;
 mod limits;
 mod load;
-#[path = "../measuring/mod.rs"]
-mod measuring;
+#[path = "../common/mod.rs"]
+mod common;
 mod message;
 mod report;
 mod service;
 mod start;
 mod target;
 
-use measuring::{Result, machine};
+use common::{Result, machine};
 use report::Report;
 use target::{Protocol, Target};
 use tokio::task::LocalSet;
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         [handler, "--bench"] => measure(Path::new(handler)),
         _ => Ok("`make bench` says what to measure; alone there is nothing to do here".to_owned()),
     };
-    measuring::end(outcome)
+    common::end(outcome)
 }
 
 /// All clients are on one thread: what is measured has the rest of the machine.

@@ -4,9 +4,9 @@
 
 use std::fmt;
 
-use crate::crowd::CLIENTS;
+use crate::clients::CLIENTS;
 use crate::load::{BROADCASTS, Broadcasts, Loads};
-use crate::measuring::figures::{limited_by_asking, median, spread, with_ratio};
+use crate::common::figures::{limited_by_asking, median, spread, with_ratio};
 use crate::start::Starts;
 
 /// The claim: what a connection may cost at most while nothing happens, in KiB.

@@ -12,8 +12,8 @@ use sha2::Sha256;
 
 use crate::Result;
 use crate::floor;
-use crate::measuring::http::Connection;
-use crate::measuring::process::Process;
+use crate::common::http::Connection;
+use crate::common::process::Process;
 use crate::message::{Numbered, TARGET, text};
 
 /// Longer than any run.

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use crate::Result;
-use crate::measuring::process::Process;
+use crate::common::process::Process;
 use crate::service::Service;
 
 /// What a client says in its handshake.

@@ -13,9 +13,9 @@ use sha2::Sha256;
 
 use crate::Result;
 use crate::floor::Recording;
-use crate::measuring::http::Connection;
+use crate::common::http::Connection;
 use crate::request::{Request, TEXT, USER};
-use crate::service::{KEY, Service};
+use crate::server::{KEY, Service};
 use crate::start;
 use crate::target::Target;
 

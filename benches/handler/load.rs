@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use crate::Result;
-use crate::measuring::http::Connection;
-use crate::measuring::process::{Process, Scheduled};
+use crate::common::http::Connection;
+use crate::common::process::{Process, Scheduled};
 use crate::request::Request;
-use crate::service::Service;
+use crate::server::Service;
 use crate::start;
 use crate::target::Target;
 

@@ -10,18 +10,18 @@ use std::process::ExitCode;
 mod check;
 mod floor;
 mod load;
-#[path = "../measuring/mod.rs"]
-mod measuring;
+#[path = "../common/mod.rs"]
+mod common;
 mod report;
 mod request;
 mod serve;
-mod service;
+mod server;
 mod start;
 mod target;
 
-use measuring::{Result, machine};
+use common::{Result, machine};
 use report::Report;
-use service::Service;
+use server::Service;
 use target::Target;
 
 fn main() -> ExitCode {
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         [handler, "--bench"] => measure(Path::new(handler)),
         _ => Ok("`make bench` says what to measure; alone there is nothing to do here".to_owned()),
     };
-    measuring::end(outcome)
+    common::end(outcome)
 }
 
 /// One thread asks, a second one is the service: what is measured has the rest of the machine.

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::load::{Load, Loads};
-use crate::measuring::figures::{limited_by_asking, median, with_ratio};
+use crate::common::figures::{limited_by_asking, median, with_ratio};
 use crate::start::Starts;
 use crate::target::Target;
 

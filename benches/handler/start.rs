@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::Result;
-use crate::measuring::http::Connection;
-use crate::measuring::process::Process;
+use crate::common::http::Connection;
+use crate::common::process::Process;
 use crate::request::Request;
 use crate::target::Target;
 

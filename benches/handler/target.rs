@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 
 use crate::Result;
 use crate::floor::{self, Recording};
-use crate::measuring::process::Process;
-use crate::service::Service;
+use crate::common::process::Process;
+use crate::server::Service;
 
 /// A handler that can be started.
 pub(crate) struct Target {

@@ -12,8 +12,8 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::blobs::Blobs;
-use crate::support::{House, refusal};
+use crate::blob_storage::Blobs;
+use crate::test_app::{House, refusal};
 
 const PATH: &str = "/api/access-token";
 const ACCOUNT_KEY: &str = "aHVzaC1vZi10aGUtYWNjb3VudA==";

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 
-use crate::support::{House, KEY, Process, free_port, handler, handler_command, start_handler, until};
+use crate::test_app::{House, KEY, Process, free_port, handler, handler_command, start_handler, until};
 
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 const SIGNALR: &str = "AzureSignalRConnectionString";

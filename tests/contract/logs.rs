@@ -3,10 +3,10 @@
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::scripted::Service;
+use crate::scripted_service::Service;
 use test_support::process::Output;
 
-use crate::support::{House, KEY};
+use crate::test_app::{House, KEY};
 
 const ID: &str = "x-azure-functions-invocationid";
 const NAME: &str = "x-ms-client-principal-name";

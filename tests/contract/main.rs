@@ -4,21 +4,21 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
 mod access_token;
-mod bearer;
-mod blobs;
-mod host;
-mod identity;
+mod bearer_tokens;
+mod blob_storage;
+mod host_requests;
+mod easy_auth;
 #[cfg(unix)]
-mod keyless;
+mod signalr_managed_identity;
 #[cfg(unix)]
-mod keyless_tokens;
+mod communication_managed_identity;
 mod lifecycle;
 mod logs;
 #[cfg(feature = "otel")]
 mod otel;
-mod package;
+mod host_files;
 mod routes;
-mod scripted;
+mod scripted_service;
 mod settings;
-mod support;
-mod upstream;
+mod test_app;
+mod messages;

@@ -19,8 +19,8 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::scripted::Service;
-use crate::support::{House, KEY, PATIENCE, Process, until};
+use crate::scripted_service::Service;
+use crate::test_app::{House, KEY, PATIENCE, Process, until};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::{House, refusal};
+use crate::test_app::{House, refusal};
 
 #[tokio::test]
 async fn cases_19_and_20_the_host_forgives_case_and_a_slash_and_so_do_we() {

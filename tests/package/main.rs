@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
 mod chroot;
+#[path = "../package.rs"]
 mod contents;
 
 use std::path::{Path, PathBuf};

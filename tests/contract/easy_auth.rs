@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::support::{House, claims, refusal};
+use crate::test_app::{House, claims, refusal};
 
 const NAME: &str = "x-ms-client-principal-name";
 const PRINCIPAL: &str = "x-ms-client-principal";

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::{KEY, PATIENCE};
+use crate::test_app::{KEY, PATIENCE};
 
 /// One call, as it came.
 pub(crate) struct Call {

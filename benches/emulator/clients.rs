@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::Result;
 use crate::client::{CHUNK, Client};
-use crate::measuring::http::Connection;
+use crate::common::http::Connection;
 use crate::message::Numbered;
 use crate::service::Service;
 use crate::target::Protocol;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::scripted::Service;
-use crate::support::{House, claims, refusal};
+use crate::scripted_service::Service;
+use crate::test_app::{House, claims, refusal};
 
 const NAME: &str = "x-ms-client-principal-name";
 

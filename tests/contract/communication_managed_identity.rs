@@ -17,8 +17,8 @@ use test_support::proxy::serve;
 use test_support::tls;
 use tokio::net::TcpListener;
 
-use crate::blobs::Blobs;
-use crate::support::{House, free_port, refusal};
+use crate::blob_storage::Blobs;
+use crate::test_app::{House, free_port, refusal};
 
 const ISSUER: &str = "https://issuer.test/";
 const ISSUER_KEY: &[u8] = b"what-the-issuer-signs-with";

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use crate::support::{House, PATIENCE, free_port, refusal};
+use crate::test_app::{House, PATIENCE, free_port, refusal};
 use test_support::proxy::{proxy, serve};
 use test_support::signalr_client::{Access, Client};
 

@@ -6,8 +6,8 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use crate::access_token::{Town, by_entra, issued};
-use crate::scripted::Service;
-use crate::support::{House, claims, refusal};
+use crate::scripted_service::Service;
+use crate::test_app::{House, claims, refusal};
 use test_support::entra::{CLIENT, Entra, Signer, TENANT, now};
 
 const ACCESS_TOKEN: &str = "/api/access-token";

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{House, refusal};
+use crate::test_app::{House, refusal};
 
 #[test]
 fn case_5_the_probe_needs_no_header_at_all() {
