@@ -12,8 +12,8 @@ use serde_json::Value;
 use sha2::Sha256;
 
 use crate::Result;
-use crate::floor::Recording;
 use crate::common::http::Connection;
+use crate::floor::Recording;
 use crate::request::{Request, TEXT, USER};
 use crate::server::{KEY, Service};
 use crate::start;

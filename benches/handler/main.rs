@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 mod check;
-mod floor;
-mod load;
 #[path = "../common/mod.rs"]
 mod common;
+mod floor;
+mod load;
 mod report;
 mod request;
 mod serve;

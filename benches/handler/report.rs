@@ -4,8 +4,8 @@
 
 use std::fmt;
 
-use crate::load::{Load, Loads};
 use crate::common::figures::{limited_by_asking, median, with_ratio};
+use crate::load::{Load, Loads};
 use crate::start::Starts;
 use crate::target::Target;
 

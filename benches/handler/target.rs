@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::Result;
-use crate::floor::{self, Recording};
 use crate::common::process::Process;
+use crate::floor::{self, Recording};
 use crate::server::Service;
 
 /// A handler that can be started.

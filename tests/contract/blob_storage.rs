@@ -1,5 +1,6 @@
-//! A storage account as far as the store of identities needs one: blobs that are put where there is nothing, or in the place of the one
-//! that was read. It looks at no signature; the tests against Azurite do.
+//! A scripted storage account with the Blob operations of the identity store: read, create and replace under a condition.
+//!
+//! It checks no signature; the end-to-end tests with Azurite do.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -13,27 +14,27 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use tokio::net::TcpListener;
 
-/// Everything put there, by path, each with the how manyeth put it was.
+/// All blobs by path, each with the number of the put that wrote it.
 #[derive(Clone, Default)]
-pub(crate) struct Blobs(Arc<Mutex<Inner>>);
+pub(crate) struct BlobStorage(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 struct Inner {
     blobs: BTreeMap<String, (u64, Bytes)>,
     puts: u64,
-    /// What comes instead of an answer.
-    refusal: Option<StatusCode>,
-    /// Puts that are done, and answered as if they were not.
-    lost: u64,
+    /// The status of all responses, if set.
+    failure: Option<StatusCode>,
+    /// Whether the next put is done and answered with 500.
+    fails_after_put: bool,
 }
 
-impl Blobs {
+impl BlobStorage {
     /// An account with one container, and the container's address.
     pub(crate) async fn start() -> (Self, String) {
         let blobs = Self::default();
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = format!("http://{}/account/chat-identities", socket.local_addr().unwrap());
-        let app = Router::new().fallback(answer).with_state(blobs.clone());
+        let app = Router::new().fallback(respond).with_state(blobs.clone());
         tokio::spawn(axum::serve(socket, app).into_future());
         (blobs, address)
     }
@@ -49,26 +50,26 @@ impl Blobs {
         self.0.lock().unwrap().blobs.keys().cloned().collect()
     }
 
-    /// Answers everything with this status, or as before.
-    pub(crate) fn refuse(&self, status: Option<u16>) {
-        self.0.lock().unwrap().refusal = status.map(|status| StatusCode::from_u16(status).unwrap());
+    /// Answers all requests with this status, or normally again.
+    pub(crate) fn fail_with(&self, status: Option<u16>) {
+        self.0.lock().unwrap().failure = status.map(|status| StatusCode::from_u16(status).unwrap());
     }
 
-    /// Does the next put and answers 500.
-    pub(crate) fn lose_an_answer(&self) {
-        self.0.lock().unwrap().lost = 1;
+    /// Writes the blob of the next put, but answers 500.
+    pub(crate) fn fail_after_next_put(&self) {
+        self.0.lock().unwrap().fails_after_put = true;
     }
 }
 
-async fn answer(
-    State(blobs): State<Blobs>,
+async fn respond(
+    State(blobs): State<BlobStorage>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let mut inner = blobs.0.lock().unwrap();
-    if let Some(status) = inner.refusal {
+    if let Some(status) = inner.failure {
         return (status, "words of the storage account").into_response();
     }
     let tag = |number: u64| format!("\"{number}\"");
@@ -82,7 +83,7 @@ async fn answer(
             None => StatusCode::NOT_FOUND.into_response(),
         },
         Method::PUT => {
-            assert!(headers.contains_key("authorization"), "put without a credential");
+            assert!(headers.contains_key("authorization"), "a put without a credential");
             let is = found.map(|(number, _)| tag(number));
             match (headers.get(IF_NONE_MATCH), headers.get(IF_MATCH)) {
                 (Some(any), None) if any == "*" && is.is_some() => {
@@ -91,17 +92,16 @@ async fn answer(
                 (Some(any), None) if any == "*" => {}
                 (None, Some(expected)) if is.is_some_and(|is| expected == is.as_str()) => {}
                 (None, Some(_)) => return StatusCode::PRECONDITION_FAILED.into_response(),
-                _ => panic!("put without looking"),
+                _ => panic!("a put without a condition"),
             }
             inner.puts += 1;
             let number = inner.puts;
             inner.blobs.insert(path, (number, body));
-            if inner.lost > 0 {
-                inner.lost -= 1;
+            if std::mem::take(&mut inner.fails_after_put) {
                 return StatusCode::INTERNAL_SERVER_ERROR.into_response();
             }
             (StatusCode::CREATED, described(number)).into_response()
         }
-        _ => panic!("{method} is not asked for"),
+        _ => panic!("{method} is not expected"),
     }
 }

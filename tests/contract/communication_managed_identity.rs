@@ -1,6 +1,6 @@
-//! Access tokens from Azure Communication Services without its key: an identity of the platform, and the service that admits it.
+//! Tests of access tokens from Azure Communication Services with a managed identity instead of an access key.
 //!
-//! The service is its stand-in, behind TLS, for such a token never goes out in clear. Its certificate is vouched for by nobody but the setting.
+//! The service is the emulator, over TLS: tokens of an identity are never sent in clear text. Only the setting trusts its certificate.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -17,158 +17,163 @@ use test_support::proxy::serve;
 use test_support::tls;
 use tokio::net::TcpListener;
 
-use crate::blob_storage::Blobs;
-use crate::test_app::{House, free_port, refusal};
+use crate::blob_storage::BlobStorage;
+use crate::test_app::{TestApp, api_error, free_port};
 
 const ISSUER: &str = "https://issuer.test/";
-const ISSUER_KEY: &[u8] = b"what-the-issuer-signs-with";
-const OWNER: &str = "the-identity-of-the-app";
-const PLATFORM_SECRET: &str = "SECRET-of-the-platform";
+const ISSUER_KEY: &[u8] = b"the-key-of-the-issuer";
+const OWNER_ID: &str = "the-identity-of-the-app";
+const IDENTITY_HEADER: &str = "SECRET-identity-header";
 
-/// The endpoint for managed identities: whose tokens it gives out, what it was asked, what it gave.
+/// The endpoint for managed identities of App Service, with its requests and the tokens it issued.
 #[derive(Clone)]
-struct Platform {
-    identity: &'static str,
-    asked: Arc<Mutex<Vec<Value>>>,
-    given: Arc<Mutex<Vec<String>>>,
+struct IdentityEndpoint {
+    object_id: &'static str,
+    requests: Arc<Mutex<Vec<Value>>>,
+    issued: Arc<Mutex<Vec<String>>>,
 }
 
-impl Platform {
-    fn new(identity: &'static str) -> Self {
-        Self { identity, asked: Arc::default(), given: Arc::default() }
+impl IdentityEndpoint {
+    fn new(object_id: &'static str) -> Self {
+        Self { object_id, requests: Arc::default(), issued: Arc::default() }
     }
 
-    async fn open(&self) -> u16 {
+    /// Starts listening and returns the port.
+    async fn start(&self) -> u16 {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = socket.local_addr().unwrap().port();
-        let app = Router::new().fallback(give).with_state(self.clone());
+        let app = Router::new().fallback(issue_token).with_state(self.clone());
         tokio::spawn(axum::serve(socket, app).into_future());
         port
     }
 }
 
-async fn give(State(platform): State<Platform>, uri: Uri, headers: HeaderMap) -> (StatusCode, Json<Value>) {
-    let url = reqwest::Url::parse(&format!("http://platform{uri}")).unwrap();
+async fn issue_token(
+    State(endpoint): State<IdentityEndpoint>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> (StatusCode, Json<Value>) {
+    let url = reqwest::Url::parse(&format!("http://localhost{uri}")).unwrap();
     let query: Value = url.query_pairs().map(|(name, value)| (name.into_owned(), json!(value))).collect();
-    platform.asked.lock().unwrap().push(query.clone());
-    if headers.get("x-identity-header").is_none_or(|secret| secret != PLATFORM_SECRET) {
+    endpoint.requests.lock().unwrap().push(query.clone());
+    if headers.get("x-identity-header").is_none_or(|secret| secret != IDENTITY_HEADER) {
         return (StatusCode::BAD_REQUEST, Json(json!({"statusCode": 400, "message": "SECRET-words"})));
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let claims = json!({
-        "iss": ISSUER, "aud": query["resource"], "oid": platform.identity, "nbf": now, "exp": now + 3_600,
+        "iss": ISSUER, "aud": query["resource"], "oid": endpoint.object_id, "nbf": now, "exp": now + 3_600,
     });
     let key = jsonwebtoken::EncodingKey::from_secret(ISSUER_KEY);
     let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
-    platform.given.lock().unwrap().push(token.clone());
-    let answer = json!({
+    endpoint.issued.lock().unwrap().push(token.clone());
+    let response = json!({
         "access_token": token, "expires_on": (now + 3_600).to_string(), "token_type": "Bearer", "resource": query["resource"],
     });
-    (StatusCode::OK, Json(answer))
+    (StatusCode::OK, Json(response))
 }
 
-/// The service, a store, and what a handler is told of them.
-struct Town {
+/// An emulated Communication Service over TLS, an identity store, and the settings that lead to them.
+struct TestEnv {
     emulator: Emulator,
-    endpoint: String,
+    url: String,
     certificate: String,
     container: String,
 }
 
-impl Town {
+impl TestEnv {
     async fn start() -> Self {
         let signing_key = AccessKey::new(STANDARD.encode(ISSUER_KEY)).unwrap();
-        let owners = vec![OWNER.to_owned()];
+        let owners = vec![OWNER_ID.to_owned()];
         let entra = Some(EntraOptions { issuer: ISSUER.to_owned(), signing_key, owners });
         let emulator = Emulator::new(Options { entra, ..Options::default() });
         let (port, certificate) = tls::terminate(serve(emulator.router()).await).await;
-        let endpoint = format!("https://localhost:{port}");
-        let (_, container) = Blobs::start().await;
-        // As it is pasted where settings are single lines.
-        Self { emulator, endpoint, certificate: certificate.replace('\n', "\\n"), container }
+        let url = format!("https://localhost:{port}");
+        let (_, container) = BlobStorage::start().await;
+        // Settings are single lines, so line ends are written as `\n`.
+        Self { emulator, url, certificate: certificate.replace('\n', "\\n"), container }
     }
 
-    /// A handler whose platform is at `port`.
-    fn house(&self, port: u16, more: &[(&str, &str)]) -> House {
-        let platform = format!("http://127.0.0.1:{port}/msi/token");
+    /// Starts a handler with the identity endpoint at `port` and additional settings.
+    fn start_app(&self, port: u16, more: &[(&str, &str)]) -> TestApp {
+        let endpoint = format!("http://127.0.0.1:{port}/msi/token");
         let mut variables = vec![
-            ("AzureCommunicationServicesConnectionString__endpoint", self.endpoint.as_str()),
+            ("AzureCommunicationServicesConnectionString__endpoint", self.url.as_str()),
             ("AzureCommunicationServicesConnectionString__rootCertificates", &self.certificate),
-            ("IDENTITY_ENDPOINT", &platform),
-            ("IDENTITY_HEADER", PLATFORM_SECRET),
+            ("IDENTITY_ENDPOINT", &endpoint),
+            ("IDENTITY_HEADER", IDENTITY_HEADER),
             ("ChatIdentityStore", &self.container),
             ("ChatIdentityStoreKey", "aHVzaA=="),
             ("WEBSITE_AUTH_ENABLED", "True"),
         ];
         variables.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
         variables.extend(more);
-        House::before(1, &variables)
+        TestApp::with_signalr(1, &variables)
     }
 }
 
-async fn ask(house: &House, who: &str) -> Response {
-    let request = house.post("/api/access-token").header("x-ms-client-principal-idp", "github");
-    request.header("x-ms-client-principal-id", who).send().await.unwrap()
+async fn request_token(app: &TestApp, user: &str) -> Response {
+    let request = app.post("/api/access-token").header("x-ms-client-principal-idp", "github");
+    request.header("x-ms-client-principal-id", user).send().await.unwrap()
 }
 
 #[tokio::test]
-async fn without_a_key_people_get_their_tokens_and_the_platform_is_asked_once() {
-    let (town, platform) = (Town::start().await, Platform::new(OWNER));
+async fn without_a_key_tokens_are_issued_with_one_managed_identity_token() {
+    let (env, endpoint) = (TestEnv::start().await, IdentityEndpoint::new(OWNER_ID));
     let client_id = ("AzureCommunicationServicesConnectionString__clientId", "11111111-2222");
-    let mut house = town.house(platform.open().await, &[client_id, ("RUST_LOG", "trace")]);
+    let mut app = env.start_app(endpoint.start().await, &[client_id, ("RUST_LOG", "trace")]);
     let mut tokens = Vec::new();
-    for who in ["ann", "bob", "ann"] {
-        let response = ask(&house, who).await;
-        assert_eq!(response.status(), 200, "{}", house.handler.out.text());
+    for user in ["ann", "bob", "ann"] {
+        let response = request_token(&app, user).await;
+        assert_eq!(response.status(), 200, "{}", app.process.out.text());
         let body: Value = response.json().await.unwrap();
         let token = body["token"].as_str().unwrap().to_owned();
-        let identity = town.emulator.introspect(&token).unwrap().identity;
+        let identity = env.emulator.introspect(&token).unwrap().identity;
         assert_eq!(body["user"]["communicationUserId"], *identity);
         tokens.push(token);
     }
-    assert_eq!((town.emulator.calls().create, town.emulator.calls().issue), (2, 3));
+    assert_eq!((env.emulator.calls().create, env.emulator.calls().issue), (2, 3));
     {
-        let asked = platform.asked.lock().unwrap();
-        assert_eq!(asked.len(), 1);
-        // Both slashes of the scope belong to it; what is left is the name of the service.
-        assert_eq!(asked[0]["resource"], "https://communication.azure.com/");
-        assert_eq!(asked[0]["client_id"], "11111111-2222");
+        let requests = endpoint.requests.lock().unwrap();
+        assert_eq!(requests.len(), 1);
+        // The scope is `https://communication.azure.com//.default`: the resource ends with a slash.
+        assert_eq!(requests[0]["resource"], "https://communication.azure.com/");
+        assert_eq!(requests[0]["client_id"], "11111111-2222");
     }
-    house.handler.signal("TERM");
-    house.handler.end();
-    let out = house.handler.out.text();
-    tokens.extend(platform.given.lock().unwrap().clone());
-    tokens.extend([PLATFORM_SECRET.to_owned(), "eyJ".to_owned()]);
+    app.process.signal("TERM");
+    app.process.end();
+    let out = app.process.out.text();
+    tokens.extend(endpoint.issued.lock().unwrap().clone());
+    tokens.extend([IDENTITY_HEADER.to_owned(), "eyJ".to_owned()]);
     for secret in tokens {
         assert!(!out.contains(&secret), "{secret} in {out}");
     }
 }
 
 #[tokio::test]
-async fn an_identity_without_a_role_is_refused_and_the_log_says_so() {
-    let (town, platform) = (Town::start().await, Platform::new("somebody-else"));
-    let house = town.house(platform.open().await, &[]);
-    assert_eq!(refusal(ask(&house, "ann").await).await, (502, "upstream_rejected".to_owned()));
-    house.handler.out.line("check the roles of the identity");
+async fn an_identity_without_a_role_is_rejected_and_the_log_says_so() {
+    let (env, endpoint) = (TestEnv::start().await, IdentityEndpoint::new("another-identity"));
+    let app = env.start_app(endpoint.start().await, &[]);
+    assert_eq!(api_error(request_token(&app, "ann").await).await, (502, "upstream_rejected".to_owned()));
+    app.process.out.line("check the roles of the identity");
 }
 
 #[tokio::test]
-async fn a_platform_that_is_away_is_a_bad_moment_and_the_service_is_not_called() {
-    let town = Town::start().await;
-    let house = town.house(free_port(), &[]);
-    let response = ask(&house, "ann").await;
+async fn an_unreachable_identity_endpoint_is_transient_and_the_service_is_not_called() {
+    let env = TestEnv::start().await;
+    let app = env.start_app(free_port(), &[]);
+    let response = request_token(&app, "ann").await;
     assert!(response.headers().contains_key("retry-after"));
-    assert_eq!(refusal(response).await, (503, "unavailable".to_owned()));
-    house.handler.out.line("a Microsoft Entra token for https://communication.azure.com could not be had");
-    house.handler.out.line("the managed identity endpoint cannot be reached");
-    assert_eq!(town.emulator.calls().received, 0);
+    assert_eq!(api_error(response).await, (503, "unavailable".to_owned()));
+    app.process.out.line("a Microsoft Entra token for https://communication.azure.com could not be had");
+    app.process.out.line("the managed identity endpoint cannot be reached");
+    assert_eq!(env.emulator.calls().received, 0);
 }
 
 #[tokio::test]
-async fn a_service_that_nobody_vouches_for_hears_nothing() {
-    let (town, platform) = (Town::start().await, Platform::new(OWNER));
-    let nobody = ("AzureCommunicationServicesConnectionString__rootCertificates", "");
-    let house = town.house(platform.open().await, &[nobody]);
-    assert_eq!(refusal(ask(&house, "ann").await).await, (503, "unavailable".to_owned()));
-    assert_eq!(town.emulator.calls().received, 0);
+async fn a_service_with_an_untrusted_certificate_receives_no_request() {
+    let (env, endpoint) = (TestEnv::start().await, IdentityEndpoint::new(OWNER_ID));
+    let no_roots = ("AzureCommunicationServicesConnectionString__rootCertificates", "");
+    let app = env.start_app(endpoint.start().await, &[no_roots]);
+    assert_eq!(api_error(request_token(&app, "ann").await).await, (503, "unavailable".to_owned()));
+    assert_eq!(env.emulator.calls().received, 0);
 }

@@ -1,6 +1,4 @@
-//! A house: the real `handler`, started as the Functions host starts it, in front of a service that is really there.
-//!
-//! Dropping a house stops it. What it logs is kept, so that a test can say what must not be in it.
+//! The real `handler` as a process, started as the Functions host starts it, and requests to it.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
@@ -8,60 +6,60 @@ use std::process::Command;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
-pub(crate) use test_support::http::{api_error as refusal, claims, client, free_port};
-pub(crate) use test_support::process::{Process, TEST_TIMEOUT as PATIENCE, wait_until as until};
+pub(crate) use test_support::http::{api_error, claims, client, free_port};
+pub(crate) use test_support::process::{Process, TEST_TIMEOUT, wait_until};
 
-/// Access key of every house.
-pub(crate) const KEY: &str = "the-access-key-of-this-house";
+/// The access key of the SignalR service.
+pub(crate) const KEY: &str = "the-access-key-of-this-app";
 
-/// The binary: cargo's own build, or the one of the package, when `HANDLER_UNDER_TEST` says where that is.
-pub(crate) fn handler() -> PathBuf {
+/// The path of the binary: `HANDLER_UNDER_TEST` if set, else Cargo's build.
+pub(crate) fn handler_path() -> PathBuf {
     std::env::var_os("HANDLER_UNDER_TEST").unwrap_or_else(|| env!("CARGO_BIN_EXE_handler").into()).into()
 }
 
 /// Starts the handler with no environment but `variables`.
 pub(crate) fn start_handler(arguments: &[&str], variables: &[(&str, &str)]) -> Process {
-    Process::start(&handler(), arguments, variables)
+    Process::start(&handler_path(), arguments, variables)
 }
 
 /// The command of [`start_handler`].
 pub(crate) fn handler_command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
-    Process::command(&handler(), arguments, variables)
+    Process::command(&handler_path(), arguments, variables)
 }
 
-/// A handler behind a host that is us.
-pub(crate) struct House {
-    pub(crate) handler: Process,
+/// A running handler; the test acts as its Functions host. Dropping it kills the process.
+pub(crate) struct TestApp {
+    pub(crate) process: Process,
     pub(crate) port: u16,
     client: reqwest::Client,
 }
 
-impl House {
-    /// A house that is set up for the service at `signalr`, with more `variables` perhaps.
-    pub(crate) fn before(signalr: u16, variables: &[(&str, &str)]) -> Self {
+impl TestApp {
+    /// Starts a handler for the SignalR service at port `signalr`, with additional settings.
+    pub(crate) fn with_signalr(signalr: u16, variables: &[(&str, &str)]) -> Self {
         let connection = format!("Endpoint=http://127.0.0.1:{signalr};AccessKey={KEY};Version=1.0;");
         let mut all = vec![("AzureSignalRConnectionString", connection.as_str())];
         all.extend(variables);
-        Self::with(&all)
+        Self::with_settings(&all)
     }
 
-    /// A house whose service is never asked.
+    /// Starts a handler whose SignalR service is not reachable.
     pub(crate) fn start() -> Self {
-        Self::before(1, &[])
+        Self::with_signalr(1, &[])
     }
 
-    /// A house with nothing but `variables` set.
-    pub(crate) fn with(variables: &[(&str, &str)]) -> Self {
+    /// Starts a handler with exactly these settings.
+    pub(crate) fn with_settings(variables: &[(&str, &str)]) -> Self {
         let port = free_port();
         let text = port.to_string();
         let mut all = vec![("FUNCTIONS_CUSTOMHANDLER_PORT", text.as_str())];
         all.extend(variables);
-        Self { handler: start_handler(&[], &all), port, client: client() }.ready()
+        Self { process: start_handler(&[], &all), port, client: client() }.wait_until_listening()
     }
 
-    /// Asks as the host does: again and again, until somebody listens.
-    pub(crate) fn ready(self) -> Self {
-        until("the handler to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok());
+    /// Waits until the handler accepts connections.
+    pub(crate) fn wait_until_listening(self) -> Self {
+        wait_until("the handler to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok());
         self
     }
 
@@ -81,19 +79,19 @@ impl House {
         self.request(Method::POST, path)
     }
 
-    /// A message, as the page sends it.
+    /// `POST /api/messages`, as the page sends it.
     pub(crate) fn message(&self, message: &Value) -> RequestBuilder {
         self.post("/api/messages").json(message)
     }
 
-    /// What comes back for bytes put straight on the wire, up to the end of the connection.
-    pub(crate) fn raw(&self, bytes: &[u8]) -> String {
+    /// Sends `bytes` over a new connection and reads until its end.
+    pub(crate) fn send_raw(&self, bytes: &[u8]) -> String {
         use std::io::{Read as _, Write as _};
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
         socket.write_all(bytes).unwrap();
-        let mut answer = Vec::new();
-        socket.read_to_end(&mut answer).unwrap();
-        String::from_utf8(answer).unwrap()
+        let mut response = Vec::new();
+        socket.read_to_end(&mut response).unwrap();
+        String::from_utf8(response).unwrap()
     }
 }

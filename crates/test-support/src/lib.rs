@@ -1,4 +1,4 @@
-//! What the tests of several packages share: processes, HTTP, a SignalR client, an Entra tenant, TLS, a proxy.
+//! Helpers shared by the tests of several packages: processes, HTTP, a SignalR client, an Entra tenant, TLS, a proxy.
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
