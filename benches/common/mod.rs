@@ -70,7 +70,7 @@ const SATURATED_SHARE: f64 = 0.9;
 pub(crate) fn saturation_note(name: &str, load_generator_busy: &[f64], per: &str) -> Option<String> {
     (median(load_generator_busy) >= SATURATED_SHARE).then(|| {
         format!(
-            "{name}: the load generator was never idle, so the rate is its limit or the machine's; compare CPU a {per}."
+            "{name}: the load generator was always busy, so it may limit the rate; compare CPU per {per}."
         )
     })
 }

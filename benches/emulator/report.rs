@@ -23,13 +23,13 @@ impl fmt::Display for Report<'_> {
         self.start(f, floor_starts)?;
         self.memory(f, floor)?;
         let each = format!(
-            "{BROADCASTS} messages of 1 KiB to {CLIENT_COUNT} clients. Each client received each once and in order."
+            "{BROADCASTS} messages of 1 KiB to {CLIENT_COUNT} clients. Each client got each once and in order."
         );
         writeln!(f, "\n## Broadcasts as fast as they are accepted\n\n{each}\n")?;
         self.broadcasts(f, floor, |loads| &loads.burst)?;
         writeln!(
             f,
-            "\n## Broadcasts one after the other\n\nThe same, but each is sent after all clients have received the previous one.\n"
+            "\n## Broadcasts one at a time\n\nThe same, but each message is sent when all clients have the previous one.\n"
         )?;
         self.broadcasts(f, floor, |loads| &loads.sequential)?;
         self.singles(f, floor)
@@ -56,7 +56,7 @@ impl Report<'_> {
         )?;
         writeln!(
             f,
-            "| | no client, MiB | ÷ floor | idle, KiB each | ÷ floor | after the load below, KiB each | ÷ floor |"
+            "| | no connections, MiB | ÷ floor | idle, KiB each | ÷ floor | after the load below, KiB each | ÷ floor |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         for (name, loads) in self.names.iter().zip(self.loads) {
@@ -76,7 +76,7 @@ impl Report<'_> {
     ) -> fmt::Result {
         writeln!(
             f,
-            "| | all, ms | ÷ floor | deliveries/s | CPU a delivery, µs | ÷ floor | load generator busy |"
+            "| | all, ms | ÷ floor | deliveries/s | CPU per delivery, µs | ÷ floor | load generator |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         let floor = which(floor);

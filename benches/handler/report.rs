@@ -29,17 +29,17 @@ impl fmt::Display for Report<'_> {
         let negotiate: Vec<_> = self.loads.iter().map(|loads| &loads.negotiate).collect();
         self.load(f, "Negotiate: `POST /api/negotiate`", &negotiate)?;
         let messages: Vec<_> = self.loads.iter().map(|loads| &loads.messages).collect();
-        self.load(f, "Messages: `POST /api/messages`, published to a scripted service", &messages)
+        self.load(f, "Messages: `POST /api/messages`, published to a fake service", &messages)
     }
 }
 
 impl Report<'_> {
     fn start(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let claimed = median(&self.starts[HANDLER].response_ms);
-        writeln!(f, "## Start\n\n{}\n", verdict(claimed, START_MS, "ms to the first response"))?;
+        writeln!(f, "## Start\n\n{}\n", verdict(claimed, START_MS, "ms to the first answer"))?;
         writeln!(
             f,
-            "| | first response to `GET /`, ms | ÷ floor | first token, ms | ÷ floor | CPU till then, ms | ÷ floor |"
+            "| | first response to `GET /`, ms | ÷ floor | first token, ms | ÷ floor | CPU until then, ms | ÷ floor |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         let floor = &self.starts[FLOOR];
@@ -69,7 +69,7 @@ impl Report<'_> {
         writeln!(f, "\n## {title}\n")?;
         writeln!(
             f,
-            "| | requests/s | ÷ floor | ÷ Node | CPU a request, µs | ÷ floor | cores | load generator busy |"
+            "| | requests/s | ÷ floor | ÷ Node | CPU per request, µs | ÷ floor | cores | load generator |"
         )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|")?;
         for (target, load) in self.targets.iter().zip(loads) {

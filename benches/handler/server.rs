@@ -1,4 +1,4 @@
-//! The HTTP servers of the benchmark: a minimal server on hyper, and on it the scripted SignalR service that receives the messages.
+//! The HTTP servers of the benchmark: a minimal server on hyper, and on it the fake SignalR service that receives the messages.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;

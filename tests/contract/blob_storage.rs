@@ -3,7 +3,6 @@
 //! It checks no signature; the end-to-end tests with Azurite do.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -12,7 +11,7 @@ use axum::extract::State;
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH, LAST_MODIFIED};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use tokio::net::TcpListener;
+use test_support::http::serve;
 
 /// All blobs by path, each with the number of the put that wrote it.
 #[derive(Clone, Default)]
@@ -32,10 +31,8 @@ impl BlobStorage {
     /// An account with one container, and the container's address.
     pub(crate) async fn start() -> (Self, String) {
         let blobs = Self::default();
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = format!("http://{}/account/chat-identities", socket.local_addr().unwrap());
-        let app = Router::new().fallback(respond).with_state(blobs.clone());
-        tokio::spawn(axum::serve(socket, app).into_future());
+        let port = serve(Router::new().fallback(respond).with_state(blobs.clone())).await;
+        let address = format!("http://127.0.0.1:{port}/account/chat-identities");
         (blobs, address)
     }
 

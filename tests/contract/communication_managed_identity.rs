@@ -2,75 +2,18 @@
 //!
 //! The service is the emulator, over TLS: tokens of an identity are never sent in clear text. Only the setting trusts its certificate.
 
-use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::{Json, Router};
 use azure_communication_emulator::{AccessKey, Emulator, EntraOptions, Options};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::Response;
-use serde_json::{Value, json};
-use test_support::proxy::serve;
+use serde_json::Value;
+use test_support::http::serve;
 use test_support::tls;
-use tokio::net::TcpListener;
 
 use crate::blob_storage::BlobStorage;
+use crate::identity_endpoint::{
+    IDENTITY_HEADER, ISSUER, ISSUER_KEY, IdentityEndpoint, LONG_LIFETIME, OWNER_ID,
+};
 use crate::test_app::{TestApp, api_error, free_port};
-
-const ISSUER: &str = "https://issuer.test/";
-const ISSUER_KEY: &[u8] = b"the-key-of-the-issuer";
-const OWNER_ID: &str = "the-identity-of-the-app";
-const IDENTITY_HEADER: &str = "SECRET-identity-header";
-
-/// The endpoint for managed identities of App Service, with its requests and the tokens it issued.
-#[derive(Clone)]
-struct IdentityEndpoint {
-    object_id: &'static str,
-    requests: Arc<Mutex<Vec<Value>>>,
-    issued: Arc<Mutex<Vec<String>>>,
-}
-
-impl IdentityEndpoint {
-    fn new(object_id: &'static str) -> Self {
-        Self { object_id, requests: Arc::default(), issued: Arc::default() }
-    }
-
-    /// Starts listening and returns the port.
-    async fn start(&self) -> u16 {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let port = socket.local_addr().unwrap().port();
-        let app = Router::new().fallback(issue_token).with_state(self.clone());
-        tokio::spawn(axum::serve(socket, app).into_future());
-        port
-    }
-}
-
-async fn issue_token(
-    State(endpoint): State<IdentityEndpoint>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> (StatusCode, Json<Value>) {
-    let url = reqwest::Url::parse(&format!("http://localhost{uri}")).unwrap();
-    let query: Value = url.query_pairs().map(|(name, value)| (name.into_owned(), json!(value))).collect();
-    endpoint.requests.lock().unwrap().push(query.clone());
-    if headers.get("x-identity-header").is_none_or(|secret| secret != IDENTITY_HEADER) {
-        return (StatusCode::BAD_REQUEST, Json(json!({"statusCode": 400, "message": "SECRET-words"})));
-    }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let claims = json!({
-        "iss": ISSUER, "aud": query["resource"], "oid": endpoint.object_id, "nbf": now, "exp": now + 3_600,
-    });
-    let key = jsonwebtoken::EncodingKey::from_secret(ISSUER_KEY);
-    let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
-    endpoint.issued.lock().unwrap().push(token.clone());
-    let response = json!({
-        "access_token": token, "expires_on": (now + 3_600).to_string(), "token_type": "Bearer", "resource": query["resource"],
-    });
-    (StatusCode::OK, Json(response))
-}
 
 /// An emulated Communication Service over TLS, an identity store, and the settings that lead to them.
 struct TestEnv {
@@ -118,9 +61,9 @@ async fn request_token(app: &TestApp, user: &str) -> Response {
 
 #[tokio::test]
 async fn without_a_key_tokens_are_issued_with_one_managed_identity_token() {
-    let (env, endpoint) = (TestEnv::start().await, IdentityEndpoint::new(OWNER_ID));
+    let (env, endpoint) = (TestEnv::start().await, IdentityEndpoint::new(OWNER_ID, LONG_LIFETIME, 10));
     let client_id = ("AzureCommunicationServicesConnectionString__clientId", "11111111-2222");
-    let mut app = env.start_app(endpoint.start().await, &[client_id, ("RUST_LOG", "trace")]);
+    let mut app = env.start_app(endpoint.start(0).await, &[client_id, ("RUST_LOG", "trace")]);
     let mut tokens = Vec::new();
     for user in ["ann", "bob", "ann"] {
         let response = request_token(&app, user).await;
@@ -133,7 +76,7 @@ async fn without_a_key_tokens_are_issued_with_one_managed_identity_token() {
     }
     assert_eq!((env.emulator.calls().create, env.emulator.calls().issue), (2, 3));
     {
-        let requests = endpoint.requests.lock().unwrap();
+        let requests = endpoint.requests();
         assert_eq!(requests.len(), 1);
         // The scope is `https://communication.azure.com//.default`: the resource ends with a slash.
         assert_eq!(requests[0]["resource"], "https://communication.azure.com/");
@@ -142,7 +85,7 @@ async fn without_a_key_tokens_are_issued_with_one_managed_identity_token() {
     app.process.signal("TERM");
     app.process.end();
     let out = app.process.out.text();
-    tokens.extend(endpoint.issued.lock().unwrap().clone());
+    tokens.extend(endpoint.tokens().into_iter().map(|(token, _)| token));
     tokens.extend([IDENTITY_HEADER.to_owned(), "eyJ".to_owned()]);
     for secret in tokens {
         assert!(!out.contains(&secret), "{secret} in {out}");
@@ -151,8 +94,9 @@ async fn without_a_key_tokens_are_issued_with_one_managed_identity_token() {
 
 #[tokio::test]
 async fn an_identity_without_a_role_is_rejected_and_the_log_says_so() {
-    let (env, endpoint) = (TestEnv::start().await, IdentityEndpoint::new("another-identity"));
-    let app = env.start_app(endpoint.start().await, &[]);
+    let (env, endpoint) =
+        (TestEnv::start().await, IdentityEndpoint::new("another-identity", LONG_LIFETIME, 10));
+    let app = env.start_app(endpoint.start(0).await, &[]);
     assert_eq!(api_error(request_token(&app, "ann").await).await, (502, "upstream_rejected".to_owned()));
     app.process.out.line("check the roles of the identity");
 }
@@ -171,9 +115,9 @@ async fn an_unreachable_identity_endpoint_is_transient_and_the_service_is_not_ca
 
 #[tokio::test]
 async fn a_service_with_an_untrusted_certificate_receives_no_request() {
-    let (env, endpoint) = (TestEnv::start().await, IdentityEndpoint::new(OWNER_ID));
+    let (env, endpoint) = (TestEnv::start().await, IdentityEndpoint::new(OWNER_ID, LONG_LIFETIME, 10));
     let no_roots = ("AzureCommunicationServicesConnectionString__rootCertificates", "");
-    let app = env.start_app(endpoint.start().await, &[no_roots]);
+    let app = env.start_app(endpoint.start(0).await, &[no_roots]);
     assert_eq!(api_error(request_token(&app, "ann").await).await, (503, "unavailable".to_owned()));
     assert_eq!(env.emulator.calls().received, 0);
 }

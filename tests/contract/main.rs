@@ -12,6 +12,8 @@ mod communication_managed_identity;
 mod easy_auth;
 mod host_files;
 mod host_requests;
+#[cfg(unix)]
+mod identity_endpoint;
 mod lifecycle;
 mod logs;
 mod messages;

@@ -17,7 +17,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use reqwest::Method;
 use serde_json::json;
-use tokio::net::TcpListener;
+use test_support::http::serve;
 
 use crate::scripted_service::ScriptedService;
 use crate::test_app::{KEY, Process, TEST_TIMEOUT, TestApp, wait_until};
@@ -57,10 +57,8 @@ impl Collector {
             received.status
         }
         let received = Received { posts: Arc::default(), status };
-        let socket = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let endpoint = format!("http://{}/otlp", socket.local_addr().unwrap());
-        let app = Router::new().fallback(record).with_state(received.clone());
-        tokio::spawn(async move { axum::serve(socket, app).await });
+        let port = serve(Router::new().fallback(record).with_state(received.clone())).await;
+        let endpoint = format!("http://127.0.0.1:{port}/otlp");
         Self { endpoint, received }
     }
 

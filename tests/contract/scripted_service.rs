@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use test_support::http::serve;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::test_app::{KEY, TEST_TIMEOUT};
@@ -60,10 +60,7 @@ impl ScriptedService {
             arrived,
             released: released.clone(),
         };
-        let socket = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = socket.local_addr().unwrap().port();
-        let app = Router::new().fallback(respond).with_state(script);
-        tokio::spawn(async move { axum::serve(socket, app).await });
+        let port = serve(Router::new().fallback(respond).with_state(script)).await;
         Self { port, calls, arrivals, released }
     }
 

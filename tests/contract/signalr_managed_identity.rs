@@ -3,116 +3,24 @@
 //! The test has the endpoint for managed identities of App Service. The service is the emulator, which accepts the tokens of that endpoint.
 
 use std::fs;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use azure_signalr_emulator::{AccessKey, Emulator, EntraOptions, Options};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
 
+use crate::identity_endpoint::{
+    IDENTITY_HEADER, ISSUER, ISSUER_KEY, IdentityEndpoint, LONG_LIFETIME, OWNER_ID, sign_token,
+};
 use crate::test_app::{TEST_TIMEOUT, TestApp, api_error, free_port};
-use test_support::proxy::{proxy, serve};
+use test_support::entra::now;
+use test_support::http::{proxy, serve};
 use test_support::signalr_client::{Access, Client};
-
-const ISSUER: &str = "https://issuer.test/";
-const ISSUER_KEY: &str = "the-key-of-the-issuer";
-const OWNER_ID: &str = "the-identity-of-the-app";
-const IDENTITY_HEADER: &str = "SECRET-identity-header";
-
-/// A token lifetime longer than any test.
-const LONG_LIFETIME: Duration = Duration::from_secs(3_600);
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
-}
-
-fn sign_token(object_id: &str, expires_on: u64) -> String {
-    let claims = json!({
-        "iss": ISSUER, "aud": "https://signalr.azure.com", "oid": object_id, "nbf": now(), "exp": expires_on,
-    });
-    let key = jsonwebtoken::EncodingKey::from_secret(ISSUER_KEY.as_bytes());
-    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
-}
-
-/// The endpoint for managed identities of App Service.
-#[derive(Clone)]
-struct IdentityEndpoint {
-    object_id: &'static str,
-    lifetime: Duration,
-    /// One permit for each response it may send.
-    permits: Arc<Semaphore>,
-    requests: Arc<watch::Sender<Vec<Value>>>,
-    issued: Arc<Mutex<Vec<(String, u64)>>>,
-}
-
-impl IdentityEndpoint {
-    fn new(object_id: &'static str, lifetime: Duration, permits: usize) -> Self {
-        Self {
-            object_id,
-            lifetime,
-            permits: Arc::new(Semaphore::new(permits)),
-            requests: Arc::default(),
-            issued: Arc::default(),
-        }
-    }
-
-    /// Starts listening at `port`, or a free port if it is 0, and returns the port.
-    async fn start(&self, port: u16) -> u16 {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
-        let port = socket.local_addr().unwrap().port();
-        let routes =
-            axum::Router::new().route("/msi/token", axum::routing::get(issue_token)).with_state(self.clone());
-        tokio::spawn(async move { axum::serve(socket, routes).await });
-        port
-    }
-
-    fn request_count(&self) -> usize {
-        self.requests.borrow().len()
-    }
-
-    async fn wait_for_requests(&self, count: usize) {
-        let mut requests = self.requests.subscribe();
-        let result =
-            tokio::time::timeout(TEST_TIMEOUT, requests.wait_for(|requests| requests.len() >= count)).await;
-        result.expect("no request for a token").unwrap();
-    }
-
-    fn tokens(&self) -> Vec<(String, u64)> {
-        self.issued.lock().unwrap().clone()
-    }
-}
-
-async fn issue_token(
-    State(endpoint): State<IdentityEndpoint>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> (StatusCode, Json<Value>) {
-    let url = reqwest::Url::parse(&format!("http://localhost{uri}")).unwrap();
-    let query: Value = url.query_pairs().map(|(name, value)| (name.into_owned(), json!(value))).collect();
-    let authorized = headers.get("x-identity-header").is_some_and(|secret| secret == IDENTITY_HEADER);
-    endpoint.requests.send_modify(|requests| requests.push(query.clone()));
-    if !authorized || query["api-version"] != "2019-08-01" || query["resource"] != "https://signalr.azure.com"
-    {
-        return (StatusCode::BAD_REQUEST, Json(json!({"statusCode": 400, "message": "SECRET-words"})));
-    }
-    endpoint.permits.acquire().await.unwrap().forget();
-    let expires_on = now() + endpoint.lifetime.as_secs();
-    let token = sign_token(endpoint.object_id, expires_on);
-    endpoint.issued.lock().unwrap().push((token.clone(), expires_on));
-    let response = json!({
-        "access_token": token, "expires_on": expires_on.to_string(), "token_type": "Bearer", "resource": query["resource"],
-    });
-    (StatusCode::OK, Json(response))
-}
 
 /// The SignalR service, and the temporary access keys it has issued.
 #[derive(Clone, Default)]
@@ -194,7 +102,7 @@ async fn without_a_key_clients_connect_and_receive_messages() {
     let mut client = join(&app).await;
     assert_eq!(app.message(&json!({"text": "hi"})).send().await.unwrap().status(), 202);
     assert_eq!(client.message().await["text"], "hi");
-    assert_eq!((endpoint.request_count(), service.issued_keys.lock().unwrap().len()), (1, 1));
+    assert_eq!((endpoint.requests().len(), service.issued_keys.lock().unwrap().len()), (1, 1));
     let header = jsonwebtoken::decode_header(negotiate(&app).await.token).unwrap();
     assert!(header.kid.is_some());
 }
@@ -208,7 +116,7 @@ async fn a_user_assigned_identity_is_requested_by_client_id() {
     ];
     let (app, _service) = start_with_endpoint(&endpoint, &variables).await;
     assert_eq!(send_status(&app).await, 202);
-    assert_eq!(endpoint.requests.borrow()[0]["client_id"], "11111111-2222");
+    assert_eq!(endpoint.requests()[0]["client_id"], "11111111-2222");
 }
 
 #[tokio::test]
@@ -225,14 +133,14 @@ async fn a_connection_string_can_select_an_identity() {
             ("ChatAllowAnonymous", "true"),
         ]);
         assert_eq!(send_status(&app).await, 202, "{auth}");
-        assert_eq!(endpoint.requests.borrow()[0].get("client_id"), None);
+        assert_eq!(endpoint.requests()[0].get("client_id"), None);
     }
 }
 
 #[tokio::test]
 async fn outside_of_azure_the_account_of_az_is_used() {
     let folder = temporary_folder();
-    let response = json!({"accessToken": sign_token(OWNER_ID, now() + 3_600), "expires_on": now() + 3_600, "tokenType": "Bearer"});
+    let response = json!({"accessToken": sign_token(OWNER_ID, &json!("https://signalr.azure.com"), now() + 3_600), "expires_on": now() + 3_600, "tokenType": "Bearer"});
     let az = folder.join("az");
     fs::write(&az, format!("#!/bin/sh\ncat <<'END'\n{response}\nEND\n")).unwrap();
     fs::set_permissions(&az, fs::Permissions::from_mode(0o755)).unwrap();
@@ -285,7 +193,7 @@ async fn fifty_concurrent_first_requests_fetch_one_token_and_one_key() {
         let status = caller.await.unwrap().unwrap().status().as_u16();
         assert!([200, 202].contains(&status), "{status}");
     }
-    assert_eq!((endpoint.request_count(), service.issued_keys.lock().unwrap().len()), (1, 1));
+    assert_eq!((endpoint.requests().len(), service.issued_keys.lock().unwrap().len()), (1, 1));
 }
 
 #[tokio::test]

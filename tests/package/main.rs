@@ -12,9 +12,8 @@ use std::process::Command;
 
 use azure_signalr_emulator::{AccessKey, Emulator, Options};
 use serde_json::{Value, json};
-use test_support::http::{client, free_port};
+use test_support::http::{client, free_port, serve};
 use test_support::process::{Process, wait_until};
-use test_support::proxy::serve;
 use test_support::tls;
 use zip::ZipArchive;
 

@@ -53,12 +53,12 @@ pub struct Signer {
 impl Entra {
     /// Starts a tenant that publishes the key of [`Signer::first`].
     pub async fn start() -> Self {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let instance = format!("http://{}/", socket.local_addr().unwrap());
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let instance = format!("http://{}/", listener.local_addr().unwrap());
         let entra = Self { instance, published: Arc::default() };
         entra.publish(&[Signer::first()]);
         tokio::spawn(
-            axum::serve(socket, Router::new().fallback(respond).with_state(entra.clone())).into_future(),
+            axum::serve(listener, Router::new().fallback(respond).with_state(entra.clone())).into_future(),
         );
         entra
     }
