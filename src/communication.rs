@@ -1,26 +1,24 @@
-//! The client of Azure Communication Services: with its key, or with tokens of an identity.
-//!
-//! The client asks for a token before every request. Whoever answers keeps one, and a new one is there before the old one ends.
+//! The client of Azure Communication Services: with the resource's key, or with tokens of an identity.
 
 use std::error::Error;
 use std::time::{Duration, SystemTime};
 
-use azure_communication::{Client, ENTRA_SCOPE, EntraToken, NoToken, TokenSource};
-use azure_credentials::Tokens;
+use azure_communication::{Client, ENTRA_SCOPE, EntraToken, TokenError, TokenSource};
+use azure_credentials::TokenCache;
+use azure_http::{HttpClient, HttpOptions};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::config::Communication;
-use crate::http;
 
-/// For the first token. The client gives up a whole call after ten seconds, and then could not say who did not answer.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// For the first token: shorter than the client's time-out for a call, so that the error can name the issuer of tokens.
+const TOKEN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The client of `resource`. Nothing is sent yet, but the first token of an identity is asked for.
+/// The client of `resource`. With an identity, its first token is requested at once.
 ///
 /// # Errors
 ///
-/// When no HTTP client can be built here.
+/// When no HTTP client can be built.
 ///
 /// # Panics
 ///
@@ -29,24 +27,29 @@ pub fn client(resource: &Communication) -> Result<Client, Box<dyn Error + Send +
     match resource {
         Communication::Key(connection) => Ok(Client::new(connection)?),
         Communication::Identity(endpoint, identity) => {
-            let tokens = Tokens::new(identity, ENTRA_SCOPE, &http::client()?);
+            let tokens = TokenCache::new(identity, ENTRA_SCOPE, &HttpClient::new(&HttpOptions::default())?);
             tokens.warm_up();
             Ok(Client::with_tokens(endpoint, EntraTokenSource(tokens))?)
         }
     }
 }
 
-/// The tokens of an identity, lent to the client.
-struct EntraTokenSource(Tokens);
+/// Adapts a token cache to the client.
+struct EntraTokenSource(TokenCache);
 
 impl TokenSource for EntraTokenSource {
-    async fn token(&self, _scope: &'static str, now: Timestamp) -> Result<EntraToken, NoToken> {
-        let token = self.0.get(SystemTime::from(now), Instant::now() + PATIENCE).await.map_err(missing)?;
-        token.expose().parse().map_err(NoToken::until_mended)
+    async fn token(&self, _scope: &'static str, now: Timestamp) -> Result<EntraToken, TokenError> {
+        let token =
+            self.0.get(SystemTime::from(now), Instant::now() + TOKEN_TIMEOUT).await.map_err(no_token)?;
+        token.expose().parse().map_err(TokenError::permanent)
     }
 }
 
-fn missing(why: azure_credentials::NoToken) -> NoToken {
-    let wait = why.retry_after();
-    if why.is_retryable() { NoToken::for_now(why, wait) } else { NoToken::until_mended(why) }
+fn no_token(error: azure_credentials::TokenError) -> TokenError {
+    let retry_after = error.retry_after();
+    if error.is_retryable() {
+        TokenError::transient(error, retry_after)
+    } else {
+        TokenError::permanent(error)
+    }
 }

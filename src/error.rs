@@ -12,7 +12,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use azure_communication::ErrorKind;
-use entra_jwt::{Invalid, NoKeys};
+use entra_jwt::{InvalidToken, KeysUnavailable};
 
 use crate::identities::StoreError;
 
@@ -22,11 +22,11 @@ pub enum Error {
     /// The caller has to sign in first: for what.
     Unauthenticated(&'static str),
     /// The bearer token is not valid.
-    InvalidToken(Invalid),
+    InvalidToken(InvalidToken),
     /// The bearer token is valid and lacks this scope.
     InsufficientScope(&'static str),
     /// The bearer token cannot be validated at the moment; when to try again.
-    KeysUnavailable(NoKeys, Duration),
+    KeysUnavailable(KeysUnavailable, Duration),
     /// A field of the message is invalid: the field, and its rule.
     InvalidMessage(&'static str, &'static str),
     /// The path has an invalid percent-encoding.
@@ -157,9 +157,9 @@ impl Error {
     }
 
     /// The requests to the SignalR service that were made before the failure.
-    pub(crate) fn tries(&self) -> &[azure_signalr::Try] {
+    pub(crate) fn tries(&self) -> &[azure_signalr::Attempt] {
         match self {
-            Self::Upstream(cause) => cause.tries(),
+            Self::Upstream(cause) => cause.attempts(),
             _ => &[],
         }
     }

@@ -26,7 +26,6 @@ pub mod communication;
 pub mod config;
 pub mod error;
 pub mod exit;
-mod http;
 pub mod identities;
 mod json_body;
 mod messages;

@@ -14,7 +14,7 @@ use serverless_chat::auth::Trust;
 use serverless_chat::communication;
 use serverless_chat::config::{Config, ConfigErrors, Env, HOST_PORT};
 use serverless_chat::exit::ExitError;
-use serverless_chat::identities::Identities;
+use serverless_chat::identities::IdentityStore;
 use serverless_chat::shutdown;
 use serverless_chat::telemetry::{self, Export};
 use tokio::net::TcpListener;
@@ -88,7 +88,7 @@ fn configured(config: &Config, export: &Export) -> Result<Router, ExitError> {
     let desk = match (&config.communication, &config.tokens.container) {
         (Some(resource), Some(container)) => {
             let identities =
-                Identities::in_container(container, resource.endpoint()).map_err(ExitError::other)?;
+                IdentityStore::in_container(container, resource.endpoint()).map_err(ExitError::other)?;
             let service = communication::client(resource).map_err(ExitError::Other)?;
             Some(TokenService::new(service, identities, config.tokens.most.clone(), Timestamp::now))
         }

@@ -37,7 +37,7 @@ pub(crate) async fn send(
     let now = SystemTime::now();
     let message = Message::new(draft, caller, now)?;
     let recipient = message.recipient.as_ref().map_or(Recipient::Everyone, Recipient::User);
-    let invocation = azure_signalr::Message::new(TARGET, &[&message])?.repeatable();
+    let invocation = azure_signalr::Message::new(TARGET, &[&message])?.idempotent();
     let sent = hub.send(recipient, &invocation, now).await?;
     // For the access log.
     Ok((StatusCode::ACCEPTED, Extension(sent), Json(message)))

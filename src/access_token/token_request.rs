@@ -35,14 +35,14 @@ impl TokenRequest {
             return Err(Error::NotAllowed("scopes", rule));
         }
         // Without a lifetime the service takes the longest.
-        let longest = max_grant.lifetime().unwrap_or(Lifetime::LONGEST);
+        let longest = max_grant.lifetime().unwrap_or(Lifetime::MAX);
         match self.lifetime {
             Some(asked) if asked > longest => {
                 let rule =
                     "may be as many as this app gives out and no more; leave them out to get that many";
                 Err(Error::NotAllowed("expiresInMinutes", rule))
             }
-            asked => Ok(grant.lasting(asked.unwrap_or(longest))),
+            asked => Ok(grant.with_lifetime(asked.unwrap_or(longest))),
         }
     }
 }
@@ -55,7 +55,7 @@ fn scopes(value: Value) -> Result<Option<Grant>, Error> {
     }
     let names: Vec<String> = serde_json::from_value(value).map_err(|_| WRONG)?;
     let scopes: Result<Vec<Scope>, _> = names.iter().map(|name| name.parse()).collect();
-    Grant::of(scopes.map_err(|_| WRONG)?).map(Some).ok_or(WRONG)
+    Grant::new(scopes.map_err(|_| WRONG)?).map(Some).ok_or(WRONG)
 }
 
 fn lifetime(value: &Value) -> Result<Option<Lifetime>, Error> {
@@ -73,7 +73,7 @@ mod tests {
 
     fn max_grant() -> Grant {
         let minutes = Lifetime::from_minutes(120).unwrap();
-        Grant::of([Scope::CHAT_JOIN, Scope::VOIP_JOIN]).unwrap().lasting(minutes)
+        Grant::new([Scope::CHAT_JOIN, Scope::VOIP_JOIN]).unwrap().with_lifetime(minutes)
     }
 
     fn granted(body: &str) -> Result<Grant, Error> {
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn who_asks_for_less_gets_less() {
         let grant = granted(r#"{"scopes":["voip.join","voip.join"],"expiresInMinutes":60}"#).unwrap();
-        assert_eq!(grant, Grant::from(Scope::VOIP_JOIN).lasting(Lifetime::SHORTEST));
+        assert_eq!(grant, Grant::from(Scope::VOIP_JOIN).with_lifetime(Lifetime::MIN));
         let grant = granted(r#"{"expiresInMinutes":120}"#).unwrap();
         assert_eq!(grant, max_grant());
     }

@@ -16,7 +16,7 @@ use super::rate_limiter::RateLimiter;
 use super::token_request::TokenRequest;
 use crate::auth::{Person, PersonKey};
 use crate::error::Error;
-use crate::identities::{Identities, Kept, StoreError};
+use crate::identities::{IdentityStore, StoreError, StoredIdentity};
 use crate::upstream_time::UpstreamTimer;
 
 /// The number of locks that people share, so that the requests of one person do not race each other.
@@ -38,7 +38,7 @@ pub(super) struct IssuedToken {
 
 struct Inner {
     service: Client,
-    identities: Identities,
+    identities: IdentityStore,
     max_grant: Grant,
     clock: fn() -> Timestamp,
     limit: RateLimiter,
@@ -48,7 +48,12 @@ struct Inner {
 impl TokenService {
     /// Issues tokens of `service` for at most `max_grant` to people whose identities are stored in `identities`.
     #[must_use]
-    pub fn new(service: Client, identities: Identities, max_grant: Grant, clock: fn() -> Timestamp) -> Self {
+    pub fn new(
+        service: Client,
+        identities: IdentityStore,
+        max_grant: Grant,
+        clock: fn() -> Timestamp,
+    ) -> Self {
         let locks = std::array::from_fn(|_| Semaphore::new(1));
         Self(Arc::new(Inner { service, identities, max_grant, clock, limit: RateLimiter::default(), locks }))
     }
@@ -63,7 +68,7 @@ impl TokenService {
     ) -> Result<IssuedToken, Error> {
         let person = self.check_rate_limit(person, now)?;
         let grant = request.authorize(&self.0.max_grant)?;
-        let user = match self.0.identities.find(&person.to_string()).await? {
+        let user = match self.0.identities.get(&person.to_string()).await? {
             Some(kept) => kept.user,
             None => self.enroll(person, None, timer).await?,
         };
@@ -86,7 +91,7 @@ impl TokenService {
         timer: &UpstreamTimer,
     ) -> Result<(), Error> {
         let person = self.check_rate_limit(person, now)?;
-        let Some(kept) = self.0.identities.find(&person.to_string()).await? else { return Ok(()) };
+        let Some(kept) = self.0.identities.get(&person.to_string()).await? else { return Ok(()) };
         match timer.measure(self.0.service.revoke_tokens(&kept.user, (self.0.clock)())).await {
             // A deleted identity has no tokens.
             Err(error) if is_gone(&error) => Ok(()),
@@ -137,15 +142,15 @@ impl Inner {
     ) -> Result<UserId, Error> {
         let _lock = self.lock_person(person).await?;
         let name = person.to_string();
-        let is_good = |kept: &Kept| gone.as_ref() != Some(&kept.user);
-        let before = match self.identities.find(&name).await? {
+        let is_good = |kept: &StoredIdentity| gone.as_ref() != Some(&kept.user);
+        let before = match self.identities.get(&name).await? {
             Some(kept) if is_good(&kept) => return Ok(kept.user),
             before => before,
         };
         let user = self.create(timer).await?;
-        let Err(error) = self.identities.keep(&name, &user, before).await else { return Ok(user) };
+        let Err(error) = self.identities.put(&name, &user, before).await else { return Ok(user) };
         // Lost the race, or the response to a successful write was lost.
-        let found = self.identities.find(&name).await;
+        let found = self.identities.get(&name).await;
         match found {
             Ok(Some(kept)) if kept.user == user => Ok(user),
             Ok(Some(kept)) if is_good(&kept) => {
@@ -163,8 +168,8 @@ impl Inner {
     async fn forget(&self, person: PersonKey, timer: &UpstreamTimer) -> Result<(), Error> {
         let _lock = self.lock_person(person).await?;
         let name = person.to_string();
-        let Some(kept) = self.identities.find(&name).await? else { return Ok(()) };
-        self.identities.remove(&name).await?;
+        let Some(kept) = self.identities.get(&name).await? else { return Ok(()) };
+        self.identities.delete(&name).await?;
         let deleted = timer.measure(self.service.delete_user(&kept.user, (self.clock)())).await;
         deleted.inspect_err(|_| warn!("an identity that was removed from the store could not be deleted"))?;
         Ok(())
@@ -215,7 +220,8 @@ mod tests {
     /// A token service whose upstream cannot be reached.
     fn token_service() -> TokenService {
         let nowhere: ConnectionString = "endpoint=http://127.0.0.1:1/;accesskey=aHVzaA==".parse().unwrap();
-        let identities = Identities::in_memory(nowhere.endpoint());
+        let identities =
+            IdentityStore::in_folder(&std::env::temp_dir().join("never-created"), nowhere.endpoint());
         TokenService::new(Client::new(&nowhere).unwrap(), identities, Scope::VOIP_JOIN.into(), Timestamp::now)
     }
 

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use entra_jwt::{Error as TokenError, Invalid, User, Validator};
+use azure_http::{HttpClient, HttpOptions};
+use entra_jwt::{Error as TokenError, InvalidToken, User, Validator};
 
 use crate::config::{BEARER_SCOPE, Bearer};
 use crate::error::Error;
-use crate::http;
 
 /// The validator of the tokens that `bearer` accepts. It requests the signing keys in the background.
 ///
@@ -21,8 +21,9 @@ use crate::http;
 /// # Panics
 ///
 /// Outside a tokio runtime.
-pub fn validator(bearer: &Bearer) -> Result<Validator, reqwest::Error> {
-    Ok(Validator::start(bearer.authority.clone(), bearer.resource.clone(), &http::client()?))
+pub fn validator(bearer: &Bearer) -> Result<Validator, azure_http::HttpError> {
+    let http = HttpClient::new(&HttpOptions::default())?;
+    Ok(Validator::start(bearer.authority.clone(), bearer.resource.clone(), &http))
 }
 
 /// The user of the request's token, or `None` without a token.
@@ -35,13 +36,13 @@ pub(crate) async fn user(validator: &Validator, headers: &HeaderMap) -> Result<O
 }
 
 /// The token of the request. Other schemes are ignored; two values are an error.
-fn token(headers: &HeaderMap) -> Result<Option<&str>, Invalid> {
+fn token(headers: &HeaderMap) -> Result<Option<&str>, InvalidToken> {
     let mut values = headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
     let Some(token) = values.find_map(after_scheme) else { return Ok(None) };
     if headers.get_all(AUTHORIZATION).iter().count() > 1 {
-        return Err(Invalid::Malformed);
+        return Err(InvalidToken::Malformed);
     }
-    std::str::from_utf8(token).map(Some).map_err(|_| Invalid::Malformed)
+    std::str::from_utf8(token).map(Some).map_err(|_| InvalidToken::Malformed)
 }
 
 fn after_scheme(value: &[u8]) -> Option<&[u8]> {
@@ -55,7 +56,7 @@ impl From<TokenError> for Error {
         match error {
             TokenError::Invalid(why) => Self::InvalidToken(why),
             TokenError::InsufficientScope => Self::InsufficientScope(BEARER_SCOPE),
-            TokenError::NoKeys { why, wait } => Self::KeysUnavailable(why, wait),
+            TokenError::KeysUnavailable { cause, retry_after } => Self::KeysUnavailable(cause, retry_after),
         }
     }
 }
@@ -66,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    fn read(values: &[&[u8]]) -> Result<Option<String>, Invalid> {
+    fn read(values: &[&[u8]]) -> Result<Option<String>, InvalidToken> {
         let headers =
             values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_bytes(value).unwrap())).collect();
         token(&headers).map(|token| token.map(str::to_owned))
@@ -93,7 +94,7 @@ mod tests {
     fn two_values_or_one_that_is_not_utf_8_are_malformed() {
         for values in [&[&b"Bearer a"[..], b"Bearer b"][..], &[b"Basic YTpi", b"Bearer b"], &[b"Bearer \xff"]]
         {
-            assert_eq!(read(values), Err(Invalid::Malformed));
+            assert_eq!(read(values), Err(InvalidToken::Malformed));
         }
     }
 }

@@ -12,7 +12,7 @@ use azure_signalr::UserId;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use entra_jwt::{Invalid, Validator};
+use entra_jwt::{InvalidToken, Validator};
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -96,7 +96,7 @@ impl AuthConfig {
 /// The user id that Easy Auth would give the user of a token: the sign-in name, else the object id.
 fn name_of(user: &entra_jwt::User) -> Result<UserId, Error> {
     let name = user.name().and_then(|name| name.parse().ok());
-    name.or_else(|| user.object_id().parse().ok()).ok_or(Error::InvalidToken(Invalid::NoUser))
+    name.or_else(|| user.object_id().parse().ok()).ok_or(Error::InvalidToken(InvalidToken::NoUser))
 }
 
 /// The name header; without it (a name may not fit into a header) the name claim; else the provider's id.

@@ -40,8 +40,8 @@ pub(super) fn bearer(env: &Env) -> Result<Option<Bearer>, ConfigError> {
         ConfigError { name, reason: error.to_string() }
     })?;
     let resource = match env.get(ENTRA_AUDIENCE) {
-        Some(audience) => Resource::named(audience, BEARER_SCOPE),
-        None => Resource::of_app(client_id, BEARER_SCOPE)
+        Some(audience) => Resource::for_audience(audience, BEARER_SCOPE),
+        None => Resource::for_client_id(client_id, BEARER_SCOPE)
             .map_err(|error| ConfigError { name: ENTRA_CLIENT_ID, reason: error.to_string() })?,
     };
     Ok(Some(Bearer { authority, resource }))
@@ -81,7 +81,7 @@ mod tests {
             read_right(&[TENANT, CLIENT, (ENTRA_INSTANCE, "https://login.microsoftonline.us/")])
         );
         let named = read_right(&[TENANT, CLIENT, (ENTRA_AUDIENCE, "api://chat")]);
-        assert_eq!(named.resource, Resource::named("api://chat", BEARER_SCOPE));
+        assert_eq!(named.resource, Resource::for_audience("api://chat", BEARER_SCOPE));
     }
 
     #[test]

@@ -1,82 +1,67 @@
-//! The settings of access tokens for Azure Communication Services: what they may allow, and where it is kept who has which identity.
+//! The settings of access tokens for Azure Communication Services: what they may allow, and the container of the identity store.
 //!
-//! All of it is off without a resource; what else is set is looked at all the same, since it would be wrong later.
-
-use std::fmt;
+//! Without a resource no tokens are issued; the settings are checked all the same.
 
 use azure_communication::{Grant, Lifetime, Scope, ValueError};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use url::{Host, Url};
+use azure_credentials::CredentialSource;
+use azure_http::{RootCertificates, Secret, is_loopback};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use url::{Host, Url, form_urlencoded};
 
+use super::signalr::roots;
 use super::{
-    CLIENT_ID, ConfigError, Env, IDENTITY_ENDPOINT, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID,
-    IDENTITY_STORE_KEY, TOKEN_MINUTES, TOKEN_SCOPES, resource,
+    CLIENT_ID, ConfigError, Env, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS,
+    TOKEN_MINUTES, TOKEN_SCOPES, resource,
 };
 
-/// To talk where one was invited to, and nothing else.
+/// Not supported any more: the account key of the identity store.
+pub const IDENTITY_STORE_KEY: &str = "ChatIdentityStoreKey";
+
+/// To take part in conversations a user was invited to, and nothing else.
 const DEFAULT_SCOPES: [Scope; 2] = [Scope::CHAT_JOIN_LIMITED, Scope::VOIP_JOIN];
 
-/// What access tokens allow, and who they are for.
+/// What the store does with blobs: read, create, write, delete.
+const SAS_PERMISSIONS: [char; 4] = ['r', 'c', 'w', 'd'];
+
+/// What access tokens allow, and where the identities they are for are stored.
 #[derive(Clone, Debug)]
 pub struct AccessTokens {
     /// The most that one may allow, and for how long.
     pub most: Grant,
-    /// Where it is kept who has which identity; behind a host always there, if anybody gets tokens.
+    /// The container of the identity store. Behind a host it is present if tokens are issued.
     pub container: Option<Container>,
 }
 
-/// A blob container, and as whom it is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The blob container of the identity store.
+#[derive(Clone, Debug)]
 pub struct Container {
-    /// Where the account's containers are.
-    pub endpoint: Url,
-    /// The storage account.
-    pub account: String,
-    /// The container.
-    pub name: String,
-    /// As whom.
-    pub caller: Caller,
+    /// Its address, without a query.
+    pub url: Url,
+    /// How requests to it are authorized.
+    pub access: ContainerAccess,
+    /// Trusted beside Mozilla's roots.
+    pub roots: RootCertificates,
 }
 
-/// As whom a container is called.
+/// How requests to a container are authorized.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Caller {
-    /// Whoever has the account's key.
-    Key(AccountKey),
-    /// The app's managed identity.
-    ManagedIdentity {
-        /// Where the platform gives out its tokens.
-        endpoint: String,
-        /// Which one, where there may be several.
-        client_id: Option<String>,
-    },
-    /// Whoever is signed in to `az`.
-    AzureCli,
+pub enum ContainerAccess {
+    /// With a shared access signature: the query of a SAS URL.
+    Sas(Secret),
+    /// With tokens of an identity; the address is https.
+    Identity(CredentialSource),
 }
 
-/// The key of a storage account. It cannot be printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AccountKey(String);
-
-impl AccountKey {
-    /// As the portal shows it.
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for AccountKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AccountKey(***)")
-    }
-}
-
-/// What is said of tokens, all of it usable, or everything that is wrong with it.
+/// Reads all settings of access tokens, or all their problems.
 pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens, Vec<ConfigError>> {
     let is_needed = behind_host && resource::is_named(env);
     let mut problems = Vec::new();
-    let container = container(env).and_then(|container| match container {
+    if env.get(IDENTITY_STORE_KEY).is_some() {
+        problems.push(problem(IDENTITY_STORE_KEY, KEY_REMOVED));
+    }
+    let container = container(env, Timestamp::now()).and_then(|container| match container {
         None if is_needed => Err(problem(IDENTITY_STORE, NEEDED)),
         container => Ok(container),
     });
@@ -88,13 +73,15 @@ pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens
     let lifetime = lifetime(env).map_err(|problem| problems.push(problem));
     match (scopes, lifetime) {
         (Ok(scopes), Ok(lifetime)) if problems.is_empty() => {
-            Ok(AccessTokens { most: scopes.lasting(lifetime), container })
+            Ok(AccessTokens { most: scopes.with_lifetime(lifetime), container })
         }
         _ => Err(problems),
     }
 }
 
-const NEEDED: &str = "is not set; it says where it is kept who has which identity, a private container: https://ACCOUNT.blob.core.windows.net/CONTAINER";
+const KEY_REMOVED: &str = "is no longer used; delete it, and give the app's identity the role Storage Blob Data Contributor on the container, or set ChatIdentityStore to a SAS URL of the container";
+const NEEDED: &str = "is not set; it is the private container where people's identities are stored: https://ACCOUNT.blob.core.windows.net/CONTAINER";
+const NOT_A_CONTAINER: &str = "must be the address of a container, https://ACCOUNT.blob.core.windows.net/CONTAINER, or a SAS URL of it, and nothing more";
 
 fn problem(name: &'static str, reason: impl Into<String>) -> ConfigError {
     ConfigError { name, reason: reason.into() }
@@ -108,72 +95,102 @@ fn scopes(env: &Env) -> Result<Grant, ConfigError> {
         }
     };
     let scopes: Vec<_> = scopes.map_err(|error: ValueError| problem(TOKEN_SCOPES, error.to_string()))?;
-    Grant::of(scopes).ok_or_else(|| problem(TOKEN_SCOPES, "must name at least one scope"))
+    Grant::new(scopes).ok_or_else(|| problem(TOKEN_SCOPES, "must name at least one scope"))
 }
 
 fn lifetime(env: &Env) -> Result<Lifetime, ConfigError> {
-    let Some(text) = env.get(TOKEN_MINUTES) else { return Ok(Lifetime::SHORTEST) };
+    let Some(text) = env.get(TOKEN_MINUTES) else { return Ok(Lifetime::MIN) };
     let lifetime = text.parse().ok().and_then(|minutes| Lifetime::from_minutes(minutes).ok());
     lifetime.ok_or_else(|| problem(TOKEN_MINUTES, "must be a whole number from 60 to 1440"))
 }
 
-fn container(env: &Env) -> Result<Option<Container>, ConfigError> {
+fn container(env: &Env, now: Timestamp) -> Result<Option<Container>, ConfigError> {
     let wrong = |reason: &str| problem(IDENTITY_STORE, reason);
-    let key = env.get(IDENTITY_STORE_KEY).map(account_key).transpose()?;
     let Some(address) = env.get(IDENTITY_STORE) else { return Ok(None) };
-    let (endpoint, account, name) = place(address).ok_or_else(|| {
-        wrong("must be the address of a container, https://ACCOUNT.blob.core.windows.net/CONTAINER, and nothing more")
-    })?;
-    // A key is only ever used to sign; a token of an identity would travel.
-    let may_be_plain = key.is_some() && is_this_machine(&endpoint);
-    if endpoint.scheme() != "https" && !may_be_plain {
-        return Err(wrong("must be https; http is for an account key and this machine only"));
+    let (url, sas) = parse_container(address).ok_or_else(|| wrong(NOT_A_CONTAINER))?;
+    let roots = roots(env, IDENTITY_STORE_ROOTS)?.unwrap_or_default();
+    if let Some(sas) = sas {
+        check_sas(&sas, now).map_err(wrong)?;
+        if url.scheme() != "https" && !is_loopback(&url) {
+            return Err(wrong("must be https; http is for this machine only"));
+        }
+        let access = ContainerAccess::Sas(Secret::new(sas));
+        return Ok(Some(Container { url, access, roots }));
     }
-    let caller = match key {
-        Some(key) => Caller::Key(key),
-        None if !env.is_azure() => Caller::AzureCli,
-        None => Caller::ManagedIdentity {
-            endpoint: env.get(IDENTITY_ENDPOINT).map(str::to_owned).ok_or_else(|| {
-                wrong("needs a managed identity, and this app has none; turn one on, in the portal under Identity")
-            })?,
-            // Mostly an app has one for everything.
-            client_id: env.get(IDENTITY_STORE_CLIENT_ID).or(env.get(CLIENT_ID)).map(str::to_owned),
-        },
-    };
-    Ok(Some(Container { endpoint, account, name, caller }))
+    if url.scheme() != "https" {
+        return Err(wrong("must be https; http is for a SAS URL and this machine only"));
+    }
+    // Most apps have one identity for everything.
+    let name = [IDENTITY_STORE_CLIENT_ID, CLIENT_ID].into_iter().find(|name| env.get(name).is_some());
+    let source = CredentialSource::automatic(name.and_then(|name| env.get(name)), None);
+    let source = source
+        .map_err(|error| problem(name.unwrap_or(IDENTITY_STORE_CLIENT_ID), error.to_string()))?
+        .on_azure(env.is_azure());
+    if source.is_managed_identity() && env.lacks_identity() {
+        return Err(wrong(
+            "needs a managed identity, and this app has none; turn one on, in the portal under Identity",
+        ));
+    }
+    Ok(Some(Container { url, access: ContainerAccess::Identity(source), roots }))
 }
 
-fn account_key(text: &str) -> Result<AccountKey, ConfigError> {
-    let wrong =
-        || problem(IDENTITY_STORE_KEY, "is not base64; copy it from the storage account's Access keys page");
-    STANDARD.decode(text).map(|_| AccountKey(text.to_owned())).map_err(|_| wrong())
-}
-
-/// Endpoint, account and container. An account is the first part of a host name, or, on this machine, of the path.
-fn place(address: &str) -> Option<(Url, String, String)> {
-    let url = Url::parse(address).ok()?;
-    let bare = url.username().is_empty() && url.password().is_none();
-    if !bare || url.query().is_some() || url.fragment().is_some() {
+/// The address of a container and its SAS. The account is the first label of the host name, or, on this machine, of the path.
+fn parse_container(address: &str) -> Option<(Url, Option<String>)> {
+    let mut url = Url::parse(address).ok()?;
+    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
         return None;
     }
-    let mut path: Vec<_> = url.path_segments()?.collect();
-    if path.last() == Some(&"") {
-        path.pop();
-    }
-    let mut endpoint = url.clone();
-    let (account, name) = match (path.as_slice(), is_this_machine(&url), url.host()?) {
-        ([account, name], true, _) => {
-            endpoint.set_path(account);
-            (*account, *name)
-        }
-        ([name], false, Host::Domain(host)) => {
-            endpoint.set_path("");
-            (host.split('.').next()?, *name)
-        }
+    let sas = url.query().map(str::to_owned);
+    url.set_query(None);
+    url.path_segments_mut().ok()?.pop_if_empty();
+    let path: Vec<_> = url.path_segments()?.collect();
+    let (account, name) = match (path.as_slice(), is_loopback(&url), url.host()?) {
+        ([account, name], true, _) => (*account, *name),
+        ([name], _, Host::Domain(host)) => (host.split('.').next()?, *name),
         _ => return None,
     };
-    let right = is_account(account) && is_container(name);
-    right.then(|| (endpoint, account.to_owned(), name.to_owned()))
+    (is_account(account) && is_container(name)).then_some((url, sas))
+}
+
+/// Checks the parts of a SAS that it shows: <https://learn.microsoft.com/rest/api/storageservices/create-service-sas>.
+///
+/// Times and permissions are missing if a stored access policy has them.
+fn check_sas(sas: &str, now: Timestamp) -> Result<(), &'static str> {
+    let part = |name: &str| {
+        let mut parts = form_urlencoded::parse(sas.as_bytes());
+        parts
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+            .filter(|value| !value.is_empty())
+    };
+    if part("sv").is_none() || part("sig").is_none() {
+        return Err("has a query that is no SAS: sv or sig is missing; copy the SAS URL of the container");
+    }
+    if part("sr").is_some_and(|resource| resource != "c") {
+        return Err("has a SAS that is not for the container (sr=c); create one for the container");
+    }
+    let has_policy = part("si").is_some();
+    match part("se").map(|expiry| parse_sas_time(&expiry)) {
+        None if has_policy => {}
+        None | Some(None) => {
+            return Err("has a SAS without an expiry (se); copy the SAS URL of the container");
+        }
+        Some(Some(expiry)) if expiry <= now => return Err("has a SAS that has expired; create a new one"),
+        Some(Some(_)) => {}
+    }
+    match part("sp") {
+        None if has_policy => Ok(()),
+        Some(granted) if SAS_PERMISSIONS.iter().all(|needed| granted.contains(*needed)) => Ok(()),
+        _ => Err(
+            "has a SAS that lacks a permission; it must allow to read, create, write and delete (sp=rcwd)",
+        ),
+    }
+}
+
+/// The forms that Azure Storage accepts: a date, or a time of day in UTC with or without seconds.
+fn parse_sas_time(text: &str) -> Option<Timestamp> {
+    let date = || Some(text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    text.parse().ok().or_else(date)
 }
 
 fn is_account(name: &str) -> bool {
@@ -185,25 +202,17 @@ fn is_container(name: &str) -> bool {
     (3..=63).contains(&name.len()) && name.bytes().all(plain)
 }
 
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{
-        COMMUNICATION, COMMUNICATION_ENDPOINT, Config, ConfigErrors, HOST_PORT, SIGNALR, SITE_NAME,
+        COMMUNICATION, COMMUNICATION_ENDPOINT, Config, ConfigErrors, HOST_PORT, IDENTITY_ENDPOINT, SIGNALR,
+        SITE_NAME,
     };
 
     const ON: (&str, &str) = (COMMUNICATION, "endpoint=https://h/;accesskey=aHVzaA==");
     const STORE: (&str, &str) = (IDENTITY_STORE, "https://account.blob.core.windows.net/chat-identities");
-    const KEY: (&str, &str) = (IDENTITY_STORE_KEY, "aHVzaA==");
+    const SAS: &str = "sv=2026-06-06&sr=c&sp=racwdl&se=2999-01-01T00%3A00%3A00Z&sig=hush";
 
     fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
         Config::read(&variables.iter().copied().collect())
@@ -213,52 +222,93 @@ mod tests {
         read(variables).unwrap().tokens.container.unwrap()
     }
 
+    fn with_sas(container: &str, sas: &str) -> String {
+        format!("{container}?{sas}")
+    }
+
     #[test]
-    fn a_token_may_do_as_little_as_possible_for_as_short_as_possible_unless_it_is_said_otherwise() {
+    fn a_token_has_minimal_scopes_and_lifetime_by_default() {
         let most = read(&[]).unwrap().tokens.most;
         assert_eq!(most.scopes(), [Scope::CHAT_JOIN_LIMITED, Scope::VOIP_JOIN]);
-        assert_eq!(most.lifetime(), Some(Lifetime::SHORTEST));
+        assert_eq!(most.lifetime(), Some(Lifetime::MIN));
         let most = read(&[(TOKEN_SCOPES, "chat, voip chat"), (TOKEN_MINUTES, "1440")]).unwrap().tokens.most;
         assert_eq!(most.scopes(), [Scope::CHAT, Scope::VOIP]);
-        assert_eq!(most.lifetime(), Some(Lifetime::LONGEST));
+        assert_eq!(most.lifetime(), Some(Lifetime::MAX));
     }
 
     #[test]
-    fn a_container_is_called_with_a_key_with_the_apps_identity_or_with_the_developers() {
+    fn a_container_is_called_with_a_sas_with_the_apps_identity_or_with_the_developers() {
         let developers = container(&[ON, STORE]);
-        assert_eq!(developers.endpoint.as_str(), "https://account.blob.core.windows.net/");
-        assert_eq!((developers.account.as_str(), developers.name.as_str()), ("account", "chat-identities"));
-        assert_eq!(developers.caller, Caller::AzureCli);
-        assert_eq!(container(&[ON, STORE, KEY]).caller, Caller::Key(AccountKey(KEY.1.to_owned())));
+        assert_eq!(developers.url.as_str(), STORE.1);
+        let automatic = |client_id| CredentialSource::automatic(client_id, None).unwrap();
+        assert_eq!(developers.access, ContainerAccess::Identity(automatic(None).on_azure(false)));
+        let with_sas = container(&[ON, (IDENTITY_STORE, &with_sas(STORE.1, SAS))]);
+        assert_eq!(with_sas.url.as_str(), STORE.1);
+        assert_eq!(with_sas.access, ContainerAccess::Sas(Secret::new(SAS)));
         let identity = (IDENTITY_ENDPOINT, "http://localhost:1/token");
-        let managed = |client_id: Option<&str>| Caller::ManagedIdentity {
-            endpoint: identity.1.to_owned(),
-            client_id: client_id.map(str::to_owned),
-        };
+        let managed = |client_id| ContainerAccess::Identity(automatic(client_id).on_azure(true));
         let (own, signalrs) = ((IDENTITY_STORE_CLIENT_ID, "c"), (CLIENT_ID, "d"));
         let uri = (crate::config::SERVICE_URI, "https://h");
-        assert_eq!(container(&[ON, STORE, identity]).caller, managed(None));
-        assert_eq!(container(&[ON, STORE, identity, uri, signalrs]).caller, managed(Some("d")));
-        assert_eq!(container(&[ON, STORE, identity, uri, signalrs, own]).caller, managed(Some("c")));
+        assert_eq!(container(&[ON, STORE, identity]).access, managed(None));
+        assert_eq!(container(&[ON, STORE, identity, uri, signalrs]).access, managed(Some("d")));
+        assert_eq!(container(&[ON, STORE, identity, uri, signalrs, own]).access, managed(Some("c")));
     }
 
     #[test]
-    fn an_account_on_this_machine_is_in_the_path() {
-        let azurite = container(&[
-            ON,
-            KEY,
-            (IDENTITY_STORE, "http://127.0.0.1:10000/devstoreaccount1/chat-identities/"),
-        ]);
-        assert_eq!(azurite.endpoint.as_str(), "http://127.0.0.1:10000/devstoreaccount1");
-        assert_eq!(
-            (azurite.account.as_str(), azurite.name.as_str()),
-            ("devstoreaccount1", "chat-identities")
+    fn an_account_on_this_machine_is_in_the_path_or_in_the_host_name() {
+        let azurite = "http://127.0.0.1:10000/devstoreaccount1/chat-identities";
+        for (address, expected) in [
+            (with_sas(azurite, SAS), azurite),
+            (with_sas(&format!("{azurite}/"), SAS), azurite),
+            (with_sas("http://account.localhost:1/chat", SAS), "http://account.localhost:1/chat"),
+        ] {
+            assert_eq!(container(&[ON, (IDENTITY_STORE, &address)]).url.as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn a_sas_that_cannot_work_is_named_at_start() {
+        let now: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
+        for sas in [
+            "sv=1&sig=x&se=2026-11-26T12:00:01Z&sp=rcwd",
+            "sv=1&sig=x&se=2026-11-26T12:01Z&sp=dwcr&sr=c",
+            "sv=1&sig=x&se=2026-11-27&sp=rcwdlacup&ss=b&srt=sco",
+            "sv=1&sig=x&si=policy&sr=c",
+        ] {
+            assert_eq!(check_sas(sas, now), Ok(()), "{sas}");
+        }
+        for (sas, expected) in [
+            ("", "no SAS"),
+            ("sig=x&se=2999-01-01&sp=rcwd", "no SAS"),
+            ("sv=1&sig=&se=2999-01-01&sp=rcwd", "no SAS"),
+            ("sv=1&sig=x&se=2999-01-01&sp=rcwd&sr=b", "not for the container"),
+            ("sv=1&sig=x&sp=rcwd", "without an expiry"),
+            ("sv=1&sig=x&se=soon&sp=rcwd", "without an expiry"),
+            ("sv=1&sig=x&se=2026-11-26T12:00:00Z&sp=rcwd", "has expired"),
+            ("sv=1&sig=x&se=2026-11-26&sp=rcwd", "has expired"),
+            ("sv=1&sig=x&se=2999-01-01&sp=r", "lacks a permission"),
+            ("sv=1&sig=x&se=2999-01-01&sp=cwd", "lacks a permission"),
+            ("sv=1&sig=x&se=2999-01-01", "lacks a permission"),
+        ] {
+            assert!(check_sas(sas, now).unwrap_err().contains(expected), "{sas}");
+        }
+    }
+
+    #[test]
+    fn an_account_key_is_a_problem_that_names_its_replacement() {
+        let told = read(&[ON, STORE, (IDENTITY_STORE_KEY, "aHVzaA==")]).unwrap_err();
+        let [problem] = told.problems.as_slice() else { panic!("{told:?}") };
+        assert_eq!(problem.name, IDENTITY_STORE_KEY);
+        assert!(
+            problem.reason.contains("Storage Blob Data Contributor") && problem.reason.contains("SAS URL")
         );
     }
 
     #[test]
-    fn each_mistake_is_named_and_no_value_is_told() {
+    fn each_mistake_is_named_and_no_value_is_repeated() {
         let host = [(HOST_PORT, "1"), (SIGNALR, "Endpoint=https://h;AccessKey=k")];
+        let plain = with_sas("http://account.blob.core.windows.net/chat", SAS);
+        let blob = with_sas("https://hush.blob.core.windows.net/chat/blob", SAS);
         for (variables, expected) in [
             (&[(COMMUNICATION, "endpoint=https://h/;accesskey=hush!")][..], COMMUNICATION),
             (&[(COMMUNICATION, "hush")], COMMUNICATION),
@@ -275,8 +325,11 @@ mod tests {
             (&[(IDENTITY_STORE, "https://hush.blob.core.windows.net/chat?sig=hush")], IDENTITY_STORE),
             (&[(IDENTITY_STORE, "https://ann:hush@account.blob.core.windows.net/chat")], IDENTITY_STORE),
             (&[(IDENTITY_STORE, "https://10.0.0.1/account/chat")], IDENTITY_STORE),
-            (&[(IDENTITY_STORE, "http://account.blob.core.windows.net/chat"), KEY], IDENTITY_STORE),
+            (&[(IDENTITY_STORE, &plain)], IDENTITY_STORE),
+            (&[(IDENTITY_STORE, &blob)], IDENTITY_STORE),
             (&[(IDENTITY_STORE, "http://127.0.0.1:1/account/chat")], IDENTITY_STORE),
+            (&[STORE, (IDENTITY_STORE_CLIENT_ID, "hush/")], IDENTITY_STORE_CLIENT_ID),
+            (&[STORE, (IDENTITY_STORE_ROOTS, "hush")], IDENTITY_STORE_ROOTS),
             (&[host[0], host[1], ON], IDENTITY_STORE),
             (&[host[0], host[1], (COMMUNICATION_ENDPOINT, "https://h")], IDENTITY_STORE),
             (&[host[0], host[1], ON, STORE, (SITE_NAME, "app")], IDENTITY_STORE),
@@ -288,7 +341,9 @@ mod tests {
     }
 
     #[test]
-    fn neither_key_prints() {
-        assert!(!format!("{:?}", read(&[ON, STORE, KEY]).unwrap()).contains("aHVzaA"));
+    fn neither_key_nor_sas_is_printed() {
+        let config = read(&[ON, (IDENTITY_STORE, &with_sas(STORE.1, SAS))]).unwrap();
+        let printed = format!("{config:?}");
+        assert!(!printed.contains("aHVzaA") && !printed.contains("hush"), "{printed}");
     }
 }

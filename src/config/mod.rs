@@ -14,7 +14,7 @@ mod signalr;
 mod telemetry;
 
 pub use bearer::{BEARER_SCOPE, Bearer};
-pub use communication::{AccessTokens, AccountKey, Caller, Container};
+pub use communication::{AccessTokens, Container, ContainerAccess, IDENTITY_STORE_KEY};
 pub use env::Env;
 pub use resource::Communication;
 pub use telemetry::{LogFormat, Otlp};
@@ -55,12 +55,12 @@ pub const COMMUNICATION_ROOTS: &str = "AzureCommunicationServicesConnectionStrin
 pub const TOKEN_SCOPES: &str = "ChatAccessTokenScopes";
 /// …and its longest lifetime.
 pub const TOKEN_MINUTES: &str = "ChatAccessTokenMinutes";
-/// Where it is kept who has which identity there…
+/// The blob container of the identity store, optionally with a SAS…
 pub const IDENTITY_STORE: &str = "ChatIdentityStore";
-/// …the key of that storage account, where it is not called with an identity…
-pub const IDENTITY_STORE_KEY: &str = "ChatIdentityStoreKey";
-/// …and which identity it is called with, if it is not the one that SignalR is called with.
+/// …which identity it is called with, if it is not the one that SignalR is called with…
 pub const IDENTITY_STORE_CLIENT_ID: &str = "ChatIdentityStore__clientId";
+/// …and additional root certificates for it, as PEM text.
+pub const IDENTITY_STORE_ROOTS: &str = "ChatIdentityStore__rootCertificates";
 /// Bearer tokens of Microsoft Entra ID that are accepted: their tenant…
 pub const ENTRA_TENANT_ID: &str = "AzureAd__TenantId";
 /// …the client id of the app that they are for…

@@ -1,9 +1,9 @@
-//! The settings of Azure Communication Services: where it is, and with a key or as whom it is called.
+//! The settings of the Azure Communication Services resource: its address, and a key or an identity.
 //!
-//! As with SignalR there are two forms, and both at once is a mistake. An identity is called over https only, even on this machine.
+//! As with SignalR there are two forms, and setting both is an error. With an identity the address must be https, even on loopback.
 
 use azure_communication::{ConnectionString, ConnectionStringError, Endpoint};
-use azure_credentials::Identity;
+use azure_credentials::CredentialSource;
 use azure_http::RootCertificates;
 
 use super::signalr::{NO_IDENTITY, NOT_A_CREDENTIAL, roots};
@@ -12,13 +12,13 @@ use super::{
     COMMUNICATION_ROOTS, ConfigError, Env,
 };
 
-/// Where Azure Communication Services is, and with what to call it.
+/// The Azure Communication Services resource, and how requests to it are authorized.
 #[derive(Clone, Debug)]
 pub enum Communication {
-    /// With its key.
+    /// With an access key.
     Key(ConnectionString),
     /// With tokens of an identity; the address is https.
-    Identity(Endpoint, Identity),
+    Identity(Endpoint, CredentialSource),
 }
 
 impl Communication {
@@ -31,24 +31,24 @@ impl Communication {
         }
     }
 
-    fn trusting(self, roots: RootCertificates) -> Self {
+    fn with_roots(self, roots: RootCertificates) -> Self {
         match self {
-            Self::Key(connection) => Self::Key(connection.trusting(roots)),
-            Self::Identity(endpoint, identity) => Self::Identity(endpoint.trusting(roots), identity),
+            Self::Key(connection) => Self::Key(connection.with_roots(roots)),
+            Self::Identity(endpoint, identity) => Self::Identity(endpoint.with_roots(roots), identity),
         }
     }
 }
 
-/// Whether there is one, whatever is wrong with it.
+/// Whether a resource is named, valid or not.
 pub(super) fn is_named(env: &Env) -> bool {
     [COMMUNICATION, COMMUNICATION_ENDPOINT].into_iter().any(|name| env.get(name).is_some())
 }
 
-/// The resource, if there is one, and whom to trust when it says who it is.
+/// The resource, if there is one, with the roots to trust.
 pub(super) fn read(env: &Env) -> Result<Option<Communication>, ConfigError> {
     let Some(resource) = named(env)? else { return Ok(None) };
     Ok(Some(match roots(env, COMMUNICATION_ROOTS)? {
-        Some(roots) => resource.trusting(roots),
+        Some(roots) => resource.with_roots(roots),
         None => resource,
     }))
 }
@@ -63,7 +63,7 @@ fn named(env: &Env) -> Result<Option<Communication>, ConfigError> {
             Ok(connection) => Ok(Some(Communication::Key(connection))),
             Err(error) => Err(problem(COMMUNICATION, error.to_string())),
         },
-        // Whoever set the second one means to be rid of keys, and would not see that the first is still in use.
+        // The second form means to replace the key; using the key silently would hide that.
         (Some(_), Some(part)) => {
             let reason = format!("is set, and so is {part}; take away the one you do not mean");
             Err(problem(COMMUNICATION, reason))
@@ -83,15 +83,15 @@ fn with_identity(env: &Env) -> Result<Communication, ConfigError> {
     }
     let client_id = env.get(COMMUNICATION_CLIENT_ID);
     let identity = match env.get(COMMUNICATION_CREDENTIAL) {
-        None => Identity::open(client_id, None),
+        None => CredentialSource::automatic(client_id, None),
         Some(credential) if credential.eq_ignore_ascii_case("managedidentity") => {
-            Identity::managed(client_id)
+            CredentialSource::managed_identity(client_id)
         }
         Some(_) => return Err(problem(COMMUNICATION_CREDENTIAL, NOT_A_CREDENTIAL)),
     };
     let identity = identity.map_err(|error| problem(COMMUNICATION_CLIENT_ID, error.to_string()))?;
     let identity = identity.on_azure(env.is_azure());
-    if identity.is_managed() && env.lacks_identity() {
+    if identity.is_managed_identity() && env.lacks_identity() {
         return Err(wrong(NO_IDENTITY));
     }
     Ok(Communication::Identity(endpoint, identity))
@@ -113,7 +113,7 @@ mod tests {
         read(&variables.iter().copied().collect())
     }
 
-    fn identity(variables: &[(&str, &str)]) -> Identity {
+    fn identity(variables: &[(&str, &str)]) -> CredentialSource {
         match resource(variables).unwrap().unwrap() {
             Communication::Identity(_, identity) => identity,
             Communication::Key(_) => panic!("there is a key"),
@@ -134,11 +134,14 @@ mod tests {
         let client = (COMMUNICATION_CLIENT_ID, "c");
         let azure = (IDENTITY_ENDPOINT, "http://localhost:1");
         let credential = ("azurecommunicationservicesconnectionstring__CREDENTIAL", "ManagedIdentity");
-        let managed = |client_id| Identity::managed(client_id).unwrap();
+        let managed = |client_id| CredentialSource::managed_identity(client_id).unwrap();
         assert_eq!(identity(&[ENDPOINT, azure]), managed(None));
         assert_eq!(identity(&[ENDPOINT, azure, client]), managed(Some("c")));
         assert_eq!(identity(&[ENDPOINT, credential, client]), managed(Some("c")));
-        assert_eq!(identity(&[ENDPOINT, client]), Identity::open(None, None).unwrap().on_azure(false));
+        assert_eq!(
+            identity(&[ENDPOINT, client]),
+            CredentialSource::automatic(None, None).unwrap().on_azure(false)
+        );
         // The identity that SignalR is called with is not meant.
         let signalrs = (super::super::CLIENT_ID, "d");
         assert_eq!(identity(&[ENDPOINT, azure, signalrs]), managed(None));

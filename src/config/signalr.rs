@@ -3,7 +3,7 @@
 //! There are two forms, a connection string and a setting for each part; both at once are an error.
 
 use azure_http::{RootCertificates, RootCertificatesError};
-use azure_signalr::{ConnectionString, ConnectionStringError, Identity};
+use azure_signalr::{ConnectionString, ConnectionStringError, CredentialSource};
 
 use super::{CLIENT_ID, CLIENT_SECRET, CREDENTIAL, ConfigError, Env, ROOTS, SERVICE_URI, SIGNALR, TENANT_ID};
 
@@ -35,7 +35,7 @@ fn named(env: &Env) -> Result<Option<ConnectionString>, ConfigError> {
         }
     };
     let connection = connection.on_azure(env.is_azure());
-    if connection.identity().is_some_and(Identity::is_managed) && env.lacks_identity() {
+    if connection.identity().is_some_and(CredentialSource::is_managed_identity) && env.lacks_identity() {
         return problem(name, NO_IDENTITY.to_owned());
     }
     Ok(Some(connection))
@@ -44,7 +44,7 @@ fn named(env: &Env) -> Result<Option<ConnectionString>, ConfigError> {
 /// `connection` with the root certificates of the settings.
 fn trusting(env: &Env, connection: ConnectionString) -> Result<ConnectionString, ConfigError> {
     Ok(match roots(env, ROOTS)? {
-        Some(roots) => connection.trusting(roots),
+        Some(roots) => connection.with_roots(roots),
         None => connection,
     })
 }
@@ -65,7 +65,7 @@ fn service_with_identity(env: &Env) -> Result<ConnectionString, ConfigError> {
     let (client_id, tenant_id) = (env.get(CLIENT_ID), env.get(TENANT_ID));
     let credential = env.get(CREDENTIAL).map(str::to_ascii_lowercase);
     let identity = match (credential.as_deref(), env.get(CLIENT_SECRET)) {
-        (Some("managedidentity"), None) => Identity::managed(client_id),
+        (Some("managedidentity"), None) => CredentialSource::managed_identity(client_id),
         (Some("managedidentity"), Some(_)) => {
             return Err(problem(
                 CLIENT_SECRET,
@@ -75,8 +75,8 @@ fn service_with_identity(env: &Env) -> Result<ConnectionString, ConfigError> {
         (Some(_), _) => {
             return Err(problem(CREDENTIAL, NOT_A_CREDENTIAL));
         }
-        (None, None) => Identity::open(client_id, tenant_id),
-        (None, Some(secret)) => Identity::application(
+        (None, None) => CredentialSource::automatic(client_id, tenant_id),
+        (None, Some(secret)) => CredentialSource::application(
             client_id.ok_or_else(|| problem(CLIENT_ID, "is not set; it is the id of the application"))?,
             tenant_id.ok_or_else(|| problem(TENANT_ID, "is not set; it is the tenant of the application"))?,
             secret,
@@ -109,7 +109,7 @@ mod tests {
         read(variables).unwrap_err().problems.iter().map(|problem| problem.name).collect()
     }
 
-    fn identity(variables: &[(&str, &str)]) -> Identity {
+    fn identity(variables: &[(&str, &str)]) -> CredentialSource {
         read(variables).unwrap().signalr.unwrap().identity().unwrap().clone()
     }
 
@@ -124,14 +124,17 @@ mod tests {
         assert_eq!(signalr.endpoint().as_str(), "https://h/");
         assert_eq!(
             (signalr.identity(), signalr.access_key()),
-            (Some(&Identity::managed(Some("c")).unwrap()), None)
+            (Some(&CredentialSource::managed_identity(Some("c")).unwrap()), None)
         );
     }
 
     #[test]
     fn an_identity_that_is_left_open_is_the_apps_on_azure_and_the_developers_elsewhere() {
         let uri = (SERVICE_URI, "https://h");
-        let (managed, developer) = (Identity::managed(None).unwrap(), Identity::open(None, None).unwrap());
+        let (managed, developer) = (
+            CredentialSource::managed_identity(None).unwrap(),
+            CredentialSource::automatic(None, None).unwrap(),
+        );
         let [on_azure, elsewhere] = [true, false].map(|azure| {
             let open = ConnectionString::with_identity("https://h", developer.clone()).unwrap();
             open.on_azure(azure).identity().unwrap().clone()
@@ -152,7 +155,7 @@ mod tests {
         let (client, tenant) = ((CLIENT_ID, "c"), (TENANT_ID, "t"));
         assert_eq!(
             identity(&[uri, client, tenant, secret]),
-            Identity::application("c", "t", "hush").unwrap()
+            CredentialSource::application("c", "t", "hush").unwrap()
         );
         assert_eq!(problems(&[uri, secret, tenant]), [CLIENT_ID]);
         assert_eq!(problems(&[uri, secret, client]), [TENANT_ID]);

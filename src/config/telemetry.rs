@@ -4,8 +4,9 @@
 
 use std::fmt;
 
+use azure_http::{is_encrypted_or_local, parse_base_url};
 use percent_encoding::percent_decode_str;
-use url::{Host, Url};
+use url::Url;
 
 use super::{
     ConfigError, DEFAULT_SERVICE_NAME, Env, LOG_FORMAT, OTLP_ENDPOINT, OTLP_HEADERS, SERVICE_NAME, SITE_NAME,
@@ -50,12 +51,12 @@ pub(super) fn log_format(env: &Env) -> Result<LogFormat, ConfigError> {
 
 pub(super) fn otlp(env: &Env) -> Result<Option<Otlp>, ConfigError> {
     let Some(endpoint) = env.get(OTLP_ENDPOINT) else { return Ok(None) };
-    let endpoint = collector(endpoint)
+    let endpoint = parse_base_url(endpoint)
         .ok_or_else(|| problem(OTLP_ENDPOINT, "must be the address of a collector, https://HOST:4318"))?;
     let headers = headers(env.get(OTLP_HEADERS).unwrap_or_default()).ok_or_else(|| {
         problem(OTLP_HEADERS, "must be name=value, more of them after commas, with values percent-encoded")
     })?;
-    if !headers.is_empty() && endpoint.scheme() == "http" && !is_this_machine(&endpoint) {
+    if !headers.is_empty() && !is_encrypted_or_local(&endpoint) {
         let reason = "is sent to anywhere but this machine over https only; change the address in ";
         return Err(ConfigError { name: OTLP_HEADERS, reason: format!("{reason}{OTLP_ENDPOINT}") });
     }
@@ -65,25 +66,6 @@ pub(super) fn otlp(env: &Env) -> Result<Option<Otlp>, ConfigError> {
 
 fn problem(name: &'static str, reason: &str) -> ConfigError {
     ConfigError { name, reason: reason.to_owned() }
-}
-
-/// An address to which path segments can be added.
-fn collector(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let plain = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
-    (plain && url.has_host() && matches!(url.scheme(), "http" | "https")).then_some(url)
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// Pairs of names and values in the form of W3C Baggage, without properties.

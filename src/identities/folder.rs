@@ -1,46 +1,111 @@
-//! Identities in a folder: for one process on a developer's machine, where nothing else is at hand.
+//! The identity store in a folder: for a single process on a developer's machine.
 
-use std::path::Path;
+use std::fs;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use azure_communication::Endpoint;
-use object_store::local::LocalFileSystem;
-use object_store::path::Path as Place;
-use object_store::prefix::PrefixStore;
+use uuid::Uuid;
 
-use super::Identities;
+use super::{FileStore, IdentityStore, MAX_FILE_BYTES, StoreError, StoredFile};
 
-impl Identities {
-    /// Those of `resource` in `folder`, an absolute path. It is made with the first file.
-    ///
-    /// # Errors
-    ///
-    /// When the path is not absolute.
-    pub fn in_folder(folder: &Path, resource: &Endpoint) -> Result<Self, object_store::path::Error> {
-        let folder = Place::from_absolute_path(folder)?;
-        Ok(Self::new(PrefixStore::new(LocalFileSystem::new(), folder), resource))
+impl IdentityStore {
+    /// The identities of `resource` in `folder`, which is created with the first file.
+    #[must_use]
+    pub fn in_folder(folder: &Path, resource: &Endpoint) -> Self {
+        let folder = Folder { path: folder.to_owned(), writing: Mutex::new(()) };
+        Self::new(FolderStore(Arc::new(folder)), resource)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use azure_communication::UserId;
-    use uuid::Uuid;
+#[derive(Debug)]
+struct FolderStore(Arc<Folder>);
 
-    use super::*;
-    use crate::identities::StoreError;
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    /// Held while a file is compared and replaced.
+    writing: Mutex<()>,
+}
 
-    #[tokio::test]
-    async fn a_folder_keeps_who_is_first_and_takes_another_in_its_place() {
-        let folder = std::env::temp_dir().join(Uuid::new_v4().to_string());
-        let identities = Identities::in_folder(&folder, &"http://localhost:8889".parse().unwrap()).unwrap();
-        let [first, second] = ["8:acs:1", "8:acs:2"].map(|id| id.parse::<UserId>().unwrap());
-        assert!(identities.find("ann").await.unwrap().is_none());
-        identities.keep("ann", &first, None).await.unwrap();
-        assert_eq!(identities.keep("ann", &second, None).await, Err(StoreError::Conflict));
-        let kept = identities.find("ann").await.unwrap();
-        assert_eq!(kept.as_ref().unwrap().user, first);
-        identities.keep("ann", &second, kept).await.unwrap();
-        assert_eq!(identities.find("ann").await.unwrap().unwrap().user, second);
-        std::fs::remove_dir_all(folder).unwrap();
+impl FolderStore {
+    /// Runs `work` with the path of the file `name`, on a thread that may block.
+    async fn run<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Folder, &Path) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let folder = self.0.clone();
+        // Windows does not allow colons in file names.
+        let path = folder.path.join(if cfg!(windows) { name.replace(':', "%3A") } else { name.to_owned() });
+        let done = tokio::task::spawn_blocking(move || work(&folder, &path)).await;
+        done.map_err(|_| StoreError::Failed)?.map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => StoreError::Conflict,
+            _ => StoreError::Failed,
+        })
     }
+}
+
+#[async_trait]
+impl FileStore for FolderStore {
+    async fn get(&self, name: &str) -> Result<Option<StoredFile>, StoreError> {
+        self.run(name, |_, path| Ok(read(path)?.map(|content| StoredFile { content, etag: None }))).await
+    }
+
+    async fn put_if_absent(&self, name: &str, content: Vec<u8>) -> Result<(), StoreError> {
+        self.run(name, move |_, path| {
+            let temporary = write_temporary(path, &content)?;
+            let linked = fs::hard_link(&temporary, path);
+            fs::remove_file(&temporary)?;
+            linked
+        })
+        .await
+    }
+
+    async fn replace_if_unchanged(
+        &self,
+        name: &str,
+        content: Vec<u8>,
+        previous: &StoredFile,
+    ) -> Result<(), StoreError> {
+        let previous = previous.content.clone();
+        self.run(name, move |folder, path| {
+            let _writing = folder.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            if read(path)?.is_none_or(|current| current != previous) {
+                return Err(ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(write_temporary(path, &content)?, path)
+        })
+        .await
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), StoreError> {
+        self.run(name, |_, path| match fs::remove_file(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            outcome => outcome,
+        })
+        .await
+    }
+}
+
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match fs::File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        outcome => outcome?,
+    };
+    let mut content = Vec::new();
+    file.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut content)?;
+    Ok(Some(content))
+}
+
+/// Writes `content` to a new file beside `path`: a file appears under its name only when it is complete.
+fn write_temporary(path: &Path, content: &[u8]) -> io::Result<PathBuf> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let temporary = path.with_extension(Uuid::new_v4().to_string());
+    fs::File::create_new(&temporary)?.write_all(content)?;
+    Ok(temporary)
 }

@@ -1,187 +1,284 @@
-//! Who has which identity at Azure Communication Services, which does not keep that itself: a small file for each person, in a blob
-//! container or, on a developer's machine, in a folder.
+//! The identity store: the Azure Communication Services identity of each person.
 //!
-//! Many processes write to one store, so nothing is ever overwritten unseen: a first file only where there is none, another one only in
-//! the place of the one that was read.
+//! There is one JSON file for each person and resource, in a blob container or, on a developer's machine, in a folder. Several processes
+//! share a container, so a file is created only if there is none, and replaced only if it has not changed since it was read.
 
+use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use azure_communication::{Endpoint, UserId};
-use object_store::path::Path;
-use object_store::{
-    GetOptions, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, UpdateVersion,
-};
 use serde::{Deserialize, Serialize};
 
-mod container;
-mod error;
+mod blob;
 mod folder;
-mod transport;
 
-pub use error::StoreError;
+/// Many times the size of a file that this module writes.
+const MAX_FILE_BYTES: usize = 4 * 1_024;
 
-/// In bytes: many times what a file of ours has.
-const MAX_FILE_BYTES: u64 = 4 * 1_024;
+/// The version of the file format. Files of other versions are not read.
+const FORMAT_VERSION: u32 = 1;
 
-/// The form of the files. Another one is not guessed at.
-const VERSION: u32 = 1;
-
-/// The identities that people have at one resource.
+/// The identities of people at one Azure Communication Services resource. Clones share the store.
 #[derive(Clone, Debug)]
-pub struct Identities {
-    store: Arc<dyn ObjectStore>,
-    /// Its host. An identity is good at the resource that made it, and at no other.
+pub struct IdentityStore {
+    files: Arc<dyn FileStore>,
+    /// The resource's host: an identity is valid at the resource that created it only.
     resource: String,
 }
 
-/// What the store holds of a person.
+/// A person's identity as it was read from the store.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct StoredIdentity {
     pub(crate) user: UserId,
-    version: UpdateVersion,
+    file: StoredFile,
 }
 
-/// A file.
+/// What the identity store needs of a storage service.
+#[async_trait]
+trait FileStore: fmt::Debug + Send + Sync {
+    /// The file `name`, or at least its first [`MAX_FILE_BYTES`] and one byte.
+    async fn get(&self, name: &str) -> Result<Option<StoredFile>, StoreError>;
+
+    /// Creates the file; [`StoreError::Conflict`] if there is one.
+    async fn put_if_absent(&self, name: &str, content: Vec<u8>) -> Result<(), StoreError>;
+
+    /// Replaces `previous`; [`StoreError::Conflict`] if the file is no longer the same.
+    async fn replace_if_unchanged(
+        &self,
+        name: &str,
+        content: Vec<u8>,
+        previous: &StoredFile,
+    ) -> Result<(), StoreError>;
+
+    /// Deletes the file, if there is one.
+    async fn delete(&self, name: &str) -> Result<(), StoreError>;
+}
+
+#[derive(Debug)]
+struct StoredFile {
+    content: Vec<u8>,
+    /// The `ETag` of a blob.
+    etag: Option<String>,
+}
+
+/// The content of a file.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct File {
+struct FileContent {
     version: u32,
     communication_user_id: String,
 }
 
-impl Identities {
-    fn new(store: impl ObjectStore, resource: &Endpoint) -> Self {
+impl IdentityStore {
+    fn new(files: impl FileStore + 'static, resource: &Endpoint) -> Self {
         let address = resource.as_str();
         let host = address.split_once("://").map_or(address, |(_, host)| host).trim_end_matches('/');
-        Self { store: Arc::new(store), resource: host.to_owned() }
+        Self { files: Arc::new(files), resource: host.to_owned() }
     }
 
-    /// Those of `resource` for as long as they are not dropped.
-    #[cfg(test)]
-    pub(crate) fn in_memory(resource: &Endpoint) -> Self {
-        Self::new(object_store::memory::InMemory::new(), resource)
-    }
-
-    /// What is kept under `name`.
-    pub(crate) async fn find(&self, name: &str) -> Result<Option<Kept>, StoreError> {
-        let found = match self.store.get_opts(&self.path(name), GetOptions::default()).await {
-            Ok(found) => found,
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        if found.meta.size > MAX_FILE_BYTES {
+    /// The identity that is stored under `name`.
+    pub(crate) async fn get(&self, name: &str) -> Result<Option<StoredIdentity>, StoreError> {
+        let Some(file) = self.files.get(&self.file_name(name)).await? else { return Ok(None) };
+        if file.content.len() > MAX_FILE_BYTES {
             return Err(StoreError::Unreadable);
         }
-        let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
-        let file: File = serde_json::from_slice(&found.bytes().await?).map_err(|_| StoreError::Unreadable)?;
-        let user = file.communication_user_id.parse().map_err(|_| StoreError::Unreadable)?;
-        if file.version == VERSION { Ok(Some(Kept { user, version })) } else { Err(StoreError::Unreadable) }
+        let content: FileContent =
+            serde_json::from_slice(&file.content).map_err(|_| StoreError::Unreadable)?;
+        if content.version != FORMAT_VERSION {
+            return Err(StoreError::Unreadable);
+        }
+        let user = content.communication_user_id.parse().map_err(|_| StoreError::Unreadable)?;
+        Ok(Some(StoredIdentity { user, file }))
     }
 
-    /// Keeps `user` under `name`: where there is nothing, or in the place of `before`.
+    /// Stores `user` under `name`, where nothing is stored yet or in place of `previous`.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Conflict`] when something else is there; it may be `user`, kept by a try whose answer got lost.
-    pub(crate) async fn keep(
+    /// [`StoreError::Conflict`] when something else is stored; that may be `user` itself, if the response to an earlier attempt was lost.
+    pub(crate) async fn put(
         &self,
         name: &str,
         user: &UserId,
-        before: Option<Kept>,
+        previous: Option<StoredIdentity>,
     ) -> Result<(), StoreError> {
-        let file = File { version: VERSION, communication_user_id: user.as_str().to_owned() };
-        let file = serde_json::to_vec(&file).expect("a number and a text under text keys");
-        let put = async |mode| {
-            let options = PutOptions::from(mode);
-            self.store.put_opts(&self.path(name), PutPayload::from(file.clone()), options).await
-        };
-        let Some(before) = before else {
-            put(PutMode::Create).await?;
-            return Ok(());
-        };
-        match put(PutMode::Update(before.version)).await {
-            // A folder cannot compare. It is a single process's, and there one person's files are written by one at a time.
-            Err(object_store::Error::NotImplemented { .. }) => put(PutMode::Overwrite).await?,
-            outcome => outcome?,
-        };
-        Ok(())
-    }
-
-    /// Takes away what is kept under `name`.
-    pub(crate) async fn remove(&self, name: &str) -> Result<(), StoreError> {
-        match self.store.delete(&self.path(name)).await {
-            Err(object_store::Error::NotFound { .. }) => Ok(()),
-            outcome => Ok(outcome?),
+        let content =
+            FileContent { version: FORMAT_VERSION, communication_user_id: user.as_str().to_owned() };
+        let content = serde_json::to_vec(&content).expect("a number and a text under text keys");
+        let file_name = self.file_name(name);
+        match previous {
+            None => self.files.put_if_absent(&file_name, content).await,
+            Some(previous) => self.files.replace_if_unchanged(&file_name, content, &previous.file).await,
         }
     }
 
-    /// Whatever is in either name stays one segment.
-    fn path(&self, name: &str) -> Path {
-        Path::from_iter([self.resource.as_str(), &format!("{name}.json")])
+    /// Deletes what is stored under `name`, if anything is.
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), StoreError> {
+        self.files.delete(&self.file_name(name)).await
+    }
+
+    fn file_name(&self, name: &str) -> String {
+        format!("{}/{}.json", escape(&self.resource), escape(name))
     }
 }
 
+/// Escapes one segment of a file name. Part of the format: names of existing files depend on it.
+fn escape(segment: &str) -> String {
+    let is_plain =
+        |byte: u8| byte.is_ascii() && !byte.is_ascii_control() && !br#"/\{^}%`]">[~<#|*?"#.contains(&byte);
+    let escaped = segment
+        .bytes()
+        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    escaped.collect()
+}
+
+/// Why a call of the identity store failed, in words for the operator.
+///
+/// Nothing of the underlying errors is kept: they contain addresses, account names and response texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// The container does not admit the identity or SAS.
+    Denied,
+    /// There is no access token for the container.
+    NoToken,
+    /// The container does not exist.
+    NoContainer,
+    /// Lost the race against a concurrent writer.
+    Conflict,
+    /// A file has not the format of this module.
+    Unreadable,
+    /// There was no response.
+    Unreachable,
+    /// Any other failure.
+    Failed,
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later.
+    pub(crate) fn is_retryable(self) -> bool {
+        matches!(self, Self::NoToken | Self::Conflict | Self::Unreachable | Self::Failed)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the store of identities ")?;
+        f.write_str(match self {
+            Self::Denied => {
+                "refuses the identity or SAS; give the app's identity the role Storage Blob Data Contributor on the container, or set a new SAS URL"
+            }
+            Self::NoToken => "cannot be called: there is no token of the app's identity",
+            Self::NoContainer => "is not there; create the container that ChatIdentityStore names",
+            Self::Conflict => "changed meanwhile",
+            Self::Unreadable => "holds a file that is none of this app's; look at what else writes there",
+            Self::Unreachable => "cannot be reached",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+impl std::error::Error for StoreError {}
+
 #[cfg(test)]
 mod tests {
-    use object_store::memory::InMemory;
+    use std::path::PathBuf;
+
+    use uuid::Uuid;
 
     use super::*;
 
-    fn identities() -> Identities {
-        Identities::new(InMemory::new(), &"https://h:1/".parse().unwrap())
+    /// A store in a new folder, which is deleted in the end.
+    struct TestStore {
+        folder: PathBuf,
+        store: IdentityStore,
+    }
+
+    impl TestStore {
+        fn new(resource: &str) -> Self {
+            let folder = std::env::temp_dir().join(Uuid::new_v4().to_string());
+            let store = IdentityStore::in_folder(&folder, &resource.parse().unwrap());
+            Self { folder, store }
+        }
+
+        async fn get_written(&self, bytes: &[u8]) -> Result<Option<StoredIdentity>, StoreError> {
+            let path = self.folder.join(self.store.file_name("ann"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+            self.store.get("ann").await
+        }
+    }
+
+    impl Drop for TestStore {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
     }
 
     fn user(id: &str) -> UserId {
         id.parse().unwrap()
     }
 
-    async fn holds(identities: &Identities, bytes: &[u8]) -> Result<Option<Kept>, StoreError> {
-        let payload = PutPayload::from(bytes.to_vec());
-        identities.store.put(&identities.path("ann"), payload).await.unwrap();
-        identities.find("ann").await
-    }
-
     #[tokio::test]
-    async fn who_is_kept_first_stays_until_somebody_who_has_seen_it_puts_another_in_its_place() {
-        let identities = identities();
-        assert!(identities.find("ann").await.unwrap().is_none());
-        identities.keep("ann", &user("8:acs:1"), None).await.unwrap();
-        let late = identities.keep("ann", &user("8:acs:2"), None).await;
-        assert!(matches!(late, Err(StoreError::Conflict)));
-        let [first, second] = [identities.find("ann").await, identities.find("ann").await];
-        identities.keep("ann", &user("8:acs:3"), first.unwrap()).await.unwrap();
-        let late = identities.keep("ann", &user("8:acs:4"), second.unwrap()).await;
-        assert!(matches!(late, Err(StoreError::Conflict)));
-        assert_eq!(identities.find("ann").await.unwrap().unwrap().user, user("8:acs:3"));
-        assert!(identities.find("bob").await.unwrap().is_none());
+    async fn an_identity_is_replaced_only_by_a_writer_that_has_read_it() {
+        let test = TestStore::new("https://h:1/");
+        let store = &test.store;
+        assert!(store.get("ann").await.unwrap().is_none());
+        store.put("ann", &user("8:acs:1"), None).await.unwrap();
+        assert_eq!(store.put("ann", &user("8:acs:2"), None).await, Err(StoreError::Conflict));
+        let [first, second] = [store.get("ann").await.unwrap(), store.get("ann").await.unwrap()];
+        store.put("ann", &user("8:acs:3"), first).await.unwrap();
+        assert_eq!(store.put("ann", &user("8:acs:4"), second).await, Err(StoreError::Conflict));
+        assert_eq!(store.get("ann").await.unwrap().unwrap().user, user("8:acs:3"));
+        assert!(store.get("bob").await.unwrap().is_none());
         for _ in 0..2 {
-            identities.remove("ann").await.unwrap();
-            assert!(identities.find("ann").await.unwrap().is_none());
+            store.delete("ann").await.unwrap();
+            assert!(store.get("ann").await.unwrap().is_none());
         }
     }
 
     #[tokio::test]
-    async fn another_resource_knows_nobody_of_this_one() {
-        let here = identities();
-        here.keep("ann", &user("8:acs:1"), None).await.unwrap();
-        assert_eq!(here.resource, "h:1");
-        let there = Identities { resource: "h:2".to_owned(), ..here };
-        assert!(there.find("ann").await.unwrap().is_none());
+    async fn identities_of_another_resource_are_not_found() {
+        let test = TestStore::new("https://h:1/");
+        test.store.put("ann", &user("8:acs:1"), None).await.unwrap();
+        assert_eq!(test.store.resource, "h:1");
+        let other = IdentityStore { resource: "h:2".to_owned(), ..test.store.clone() };
+        assert!(other.get("ann").await.unwrap().is_none());
     }
 
     #[tokio::test]
-    async fn what_is_no_file_of_ours_is_told_and_left_alone() {
-        let identities = identities();
+    async fn a_file_of_another_format_is_an_error() {
+        let test = TestStore::new("https://h/");
         let right = br#"{"version":1,"communicationUserId":"8:acs:1","colour":"blue"}"#;
-        assert_eq!(holds(&identities, right).await.unwrap().unwrap().user, user("8:acs:1"));
+        assert_eq!(test.get_written(right).await.unwrap().unwrap().user, user("8:acs:1"));
         for wrong in [
             &b""[..],
             b"8:acs:1",
             br#"{"version":2,"communicationUserId":"8:acs:1"}"#,
             br#"{"version":1,"communicationUserId":"8:acs: 1"}"#,
-            &[b' '; MAX_FILE_BYTES as usize + 1],
+            &[b' '; MAX_FILE_BYTES + 1],
         ] {
-            assert!(matches!(holds(&identities, wrong).await, Err(StoreError::Unreadable)));
+            assert_eq!(test.get_written(wrong).await.unwrap_err(), StoreError::Unreadable);
+        }
+    }
+
+    /// See the note in the file.
+    #[tokio::test]
+    async fn files_and_blobs_of_earlier_versions_have_the_same_names_and_bytes() {
+        let stored = include_str!("../../tests/data/stored-identities.json");
+        let stored: serde_json::Value = serde_json::from_str(stored).unwrap();
+        for file in ["files", "blobs"].iter().flat_map(|kind| stored[kind].as_array().unwrap()) {
+            let text = |key: &str| file[key].as_str().unwrap();
+            let test = TestStore::new(text("resource"));
+            let path = test.folder.join(text("name"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text("content")).unwrap();
+            let (_, name) = text("name").rsplit_once('/').unwrap();
+            let name = name.strip_suffix(".json").unwrap();
+            let found = test.store.get(name).await.unwrap().unwrap();
+            test.store.delete(name).await.unwrap();
+            test.store.put(name, &found.user, None).await.unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text("content"));
         }
     }
 }

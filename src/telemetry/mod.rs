@@ -29,7 +29,7 @@ pub use otel::Export;
 use request::{RequestInfo, RequestOutcome};
 
 /// Libraries that log every request and every failed attempt at `info`.
-const NOISY_TARGETS: [&str; 2] = ["typespec_client_core", "object_store"];
+const NOISY_TARGETS: [&str; 3] = ["typespec_client_core", "azure_core", "azure_storage_blob"];
 
 /// Starts logging to standard output. `filter` has the form of `RUST_LOG`; an invalid one counts as `info`.
 pub fn start(filter: &str, format: LogFormat) {
@@ -138,7 +138,7 @@ mod tests {
         assert!(!logs("info,hyper=debug"));
         assert!(!logs("warn"));
         let storage = quiet_noisy_targets("info,typespec_client_core=info".parse().unwrap());
-        assert!(!storage.would_enable("object_store::client::retry", &Level::INFO));
+        assert!(!storage.would_enable("azure_storage_blob::clients", &Level::INFO));
         for asked in ["debug", "info,typespec_client_core=info", "info,typespec_client_core::http=info"] {
             assert!(logs(asked), "{asked}");
         }

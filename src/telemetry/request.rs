@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
-use azure_signalr::{Sent, Try};
+use azure_signalr::{Attempt, SendReceipt};
 use uuid::Uuid;
 
 use crate::error::Error;
@@ -29,7 +29,7 @@ pub(super) struct RequestOutcome<'a> {
     pub(super) status: Option<u16>,
     pub(super) failure: Option<&'a Error>,
     /// The requests to the SignalR service.
-    pub(super) tries: &'a [Try],
+    pub(super) tries: &'a [Attempt],
     /// The time waited for Azure Communication Services.
     timer: Option<Duration>,
     pub(super) duration: Duration,
@@ -44,8 +44,11 @@ impl RequestInfo {
 impl<'a> RequestOutcome<'a> {
     pub(super) fn with(response: Option<&'a Response>, duration: Duration) -> Self {
         let failure = response.and_then(|response| response.extensions().get::<Arc<Error>>());
-        let sent = response.and_then(|response| response.extensions().get::<Sent>());
-        let tries = failure.map(|error| error.tries()).or_else(|| sent.map(Sent::tries)).unwrap_or_default();
+        let sent = response.and_then(|response| response.extensions().get::<SendReceipt>());
+        let tries = failure
+            .map(|error| error.tries())
+            .or_else(|| sent.map(SendReceipt::attempts))
+            .unwrap_or_default();
         let timer = response.and_then(|response| response.extensions().get::<UpstreamTimer>()?.sum());
         let status = response.map(|response| response.status().as_u16());
         Self { status, failure: failure.map(AsRef::as_ref), tries, timer, duration }
@@ -63,7 +66,7 @@ impl<'a> RequestOutcome<'a> {
 
     /// The time waited for an upstream service, without the waits between attempts; `None` if none was called.
     pub(super) fn upstream(&self) -> Option<Duration> {
-        let tries = (!self.tries.is_empty()).then(|| self.tries.iter().map(Try::duration).sum());
+        let tries = (!self.tries.is_empty()).then(|| self.tries.iter().map(Attempt::duration).sum());
         tries.or(self.timer)
     }
 }

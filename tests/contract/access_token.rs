@@ -15,7 +15,6 @@ use crate::blob_storage::BlobStorage;
 use crate::test_app::{TestApp, api_error};
 
 const PATH: &str = "/api/access-token";
-const ACCOUNT_KEY: &str = "aHVzaC1vZi10aGUtYWNjb3VudA==";
 const CLAIMS: &str = "x-ms-client-principal";
 
 /// An emulated Communication Service, an identity store, and the settings that lead to them.
@@ -41,7 +40,6 @@ impl TestEnv {
         let mut variables = vec![
             ("AzureCommunicationServicesConnectionString", self.connection.as_str()),
             ("ChatIdentityStore", &self.container),
-            ("ChatIdentityStoreKey", ACCOUNT_KEY),
             ("WEBSITE_AUTH_ENABLED", "True"),
         ];
         variables.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
@@ -250,7 +248,7 @@ async fn the_response_has_the_shape_of_the_official_sdk_and_is_neither_cached_no
     app.process.out.line("operation=\"AccessToken\"");
     let log = app.process.out.text() + &app.process.err.text();
     let key = env.connection.split("accesskey=").nth(1).unwrap();
-    for secret in [token, key, ACCOUNT_KEY, &claims.identity] {
+    for secret in [token, key, "SECRET-of-the-sas", &claims.identity] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
 }
@@ -411,6 +409,53 @@ async fn behind_a_host_the_identity_store_must_be_configured() {
     let body: Value = response.json().await.unwrap();
     assert_eq!(body["error"]["code"], "not_configured");
     assert!(body["error"]["message"].as_str().unwrap().contains("ChatIdentityStore"));
+}
+
+#[tokio::test]
+async fn an_account_key_of_the_store_is_an_error_that_names_its_replacement() {
+    let env = TestEnv::start().await;
+    let app = env.start_app(&[("ChatIdentityStoreKey", "aHVzaA==")]);
+    let response = post_as(&app, "ann").send().await.unwrap();
+    assert_eq!(response.status(), 503);
+    let body: Value = response.json().await.unwrap();
+    assert!(body["error"]["message"].as_str().unwrap().contains("ChatIdentityStoreKey"));
+    let line = app.process.out.line("ChatIdentityStoreKey: is no longer used");
+    assert!(line.contains("Storage Blob Data Contributor") && line.contains("SAS URL"), "{line}");
+    assert!(!app.process.out.text().contains("aHVzaA"));
+}
+
+#[tokio::test]
+async fn identities_stored_by_an_earlier_version_are_found_again() {
+    let env = TestEnv::start().await;
+    let service = azure_communication::Client::new(&env.connection.parse().unwrap()).unwrap();
+    let ann = service.create_user(jiff::Timestamp::now()).await.unwrap();
+    let stored: Value = serde_json::from_str(include_str!("../data/stored-identities.json")).unwrap();
+    let is_anns = |blob: &&Value| blob["name"].as_str().unwrap().contains("127.0.0.1:8889/9108e693");
+    let blob = stored["blobs"].as_array().unwrap().iter().find(is_anns).unwrap();
+    let (_, name) = blob["name"].as_str().unwrap().split_once('/').unwrap();
+    let content: Value = serde_json::from_str(blob["content"].as_str().unwrap()).unwrap();
+    let old_id = content["communicationUserId"].as_str().unwrap();
+    // The resource has another port, and other identities.
+    let (host, _) = env.connection.strip_prefix("endpoint=http://").unwrap().split_once(['/', ';']).unwrap();
+    env.blobs
+        .insert(&format!("{host}/{name}"), &blob["content"].as_str().unwrap().replace(old_id, ann.as_str()));
+    let app = env.start_app(&[]);
+    let request = app.post(PATH).header("x-ms-client-principal-idp", "github");
+    let (_, id) = issue(request.header("x-ms-client-principal-id", "ann")).await;
+    assert_eq!((id.as_str(), env.ids().len(), env.blobs.paths().len()), (ann.as_str(), 1, 1));
+}
+
+#[tokio::test]
+async fn the_sas_of_the_store_is_never_logged() {
+    let env = TestEnv::start().await;
+    let mut app = env.start_app(&[("RUST_LOG", "trace")]);
+    issue(post_as(&app, "ann")).await;
+    env.blobs.fail_with(Some(403));
+    error_of(post_as(&app, "bob")).await;
+    app.process.signal("TERM");
+    app.process.end();
+    let log = app.process.out.text();
+    assert!(log.contains("/api/access-token") && !log.contains("SECRET-of-the-sas"), "{log}");
 }
 
 #[tokio::test]

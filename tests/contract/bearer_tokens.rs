@@ -291,7 +291,7 @@ async fn unknown_key_ids_do_not_trigger_a_fetch_each() {
 #[tokio::test]
 async fn while_the_tenant_is_unavailable_tokens_are_not_called_invalid() {
     let (env, entra) = (TestEnv::start().await, Entra::start().await);
-    for (status, part) in [(Some(503), "answered 503"), (None, "are not what was agreed")] {
+    for (status, part) in [(Some(503), "answered 503"), (None, "are malformed or of another tenant")] {
         entra.fail_with(status);
         entra.set_issuer("https://login.microsoftonline.com/11111111-604b-40ac-a9d7-9fd97c0b779f/v2.0");
         let app = start_app(&env, &entra, &[]);

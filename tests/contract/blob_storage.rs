@@ -1,6 +1,6 @@
 //! A scripted storage account with the Blob operations of the identity store: read, create and replace under a condition.
 //!
-//! It checks no signature; the end-to-end tests with Azurite do.
+//! It checks no signature and no token; the end-to-end tests with Azurite do.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,6 +13,9 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use test_support::http::serve;
 
+/// The SAS of the container.
+pub(crate) const SAS: &str = "sv=2026-06-06&sr=c&sp=rcwd&se=2999-01-01T00:00:00Z&sig=SECRET-of-the-sas";
+
 /// All blobs by path, each with the number of the put that wrote it.
 #[derive(Clone, Default)]
 pub(crate) struct BlobStorage(Arc<Mutex<Inner>>);
@@ -21,6 +24,8 @@ pub(crate) struct BlobStorage(Arc<Mutex<Inner>>);
 struct Inner {
     blobs: BTreeMap<String, (u64, Bytes)>,
     puts: u64,
+    /// The `Authorization` headers of all requests.
+    authorizations: Vec<String>,
     /// The status of all responses, if set.
     failure: Option<StatusCode>,
     /// Whether the next put is done and answered with 500.
@@ -28,12 +33,27 @@ struct Inner {
 }
 
 impl BlobStorage {
-    /// An account with one container, and the container's address.
+    /// Starts an account with one container and returns the container's SAS URL.
     pub(crate) async fn start() -> (Self, String) {
         let blobs = Self::default();
-        let port = serve(Router::new().fallback(respond).with_state(blobs.clone())).await;
-        let address = format!("http://127.0.0.1:{port}/account/chat-identities");
+        let port = serve(blobs.router()).await;
+        let address = format!("http://127.0.0.1:{port}/account/chat-identities?{SAS}");
         (blobs, address)
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        Router::new().fallback(respond).with_state(self.clone())
+    }
+
+    /// Writes a blob of the container.
+    pub(crate) fn insert(&self, name: &str, text: &str) {
+        let path = format!("/account/chat-identities/{name}");
+        self.0.lock().unwrap().blobs.insert(path, (0, Bytes::from(text.to_owned())));
+    }
+
+    /// The `Authorization` headers of all requests.
+    pub(crate) fn authorizations(&self) -> Vec<String> {
+        self.0.lock().unwrap().authorizations.clone()
     }
 
     /// The texts of all blobs.
@@ -69,26 +89,32 @@ async fn respond(
     if let Some(status) = inner.failure {
         return (status, "words of the storage account").into_response();
     }
+    match headers.get("authorization") {
+        Some(header) => inner.authorizations.push(header.to_str().unwrap().to_owned()),
+        None => assert_eq!(uri.query().unwrap(), SAS),
+    }
     let tag = |number: u64| format!("\"{number}\"");
-    let path = uri.path().to_owned();
+    let error =
+        |status: StatusCode, code: &'static str| (status, [("x-ms-error-code", code)]).into_response();
+    // The official client escapes the slash in a blob's name.
+    let path = uri.path().replace("%2F", "/");
     let found = inner.blobs.get(&path).cloned();
     let described =
         |number: u64| [(ETAG, tag(number)), (LAST_MODIFIED, "Sun, 22 Nov 2026 00:00:00 GMT".to_owned())];
     match method {
         Method::GET => match found {
             Some((number, text)) => (described(number), text).into_response(),
-            None => StatusCode::NOT_FOUND.into_response(),
+            None => error(StatusCode::NOT_FOUND, "BlobNotFound"),
         },
         Method::PUT => {
-            assert!(headers.contains_key("authorization"), "a put without a credential");
             let is = found.map(|(number, _)| tag(number));
             match (headers.get(IF_NONE_MATCH), headers.get(IF_MATCH)) {
                 (Some(any), None) if any == "*" && is.is_some() => {
-                    return StatusCode::CONFLICT.into_response();
+                    return error(StatusCode::CONFLICT, "BlobAlreadyExists");
                 }
                 (Some(any), None) if any == "*" => {}
                 (None, Some(expected)) if is.is_some_and(|is| expected == is.as_str()) => {}
-                (None, Some(_)) => return StatusCode::PRECONDITION_FAILED.into_response(),
+                (None, Some(_)) => return error(StatusCode::PRECONDITION_FAILED, "ConditionNotMet"),
                 _ => panic!("a put without a condition"),
             }
             inner.puts += 1;

@@ -1,4 +1,4 @@
-//! Tests of access tokens from Azure Communication Services with a managed identity instead of an access key.
+//! Tests of access tokens from Azure Communication Services with a managed identity instead of an access key, also for the identity store.
 //!
 //! The service is the emulator, over TLS: tokens of an identity are never sent in clear text. Only the setting trusts its certificate.
 
@@ -45,7 +45,6 @@ impl TestEnv {
             ("IDENTITY_ENDPOINT", &endpoint),
             ("IDENTITY_HEADER", IDENTITY_HEADER),
             ("ChatIdentityStore", &self.container),
-            ("ChatIdentityStoreKey", "aHVzaA=="),
             ("WEBSITE_AUTH_ENABLED", "True"),
         ];
         variables.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
@@ -119,5 +118,50 @@ async fn a_service_with_an_untrusted_certificate_receives_no_request() {
     let no_roots = ("AzureCommunicationServicesConnectionString__rootCertificates", "");
     let app = env.start_app(endpoint.start(0).await, &[no_roots]);
     assert_eq!(api_error(request_token(&app, "ann").await).await, (503, "unavailable".to_owned()));
+    assert_eq!(env.emulator.calls().received, 0);
+}
+
+#[tokio::test]
+async fn the_store_is_called_over_https_with_tokens_of_the_apps_identity() {
+    let (env, endpoint) = (TestEnv::start().await, IdentityEndpoint::new(OWNER_ID, LONG_LIFETIME, 10));
+    let blobs = BlobStorage::default();
+    let (port, certificate) = tls::terminate(serve(blobs.router()).await).await;
+    let container = format!("https://localhost:{port}/account/chat-identities");
+    let variables = [
+        ("ChatIdentityStore", container.as_str()),
+        ("ChatIdentityStore__rootCertificates", &certificate),
+        ("ChatIdentityStore__clientId", "33333333-4444"),
+        ("RUST_LOG", "trace"),
+    ];
+    let mut app = env.start_app(endpoint.start(0).await, &variables);
+    for user in ["ann", "bob", "ann"] {
+        assert_eq!(request_token(&app, user).await.status(), 200, "{}", app.process.out.text());
+    }
+    assert_eq!(blobs.paths().len(), 2);
+    let requests = endpoint.requests();
+    let for_storage: Vec<_> =
+        requests.iter().filter(|query| query["resource"] == "https://storage.azure.com").collect();
+    assert_eq!((requests.len(), for_storage.len()), (2, 1), "{requests:?}");
+    assert_eq!(for_storage[0]["client_id"], "33333333-4444");
+    app.process.signal("TERM");
+    app.process.end();
+    let (out, issued) = (app.process.out.text(), endpoint.tokens());
+    for authorization in blobs.authorizations() {
+        let token = authorization.strip_prefix("Bearer ").unwrap();
+        assert!(issued.iter().any(|(issued, _)| issued == token) && !out.contains(token), "{out}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_for_the_store_no_identity_is_created() {
+    let env = TestEnv::start().await;
+    let (port, certificate) = tls::terminate(serve(BlobStorage::default().router()).await).await;
+    let container = format!("https://localhost:{port}/account/chat-identities");
+    let variables =
+        [("ChatIdentityStore", container.as_str()), ("ChatIdentityStore__rootCertificates", &certificate)];
+    let app = env.start_app(free_port(), &variables);
+    assert_eq!(api_error(request_token(&app, "ann").await).await, (503, "unavailable".to_owned()));
+    app.process.out.line("a Microsoft Entra token for https://storage.azure.com could not be had");
+    app.process.out.line("the store of identities cannot be called: there is no token of the app's identity");
     assert_eq!(env.emulator.calls().received, 0);
 }

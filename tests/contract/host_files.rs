@@ -68,8 +68,10 @@ async fn every_declared_route_is_served() {
         1,
         &[
             ("AzureCommunicationServicesConnectionString", "endpoint=http://127.0.0.1:1/;accesskey=aHVzaA=="),
-            ("ChatIdentityStore", "http://127.0.0.1:1/account/chat-identities"),
-            ("ChatIdentityStoreKey", "aHVzaA=="),
+            (
+                "ChatIdentityStore",
+                &format!("http://127.0.0.1:1/account/chat-identities?{}", crate::blob_storage::SAS),
+            ),
         ],
     );
     for (name, function) in functions() {

@@ -8,7 +8,15 @@ import pytest
 from pages import PAGES
 
 CONFORMANCE = PAGES["crates/azure-signalr-conformance/README.md"]["Run it"].blocks[0]
+SIGNALR_EMULATOR = "cargo run -p azure-signalr-emulator"
 SERVE = "cargo run -p azure-communication-emulator --example serve"
+
+
+@pytest.mark.runs(SIGNALR_EMULATOR)
+def test_the_signalr_emulator_runs_alone(machine):
+    printed = machine.start(SIGNALR_EMULATOR).printed
+    endpoint = re.search(r"^ +connection +Endpoint=(http://[^;]+);AccessKey=", printed, re.MULTILINE)[1]
+    assert machine.run(f"curl -s -o answer -w '%{{http_code}}' {endpoint}/api/health") == "200"
 
 
 @pytest.mark.runs(SERVE)

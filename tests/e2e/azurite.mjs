@@ -1,11 +1,12 @@
 // Azurite, the emulator of Azure Storage: one process for each test file, and for each test an account behind an HTTP proxy that
 // records and blocks requests. Azurite stores the settings of a static website but does not serve it.
 
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
+import { request as requestOverTls } from 'node:https'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,17 +20,26 @@ const { BlobServiceClient } = createRequire(new URL('../../content/', import.met
 const START_TIMEOUT_MS = 60_000
 const MAX_ACCOUNTS = 40
 
-/** Starts one Azurite for all tests of a file. */
-export function useAzurite() {
+/** Starts one Azurite for all tests of a file. With `oauth` it speaks HTTPS only and accepts access tokens, too. */
+export function useAzurite({ oauth = false } = {}) {
   const unused = Array.from({ length: MAX_ACCOUNTS }, (_, at) => ({ name: `chatpages${at}`, key: randomBytes(64).toString('base64') }))
   const accounts = unused.map(({ name, key }) => `${name}:${key}`).join(';')
   let child
   let folder
   let port
+  let certificate
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'azurite-'))
     // The client's API version is newer than that of the last Azurite for Node.js 20.
     const args = ['--blobPort', '0', '--location', folder, '--silent', '--disableTelemetry', '--skipApiVersionCheck']
+    if (oauth) {
+      const [cert, key] = ['cert.pem', 'key.pem'].map(name => join(folder, name))
+      const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
+      const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=localhost', '-addext', names, '-addext', 'basicConstraints=critical,CA:FALSE']
+      execFileSync('openssl', [...request, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+      args.push('--oauth', 'basic', '--cert', cert, '--key', key)
+      certificate = await readFile(cert, 'utf8')
+    }
     child = spawn(process.execPath, [PROGRAM, ...args], { env: { AZURITE_ACCOUNTS: accounts }, stdio: ['ignore', 'pipe', 'inherit'] })
     port = await Promise.race([portOf(child), sleep(START_TIMEOUT_MS, undefined, { ref: false })])
     if (port === undefined) throw new Error('Azurite did not start')
@@ -38,28 +48,31 @@ export function useAzurite() {
     if (child?.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit')
     await rm(folder, { recursive: true, force: true })
   })
-  return { account: t => account(t, port, unused.pop()) }
+  return { account: t => account(t, port, unused.pop(), certificate) }
 }
 
 async function portOf(child) {
   for await (const line of createInterface({ input: child.stdout })) {
-    const port = /successfully listens on http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1]
+    const port = /successfully listens on https?:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1]
     if (port !== undefined) return port
   }
 }
 
-/** A new account with its own proxy. */
-async function account(t, port, { name, key }) {
-  const proxy = await startProxy(t, port)
+/** A new account with its own proxy; with a `certificate` Azurite itself is at `secureUrl`, for access tokens. */
+async function account(t, port, { name, key }, certificate) {
+  const proxy = await startProxy(t, port, certificate)
   const connectionStringWith = accountKey =>
     `DefaultEndpointsProtocol=http;AccountName=${name};AccountKey=${accountKey};BlobEndpoint=${proxy.url}/${name};`
-  const direct = connectionStringWith(key).replace(proxy.url, `http://127.0.0.1:${port}`)
+  const connectionString = connectionStringWith(key)
+  // The client of the test trusts no certificate, so with HTTPS it uses the proxy.
+  const direct = certificate ? connectionString : connectionString.replace(proxy.url, `http://127.0.0.1:${port}`)
   const service = BlobServiceClient.fromConnectionString(direct)
-  return { name, key, connectionString: connectionStringWith(key), connectionStringWith, proxy, service, container: service.getContainerClient('$web') }
+  const secureUrl = `https://127.0.0.1:${port}/${name}`
+  return { name, key, connectionString, connectionStringWith, proxy, service, secureUrl, certificate, container: service.getContainerClient('$web') }
 }
 
 /** Forwards to `port`, records method and path in `requests`, and answers 403 where `isBlocked`. */
-async function startProxy(t, port) {
+async function startProxy(t, port, certificate) {
   const proxy = { requests: [], isBlocked: () => false }
   const server = createServer((from, to) => {
     const line = `${from.method} ${decodeURIComponent(from.url)}`
@@ -69,7 +82,8 @@ async function startProxy(t, port) {
       to.writeHead(403, { 'x-ms-error-code': 'BlockedByTest' }).end()
       return
     }
-    const forwarded = request({ host: '127.0.0.1', port, method: from.method, path: from.url, headers: from.headers }, (response) => {
+    const [send, tls] = certificate ? [requestOverTls, { ca: certificate }] : [request, {}]
+    const forwarded = send({ host: '127.0.0.1', port, method: from.method, path: from.url, headers: from.headers, ...tls }, (response) => {
       to.writeHead(response.statusCode, response.headers)
       response.pipe(to)
     })

@@ -1,28 +1,62 @@
 // Tests of the identity store: several handlers with one container in Azurite, and the emulator of Azure Communication Services.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { useAzurite } from './azurite.mjs'
 import { communicationEmulator } from './communication-emulator.mjs'
 import { startHandler } from './processes.mjs'
 
-const azurite = useAzurite()
+const azurite = useAzurite({ oauth: true })
 const CONTAINER = 'chat-identities'
 
-/** Starts `count` handlers with one container and one emulator. */
-async function startHandlers(t, count, { key, container = CONTAINER } = {}) {
+/** A SAS URL of `container` with the permissions that the store needs. */
+async function sasUrl({ proxy, name, service }, container) {
+  const permissions = { toString: () => 'rcwd' }
+  const url = await service.getContainerClient(container).generateSasUrl({ permissions, expiresOn: new Date(Date.now() + 3_600_000) })
+  return `${proxy.url}/${name}/${container}${new URL(url).search}`
+}
+
+const withSas = async account => ({ ChatIdentityStore: await sasUrl(account, CONTAINER) })
+
+/** The settings of a handler with a managed identity, and the resources for which it has requested tokens. */
+async function managedIdentity(t, account) {
+  const resources = []
+  const endpoint = createServer((from, to) => {
+    const resource = new URL(from.url, 'http://localhost').searchParams.get('resource')
+    resources.push(resource)
+    const now = Math.floor(Date.now() / 1_000)
+    // Azurite reads issuer, audience and times of a token, and verifies no signature.
+    const claims = { aud: resource, iss: 'https://sts.windows.net/6babcaad-604b-40ac-a9d7-9fd97c0b779f/', nbf: now - 60, iat: now - 60, exp: now + 3_600 }
+    const token = [{ alg: 'RS256', typ: 'JWT' }, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).concat('c2lnbmF0dXJl').join('.')
+    to.setHeader('content-type', 'application/json')
+    to.end(JSON.stringify({ access_token: token, expires_on: `${now + 3_600}`, resource, token_type: 'Bearer' }))
+  }).listen(0, '127.0.0.1')
+  await once(endpoint, 'listening')
+  t.after(() => endpoint.close())
+  return { resources, settings: {
+    ChatIdentityStore: `${account.secureUrl}/${CONTAINER}`,
+    ChatIdentityStore__rootCertificates: account.certificate,
+    IDENTITY_ENDPOINT: `http://127.0.0.1:${endpoint.address().port}/msi/token`,
+    IDENTITY_HEADER: 'secret-of-the-platform',
+  } }
+}
+
+/** Starts `count` handlers with one container and one emulator; `settings` configures their access to the store. */
+async function startHandlers(t, count, settings = withSas) {
   const account = await azurite.account(t)
   await account.service.createContainer(CONTAINER)
   const emulator = await communicationEmulator(t)
   const variables = {
     AzureSignalRConnectionString: 'Endpoint=http://127.0.0.1:1;AccessKey=unused',
     AzureCommunicationServicesConnectionString: emulator.connectionString,
-    ChatIdentityStore: `${account.proxy.url}/${account.name}/${container}`,
-    ChatIdentityStoreKey: key ?? account.key,
     WEBSITE_AUTH_ENABLED: 'True',
+    ...await settings(account),
   }
   const handlers = await Promise.all(Array.from({ length: count }, () => startHandler(t, variables)))
-  return { handlers, emulator, account, container: account.service.getContainerClient(CONTAINER) }
+  return { handlers, emulator, account, variables, container: account.service.getContainerClient(CONTAINER) }
 }
 
 /** A request with the headers of Easy Auth. */
@@ -60,6 +94,34 @@ test('concurrent first requests of one user create one mapping and one identity'
   const { version, communicationUserId } = JSON.parse((await setup.container.getBlobClient(name).downloadToBuffer()).toString())
   assert.deepEqual([version, communicationUserId], [1, [...ids][0]])
   assert.ok(!name.includes('ann') && !name.includes('github'), name)
+})
+
+test('names and bytes of blobs are those of earlier versions', async (t) => {
+  const setup = await startHandlers(t, 1)
+  const id = await identityOf(setup.handlers[0], 'ann')
+  const stored = JSON.parse(await readFile(new URL('../data/stored-identities.json', import.meta.url), 'utf8'))
+  const ann = stored.blobs.find(({ name }) => name.startsWith('127.0.0.1:8889/9108e693'))
+  const { host } = new URL(/^endpoint=(.*?)\/?;/.exec(setup.emulator.connectionString)[1])
+  const [name, ...others] = await blobs(setup)
+  assert.deepEqual([name, others], [ann.name.replace('127.0.0.1:8889', host), []])
+  const text = (await setup.container.getBlobClient(name).downloadToBuffer()).toString()
+  assert.equal(text, ann.content.replace(JSON.parse(ann.content).communicationUserId, id))
+})
+
+test('with a managed identity the store is called with one token', async (t) => {
+  let identity
+  const setup = await startHandlers(t, 1, async (account) => {
+    identity = await managedIdentity(t, account)
+    return identity.settings
+  })
+  const [handler] = setup.handlers
+  const [ann, bob] = [await identityOf(handler, 'ann'), await identityOf(handler, 'bob')]
+  assert.notEqual(ann, bob)
+  assert.equal(await identityOf(handler, 'ann'), ann)
+  assert.equal((await blobs(setup)).length, 2)
+  assert.equal((await request(handler, 'ann', 'DELETE', '?forget=true')).status, 204)
+  assert.equal((await blobs(setup)).length, 1)
+  assert.deepEqual(identity.resources, ['https://storage.azure.com'])
 })
 
 test('a deleted identity is replaced once under concurrent requests', async (t) => {
@@ -100,15 +162,16 @@ test('a thousand users have a thousand identities', async (t) => {
 })
 
 const INVALID_STORES = [
-  ['a wrong key', { key: Buffer.from('not the key of this account').toString('base64') }, /refuses the key/],
-  ['a missing container', { container: 'not-there' }, /create the container/],
+  ['a wrong SAS', async account => (await sasUrl(account, CONTAINER)).replace(/sig=[^&]*/, `sig=${encodeURIComponent(Buffer.from('wrong').toString('base64'))}`), /refuses the identity or SAS/],
+  ['a missing container', account => sasUrl(account, 'not-there'), /create the container/],
 ]
-for (const [what, options, message] of INVALID_STORES) test(`${what} is logged, and no identity is left in the service`, async (t) => {
-  const { handlers: [handler], emulator, account } = await startHandlers(t, 1, options)
+for (const [what, store, message] of INVALID_STORES) test(`${what} is logged, and no identity is left in the service`, async (t) => {
+  const { handlers: [handler], emulator, account, variables } = await startHandlers(t, 1, async account => ({ ChatIdentityStore: await store(account) }))
   const response = await request(handler, 'ann')
   assert.equal(response.status, 503)
   assert.equal((await response.json()).error.code, 'unavailable')
   assert.deepEqual(await emulator.identities(), [])
   assert.ok(handler.lines.some(line => message.test(line)), handler.lines.join('\n'))
-  assert.ok(!handler.lines.some(line => line.includes(account.name) || line.includes(account.key)), handler.lines.join('\n'))
+  const signature = new URL(variables.ChatIdentityStore).searchParams.get('sig')
+  assert.ok(!handler.lines.some(line => line.includes(account.name) || line.includes(signature)), handler.lines.join('\n'))
 })

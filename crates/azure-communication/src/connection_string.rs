@@ -1,18 +1,28 @@
-//! The connection string of a resource, as the portal shows it.
+//! The connection string of a resource and its parts: endpoint and access key.
 //!
-//! Its official readers differ: the one in JavaScript wants `endpoint` first, the one in Python takes any order but turns http into
+//! The official readers differ: the one in JavaScript wants `endpoint` first, the one in Python takes any order but turns http into
 //! https. What either of them takes is taken here, and the address stays as it was written.
 
-use std::collections::HashMap;
+use std::fmt;
 use std::str::FromStr;
 
-use azure_http::RootCertificates;
+use azure_http::{
+    ConnectionProperties, DuplicateProperty, RootCertificates, is_encrypted_or_local, parse_base_url,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::Sha256;
+use url::{Position, Url};
 
-use crate::access_key::AccessKey;
-use crate::connection_string_error::ConnectionStringError;
-use crate::endpoint::Endpoint;
+/// The version of the API. It brought the scopes for guests; later ones, up to 2025-06-30, have the same operations.
+const API_VERSION: &str = "2023-10-01";
 
-/// Where a resource is, and the key to call it with.
+/// Everything that is not "unreserved" in RFC 3986, as the official SDKs escape ids.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The endpoint of a resource and the access key to call it with.
 ///
 /// Parsed from `endpoint=https://NAME.communication.azure.com/;accesskey=KEY`: properties in any order, names in any case, unknown
 /// ones ignored.
@@ -31,16 +41,16 @@ pub struct ConnectionString {
 }
 
 impl ConnectionString {
-    /// The same of its parts, for a key that is kept apart from its endpoint.
+    /// Combines an endpoint with a key that is stored apart from it.
     #[must_use]
     pub fn new(endpoint: Endpoint, key: AccessKey) -> Self {
         Self { endpoint, key }
     }
 
-    /// Trusts servers that show certificates of these authorities as well.
+    /// Trusts servers with certificates of these authorities as well.
     #[must_use]
-    pub fn trusting(self, roots: RootCertificates) -> Self {
-        Self { endpoint: self.endpoint.trusting(roots), ..self }
+    pub fn with_roots(self, roots: RootCertificates) -> Self {
+        Self { endpoint: self.endpoint.with_roots(roots), ..self }
     }
 
     /// The address of the resource.
@@ -58,23 +68,166 @@ impl FromStr for ConnectionString {
     type Err = ConnectionStringError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let properties = split(text)?;
+        let properties = ConnectionProperties::parse(text)?;
         let endpoint = properties.get("endpoint").ok_or(ConnectionStringError::MissingEndpoint)?;
         let key = properties.get("accesskey").ok_or(ConnectionStringError::MissingAccessKey)?;
         Ok(Self::new(endpoint.parse()?, key.parse()?))
     }
 }
 
-/// The properties by lower-cased name. Keys end in `=`, so only the first one splits; a property without a value is none.
-fn split(text: &str) -> Result<HashMap<String, &str>, ConnectionStringError> {
-    let mut properties = HashMap::new();
-    for (name, value) in text.split(';').filter_map(|segment| segment.split_once('=')) {
-        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
-        if !value.is_empty() && properties.insert(name, value).is_some() {
-            return Err(ConnectionStringError::DuplicateProperty);
-        }
+/// The address of a resource, like `https://NAME.communication.azure.com/`, and the root certificates to trust there.
+///
+/// It has a host and perhaps a port, no path. Plain http is for an emulator on this machine, since responses have tokens in them.
+#[derive(Clone)]
+pub struct Endpoint {
+    url: Url,
+    roots: RootCertificates,
+}
+
+impl Endpoint {
+    /// Trusts servers with certificates of these authorities as well.
+    #[must_use]
+    pub fn with_roots(self, roots: RootCertificates) -> Self {
+        Self { roots, ..self }
     }
-    Ok(properties)
+
+    /// The address, with the slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    pub(crate) fn roots(&self) -> &RootCertificates {
+        &self.roots
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// The URL of `verb` on the resource at `segments`, each of which is escaped as one.
+    pub(crate) fn url(&self, segments: &[&str], verb: Option<&str>) -> Url {
+        let mut path = String::new();
+        for segment in segments {
+            path.push('/');
+            path.extend(utf8_percent_encode(segment, ESCAPED));
+        }
+        path.extend(verb.into_iter().flat_map(|verb| ["/:", verb]));
+        let mut url = self.url.clone();
+        url.set_path(&path);
+        url.query_pairs_mut().append_pair("api-version", API_VERSION);
+        url
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = ConnectionStringError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = parse_base_url(text).filter(|url| url.path() == "/");
+        let url = url.ok_or(ConnectionStringError::InvalidEndpoint)?;
+        if !is_encrypted_or_local(&url) {
+            return Err(ConnectionStringError::InsecureEndpoint);
+        }
+        Ok(Self { url, roots: RootCertificates::default() })
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.as_str()).finish()
+    }
+}
+
+/// The path and query of `url`, as in the request line.
+pub(crate) fn target(url: &Url) -> &str {
+    &url[Position::BeforePath..Position::AfterQuery]
+}
+
+/// The host of `url`, as in the header `Host`: with a port unless it is the default of the scheme.
+pub(crate) fn host(url: &Url) -> &str {
+    &url[Position::BeforeHost..Position::AfterPort]
+}
+
+/// An access key, ready to sign. Parsed from base64 as the portal shows it: standard alphabet, with padding.
+///
+/// It is the decoded bytes that sign. It cannot be printed and cannot be read again.
+#[derive(Clone)]
+pub struct AccessKey(Hmac<Sha256>);
+
+impl AccessKey {
+    /// The HMAC-SHA256 of `text`.
+    pub(crate) fn sign(&self, text: &str) -> [u8; 32] {
+        self.0.clone().chain_update(text).finalize().into_bytes().into()
+    }
+}
+
+impl FromStr for AccessKey {
+    type Err = ConnectionStringError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            return Err(ConnectionStringError::MissingAccessKey);
+        }
+        let key = STANDARD.decode(text).map_err(|_| ConnectionStringError::InvalidAccessKey)?;
+        Ok(Self(Hmac::new_from_slice(&key).expect("HMAC takes a key of any length")))
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessKey(***)")
+    }
+}
+
+/// What is wrong with a connection string or a part of one. `Display` names the property and never repeats a value, since it may be the
+/// key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionStringError {
+    /// There is no `endpoint=…`.
+    MissingEndpoint,
+    /// `endpoint` is not an absolute http or https address, or has more than a host and a port.
+    InvalidEndpoint,
+    /// Tokens would be sent unencrypted: http is for this machine only, and never for an identity.
+    InsecureEndpoint,
+    /// There is no `accesskey=…`.
+    MissingAccessKey,
+    /// `accesskey` is not base64.
+    InvalidAccessKey,
+    /// A property occurs twice.
+    DuplicateProperty,
+}
+
+impl fmt::Display for ConnectionStringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MissingEndpoint => {
+                "the connection string has no endpoint; it looks like endpoint=https://NAME.communication.azure.com/;accesskey=KEY"
+            }
+            Self::InvalidEndpoint => {
+                "the endpoint must be an address without a path, like https://NAME.communication.azure.com/"
+            }
+            Self::InsecureEndpoint => {
+                "the endpoint must be https, or tokens would travel in clear; http is for an access key and this machine only"
+            }
+            Self::MissingAccessKey => {
+                "the connection string has no accesskey; copy the whole of it from the resource's Keys page"
+            }
+            Self::InvalidAccessKey => {
+                "the accesskey is not base64; copy the whole connection string from the resource's Keys page"
+            }
+            Self::DuplicateProperty => "the connection string has a property twice; give each one once",
+        })
+    }
+}
+
+impl std::error::Error for ConnectionStringError {}
+
+impl From<DuplicateProperty> for ConnectionStringError {
+    fn from(_: DuplicateProperty) -> Self {
+        Self::DuplicateProperty
+    }
 }
 
 #[cfg(test)]
@@ -90,7 +243,7 @@ mod tests {
 
     #[test]
     fn case_3_every_way_to_write_it_is_understood() {
-        let right_key = KEY.parse::<AccessKey>().unwrap();
+        let expected_key = KEY.parse::<AccessKey>().unwrap();
         for text in [
             "endpoint=https://contoso.communication.azure.com/;accesskey={key}",
             "endpoint=https://contoso.communication.azure.com;accesskey={key}",
@@ -104,7 +257,7 @@ mod tests {
         ] {
             let parsed = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(parsed.endpoint().as_str(), "https://contoso.communication.azure.com/", "{text}");
-            assert_eq!(parsed.key().authenticate("a"), right_key.authenticate("a"), "{text}");
+            assert_eq!(parsed.key().sign("a"), expected_key.sign("a"), "{text}");
         }
     }
 
@@ -139,6 +292,79 @@ mod tests {
         let shown = format!("{:?}", parse("endpoint=https://h/;accesskey={key}").unwrap());
         assert!(shown.contains("https://h/") && shown.contains("AccessKey(***)"), "{shown}");
         assert!(!shown.contains(KEY), "{shown}");
+    }
+
+    fn endpoint(text: &str) -> Endpoint {
+        text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn case_5_a_port_is_part_of_the_host_unless_it_is_the_schemes_own() {
+        for (text, expected) in [
+            ("https://contoso-test.communication.azure.com", "contoso-test.communication.azure.com"),
+            ("https://Contoso-Test.communication.azure.com/", "contoso-test.communication.azure.com"),
+            ("https://h:443/", "h"),
+            ("https://h:8443/", "h:8443"),
+            ("https://h:80/", "h:80"),
+            ("http://127.0.0.1:18099", "127.0.0.1:18099"),
+            ("http://localhost:80/", "localhost"),
+            ("http://localhost:443/", "localhost:443"),
+            ("http://[::1]:8889/", "[::1]:8889"),
+        ] {
+            let url = endpoint(text).url(&["identities"], None);
+            assert_eq!(
+                (host(&url), target(&url)),
+                (expected, "/identities?api-version=2023-10-01"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_id_is_one_escaped_segment_and_a_verb_keeps_its_colon() {
+        let endpoint = endpoint("https://h/");
+        for (id, segment) in [
+            ("8:acs:2dee53b4_00000005", "8%3Aacs%3A2dee53b4_00000005"),
+            ("a/b?c#d%2F e", "a%2Fb%3Fc%23d%252F%20e"),
+            ("...~-ö", "...~-%C3%B6"),
+        ] {
+            let url = endpoint.url(&["identities", id], Some("issueAccessToken"));
+            let expected = ["/identities/", segment, "/:issueAccessToken?api-version=2023-10-01"].concat();
+            assert_eq!(target(&url), expected);
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_a_host_and_nothing_more() {
+        for text in [
+            "",
+            "h",
+            "h.communication.azure.com",
+            "127.0.0.1:8889",
+            "localhost:8889",
+            "ftp://h",
+            "https://",
+            "https://h/path",
+            "https://h//",
+            "https://h/?a=b",
+            "https://h/#a",
+            "https://user:word@h/",
+            "https://user@h/",
+            "data:,hi",
+        ] {
+            assert_eq!(text.parse::<Endpoint>().unwrap_err(), E::InvalidEndpoint, "{text}");
+        }
+    }
+
+    #[test]
+    fn tokens_do_not_leave_the_machine_unencrypted() {
+        for text in ["http://localhost", "http://127.0.0.1:8889", "http://[::1]", "http://acs.localhost:1"] {
+            endpoint(text);
+        }
+        for text in ["http://h", "http://localhost.h", "http://10.0.0.1", "http://0.0.0.0"] {
+            let refused = text.parse::<Endpoint>().unwrap_err();
+            assert_eq!(refused, E::InsecureEndpoint, "{text}");
+        }
     }
 
     proptest::proptest! {

@@ -1,18 +1,23 @@
 //! Why a call failed: one opaque type, with the few questions a caller has.
 //!
-//! `Display` says its own line only and nothing the service said; causes are in `source()`. Neither holds a key, a token, the id of
-//! a user or an address.
+//! `Display` says its own line only and nothing the service said; causes are in `source()`. Neither holds a key, a token, the id of a
+//! user or an address.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connection_string_error::ConnectionStringError;
-use crate::entra::NoToken;
-use crate::service_error::ServiceError;
+use azure_http::{Failure, HttpError, HttpErrorKind, MAX_RETRY_AFTER};
+use serde::Deserialize;
 
-/// Nobody knows better than that when to come back, and whoever adds it to a clock should not overflow it.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+use crate::connection_string::ConnectionStringError;
+use crate::token_source::TokenError;
+
+/// For the message of an error response, more than any seen.
+const MAX_MESSAGE_BYTES: usize = 500;
+
+/// `ExpiresInMinutes` and `'x-ms-content-sha256'` are words; ids, tokens, hashes and addresses are longer.
+const MAX_WORD_BYTES: usize = 32;
 
 /// A failed call of the service. Clones are the same failure.
 #[derive(Clone, Debug)]
@@ -20,12 +25,12 @@ pub struct Error {
     kind: ErrorKind,
     status: Option<u16>,
     retry_after: Option<Duration>,
-    /// The service's own words, where it had some.
-    words: Option<Arc<ServiceError>>,
+    /// The error in the response, if there was one.
+    service_error: Option<Arc<ServiceError>>,
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-/// What went wrong, as far as it matters to what is done about it.
+/// What went wrong, as far as that decides what to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -37,24 +42,24 @@ pub enum ErrorKind {
     InvalidTeamsToken,
     /// The key or identity may not do this (403).
     Forbidden,
-    /// There is no such user, or not any more (404, though Microsoft documents no status for it). A gateway that leads elsewhere
-    /// says the same, but without a [code](Error::code).
+    /// There is no such user, or not any more (404, though Microsoft documents no status for it). A 404 of a gateway has no
+    /// [code](Error::code).
     NotFound,
     /// Too many calls (429).
     Throttled,
-    /// The service has trouble of its own (5xx).
+    /// The service failed (408, 5xx).
     Unavailable,
-    /// An answer that is not in the contract: another status, a body that is too long or not what it should be.
-    UnexpectedAnswer,
-    /// No connection came about: nothing was sent.
+    /// The response is not in the contract of the API: another status, a body that is too long or of another form.
+    UnexpectedResponse,
+    /// No connection was made: nothing was sent.
     Unreachable,
     /// The connection broke after something was sent.
     Interrupted,
-    /// The time for the whole call was up.
+    /// The time for the call was up.
     TimedOut,
     /// The [source of tokens](crate::TokenSource) had none: nothing was sent.
     NoToken,
-    /// The client cannot be built like this, or not here.
+    /// The client cannot be built with these parameters, or on this machine.
     Unusable,
 }
 
@@ -74,25 +79,25 @@ impl Error {
             | ErrorKind::Unreachable
             | ErrorKind::Interrupted
             | ErrorKind::TimedOut => true,
-            ErrorKind::NoToken => self.no_token_passes(),
+            ErrorKind::NoToken => self.is_transient_token_error(),
             _ => false,
         }
     }
 
-    /// Whether the service may have done what it was asked for, although the call failed: a failed create may have left a user
-    /// behind whose id nobody knows.
+    /// Whether the service may have performed the call although it failed: a failed create may have left a user behind whose id is not
+    /// known.
     #[must_use]
     pub fn may_have_been_done(&self) -> bool {
         matches!(
             self.kind,
             ErrorKind::Unavailable
-                | ErrorKind::UnexpectedAnswer
+                | ErrorKind::UnexpectedResponse
                 | ErrorKind::Interrupted
                 | ErrorKind::TimedOut
         )
     }
 
-    /// The status the service answered with, if it answered.
+    /// The status of the service's response, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.status
@@ -101,24 +106,39 @@ impl Error {
     /// The service's name for what is wrong, like `ValidationError`.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
-        self.words.as_deref().map(ServiceError::code)
+        self.service_error.as_deref().map(ServiceError::code)
     }
 
     /// The part of the request that is wrong, like `Scopes`.
     #[must_use]
     pub fn target(&self) -> Option<&str> {
-        self.words.as_deref().and_then(ServiceError::target)
+        self.service_error.as_deref().and_then(ServiceError::target)
     }
 
-    /// How long to wait before another call, where the service or the source of tokens said so. A day at most.
+    /// The delay before another call, where the service or the source of tokens asks for one. A day at most.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after.map(|asked| asked.min(LONGEST_RETRY_AFTER))
+        self.retry_after.map(|delay| delay.min(MAX_RETRY_AFTER))
     }
 
-    /// The service said no.
+    /// What the retry policy has to know.
+    pub(crate) fn failure(&self) -> Failure {
+        match (self.kind, self.status) {
+            (ErrorKind::Unreachable, _) => Failure::Unreachable,
+            (ErrorKind::Interrupted, _) => Failure::Interrupted,
+            (ErrorKind::TimedOut, _) => Failure::TimedOut,
+            (_, Some(status)) => Failure::Status { status, retry_after: self.retry_after() },
+            (_, None) => Failure::Permanent,
+        }
+    }
+
+    /// An error response of the service.
     #[cold]
-    pub(crate) fn refused(status: u16, retry_after: Option<Duration>, words: Option<ServiceError>) -> Self {
+    pub(crate) fn rejected(
+        status: u16,
+        retry_after: Option<Duration>,
+        service_error: Option<ServiceError>,
+    ) -> Self {
         let kind = match status {
             401 => ErrorKind::Unauthenticated,
             403 => ErrorKind::Forbidden,
@@ -126,10 +146,10 @@ impl Error {
             429 => ErrorKind::Throttled,
             408 | 500..=599 => ErrorKind::Unavailable,
             400..=499 => ErrorKind::Invalid,
-            _ => ErrorKind::UnexpectedAnswer,
+            _ => ErrorKind::UnexpectedResponse,
         };
-        let words = words.map(Arc::new);
-        Self { status: Some(status), retry_after, words, ..kind.into() }
+        let service_error = service_error.map(Arc::new);
+        Self { status: Some(status), retry_after, service_error, ..kind.into() }
     }
 
     /// The same, for an exchange: there, a token that is not accepted may be the one in the body.
@@ -142,14 +162,14 @@ impl Error {
         }
     }
 
-    /// The service said yes, but not what goes with it.
+    /// A response with the right status and the wrong body.
     #[cold]
     pub(crate) fn unexpected(status: u16, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self { status: Some(status), cause: Some(Arc::new(cause)), ..ErrorKind::UnexpectedAnswer.into() }
+        Self { status: Some(status), cause: Some(Arc::new(cause)), ..ErrorKind::UnexpectedResponse.into() }
     }
 
     #[cold]
-    pub(crate) fn no_token(why: NoToken) -> Self {
+    pub(crate) fn no_token(why: TokenError) -> Self {
         Self { retry_after: why.retry_after, cause: Some(Arc::new(why)), ..ErrorKind::NoToken.into() }
     }
 
@@ -159,30 +179,30 @@ impl Error {
         Self { cause: Some(Arc::new(cause)), ..ErrorKind::Unusable.into() }
     }
 
-    #[cold]
-    pub(crate) fn from_http(cause: reqwest::Error) -> Self {
-        let kind = if cause.is_builder() {
-            ErrorKind::Unusable
-        } else if cause.is_connect() {
-            ErrorKind::Unreachable
-        } else if cause.is_timeout() {
-            ErrorKind::TimedOut
-        } else {
-            ErrorKind::Interrupted
-        };
-        Self { cause: Some(Arc::new(cause.without_url())), ..kind.into() }
-    }
-
-    fn no_token_passes(&self) -> bool {
-        let why = self.cause.as_deref().and_then(|cause| cause.downcast_ref::<NoToken>());
-        why.is_none_or(|why| why.passes)
+    fn is_transient_token_error(&self) -> bool {
+        let why = self.cause.as_deref().and_then(|cause| cause.downcast_ref::<TokenError>());
+        why.is_none_or(|why| why.is_transient)
     }
 }
 
 impl From<ErrorKind> for Error {
     #[cold]
     fn from(kind: ErrorKind) -> Self {
-        Self { kind, status: None, retry_after: None, words: None, cause: None }
+        Self { kind, status: None, retry_after: None, service_error: None, cause: None }
+    }
+}
+
+impl From<HttpError> for Error {
+    #[cold]
+    fn from(cause: HttpError) -> Self {
+        let kind = match cause.kind() {
+            HttpErrorKind::Unreachable => ErrorKind::Unreachable,
+            HttpErrorKind::TimedOut => ErrorKind::TimedOut,
+            HttpErrorKind::BodyTooLarge => ErrorKind::UnexpectedResponse,
+            HttpErrorKind::Unusable => ErrorKind::Unusable,
+            _ => ErrorKind::Interrupted,
+        };
+        Self { cause: Some(Arc::new(cause)), ..kind.into() }
     }
 }
 
@@ -191,9 +211,9 @@ impl fmt::Display for Error {
         f.write_str("Azure Communication Services ")?;
         if let Some(status) = self.status {
             write!(f, "answered {status}")?;
-            if let Some(words) = &self.words {
-                write!(f, " ({}", words.code())?;
-                words.target().map_or(Ok(()), |target| write!(f, ", {target}"))?;
+            if let Some(error) = &self.service_error {
+                write!(f, " ({}", error.code())?;
+                error.target().map_or(Ok(()), |target| write!(f, ", {target}"))?;
                 f.write_str(")")?;
             }
             f.write_str(": ")?;
@@ -207,10 +227,10 @@ impl fmt::Display for Error {
             ErrorKind::Forbidden => "this is not allowed; check the roles of the identity on the resource",
             ErrorKind::NotFound => "there is no such user, or not any more",
             ErrorKind::Throttled => "there were too many calls; wait before the next one",
-            ErrorKind::Unavailable => "it has trouble of its own; try again later",
-            ErrorKind::UnexpectedAnswer => "that is not what was agreed; check that the endpoint leads there and nowhere else",
+            ErrorKind::Unavailable => "the service failed; try again later",
+            ErrorKind::UnexpectedResponse => "the response is not in the contract of the API; check that the endpoint is right",
             ErrorKind::Unreachable => "cannot be reached",
-            ErrorKind::Interrupted => "broke the connection before its answer was there",
+            ErrorKind::Interrupted => "broke the connection before the response was complete",
             ErrorKind::TimedOut => "did not answer in time",
             ErrorKind::NoToken => "was not called: there is no token of the identity to call it with",
             ErrorKind::Unusable => "cannot be called: no client for it can be built like this",
@@ -220,7 +240,165 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        let words = self.words.as_deref().map(|words| words as _);
-        words.or_else(|| self.cause.as_deref().map(|cause| cause as _))
+        let service_error = self.service_error.as_deref().map(|error| error as _);
+        service_error.or_else(|| self.cause.as_deref().map(|cause| cause as _))
+    }
+}
+
+/// The error in a response of the service, as the cause of an [`Error`] and fit for a log.
+///
+/// Its message may repeat what was sent, addresses with the id of a person in them included. So only what looks like a word is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServiceError {
+    code: String,
+    message: String,
+    target: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    error: ErrorDetails,
+}
+
+#[derive(Deserialize)]
+struct ErrorDetails {
+    code: String,
+    #[serde(default)]
+    message: String,
+    target: Option<String>,
+}
+
+impl ServiceError {
+    /// The error in `body`, if it has the form `{"error":{"code":…,"message":…,"target":…}}`.
+    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
+        let ErrorBody { error } = serde_json::from_slice(body).ok()?;
+        Some(Self {
+            code: name(error.code)?,
+            message: without_secrets(&error.message),
+            target: error.target.and_then(name),
+        })
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    pub(crate) fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the service says {}: {}", self.code, self.message)?;
+        self.target.as_ref().map_or(Ok(()), |target| write!(f, " (about {target})"))
+    }
+}
+
+impl std::error::Error for ServiceError {}
+
+/// A code or the name of a field.
+fn name(text: String) -> Option<String> {
+    let plain = (1..=MAX_WORD_BYTES).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    plain.then_some(text)
+}
+
+/// The words of `message`, with `***` for anything else.
+fn without_secrets(message: &str) -> String {
+    let words = message.split_whitespace().map(|word| if is_word(word) { word } else { "***" });
+    let mut kept = String::new();
+    for word in words {
+        if kept.len() + word.len() >= MAX_MESSAGE_BYTES {
+            kept.push('…');
+            break;
+        }
+        if !kept.is_empty() {
+            kept.push(' ');
+        }
+        kept.push_str(word);
+    }
+    kept
+}
+
+/// Letters and digits, joined by no character that an address or an escape needs; punctuation around them is ignored.
+fn is_word(text: &str) -> bool {
+    let core = text.trim_matches(|c: char| c.is_ascii_punctuation());
+    core.len() <= MAX_WORD_BYTES
+        && core.chars().all(|c| c.is_alphanumeric() || matches!(c, '\'' | '’' | '-' | '_' | '.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Option<ServiceError> {
+        ServiceError::parse(json.as_bytes())
+    }
+
+    #[test]
+    fn the_services_words_are_kept() {
+        let error = parse(
+            r#"{"error":{"code":"ValidationError","message":"ExpiresInMinutes value 59 is invalid. Value must be within the [60, 1440] interval.","target":"ExpiresInMinutes","details":[{"code":"a"}],"innererror":{}}}"#,
+        )
+        .unwrap();
+        assert_eq!((error.code(), error.target()), ("ValidationError", Some("ExpiresInMinutes")));
+        assert_eq!(
+            error.to_string(),
+            "the service says ValidationError: ExpiresInMinutes value 59 is invalid. Value must be within the [60, 1440] interval. (about ExpiresInMinutes)"
+        );
+        let error = parse(
+            r#"{"error":{"code":"Denied","message":"Request 'x-ms-content-sha256' differs from generated content hash."}}"#,
+        );
+        assert_eq!(
+            error.unwrap().to_string(),
+            "the service says Denied: Request 'x-ms-content-sha256' differs from generated content hash."
+        );
+    }
+
+    #[test]
+    fn what_the_service_repeats_of_a_request_is_dropped() {
+        for secret in [
+            "http://h/identities/8:acs:a?api-version=1",
+            "'8:acs:2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081'",
+            "8%3Aacs%3Aa,",
+            "8:acs:a",
+            "(11111111-2222-3333-4444-555555555555)",
+            "eyJhbGciOiJIUzI1NiJ9.e30.9dUncTnmjixej-DT7yliIx7bOvrq8qPlLFT4mdoWfXk",
+            "+3OqYUFvTRx8KkLQgdM8JC1XqO5/5XB9VsTPlUasCNs=",
+        ] {
+            let json =
+                serde_json::json!({"error": {"code": "X", "message": format!("it is {secret}\u{1b} here")}});
+            assert_eq!(parse(&json.to_string()).unwrap().message, "it is *** here", "{secret}");
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_off() {
+        let json = serde_json::json!({"error": {"code": "X", "message": "word ".repeat(1_000)}});
+        let message = parse(&json.to_string()).unwrap().message;
+        assert!(message.len() < 510 && message.ends_with('…'), "{message}");
+    }
+
+    #[test]
+    fn a_body_of_another_form_is_no_error() {
+        for body in [
+            "",
+            "busy",
+            "<html>",
+            "{}",
+            "[]",
+            "null",
+            r#"{"error":"busy"}"#,
+            r#"{"error":{"message":"no code"}}"#,
+            r#"{"error":{"code":7,"message":"m"}}"#,
+            r#"{"error":{"code":"8:acs:a","message":"m"}}"#,
+            r#"{"error":{"code":"a\nb","message":"m"}}"#,
+            r#"{"error":{"code":"Denied","message":"cut o"#,
+        ] {
+            assert_eq!(parse(body), None, "{body}");
+        }
+        let deep = r#"{"error":{"code":"X","innererror":"#.to_owned() + &r#"{"a":"#.repeat(10_000);
+        assert_eq!(parse(&deep), None);
     }
 }

@@ -1,30 +1,15 @@
 #![doc = include_str!("../README.md")]
-#![cfg_attr(
-    not(feature = "tokens"),
-    allow(dead_code, reason = "a description is read by what gets the tokens, and by nobody else")
-)]
 
-#[cfg(feature = "tokens")]
-mod credential;
-mod identity;
-mod identity_error;
-#[cfg(feature = "keeper")]
-mod keeper;
-#[cfg(feature = "keeper")]
-mod kept;
-mod no_token;
-mod secret;
-#[cfg(feature = "tokens")]
-mod tokens;
-#[cfg(feature = "tokens")]
+mod credential_source;
+mod expiring;
+mod refreshing_cache;
+mod token_cache;
+mod token_error;
 mod transport;
 
-pub use identity::Identity;
-pub use identity_error::IdentityError;
-#[cfg(feature = "keeper")]
-pub use keeper::{Fetch, Keeper, Missing};
-#[cfg(feature = "keeper")]
-pub use kept::{Freshness, Kept};
-pub use no_token::{NoToken, Why};
-#[cfg(feature = "tokens")]
-pub use tokens::{Token, Tokens};
+pub use credential_source::{CredentialSource, CredentialSourceError};
+pub use expiring::{Expiring, Freshness};
+pub use refreshing_cache::{Fetch, RefreshingCache, Unavailable};
+pub use token_cache::{Token, TokenCache};
+pub use token_error::TokenError;
+pub use transport::transport;

@@ -1,26 +1,17 @@
 #![doc = include_str!("../README.md")]
 
-mod roots;
+mod address;
+mod client;
+mod connection_string;
+mod retry;
+mod secret;
 
-use std::sync::Arc;
-
-pub use roots::{RootCertificates, RootCertificatesError};
-
-/// What clients are built with: they trust Mozilla's roots and `roots`, and go straight to whoever they ask, once.
-///
-/// Building one reads no file and asks no network, so an app can listen first and look for its services later.
-pub fn builder(roots: &RootCertificates) -> reqwest::ClientBuilder {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider knows TLS 1.2 and 1.3")
-        .with_root_certificates(roots.and_mozillas())
-        .with_no_client_auth();
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        // Requests and answers are small and final: waiting to fill a packet only delays them.
-        .tcp_nodelay(true)
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .no_proxy()
-}
+pub use address::{is_encrypted_or_local, is_loopback, join_segments, parse_base_url};
+pub use client::{
+    HttpClient, HttpError, HttpErrorKind, HttpOptions, MAX_RETRY_AFTER, Request, Response, RootCertificates,
+    RootCertificatesError,
+};
+pub use connection_string::{ConnectionProperties, DuplicateProperty};
+pub use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+pub use retry::{ATTEMPT_TIMEOUT, CALL_TIMEOUT, Failure, MAX_ATTEMPTS, Retry, RetryState, retry_delay};
+pub use secret::Secret;

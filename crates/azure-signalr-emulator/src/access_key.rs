@@ -1,6 +1,4 @@
-//! Access keys: what callers sign their tokens with.
-//!
-//! A key looks like base64 and must not be decoded: the signature key is the text itself, as UTF-8 bytes.
+//! [`AccessKey`]: the key that signs access tokens. Its text is used as UTF-8 bytes; it looks like base64 but is not decoded.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,23 +8,22 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::random;
 
-/// The key every installation of the official emulator shares. Anyone knows it, so it guards nothing.
+/// The public key of every installation of the official emulator.
 const OFFICIAL_EMULATOR_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
 
 /// A key that signs access tokens, for clients and for REST callers alike.
 ///
-/// It can be used, not shown: `Debug` hides the text. The way to hand it to a caller is
+/// `Debug` hides the text. To pass the key to a caller, use
 /// [`Emulator::connection_string`](crate::Emulator::connection_string).
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessKey(String);
 
 impl AccessKey {
-    /// Takes the text of a key as it stands in a connection string.
+    /// Makes a key from the value of `AccessKey` in a connection string.
     ///
     /// # Errors
     ///
-    /// [`InvalidAccessKey`] when a connection string could not carry the text: it is empty, contains `;`, or begins
-    /// or ends with white space.
+    /// [`InvalidAccessKey`] when the text is empty, contains `;`, or begins or ends with white space.
     pub fn new(key: impl Into<String>) -> Result<Self, InvalidAccessKey> {
         let key = key.into();
         if key.is_empty() || key.contains(';') || key.trim() != key {
@@ -35,17 +32,17 @@ impl AccessKey {
         Ok(Self(key))
     }
 
-    /// Makes a key nobody else knows: 32 bytes from the operating system, in base64.
+    /// Makes a random key: 32 bytes from the operating system, in base64.
     ///
     /// # Panics
     ///
-    /// When the operating system has no random bytes to give; there is no safe way on from there.
+    /// When the operating system has no random bytes.
     #[must_use]
     pub fn generate() -> Self {
         Self(STANDARD.encode(random::bytes::<32>()))
     }
 
-    /// The key of the official emulator, so that settings written for that one work unchanged.
+    /// The key of the official emulator, so that settings for that one work unchanged.
     #[must_use]
     pub fn official_emulator() -> Self {
         Self(OFFICIAL_EMULATOR_KEY.to_owned())
@@ -85,7 +82,7 @@ impl FromStr for AccessKey {
     }
 }
 
-/// The text cannot be an access key. Says what a key looks like, never what the text was.
+/// The text cannot be an access key. The message never repeats it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidAccessKey(());
 
@@ -102,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_connection_string_cannot_carry_is_no_key() {
+    fn texts_that_a_connection_string_cannot_hold_are_invalid() {
         for text in ["", " ", "a;b", " k", "k\n"] {
             assert!(AccessKey::new(text).is_err(), "{text:?}");
         }

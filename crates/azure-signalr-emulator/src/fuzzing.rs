@@ -1,14 +1,15 @@
-//! What the fuzz targets call: all that reads what strangers send, and what must be true of it for any bytes.
+//! The functions behind the fuzz targets: they parse any bytes, and panic when a property does not hold.
 //!
-//! It is no part of the crate's interface and only there with the feature `fuzzing`; its functions panic where a bug is.
+//! Only with the feature `fuzzing`; not part of the public API.
 
 use bytes::Bytes;
 
-use crate::protocol::{ClientMessage, Incoming, Malformed, Protocol, ServerMessage, prepared};
+use crate::protocol::outgoing_message::{parse_body, parse_frame};
+use crate::protocol::{ClientMessage, MalformedMessage, MessageReader, Protocol, ServerMessage};
 use crate::rest::{Filter, Subject};
 
-/// Longest message, in bytes: short enough that the limit is met often.
-const LIMIT: usize = 1 << 12;
+/// Maximum length of a message: small, so that inputs exceed it often.
+const MAX_MESSAGE_BYTES: usize = 1 << 12;
 
 /// Reads a stream of the JSON hub protocol.
 pub fn json(bytes: &[u8]) {
@@ -21,11 +22,11 @@ pub fn messagepack(bytes: &[u8]) {
 }
 
 /// Reads the octet-stream body of a REST call.
-pub fn prepared(bytes: &[u8]) {
-    if let Ok(message) = prepared::read(&Bytes::copy_from_slice(bytes)) {
+pub fn octet_stream_body(bytes: &[u8]) {
+    if let Ok(message) = parse_body(&Bytes::copy_from_slice(bytes)) {
         for protocol in [Protocol::Json, Protocol::MessagePack] {
             if let Some(frame) = message.frame(protocol) {
-                prepared::frame(protocol, frame.into()).expect("what was read as a frame is one");
+                parse_frame(protocol, frame.into()).expect("a parsed frame is valid");
             }
         }
     }
@@ -35,7 +36,7 @@ pub fn prepared(bytes: &[u8]) {
 pub fn filter(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(filter) = Filter::parse(text) else { return };
-    // What is printed may be longer than what may be read, and then it is not read.
+    // The printed filter can be longer than the maximum length.
     if let Ok(again) = Filter::parse(&filter.to_string()) {
         for user in [None, Some("ann")] {
             let subject = Subject { connection: "c1", user, groups: &["one", "two"] };
@@ -44,22 +45,22 @@ pub fn filter(bytes: &[u8]) {
     }
 }
 
-/// The same messages are read in any chunks, and mean the same when they are passed on.
+/// The messages are the same in any chunks, and are equal after they are forwarded.
 fn hub_messages(protocol: Protocol, bytes: &[u8]) {
     let whole = read(protocol, bytes, bytes.len());
-    assert_eq!(read(protocol, bytes, 1), whole, "byte by byte");
-    assert_eq!(read(protocol, bytes, 7), whole, "in sevens");
+    assert_eq!(read(protocol, bytes, 1), whole, "in chunks of one byte");
+    assert_eq!(read(protocol, bytes, 7), whole, "in chunks of seven bytes");
     for message in whole.iter().flatten() {
-        pass_on(protocol, message);
+        forward(protocol, message);
     }
 }
 
-/// All messages of a stream that comes in chunks of this length, and at last what was malformed.
-fn read(protocol: Protocol, stream: &[u8], chunk: usize) -> Vec<Result<ClientMessage, Malformed>> {
-    let (mut incoming, mut messages) = (Incoming::new(LIMIT), Vec::new());
+/// All messages of a stream in chunks of this length, up to the first error.
+fn read(protocol: Protocol, stream: &[u8], chunk: usize) -> Vec<Result<ClientMessage, MalformedMessage>> {
+    let (mut reader, mut messages) = (MessageReader::new(MAX_MESSAGE_BYTES), Vec::new());
     for chunk in stream.chunks(chunk.max(1)) {
-        incoming.push(chunk);
-        while let Some(message) = incoming.next(protocol).transpose() {
+        reader.push(chunk);
+        while let Some(message) = reader.next_message(protocol).transpose() {
             let is_over = message.is_err();
             messages.push(message);
             if is_over {
@@ -70,17 +71,17 @@ fn read(protocol: Protocol, stream: &[u8], chunk: usize) -> Vec<Result<ClientMes
     messages
 }
 
-/// An upstream reads what the service read, and a completion reaches whoever waits for it, in both protocols.
-fn pass_on(protocol: Protocol, message: &ClientMessage) {
+/// An upstream reads the same invocation, and a REST caller the same completion, in both protocols.
+fn forward(protocol: Protocol, message: &ClientMessage) {
     match message {
         ClientMessage::Invocation { forwarded, .. } => {
-            assert_eq!(protocol.read(forwarded).as_ref(), Ok(message), "read again");
+            assert_eq!(protocol.decode(forwarded).as_ref(), Ok(message), "read again");
         }
         ClientMessage::Completion { id, outcome } => {
             for protocol in [Protocol::Json, Protocol::MessagePack] {
                 let frame = protocol.encode(&ServerMessage::Completion { id, outcome });
                 let (_, again) =
-                    prepared::frame(protocol, frame.into()).expect("what is encoded is one frame");
+                    parse_frame(protocol, frame.into()).expect("an encoded message is one frame");
                 let ClientMessage::Completion { id: same, .. } = &again else { panic!("{again:?}") };
                 assert_eq!(same, id);
                 assert!(protocol == Protocol::MessagePack || again == *message, "{again:?}");

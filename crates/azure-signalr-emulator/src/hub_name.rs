@@ -1,34 +1,32 @@
-//! Names of hubs, checked once and lower-cased.
-//!
-//! An application has no state of its own: it is a prefix of the hub name, and its clients say `hub=app_hub`.
+//! [`HubName`]: a valid hub name. An application is a prefix of it: `{application}_{hub}`.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Characters a hub or an application name may have.
-const LONGEST: usize = 128;
+/// Longest name of a hub or an application, in characters.
+const MAX_NAME_CHARS: usize = 128;
 
-/// An application name, `_`, and a hub name.
-const LONGEST_EFFECTIVE: usize = 2 * LONGEST + 1;
+/// Longest name of both with `_` between them, in characters.
+const MAX_EFFECTIVE_NAME_CHARS: usize = 2 * MAX_NAME_CHARS + 1;
 
-/// The name of a hub as the service compares it: lower case, application included.
+/// The name of a hub, application included, in lower case: hub names ignore letter case.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct HubName(Arc<str>);
 
 impl HubName {
-    /// The hub a client names in its query, `{application}_{hub}` or `{hub}`.
+    /// The hub that a client names in its query, `{application}_{hub}` or `{hub}`.
     pub(crate) fn of_client(name: &str) -> Result<Self, InvalidHubName> {
-        check(name, LONGEST_EFFECTIVE, "hub")?;
+        check(name, MAX_EFFECTIVE_NAME_CHARS, "hub")?;
         Ok(Self(name.to_ascii_lowercase().into()))
     }
 
-    /// The hub a REST caller names in its path, with the application of its query.
+    /// The hub that a REST caller names in its path, with the application of its query.
     pub(crate) fn of_caller(application: Option<&str>, hub: &str) -> Result<Self, InvalidHubName> {
-        check(hub, LONGEST, "hub")?;
+        check(hub, MAX_NAME_CHARS, "hub")?;
         let Some(application) = application else {
             return Ok(Self(hub.to_ascii_lowercase().into()));
         };
-        check(application, LONGEST, "application")?;
+        check(application, MAX_NAME_CHARS, "application")?;
         let effective = [application, "_", hub].concat();
         Ok(Self(effective.to_ascii_lowercase().into()))
     }
@@ -44,30 +42,30 @@ impl fmt::Display for HubName {
     }
 }
 
-fn check(name: &str, longest: usize, parameter: &'static str) -> Result<(), InvalidHubName> {
+fn check(name: &str, max: usize, parameter: &'static str) -> Result<(), InvalidHubName> {
     let mut characters = name.chars();
-    let starts_well = characters.next().is_some_and(|first| first.is_ascii_alphabetic());
-    let goes_on_well = characters.all(|c| c.is_ascii_alphanumeric() || "_`,.[]".contains(c));
-    if starts_well && goes_on_well && name.len() <= longest {
+    let has_good_start = characters.next().is_some_and(|first| first.is_ascii_alphabetic());
+    let has_good_rest = characters.all(|c| c.is_ascii_alphanumeric() || "_`,.[]".contains(c));
+    if has_good_start && has_good_rest && name.len() <= max {
         Ok(())
     } else {
-        Err(InvalidHubName { parameter, longest })
+        Err(InvalidHubName { parameter, max })
     }
 }
 
-/// A name the service would not take.
+/// A name of a hub or an application is invalid.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InvalidHubName {
     pub(crate) parameter: &'static str,
-    longest: usize,
+    max: usize,
 }
 
 impl fmt::Display for InvalidHubName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { parameter, longest } = self;
+        let Self { parameter, max } = self;
         write!(
             f,
-            "`{parameter}` must be 1 to {longest} characters: a letter, then letters, digits and any of _ ` , . [ ]"
+            "`{parameter}` must be 1 to {max} characters: a letter, then letters, digits and any of _ ` , . [ ]"
         )
     }
 }
@@ -87,14 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_names_of_both_still_meet() {
+    fn the_longest_names_of_both_make_a_valid_hub() {
         let name = "a".repeat(128);
         let effective = [name.as_str(), "_", &name].concat();
         assert_eq!(HubName::of_caller(Some(&name), &name), HubName::of_client(&effective));
     }
 
     #[test]
-    fn bad_names_are_named() {
+    fn errors_name_the_parameter() {
         let long = "a".repeat(129);
         for name in ["", "1abc", "_a", "a b", "a-b", "a/b", "é", long.as_str()] {
             assert_eq!(HubName::of_caller(None, name).unwrap_err().parameter, "hub", "{name:?}");

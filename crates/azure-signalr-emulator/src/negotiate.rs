@@ -1,6 +1,7 @@
-//! `POST /client/negotiate`: a client asks how it may connect, and gets an id to connect with.
+//! `POST /client/negotiate`: gives a client its connection id and the transports it may use.
 //!
-//! Version 1 has two ids, a secret one for the client and a public one for everyone else; in version 0 one is both.
+//! In version 1 the connection token is secret and the connection id public; in version 0 the id is both. See the ASP.NET Core
+//! specification `TransportProtocols.md`.
 
 use std::sync::Arc;
 
@@ -10,52 +11,51 @@ use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::bearer;
-use crate::connection::Transport;
+use crate::api_error::ApiError;
+use crate::connection_tokens::NegotiatedConnection;
 use crate::hub::ConnectionId;
-use crate::query::Query;
+use crate::protocol::handshake::TransportType;
 use crate::random;
-use crate::refusal::Refusal;
+use crate::request::{Query, bearer_token};
 use crate::service::{Service, unix_now};
-use crate::tickets::Holder;
-use crate::transport::{no_seat, requested_hub};
+use crate::transport::{connect_error, requested_hub};
 
-/// Nothing newer exists; a client that asks for more is answered with this.
-const NEWEST_VERSION: i64 = 1;
+/// The highest version there is; a client that asks for more gets this one.
+const MAX_VERSION: i64 = 1;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer<'a> {
+struct NegotiateResponse<'a> {
     negotiate_version: i64,
     connection_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     connection_token: Option<&'a str>,
-    available_transports: Vec<Offer>,
+    available_transports: Vec<AvailableTransport>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     use_stateful_reconnect: bool,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Offer {
+struct AvailableTransport {
     transport: &'static str,
     transfer_formats: &'static [&'static str],
 }
 
-impl Offer {
-    /// Clients take the first format for the preferred one.
-    fn of(transport: Transport) -> Self {
+impl AvailableTransport {
+    /// Clients prefer the first format.
+    fn of(transport: TransportType) -> Self {
         let transfer_formats: &[_] = match transport {
-            Transport::WebSockets | Transport::LongPolling => &["Text", "Binary"],
-            Transport::ServerSentEvents => &["Text"],
+            TransportType::WebSockets | TransportType::LongPolling => &["Text", "Binary"],
+            TransportType::ServerSentEvents => &["Text"],
         };
         Self { transport: transport.name(), transfer_formats }
     }
 }
 
-/// What a client reads as "do not even try".
+/// A response that makes clients give up.
 #[derive(Serialize)]
-struct Failure {
+struct NegotiateError {
     error: String,
 }
 
@@ -63,39 +63,41 @@ struct Failure {
 pub(crate) async fn negotiate(
     State(service): State<Arc<Service>>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     if request.method() != Method::POST {
-        return Err(Refusal::method_not_allowed("POST", "clients negotiate with POST"));
+        return Err(ApiError::method_not_allowed("POST", "clients negotiate with POST"));
     }
     let query = Query::new(request.uri().query());
     let hub = requested_hub(query)?;
-    let token = bearer::token(request.headers(), None);
-    let identity = service.auth.client(token.as_deref(), &hub, unix_now())?;
+    let token = bearer_token(request.headers(), None);
+    let identity = service.auth.authorize_client(token.as_deref(), &hub, unix_now())?;
     let version = match requested_version(query) {
         Ok(version) => version,
-        Err(error) => return Ok(Json(Failure { error }).into_response()),
+        Err(error) => return Ok(Json(NegotiateError { error }).into_response()),
     };
 
     let secret = random::id();
     let public = if version == 0 { secret.clone() } else { random::id() };
-    let asked = query.last("useStatefulReconnect").is_some_and(|asked| asked.eq_ignore_ascii_case("true"));
-    let may_resume = asked && service.options.stateful_reconnect && identity.allows(Transport::WebSockets);
+    let requested =
+        query.last("useStatefulReconnect").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let may_resume =
+        requested && service.options.stateful_reconnect && identity.allows(TransportType::WebSockets);
     let connection = ConnectionId::new(&public);
-    // In the order clients should try them.
-    let transports = Transport::ALL.into_iter().filter(|transport| identity.allows(*transport));
-    let answer = Answer {
+    // Clients try them in this order.
+    let transports = TransportType::ALL.into_iter().filter(|transport| identity.allows(*transport));
+    let response = NegotiateResponse {
         negotiate_version: version,
         connection_id: &public,
         connection_token: (version > 0).then_some(&secret),
-        available_transports: transports.map(Offer::of).collect(),
+        available_transports: transports.map(AvailableTransport::of).collect(),
         use_stateful_reconnect: may_resume,
     };
-    let holder = Holder { connection, hub, user: identity.user, may_resume };
-    service.issue(secret.as_str().into(), holder).map_err(no_seat)?;
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+    let negotiated = NegotiatedConnection { connection, hub, user: identity.user, may_resume };
+    service.issue(secret.as_str().into(), negotiated).map_err(connect_error)?;
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(response)).into_response())
 }
 
-/// The version to answer with, or the words a stock server answers with.
+/// The version of the response, or the error message of ASP.NET Core.
 fn requested_version(query: Query<'_>) -> Result<i64, String> {
     let Some(version) = query.last("negotiateVersion") else { return Ok(0) };
     let version: i64 = version
@@ -107,5 +109,5 @@ fn requested_version(query: Query<'_>) -> Result<i64, String> {
             "The client requested version '{version}', but the server does not support this version."
         ));
     }
-    Ok(version.min(NEWEST_VERSION))
+    Ok(version.min(MAX_VERSION))
 }

@@ -1,82 +1,84 @@
-//! What can be set, and why the defaults are what they are.
-//!
-//! The durations are part of the contract with clients, so a test may shorten them but nobody should lengthen them lightly.
+//! Options of the emulator and of its upstream.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{AccessKey, EntraOptions, UpstreamOptions};
+use crate::{AccessKey, EntraOptions, Templates};
 
 /// Settings of an [`Emulator`](crate::Emulator). Start from [`Options::default`] and change what differs.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Keys that tokens may be signed with; the first one stands in the connection string. Two keys let callers be
-    /// moved from one to the other. When empty, one key is generated.
+    /// Keys that tokens may be signed with; the connection string has the first. When empty, one key is generated.
     pub access_keys: Vec<AccessKey>,
 
-    /// Whether to be as easy to please as the official emulator: of a token only the signature is looked at, and an
-    /// `api-version` may be anything. What works then may fail against the real service.
+    /// Whether to check as little as the official emulator: only the signature of a token, and no `api-version`. Code that passes
+    /// may then fail against the real service. Default: false.
     pub lenient: bool,
 
-    /// Callers that have an identity of Microsoft Entra ID instead of a key. `None`, the default, admits none.
+    /// Callers with an identity of Microsoft Entra ID instead of a key. Default: `None`, there are none.
     pub entra: Option<EntraOptions>,
 
-    /// Webhooks that are told what clients do and say. `None`, the default, calls nobody.
+    /// Webhooks that receive events and invocations of clients. Default: `None`.
     pub upstream: Option<UpstreamOptions>,
 
-    /// Whether a client that a REST call closes may connect again by itself.
+    /// Whether clients that a REST call closes are told to reconnect. Default: false.
     pub reconnect_after_close: bool,
 
-    /// Host names that a token's audience may carry besides the loopback names, without scheme or port. Needed when
-    /// callers reach the emulator under a name of its own, such as `host.docker.internal`.
-    pub hosts: Vec<String>,
+    /// Host names that requests and the audiences of tokens may carry besides the loopback names, without scheme or port, such
+    /// as `host.docker.internal`.
+    pub allowed_hosts: Vec<String>,
 
-    /// Whether the control API is there, below `/emulator/`: it shows what the service sees, and makes it misbehave on
-    /// demand. It answers only on this machine, and to no page of another origin; still, who does not need it leaves it off.
+    /// Whether the control API is served below `/emulator/`: it shows the state of the service and injects faults. It answers only
+    /// to callers on this machine, and to no page of another origin. Default: false.
     pub control: bool,
 
-    /// How far the clock of a caller may be off when `exp` and `nbf` are checked.
+    /// Tolerated clock difference when `exp` and `nbf` of tokens are checked. Default: 5 s.
     pub clock_leeway: Duration,
 
-    /// How long a negotiated id waits for its client to connect.
-    pub id_lifetime: Duration,
+    /// How long a negotiated connection token is valid. Default: 15 s.
+    pub connection_token_lifetime: Duration,
 
-    /// How long a connected client may take to send its handshake; the token claim `asrs.s.cht` overrides it.
+    /// How long a client may take to send its handshake; the token claim `asrs.s.cht` overrides it. Default: 15 s.
     pub handshake_timeout: Duration,
 
-    /// How long the service sends nothing before it sends a ping. Clients give up after 30 s of silence.
+    /// How long the service sends nothing before it sends a ping (`KeepAliveInterval`). Clients give up after 30 s of silence.
+    /// Default: 15 s.
     pub ping_interval: Duration,
 
-    /// How long a client that has pinged once may then be silent; also how long one write to a client may take.
+    /// How long a client that has pinged once may be silent (`ClientTimeoutInterval`), and how long a write to a client may take.
+    /// Default: 30 s.
     pub client_timeout: Duration,
 
-    /// Whether clients that ask for it may lose their socket and come back without missing anything.
+    /// Whether clients may use stateful reconnect. Default: true.
     pub stateful_reconnect: bool,
 
-    /// How long such a client may stay away.
+    /// How long a client with stateful reconnect may take to reconnect. Default: 15 s.
     pub resume_timeout: Duration,
 
-    /// How long a poll of a long-polling client is held; the token claim `asrs.s.ttl` overrides it. Clients give up after 100 s.
+    /// How long a long-polling request is held; the token claim `asrs.s.ttl` overrides it. Clients give up after 100 s.
+    /// Default: 90 s.
     pub poll_timeout: Duration,
 
-    /// How long a long-polling client may go without a poll before it counts as gone.
-    pub poll_absence: Duration,
+    /// How long a long-polling client may have no request open before its connection is closed. Default: 15 s.
+    pub disconnect_timeout: Duration,
 
-    /// How long a caller that invokes a client waits for its answer.
+    /// How long `:invoke` waits for the result of the client. Default: 30 s.
     pub result_timeout: Duration,
 
-    /// How long a client may take to close its side of the socket after the service has closed its own.
+    /// How long a client may take to close its side of a socket after the service has closed its own. Default: 5 s.
     pub close_timeout: Duration,
 
-    /// Most connections and unused ids at a time; beyond it clients are answered 429.
+    /// Most connections and unused connection tokens at a time; beyond it clients are answered 429. Default: 100,000.
     pub max_connections: usize,
 
-    /// Largest message a client may send, in bytes.
+    /// Largest message a client may send, in bytes. Default: 1 MiB.
     pub max_client_message_bytes: usize,
 
-    /// Most messages that wait for one client. A client that falls further behind is dropped, so that the others never wait.
+    /// Most messages queued for a client. A client that falls further behind is disconnected, so that the others never wait.
+    /// Default: 8,192.
     pub max_queued_messages: usize,
 
-    /// Most bytes that wait for one client, with the same consequence.
+    /// Most bytes queued for a client, with the same consequence. Default: 8 MiB.
     pub max_queued_bytes: usize,
 }
 
@@ -88,23 +90,66 @@ impl Default for Options {
             entra: None,
             upstream: None,
             reconnect_after_close: false,
-            hosts: Vec::new(),
+            allowed_hosts: Vec::new(),
             control: false,
             clock_leeway: Duration::from_secs(5),
-            id_lifetime: Duration::from_secs(15),
+            connection_token_lifetime: Duration::from_secs(15),
             handshake_timeout: Duration::from_secs(15),
             ping_interval: Duration::from_secs(15),
             client_timeout: Duration::from_secs(30),
             stateful_reconnect: true,
             resume_timeout: Duration::from_secs(15),
             poll_timeout: Duration::from_secs(90),
-            poll_absence: Duration::from_secs(15),
+            disconnect_timeout: Duration::from_secs(15),
             result_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(5),
             max_connections: 100_000,
             max_client_message_bytes: 1 << 20,
             max_queued_messages: 8_192,
             max_queued_bytes: 8 << 20,
+        }
+    }
+}
+
+/// Where events of clients are sent, and how. Start from [`UpstreamOptions::new`] and change what differs.
+#[derive(Debug, Clone)]
+pub struct UpstreamOptions {
+    /// Which event goes to which URL.
+    pub templates: TemplateSource,
+
+    /// How long a request may take, from the event to the last byte of the response, time in the queue included. Default: 100 s.
+    pub timeout: Duration,
+
+    /// Most requests at a time, of all connections together. Default: 64.
+    pub max_requests: usize,
+
+    /// Most requests in the queue. An event beyond them is dropped and logged; an invocation is completed with an error.
+    /// Default: 16,384.
+    pub max_queued_requests: usize,
+}
+
+/// The source of the upstream templates.
+#[derive(Debug, Clone)]
+pub enum TemplateSource {
+    /// A settings file of the official emulator, read again when it changes. While it is missing there is no upstream; while it is
+    /// invalid the last valid content stays in use.
+    File(PathBuf),
+    /// Templates that never change.
+    Fixed(Templates),
+}
+
+impl UpstreamOptions {
+    /// Sends requests as these templates say: 100 s for each, 64 at a time, 16,384 in the queue.
+    #[must_use]
+    pub fn new(templates: TemplateSource) -> Self {
+        Self {
+            templates,
+            // The time-out of Azure SignalR Service.
+            timeout: Duration::from_secs(100),
+            // More would only wait inside a Functions host instead of here.
+            max_requests: 64,
+            // Many clients that connect at once should not lose an event.
+            max_queued_requests: 16_384,
         }
     }
 }

@@ -1,20 +1,18 @@
 //! The connection string of a service, as the portal and the emulator print it.
 //!
-//! The grammar is that of the official SDK (`ConnectionStringParser.cs` of Azure/azure-signalr), with one addition: what is
-//! well-formed there but cannot be used here is an error of its own instead of a surprise at the first call.
+//! The grammar is that of the official SDK (`ConnectionStringParser.cs` of Azure/azure-signalr), with one addition: what is well-formed
+//! there but cannot be used here is an error of its own instead of a failure of the first call.
 
-use std::collections::HashMap;
+use std::fmt;
 use std::str::FromStr;
 
-use azure_credentials::Identity;
-use azure_http::RootCertificates;
-use url::{Host, Url};
+use azure_credentials::{CredentialSource, CredentialSourceError};
+use azure_http::{
+    ConnectionProperties, DuplicateProperty, RootCertificates, Secret, is_encrypted_or_local, parse_base_url,
+};
+use url::Url;
 
-use crate::connection_string_error::ConnectionStringError;
-use crate::entra;
-use crate::secret::Secret;
-
-/// Where a service is, and with what to call it: an access key, or an identity of Microsoft Entra ID.
+/// The address of a service and the credential to call it with: an access key, or an identity of Microsoft Entra ID.
 ///
 /// Parsed from `Endpoint=…;AccessKey=…;Version=1.0;`, or from `Endpoint=…;AuthType=azure…;Version=1.0;`, or
 /// [made](Self::with_identity) of an address and an identity.
@@ -34,11 +32,11 @@ pub struct ConnectionString {
     roots: RootCertificates,
 }
 
-/// What calls are made with.
+/// The credential of calls.
 #[derive(Clone, Debug)]
 pub(crate) enum Credential {
     AccessKey(Secret),
-    Identity(Identity),
+    Identity(CredentialSource),
 }
 
 impl ConnectionString {
@@ -46,16 +44,16 @@ impl ConnectionString {
     ///
     /// # Errors
     ///
-    /// When the address is none, or one a token must not be sent to.
-    pub fn with_identity(endpoint: &str, identity: Identity) -> Result<Self, ConnectionStringError> {
-        let endpoint = web_address(endpoint).ok_or(ConnectionStringError::InvalidEndpoint)?;
+    /// When the endpoint is not an absolute http or https address, or would get the token unencrypted.
+    pub fn with_identity(endpoint: &str, identity: CredentialSource) -> Result<Self, ConnectionStringError> {
+        let endpoint = base_url(endpoint).ok_or(ConnectionStringError::InvalidEndpoint)?;
         let credential = Credential::Identity(identity);
         let (client_endpoint, server_endpoint, roots) = (None, None, RootCertificates::default());
         Self { endpoint, client_endpoint, server_endpoint, credential, roots }.checked()
     }
 
-    /// Says whether this process runs on Azure. An identity that was left open (`AuthType=azure`) is there the managed identity, and
-    /// otherwise, also when this is never called, that of the developer's tools.
+    /// Says whether this process runs on Azure, which it does not by default. There, `AuthType=azure` means the managed identity, elsewhere
+    /// that of the developer's tools.
     #[must_use]
     pub fn on_azure(mut self, on_azure: bool) -> Self {
         if let Credential::Identity(identity) = self.credential {
@@ -64,9 +62,9 @@ impl ConnectionString {
         self
     }
 
-    /// Trusts servers that show certificates of these authorities as well.
+    /// Trusts servers with certificates of these authorities as well.
     #[must_use]
-    pub fn trusting(mut self, roots: RootCertificates) -> Self {
+    pub fn with_roots(mut self, roots: RootCertificates) -> Self {
         self.roots = roots;
         self
     }
@@ -95,17 +93,17 @@ impl ConnectionString {
         self.server_endpoint.as_ref().unwrap_or(&self.endpoint)
     }
 
-    /// What audiences of tokens begin with: scheme and host of the endpoint, never a port, never a path.
+    /// The beginning of the audiences of tokens: scheme and host of the endpoint, without port and path.
     #[must_use]
     pub fn audience_base(&self) -> Url {
         let mut base = self.endpoint.clone();
-        // Both calls fail only for addresses without a host, which `web_address` has refused.
+        // Both calls fail only for addresses without a host, which `base_url` has refused.
         let _ = base.set_port(None);
         base.set_path("/");
         base
     }
 
-    /// The key itself, if there is one, for whoever stands in for the service. It must not be logged.
+    /// The key itself, if there is one, for an emulator of the service. It must not be logged.
     #[must_use]
     pub fn access_key(&self) -> Option<&str> {
         match &self.credential {
@@ -116,7 +114,7 @@ impl ConnectionString {
 
     /// The identity, if there is no key.
     #[must_use]
-    pub fn identity(&self) -> Option<&Identity> {
+    pub fn identity(&self) -> Option<&CredentialSource> {
         match &self.credential {
             Credential::AccessKey(_) => None,
             Credential::Identity(identity) => Some(identity),
@@ -127,12 +125,11 @@ impl ConnectionString {
         &self.credential
     }
 
-    /// A key signs, and stays here. A token of an identity is sent as it is, and is good for all that the identity may do: never in
-    /// clear, unless it does not leave the machine.
+    /// A key signs and is never sent. The token of an identity is sent, and is good for all that the identity may do: only encrypted, or
+    /// on this machine.
     fn checked(self) -> Result<Self, ConnectionStringError> {
         match self.credential {
-            Credential::Identity(_) if !entra::SUPPORTED => Err(ConnectionStringError::IdentityNotSupported),
-            Credential::Identity(_) if !is_private(self.server_endpoint()) => {
+            Credential::Identity(_) if !is_encrypted_or_local(self.server_endpoint()) => {
                 Err(ConnectionStringError::InsecureEndpoint)
             }
             _ => Ok(self),
@@ -144,94 +141,59 @@ impl FromStr for ConnectionString {
     type Err = ConnectionStringError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let properties = Properties::split(text)?;
-        let endpoint = properties.get("endpoint").ok_or(ConnectionStringError::MissingEndpoint)?;
-        let mut endpoint = web_address(endpoint).ok_or(ConnectionStringError::InvalidEndpoint)?;
-        if let Some(port) = properties.get("port") {
+        let properties = ConnectionProperties::parse(text)?;
+        let endpoint = properties.get("Endpoint").ok_or(ConnectionStringError::MissingEndpoint)?;
+        let mut endpoint = base_url(endpoint).ok_or(ConnectionStringError::InvalidEndpoint)?;
+        if let Some(port) = properties.get("Port") {
             let port = port.parse::<u16>().ok().filter(|port| *port > 0);
             port.and_then(|port| endpoint.set_port(Some(port)).ok())
                 .ok_or(ConnectionStringError::InvalidPort)?;
         }
-        if properties.get("version").is_some_and(|version| !is_version_1(version)) {
+        if properties.get("Version").is_some_and(|version| !is_version_1(version)) {
             return Err(ConnectionStringError::UnsupportedVersion);
         }
         let optional =
-            |name, error| properties.get(name).map(|address| web_address(address).ok_or(error)).transpose();
-        let client_endpoint = optional("clientendpoint", ConnectionStringError::InvalidClientEndpoint)?;
-        let server_endpoint = optional("serverendpoint", ConnectionStringError::InvalidServerEndpoint)?;
-        let credential = properties.credential()?;
+            |name, error| properties.get(name).map(|address| base_url(address).ok_or(error)).transpose();
+        let client_endpoint = optional("ClientEndpoint", ConnectionStringError::InvalidClientEndpoint)?;
+        let server_endpoint = optional("ServerEndpoint", ConnectionStringError::InvalidServerEndpoint)?;
+        let credential = credential(&properties)?;
         let roots = RootCertificates::default();
         Self { endpoint, client_endpoint, server_endpoint, credential, roots }.checked()
     }
 }
 
-/// The properties of a connection string by lower-cased name.
-struct Properties<'a>(HashMap<String, &'a str>);
-
-impl<'a> Properties<'a> {
-    /// Pieces without `=` are skipped, as the official parser skips them; keys end in `=`, so only the first one splits.
-    fn split(text: &'a str) -> Result<Self, ConnectionStringError> {
-        let mut properties = HashMap::new();
-        for (name, value) in text.split(';').filter_map(|piece| piece.split_once('=')) {
-            let name = name.trim().to_ascii_lowercase();
-            if properties.insert(name, value.trim()).is_some() {
-                return Err(ConnectionStringError::DuplicateProperty);
-            }
+/// Any other `AuthType` means a key, as it does to the official parser.
+fn credential(properties: &ConnectionProperties<'_>) -> Result<Credential, ConnectionStringError> {
+    let auth_type = properties.get("AuthType").unwrap_or_default().to_ascii_lowercase();
+    let client_id = properties.get("ClientId");
+    let identity = match auth_type.as_str() {
+        "azure" => CredentialSource::automatic(None, None)?,
+        "azure.msi" => CredentialSource::managed_identity(client_id)?,
+        "azure.app" => application(properties)?,
+        "aad" if client_id.is_some() && properties.get("TenantId").is_some() => application(properties)?,
+        "aad" => CredentialSource::managed_identity(client_id)?,
+        _ => {
+            let key = properties.get("AccessKey").ok_or(ConnectionStringError::MissingAccessKey)?;
+            return Ok(Credential::AccessKey(Secret::new(key)));
         }
-        Ok(Self(properties))
-    }
-
-    fn get(&self, name: &str) -> Option<&'a str> {
-        self.0.get(name).copied().filter(|value| !value.is_empty())
-    }
-
-    /// Any other `AuthType` means a key, as it does to the official parser.
-    fn credential(&self) -> Result<Credential, ConnectionStringError> {
-        let auth_type = self.get("authtype").unwrap_or_default().to_ascii_lowercase();
-        let client_id = self.get("clientid");
-        let identity = match auth_type.as_str() {
-            "azure" => Identity::open(None, None)?,
-            "azure.msi" => Identity::managed(client_id)?,
-            "azure.app" => self.application()?,
-            "aad" if client_id.is_some() && self.get("tenantid").is_some() => self.application()?,
-            "aad" => Identity::managed(client_id)?,
-            _ => {
-                let key = self.get("accesskey").ok_or(ConnectionStringError::MissingAccessKey)?;
-                return Ok(Credential::AccessKey(Secret::new(key)));
-            }
-        };
-        Ok(Credential::Identity(identity))
-    }
-
-    fn application(&self) -> Result<Identity, ConnectionStringError> {
-        let client_id = self.get("clientid").ok_or(ConnectionStringError::MissingClientId)?;
-        let tenant_id = self.get("tenantid").ok_or(ConnectionStringError::MissingTenantId)?;
-        let certificate = self.get("clientcert").or_else(|| self.get("clientcertpath"));
-        let client_secret = self.get("clientsecret").ok_or(match certificate {
-            Some(_) => ConnectionStringError::CertificateNotSupported,
-            None => ConnectionStringError::MissingClientSecret,
-        })?;
-        Ok(Identity::application(client_id, tenant_id, client_secret)?)
-    }
+    };
+    Ok(Credential::Identity(identity))
 }
 
-/// Whether what is sent there stays between the two of us.
-fn is_private(address: &Url) -> bool {
-    address.scheme() == "https"
-        || match address.host() {
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
+fn application(properties: &ConnectionProperties<'_>) -> Result<CredentialSource, ConnectionStringError> {
+    let client_id = properties.get("ClientId").ok_or(ConnectionStringError::MissingClientId)?;
+    let tenant_id = properties.get("TenantId").ok_or(ConnectionStringError::MissingTenantId)?;
+    let certificate = properties.get("ClientCert").or_else(|| properties.get("ClientCertPath"));
+    let client_secret = properties.get("ClientSecret").ok_or(match certificate {
+        Some(_) => ConnectionStringError::CertificateNotSupported,
+        None => ConnectionStringError::MissingClientSecret,
+    })?;
+    Ok(CredentialSource::application(client_id, tenant_id, client_secret)?)
 }
 
-/// An absolute http or https address without its trailing slashes, credentials, query or fragment.
-fn web_address(text: &str) -> Option<Url> {
-    let url = Url::parse(text.trim_end_matches('/')).ok()?;
-    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    (matches!(url.scheme(), "http" | "https") && url.has_host() && plain && url.fragment().is_none())
-        .then_some(url)
+/// The official parser takes trailing slashes off.
+fn base_url(text: &str) -> Option<Url> {
+    parse_base_url(text.trim_end_matches('/'))
 }
 
 /// `1.` and digits, then perhaps letters, digits, `_`, `-` and `.`: `1.0`, `1.1-preview`.
@@ -240,6 +202,96 @@ fn is_version_1(version: &str) -> bool {
         rest.starts_with(|first: char| first.is_ascii_digit())
             && rest.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
     })
+}
+
+/// What is wrong with a connection string. `Display` names the property and never repeats a value, since it may be a key.
+///
+/// The words are those of the official SDK where it has some, so that they can be searched for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionStringError {
+    /// There is no `Endpoint=…`.
+    MissingEndpoint,
+    /// `Endpoint` is not an absolute http or https address.
+    InvalidEndpoint,
+    /// `ClientEndpoint` is not an absolute http or https address.
+    InvalidClientEndpoint,
+    /// `ServerEndpoint` is not an absolute http or https address.
+    InvalidServerEndpoint,
+    /// `Port` is not a number from 1 to 65535.
+    InvalidPort,
+    /// `Version` is not `1.…`.
+    UnsupportedVersion,
+    /// A property occurs twice.
+    DuplicateProperty,
+    /// There is no `AccessKey=…` and no known `AuthType=…`.
+    MissingAccessKey,
+    /// `AuthType=azure.app` without `ClientId`.
+    MissingClientId,
+    /// `AuthType=azure.app` without `TenantId`.
+    MissingTenantId,
+    /// `AuthType=azure.app` without `ClientSecret`.
+    MissingClientSecret,
+    /// `ClientId` is not an id.
+    InvalidClientId,
+    /// `TenantId` is neither an id nor a domain name.
+    InvalidTenantId,
+    /// `AuthType=azure.app` with a certificate, which needs OpenSSL.
+    CertificateNotSupported,
+    /// The token of an identity would be sent unencrypted.
+    InsecureEndpoint,
+}
+
+impl fmt::Display for ConnectionStringError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MissingEndpoint => {
+                "Connection string missing required properties endpoint. It looks like Endpoint=https://NAME.service.signalr.net;AccessKey=KEY;Version=1.0;"
+            }
+            Self::InvalidEndpoint => "Invalid value for endpoint property, it must be a valid URI (http or https).",
+            Self::InvalidClientEndpoint => {
+                "Invalid value for clientEndpoint property, it must be a valid URI (http or https)."
+            }
+            Self::InvalidServerEndpoint => {
+                "ServerEndpoint property in connection string is not a valid URI (http or https)."
+            }
+            Self::InvalidPort => {
+                "Invalid value for port property, it must be a positive integer between (0, 65536)."
+            }
+            Self::UnsupportedVersion => "This version property is not supported, it must be 1.x.",
+            Self::DuplicateProperty => "Duplicate properties found in connection string; give each one once.",
+            Self::MissingAccessKey => "accesskey is required. Copy the whole connection string from the service's Keys page.",
+            Self::MissingClientId => "Connection string missing required properties clientId.",
+            Self::MissingTenantId => "Connection string missing required properties tenantId.",
+            Self::MissingClientSecret => "Connection string missing required properties clientSecret.",
+            Self::InvalidClientId => "clientId must be the id of an identity or application: letters, digits and dashes.",
+            Self::InvalidTenantId => "tenantId must be the id or the domain name of a tenant.",
+            Self::CertificateNotSupported => {
+                "clientCert is not supported, since it needs OpenSSL; use clientSecret or, better, AuthType=azure.msi, which needs no secret."
+            }
+            Self::InsecureEndpoint => {
+                "With an identity the endpoint must be https, or its token would travel in clear; http is for this machine only."
+            }
+        })
+    }
+}
+
+impl std::error::Error for ConnectionStringError {}
+
+impl From<CredentialSourceError> for ConnectionStringError {
+    fn from(error: CredentialSourceError) -> Self {
+        match error {
+            CredentialSourceError::InvalidTenantId => Self::InvalidTenantId,
+            CredentialSourceError::MissingClientSecret => Self::MissingClientSecret,
+            _ => Self::InvalidClientId,
+        }
+    }
+}
+
+impl From<DuplicateProperty> for ConnectionStringError {
+    fn from(_: DuplicateProperty) -> Self {
+        Self::DuplicateProperty
+    }
 }
 
 #[cfg(test)]
@@ -304,7 +356,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(not(feature = "entra"), ignore = "there are no identities without the feature")]
     fn case_5_each_mistake_of_an_identity_is_named() {
         for (auth, expected) in [
             ("AuthType=azure.msi;ClientId=a/b", E::InvalidClientId),
@@ -324,11 +375,10 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(not(feature = "entra"), ignore = "there are no identities without the feature")]
     fn case_5_each_way_to_name_an_identity_is_understood() {
-        let managed = |client_id| Identity::managed(client_id).unwrap();
+        let managed = |client_id| CredentialSource::managed_identity(client_id).unwrap();
         for (auth, expected) in [
-            ("AuthType=azure;ClientId=not/looked/at", Identity::open(None, None).unwrap()),
+            ("AuthType=azure;ClientId=not/looked/at", CredentialSource::automatic(None, None).unwrap()),
             ("AuthType=Azure.MSI", managed(None)),
             ("authtype=azure.msi;CLIENTID=c;TenantId=not/looked/at", managed(Some("c"))),
             ("AuthType=aad", managed(None)),
@@ -336,11 +386,11 @@ mod tests {
             ("AuthType=aad;TenantId=t;ClientSecret=s", managed(None)),
             (
                 "AuthType=aad;ClientId=c;TenantId=t;ClientSecret=s==",
-                Identity::application("c", "t", "s==").unwrap(),
+                CredentialSource::application("c", "t", "s==").unwrap(),
             ),
             (
                 "AuthType=azure.app;ClientId=c;TenantId=t;ClientSecret=s;ClientCert=/c",
-                Identity::application("c", "t", "s").unwrap(),
+                CredentialSource::application("c", "t", "s").unwrap(),
             ),
         ] {
             let parsed = parse(&format!("Endpoint=https://h;{auth};AccessKey=unused")).unwrap();
@@ -349,13 +399,14 @@ mod tests {
     }
 
     #[test]
-    #[cfg_attr(not(feature = "entra"), ignore = "there are no identities without the feature")]
-    fn the_token_of_an_identity_does_not_leave_the_machine_in_clear() {
+    fn the_token_of_an_identity_does_not_leave_the_machine_unencrypted() {
         for address in ["http://localhost", "http://127.0.0.1:8888", "http://[::1]", "https://h"] {
-            ConnectionString::with_identity(address, Identity::managed(None).unwrap()).unwrap();
+            ConnectionString::with_identity(address, CredentialSource::managed_identity(None).unwrap())
+                .unwrap();
         }
         for address in ["http://h", "http://localhost.h", "http://10.0.0.1"] {
-            let refused = ConnectionString::with_identity(address, Identity::managed(None).unwrap());
+            let refused =
+                ConnectionString::with_identity(address, CredentialSource::managed_identity(None).unwrap());
             assert_eq!(refused.unwrap_err(), E::InsecureEndpoint, "{address}");
         }
         parse("Endpoint=http://h;AccessKey=k").unwrap();

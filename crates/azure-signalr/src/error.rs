@@ -1,59 +1,42 @@
 //! Why a call failed: one opaque type, with the few questions a caller has.
 //!
-//! `Display` says its own line only; causes are in `source()`. Addresses are taken out of causes, since they can carry tokens.
+//! `Display` says its own line only; causes are in `source()`. Neither holds an address, since it can have tokens in it.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_credentials::NoToken;
+use azure_credentials::TokenError;
+use azure_http::{Failure, HttpError, HttpErrorKind};
 
-use crate::sent::Try;
+use crate::send_receipt::Attempt;
 
-/// A failed call of the service. Clones are the same failure: one that several calls waited for is told to each.
+/// A failed call of the service. Clones are the same failure.
 #[derive(Clone, Debug)]
 pub struct Error {
     pub(crate) kind: Kind,
-    /// When trying again is of use, where that is known here and not by the service.
-    wait: Option<Duration>,
-    tries: Vec<Try>,
+    /// The delay before another call, where it is known here and not by the service.
+    retry_after: Option<Duration>,
+    attempts: Vec<Attempt>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The service answered with something else than 202.
+    /// The service responded with an error.
     Rejected { status: u16, code: Option<String>, retry_after: Option<Duration> },
-    /// The service does not believe the token of an identity (401), or does not let the identity do this (403).
+    /// The service does not accept the token of an identity (401), or does not let the identity do this (403).
     IdentityRefused { status: u16, code: Option<String> },
     /// There is no token for the identity.
-    NoToken(NoToken),
-    /// The service's answer to a request for a key is none.
+    NoToken(TokenError),
+    /// The response to a request for a key has none.
     NoKey,
-    /// No connection came about: nothing was sent.
-    Unreachable,
-    /// The connection broke after something was sent.
-    Interrupted,
-    /// The time for the whole call was up.
-    TimedOut,
+    /// There is no response, or the HTTP client cannot be built.
+    Http(HttpErrorKind),
     /// The access token would be longer than the service takes.
     TokenTooLong,
-    /// The arguments are not JSON.
+    /// The arguments cannot be written as JSON.
     Unserialisable,
-    /// The HTTP client cannot be built.
-    Unusable,
-}
-
-impl Kind {
-    /// The same, for a call that was made with the token of an identity.
-    pub(crate) fn of_identity(self) -> Self {
-        match self {
-            Self::Rejected { status: status @ (401 | 403), code, .. } => {
-                Self::IdentityRefused { status, code }
-            }
-            other => other,
-        }
-    }
 }
 
 impl Error {
@@ -61,24 +44,20 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match &self.kind {
-            Kind::Unreachable | Kind::Interrupted | Kind::TimedOut => true,
-            Kind::Rejected { status, .. } => matches!(status, 429 | 500..),
+            Kind::Http(kind) => Failure::from(*kind) != Failure::Permanent,
+            Kind::Rejected { status, .. } => matches!(status, 408 | 429 | 500..),
             Kind::NoToken(why) => why.is_retryable(),
-            Kind::IdentityRefused { .. }
-            | Kind::NoKey
-            | Kind::TokenTooLong
-            | Kind::Unserialisable
-            | Kind::Unusable => false,
+            Kind::IdentityRefused { .. } | Kind::NoKey | Kind::TokenTooLong | Kind::Unserialisable => false,
         }
     }
 
-    /// Whether the service did not answer in time.
+    /// Whether the service did not respond in time.
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.kind == Kind::TimedOut
+        self.kind == Kind::Http(HttpErrorKind::TimedOut)
     }
 
-    /// The status the service answered with, if it answered.
+    /// The status of the service's response, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self.kind {
@@ -87,62 +66,80 @@ impl Error {
         }
     }
 
-    /// How long to wait: as the service asked, or until a token or key is asked for again.
+    /// The delay before another call is of use: as the service asks, a day at most, or until a token or key is requested again.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.kind {
-            Kind::Rejected { retry_after: Some(asked), .. } => Some(asked),
-            _ => self.wait,
+            Kind::Rejected { retry_after: Some(delay), .. } => Some(delay),
+            _ => self.retry_after,
         }
     }
 
-    /// The requests that were made to send a message, in order; none of them succeeded. Empty where it did not come to a request.
+    /// The requests that were made to send a message, in order; none of them succeeded. Empty if there was none.
     #[must_use]
-    pub fn tries(&self) -> &[Try] {
-        &self.tries
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
     }
 
-    /// The same, after these tries.
-    pub(crate) fn after(self, tries: Vec<Try>) -> Self {
-        Self { tries, ..self }
+    /// The same, for a call that was made with the token of an identity.
+    pub(crate) fn of_identity(mut self) -> Self {
+        if let Kind::Rejected { status: status @ (401 | 403), code, .. } = self.kind {
+            self.kind = Kind::IdentityRefused { status, code };
+        }
+        self
     }
 
-    /// The same, and trying again is of no use before `wait` is over.
-    pub(crate) fn until(self, wait: Duration) -> Self {
-        Self { wait: Some(wait), ..self }
+    pub(crate) fn with_attempts(self, attempts: Vec<Attempt>) -> Self {
+        Self { attempts, ..self }
+    }
+
+    pub(crate) fn with_retry_after(self, delay: Duration) -> Self {
+        Self { retry_after: Some(delay), ..self }
+    }
+
+    /// What the retry policy has to know.
+    pub(crate) fn failure(&self) -> Failure {
+        match self.kind {
+            Kind::Http(kind) => kind.into(),
+            Kind::Rejected { status, retry_after, .. } => Failure::Status { status, retry_after },
+            _ => Failure::Permanent,
+        }
+    }
+
+    /// The status of the response, or why there was none, in a word.
+    pub(crate) fn outcome(&self) -> Result<u16, &'static str> {
+        self.status().ok_or(match self.kind {
+            Kind::Http(HttpErrorKind::Unreachable) => "unreachable",
+            Kind::Http(HttpErrorKind::TimedOut) => "timed_out",
+            _ => "interrupted",
+        })
     }
 
     #[cold]
     pub(crate) fn unserialisable(cause: serde_json::Error) -> Self {
         Self { source: Some(Arc::new(cause)), ..Kind::Unserialisable.into() }
     }
-
-    #[cold]
-    pub(crate) fn from_http(cause: reqwest::Error) -> Self {
-        let kind = if cause.is_builder() {
-            Kind::Unusable
-        } else if cause.is_connect() {
-            Kind::Unreachable
-        } else if cause.is_timeout() {
-            Kind::TimedOut
-        } else {
-            Kind::Interrupted
-        };
-        Self { source: Some(Arc::new(cause.without_url())), ..kind.into() }
-    }
 }
 
 impl From<Kind> for Error {
     #[cold]
     fn from(kind: Kind) -> Self {
-        Self { kind, wait: None, tries: Vec::new(), source: None }
+        Self { kind, retry_after: None, attempts: Vec::new(), source: None }
     }
 }
 
-impl From<NoToken> for Error {
+impl From<TokenError> for Error {
     #[cold]
-    fn from(why: NoToken) -> Self {
-        Self { wait: why.retry_after(), ..Kind::NoToken(why).into() }
+    fn from(why: TokenError) -> Self {
+        Self { retry_after: why.retry_after(), ..Kind::NoToken(why).into() }
+    }
+}
+
+impl From<HttpError> for Error {
+    #[cold]
+    fn from(cause: HttpError) -> Self {
+        let kind = Kind::Http(cause.kind());
+        Self { source: Some(Arc::new(cause)), ..kind.into() }
     }
 }
 
@@ -164,16 +161,17 @@ impl fmt::Display for Error {
             ),
             Kind::NoToken(why) => write!(f, "no token for the SignalR service: {why}"),
             Kind::NoKey => f.write_str("the SignalR service gave no access key, but something else"),
-            Kind::Unreachable => f.write_str("the SignalR service cannot be reached"),
-            Kind::Interrupted => {
-                f.write_str("the connection to the SignalR service broke before its answer came")
-            }
-            Kind::TimedOut => f.write_str("the SignalR service did not answer in time"),
+            Kind::Http(kind) => f.write_str(match kind {
+                HttpErrorKind::Unreachable => "the SignalR service cannot be reached",
+                HttpErrorKind::TimedOut => "the SignalR service did not answer in time",
+                HttpErrorKind::BodyTooLarge => "the answer of the SignalR service is too long",
+                HttpErrorKind::Unusable => "no HTTP client can be built here",
+                _ => "the connection to the SignalR service broke before its answer came",
+            }),
             Kind::TokenTooLong => {
                 f.write_str("the access token would be longer than the 4,096 characters the service takes")
             }
             Kind::Unserialisable => f.write_str("the arguments of the message cannot be written as JSON"),
-            Kind::Unusable => f.write_str("no HTTP client can be built here"),
         }
     }
 }

@@ -1,43 +1,47 @@
 //! One hub of the service: access for clients, and messages to them.
 //!
-//! A `Hub` is cheap to clone; clones share connections. It asks for the time as an argument and has no clock of its own.
+//! A `Hub` is cheap to clone; clones share connections. It takes the wall-clock time as an argument.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use azure_http::{CALL_TIMEOUT, RetryState, join_segments};
 use serde::Serialize;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::connection_string::{ConnectionString, Credential};
-use crate::entra::Entra;
+use crate::access_token::{Claims, MAX_TOKEN_BYTES, TOKEN_LIFETIME, claim_name};
+use crate::connection_string::ConnectionString;
 use crate::error::{Error, Kind};
-use crate::http;
 use crate::message::{Message, Recipient};
 use crate::name::{HubName, UserId};
-use crate::rest::{accepted, under};
-use crate::retry;
-use crate::secret::Secret;
-use crate::sent::{Sent, Try};
-use crate::token::{Claims, MAX_CHARS, Signer, claim_name};
+use crate::request_auth::RequestAuth;
+use crate::send_receipt::{Attempt, SendReceipt};
+use crate::transport::Transport;
 
 /// The data-plane version that brought `/:send`; every later one has the same form.
 const API_VERSION: &str = "2022-06-01";
 
-/// How long tokens live: the service's own default.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(3_600);
-
-/// The time for a whole call, tries and waits included.
-const DEADLINE: Duration = Duration::from_secs(10);
-
 /// A hub of a service.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::SystemTime;
+/// use azure_signalr::{Client, ConnectionString, Hub};
+///
+/// let connection: ConnectionString = "Endpoint=https://contoso.service.signalr.net;AccessKey=KEY".parse()?;
+/// let hub = Hub::new(&connection, &"chat".parse()?)?;
+/// let access = hub.client_access(&Client::anonymous(), SystemTime::now()).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Hub(Arc<Inner>);
 
 struct Inner {
-    http: reqwest::Client,
-    authority: Authority,
+    transport: Transport,
+    auth: RequestAuth,
     /// `…/api/hubs/{hub}`
     rest: Url,
     /// The same with the endpoint's host and no port, as audiences have it.
@@ -47,23 +51,17 @@ struct Inner {
     client_audience: Url,
 }
 
-/// What calls are made with, and clients' tokens signed.
-enum Authority {
-    Key(Signer),
-    Identity(Entra),
-}
-
-/// What a client needs to connect. Serialises to the answer of a negotiate endpoint.
+/// What a client needs to connect. Serialises to the response of a negotiate endpoint.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientAccess {
-    /// Where to connect: the service's own client endpoint.
+    /// The service's own client endpoint.
     pub url: String,
     /// The token to connect with.
     pub access_token: String,
 }
 
-/// Whom a client's access token is for.
+/// The client that an access token is for.
 #[derive(Clone, Debug, Default)]
 pub struct Client<'a> {
     user: Option<&'a UserId>,
@@ -71,20 +69,20 @@ pub struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// Somebody nobody knows: messages to a user never reach this connection.
+    /// A client without a user: messages to a user never reach this connection.
     #[must_use]
     pub fn anonymous() -> Self {
         Self::default()
     }
 
-    /// A connection of this user.
+    /// A client of this user.
     #[must_use]
     pub fn user(user: &'a UserId) -> Self {
         Self { user: Some(user), claims: Vec::new() }
     }
 
-    /// A further claim for upstream functions. Given twice, it becomes a list. A name the token needs itself is prefixed with
-    /// `asrs.u.`, which the service takes off again.
+    /// Adds a claim for upstream functions. Given twice, it becomes a list. A name the token needs itself is prefixed with `asrs.u.`,
+    /// which the service takes off again.
     #[must_use]
     pub fn claim(mut self, name: &str, value: impl Into<String>) -> Self {
         let name = claim_name(name);
@@ -101,7 +99,7 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// When no HTTP client can be built here.
+    /// When no HTTP client can be built on this machine.
     pub fn new(connection: &ConnectionString, name: &HubName) -> Result<Self, Error> {
         Self::build(connection, None, name)
     }
@@ -110,7 +108,7 @@ impl Hub {
     ///
     /// # Errors
     ///
-    /// When no HTTP client can be built here.
+    /// When no HTTP client can be built on this machine.
     pub fn in_application(
         connection: &ConnectionString,
         application: &HubName,
@@ -129,36 +127,34 @@ impl Hub {
             || name.as_str().to_owned(),
             |application| format!("{}_{}", application.as_str(), name.as_str()),
         );
-        let client_query = format!("hub={client_name}");
-        let with_query = |mut url: Url| {
-            url.set_query(Some(&client_query));
+        let client_url = |base: &Url| {
+            let mut url = join_segments(base, &["client", ""]);
+            url.set_query(Some(&format!("hub={client_name}")));
             url
         };
         let application =
             application.map_or_else(String::new, |name| format!("application={}&", name.as_str()));
         let rest = ["api", "hubs", name.as_str()];
-        let http = http::client(connection.roots())?;
+        let transport = Transport::new(connection.roots())?;
         Ok(Self(Arc::new(Inner {
-            authority: Authority::of(connection, &http)?,
-            http,
-            rest: under(connection.server_endpoint(), &rest),
-            rest_audience: under(&audience, &rest),
+            auth: RequestAuth::new(connection, &transport),
+            transport,
+            rest: join_segments(connection.server_endpoint(), &rest),
+            rest_audience: join_segments(&audience, &rest),
             query: format!("{application}api-version={API_VERSION}"),
-            client_url: with_query(under(connection.client_endpoint(), &["client", ""])),
-            client_audience: with_query(under(&audience, &["client", ""])),
+            client_url: client_url(connection.client_endpoint()),
+            client_audience: client_url(&audience),
         })))
     }
 
-    /// With an identity, begins to ask for what calls will need, and returns at once; the first call then need not wait for it.
-    /// With a key there is nothing to do.
+    /// With an identity, requests what calls will need and returns at once, so that the first call need not wait for it. With a key it
+    /// does nothing.
     ///
     /// # Panics
     ///
-    /// With an identity, outside a tokio runtime. What was begun goes on in that runtime until the hub and its clones are dropped.
+    /// With an identity, outside a tokio runtime. The requests go on in that runtime until the hub and its clones are dropped.
     pub fn warm_up(&self) {
-        if let Authority::Identity(entra) = &self.0.authority {
-            entra.warm_up();
-        }
+        self.0.auth.warm_up();
     }
 
     /// Access for one client, from `now` for one hour.
@@ -177,11 +173,8 @@ impl Hub {
             lifetime: TOKEN_LIFETIME,
             audience: self.0.client_audience.as_str(),
         };
-        let access_token = match &self.0.authority {
-            Authority::Key(signer) => signer.sign(&claims),
-            Authority::Identity(entra) => entra.signer(now, Instant::now() + DEADLINE).await?.sign(&claims),
-        };
-        if access_token.len() > MAX_CHARS {
+        let access_token = self.0.auth.sign(&claims, Instant::now() + CALL_TIMEOUT).await?;
+        if access_token.len() > MAX_TOKEN_BYTES {
             return Err(Kind::TokenTooLong.into());
         }
         Ok(ClientAccess { url: self.0.client_url.to_string(), access_token })
@@ -189,75 +182,40 @@ impl Hub {
 
     /// Sends `message` to `recipient`; `now` is when its token begins.
     ///
-    /// The service has the message when this returns; what that took is in the answer. It is tried again, with growing waits, after failures that a later try may
-    /// not meet and that cannot send it twice, or may if it is [repeatable](Message::repeatable); after ten seconds it gives up.
+    /// The service has the message when this returns. Within ten seconds, the request is made up to four times, as the policy of
+    /// `azure-http` says: after failures that pass and cannot send the message twice, or may if it is
+    /// [idempotent](Message::idempotent).
     ///
     /// # Errors
     ///
-    /// When the service cannot be reached, does not answer in time, or refuses. The error, too, says what [tries](Error::tries) there
-    /// were.
+    /// When the service cannot be reached, does not respond in time, or refuses. The error, too, has the [attempts](Error::attempts).
     pub async fn send(
         &self,
         recipient: Recipient<'_>,
         message: &Message,
         now: SystemTime,
-    ) -> Result<Sent, Error> {
-        let deadline = Instant::now() + DEADLINE;
+    ) -> Result<SendReceipt, Error> {
+        let mut state = RetryState::start(message.retry);
         let (url, audience) = self.0.send_addresses(recipient);
-        let token = self.0.authority.bearer(&audience, now, deadline).await?;
-        let mut tries = Vec::with_capacity(1);
+        let token = self.0.auth.token(&audience, now, state.deadline()).await?;
+        let mut attempts = Vec::with_capacity(1);
         loop {
-            let begun = std::time::Instant::now();
-            let attempt = tokio::time::timeout_at(deadline, self.0.post(&url, &token, message)).await;
-            let attempt = attempt.unwrap_or_else(|_| Err(Kind::TimedOut.into()));
-            tries.push(Try::of(recipient.route(), begun, &attempt));
-            let Err(error) = attempt else { return Ok(Sent { tries }) };
-            let made = u32::try_from(tries.len()).unwrap_or(u32::MAX);
-            match retry::wait(&error.kind, message.repeatable, made, fastrand::f64()) {
-                Some(wait) if Instant::now() + wait < deadline => tokio::time::sleep(wait).await,
-                _ => return Err(error.after(tries)),
+            let started = std::time::Instant::now();
+            let result = state.attempt(self.0.transport.post_json(&url, &token, &message.body, now)).await;
+            let outcome = result.as_ref().map_or_else(Error::outcome, |status| Ok(*status));
+            attempts.push(Attempt::ended(recipient.route(), started, outcome));
+            let Err(error) = result else { return Ok(SendReceipt { attempts }) };
+            if !state.wait(error.failure()).await {
+                return Err(self.0.auth.explain(error).with_attempts(attempts));
             }
         }
     }
 
-    /// Where REST calls go: host and port. Neither is a secret.
+    /// Host and port of REST calls. Neither is a secret.
     #[must_use]
     pub fn server(&self) -> (&str, u16) {
         let (host, port) = (self.0.rest.host_str(), self.0.rest.port_or_known_default());
         (host.unwrap_or_default(), port.unwrap_or_default())
-    }
-}
-
-impl Authority {
-    fn of(connection: &ConnectionString, http: &reqwest::Client) -> Result<Self, Error> {
-        match connection.credential() {
-            Credential::AccessKey(key) => Ok(Self::Key(Signer::new(key.expose()))),
-            Credential::Identity(identity) => {
-                Entra::new(identity, connection.server_endpoint(), http).map(Self::Identity)
-            }
-        }
-    }
-
-    /// The token for a REST call: signed for its address, or the identity's own, which is for all of them.
-    async fn bearer(&self, audience: &Url, now: SystemTime, deadline: Instant) -> Result<Secret, Error> {
-        match self {
-            Self::Key(signer) => Ok(Secret::new(signer.sign(&Claims {
-                user: None,
-                extra: &[],
-                issued_at: now,
-                lifetime: TOKEN_LIFETIME,
-                audience: audience.as_str(),
-            }))),
-            Self::Identity(entra) => entra.token(now, deadline).await,
-        }
-    }
-
-    /// What a refusal means depends on who was refused.
-    fn refused(&self, kind: Kind) -> Kind {
-        match self {
-            Self::Key(_) => kind,
-            Self::Identity(_) => kind.of_identity(),
-        }
     }
 }
 
@@ -267,19 +225,9 @@ impl Inner {
             Recipient::Everyone => &[":send"],
             Recipient::User(user) => &["users", user.as_str(), ":send"],
         };
-        let mut url = under(&self.rest, segments);
+        let mut url = join_segments(&self.rest, segments);
         url.set_query(Some(&self.query));
-        (url, under(&self.rest_audience, segments))
-    }
-
-    /// The status of the answer, if it is a yes.
-    async fn post(&self, url: &Url, token: &Secret, message: &Message) -> Result<u16, Error> {
-        let request = self.http.post(url.clone()).bearer_auth(token.expose());
-        let request =
-            request.header("content-type", "application/json; charset=utf-8").body(message.body.clone());
-        let response = request.send().await.map_err(Error::from_http)?;
-        let response = accepted(response).map_err(|kind| self.authority.refused(kind))?;
-        Ok(response.status().as_u16())
+        (url, join_segments(&self.rest_audience, segments))
     }
 }
 
@@ -359,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_id_is_one_segment_whatever_is_in_it() {
+    fn a_user_id_is_one_segment_with_any_characters_in_it() {
         let hub = Hub::new(&connection("Endpoint=https://h"), &"chat".parse().unwrap()).unwrap();
         for (user, segment) in
             [("a/b c", "a%2Fb%20c"), ("a?b#c%", "a%3Fb%23c%25"), ("...", "..."), ("ö", "%C3%B6")]

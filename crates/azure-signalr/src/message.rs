@@ -1,23 +1,24 @@
-//! What is sent, and to whom.
+//! A message to clients, and its recipient.
 //!
-//! A message is serialised when it is made, so that a call that fails and is tried again sends the same bytes.
+//! A message is serialised when it is made, so that each attempt to send it sends the same bytes.
 
+use azure_http::Retry;
 use serde::Serialize;
 
 use crate::error::Error;
 use crate::name::UserId;
 
-/// Who gets a message.
+/// The connections that get a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recipient<'a> {
     /// Every client that is connected to the hub.
     Everyone,
-    /// Every connection of one user; nobody, if that user is not connected.
+    /// Every connection of one user; none, if that user is not connected.
     User(&'a UserId),
 }
 
 impl Recipient<'_> {
-    /// What is asked for to send to it, without names.
+    /// The path of the REST operation, without names.
     pub(crate) fn route(self) -> &'static str {
         match self {
             Self::Everyone => "/api/hubs/{hub}/:send",
@@ -27,10 +28,15 @@ impl Recipient<'_> {
 }
 
 /// An invocation: the method to call in the client, and its arguments.
+///
+/// ```
+/// let message = azure_signalr::Message::new("newMessage", &["hi"])?;
+/// # Ok::<(), azure_signalr::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Message {
     pub(crate) body: Vec<u8>,
-    pub(crate) repeatable: bool,
+    pub(crate) retry: Retry,
 }
 
 impl Message {
@@ -46,14 +52,14 @@ impl Message {
             arguments: &'a [T],
         }
         let body = serde_json::to_vec(&Invocation { target, arguments }).map_err(Error::unserialisable)?;
-        Ok(Self { body, repeatable: false })
+        Ok(Self { body, retry: Retry::Unsafe })
     }
 
-    /// Says that a client which gets this message twice will notice, for instance by an id in it. Then it is sent again
-    /// even after an answer that leaves open whether it arrived.
+    /// Declares that a client recognises a second copy of this message, for instance by an id in it. Then it is sent again even after a
+    /// failure that leaves open whether it arrived.
     #[must_use]
-    pub fn repeatable(mut self) -> Self {
-        self.repeatable = true;
+    pub fn idempotent(mut self) -> Self {
+        self.retry = Retry::Idempotent;
         self
     }
 }
@@ -66,6 +72,6 @@ mod tests {
     fn a_message_is_the_body_the_service_wants() {
         let message = Message::new("newMessage", &[serde_json::json!({"text": "hi"})]).unwrap();
         assert_eq!(message.body, br#"{"target":"newMessage","arguments":[{"text":"hi"}]}"#);
-        assert!(!message.repeatable);
+        assert_eq!(message.retry, Retry::Unsafe);
     }
 }

@@ -1,6 +1,6 @@
-//! Names the service knows: hubs and users.
+//! The names of hubs and the ids of users.
 //!
-//! Hub names compare without case and travel in lower case; user ids are taken exactly as they are.
+//! Hub names compare without case and are sent in lower case; user ids are taken exactly as they are.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use std::str::FromStr;
 pub struct HubName(String);
 
 impl HubName {
-    /// The name as it travels.
+    /// The name as it is sent.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -23,21 +23,21 @@ impl FromStr for HubName {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let right = text.len() <= 128
+        let valid = text.len() <= 128
             && text.starts_with(|first: char| first.is_ascii_alphabetic())
             && text.chars().all(|c| c.is_ascii_alphanumeric() || "_`,.[]".contains(c));
-        right.then(|| Self(text.to_ascii_lowercase())).ok_or(NameError::Hub)
+        valid.then(|| Self(text.to_ascii_lowercase())).ok_or(NameError::Hub)
     }
 }
 
-/// Who somebody is, as the identity provider says it and as the service addresses them.
+/// The id of a user: as the identity provider gives it, and as the service addresses the user.
 ///
-/// Any text a path segment can carry: `.` and `..` are none, since every web address drops them, encoded or not.
+/// Any text that can be a path segment, so not `.` and `..`: URLs drop them, encoded or not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UserId(String);
 
 impl UserId {
-    /// The longest user id, in bytes. Its access token then stays under the service's 4,096 characters.
+    /// The longest user id, in bytes: its access token then stays under the service's 4,096 characters.
     pub const MAX_BYTES: usize = 1_024;
 
     /// The id as it is written.
@@ -51,11 +51,11 @@ impl FromStr for UserId {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let right = text.len() <= Self::MAX_BYTES
+        let valid = text.len() <= Self::MAX_BYTES
             && !text.trim().is_empty()
             && !text.contains(|c: char| c.is_control())
             && !matches!(text, "." | "..");
-        right.then(|| Self(text.to_owned())).ok_or(NameError::User)
+        valid.then(|| Self(text.to_owned())).ok_or(NameError::User)
     }
 }
 

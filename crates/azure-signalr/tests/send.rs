@@ -1,5 +1,6 @@
-//! `Hub::send` against a service that answers as it is told, over real sockets. What a well-behaved service does with
-//! the calls is tested elsewhere, against the embedded one; this is about the other days.
+//! `Hub::send` against a service with scripted responses, over real sockets: errors, time-outs, broken connections.
+//!
+//! Successful calls are also tested against the emulator, with the handler.
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
@@ -11,12 +12,12 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
-use azure_signalr::{Error, Hub, Message, Recipient, Sent};
+use azure_signalr::{Attempt, Error, Hub, Message, Recipient, SendReceipt};
 use tokio::net::TcpListener;
 
 #[derive(Clone, Default)]
 struct Script {
-    answers: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
+    responses: Arc<Mutex<VecDeque<(u16, &'static str)>>>,
     calls: Arc<Mutex<Vec<Call>>>,
 }
 
@@ -26,22 +27,22 @@ struct Call {
     body: Vec<u8>,
 }
 
-/// A service that gives each call the next answer, then 202 for ever.
-async fn service(answers: &[(u16, &'static str)]) -> (Hub, Script) {
-    async fn answer(State(script): State<Script>, request: Request) -> impl IntoResponse {
+/// A service that gives each request the next response, then 202.
+async fn service(responses: &[(u16, &'static str)]) -> (Hub, Script) {
+    async fn respond(State(script): State<Script>, request: Request) -> impl IntoResponse {
         let (head, body) = request.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
         let call = Call { uri: head.uri.to_string(), headers: head.headers, body };
         script.calls.lock().unwrap().push(call);
-        let (status, retry_after) = script.answers.lock().unwrap().pop_front().unwrap_or((202, ""));
+        let (status, retry_after) = script.responses.lock().unwrap().pop_front().unwrap_or((202, ""));
         let headers = if retry_after.is_empty() { vec![] } else { vec![("retry-after", retry_after)] };
         (axum::http::StatusCode::from_u16(status).unwrap(), axum::response::AppendHeaders(headers))
     }
     let script =
-        Script { answers: Arc::new(Mutex::new(answers.iter().copied().collect())), ..Script::default() };
+        Script { responses: Arc::new(Mutex::new(responses.iter().copied().collect())), ..Script::default() };
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let hub = hub(socket.local_addr().unwrap().port());
-    let app = axum::Router::new().fallback(answer).with_state(script.clone());
+    let app = axum::Router::new().fallback(respond).with_state(script.clone());
     tokio::spawn(async move { axum::serve(socket, app).await });
     (hub, script)
 }
@@ -51,7 +52,7 @@ fn hub(port: u16) -> Hub {
     Hub::new(&connection, &"chat".parse().unwrap()).unwrap()
 }
 
-async fn send(hub: &Hub, message: &Message) -> Result<Sent, Error> {
+async fn send(hub: &Hub, message: &Message) -> Result<SendReceipt, Error> {
     hub.send(Recipient::Everyone, message, SystemTime::now()).await
 }
 
@@ -59,18 +60,18 @@ fn message() -> Message {
     Message::new("newMessage", &["hi"]).unwrap()
 }
 
-fn whole_story(error: &Error) -> String {
-    let mut story = format!("{error:?} {error}");
+fn error_chain(error: &Error) -> String {
+    let mut chain = format!("{error:?} {error}");
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        story += &format!(" {error:?} {error}");
+        chain += &format!(" {error:?} {error}");
         cause = error.source();
     }
-    story
+    chain
 }
 
 #[tokio::test]
-async fn a_message_goes_out_as_the_service_wants_it() {
+async fn a_message_is_sent_as_the_service_expects_it() {
     let (hub, script) = service(&[]).await;
     let user = "a/b c".parse().unwrap();
     hub.send(Recipient::User(&user), &message(), SystemTime::now()).await.unwrap();
@@ -82,39 +83,39 @@ async fn a_message_goes_out_as_the_service_wants_it() {
 }
 
 #[tokio::test]
-async fn a_message_that_carries_an_id_goes_again_after_a_503_and_stays_the_same() {
-    let (hub, script) = service(&[(503, ""), (502, ""), (504, "")]).await;
-    send(&hub, &message().repeatable()).await.unwrap();
+async fn an_idempotent_message_is_sent_again_unchanged_after_a_5xx() {
+    let (hub, script) = service(&[(500, ""), (502, ""), (408, "")]).await;
+    send(&hub, &message().idempotent()).await.unwrap();
     let calls = script.calls.lock().unwrap();
     assert_eq!(calls.len(), 4);
     assert!(calls.iter().all(|call| call.body == calls[0].body));
 }
 
 #[tokio::test]
-async fn what_was_sent_and_what_was_not_say_how_often_the_service_was_asked_and_nothing_about_whom() {
+async fn a_receipt_and_an_error_list_the_attempts_without_names() {
     let (hub, _script) = service(&[(503, "")]).await;
     let user = "secret-user".parse().unwrap();
-    let begun = Instant::now();
-    let sent = hub.send(Recipient::User(&user), &message().repeatable(), SystemTime::now()).await.unwrap();
-    let all = begun.elapsed();
-    let statuses: Vec<_> = sent.tries().iter().map(azure_signalr::Try::status).collect();
+    let start = Instant::now();
+    let sent = hub.send(Recipient::User(&user), &message().idempotent(), SystemTime::now()).await.unwrap();
+    let all = start.elapsed();
+    let statuses: Vec<_> = sent.attempts().iter().map(Attempt::status).collect();
     assert_eq!(statuses, [Some(503), Some(202)]);
-    assert!(sent.tries().iter().all(|one| one.begun() >= begun && one.duration() <= all));
-    assert!(sent.tries().iter().all(|one| one.route() == "/api/hubs/{hub}/users/{user}/:send"));
+    assert!(sent.attempts().iter().all(|one| one.started() >= start && one.duration() <= all));
+    assert!(sent.attempts().iter().all(|one| one.route() == "/api/hubs/{hub}/users/{user}/:send"));
     assert!(!format!("{sent:?}").contains("secret-user"));
 
     let (hub, _script) = service(&[(400, "")]).await;
     let error = send(&hub, &message()).await.unwrap_err();
-    assert_eq!(error.tries().iter().map(azure_signalr::Try::status).collect::<Vec<_>>(), [Some(400)]);
+    assert_eq!(error.attempts().iter().map(Attempt::status).collect::<Vec<_>>(), [Some(400)]);
 
     let away = self::hub(1);
     let error = send(&away, &message()).await.unwrap_err();
-    assert_eq!(error.tries().len(), 5);
-    assert!(error.tries().iter().all(|one| one.failure() == Some("unreachable")));
+    assert_eq!(error.attempts().len(), 4);
+    assert!(error.attempts().iter().all(|one| one.failure() == Some("unreachable")));
 }
 
 #[tokio::test]
-async fn a_message_without_an_id_is_not_sent_twice() {
+async fn a_message_that_is_not_idempotent_is_not_sent_twice() {
     let (hub, script) = service(&[(503, "")]).await;
     let error = send(&hub, &message()).await.unwrap_err();
     assert_eq!((error.status(), error.is_retryable()), (Some(503), true));
@@ -122,16 +123,16 @@ async fn a_message_without_an_id_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn a_throttled_call_waits_as_long_as_it_was_told() {
+async fn a_throttled_call_waits_as_long_as_the_service_asks() {
     let (hub, script) = service(&[(429, "1")]).await;
-    let begun = Instant::now();
+    let start = Instant::now();
     send(&hub, &message()).await.unwrap();
-    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert!(start.elapsed() >= Duration::from_secs(1));
     assert_eq!(script.calls.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn a_wait_longer_than_the_deadline_is_left_to_the_caller() {
+async fn a_delay_longer_than_the_deadline_is_left_to_the_caller() {
     let (hub, script) = service(&[(429, "3600")]).await;
     let error = send(&hub, &message()).await.unwrap_err();
     assert_eq!((error.status(), error.retry_after()), (Some(429), Some(Duration::from_secs(3_600))));
@@ -139,49 +140,50 @@ async fn a_wait_longer_than_the_deadline_is_left_to_the_caller() {
 }
 
 #[tokio::test]
-async fn a_wait_that_no_clock_can_hold_is_as_good_as_a_day() {
+async fn a_delay_that_no_clock_can_hold_counts_as_a_day() {
     let (hub, _) = service(&[(429, "18446744073709551615")]).await;
     let error = send(&hub, &message()).await.unwrap_err();
     assert_eq!((error.status(), error.retry_after()), (Some(429), Some(Duration::from_secs(86_400))));
 }
 
 #[tokio::test]
-async fn a_refusal_is_final() {
+async fn a_client_error_is_not_retried() {
     for status in [302, 400, 401, 404, 413] {
         let (hub, script) = service(&[(status, "")]).await;
-        let error = send(&hub, &message().repeatable()).await.unwrap_err();
+        let error = send(&hub, &message().idempotent()).await.unwrap_err();
         assert_eq!((error.status(), error.is_retryable()), (Some(status), false));
         assert_eq!(script.calls.lock().unwrap().len(), 1);
     }
 }
 
 #[tokio::test]
-async fn a_service_that_is_away_is_told_from_one_that_refuses_and_no_secret_is_in_the_words() {
+async fn an_unreachable_service_is_an_error_of_its_own_without_secrets_in_it() {
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let hub = hub(socket.local_addr().unwrap().port());
     drop(socket);
     let error = send(&hub, &message()).await.unwrap_err();
     assert_eq!((error.status(), error.is_retryable(), error.is_timeout()), (None, true, false));
-    let story = whole_story(&error);
+    let chain = error_chain(&error);
     assert!(
-        !story.contains("eyJ") && !story.contains("hush-key") && !story.contains("/api/hubs/chat"),
-        "{story}"
+        !chain.contains("eyJ") && !chain.contains("hush-key") && !chain.contains("/api/hubs/chat"),
+        "{chain}"
     );
 }
 
 #[tokio::test]
-async fn a_service_that_never_answers_is_given_up_after_ten_seconds() {
+async fn a_service_that_never_responds_is_given_up_after_ten_seconds() {
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let hub = hub(silent.local_addr().unwrap().port());
-    let begun = Instant::now();
-    let error = send(&hub, &message().repeatable()).await.unwrap_err();
+    let start = Instant::now();
+    let error = send(&hub, &message().idempotent()).await.unwrap_err();
     assert!(error.is_timeout() && error.is_retryable());
-    assert!(begun.elapsed() >= Duration::from_secs(10));
+    assert!(start.elapsed() >= Duration::from_secs(10));
+    assert_eq!(error.attempts().len(), 3);
 }
 
 #[tokio::test]
-async fn a_service_that_hangs_up_is_asked_again_only_if_the_message_may_repeat() {
-    async fn rude() -> (Hub, Arc<Mutex<u32>>) {
+async fn a_broken_connection_is_retried_only_for_an_idempotent_message() {
+    async fn disconnecting() -> (Hub, Arc<Mutex<u32>>) {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let hub = hub(socket.local_addr().unwrap().port());
         let calls = Arc::new(Mutex::new(0));
@@ -194,10 +196,10 @@ async fn a_service_that_hangs_up_is_asked_again_only_if_the_message_may_repeat()
         });
         (hub, calls)
     }
-    let (hub, calls) = rude().await;
+    let (hub, calls) = disconnecting().await;
     assert!(send(&hub, &message()).await.unwrap_err().is_retryable());
     assert_eq!(*calls.lock().unwrap(), 1);
-    let (hub, calls) = rude().await;
-    send(&hub, &message().repeatable()).await.unwrap_err();
-    assert_eq!(*calls.lock().unwrap(), 5);
+    let (hub, calls) = disconnecting().await;
+    send(&hub, &message().idempotent()).await.unwrap_err();
+    assert_eq!(*calls.lock().unwrap(), 4);
 }

@@ -13,7 +13,7 @@ use serverless_chat::auth::Trust;
 use serverless_chat::communication;
 use serverless_chat::config::{Communication, Config};
 use serverless_chat::exit::ExitError;
-use serverless_chat::identities::Identities;
+use serverless_chat::identities::IdentityStore;
 use serverless_chat::shutdown;
 use serverless_chat::telemetry::Export;
 use url::Url;
@@ -103,13 +103,13 @@ pub(crate) async fn run_local(
     Ok(ExitCode::SUCCESS)
 }
 
-fn identities(config: &Config, resource: &Communication) -> Result<Identities, ExitError> {
+fn identities(config: &Config, resource: &Communication) -> Result<IdentityStore, ExitError> {
     let resource = resource.endpoint();
     match &config.tokens.container {
-        Some(container) => Identities::in_container(container, resource).map_err(ExitError::other),
+        Some(container) => IdentityStore::in_container(container, resource).map_err(ExitError::other),
         None => {
             let folder = std::path::absolute(Path::new(IDENTITIES_FOLDER)).map_err(ExitError::other)?;
-            Identities::in_folder(&folder, resource).map_err(ExitError::other)
+            Ok(IdentityStore::in_folder(&folder, resource))
         }
     }
 }

@@ -1,40 +1,41 @@
-//! Whose tokens count: one tenant of one cloud, and how it calls itself in them.
+//! `Authority` and `Resource`: which tenant issues valid tokens, and which app and scope they must be for.
 //!
-//! One tenant, by its id: `common` and the like would let in everybody who has an account with Microsoft.
+//! A single tenant, by its id: `common` and the like would admit every account of Microsoft.
 
 use std::fmt;
 
-use url::{Host, Url};
+use azure_http::{is_encrypted_or_local, is_loopback, parse_base_url};
+use url::Url;
 
-/// A tenant, and where it signs people in.
+/// The issuer of version 1.0 tokens in all clouds…
+const ISSUER_V1: &str = "https://sts.windows.net";
+/// …except this one.
+const ISSUER_V1_CHINA: &str = "https://sts.chinacloudapi.cn";
+
+/// A Microsoft Entra tenant and the cloud it is in.
+///
+/// ```
+/// use entra_jwt::Authority;
+///
+/// Authority::new("https://login.microsoftonline.com/", "6babcaad-604b-40ac-a9d7-9fd97c0b779f")?;
+/// # Ok::<_, entra_jwt::AuthorityError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     instance: Url,
     tenant_id: String,
 }
 
-/// What is wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuthorityError {
-    /// The instance is not the address of a cloud's sign-in.
-    Instance,
-    /// The tenant is not named by its id.
-    TenantId,
-}
-
-/// Who issues tokens of version 1.0, whatever the cloud…
-const ISSUER_V1: &str = "https://sts.windows.net";
-/// …but this one.
-const ISSUER_V1_CHINA: &str = "https://sts.chinacloudapi.cn";
-
 impl Authority {
-    /// The tenant with the id `tenant_id` in the cloud whose people sign in at `instance`, like `https://login.microsoftonline.com/`.
+    /// The tenant with the id `tenant_id` in the cloud with the sign-in address `instance`, like `https://login.microsoftonline.com/`.
     ///
     /// # Errors
     ///
-    /// When the instance is not https, which only this machine need not be, or has a path; when the tenant is not given as a GUID.
+    /// [`AuthorityError`] when the instance has a path or is not https (http is allowed on loopback), or when the tenant is not a GUID.
     pub fn new(instance: &str, tenant_id: &str) -> Result<Self, AuthorityError> {
-        let instance = Url::parse(instance).ok().filter(is_instance).ok_or(AuthorityError::Instance)?;
+        let instance = parse_base_url(instance)
+            .filter(|url| url.path() == "/" && is_encrypted_or_local(url))
+            .ok_or(AuthorityError::Instance)?;
         if !is_guid(tenant_id) {
             return Err(AuthorityError::TenantId);
         }
@@ -45,61 +46,39 @@ impl Authority {
         &self.tenant_id
     }
 
-    /// Where it says where its keys are.
-    pub(crate) fn metadata(&self) -> Url {
-        let mut url = self.instance.clone();
-        url.path_segments_mut().expect("an instance has a host").pop_if_empty().extend([
-            &self.tenant_id,
-            "v2.0",
-            ".well-known",
-            "openid-configuration",
-        ]);
-        url
+    /// The address of the OpenID metadata document.
+    pub(crate) fn metadata_url(&self) -> Url {
+        let path = [&self.tenant_id, "v2.0", ".well-known", "openid-configuration"];
+        azure_http::join_segments(&self.instance, &path)
     }
 
-    /// Whether somebody there may call themselves so in tokens v2.0. Some tenants have a host of their own for that.
+    /// Whether `issuer` can be the issuer of version 2.0 tokens. Some tenants have a host of their own for that.
     pub(crate) fn is_issuer(&self, issuer: &str) -> bool {
         let path = format!("/{}/v2.0", self.tenant_id);
         Url::parse(issuer)
-            .is_ok_and(|url| self.leads_to(&url) && url.path() == path && url.as_str() == issuer)
+            .is_ok_and(|url| self.is_trusted_url(&url) && url.path() == path && url.as_str() == issuer)
     }
 
-    /// How it calls itself in tokens v1.0.
+    /// The issuer of version 1.0 tokens.
     pub(crate) fn issuer_v1(&self) -> String {
         let is_china = self.instance.host_str().is_some_and(|host| host.ends_with(".cn"));
         let host = if is_china { ISSUER_V1_CHINA } else { ISSUER_V1 };
         format!("{host}/{}/", self.tenant_id)
     }
 
-    /// Whether what lies at `url` can be believed as much as the instance itself.
-    pub(crate) fn leads_to(&self, url: &Url) -> bool {
-        url.scheme() == "https" || (is_this_machine(url) && is_this_machine(&self.instance))
+    /// Whether a document at `url` is as trustworthy as one of the instance itself.
+    pub(crate) fn is_trusted_url(&self, url: &Url) -> bool {
+        url.scheme() == "https" || (is_loopback(url) && is_loopback(&self.instance))
     }
 }
 
-fn is_instance(url: &Url) -> bool {
-    let bare = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none()
-        && url.path() == "/";
-    bare && url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(url)))
-}
-
-fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-/// Whether this is an id as Entra gives them out: 32 hexadecimal digits in groups.
-pub(crate) fn is_guid(text: &str) -> bool {
-    let groups: Vec<_> = text.split('-').collect();
-    let digits = |group: &&str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
-    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) && groups.iter().all(digits)
+/// What is wrong with an authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthorityError {
+    /// The instance is not the sign-in address of a cloud.
+    Instance,
+    /// The tenant is not given by its id.
+    TenantId,
 }
 
 impl fmt::Display for AuthorityError {
@@ -115,6 +94,54 @@ impl fmt::Display for AuthorityError {
 
 impl std::error::Error for AuthorityError {}
 
+/// The app that tokens must be for, and the scope they must have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    pub(crate) audiences: Vec<String>,
+    pub(crate) scope: String,
+}
+
+impl Resource {
+    /// The app with the client id `client_id`: tokens of version 2.0 have it as audience, those of version 1.0 `api://` and the id.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientIdError`] when the id is not a GUID.
+    pub fn for_client_id(client_id: &str, scope: impl Into<String>) -> Result<Self, ClientIdError> {
+        if !is_guid(client_id) {
+            return Err(ClientIdError);
+        }
+        let id = client_id.to_ascii_lowercase();
+        let uri = ["api://", &id].concat();
+        Ok(Self { audiences: vec![id, uri], scope: scope.into() })
+    }
+
+    /// An app with a single audience of its own choice.
+    #[must_use]
+    pub fn for_audience(audience: impl Into<String>, scope: impl Into<String>) -> Self {
+        Self { audiences: vec![audience.into()], scope: scope.into() }
+    }
+}
+
+/// The client id of a resource is not a GUID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientIdError;
+
+impl fmt::Display for ClientIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("must be the id of an app, like 0b3ad9a5-5b1c-4f1f-a7b0-c3d2d1a0a001")
+    }
+}
+
+impl std::error::Error for ClientIdError {}
+
+/// Whether `text` is a GUID as Entra writes them: 32 hexadecimal digits in groups.
+fn is_guid(text: &str) -> bool {
+    let groups: Vec<_> = text.split('-').collect();
+    let digits = |group: &&str| group.bytes().all(|byte| byte.is_ascii_hexdigit());
+    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]) && groups.iter().all(digits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,15 +154,15 @@ mod tests {
     }
 
     #[test]
-    fn its_metadata_are_below_the_tenant() {
+    fn the_metadata_url_is_below_the_tenant() {
         let expected = format!("{PUBLIC}{TENANT}/v2.0/.well-known/openid-configuration");
         for instance in [PUBLIC, "https://login.microsoftonline.com"] {
-            assert_eq!(authority(instance).metadata().as_str(), expected);
+            assert_eq!(authority(instance).metadata_url().as_str(), expected);
         }
     }
 
     #[test]
-    fn its_issuers_are_its_own_in_every_cloud() {
+    fn issuers_are_those_of_the_tenant_in_every_cloud() {
         let public = authority(PUBLIC);
         assert!(public.is_issuer(&format!("{PUBLIC}{TENANT}/v2.0")));
         assert!(public.is_issuer(&format!("https://{TENANT}.ciamlogin.com/{TENANT}/v2.0")));
@@ -156,15 +183,15 @@ mod tests {
     }
 
     #[test]
-    fn only_this_machine_is_believed_in_clear() {
+    fn plain_http_is_trusted_on_loopback_only() {
         let own = authority("http://127.0.0.1:1/");
         assert!(own.is_issuer(&format!("http://127.0.0.1:1/{TENANT}/v2.0")));
-        assert!(own.leads_to(&"http://localhost:2/keys".parse().unwrap()));
-        assert!(!authority(PUBLIC).leads_to(&"http://localhost:2/keys".parse().unwrap()));
+        assert!(own.is_trusted_url(&"http://localhost:2/keys".parse().unwrap()));
+        assert!(!authority(PUBLIC).is_trusted_url(&"http://localhost:2/keys".parse().unwrap()));
     }
 
     #[test]
-    fn what_names_no_tenant_or_no_cloud_is_refused() {
+    fn an_instance_with_a_path_and_a_tenant_without_an_id_are_rejected() {
         for instance in [
             "x",
             "login.microsoftonline.com",

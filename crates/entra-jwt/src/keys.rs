@@ -1,41 +1,56 @@
-//! The keys that a tenant signs with, and how it calls itself: what was fetched, as far as it can be used.
+//! The signing keys of a tenant: fetched as its OpenID metadata say, and parsed from a JSON Web Key Set.
 //!
-//! A set of keys may hold more than we can use, or want to; only what is surely for signatures of this tenant is taken from it.
+//! See [OpenID Connect Discovery 1.0](https://openid.net/specs/openid-connect-discovery-1_0.html) and RFC 7517. A key set may hold
+//! other keys as well; only those for signatures of this tenant are used.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use azure_credentials::{Expiring, Fetch};
+use azure_http::{HttpClient, HttpError, HttpErrorKind, Method, Request};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde::Deserialize;
+use tokio::time::timeout;
+use url::Url;
 
 use crate::authority::Authority;
-use crate::error::Invalid;
 
-/// Entra has less than ten.
-const MOST: usize = 100;
-/// Where the name of a tenant goes, in keys that all of them share.
+/// For both documents.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(6);
+/// Entra's documents have 2 KiB and 20 KiB.
+const MAX_DOCUMENT_BYTES: usize = 256 * 1_024;
+/// Entra publishes fewer than ten.
+const MAX_KEYS: usize = 100;
+
+/// A key that is withdrawn should not be accepted for long…
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// …but an issuer that is unreachable for a while should not lock users out.
+const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Stands for the tenant in the issuer of keys that all tenants share.
 const ANY_TENANT: &str = "{tenantid}";
 
-/// The keys of a tenant.
+/// The signing keys of a tenant, by key id.
 pub(crate) struct Keys {
-    /// In tokens v2.0 and v1.0.
+    /// Of tokens of version 2.0 and 1.0.
     issuers: [String; 2],
     by_id: HashMap<String, Key>,
-    fetched: SystemTime,
+    fetched_at: SystemTime,
 }
 
-/// A key to check signatures with.
+/// A public key that verifies RS256 signatures.
 pub(crate) struct Key(RsaPublicKeyComponents<Vec<u8>>);
 
 #[derive(Deserialize)]
-struct Set {
+struct KeySet {
     keys: Vec<Jwk>,
 }
 
-/// RFC 7517, and what Entra adds.
+/// A JSON Web Key, with Entra's `issuer`.
 #[derive(Deserialize)]
 struct Jwk {
     kty: String,
@@ -49,34 +64,34 @@ struct Jwk {
 }
 
 impl Keys {
-    /// Those of `authority`, which calls itself `issuer`, out of a set that came at `fetched`. `None` if none can be used.
+    /// The usable keys of a key set that was fetched at `fetched_at`, or `None` if there are none.
     pub(crate) fn parse(
         set: &[u8],
         authority: &Authority,
         issuer: &str,
-        fetched: SystemTime,
+        fetched_at: SystemTime,
     ) -> Option<Self> {
-        let set: Set = serde_json::from_slice(set).ok()?;
+        let set: KeySet = serde_json::from_slice(set).ok()?;
         let issuers = [issuer.to_owned(), authority.issuer_v1()];
         let is_ours = |jwk: &Jwk| {
             let issuer = jwk.issuer.as_deref();
             issuer.is_none_or(|issuer| issuers.iter().any(|own| own == issuer) || issuer.contains(ANY_TENANT))
         };
         let ours = set.keys.iter().filter(|jwk| is_ours(jwk));
-        let by_id: HashMap<_, _> = ours.filter_map(Jwk::key).take(MOST).collect();
-        (!by_id.is_empty()).then_some(Self { issuers, by_id, fetched })
+        let by_id: HashMap<_, _> = ours.filter_map(Jwk::key).take(MAX_KEYS).collect();
+        (!by_id.is_empty()).then_some(Self { issuers, by_id, fetched_at })
     }
 
     pub(crate) fn get(&self, kid: &str) -> Option<&Key> {
         self.by_id.get(kid)
     }
 
-    pub(crate) fn fetched(&self) -> SystemTime {
-        self.fetched
+    pub(crate) fn fetched_at(&self) -> SystemTime {
+        self.fetched_at
     }
 
-    /// Whether this is how the tenant calls itself.
-    pub(crate) fn are_of(&self, issuer: &str) -> bool {
+    /// Whether the tenant issues tokens as `issuer`.
+    pub(crate) fn is_issuer(&self, issuer: &str) -> bool {
         self.issuers.iter().any(|own| own == issuer)
     }
 }
@@ -95,8 +110,8 @@ impl Jwk {
 }
 
 impl Key {
-    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> Result<(), Invalid> {
-        self.0.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).map_err(|_| Invalid::Signature)
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.0.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok()
     }
 }
 
@@ -106,6 +121,129 @@ impl fmt::Debug for Keys {
     }
 }
 
+/// Fetches [`Keys`]: first the metadata document, then the key set that it names.
+pub(crate) struct KeyFetcher {
+    authority: Authority,
+    http: HttpClient,
+}
+
+/// The used properties of the OpenID metadata document.
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: String,
+}
+
+impl KeyFetcher {
+    pub(crate) fn new(authority: Authority, http: HttpClient) -> Self {
+        Self { authority, http }
+    }
+
+    async fn fetch_keys(&self) -> Result<Keys, KeysUnavailable> {
+        let metadata = self.read(self.authority.metadata_url(), Document::Metadata).await?;
+        let discovered = self.discover(&metadata);
+        let (issuer, jwks_uri) =
+            discovered.ok_or(KeysUnavailable::new(Document::Metadata, Reason::Unusable))?;
+        let set = self.read(jwks_uri, Document::Keys).await?;
+        let keys = Keys::parse(&set, &self.authority, &issuer, SystemTime::now());
+        keys.ok_or(KeysUnavailable::new(Document::Keys, Reason::Unusable))
+    }
+
+    /// The issuer and the address of the key set, if both can be trusted.
+    fn discover(&self, metadata: &[u8]) -> Option<(String, Url)> {
+        let Metadata { issuer, jwks_uri } = serde_json::from_slice(metadata).ok()?;
+        let jwks_uri = Url::parse(&jwks_uri).ok().filter(|url| self.authority.is_trusted_url(url))?;
+        self.authority.is_issuer(&issuer).then_some((issuer, jwks_uri))
+    }
+
+    async fn read(&self, url: Url, document: Document) -> Result<Vec<u8>, KeysUnavailable> {
+        let failed = |error: HttpError| {
+            KeysUnavailable::new(
+                document,
+                match error.kind() {
+                    HttpErrorKind::TimedOut => Reason::TimedOut,
+                    HttpErrorKind::BodyTooLarge => Reason::Unusable,
+                    _ => Reason::Unreachable,
+                },
+            )
+        };
+        let response = self.http.send(Request::new(Method::GET, url)).await.map_err(failed)?;
+        if response.status() != 200 {
+            return Err(KeysUnavailable::new(document, Reason::Status(response.status())));
+        }
+        response.body(MAX_DOCUMENT_BYTES).await.map_err(failed)
+    }
+}
+
+impl Fetch for KeyFetcher {
+    type Value = Arc<Keys>;
+    type Error = KeysUnavailable;
+
+    fn name(&self) -> &str {
+        "the keys that Microsoft Entra ID signs access tokens with"
+    }
+
+    async fn fetch(&self) -> Result<Expiring<Arc<Keys>>, KeysUnavailable> {
+        let late = |_| Err(KeysUnavailable::new(Document::Keys, Reason::TimedOut));
+        let keys = timeout(FETCH_TIMEOUT, self.fetch_keys()).await.unwrap_or_else(late)?;
+        let fetched_at = keys.fetched_at();
+        Ok(Expiring::new(Arc::new(keys), fetched_at + RENEWAL_INTERVAL, fetched_at + LIFETIME))
+    }
+}
+
+/// The signing keys of a tenant cannot be had. Of a response only its status is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeysUnavailable {
+    document: Document,
+    reason: Reason,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Document {
+    Metadata,
+    Keys,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    Unreachable,
+    TimedOut,
+    Status(u16),
+    Unusable,
+    Stopped,
+}
+
+impl KeysUnavailable {
+    /// The background task that fetches the keys has ended.
+    pub(crate) fn stopped() -> Self {
+        Self::new(Document::Keys, Reason::Stopped)
+    }
+
+    fn new(document: Document, reason: Reason) -> Self {
+        Self { document, reason }
+    }
+}
+
+impl fmt::Display for KeysUnavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.document {
+            Document::Metadata => "the OpenID metadata of the tenant ",
+            Document::Keys => "the signing keys of the tenant ",
+        })?;
+        match self.reason {
+            Reason::Unreachable => f.write_str("cannot be reached"),
+            Reason::TimedOut => f.write_str("did not come in time"),
+            Reason::Status(status) => write!(f, "answered {status}; check the ids of tenant and cloud"),
+            Reason::Unusable => {
+                f.write_str("are malformed or of another tenant; check the ids of tenant and cloud")
+            }
+            Reason::Stopped => f.write_str("are no longer fetched"),
+        }
+    }
+}
+
+impl std::error::Error for KeysUnavailable {}
+
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;
@@ -113,7 +251,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::signing::{Signer, authority};
+    use crate::test_support::{Signer, authority};
 
     fn parse(keys: &Value) -> Option<Keys> {
         let set = json!({ "keys": keys }).to_string();
@@ -127,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_set_only_what_signs_for_this_tenant_is_taken() {
+    fn only_keys_for_signatures_of_this_tenant_are_used() {
         let (right, _) = Signer::pair();
         let jwk = right.jwk();
         let own = authority().issuer_v1();
@@ -149,7 +287,7 @@ mod tests {
             with(&jwk, "kid", Value::Null),
             with(&jwk, "n", json!("%")),
             with(&jwk, "e", Value::Null),
-            with(&jwk, "issuer", json!("https://sts.windows.net/somebody-else/")),
+            with(&jwk, "issuer", json!("https://sts.windows.net/another-tenant/")),
         ] {
             assert!(parse(&json!([unusable])).is_none(), "{unusable}");
             assert!(parse(&json!([unusable, jwk])).unwrap().get(right.kid()).is_some());
@@ -157,11 +295,11 @@ mod tests {
     }
 
     #[test]
-    fn a_set_without_an_end_is_cut_and_what_is_no_set_is_none() {
+    fn a_key_set_is_cut_at_its_limit_and_a_malformed_one_is_rejected() {
         let (right, _) = Signer::pair();
         let many: Vec<_> =
-            (0..MOST + 10).map(|id| with(&right.jwk(), "kid", json!(id.to_string()))).collect();
-        assert_eq!(parse(&json!(many)).unwrap().by_id.len(), MOST);
+            (0..MAX_KEYS + 10).map(|id| with(&right.jwk(), "kid", json!(id.to_string()))).collect();
+        assert_eq!(parse(&json!(many)).unwrap().by_id.len(), MAX_KEYS);
         for wrong in [json!([]), json!({}), json!("x"), json!([1])] {
             assert!(parse(&wrong).is_none(), "{wrong}");
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use azure_http::RootCertificates;
+use azure_http::{HttpClient as HttpsClient, HttpError as HttpsError, HttpOptions};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use tokio::runtime::Handle;
 use tracing::warn;
@@ -28,11 +28,13 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(runtime: &Handle) -> reqwest::Result<Self> {
-        let http = azure_http::builder(&RootCertificates::default())
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()?;
+    pub(super) fn new(runtime: &Handle) -> Result<Self, HttpsError> {
+        let options = HttpOptions {
+            connect_timeout: CONNECT_TIMEOUT,
+            timeout: Some(TIMEOUT),
+            ..HttpOptions::default()
+        };
+        let http = HttpsClient::new(&options)?.as_reqwest().clone();
         Ok(Self { http, runtime: runtime.clone(), told: Arc::default() })
     }
 

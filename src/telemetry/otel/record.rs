@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::http::Method;
-use azure_signalr::Try;
+use azure_signalr::Attempt;
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider as _};
 use opentelemetry::trace::{
     Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _,
@@ -71,12 +71,12 @@ impl Instruments {
         span.end_with_timestamp(clock.ended());
     }
 
-    fn record_try(&self, index: usize, one: &Try, service: &[KeyValue], clock: &Clock, inside: &Context) {
+    fn record_try(&self, index: usize, one: &Attempt, service: &[KeyValue], clock: &Clock, inside: &Context) {
         let attributes = of_try(one, service);
         self.called.record(one.duration().as_secs_f64(), &attributes);
 
         let builder = self.tracer.span_builder(format!("POST {}", one.route())).with_kind(SpanKind::Client);
-        let begun = clock.at(one.begun());
+        let begun = clock.at(one.started());
         let builder = builder.with_start_time(begun).with_attributes(attributes);
         let mut span = self.tracer.build_with_context(builder, inside);
         if index > 0 {
@@ -109,7 +109,7 @@ fn of_request(
         .collect()
 }
 
-fn of_try(one: &Try, service: &[KeyValue]) -> Vec<KeyValue> {
+fn of_try(one: &Attempt, service: &[KeyValue]) -> Vec<KeyValue> {
     let status = one.status().map(|status| KeyValue::new("http.response.status_code", i64::from(status)));
     [KeyValue::new("http.request.method", "POST"), KeyValue::new("url.template", one.route())]
         .into_iter()
@@ -120,7 +120,7 @@ fn of_try(one: &Try, service: &[KeyValue]) -> Vec<KeyValue> {
 }
 
 /// The status if it is not a success, or the reason why there is none.
-fn failure(one: &Try) -> Option<String> {
+fn failure(one: &Attempt) -> Option<String> {
     match one.status() {
         Some(..300) => None,
         Some(status) => Some(status.to_string()),

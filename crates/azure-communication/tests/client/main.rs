@@ -1,6 +1,6 @@
-//! The client over real sockets, against a service that does as it is told.
+//! The client over real sockets, against a service with scripted replies.
 //!
-//! It shares no code with the client: what arrives is compared as text, and signatures are worked out anew from what arrived.
+//! The service shares no code with the client: requests are compared as text, and signatures are computed again from what arrived.
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
@@ -8,4 +8,4 @@ mod failures;
 mod keyless;
 mod requests;
 mod retries;
-mod service;
+mod test_service;

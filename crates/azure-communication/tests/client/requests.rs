@@ -1,4 +1,4 @@
-//! What goes over the wire for each operation, to the byte, and what comes of the answer.
+//! The bytes that are sent for each operation, and the results of successful responses.
 
 use azure_communication::{AccessToken, Grant, Lifetime, Scope, TeamsUser};
 use base64::Engine as _;
@@ -7,9 +7,11 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::service::{ESCAPED_USER, KEY, Request, TOKEN, TOKEN_BODY, USER, answer, issue, now, start, user};
+use crate::test_service::{
+    ESCAPED_USER, KEY, Request, TOKEN, TOKEN_BODY, USER, issue, now, reply, start, user,
+};
 
-/// The whole request, with the signature worked out from the rest of it.
+/// Compares the whole request; the signature is computed from the rest of it.
 fn assert_sent(request: &Request, line: &str, content_headers: &str, body: &str) {
     let host = request.header("host").unwrap();
     assert!(host.starts_with("127.0.0.1:"), "{host}");
@@ -50,7 +52,7 @@ fn assert_token(token: &AccessToken) {
 
 #[tokio::test]
 async fn a_user_is_created_with_an_empty_body() {
-    let (client, service) = start([answer(201, &format!(r#"{{"identity":{{"id":"{USER}"}}}}"#))]).await;
+    let (client, service) = start([reply(201, &format!(r#"{{"identity":{{"id":"{USER}"}}}}"#))]).await;
     assert_eq!(client.create_user(now()).await.unwrap(), user());
     assert_sent(&service.only_request(), "POST /identities?api-version=2023-10-01", &json_of(0), "");
 }
@@ -58,11 +60,11 @@ async fn a_user_is_created_with_an_empty_body() {
 #[tokio::test]
 async fn a_user_is_created_together_with_a_token() {
     let created = format!(r#"{{"identity":{{"id":"{USER}"}},"accessToken":{TOKEN_BODY}}}"#);
-    let (client, service) = start([answer(201, &created), answer(201, &created)]).await;
+    let (client, service) = start([reply(201, &created), reply(201, &created)]).await;
     for (grant, body) in [
         (Grant::from(Scope::CHAT), r#"{"createTokenWithScopes":["chat"]}"#),
         (
-            Grant::of([Scope::CHAT, Scope::VOIP_JOIN]).unwrap().lasting(Lifetime::SHORTEST),
+            Grant::new([Scope::CHAT, Scope::VOIP_JOIN]).unwrap().with_lifetime(Lifetime::MIN),
             r#"{"createTokenWithScopes":["chat","voip.join"],"expiresInMinutes":60}"#,
         ),
     ] {
@@ -76,12 +78,12 @@ async fn a_user_is_created_together_with_a_token() {
 
 #[tokio::test]
 async fn a_token_is_issued() {
-    let (client, service) = start([answer(200, TOKEN_BODY), answer(200, TOKEN_BODY)]).await;
+    let (client, service) = start([reply(200, TOKEN_BODY), reply(200, TOKEN_BODY)]).await;
     let line = format!("POST /identities/{ESCAPED_USER}/:issueAccessToken?api-version=2023-10-01");
     for (grant, body) in [
         (Grant::from(Scope::VOIP), r#"{"scopes":["voip"]}"#),
         (
-            Grant::from(Scope::VOIP).lasting(Lifetime::SHORTEST),
+            Grant::from(Scope::VOIP).with_lifetime(Lifetime::MIN),
             r#"{"scopes":["voip"],"expiresInMinutes":60}"#,
         ),
     ] {
@@ -92,7 +94,7 @@ async fn a_token_is_issued() {
 
 #[tokio::test]
 async fn tokens_are_revoked_without_a_body() {
-    let (client, service) = start([answer(204, "")]).await;
+    let (client, service) = start([reply(204, "")]).await;
     client.revoke_tokens(&user(), now()).await.unwrap();
     let line = format!("POST /identities/{ESCAPED_USER}/:revokeAccessTokens?api-version=2023-10-01");
     assert_sent(&service.only_request(), &line, "content-length: 0\r\n", "");
@@ -100,7 +102,7 @@ async fn tokens_are_revoked_without_a_body() {
 
 #[tokio::test]
 async fn a_user_is_deleted_without_a_body() {
-    let (client, service) = start([answer(204, "")]).await;
+    let (client, service) = start([reply(204, "")]).await;
     client.delete_user(&user(), now()).await.unwrap();
     let line = format!("DELETE /identities/{ESCAPED_USER}?api-version=2023-10-01");
     assert_sent(&service.only_request(), &line, "", "");
@@ -108,7 +110,7 @@ async fn a_user_is_deleted_without_a_body() {
 
 #[tokio::test]
 async fn the_token_of_a_teams_user_is_exchanged() {
-    let (client, service) = start([answer(200, TOKEN_BODY)]).await;
+    let (client, service) = start([reply(200, TOKEN_BODY)]).await;
     let teams = "hush.teams.hush".parse().unwrap();
     let who = TeamsUser { token: &teams, app_id: "app\"1", user_id: "oid-1" };
     assert_token(&client.exchange_teams_user_token(&who, now()).await.unwrap());
@@ -119,17 +121,17 @@ async fn the_token_of_a_teams_user_is_exchanged() {
 
 #[tokio::test]
 async fn a_connection_serves_more_than_one_call() {
-    let (client, service) = start([answer(204, ""), answer(200, TOKEN_BODY)]).await;
+    let (client, service) = start([reply(204, ""), reply(200, TOKEN_BODY)]).await;
     client.revoke_tokens(&user(), now()).await.unwrap();
     issue(&client.clone()).await.unwrap();
     assert_eq!(service.requests().len(), 2);
-    assert_eq!(service.callers(), 1);
+    assert_eq!(service.connections(), 1);
 }
 
 #[tokio::test]
 async fn what_holds_a_secret_or_a_person_does_not_print_it() {
     let created = format!(r#"{{"identity":{{"id":"{USER}"}},"accessToken":{TOKEN_BODY}}}"#);
-    let (client, _) = start([answer(201, &created)]).await;
+    let (client, _) = start([reply(201, &created)]).await;
     let made = client.create_user_and_token(&Scope::CHAT.into(), now()).await.unwrap();
     let teams = "hush.teams.hush".parse().unwrap();
     let who = TeamsUser { token: &teams, app_id: "app", user_id: "hush" };

@@ -1,4 +1,4 @@
-//! Any bytes as a stream of the MessagePack hub protocol.
+//! Fuzz target: any bytes as a stream of the MessagePack hub protocol.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| azure_signalr_emulator::fuzzing::messagepack(bytes));

@@ -1,34 +1,29 @@
-//! What a token is for: one hub of clients, or one REST path.
+//! The audience of a token: the hub of a client, or the path of a REST call.
 //!
-//! Callers disagree about port, trailing slash and query of the audience, so those are forgiven; a token for another
-//! path, hub or host would fail against the real service, so it fails here.
+//! SDKs differ in port, trailing slash and query of the audience, so these are ignored. Another path, hub or host is an error, as
+//! in Azure.
 
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::denied::Denied;
+use crate::api_error::AuthError;
 use crate::hub_name::HubName;
-use crate::path;
-use crate::query::Query;
+use crate::loopback;
+use crate::request::{Query, path_segments};
 
-/// How much of a foreign audience an answer repeats, in characters.
-const QUOTED: usize = 200;
+/// How many characters of an invalid audience an error repeats.
+const MAX_QUOTED_CHARS: usize = 200;
 
-/// The hosts an audience may name.
-pub(crate) struct Hosts(Vec<String>);
+/// The host names an audience may have besides the loopback names.
+pub(crate) struct AllowedHosts(Vec<String>);
 
-impl Hosts {
+impl AllowedHosts {
     pub(crate) fn new(hosts: &[String]) -> Self {
         Self(hosts.to_vec())
     }
 
-    fn accept(&self, host: &Host<&str>) -> bool {
-        let loopback = match host {
-            Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
-            Host::Ipv4(address) => address.is_loopback(),
-            Host::Ipv6(address) => address.is_loopback(),
-        };
-        loopback || self.0.iter().any(|known| known.eq_ignore_ascii_case(&host.to_string()))
+    fn contains(&self, host: &Host<&str>) -> bool {
+        loopback::is_allowed_host(&host.to_string(), &self.0)
     }
 
     fn expected(&self) -> String {
@@ -37,55 +32,55 @@ impl Hosts {
     }
 }
 
-/// What the request at hand needs a token for.
+/// What a token must be issued for.
 pub(crate) enum Audience<'a> {
-    /// A client that wants to connect to the hub.
+    /// A client that connects to the hub.
     Client { hub: &'a HubName },
-    /// A REST call to the path, whose segments are decoded.
+    /// A REST call to the path, given as decoded segments.
     Rest { path: &'a [String] },
 }
 
 impl Audience<'_> {
-    /// A token may have several audiences; one that fits is enough.
-    pub(super) fn check(&self, claim: Option<&Value>, hosts: &Hosts) -> Result<(), Denied> {
+    /// Checks the claim `aud`. One matching audience of several is enough.
+    pub(super) fn check(&self, claim: Option<&Value>, hosts: &AllowedHosts) -> Result<(), AuthError> {
         let audiences = match claim {
             Some(Value::Array(audiences)) => audiences.as_slice(),
             Some(audience) => std::slice::from_ref(audience),
             None => &[],
         };
-        let mut refusal = Denied::new("audience", self.expected(), "none");
+        let mut last = AuthError::new("audience", self.expected(), "none");
         for audience in audiences {
             match self.check_one(audience.as_str().unwrap_or_default(), hosts) {
                 Ok(()) => return Ok(()),
-                Err(denied) => refusal = denied,
+                Err(error) => last = error,
             }
         }
-        Err(refusal)
+        Err(last)
     }
 
-    fn check_one(&self, audience: &str, hosts: &Hosts) -> Result<(), Denied> {
-        let came = || quoted(audience);
-        let not_a_url = || Denied::new("audience", self.expected(), came());
+    fn check_one(&self, audience: &str, hosts: &AllowedHosts) -> Result<(), AuthError> {
+        let found = || quoted(audience);
+        let not_a_url = || AuthError::new("audience", self.expected(), found());
         let url = Url::parse(audience).map_err(|_| not_a_url())?;
         let host = url.host().filter(|_| matches!(url.scheme(), "http" | "https")).ok_or_else(not_a_url)?;
-        if !self.fits_path(&path::segments(url.path()).map_err(|_| not_a_url())?) {
-            return Err(Denied::new("audience path", self.expected(), came()));
+        if !self.matches_path(&path_segments(url.path()).map_err(|_| not_a_url())?) {
+            return Err(AuthError::new("audience path", self.expected(), found()));
         }
-        if !hosts.accept(&host) {
-            return Err(Denied::new("audience host", hosts.expected(), came()));
+        if !hosts.contains(&host) {
+            return Err(AuthError::new("audience host", hosts.expected(), found()));
         }
         if let Self::Client { hub } = self
             && !names_hub(&url, hub)
         {
-            return Err(Denied::new("audience hub", format!("hub={hub}"), came()));
+            return Err(AuthError::new("audience hub", format!("hub={hub}"), found()));
         }
         Ok(())
     }
 
-    fn fits_path(&self, came: &[String]) -> bool {
+    fn matches_path(&self, found: &[String]) -> bool {
         match self {
-            Self::Client { .. } => came == ["client"],
-            Self::Rest { path } => came == *path,
+            Self::Client { .. } => found == ["client"],
+            Self::Rest { path } => found == *path,
         }
     }
 
@@ -105,7 +100,7 @@ fn names_hub(audience: &Url, hub: &HubName) -> bool {
 }
 
 fn quoted(text: &str) -> String {
-    let short: String = text.chars().take(QUOTED).collect();
+    let short: String = text.chars().take(MAX_QUOTED_CHARS).collect();
     format!("{short:?}")
 }
 
@@ -114,18 +109,18 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn client(audience: &Value) -> Result<(), Denied> {
+    fn client(audience: &Value) -> Result<(), AuthError> {
         let hub = HubName::of_client("chat").unwrap();
-        Audience::Client { hub: &hub }.check(Some(audience), &Hosts::new(&["My.Host".to_owned()]))
+        Audience::Client { hub: &hub }.check(Some(audience), &AllowedHosts::new(&["My.Host".to_owned()]))
     }
 
-    fn rest(audience: &str) -> Result<(), Denied> {
+    fn rest(audience: &str) -> Result<(), AuthError> {
         let path = ["api", "hubs", "chat", "users", "a/b", ":send"].map(str::to_owned);
-        Audience::Rest { path: &path }.check(Some(&json!(audience)), &Hosts::new(&[]))
+        Audience::Rest { path: &path }.check(Some(&json!(audience)), &AllowedHosts::new(&[]))
     }
 
     #[test]
-    fn port_slash_scheme_and_other_queries_are_forgiven() {
+    fn port_slash_scheme_and_other_queries_are_ignored() {
         for audience in [
             "http://localhost/client/?hub=chat",
             "http://localhost:8888/client/?hub=chat",
@@ -138,12 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn one_fitting_audience_of_several_is_enough() {
+    fn one_matching_audience_of_several_is_enough() {
         assert_eq!(client(&json!(["http://elsewhere/", "http://localhost/client/?hub=chat"])), Ok(()));
     }
 
     #[test]
-    fn path_host_and_hub_are_not_forgiven() {
+    fn path_host_and_hub_have_to_match() {
         for (audience, rule) in [
             (json!("http://localhost/api/hubs/chat"), "audience path"),
             (json!("http://localhost/clients/?hub=chat"), "audience path"),

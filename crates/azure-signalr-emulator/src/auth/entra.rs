@@ -1,7 +1,7 @@
-//! Callers without an access key: tokens of an issuer that stands in for Microsoft Entra ID, and the keys lent to them.
+//! Microsoft Entra ID: its tokens, and the access keys that identities get from `auth/accessKey`.
 //!
-//! Real Entra tokens are signed with RSA keys that the service looks up; here the issuer signs with HS256 and a key both sides are
-//! told. All else is as strict: issuer, audience, time, and whether the identity has a role on the service.
+//! The emulated issuer signs with HS256 and a configured key; Entra uses RSA keys that the service downloads. Issuer, audience,
+//! times and the role on the service are checked as in Azure.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,48 +10,47 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::denied::Denied;
 use crate::AccessKey;
+use crate::api_error::AuthError;
 use crate::random;
 
-/// What every token for the service is for, whichever service.
+/// The audience of Entra tokens for any SignalR service.
 const AUDIENCE: &str = "https://signalr.azure.com";
 
-/// How long a lent key is good for, in seconds; the real service's default.
-const KEY_LIFETIME: u64 = 90 * 60;
+/// How long an issued key is valid, in seconds, as in Azure.
+const KEY_LIFETIME_SECONDS: u64 = 90 * 60;
 
-/// Most lent keys at a time; the oldest are forgotten first.
-const MOST_KEYS: usize = 1_000;
+/// Most issued keys at a time; the oldest are dropped first.
+const MAX_KEYS: usize = 1_000;
 
-/// Stands in for Microsoft Entra ID: whose tokens are believed, and which identities may use the service.
+/// An emulated issuer of Microsoft Entra ID, and the identities that may use the service.
 #[derive(Debug, Clone)]
 pub struct EntraOptions {
-    /// The claim `iss` of its tokens.
+    /// The issuer, claim `iss`.
     pub issuer: String,
-    /// What it signs them with, HS256.
+    /// The key that signs its tokens, with HS256.
     pub signing_key: AccessKey,
-    /// The identities, by their object ids (claim `oid`), with a role on the service that allows everything; any other is
-    /// answered 403.
+    /// Object ids (claim `oid`) of the identities with a role that allows everything; any other identity is answered 403.
     pub owners: Vec<String>,
 }
 
-/// The door for identities.
+/// Checks tokens of identities, and issues access keys to them.
 pub(crate) struct Entra {
     options: EntraOptions,
     signing_key: DecodingKey,
-    lent: Mutex<VecDeque<LentKey>>,
+    issued: Mutex<VecDeque<StoredKey>>,
 }
 
-struct LentKey {
+struct StoredKey {
     id: String,
     key: DecodingKey,
     expires_at: u64,
 }
 
-/// What `accessKey` answers.
+/// The response of `auth/accessKey`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Lent {
+pub(crate) struct IssuedAccessKey {
     access_key: String,
     key_id: String,
 }
@@ -59,25 +58,25 @@ pub(crate) struct Lent {
 impl Entra {
     pub(crate) fn new(options: EntraOptions) -> Self {
         let signing_key = DecodingKey::from_secret(options.signing_key.as_str().as_bytes());
-        Self { options, signing_key, lent: Mutex::default() }
+        Self { options, signing_key, issued: Mutex::default() }
     }
 
-    /// What the issuer's tokens are verified with.
+    /// The key that verifies the issuer's tokens.
     pub(crate) fn signing_key(&self) -> &DecodingKey {
         &self.signing_key
     }
 
-    /// Whether an identity may come in, by the claims of a token whose signature and times are right.
-    pub(crate) fn admit(&self, claims: &serde_json::Map<String, Value>) -> Result<(), Denied> {
+    /// Checks issuer, audience and role, in the claims of a token whose signature and times are valid.
+    pub(crate) fn authorize(&self, claims: &serde_json::Map<String, Value>) -> Result<(), AuthError> {
         let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
         if claim("iss") != self.options.issuer {
-            return Err(Denied::new("issuer", format!("{:?}", self.options.issuer), "another or none"));
+            return Err(AuthError::new("issuer", format!("{:?}", self.options.issuer), "another or none"));
         }
         if claim("aud").trim_end_matches('/') != AUDIENCE {
-            return Err(Denied::new("audience", format!("{AUDIENCE:?}"), "another or none"));
+            return Err(AuthError::new("audience", format!("{AUDIENCE:?}"), "another or none"));
         }
         if !self.options.owners.iter().any(|owner| owner == claim("oid")) {
-            return Err(Denied::forbidden(
+            return Err(AuthError::forbidden(
                 "an identity (claim `oid`) with a role on the service",
                 "one without",
             ));
@@ -85,30 +84,33 @@ impl Entra {
         Ok(())
     }
 
-    /// Lends a key nobody else has, from `now`, in seconds since 1970.
-    pub(crate) fn lend(&self, now: u64) -> Lent {
+    /// Issues a new key that is valid from `now`, in seconds since 1970.
+    pub(crate) fn issue_access_key(&self, now: u64) -> IssuedAccessKey {
         let (access_key, key_id) = (AccessKey::generate().as_str().to_owned(), random::id());
         let key = DecodingKey::from_secret(access_key.as_bytes());
-        let mut lent = self.lent();
-        lent.retain(|lent| now < lent.expires_at);
-        if lent.len() == MOST_KEYS {
-            lent.pop_front();
+        let mut issued = self.issued();
+        issued.retain(|issued| now < issued.expires_at);
+        if issued.len() == MAX_KEYS {
+            issued.pop_front();
         }
-        lent.push_back(LentKey { id: key_id.clone(), key, expires_at: now + KEY_LIFETIME });
-        Lent { access_key, key_id }
+        issued.push_back(StoredKey { id: key_id.clone(), key, expires_at: now + KEY_LIFETIME_SECONDS });
+        IssuedAccessKey { access_key, key_id }
     }
 
-    /// The lent key a token says it is signed with.
-    pub(crate) fn key_of(&self, token: &str, now: u64) -> Option<DecodingKey> {
+    /// The issued key that the header `kid` of a token names.
+    pub(crate) fn find_key(&self, token: &str, now: u64) -> Option<DecodingKey> {
         let header = jsonwebtoken::decode_header(token).ok()?;
         let id = header.kid.filter(|_| header.alg == Algorithm::HS256)?;
-        let lent = self.lent();
-        lent.iter().find(|lent| lent.id == id && now < lent.expires_at).map(|lent| lent.key.clone())
+        let issued = self.issued();
+        issued
+            .iter()
+            .find(|issued| issued.id == id && now < issued.expires_at)
+            .map(|issued| issued.key.clone())
     }
 
-    /// A panic elsewhere cannot leave the list half changed, so poison says nothing.
-    fn lent(&self) -> MutexGuard<'_, VecDeque<LentKey>> {
-        self.lent.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Poisoning is ignored: no update can panic halfway.
+    fn issued(&self) -> MutexGuard<'_, VecDeque<StoredKey>> {
+        self.issued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,38 +123,38 @@ mod tests {
         Entra::new(EntraOptions { issuer: "i".to_owned(), signing_key, owners: vec!["app".to_owned()] })
     }
 
-    fn signed(lent: &Lent) -> String {
-        let header = jsonwebtoken::Header { kid: Some(lent.key_id.clone()), ..Default::default() };
-        let key = jsonwebtoken::EncodingKey::from_secret(lent.access_key.as_bytes());
+    fn signed(issued: &IssuedAccessKey) -> String {
+        let header = jsonwebtoken::Header { kid: Some(issued.key_id.clone()), ..Default::default() };
+        let key = jsonwebtoken::EncodingKey::from_secret(issued.access_key.as_bytes());
         jsonwebtoken::encode(&header, &serde_json::json!({}), &key).unwrap()
     }
 
     #[test]
-    fn a_lent_key_is_found_by_its_id_until_it_expires() {
+    fn an_issued_key_is_found_by_its_id_until_it_expires() {
         let entra = entra();
-        let (first, second) = (entra.lend(0), entra.lend(60));
+        let (first, second) = (entra.issue_access_key(0), entra.issue_access_key(60));
         assert_ne!((&first.key_id, &first.access_key), (&second.key_id, &second.access_key));
-        let found = |lent, now| entra.key_of(&signed(lent), now).is_some();
-        assert!(found(&first, KEY_LIFETIME - 1) && found(&second, KEY_LIFETIME));
-        assert!(!found(&first, KEY_LIFETIME));
+        let found = |issued, now| entra.find_key(&signed(issued), now).is_some();
+        assert!(found(&first, KEY_LIFETIME_SECONDS - 1) && found(&second, KEY_LIFETIME_SECONDS));
+        assert!(!found(&first, KEY_LIFETIME_SECONDS));
     }
 
     #[test]
-    fn keys_that_expired_or_are_too_many_are_forgotten() {
+    fn expired_and_surplus_keys_are_dropped() {
         let entra = entra();
-        let first = entra.lend(0);
-        for _ in 0..MOST_KEYS {
-            entra.lend(1);
+        let first = entra.issue_access_key(0);
+        for _ in 0..MAX_KEYS {
+            entra.issue_access_key(1);
         }
-        assert!(entra.key_of(&signed(&first), 1).is_none());
-        entra.lend(KEY_LIFETIME + 1);
-        assert_eq!(entra.lent().len(), 1);
+        assert!(entra.find_key(&signed(&first), 1).is_none());
+        entra.issue_access_key(KEY_LIFETIME_SECONDS + 1);
+        assert_eq!(entra.issued().len(), 1);
     }
 
     #[test]
-    fn a_lent_key_is_answered_as_the_service_writes_it() {
-        let lent = serde_json::to_value(entra().lend(0)).unwrap();
-        assert!(lent["AccessKey"].is_string() && lent["KeyId"].is_string());
-        assert_eq!(lent.as_object().unwrap().len(), 2);
+    fn an_issued_key_is_written_as_the_service_writes_it() {
+        let issued = serde_json::to_value(entra().issue_access_key(0)).unwrap();
+        assert!(issued["AccessKey"].is_string() && issued["KeyId"].is_string());
+        assert_eq!(issued.as_object().unwrap().len(), 2);
     }
 }

@@ -1,13 +1,10 @@
-//! Who may come in: access tokens, checked strictly, and the words that explain a refusal.
+//! Verifies access tokens of clients and REST callers. Their audience tells them apart.
 //!
-//! A client token and a server token differ in nothing but their audience, so the audience decides. The signature is
-//! checked first: until then nothing in a token is worth quoting.
+//! The signature is checked first: until then no error quotes the token.
 
 mod audience;
-mod claims;
-mod denied;
+mod client_token;
 mod entra;
-mod issue;
 
 use std::time::Duration;
 
@@ -16,39 +13,37 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
 use crate::AccessKey;
+use crate::api_error::{AuthError, SIGNATURE};
 use crate::hub_name::HubName;
-use denied::SIGNATURE;
-use entra::{Entra, Lent};
+use audience::{AllowedHosts, Audience};
+use entra::{Entra, IssuedAccessKey};
 
-pub(crate) use audience::{Audience, Hosts};
-pub(crate) use claims::ClientIdentity;
-pub(crate) use denied::Denied;
+pub(crate) use client_token::{ClientIdentity, client_token};
 pub use entra::EntraOptions;
-pub(crate) use issue::client_token;
 
-/// What a token is checked against.
+/// Verifies access tokens against keys, times and audiences.
 pub(crate) struct Auth {
     keys: Vec<DecodingKey>,
     rules: Validation,
-    hosts: Hosts,
+    hosts: AllowedHosts,
     leeway: Duration,
     entra: Option<Entra>,
-    /// A signature is all it takes.
+    /// Check the signature only.
     lenient: bool,
 }
 
-/// Who calls the REST API.
+/// How a caller of the REST API is authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// Somebody who has an access key.
-    KeyHolder,
-    /// An identity of Microsoft Entra ID.
+    /// By an access key.
+    AccessKey,
+    /// As an identity of Microsoft Entra ID.
     Identity,
 }
 
 impl Auth {
     pub(crate) fn new(keys: &[AccessKey], hosts: &[String], leeway: Duration) -> Self {
-        // Time and audience are checked here, since the library could say neither what it expected nor what came.
+        // Times and audience are checked below: errors of the library do not say what was expected and what was found.
         let mut rules = Validation::new(Algorithm::HS256);
         rules.algorithms = vec![Algorithm::HS256, Algorithm::HS512];
         rules.required_spec_claims.clear();
@@ -56,45 +51,50 @@ impl Auth {
         rules.validate_nbf = false;
         rules.validate_aud = false;
         let keys = keys.iter().map(|key| DecodingKey::from_secret(key.as_str().as_bytes())).collect();
-        Self { keys, rules, hosts: Hosts::new(hosts), leeway, entra: None, lenient: false }
+        Self { keys, rules, hosts: AllowedHosts::new(hosts), leeway, entra: None, lenient: false }
     }
 
-    /// The same, and if `lenient`, neither times nor audiences of tokens matter.
+    /// Ignores times and audiences if `lenient`.
     pub(crate) fn lenient(self, lenient: bool) -> Self {
         Self { lenient, ..self }
     }
 
-    /// The same, and identities are admitted too.
+    /// Accepts identities of Microsoft Entra ID too.
     pub(crate) fn with_entra(self, options: Option<EntraOptions>) -> Self {
         Self { entra: options.map(Entra::new), ..self }
     }
 
-    /// Admits a client to a hub. `now` is in seconds since 1970.
-    pub(crate) fn client(
+    /// Verifies the token of a client of the hub. `now` is in seconds since 1970.
+    pub(crate) fn authorize_client(
         &self,
         token: Option<&str>,
         hub: &HubName,
         now: u64,
-    ) -> Result<ClientIdentity, Denied> {
+    ) -> Result<ClientIdentity, AuthError> {
         let claims = self.verify(token, &Audience::Client { hub }, now)?;
         Ok(ClientIdentity::read(claims))
     }
 
-    /// Admits a REST call; `path` is the decoded path of the request.
-    pub(crate) fn caller(&self, token: Option<&str>, path: &[String], now: u64) -> Result<Caller, Denied> {
+    /// Verifies the token of a REST call; `path` is the decoded path of the request.
+    pub(crate) fn authorize_caller(
+        &self,
+        token: Option<&str>,
+        path: &[String],
+        now: u64,
+    ) -> Result<Caller, AuthError> {
         match (self.verify(token, &Audience::Rest { path }, now), &self.entra, token) {
-            (Err(denied), Some(entra), Some(token)) if denied.rule == SIGNATURE => {
-                let claims = self.claims_signed_with(entra.signing_key(), token)?.ok_or(denied)?;
+            (Err(error), Some(entra), Some(token)) if error.rule == SIGNATURE => {
+                let claims = self.claims_signed_with(entra.signing_key(), token)?.ok_or(error)?;
                 self.check_time(&claims, now)?;
-                entra.admit(&claims).map(|()| Caller::Identity)
+                entra.authorize(&claims).map(|()| Caller::Identity)
             }
-            (outcome, ..) => outcome.map(|_| Caller::KeyHolder),
+            (outcome, ..) => outcome.map(|_| Caller::AccessKey),
         }
     }
 
-    /// A key for an identity to sign clients' tokens with; none where identities are not admitted.
-    pub(crate) fn lend_key(&self, now: u64) -> Option<Lent> {
-        self.entra.as_ref().map(|entra| entra.lend(now))
+    /// Issues a key with which an identity signs client tokens; `None` without [`EntraOptions`].
+    pub(crate) fn issue_access_key(&self, now: u64) -> Option<IssuedAccessKey> {
+        self.entra.as_ref().map(|entra| entra.issue_access_key(now))
     }
 
     fn verify(
@@ -102,8 +102,8 @@ impl Auth {
         token: Option<&str>,
         audience: &Audience<'_>,
         now: u64,
-    ) -> Result<Map<String, Value>, Denied> {
-        let token = token.ok_or_else(|| Denied::new("token", "an access token", "none"))?;
+    ) -> Result<Map<String, Value>, AuthError> {
+        let token = token.ok_or_else(|| AuthError::new("token", "an access token", "none"))?;
         let claims = self.signed_claims(token, audience, now)?;
         if self.lenient {
             return Ok(claims);
@@ -113,62 +113,62 @@ impl Auth {
         Ok(claims)
     }
 
-    /// A name of a key in the header is a hint for lent keys, which are for clients only; a name nobody knows says nothing.
+    /// The header `kid` selects an issued key, for client tokens only. An unknown `kid` is ignored.
     fn signed_claims(
         &self,
         token: &str,
         audience: &Audience<'_>,
         now: u64,
-    ) -> Result<Map<String, Value>, Denied> {
-        let lent = match audience {
-            Audience::Client { .. } => self.entra.as_ref().and_then(|entra| entra.key_of(token, now)),
+    ) -> Result<Map<String, Value>, AuthError> {
+        let issued = match audience {
+            Audience::Client { .. } => self.entra.as_ref().and_then(|entra| entra.find_key(token, now)),
             Audience::Rest { .. } => None,
         };
-        for key in lent.iter().chain(&self.keys) {
+        for key in issued.iter().chain(&self.keys) {
             if let Some(claims) = self.claims_signed_with(key, token)? {
                 return Ok(claims);
             }
         }
         let expected =
             format!("a signature by one of the {} access keys, used as UTF-8 text", self.keys.len());
-        Err(Denied::new(SIGNATURE, expected, "a signature by another key"))
+        Err(AuthError::new(SIGNATURE, expected, "a signature by another key"))
     }
 
-    /// `None` when another key has signed.
+    /// `None` if another key signed the token.
     fn claims_signed_with(
         &self,
         key: &DecodingKey,
         token: &str,
-    ) -> Result<Option<Map<String, Value>>, Denied> {
+    ) -> Result<Option<Map<String, Value>>, AuthError> {
         match jsonwebtoken::decode(token, key, &self.rules) {
             Ok(token) => Ok(Some(token.claims)),
             Err(error) => match error.kind() {
                 ErrorKind::InvalidSignature => Ok(None),
                 ErrorKind::InvalidAlgorithm => {
-                    Err(Denied::new("algorithm", "HS256 or HS512", "another algorithm"))
+                    Err(AuthError::new("algorithm", "HS256 or HS512", "another algorithm"))
                 }
-                _ => Err(Denied::new("token", "a signed JWT", "a text that is none")),
+                _ => Err(AuthError::new("token", "a signed JWT", "something else")),
             },
         }
     }
 
-    fn check_time(&self, claims: &Map<String, Value>, now: u64) -> Result<(), Denied> {
+    fn check_time(&self, claims: &Map<String, Value>, now: u64) -> Result<(), AuthError> {
         let (now, leeway) = (now as f64, self.leeway.as_secs_f64());
-        let expiry = claims.get("exp").ok_or_else(|| Denied::new("exp", "a time of expiry", "none"))?;
+        let expiry = claims.get("exp").ok_or_else(|| AuthError::new("exp", "a time of expiry", "none"))?;
         let Some(expiry) = expiry.as_f64() else {
-            return Err(Denied::new("exp", "seconds since 1970, as a number", "something else"));
+            return Err(AuthError::new("exp", "seconds since 1970, as a number", "something else"));
         };
         if now > expiry + leeway {
-            let came = format!("{expiry}, {} s ago", now - expiry);
-            return Err(Denied::new("exp", format!("a time after now ({now})"), came));
+            let found = format!("{expiry}, {} s ago", now - expiry);
+            return Err(AuthError::new("exp", format!("a time after now ({now})"), found));
         }
         let Some(not_before) = claims.get("nbf") else { return Ok(()) };
         let Some(not_before) = not_before.as_f64() else {
-            return Err(Denied::new("nbf", "seconds since 1970, as a number", "something else"));
+            return Err(AuthError::new("nbf", "seconds since 1970, as a number", "something else"));
         };
         if now + leeway < not_before {
-            let came = format!("{not_before}, in {} s", not_before - now);
-            return Err(Denied::new("nbf", format!("a time not after now ({now})"), came));
+            let found = format!("{not_before}, in {} s", not_before - now);
+            return Err(AuthError::new("nbf", format!("a time not after now ({now})"), found));
         }
         Ok(())
     }
@@ -196,20 +196,20 @@ mod tests {
         json!({"aud": "http://localhost/client/?hub=chat", "exp": NOW + 3600, "nbf": NOW})
     }
 
-    fn admit(token: Option<&str>) -> Result<ClientIdentity, Denied> {
-        auth().client(token, &HubName::of_client("chat").unwrap(), NOW)
+    fn authorize(token: Option<&str>) -> Result<ClientIdentity, AuthError> {
+        auth().authorize_client(token, &HubName::of_client("chat").unwrap(), NOW)
     }
 
     fn rule(claims: &Value) -> &'static str {
-        admit(Some(&token(Algorithm::HS256, "first", claims))).unwrap_err().rule
+        authorize(Some(&token(Algorithm::HS256, "first", claims))).unwrap_err().rule
     }
 
     #[test]
-    fn any_of_the_keys_and_both_algorithms_will_do() {
+    fn any_of_the_keys_and_both_algorithms_are_accepted() {
         for (algorithm, key) in
             [(Algorithm::HS256, "first"), (Algorithm::HS256, "second"), (Algorithm::HS512, "second")]
         {
-            assert!(admit(Some(&token(algorithm, key, &claims()))).is_ok(), "{algorithm:?} {key}");
+            assert!(authorize(Some(&token(algorithm, key, &claims()))).is_ok(), "{algorithm:?} {key}");
         }
     }
 
@@ -218,21 +218,28 @@ mod tests {
         // Made by another implementation with the key of the official emulator; valid from 1700000000 for an hour.
         let vector = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhc3JzLnMudWlkIjoidTEiLCJuYmYiOjE3MDAwMDAwMDAsImV4cCI6MTcwMDAwMzYwMCwiaWF0IjoxNzAwMDAwMDAwLCJhdWQiOiJodHRwOi8vbG9jYWxob3N0L2NsaWVudC8_aHViPWNoYXQifQ.-WYX7JGgJKomLnyllQ2C8IAQj9M75qmV4VRPVxQ8UTM";
         let auth = Auth::new(&[AccessKey::official_emulator()], &[], Duration::ZERO);
-        let identity = auth.client(Some(vector), &HubName::of_client("chat").unwrap(), NOW).unwrap();
+        let identity =
+            auth.authorize_client(Some(vector), &HubName::of_client("chat").unwrap(), NOW).unwrap();
         assert_eq!(identity.user.unwrap().as_str(), "u1");
     }
 
     #[test]
-    fn every_refusal_names_its_rule() {
+    fn every_error_names_its_rule() {
         let with = |name: &str, value: Value| {
             let mut claims = claims();
             claims[name] = value;
             claims
         };
-        assert_eq!(admit(None).unwrap_err().rule, "token");
-        assert_eq!(admit(Some("no.such.token")).unwrap_err().rule, "token");
-        assert_eq!(admit(Some(&token(Algorithm::HS384, "first", &claims()))).unwrap_err().rule, "algorithm");
-        assert_eq!(admit(Some(&token(Algorithm::HS256, "third", &claims()))).unwrap_err().rule, "signature");
+        assert_eq!(authorize(None).unwrap_err().rule, "token");
+        assert_eq!(authorize(Some("no.such.token")).unwrap_err().rule, "token");
+        assert_eq!(
+            authorize(Some(&token(Algorithm::HS384, "first", &claims()))).unwrap_err().rule,
+            "algorithm"
+        );
+        assert_eq!(
+            authorize(Some(&token(Algorithm::HS256, "third", &claims()))).unwrap_err().rule,
+            "signature"
+        );
         assert_eq!(rule(&json!({"aud": "http://localhost/client/?hub=chat"})), "exp");
         assert_eq!(rule(&with("exp", json!("soon"))), "exp");
         assert_eq!(rule(&with("exp", json!(NOW - 6))), "exp");
@@ -243,13 +250,13 @@ mod tests {
     #[test]
     fn clocks_may_differ_a_little() {
         let claims = json!({"aud": "http://localhost/client/?hub=chat", "exp": NOW - 5, "nbf": NOW + 5});
-        assert!(admit(Some(&token(Algorithm::HS256, "first", &claims))).is_ok());
+        assert!(authorize(Some(&token(Algorithm::HS256, "first", &claims))).is_ok());
     }
 
     #[test]
-    fn a_refusal_shows_neither_key_nor_token() {
-        let refused = token(Algorithm::HS256, "third", &claims());
-        let words = admit(Some(&refused)).unwrap_err().to_string();
-        assert!(!words.contains("first") && !words.contains(&refused));
+    fn an_error_shows_neither_key_nor_token() {
+        let rejected = token(Algorithm::HS256, "third", &claims());
+        let message = authorize(Some(&rejected)).unwrap_err().to_string();
+        assert!(!message.contains("first") && !message.contains(&rejected));
     }
 }

@@ -1,21 +1,14 @@
-//! One client, from its first byte to its last, whatever transport carries it.
+//! One connection of a client, independent of its transport.
 //!
-//! [`hold`] is the whole life of a connection in one task; [`Link`] is what the rest of the service knows of it, and
-//! [`Wire`] what a transport does for it. `rhythm`, `ledger` and `outbox` keep time, count and queue, without I/O.
+//! [`run`] serves a connection in one task, over any [`Transport`]. `keep_alive` and `message_buffer` are pure state.
 
-mod contact;
-mod conversation;
-mod ending;
-mod errands;
-mod ledger;
-mod link;
-mod outbox;
-mod results;
-mod rhythm;
-mod wire;
+mod close_reason;
+mod connection_handler;
+mod keep_alive;
+mod message_buffer;
+mod transport;
+mod upstream_connection;
 
-pub(crate) use contact::Contact;
-pub(crate) use conversation::{Terms, hold};
-pub(crate) use link::{Link, Transport};
-pub(crate) use outbox::{Capacity, Closure, Outbox};
-pub(crate) use wire::{Farewell, Gone, Received, Wire};
+pub(crate) use connection_handler::{ConnectionSettings, run};
+pub(crate) use transport::{CloseRequest, Disconnected, Frames, Received, Transport};
+pub(crate) use upstream_connection::UpstreamConnection;

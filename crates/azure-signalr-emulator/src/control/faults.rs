@@ -1,6 +1,4 @@
-//! Asking for faults, looking at them, and calling them off.
-//!
-//! A wish is read strictly: a fault that is quietly another than the one asked for would waste an afternoon.
+//! Adds, lists and removes faults: `/emulator/faults`. Unknown and meaningless properties are rejected.
 
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -9,23 +7,25 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Desk, read};
-use crate::faults::{Effect, Face, FaultId, MessageFault, RequestFault, Rule, Treatment};
+use super::{ControlState, read_json};
+use crate::api_error::ApiError;
+use crate::fault_injection::{
+    Endpoint, FaultId, FaultRule, MessageEffect, MessageFault, RequestEffect, RequestFault,
+};
 use crate::hub_name::HubName;
-use crate::refusal::Refusal;
 
-/// Longest delay, in milliseconds.
-const LONGEST_DELAY: u64 = 10 * 60 * 1_000;
+/// Maximum delay of a request.
+const MAX_DELAY_MILLISECONDS: u64 = 10 * 60 * 1_000;
 
-/// A fault as somebody asks for it.
+/// The body of a POST request.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Wish {
-    on: Side,
+struct FaultRequest {
+    on: Target,
     hub: Option<String>,
     path: Option<String>,
     connection: Option<String>,
-    effect: Kind,
+    effect: EffectName,
     milliseconds: Option<u64>,
     status: Option<u16>,
     retry_after_seconds: Option<u32>,
@@ -34,7 +34,7 @@ struct Wish {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Side {
+enum Target {
     Rest,
     Negotiate,
     Connect,
@@ -43,7 +43,7 @@ enum Side {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+enum EffectName {
     Refuse,
     Delay,
     Answer,
@@ -52,123 +52,136 @@ enum Kind {
     Drop,
 }
 
-pub(super) async fn list(State(desk): State<Desk>) -> Response {
-    Json(json!({"faults": desk.watch.faults().all()})).into_response()
+/// `GET /emulator/faults`
+pub(super) async fn list(State(state): State<ControlState>) -> Response {
+    Json(json!({"faults": state.diagnostics.faults().all()})).into_response()
 }
 
-pub(super) async fn add(State(desk): State<Desk>, request: Request) -> Response {
-    match ask_for(&desk, request).await {
+/// `POST /emulator/faults`
+pub(super) async fn add(State(state): State<ControlState>, request: Request) -> Response {
+    match try_add(&state, request).await {
         Ok(response) => response,
-        Err(refusal) => refusal.into_json(),
+        Err(error) => error.into_json(),
     }
 }
 
-async fn ask_for(desk: &Desk, request: Request) -> Result<Response, Refusal> {
-    let wish: Wish = read(request).await?;
-    let times = wish.times;
+async fn try_add(state: &ControlState, request: Request) -> Result<Response, ApiError> {
+    let body: FaultRequest = read_json(request).await?;
+    let times = body.times;
     if times == Some(0) {
-        return Err(Refusal::invalid(
+        return Err(ApiError::invalid(
             "times",
-            "`times` is 1 or more; without it the fault strikes until it is deleted",
+            "`times` is 1 or more; without it the fault is active until it is deleted",
         ));
     }
-    let rule = wish.rule()?;
-    let mut faults = desk.watch.faults();
+    let rule = body.rule()?;
+    let mut faults = state.diagnostics.faults();
     match faults.add(rule, times) {
         Ok(fault) => Ok((StatusCode::CREATED, Json(fault)).into_response()),
         Err(_) => {
-            let message = "there are as many faults as there may be; DELETE /emulator/faults calls them off";
-            Err(Refusal::new(StatusCode::CONFLICT, "TooManyFaults", message))
+            let message = "there are as many faults as there may be; DELETE /emulator/faults removes them";
+            Err(ApiError::new(StatusCode::CONFLICT, "TooManyFaults", message))
         }
     }
 }
 
-pub(super) async fn remove(State(desk): State<Desk>, Path(id): Path<String>) -> Response {
-    let removed = id.parse().is_ok_and(|id| desk.watch.faults().remove(FaultId(id)));
+/// `DELETE /emulator/faults/{id}`
+pub(super) async fn remove(State(state): State<ControlState>, Path(id): Path<String>) -> Response {
+    let removed = id.parse().is_ok_and(|id| state.diagnostics.faults().remove(FaultId(id)));
     if removed {
         return StatusCode::NO_CONTENT.into_response();
     }
-    Refusal::not_found("there is no fault of this id; GET /emulator/faults lists them").into_json()
+    ApiError::not_found("there is no fault of this id; GET /emulator/faults lists them").into_json()
 }
 
-pub(super) async fn clear(State(desk): State<Desk>) -> StatusCode {
-    desk.watch.faults().clear();
+/// `DELETE /emulator/faults`
+pub(super) async fn clear(State(state): State<ControlState>) -> StatusCode {
+    state.diagnostics.faults().clear();
     StatusCode::NO_CONTENT
 }
 
-impl Wish {
-    fn rule(self) -> Result<Rule, Refusal> {
-        let face = match self.on {
-            Side::Rest => Face::Rest,
-            Side::Negotiate => Face::Negotiate,
-            Side::Connect => Face::Connect,
-            Side::Messages => return self.message_rule(),
+impl FaultRequest {
+    fn rule(self) -> Result<FaultRule, ApiError> {
+        let endpoint = match self.on {
+            Target::Rest => Endpoint::Rest,
+            Target::Negotiate => Endpoint::Negotiate,
+            Target::Connect => Endpoint::Connect,
+            Target::Messages => return self.message_rule(),
         };
         let effect = match self.effect {
-            Kind::Refuse => Effect::Refuse,
-            Kind::Delay => Effect::Delay { milliseconds: self.delay()? },
-            Kind::Answer => {
-                Effect::Answer { status: self.status()?, retry_after_seconds: self.retry_after_seconds }
-            }
-            Kind::Duplicate | Kind::Reorder | Kind::Drop => {
-                return Err(Refusal::invalid("effect", "this effect is for messages: `\"on\":\"messages\"`"));
+            EffectName::Refuse => RequestEffect::Refuse,
+            EffectName::Delay => RequestEffect::Delay { milliseconds: self.delay()? },
+            EffectName::Answer => RequestEffect::Answer {
+                status: self.status()?,
+                retry_after_seconds: self.retry_after_seconds,
+            },
+            EffectName::Duplicate | EffectName::Reorder | EffectName::Drop => {
+                return Err(ApiError::invalid(
+                    "effect",
+                    "this effect is for messages: `\"on\":\"messages\"`",
+                ));
             }
         };
-        let pointless = [
-            ("connection", self.connection.is_some()),
-            ("milliseconds", self.effect != Kind::Delay && self.milliseconds.is_some()),
-            ("status", self.effect != Kind::Answer && self.status.is_some()),
-            ("retryAfterSeconds", self.effect != Kind::Answer && self.retry_after_seconds.is_some()),
-        ];
-        refuse_pointless(&pointless)?;
+        self.check_properties(match self.effect {
+            EffectName::Delay => &["path", "milliseconds"],
+            EffectName::Answer => &["path", "status", "retryAfterSeconds"],
+            _ => &["path"],
+        })?;
         let hub = self.hub.as_deref().map(hub_name).transpose()?;
-        Ok(Rule::Request(RequestFault { on: face, hub, path: self.path, effect }))
+        Ok(FaultRule::Request(RequestFault { on: endpoint, hub, path: self.path, effect }))
     }
 
-    fn message_rule(self) -> Result<Rule, Refusal> {
-        let treatment = match self.effect {
-            Kind::Duplicate => Treatment::Duplicate,
-            Kind::Reorder => Treatment::Reorder,
-            Kind::Drop => Treatment::Drop,
-            Kind::Refuse | Kind::Delay | Kind::Answer => {
-                return Err(Refusal::invalid("effect", "messages can be duplicated, reordered or dropped"));
+    fn message_rule(self) -> Result<FaultRule, ApiError> {
+        let effect = match self.effect {
+            EffectName::Duplicate => MessageEffect::Duplicate,
+            EffectName::Reorder => MessageEffect::Reorder,
+            EffectName::Drop => MessageEffect::Drop,
+            EffectName::Refuse | EffectName::Delay | EffectName::Answer => {
+                return Err(ApiError::invalid("effect", "messages can be duplicated, reordered or dropped"));
             }
         };
-        let pointless = [
+        self.check_properties(&["connection"])?;
+        let hub =
+            self.hub.ok_or_else(|| ApiError::invalid("hub", "name the `hub` whose messages are meant"))?;
+        Ok(FaultRule::Message(MessageFault { hub: hub_name(&hub)?, connection: self.connection, effect }))
+    }
+
+    /// Rejects properties that have no meaning for this fault.
+    fn check_properties(&self, allowed: &[&str]) -> Result<(), ApiError> {
+        let given = [
             ("path", self.path.is_some()),
+            ("connection", self.connection.is_some()),
             ("milliseconds", self.milliseconds.is_some()),
             ("status", self.status.is_some()),
             ("retryAfterSeconds", self.retry_after_seconds.is_some()),
         ];
-        refuse_pointless(&pointless)?;
-        let hub =
-            self.hub.ok_or_else(|| Refusal::invalid("hub", "name the `hub` whose messages are meant"))?;
-        Ok(Rule::Message(MessageFault { hub: hub_name(&hub)?, connection: self.connection, treatment }))
+        match given.iter().find(|(name, is_given)| *is_given && !allowed.contains(name)) {
+            Some(&(name, _)) => {
+                Err(ApiError::invalid(name, format!("`{name}` means nothing to this fault: leave it out")))
+            }
+            None => Ok(()),
+        }
     }
 
-    fn delay(&self) -> Result<u64, Refusal> {
-        let delay = self.milliseconds.filter(|delay| (1..=LONGEST_DELAY).contains(delay));
+    fn delay(&self) -> Result<u64, ApiError> {
+        let delay = self.milliseconds.filter(|delay| (1..=MAX_DELAY_MILLISECONDS).contains(delay));
         delay.ok_or_else(|| {
-            Refusal::invalid("milliseconds", format!("a delay has `milliseconds`, 1 to {LONGEST_DELAY}"))
+            ApiError::invalid(
+                "milliseconds",
+                format!("a delay has `milliseconds`, 1 to {MAX_DELAY_MILLISECONDS}"),
+            )
         })
     }
 
-    fn status(&self) -> Result<u16, Refusal> {
+    fn status(&self) -> Result<u16, ApiError> {
         let status = self.status.filter(|status| (400..=599).contains(status));
         status.ok_or_else(|| {
-            Refusal::invalid("status", "an answer has a `status` from 400 to 599, such as 429")
+            ApiError::invalid("status", "an answer has a `status` from 400 to 599, such as 429")
         })
     }
 }
 
-fn refuse_pointless(given: &[(&'static str, bool)]) -> Result<(), Refusal> {
-    let pointless = given.iter().find(|(_, given)| *given);
-    pointless.map_or(Ok(()), |&(name, _)| {
-        Err(Refusal::invalid(name, format!("`{name}` means nothing to this fault: leave it out")))
-    })
-}
-
-fn hub_name(hub: &str) -> Result<String, Refusal> {
+fn hub_name(hub: &str) -> Result<String, ApiError> {
     Ok(HubName::of_client(hub)?.as_str().to_owned())
 }
 
@@ -176,37 +189,37 @@ fn hub_name(hub: &str) -> Result<String, Refusal> {
 mod tests {
     use super::*;
 
-    fn rule(wish: &str) -> Result<Rule, String> {
-        let wish: Wish = serde_json::from_str(wish).map_err(|error| error.to_string())?;
-        wish.rule().map_err(|refusal| refusal.message().to_owned())
+    fn rule(body: &str) -> Result<FaultRule, String> {
+        let body: FaultRequest = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        body.rule().map_err(|error| error.message().to_owned())
     }
 
     #[test]
-    fn a_wish_becomes_the_rule_it_names() {
+    fn a_body_becomes_a_rule() {
         assert_eq!(
             rule(
                 r#"{"on":"rest","hub":"Chat","effect":"answer","status":429,"retryAfterSeconds":2,"times":3}"#
             ),
-            Ok(Rule::Request(RequestFault {
-                on: Face::Rest,
+            Ok(FaultRule::Request(RequestFault {
+                on: Endpoint::Rest,
                 hub: Some("chat".into()),
                 path: None,
-                effect: Effect::Answer { status: 429, retry_after_seconds: Some(2) },
+                effect: RequestEffect::Answer { status: 429, retry_after_seconds: Some(2) },
             }))
         );
         assert_eq!(
             rule(r#"{"on":"messages","hub":"chat","connection":"c","effect":"reorder"}"#),
-            Ok(Rule::Message(MessageFault {
+            Ok(FaultRule::Message(MessageFault {
                 hub: "chat".into(),
                 connection: Some("c".into()),
-                treatment: Treatment::Reorder,
+                effect: MessageEffect::Reorder,
             }))
         );
     }
 
     #[test]
-    fn a_wish_that_says_too_little_or_too_much_is_refused() {
-        for wish in [
+    fn an_incomplete_or_meaningless_body_is_rejected() {
+        for body in [
             r#"{"on":"rest"}"#,
             r#"{"on":"rest","effect":"delay"}"#,
             r#"{"on":"rest","effect":"delay","milliseconds":600001}"#,
@@ -221,7 +234,7 @@ mod tests {
             r#"{"on":"messages","hub":"chat","effect":"refuse"}"#,
             r#"{"on":"messages","hub":"chat","effect":"drop","path":"/"}"#,
         ] {
-            assert!(rule(wish).is_err(), "{wish}");
+            assert!(rule(body).is_err(), "{body}");
         }
     }
 }

@@ -1,14 +1,12 @@
-//! What the emulator shows of itself, and the ways to make it misbehave: `/emulator/`, in JSON.
+//! The control API, `/emulator/`: shows the state and the traffic of the emulator as JSON, and injects faults.
 //!
-//! There only with `Options::control`, and only for who sits at this machine. What it shows opens nothing: no token and
-//! no key is ever kept. All calls are told in `CONTROL.md`, which is also what `GET /emulator/` answers.
+//! Present where `Options::control` is set. It shows no token and no key. `CONTROL.md` describes all calls and is the response
+//! to `GET /emulator/`.
 
+mod access_guard;
 mod connections;
 mod faults;
-mod gate;
-mod record;
-mod strike;
-mod view;
+mod middleware;
 
 use std::sync::Arc;
 
@@ -16,44 +14,45 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{self, from_fn_with_state};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, post};
 use serde::de::DeserializeOwned;
 
-use crate::refusal::Refusal;
-use crate::service::{Service, Watch};
+use crate::api_error::ApiError;
+use crate::diagnostics::Diagnostics;
+use crate::service::Service;
 
-/// Largest body of a call, in bytes.
-const LARGEST_BODY: usize = 64 << 10;
+/// Maximum size of a request body.
+const MAX_BODY_BYTES: usize = 64 << 10;
 
-/// What every call works on.
+/// The state of all handlers.
 #[derive(Clone)]
-struct Desk {
+struct ControlState {
     service: Arc<Service>,
-    watch: Arc<Watch>,
+    diagnostics: Arc<Diagnostics>,
 }
 
-/// All calls, each behind the gate.
-pub(crate) fn router<S>(service: Arc<Service>, watch: Arc<Watch>) -> Router<S> {
+/// All calls, behind the access guard.
+pub(crate) fn router<S>(service: Arc<Service>, diagnostics: Arc<Diagnostics>) -> Router<S> {
     Router::new()
         .route("/emulator", get(manual))
         .route("/emulator/", get(manual))
-        .route("/emulator/hubs", get(view::hubs))
-        .route("/emulator/connections", get(view::connections))
-        .route("/emulator/users", get(view::users))
-        .route("/emulator/groups", get(view::groups))
-        .route("/emulator/calls", get(view::calls))
-        .route("/emulator/frames", get(view::frames))
-        .route("/emulator/posts", get(view::posts))
-        .route("/emulator/journal", delete(view::forget))
-        .route("/emulator/connections/{command}", post(connections::command))
+        .route("/emulator/hubs", get(connections::hubs))
+        .route("/emulator/connections", get(connections::connections))
+        .route("/emulator/users", get(connections::users))
+        .route("/emulator/groups", get(connections::groups))
+        .route("/emulator/calls", get(middleware::requests))
+        .route("/emulator/frames", get(middleware::messages))
+        .route("/emulator/posts", get(middleware::posts))
+        .route("/emulator/journal", delete(middleware::clear))
+        .route("/emulator/connections/{action}", post(connections::act_on))
         .route("/emulator/restart", post(restart))
         .route("/emulator/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/emulator/faults/{id}", delete(faults::remove))
         .route("/emulator/{*unknown}", any(unknown))
-        .layer(middleware::from_fn(gate::check))
-        .with_state(Desk { service, watch })
+        .layer(from_fn(access_guard::check))
+        .with_state(ControlState { service, diagnostics })
 }
 
 async fn manual() -> Response {
@@ -62,42 +61,44 @@ async fn manual() -> Response {
 }
 
 async fn unknown() -> Response {
-    Refusal::not_found("no call of the control API has this path; GET /emulator/ lists them").into_json()
+    ApiError::not_found("no call of the control API has this path; GET /emulator/ lists them").into_json()
 }
 
-async fn restart(State(desk): State<Desk>) -> StatusCode {
-    desk.service.restart();
+async fn restart(State(state): State<ControlState>) -> StatusCode {
+    state.service.restart();
     StatusCode::NO_CONTENT
 }
 
-/// Puts the request faults around a side of the service.
-pub(crate) fn struck<S: Clone + Send + Sync + 'static>(
+/// Injects request faults into the requests to `router`.
+pub(crate) fn with_fault_injection<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
-    watch: Option<&Arc<Watch>>,
+    diagnostics: Option<&Arc<Diagnostics>>,
 ) -> Router<S> {
-    match watch {
-        Some(watch) => router.layer(from_fn_with_state(watch.clone(), strike::strike)),
+    match diagnostics {
+        Some(diagnostics) => router.layer(from_fn_with_state(diagnostics.clone(), middleware::inject_faults)),
         None => router,
     }
 }
 
-/// Takes down every request to these sides of the service.
-pub(crate) fn recorded<S: Clone + Send + Sync + 'static>(
+/// Records the requests to `router` in the traffic log.
+pub(crate) fn with_traffic_log<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
-    watch: Option<&Arc<Watch>>,
+    diagnostics: Option<&Arc<Diagnostics>>,
 ) -> Router<S> {
-    match watch {
-        Some(watch) => router.layer(from_fn_with_state(watch.clone(), record::record)),
+    match diagnostics {
+        Some(diagnostics) => {
+            router.layer(from_fn_with_state(diagnostics.clone(), middleware::record_request))
+        }
         None => router,
     }
 }
 
-/// The JSON body of a call.
-async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
-    let body = to_bytes(request.into_body(), LARGEST_BODY).await.map_err(|_| {
-        Refusal::invalid("body", format!("the body broke off, or is larger than {LARGEST_BODY} bytes"))
+/// Reads a JSON body.
+async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+    let body = to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| {
+        ApiError::invalid("body", format!("the body broke off, or is larger than {MAX_BODY_BYTES} bytes"))
     })?;
     serde_json::from_slice(&body).map_err(|error| {
-        Refusal::invalid("body", format!("this is not what the call takes: {error}; see GET /emulator/"))
+        ApiError::invalid("body", format!("this is not what the call takes: {error}; see GET /emulator/"))
     })
 }

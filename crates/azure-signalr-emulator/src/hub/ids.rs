@@ -1,27 +1,24 @@
-//! What connections, users and groups are called.
-//!
-//! All three are compared letter by letter, unlike names of hubs. Copies share their text.
+//! Connection ids, user ids and group names. All three are case-sensitive, unlike hub names; clones share the text.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Characters the name of a group may have.
-const LONGEST_GROUP: usize = 1024;
+/// Maximum length of a group name, in characters.
+const MAX_GROUP_NAME_CHARS: usize = 1024;
 
-/// The public id of a connection: what REST callers name. It opens nothing. Ordered, so that lists of connections
-/// have an order that lasts.
+/// The public id of a connection, as REST callers use it. Not a secret. Ordered, so that listings have a stable order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ConnectionId(Arc<str>);
 
-/// The id of a user.
+/// The id of a user; never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct UserId(Arc<str>);
 
-/// The name of a group in a hub: 1 to 1024 characters, not only white space.
+/// The name of a group: 1 to 1024 characters, not only white space.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct GroupName(Arc<str>);
 
-/// A name the service would not take for a group.
+/// The service rejects this group name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InvalidGroupName;
 
@@ -36,7 +33,7 @@ impl ConnectionId {
 }
 
 impl UserId {
-    /// Nobody in particular has an empty id, so that is `None`.
+    /// `None` for an empty id, which means anonymous.
     pub(crate) fn new(id: &str) -> Option<Self> {
         (!id.is_empty()).then(|| Self(id.into()))
     }
@@ -48,9 +45,9 @@ impl UserId {
 
 impl GroupName {
     pub(crate) fn new(name: &str) -> Result<Self, InvalidGroupName> {
-        let says_something = !name.chars().all(char::is_whitespace);
-        let fits = name.chars().nth(LONGEST_GROUP).is_none();
-        if says_something && fits { Ok(Self(name.into())) } else { Err(InvalidGroupName) }
+        let has_text = !name.chars().all(char::is_whitespace);
+        let fits = name.chars().nth(MAX_GROUP_NAME_CHARS).is_none();
+        if has_text && fits { Ok(Self(name.into())) } else { Err(InvalidGroupName) }
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -66,7 +63,7 @@ impl fmt::Display for ConnectionId {
 
 impl fmt::Display for InvalidGroupName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`group` must be 1 to {LONGEST_GROUP} characters, not only white space")
+        write!(f, "`group` must be 1 to {MAX_GROUP_NAME_CHARS} characters, not only white space")
     }
 }
 
@@ -85,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn letter_case_tells_groups_and_users_apart() {
+    fn group_names_and_user_ids_are_case_sensitive() {
         assert_ne!(GroupName::new("g"), GroupName::new("G"));
         assert_ne!(UserId::new("u"), UserId::new("U"));
     }

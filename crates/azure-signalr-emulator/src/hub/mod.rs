@@ -1,186 +1,157 @@
-//! Who is connected to which hub, under which user, and in which groups. Pure state: no I/O, no clock, no locks.
+//! The connections, users and groups of all hubs. Pure state: no I/O, no clock, no locks.
 //!
-//! A hub has no beginning or end of its own: it is there while it has members, and users are put into groups of hubs
-//! nobody has ever been in. `L` is the link to a connection, whatever the owner of the state wants to find again.
+//! A hub exists while it has connections; users can also be in groups of hubs without connections. `H` is the handle of a
+//! connection, a type of the caller.
 //!
-//! Memberships of users end by themselves, but only when somebody looks: whoever asks about groups calls
-//! [`Hubs::tidy`] first.
+//! Expired memberships of users end only in [`Hubs::remove_expired`]: call it before any question about groups.
 
+mod hub_connections;
 mod ids;
-mod members;
-mod standing;
 #[cfg(test)]
 mod tests;
+mod user_memberships;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::hub_name::HubName;
-use members::{Members, Reason};
-use standing::{Person, Standing};
+use hub_connections::{HubConnections, Reason};
+use user_memberships::{HubUser, UserMemberships};
 
+pub(crate) use hub_connections::{AddToGroupError, Connection, TooManyGroups};
 pub(crate) use ids::{ConnectionId, GroupName, UserId};
-pub(crate) use members::{Connection, NotAdded};
 
-/// Most groups a connection can be put into, and a user. The real service states no such limit.
-const MOST_GROUPS: usize = 1_000;
-
-/// A membership would be one too many.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooManyGroups;
-
-/// All hubs that have members, and all memberships of users.
+/// All hubs with connections, and all memberships of users.
 #[derive(Debug)]
-pub(crate) struct Hubs<L> {
-    hubs: HashMap<HubName, Members<L>>,
-    standing: Standing,
+pub(crate) struct Hubs<H> {
+    hubs: HashMap<HubName, HubConnections<H>>,
+    memberships: UserMemberships,
 }
 
-impl<L> Default for Hubs<L> {
+impl<H> Default for Hubs<H> {
     fn default() -> Self {
-        Self { hubs: HashMap::new(), standing: Standing::default() }
+        Self { hubs: HashMap::new(), memberships: UserMemberships::default() }
     }
 }
 
-/// Coming, going, and being there.
-impl<L> Hubs<L> {
-    /// Seats a connection, in the groups its user is a member of. Ids are random, so one that is seated already is the
-    /// same connection again.
+/// Connections.
+impl<H> Hubs<H> {
+    /// Adds a connection, and puts it into the groups of its user. A connection with the same id is replaced.
     pub(crate) fn join(
         &mut self,
         now: Instant,
         hub: &HubName,
         id: &ConnectionId,
         user: Option<&UserId>,
-        link: L,
+        handle: H,
     ) {
-        self.tidy(now);
+        self.remove_expired(now);
         self.leave(hub, id);
-        let members = self.hubs.entry(hub.clone()).or_default();
-        members.join(id, user, link);
+        let connections = self.hubs.entry(hub.clone()).or_default();
+        connections.join(id, user, handle);
         if let Some(user) = user {
-            let person = Person { hub: hub.clone(), user: user.clone() };
-            self.standing.groups(&person).for_each(|group| members.follow_user(id, group));
+            let hub_user = HubUser { hub: hub.clone(), user: user.clone() };
+            self.memberships.groups(&hub_user).for_each(|group| connections.add_for_user(id, group));
         }
     }
 
-    /// Unseats a connection, and forgets the hub it leaves empty. True if it was seated.
+    /// Removes a connection, and its hub if that has no other. False if it did not exist.
     pub(crate) fn leave(&mut self, hub: &HubName, id: &ConnectionId) -> bool {
-        let Some(members) = self.hubs.get_mut(hub) else { return false };
-        let was_seated = members.leave(id);
-        if members.is_empty() {
+        let Some(connections) = self.hubs.get_mut(hub) else { return false };
+        let existed = connections.leave(id);
+        if connections.is_empty() {
             self.hubs.remove(hub);
         }
-        was_seated
+        existed
     }
 
-    /// Ends the memberships of users that are over at `now`, and takes their connections out of the groups. Costs
-    /// next to nothing when there are none.
-    pub(crate) fn tidy(&mut self, now: Instant) {
-        while let Some((Person { hub, user }, group)) = self.standing.next_ended(now) {
-            self.forget(&hub, &user, &group, Reason::User);
+    /// Ends the memberships of users that have expired at `now`, and removes their connections from the groups.
+    pub(crate) fn remove_expired(&mut self, now: Instant) {
+        while let Some((HubUser { hub, user }, group)) = self.memberships.pop_expired(now) {
+            self.remove_reason(&hub, &user, &group, Reason::User);
         }
     }
 
-    /// Every connection of every hub, in no order.
-    pub(crate) fn all(&self) -> impl Iterator<Item = (&HubName, Connection<'_, L>)> {
+    /// Every connection of every hub, in any order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&HubName, Connection<'_, H>)> {
         self.hubs
             .iter()
-            .flat_map(|(hub, members)| members.everyone().map(move |connection| (hub, connection)))
+            .flat_map(|(hub, connections)| connections.all().map(move |connection| (hub, connection)))
     }
 
-    /// Everyone in the hub but the excluded.
-    pub(crate) fn everyone<'a>(
-        &'a self,
-        hub: &HubName,
-        excluded: &'a HashSet<ConnectionId>,
-    ) -> impl Iterator<Item = Connection<'a, L>> {
-        let everyone = self.hubs.get(hub).into_iter().flat_map(Members::everyone);
-        everyone.filter(|connection| !excluded.contains(connection.id))
+    /// The connections of a hub.
+    pub(crate) fn everyone<'a>(&'a self, hub: &HubName) -> impl Iterator<Item = Connection<'a, H>> {
+        self.hubs.get(hub).into_iter().flat_map(HubConnections::all)
     }
 
-    /// Every connection of the user but the excluded.
+    /// The connections of a user.
     pub(crate) fn user<'a>(
         &'a self,
         hub: &HubName,
         user: &'a UserId,
-        excluded: &'a HashSet<ConnectionId>,
-    ) -> impl Iterator<Item = Connection<'a, L>> {
-        let connections = self.hubs.get(hub).into_iter().flat_map(|members| members.of_user(user));
-        connections.filter(|connection| !excluded.contains(connection.id))
+    ) -> impl Iterator<Item = Connection<'a, H>> {
+        self.hubs.get(hub).into_iter().flat_map(|connections| connections.of_user(user))
     }
 
-    /// Everyone in the group but the excluded.
+    /// The connections of a group with ids greater than `after`, or all of them, in the order of their ids.
     pub(crate) fn group<'a>(
         &'a self,
         hub: &HubName,
         group: &'a GroupName,
-        excluded: &'a HashSet<ConnectionId>,
-    ) -> impl Iterator<Item = Connection<'a, L>> {
-        self.group_after(hub, group, None).filter(|connection| !excluded.contains(connection.id))
-    }
-
-    /// The connections of a group whose ids come after one, which need not be there any more; in the order of their
-    /// ids.
-    pub(crate) fn group_after<'a>(
-        &'a self,
-        hub: &HubName,
-        group: &'a GroupName,
         after: Option<&'a ConnectionId>,
-    ) -> impl Iterator<Item = Connection<'a, L>> {
-        self.hubs.get(hub).into_iter().flat_map(move |members| members.of_group(group, after))
+    ) -> impl Iterator<Item = Connection<'a, H>> {
+        self.hubs.get(hub).into_iter().flat_map(move |connections| connections.of_group(group, after))
     }
 
-    /// The connection, if it is seated.
-    pub(crate) fn connection(&self, hub: &HubName, id: &ConnectionId) -> Option<Connection<'_, L>> {
+    /// The connection, if it exists.
+    pub(crate) fn connection(&self, hub: &HubName, id: &ConnectionId) -> Option<Connection<'_, H>> {
         self.hubs.get(hub)?.connection(id)
     }
 
-    /// Whether anyone is in the group.
+    /// Whether the group has a connection.
     pub(crate) fn has_group(&self, hub: &HubName, group: &GroupName) -> bool {
-        self.hubs.get(hub).is_some_and(|members| members.has_group(group))
+        self.hubs.get(hub).is_some_and(|connections| connections.has_group(group))
     }
 
-    /// The groups a connection is in, in no order.
+    /// The groups of a connection, in any order.
     pub(crate) fn groups_of(&self, hub: &HubName, id: &ConnectionId) -> impl Iterator<Item = &GroupName> {
-        self.hubs.get(hub).into_iter().flat_map(|members| members.groups_of(id))
+        self.hubs.get(hub).into_iter().flat_map(|connections| connections.groups_of(id))
     }
 }
 
-/// Groups of connections: they last as long as the connection.
-impl<L> Hubs<L> {
-    /// Puts a connection into a group.
+/// Groups of connections, which last as long as the connection.
+impl<H> Hubs<H> {
+    /// Adds a connection to a group.
     pub(crate) fn add(
         &mut self,
         hub: &HubName,
         id: &ConnectionId,
         group: &GroupName,
-    ) -> Result<(), NotAdded> {
-        self.hubs.get_mut(hub).ok_or(NotAdded::Unknown)?.add(id, group)
+    ) -> Result<(), AddToGroupError> {
+        self.hubs.get_mut(hub).ok_or(AddToGroupError::UnknownConnection)?.add(id, group)
     }
 
-    /// Takes a connection out of a group. If it was there with its user, the user's other connections stay, and those
-    /// to come will be there too.
+    /// Removes a connection from a group. If its user is a member, the user's other and later connections stay in it.
     pub(crate) fn remove(&mut self, hub: &HubName, id: &ConnectionId, group: &GroupName) {
-        if let Some(members) = self.hubs.get_mut(hub) {
-            members.remove(id, group);
+        if let Some(connections) = self.hubs.get_mut(hub) {
+            connections.remove(id, group);
         }
     }
 
-    /// Takes a connection out of all its groups, in the same way.
+    /// Removes a connection from all groups, in the same way.
     pub(crate) fn remove_from_all(&mut self, hub: &HubName, id: &ConnectionId) {
-        if let Some(members) = self.hubs.get_mut(hub) {
-            members.remove_from_all(id);
+        if let Some(connections) = self.hubs.get_mut(hub) {
+            connections.remove_from_all(id);
         }
     }
 }
 
-/// Groups of users: they are there for connections to come, too.
-impl<L> Hubs<L> {
-    /// Puts a user into a group for a time, or without one for a year, and so that only the latest hundred of its
-    /// groups without a time are kept. A time of nothing is for the connections of this moment, as long as they last.
+/// Groups of users, which include later connections.
+impl<H> Hubs<H> {
+    /// Adds a user to a group for `ttl`. Without one the membership lasts a year, and a user keeps the latest hundred of
+    /// those. Zero adds the current connections only, as long as they last.
     pub(crate) fn add_user(
         &mut self,
         now: Instant,
@@ -190,46 +161,46 @@ impl<L> Hubs<L> {
         ttl: Option<Duration>,
     ) -> Result<(), TooManyGroups> {
         if ttl == Some(Duration::ZERO) {
-            let Some(members) = self.hubs.get_mut(hub) else { return Ok(()) };
-            return members.add_user_once(user, group);
+            let Some(connections) = self.hubs.get_mut(hub) else { return Ok(()) };
+            return connections.add_user_once(user, group);
         }
-        let person = Person { hub: hub.clone(), user: user.clone() };
-        let gave_way = self.standing.add(now, &person, group, ttl)?;
-        if let Some(members) = self.hubs.get_mut(hub) {
-            members.add_user(user, group);
+        let hub_user = HubUser { hub: hub.clone(), user: user.clone() };
+        let replaced = self.memberships.add(now, &hub_user, group, ttl)?;
+        if let Some(connections) = self.hubs.get_mut(hub) {
+            connections.add_user(user, group);
         }
-        if let Some(group) = gave_way {
-            self.forget(hub, user, &group, Reason::User);
+        if let Some(group) = replaced {
+            self.remove_reason(hub, user, &group, Reason::User);
         }
         Ok(())
     }
 
-    /// Takes a user out of a group. Its connections that were put there for themselves stay.
+    /// Removes a user from a group. Connections that were added themselves stay.
     pub(crate) fn remove_user(&mut self, hub: &HubName, user: &UserId, group: &GroupName) {
-        let person = Person { hub: hub.clone(), user: user.clone() };
-        self.standing.remove(&person, group);
-        self.forget(hub, user, group, Reason::User);
-        self.forget(hub, user, group, Reason::UserOnce);
+        let hub_user = HubUser { hub: hub.clone(), user: user.clone() };
+        self.memberships.remove(&hub_user, group);
+        self.remove_reason(hub, user, group, Reason::User);
+        self.remove_reason(hub, user, group, Reason::UserOnce);
     }
 
-    /// Takes a user out of all groups, in the same way.
+    /// Removes a user from all groups, in the same way.
     pub(crate) fn remove_user_from_all(&mut self, hub: &HubName, user: &UserId) {
-        self.standing.remove_all(&Person { hub: hub.clone(), user: user.clone() });
-        if let Some(members) = self.hubs.get_mut(hub) {
-            members.forget_everywhere(user);
+        self.memberships.remove_all(&HubUser { hub: hub.clone(), user: user.clone() });
+        if let Some(connections) = self.hubs.get_mut(hub) {
+            connections.remove_user_from_all(user);
         }
     }
 
-    /// Whether the user was put into the group, and not just one of its connections.
+    /// Whether the user was added to the group, not only one of its connections.
     pub(crate) fn has_user_in(&self, hub: &HubName, user: &UserId, group: &GroupName) -> bool {
-        let person = Person { hub: hub.clone(), user: user.clone() };
-        self.standing.contains(&person, group)
-            || self.hubs.get(hub).is_some_and(|members| members.has_user_once(user, group))
+        let hub_user = HubUser { hub: hub.clone(), user: user.clone() };
+        self.memberships.contains(&hub_user, group)
+            || self.hubs.get(hub).is_some_and(|connections| connections.has_user_once(user, group))
     }
 
-    fn forget(&mut self, hub: &HubName, user: &UserId, group: &GroupName, reason: Reason) {
-        if let Some(members) = self.hubs.get_mut(hub) {
-            members.forget(user, group, reason);
+    fn remove_reason(&mut self, hub: &HubName, user: &UserId, group: &GroupName, reason: Reason) {
+        if let Some(connections) = self.hubs.get_mut(hub) {
+            connections.remove_reason(user, group, reason);
         }
     }
 }

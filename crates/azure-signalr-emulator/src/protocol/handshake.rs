@@ -1,6 +1,6 @@
-//! The handshake: the first record from a client, and the first one to it.
+//! The handshake request, its response, and what transports there are to carry a protocol.
 //!
-//! It is JSON whatever protocol it asks for, and its answer must be the first thing a client receives.
+//! The request is JSON for every protocol, and the response must be the first record a client receives.
 
 use std::fmt;
 
@@ -8,24 +8,60 @@ use axum::extract::ws::Utf8Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Frame, Protocol};
+use super::hub_message::{Frame, Protocol};
 
-/// 0 is what clients that negotiated without a version send; 2 differs from 1 only in messages a client must first
-/// have been offered.
-const NEWEST_VERSION: i64 = 2;
+/// Clients that negotiated without a version send 0. Version 2 adds the messages of stateful reconnect.
+const MAX_VERSION: i64 = 2;
 
-/// What a transport can carry.
+/// How a client is connected, as `HttpTransportType` of ASP.NET Core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransportType {
+    WebSockets,
+    ServerSentEvents,
+    LongPolling,
+}
+
+impl TransportType {
+    /// All transports, in the order in which clients should try them.
+    pub(crate) const ALL: [Self; 3] = [Self::WebSockets, Self::ServerSentEvents, Self::LongPolling];
+
+    /// The name in negotiate responses.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::WebSockets => "WebSockets",
+            Self::ServerSentEvents => "ServerSentEvents",
+            Self::LongPolling => "LongPolling",
+        }
+    }
+
+    /// The bit in the token claim `asrs.s.htt`.
+    pub(crate) fn bit(self) -> u64 {
+        match self {
+            Self::WebSockets => 1,
+            Self::ServerSentEvents => 2,
+            Self::LongPolling => 4,
+        }
+    }
+}
+
+impl fmt::Display for TransportType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a transport can carry, as `TransferFormat` of ASP.NET Core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transfer {
-    TextOnly,
+pub(crate) enum TransferFormat {
+    Text,
     TextAndBinary,
 }
 
-/// What a client asked for, and may have.
+/// An accepted handshake request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Handshake {
     pub(crate) protocol: Protocol,
-    /// 0 to 2. With 2 the client numbers messages, to go on after a lost socket.
+    /// 0 to 2. With 2 the client counts messages and can resume after a lost socket.
     pub(crate) version: i64,
 }
 
@@ -35,31 +71,28 @@ struct Request {
     version: i64,
 }
 
-/// Why a handshake failed, in the words stock servers use: clients and their users search for them.
+/// Why a handshake failed. The texts are those of ASP.NET Core, so that users can search for them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum HandshakeError {
-    /// It is no handshake.
+    /// Not a handshake request.
     Malformed,
-    /// The protocol is not spoken here.
-    Unknown(String),
-    /// The version of the protocol is not spoken here.
-    Version(Protocol, i64),
+    UnsupportedProtocol(String),
+    UnsupportedVersion(Protocol, i64),
     /// The transport cannot carry the protocol.
-    NotCarried(Protocol),
-    /// It did not come in time.
-    Late,
+    TransferFormat(Protocol),
+    TimedOut,
 }
 
 impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Malformed => f.write_str("An unexpected error occurred during connection handshake."),
-            Self::Unknown(name) => write!(f, "The protocol '{name}' is not supported."),
-            Self::Version(protocol, version) => {
+            Self::UnsupportedProtocol(name) => write!(f, "The protocol '{name}' is not supported."),
+            Self::UnsupportedVersion(protocol, version) => {
                 let name = protocol.name();
                 write!(f, "The server does not support version {version} of the '{name}' protocol.")
             }
-            Self::NotCarried(protocol) => {
+            Self::TransferFormat(protocol) => {
                 let name = protocol.name();
                 write!(
                     f,
@@ -67,27 +100,27 @@ impl fmt::Display for HandshakeError {
                      The transport does not support 'Binary' transfer format."
                 )
             }
-            Self::Late => f.write_str("Handshake was canceled."),
+            Self::TimedOut => f.write_str("Handshake was canceled."),
         }
     }
 }
 
 /// Reads a handshake request, given without its separator.
-pub(crate) fn read(request: &[u8], transfer: Transfer) -> Result<Handshake, HandshakeError> {
+pub(crate) fn parse_request(request: &[u8], format: TransferFormat) -> Result<Handshake, HandshakeError> {
     let Request { protocol, version } =
         serde_json::from_slice(request).map_err(|_| HandshakeError::Malformed)?;
-    let protocol = Protocol::named(&protocol).ok_or(HandshakeError::Unknown(protocol))?;
-    if !(0..=NEWEST_VERSION).contains(&version) {
-        return Err(HandshakeError::Version(protocol, version));
+    let protocol = Protocol::named(&protocol).ok_or(HandshakeError::UnsupportedProtocol(protocol))?;
+    if !(0..=MAX_VERSION).contains(&version) {
+        return Err(HandshakeError::UnsupportedVersion(protocol, version));
     }
-    match (protocol, transfer) {
-        (Protocol::MessagePack, Transfer::TextOnly) => Err(HandshakeError::NotCarried(protocol)),
+    match (protocol, format) {
+        (Protocol::MessagePack, TransferFormat::Text) => Err(HandshakeError::TransferFormat(protocol)),
         _ => Ok(Handshake { protocol, version }),
     }
 }
 
-/// The answer to a handshake: JSON, in the kind of frame that everything after it comes in.
-pub(crate) fn answer(outcome: &Result<Handshake, HandshakeError>) -> Frame {
+/// The handshake response: JSON, in the frame type of the protocol.
+pub(crate) fn response(outcome: &Result<Handshake, HandshakeError>) -> Frame {
     match outcome {
         Ok(Handshake { protocol: Protocol::Json, .. }) => Frame::Text(Utf8Bytes::from_static("{}\u{1e}")),
         Ok(Handshake { protocol: Protocol::MessagePack, .. }) => Frame::Binary((&b"{}\x1e"[..]).into()),
@@ -104,29 +137,29 @@ mod tests {
     use proptest::prelude::*;
 
     fn error(request: &str) -> String {
-        read(request.as_bytes(), Transfer::TextAndBinary).unwrap_err().to_string()
+        parse_request(request.as_bytes(), TransferFormat::TextAndBinary).unwrap_err().to_string()
     }
 
     #[test]
-    fn versions_0_to_2_of_both_protocols_are_spoken() {
+    fn versions_0_to_2_of_both_protocols_are_supported() {
         for protocol in [Protocol::Json, Protocol::MessagePack] {
             for version in 0..=2 {
                 let request = json!({"version": version, "protocol": protocol.name(), "new": []}).to_string();
-                let read = read(request.as_bytes(), Transfer::TextAndBinary);
-                assert_eq!(read, Ok(Handshake { protocol, version }));
+                let parsed = parse_request(request.as_bytes(), TransferFormat::TextAndBinary);
+                assert_eq!(parsed, Ok(Handshake { protocol, version }));
             }
         }
     }
 
     #[test]
-    fn case_28_the_answer_is_json_in_the_frames_of_the_protocol() {
-        let answer = |protocol| answer(&Ok(Handshake { protocol, version: 1 }));
-        assert_eq!(answer(Protocol::Json), Frame::Text("{}\u{1e}".into()));
-        assert_eq!(answer(Protocol::MessagePack), Frame::Binary("{}\u{1e}".into()));
+    fn case_28_the_response_is_json_in_the_frames_of_the_protocol() {
+        let response = |protocol| response(&Ok(Handshake { protocol, version: 1 }));
+        assert_eq!(response(Protocol::Json), Frame::Text("{}\u{1e}".into()));
+        assert_eq!(response(Protocol::MessagePack), Frame::Binary("{}\u{1e}".into()));
     }
 
     #[test]
-    fn what_is_not_spoken_is_named() {
+    fn an_unsupported_protocol_or_version_is_named() {
         assert_eq!(
             error(r#"{"protocol":"blazorpack","version":1}"#),
             "The protocol 'blazorpack' is not supported."
@@ -145,22 +178,22 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_json_in_a_text_frame() {
+    fn an_error_is_json_in_a_text_frame() {
         assert_eq!(
-            answer(&Err(HandshakeError::Late)),
+            response(&Err(HandshakeError::TimedOut)),
             Frame::Text("{\"error\":\"Handshake was canceled.\"}\u{1e}".into())
         );
     }
 
     #[test]
     fn case_36_a_transport_for_text_carries_json_only() {
-        let read = |protocol: &str| {
+        let parse = |protocol: &str| {
             let request = json!({"protocol": protocol, "version": 1}).to_string();
-            read(request.as_bytes(), Transfer::TextOnly)
+            parse_request(request.as_bytes(), TransferFormat::Text)
         };
-        assert!(read("json").is_ok());
+        assert!(parse("json").is_ok());
         assert_eq!(
-            read("messagepack").unwrap_err().to_string(),
+            parse("messagepack").unwrap_err().to_string(),
             "Cannot use the 'messagepack' protocol on the current transport. \
              The transport does not support 'Binary' transfer format."
         );
@@ -168,17 +201,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_answered_with_one_record(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            let answer = answer(&read(&bytes, Transfer::TextAndBinary));
-            let separators = answer.as_bytes().iter().filter(|&&byte| byte == 0x1E).count();
-            prop_assert_eq!((separators, answer.as_bytes().last()), (1, Some(&0x1E)));
+        fn the_response_to_any_bytes_is_one_record(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let response = response(&parse_request(&bytes, TransferFormat::TextAndBinary));
+            let separators = response.as_bytes().iter().filter(|&&byte| byte == 0x1E).count();
+            prop_assert_eq!((separators, response.as_bytes().last()), (1, Some(&0x1E)));
         }
 
         #[test]
-        fn any_name_of_a_protocol_is_answered_with_one_record(protocol in any::<String>()) {
+        fn the_response_to_any_protocol_name_is_one_record(protocol in any::<String>()) {
             let request = json!({"protocol": protocol, "version": 1}).to_string();
-            let answer = answer(&read(request.as_bytes(), Transfer::TextAndBinary));
-            prop_assert_eq!(answer.as_bytes().iter().filter(|&&byte| byte == 0x1E).count(), 1);
+            let response = response(&parse_request(request.as_bytes(), TransferFormat::TextAndBinary));
+            prop_assert_eq!(response.as_bytes().iter().filter(|&&byte| byte == 0x1E).count(), 1);
         }
     }
 }

@@ -1,28 +1,31 @@
-//! One call that may be served, and what its path and query say.
-//!
-//! What is wrong with a parameter is told by the name the specification gives it, which is not always the segment's.
+//! One REST call: its parameters, and the limits on its size.
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
 
+use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use bytes::BytesMut;
+use futures_util::StreamExt as _;
 
-use super::route::Target;
-use super::version::Version;
+use super::route::{Target, Version};
+use crate::api_error::ApiError;
 use crate::auth::Caller;
 use crate::hub::{ConnectionId, GroupName, UserId};
 use crate::hub_name::HubName;
-use crate::query::Query;
-use crate::refusal::Refusal;
-use crate::service::{Audience, Service};
+use crate::request::Query;
+use crate::service::{Recipients, Service};
 
 /// Longest user or connection id, in characters.
-const LONGEST_ID: usize = 1024;
+const MAX_ID_CHARS: usize = 1024;
 
-/// A call whose token is valid, to an operation its version has.
+/// A call with a valid token, to an operation that its version has.
 pub(super) struct Call<'a> {
     pub(super) service: &'a Service,
     pub(super) parts: &'a Parts,
+    /// The unchecked name of the hub.
+    pub(super) hub: &'a str,
     pub(super) caller: Caller,
     pub(super) version: Version,
 }
@@ -33,66 +36,140 @@ impl<'a> Call<'a> {
     }
 
     /// The hub of the path, in the application of the query.
-    pub(super) fn hub(&self, name: &str) -> Result<HubName, Refusal> {
+    pub(super) fn hub(&self) -> Result<HubName, ApiError> {
         let application = self.query().last("application").filter(|application| !application.is_empty());
         let is_too_early = self.version < Version::V2022_06 && !self.service.options.lenient;
         if application.is_some() && is_too_early {
-            let message = "`application` is there from `api-version` 2022-06-01 on; \
-                before, the call would reach the hub of no application";
-            return Err(Refusal::invalid("application", message));
+            let message = "`application` needs `api-version` 2022-06-01 or later; \
+                before that, the call would reach the hub without an application";
+            return Err(ApiError::invalid("application", message));
         }
-        Ok(HubName::of_caller(application.as_deref(), name)?)
+        Ok(HubName::of_caller(application.as_deref(), self.hub)?)
     }
 
-    /// Who is to be left out.
+    /// The connections that the call excludes.
     pub(super) fn excluded(&self) -> HashSet<ConnectionId> {
         self.query().all("excluded").map(|id| ConnectionId::new(&id)).collect()
     }
 
-    /// A whole number in the query.
+    /// A whole number in the query, within `range`.
     pub(super) fn number(
         &self,
         name: &'static str,
         range: RangeInclusive<u32>,
-    ) -> Result<Option<u32>, Refusal> {
+    ) -> Result<Option<u32>, ApiError> {
         let Some(text) = self.query().last(name) else { return Ok(None) };
         let number = text.parse().ok().filter(|number| range.contains(number));
         number.map(Some).ok_or_else(|| {
-            let (least, most) = range.into_inner();
-            Refusal::invalid(name, format!("`{name}` must be a whole number from {least} to {most}"))
+            let (min, max) = range.into_inner();
+            ApiError::invalid(name, format!("`{name}` must be a whole number from {min} to {max}"))
         })
     }
 }
 
-pub(super) fn audience(target: Target<'_>) -> Result<Audience, Refusal> {
+pub(super) fn recipients(target: Target<'_>) -> Result<Recipients, ApiError> {
     Ok(match target {
-        Target::Hub => Audience::Everyone,
-        Target::Group(group) => Audience::Group(group_name(group)?),
-        Target::User(user) => Audience::User(user_id(user)?),
-        Target::Connection(connection) => Audience::Connection(connection_id(connection)?),
+        Target::Hub => Recipients::Everyone,
+        Target::Group(group) => Recipients::Group(group_name(group)?),
+        Target::User(user) => Recipients::User(user_id(user)?),
+        Target::Connection(connection) => Recipients::Connection(connection_id(connection)?),
     })
 }
 
-pub(super) fn group_name(name: &str) -> Result<GroupName, Refusal> {
-    GroupName::new(name).map_err(|invalid| Refusal::invalid("group", invalid.to_string()))
+pub(super) fn group_name(name: &str) -> Result<GroupName, ApiError> {
+    GroupName::new(name).map_err(|invalid| ApiError::invalid("group", invalid.to_string()))
 }
 
-pub(super) fn user_id(id: &str) -> Result<UserId, Refusal> {
-    UserId::new(id).filter(|_| is_short_enough(id)).ok_or_else(|| bad_id("user"))
+pub(super) fn user_id(id: &str) -> Result<UserId, ApiError> {
+    UserId::new(id).filter(|_| is_short_enough(id)).ok_or_else(|| invalid_id("user"))
 }
 
-pub(super) fn connection_id(id: &str) -> Result<ConnectionId, Refusal> {
+pub(super) fn connection_id(id: &str) -> Result<ConnectionId, ApiError> {
     if !id.is_empty() && is_short_enough(id) {
         Ok(ConnectionId::new(id))
     } else {
-        Err(bad_id("connectionId"))
+        Err(invalid_id("connectionId"))
     }
 }
 
 fn is_short_enough(id: &str) -> bool {
-    id.chars().nth(LONGEST_ID).is_none()
+    id.chars().nth(MAX_ID_CHARS).is_none()
 }
 
-fn bad_id(parameter: &'static str) -> Refusal {
-    Refusal::invalid(parameter, format!("`{parameter}` must be 1 to {LONGEST_ID} characters"))
+fn invalid_id(parameter: &'static str) -> ApiError {
+    ApiError::invalid(parameter, format!("`{parameter}` must be 1 to {MAX_ID_CHARS} characters"))
+}
+
+/// Longest path with query, in bytes.
+const MAX_URI_BYTES: usize = 12 << 10;
+
+/// Longest headers, in bytes: names, values, and four more for each line.
+const MAX_HEADERS_BYTES: usize = 16 << 10;
+
+/// Longest access token, in bytes.
+const MAX_TOKEN_BYTES: usize = 4 << 10;
+
+/// Checks the length of the URI and of the headers.
+pub(super) fn check_size(parts: &Parts) -> Result<(), ApiError> {
+    let uri = parts.uri.path_and_query().map_or(0, |uri| uri.as_str().len());
+    if uri > MAX_URI_BYTES {
+        let message =
+            format!("path and query are {uri} bytes, more than the {MAX_URI_BYTES} the service reads");
+        return Err(ApiError::new(StatusCode::URI_TOO_LONG, "UriTooLong", message));
+    }
+    let headers = headers_length(&parts.headers);
+    if headers > MAX_HEADERS_BYTES {
+        let message =
+            format!("the headers are {headers} bytes, more than the {MAX_HEADERS_BYTES} the service reads");
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return Err(ApiError::new(status, "HeadersTooLong", message));
+    }
+    Ok(())
+}
+
+fn headers_length(headers: &HeaderMap) -> usize {
+    let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    lines.sum()
+}
+
+/// Checks the length of an access token.
+pub(super) fn check_token(token: &str) -> Result<(), ApiError> {
+    if token.len() <= MAX_TOKEN_BYTES {
+        return Ok(());
+    }
+    let message = format!(
+        "the access token is {} bytes; it must not be longer than {MAX_TOKEN_BYTES}, so put fewer claims into it",
+        token.len()
+    );
+    Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "AccessTokenTooLong", message))
+}
+
+/// Largest body of a call, in bytes.
+const MAX_BODY_BYTES: usize = 1 << 20;
+
+/// How much of a body is read at most, in bytes. A caller that is cut off while it sends gets a broken connection instead of the
+/// response.
+const MAX_DRAINED_BYTES: usize = 16 << 20;
+
+/// Reads the whole body, chunked or not.
+pub(super) async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+    let mut chunks = body.into_data_stream();
+    let (mut read, mut whole) = (0, BytesMut::new());
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| ApiError::invalid("payload", "the body broke off"))?;
+        read += chunk.len();
+        if read <= MAX_BODY_BYTES {
+            whole.extend_from_slice(&chunk);
+        } else {
+            whole = BytesMut::new();
+        }
+        if read > MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+    if read <= MAX_BODY_BYTES {
+        return Ok(whole.freeze());
+    }
+    let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+    Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message))
 }

@@ -1,12 +1,13 @@
-//! Which operation a path and a method name. The whole REST API is listed here.
-//!
-//! Two ways to spell paths exist side by side: `/api/v1/…`, where a bare path sends, and `/api/…`, where `:send` does.
+//! All operations of the REST API: path, method, and the versions that have them.
+
+use std::fmt;
 
 use axum::http::Method;
 
-use super::version::Version;
+use crate::api_error::ApiError;
+use crate::request::Query;
 
-/// Some of the connections of a hub. Names are as they came.
+/// A hub or a part of it, by unchecked names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target<'a> {
     Hub,
@@ -15,250 +16,193 @@ pub(super) enum Target<'a> {
     Connection(&'a str),
 }
 
-/// What a caller wants. Names are as they came.
+/// A group, and a user or a connection, by unchecked names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Membership<'a> {
+    pub(super) group: &'a str,
+    pub(super) member: &'a str,
+}
+
+/// A stream to a connection, by unchecked names. The client need not have opened it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stream<'a> {
+    pub(super) connection: &'a str,
+    pub(super) id: &'a str,
+}
+
+/// An operation. A name that stands alone is that of a connection, a group or a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation<'a> {
     Health,
-    /// A key for an identity.
-    AccessKey,
-    /// A token for a client.
-    GenerateToken {
-        hub: &'a str,
-    },
-    Send {
-        hub: &'a str,
-        target: Target<'a>,
-    },
-    Exists {
-        hub: &'a str,
-        target: Target<'a>,
-    },
-    /// All connections of the target, of which there may be none.
-    CloseConnections {
-        hub: &'a str,
-        target: Target<'a>,
-    },
-    /// One connection, which has to be there.
-    CloseConnection {
-        hub: &'a str,
-        connection: &'a str,
-    },
-    ListConnections {
-        hub: &'a str,
-        group: &'a str,
-    },
-    AddConnection {
-        hub: &'a str,
-        group: &'a str,
-        connection: &'a str,
-    },
-    RemoveConnection {
-        hub: &'a str,
-        group: &'a str,
-        connection: &'a str,
-    },
-    RemoveConnectionFromAll {
-        hub: &'a str,
-        connection: &'a str,
-    },
-    HasUser {
-        hub: &'a str,
-        group: &'a str,
-        user: &'a str,
-    },
-    AddUser {
-        hub: &'a str,
-        group: &'a str,
-        user: &'a str,
-    },
-    RemoveUser {
-        hub: &'a str,
-        group: &'a str,
-        user: &'a str,
-    },
-    RemoveUserFromAll {
-        hub: &'a str,
-        user: &'a str,
-    },
-    /// Commands for connections that a filter chooses.
-    Execute {
-        hub: &'a str,
-    },
-    Invoke {
-        hub: &'a str,
-        connection: &'a str,
-    },
-    SendItem {
-        hub: &'a str,
-        connection: &'a str,
-        stream: &'a str,
-    },
-    CompleteStream {
-        hub: &'a str,
-        connection: &'a str,
-        stream: &'a str,
-    },
+    CreateAccessKey,
+    GenerateToken,
+    Send(Target<'a>),
+    Exists(Target<'a>),
+    /// Closes all connections of the target, if there are any.
+    CloseConnections(Target<'a>),
+    /// Closes one connection, which has to exist.
+    CloseConnection(&'a str),
+    ListConnections(&'a str),
+    AddConnection(Membership<'a>),
+    RemoveConnection(Membership<'a>),
+    RemoveConnectionFromAll(&'a str),
+    HasUser(Membership<'a>),
+    AddUser(Membership<'a>),
+    RemoveUser(Membership<'a>),
+    RemoveUserFromAll(&'a str),
+    Execute,
+    Invoke(&'a str),
+    SendItem(Stream<'a>),
+    CompleteStream(Stream<'a>),
 }
 
-/// A path the API knows.
+/// A known path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Route<'a> {
-    /// The path says so; otherwise the query has to say the version.
+    /// Whether the path names v1; else the query has to name the version.
     pub(super) is_v1: bool,
-    choices: Vec<Choice<'a>>,
+    /// The unchecked name of the hub; empty for operations without a hub.
+    pub(super) hub: &'a str,
+    actions: Vec<Action<'a>>,
 }
 
-/// One thing that can be done at a path.
+/// One operation of a path, with its methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Choice<'a> {
+pub(super) struct Action<'a> {
     methods: &'static [Method],
     pub(super) operation: Operation<'a>,
     /// The first version that has it.
     pub(super) since: Version,
 }
 
-fn get(operation: Operation<'_>) -> Choice<'_> {
-    Choice::new(&[Method::GET], operation)
+fn get(operation: Operation<'_>) -> Action<'_> {
+    Action::new(&[Method::GET], operation)
 }
 
-fn head(operation: Operation<'_>) -> Choice<'_> {
-    Choice::new(&[Method::HEAD], operation)
+fn head(operation: Operation<'_>) -> Action<'_> {
+    Action::new(&[Method::HEAD], operation)
 }
 
-fn get_or_head(operation: Operation<'_>) -> Choice<'_> {
-    Choice::new(&[Method::GET, Method::HEAD], operation)
+fn get_or_head(operation: Operation<'_>) -> Action<'_> {
+    Action::new(&[Method::GET, Method::HEAD], operation)
 }
 
-fn post(operation: Operation<'_>) -> Choice<'_> {
-    Choice::new(&[Method::POST], operation)
+fn post(operation: Operation<'_>) -> Action<'_> {
+    Action::new(&[Method::POST], operation)
 }
 
-fn put(operation: Operation<'_>) -> Choice<'_> {
-    Choice::new(&[Method::PUT], operation)
+fn put(operation: Operation<'_>) -> Action<'_> {
+    Action::new(&[Method::PUT], operation)
 }
 
-fn delete(operation: Operation<'_>) -> Choice<'_> {
-    Choice::new(&[Method::DELETE], operation)
+fn delete(operation: Operation<'_>) -> Action<'_> {
+    Action::new(&[Method::DELETE], operation)
 }
 
-/// Finds the route of a decoded path.
+/// Finds the route of a decoded path. Under `/api/v1/` a bare path sends, elsewhere `:send` does.
 pub(super) fn find(path: &[String]) -> Option<Route<'_>> {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    let (is_v1, choices) = match *path.as_slice() {
-        ["api", "v1", ref rest @ ..] => (true, v1(rest)?),
-        ["api", ref rest @ ..] => (false, dated(rest)?),
+    let (is_v1, path) = match *path.as_slice() {
+        ["api", "v1", ref path @ ..] => (true, path),
+        ["api", ref path @ ..] => (false, path),
         _ => return None,
     };
-    Some(Route { is_v1, choices })
+    let access_key_since = if is_v1 { Version::V1 } else { Version::V2023_07 };
+    let (hub, actions) = match *path {
+        ["health"] => ("", vec![get_or_head(Operation::Health)]),
+        ["auth", "accessKey"] => ("", vec![get(Operation::CreateAccessKey).since(access_key_since)]),
+        ["hubs", hub, ref path @ ..] => (hub, if is_v1 { v1(path)? } else { dated(path)? }),
+        _ => return None,
+    };
+    Some(Route { is_v1, hub, actions })
 }
 
-fn dated<'a>(path: &[&'a str]) -> Option<Vec<Choice<'a>>> {
+/// The actions of a path below a hub, in the versions with an `api-version`.
+fn dated<'a>(path: &[&'a str]) -> Option<Vec<Action<'a>>> {
     use Operation::*;
     use Target::{Connection, Group, Hub, User};
     use Version::{V2022_06, V2022_11, V2023_07, V2024_12};
-    let send = |hub, target| vec![post(Send { hub, target })];
-    let close = |hub, target| vec![post(CloseConnections { hub, target }).since(V2022_06)];
+    let send = |target| vec![post(Send(target))];
+    let close = |target| vec![post(CloseConnections(target)).since(V2022_06)];
     Some(match *path {
-        ["health"] => vec![get_or_head(Health)],
-        ["auth", "accessKey"] => vec![get(AccessKey).since(V2023_07)],
+        [":send"] => send(Hub),
+        [":closeConnections"] => close(Hub),
+        [":generateToken"] => vec![post(GenerateToken).since(V2022_11)],
+        [":execute"] => vec![post(Execute).since(V2023_07)],
 
-        ["hubs", hub, ":send"] => send(hub, Hub),
-        ["hubs", hub, ":closeConnections"] => close(hub, Hub),
-        ["hubs", hub, ":generateToken"] => vec![post(GenerateToken { hub }).since(V2022_11)],
-        ["hubs", hub, ":execute"] => vec![post(Execute { hub }).since(V2023_07)],
+        ["users", user] => vec![head(Exists(User(user)))],
+        ["users", user, ":send"] => send(User(user)),
+        ["users", user, ":closeConnections"] => close(User(user)),
+        ["users", user, "groups"] => vec![delete(RemoveUserFromAll(user))],
+        ["users", member, "groups", group] => user_in_group(Membership { group, member }),
 
-        ["hubs", hub, "users", user] => vec![head(Exists { hub, target: User(user) })],
-        ["hubs", hub, "users", user, ":send"] => send(hub, User(user)),
-        ["hubs", hub, "users", user, ":closeConnections"] => close(hub, User(user)),
-        ["hubs", hub, "users", user, "groups"] => vec![delete(RemoveUserFromAll { hub, user })],
-        ["hubs", hub, "users", user, "groups", group] => user_in_group(hub, user, group),
-
-        ["hubs", hub, "connections", connection] => vec![
-            head(Exists { hub, target: Connection(connection) }),
-            delete(CloseConnection { hub, connection }),
-        ],
-        ["hubs", hub, "connections", connection, ":send"] => send(hub, Connection(connection)),
-        ["hubs", hub, "connections", connection, ":invoke"] => {
-            vec![post(Invoke { hub, connection }).since(V2024_12)]
+        ["connections", id] => vec![head(Exists(Connection(id))), delete(CloseConnection(id))],
+        ["connections", id, ":send"] => send(Connection(id)),
+        ["connections", id, ":invoke"] => vec![post(Invoke(id)).since(V2024_12)],
+        ["connections", id, "groups"] => vec![delete(RemoveConnectionFromAll(id)).since(V2022_06)],
+        ["connections", connection, "streams", id, ":send"] => {
+            vec![post(SendItem(Stream { connection, id })).since(V2024_12)]
         }
-        ["hubs", hub, "connections", connection, "groups"] => {
-            vec![delete(RemoveConnectionFromAll { hub, connection }).since(V2022_06)]
-        }
-        ["hubs", hub, "connections", connection, "streams", stream, ":send"] => {
-            vec![post(SendItem { hub, connection, stream }).since(V2024_12)]
-        }
-        ["hubs", hub, "connections", connection, "streams", stream, ":complete"] => {
-            vec![post(CompleteStream { hub, connection, stream }).since(V2024_12)]
+        ["connections", connection, "streams", id, ":complete"] => {
+            vec![post(CompleteStream(Stream { connection, id })).since(V2024_12)]
         }
 
-        ["hubs", hub, "groups", group] => vec![head(Exists { hub, target: Group(group) })],
-        ["hubs", hub, "groups", group, ":send"] => send(hub, Group(group)),
-        ["hubs", hub, "groups", group, ":closeConnections"] => close(hub, Group(group)),
-        ["hubs", hub, "groups", group, "connections"] => {
-            vec![get(ListConnections { hub, group }).since(V2024_12)]
-        }
-        ["hubs", hub, "groups", group, "connections", connection] => {
-            connection_in_group(hub, group, connection)
-        }
+        ["groups", group] => vec![head(Exists(Group(group)))],
+        ["groups", group, ":send"] => send(Group(group)),
+        ["groups", group, ":closeConnections"] => close(Group(group)),
+        ["groups", group, "connections"] => vec![get(ListConnections(group)).since(V2024_12)],
+        ["groups", group, "connections", member] => connection_in_group(Membership { group, member }),
         _ => return None,
     })
 }
 
-fn v1<'a>(path: &[&'a str]) -> Option<Vec<Choice<'a>>> {
+/// The actions of a path below a hub, in v1.
+fn v1<'a>(path: &[&'a str]) -> Option<Vec<Action<'a>>> {
     use Operation::*;
     use Target::{Connection, Group, Hub, User};
-    let send = |hub, target| post(Send { hub, target });
-    let exists = |hub, target| get_or_head(Exists { hub, target });
+    let send = |target| post(Send(target));
+    let exists = |target| get_or_head(Exists(target));
     Some(match *path {
-        ["health"] => vec![get_or_head(Health)],
-        ["auth", "accessKey"] => vec![get(AccessKey)],
-        ["hubs", hub] => vec![send(hub, Hub)],
-        ["hubs", hub, "users", user] => vec![exists(hub, User(user)), send(hub, User(user))],
-        ["hubs", hub, "users", user, "groups"] => vec![delete(RemoveUserFromAll { hub, user })],
-        ["hubs", hub, "connections", connection] => vec![
-            exists(hub, Connection(connection)),
-            send(hub, Connection(connection)),
-            delete(CloseConnection { hub, connection }),
-        ],
-        ["hubs", hub, "groups", group] => vec![exists(hub, Group(group)), send(hub, Group(group))],
-        ["hubs", hub, "groups", group, "connections", connection] => {
-            connection_in_group(hub, group, connection)
+        [] => vec![send(Hub)],
+        ["users", user] => vec![exists(User(user)), send(User(user))],
+        ["users", user, "groups"] => vec![delete(RemoveUserFromAll(user))],
+        ["connections", id] => {
+            vec![exists(Connection(id)), send(Connection(id)), delete(CloseConnection(id))]
         }
-        ["hubs", hub, "groups", group, "users", user] => user_in_group(hub, user, group),
+        ["groups", group] => vec![exists(Group(group)), send(Group(group))],
+        ["groups", group, "connections", member] => connection_in_group(Membership { group, member }),
+        ["groups", group, "users", member] => user_in_group(Membership { group, member }),
         _ => return None,
     })
 }
 
-fn connection_in_group<'a>(hub: &'a str, group: &'a str, connection: &'a str) -> Vec<Choice<'a>> {
-    vec![
-        put(Operation::AddConnection { hub, group, connection }),
-        delete(Operation::RemoveConnection { hub, group, connection }),
-    ]
+fn connection_in_group(membership: Membership<'_>) -> Vec<Action<'_>> {
+    vec![put(Operation::AddConnection(membership)), delete(Operation::RemoveConnection(membership))]
 }
 
-fn user_in_group<'a>(hub: &'a str, user: &'a str, group: &'a str) -> Vec<Choice<'a>> {
+fn user_in_group(membership: Membership<'_>) -> Vec<Action<'_>> {
     vec![
-        // By the specification HEAD only, but the .NET SDK asks with GET.
-        get_or_head(Operation::HasUser { hub, group, user }),
-        put(Operation::AddUser { hub, group, user }),
-        delete(Operation::RemoveUser { hub, group, user }),
+        // HEAD by the specification, but the .NET SDK sends GET.
+        get_or_head(Operation::HasUser(membership)),
+        put(Operation::AddUser(membership)),
+        delete(Operation::RemoveUser(membership)),
     ]
 }
 
 impl<'a> Route<'a> {
-    /// What the method does here, if anything.
-    pub(super) fn choice(&self, method: &Method) -> Option<Choice<'a>> {
-        self.choices.iter().find(|choice| choice.methods.contains(method)).copied()
+    /// The action of the method.
+    pub(super) fn action(&self, method: &Method) -> Option<Action<'a>> {
+        self.actions.iter().find(|action| action.methods.contains(method)).copied()
     }
 
-    /// The methods that do something here, as the `Allow` header lists them.
+    /// The value of the `Allow` header.
     pub(super) fn allow(&self) -> String {
-        let methods = self.choices.iter().flat_map(|choice| choice.methods);
+        let methods = self.actions.iter().flat_map(|action| action.methods);
         methods.map(Method::as_str).collect::<Vec<_>>().join(", ")
     }
 }
 
-impl<'a> Choice<'a> {
+impl<'a> Action<'a> {
     fn new(methods: &'static [Method], operation: Operation<'a>) -> Self {
         Self { methods, operation, since: Version::V1 }
     }
@@ -268,46 +212,103 @@ impl<'a> Choice<'a> {
     }
 }
 
+/// A version of the API, oldest first: they differ in operations and in the status of some responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Version {
+    V1,
+    V2020_10,
+    V2022_06,
+    V2022_11,
+    V2023_07,
+    V2024_12,
+}
+
+impl Version {
+    /// All with an `api-version`.
+    const DATED: [Self; 5] = [Self::V2020_10, Self::V2022_06, Self::V2022_11, Self::V2023_07, Self::V2024_12];
+
+    pub(super) const NEWEST: Self = Self::V2024_12;
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V2020_10 => "2020-10-01",
+            Self::V2022_06 => "2022-06-01",
+            Self::V2022_11 => "2022-11-01",
+            Self::V2023_07 => "2023-07-01",
+            Self::V2024_12 => "2024-12-01",
+        }
+    }
+
+    /// The version in a query. It is required, though Azure takes its absence for 2020-10-01: that is seldom meant.
+    pub(super) fn of_query(query: Query<'_>) -> Result<Self, ApiError> {
+        let error = |what: &str| {
+            let known = Self::DATED.map(Self::name).join(", ");
+            ApiError::invalid("api-version", format!("{what}; known are {known}"))
+        };
+        let name = query.last("api-version").ok_or_else(|| error("`api-version` is missing in the query"))?;
+        let version = Self::DATED.into_iter().find(|version| version.name() == name);
+        version.ok_or_else(|| error("this `api-version` is not known"))
+    }
+
+    /// This version, if it is not older than `since`.
+    pub(super) fn at_least(self, since: Self) -> Result<Self, ApiError> {
+        if self >= since {
+            return Ok(self);
+        }
+        Err(ApiError::not_found(format!(
+            "this operation needs `api-version` {since} or later, and the call has {self}"
+        )))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn choice(method: Method, path: &str) -> Option<Option<String>> {
-        let path = crate::path::segments(path).unwrap();
-        find(&path).map(|route| route.choice(&method).map(|choice| format!("{:?}", choice.operation)))
+    fn action(method: Method, path: &str) -> Option<Option<String>> {
+        let path = crate::request::path_segments(path).unwrap();
+        find(&path).map(|route| route.action(&method).map(|action| format!("{:?}", action.operation)))
     }
 
     #[test]
-    fn each_edition_knows_its_own_way_to_send() {
-        let send = choice(Method::POST, "/api/hubs/chat/:send").unwrap().unwrap();
-        assert_eq!(send, r#"Send { hub: "chat", target: Hub }"#);
-        assert_eq!(choice(Method::POST, "/api/v1/hubs/chat"), Some(Some(send)));
-        assert_eq!(choice(Method::POST, "/api/hubs/chat"), None);
-        assert_eq!(choice(Method::POST, "/api/v1/hubs/chat/:send"), None);
+    fn each_version_has_its_own_path_to_send() {
+        let send = action(Method::POST, "/api/hubs/chat/:send").unwrap().unwrap();
+        assert_eq!(send, "Send(Hub)");
+        assert_eq!(action(Method::POST, "/api/v1/hubs/chat"), Some(Some(send)));
+        assert_eq!(action(Method::POST, "/api/hubs/chat"), None);
+        assert_eq!(action(Method::POST, "/api/v1/hubs/chat/:send"), None);
     }
 
     #[test]
-    fn each_edition_knows_its_own_order_of_user_and_group() {
-        let dated = choice(Method::PUT, "/api/hubs/chat/users/u/groups/g").unwrap().unwrap();
-        assert_eq!(dated, r#"AddUser { hub: "chat", group: "g", user: "u" }"#);
-        assert_eq!(choice(Method::PUT, "/api/v1/hubs/chat/groups/g/users/u"), Some(Some(dated)));
-        assert_eq!(choice(Method::PUT, "/api/hubs/chat/groups/g/users/u"), None);
-        assert_eq!(choice(Method::PUT, "/api/v1/hubs/chat/users/u/groups/g"), None);
+    fn each_version_has_its_own_order_of_user_and_group() {
+        let dated = action(Method::PUT, "/api/hubs/chat/users/u/groups/g").unwrap().unwrap();
+        assert_eq!(dated, r#"AddUser(Membership { group: "g", member: "u" })"#);
+        assert_eq!(action(Method::PUT, "/api/v1/hubs/chat/groups/g/users/u"), Some(Some(dated)));
+        assert_eq!(action(Method::PUT, "/api/hubs/chat/groups/g/users/u"), None);
+        assert_eq!(action(Method::PUT, "/api/v1/hubs/chat/users/u/groups/g"), None);
     }
 
     #[test]
-    fn a_segment_is_one_name_whatever_it_holds() {
+    fn a_segment_is_one_name_with_any_content() {
         assert_eq!(
-            choice(Method::POST, "/api/hubs/chat/users/a%2F%3Asend/%3Asend").unwrap().unwrap(),
-            r#"Send { hub: "chat", target: User("a/:send") }"#
+            action(Method::POST, "/api/hubs/chat/users/a%2F%3Asend/%3Asend").unwrap().unwrap(),
+            r#"Send(User("a/:send"))"#
         );
     }
 
     #[test]
     fn a_known_path_lists_its_methods() {
-        let path = crate::path::segments("/api/v1/hubs/chat/connections/c").unwrap();
+        let path = crate::request::path_segments("/api/v1/hubs/chat/connections/c").unwrap();
         let route = find(&path).unwrap();
-        assert_eq!(route.choice(&Method::PUT), None);
+        assert_eq!(route.hub, "chat");
+        assert_eq!(route.action(&Method::PUT), None);
         assert_eq!(route.allow(), "GET, HEAD, POST, DELETE");
     }
 }

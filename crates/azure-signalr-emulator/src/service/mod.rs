@@ -1,207 +1,236 @@
-//! The one thing all endpoints share: who is connected, and what is set.
+//! The shared state of one emulator, and the guard that keeps a connection in it.
 //!
-//! All state is behind one lock, held for short sections without I/O. Broadcasting puts into every queue under it, so
-//! all members of a hub see all messages in the same order.
+//! One lock protects all state, for short sections without I/O. A broadcast fills all send queues under it, so all members of a
+//! hub receive messages in the same order.
 
-mod door;
-mod hubs;
-mod orders;
-mod seat;
-mod watch;
-mod witness;
+mod connection_handle;
+mod hub_operations;
+mod send_queue;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tracing::info;
 
 use crate::Options;
 use crate::auth::Auth;
-use crate::connection::{Capacity, Closure, Contact, Link};
+use crate::connection_tokens::{
+    ConnectError, ConnectionToken, ConnectionTokens, NegotiatedConnection, TokenState,
+};
+use crate::diagnostics::{Diagnostics, MessageRecorder, unix_milliseconds};
 use crate::hub::{ConnectionId, Hubs, UserId};
 use crate::hub_name::HubName;
+use crate::protocol::Protocol;
 use crate::random;
-use crate::tickets::{ConnectionToken, Holder, Invalid, SoldOut, Standing, Tickets};
-use crate::upstream::{ClientFacts, Upstream};
+use crate::upstream::Upstream;
 
-pub(crate) use door::{Door, Entrance, Poll, PollAnswer};
-pub(crate) use hubs::Audience;
-pub(crate) use orders::Order;
-pub(crate) use seat::Seat;
-pub(crate) use watch::{Selection, Sight, Watch};
-pub(crate) use witness::Witness;
+pub(crate) use connection_handle::{ConnectionHandle, OpenConnection, Poll, PollResponse, TransportHandle};
+pub(crate) use hub_operations::{Command, ConnectionInfo, ConnectionSelector, Recipients};
+pub(crate) use send_queue::{Capacity, CloseOptions, NextSend, StopReason};
 
-/// Shared by all endpoints and connections of one emulator.
+/// The state shared by all endpoints and connections of one emulator.
 pub(crate) struct Service {
     pub(crate) options: Options,
     pub(crate) auth: Auth,
-    upstream: Option<Arc<Upstream>>,
-    /// Where the control API is wanted.
-    pub(crate) watch: Option<Arc<Watch>>,
+    pub(crate) upstream: Option<Arc<Upstream>>,
+    /// Present where `Options::control` is set.
+    pub(crate) diagnostics: Option<Arc<Diagnostics>>,
     state: Mutex<State>,
-    /// A connection has ended.
-    left: Notify,
+    /// Notified when a connection has ended.
+    connection_ended: Notify,
 }
 
 struct State {
-    hubs: Hubs<Arc<Link>>,
-    tickets: Tickets<Door>,
-    /// How many are taken.
-    seats: usize,
+    hubs: Hubs<Arc<ConnectionHandle>>,
+    tokens: ConnectionTokens<OpenConnection>,
+    /// The number of [`ConnectionGuard`]s.
+    guards: usize,
     closing: bool,
-}
-
-/// Why there is no seat.
-#[derive(Debug)]
-pub(crate) enum NoSeat {
-    Unknown,
-    InUse,
-    SoldOut,
-    Closing,
 }
 
 impl Service {
     pub(crate) fn new(options: Options) -> Self {
         let state = State {
             hubs: Hubs::default(),
-            tickets: Tickets::new(options.id_lifetime, options.max_connections),
-            seats: 0,
+            tokens: ConnectionTokens::new(options.connection_token_lifetime, options.max_connections),
+            guards: 0,
             closing: false,
         };
         Self {
-            auth: Auth::new(&options.access_keys, &options.hosts, options.clock_leeway)
+            auth: Auth::new(&options.access_keys, &options.allowed_hosts, options.clock_leeway)
                 .with_entra(options.entra.clone())
                 .lenient(options.lenient),
             upstream: options
                 .upstream
                 .clone()
                 .map(|upstream| Upstream::new(upstream, &options.access_keys).into()),
-            watch: options.control.then(|| Arc::new(Watch::new())),
+            diagnostics: options.control.then(|| Arc::new(Diagnostics::new())),
             state: Mutex::new(state),
-            left: Notify::new(),
+            connection_ended: Notify::new(),
             options,
         }
     }
 
-    /// Issues the ids of a connection to be. `token` is the secret of the two.
-    pub(crate) fn issue(&self, token: ConnectionToken, holder: Holder) -> Result<(), NoSeat> {
+    /// Adds a negotiated connection, which waits for its client.
+    pub(crate) fn issue(
+        &self,
+        token: ConnectionToken,
+        negotiated: NegotiatedConnection,
+    ) -> Result<(), ConnectError> {
         let mut state = self.lock();
         if state.closing {
-            return Err(NoSeat::Closing);
+            return Err(ConnectError::Closing);
         }
-        state.tickets.issue(Instant::now(), token, holder).map_err(|SoldOut| NoSeat::SoldOut)
+        state.tokens.issue(Instant::now(), token, negotiated)
     }
 
-    /// How a negotiated id stands, for this user of this hub.
-    pub(crate) fn standing(&self, token: &str, hub: &HubName, user: Option<&UserId>) -> Standing<Door> {
-        self.lock().tickets.standing(Instant::now(), token, hub, user)
+    /// The state of a connection token for this user of this hub.
+    pub(crate) fn token_state(
+        &self,
+        token: &str,
+        hub: &HubName,
+        user: Option<&UserId>,
+    ) -> TokenState<OpenConnection> {
+        self.lock().tokens.state(Instant::now(), token, hub, user)
     }
 
-    /// The upstream for a client that connects, if there is an upstream.
-    pub(crate) fn contact(&self, facts: &ClientFacts<'_>) -> Option<Contact> {
-        let upstream = self.upstream.clone()?;
-        let client = upstream.client(facts);
-        let witness = self.watch.clone().map(|watch| Witness::new(watch, facts.hub, facts.connection_id));
-        Some(Contact::new(upstream, client, witness))
-    }
-
-    /// Takes a seat for a connection; without a token, for one that did not negotiate.
-    pub(crate) fn seat(
+    /// Opens a connection; without a token, one that was not negotiated.
+    pub(crate) fn connect(
         self: &Arc<Self>,
         token: Option<&str>,
         hub: HubName,
         user: Option<UserId>,
-        entrance: Entrance,
-    ) -> Result<Seat, NoSeat> {
+        transport: TransportHandle,
+    ) -> Result<ConnectionGuard, ConnectError> {
         let capacity =
             Capacity { messages: self.options.max_queued_messages, bytes: self.options.max_queued_bytes };
-        let link = Arc::new(Link::new(entrance.transport(), capacity, unix_milliseconds()));
-        let door = Door { link: link.clone(), entrance };
+        let transport_type = transport.transport_type();
+        let handle = Arc::new(ConnectionHandle::new(transport_type, capacity, unix_milliseconds()));
+        let open = OpenConnection { handle: handle.clone(), transport };
         let mut state = self.lock();
         if state.closing {
-            return Err(NoSeat::Closing);
+            return Err(ConnectError::Closing);
         }
         let now = Instant::now();
         let (token, connection) = match token {
-            Some(token) => state.tickets.redeem(now, token, &hub, user.as_ref(), door)?,
+            Some(token) => state.tokens.redeem(now, token, &hub, user.as_ref(), open)?,
             None => {
                 let token = ConnectionToken::from(random::id());
                 let connection = ConnectionId::new(&random::id());
-                let holder = Holder {
+                let negotiated = NegotiatedConnection {
                     connection: connection.clone(),
                     hub: hub.clone(),
                     user: user.clone(),
                     may_resume: false,
                 };
-                state.tickets.open(now, token.clone(), holder, door)?;
+                state.tokens.open(now, token.clone(), negotiated, open)?;
                 (token, connection)
             }
         };
-        state.seats += 1;
+        state.guards += 1;
         drop(state);
-        let witness = self.watch.clone();
-        let witness = witness.map(|watch| Witness::new(watch, hub.as_str(), connection.as_str()));
-        Ok(Seat { service: self.clone(), token, hub, connection, user, link, witness })
+        let recorder = self.recorder(&hub, &connection);
+        Ok(ConnectionGuard { service: self.clone(), token, hub, connection, user, handle, recorder })
     }
 
-    /// Forgets an id, whatever becomes of its connection.
-    pub(crate) fn forget(&self, token: &str) {
-        self.lock().tickets.release(token);
+    /// Records the messages of a connection where `Options::control` is set.
+    pub(crate) fn recorder(&self, hub: &HubName, connection: &ConnectionId) -> Option<MessageRecorder> {
+        let diagnostics = self.diagnostics.clone()?;
+        Some(MessageRecorder::new(diagnostics, hub.as_str(), connection.as_str()))
     }
 
-    /// Admits nobody any more and ends all connections.
+    /// Removes a connection token.
+    pub(crate) fn remove_token(&self, token: &str) {
+        self.lock().tokens.remove(token);
+    }
+
+    /// Rejects new connections and closes all open ones.
     pub(crate) fn close_all(&self) {
         let mut state = self.lock();
         state.closing = true;
-        let closure = Closure { reason: None, allow_reconnect: true };
-        state.tickets.open_links().for_each(|door| door.link.close(closure.clone()));
+        let options = CloseOptions { reason: None, allow_reconnect: true };
+        state.tokens.open_connections().for_each(|open| open.handle.send_queue().close(options.clone()));
     }
 
-    /// Waits until no connection is open, and nothing is left to be done for one.
+    /// Waits until all connections are closed and their upstream posts are done.
     pub(crate) async fn closed(&self) {
         loop {
-            let left = self.left.notified();
-            if self.lock().seats == 0 {
+            let ended = self.connection_ended.notified();
+            if self.lock().guards == 0 {
                 return;
             }
-            left.await;
+            ended.await;
         }
     }
 
-    /// A panic elsewhere cannot leave the state half changed, so poison says nothing.
+    /// Poisoning is ignored: no update can panic halfway.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl From<Invalid> for NoSeat {
-    fn from(invalid: Invalid) -> Self {
-        match invalid {
-            Invalid::Unknown => Self::Unknown,
-            Invalid::InUse => Self::InUse,
-        }
+/// Keeps one open connection in the service. Dropping it removes the connection.
+#[must_use = "dropping the guard ends the connection"]
+pub(crate) struct ConnectionGuard {
+    service: Arc<Service>,
+    token: ConnectionToken,
+    hub: HubName,
+    connection: ConnectionId,
+    user: Option<UserId>,
+    handle: Arc<ConnectionHandle>,
+    recorder: Option<MessageRecorder>,
+}
+
+impl ConnectionGuard {
+    /// Adds the connection to its hub. From here on it receives messages, encoded in `protocol`.
+    pub(crate) fn join_hub(&self, protocol: Protocol) {
+        let Self { hub, connection, .. } = self;
+        self.handle.set_protocol(protocol);
+        let (user, handle) = (self.user.as_ref(), self.handle.clone());
+        self.service.lock().hubs.join(Instant::now(), hub, connection, user, handle);
+        let (user, transport) = (user.map(UserId::as_str), self.handle.transport_type());
+        info!(%hub, %connection, user, %transport, "connection {connection} joined hub {hub}");
+    }
+
+    /// Removes the connection from its hub; its transport may still be open.
+    pub(crate) fn leave_hub(&self) {
+        self.service.lock().hubs.leave(&self.hub, &self.connection);
+        self.handle.fail_invocations();
+    }
+
+    /// Removes the connection token. The service still waits for the guard.
+    pub(crate) fn remove_token(&self) {
+        self.service.remove_token(&self.token);
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.service.options
+    }
+
+    pub(crate) fn recorder(&self) -> Option<&MessageRecorder> {
+        self.recorder.as_ref()
+    }
+
+    pub(crate) fn connection(&self) -> &ConnectionId {
+        &self.connection
+    }
+
+    pub(crate) fn handle(&self) -> &ConnectionHandle {
+        &self.handle
     }
 }
 
-impl From<SoldOut> for NoSeat {
-    fn from(SoldOut: SoldOut) -> Self {
-        Self::SoldOut
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.leave_hub();
+        self.remove_token();
+        self.service.lock().guards -= 1;
+        self.service.connection_ended.notify_waiters();
     }
 }
 
-/// Seconds since 1970, for what tokens say of time.
+/// The wall clock in seconds since 1970, as tokens use it.
 pub(crate) fn unix_now() -> u64 {
-    unix_time().as_secs()
-}
-
-/// Milliseconds since 1970, for who wants to know when something was.
-pub(crate) fn unix_milliseconds() -> u64 {
-    u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The only look at the wall clock. One set before 1970 makes every token look not yet valid, which is the safe way to
-/// be wrong.
-fn unix_time() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    unix_milliseconds() / 1_000
 }

@@ -1,7 +1,7 @@
-//! Long polling: the client asks, and is answered when there is something, or when it has waited long enough.
+//! The transport Long Polling: each poll is answered when there are frames, or after the poll timeout.
 //!
-//! The poll that opens a connection is answered at once with nothing: that is how a client learns that it is open. A client
-//! that does not ask again is gone. There are no pings; asking is enough.
+//! The poll that opens a connection is answered at once, without data. A client that sends no further poll is disconnected, so
+//! there are no pings.
 
 use std::time::Duration;
 
@@ -12,152 +12,155 @@ use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::{Farewell, Gone, Received, Terms, Wire, hold};
-use crate::protocol::Frame;
-use crate::protocol::handshake::Transfer;
-use crate::service::{Poll, PollAnswer, Seat};
+use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Frames, Received, Transport, run};
+use crate::protocol::handshake::TransferFormat;
+use crate::service::{ConnectionGuard, Poll, PollResponse};
 
-/// How long things may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// A poll that waits for something to be answered with.
+pub(super) struct PollTimeouts {
+    /// Maximum time until a poll is answered.
     pub(super) poll: Duration,
-    /// A client between two polls.
+    /// Maximum time between two polls.
     pub(super) absence: Duration,
 }
 
-/// Serves the connection in a task of its own, and answers the poll that opened it.
-pub(super) fn open(polls: Polls, seat: Seat, terms: Terms<Polls>) -> Response {
-    tokio::spawn(hold(polls, seat, terms));
-    answered(Some(PollAnswer::Data(Vec::new())))
+/// Serves the connection in a new task, and answers the poll that opened it.
+pub(super) fn open(
+    posts: mpsc::Receiver<Bytes>,
+    polls: PollQueue,
+    guard: ConnectionGuard,
+    settings: ConnectionSettings<LongPolling>,
+) -> Response {
+    tokio::spawn(run(LongPolling { posts, polls }, guard, settings));
+    respond(Some(PollResponse::Data(Vec::new())))
 }
 
-/// Hands a poll to its connection, and answers what that answers.
+/// Passes a poll to its connection, and waits for the response.
 pub(super) async fn poll(polls: &mpsc::Sender<Poll>) -> Response {
-    let (answer, answered_with) = oneshot::channel();
-    // A connection that does not take it is over, and then nobody will answer either.
-    let _ = polls.send(Poll(answer)).await;
-    answered(answered_with.await.ok())
+    let (sender, response) = oneshot::channel();
+    // If the connection has ended, there is no response either.
+    let _ = polls.send(Poll(sender)).await;
+    respond(response.await.ok())
 }
 
-fn answered(answer: Option<PollAnswer>) -> Response {
+fn respond(response: Option<PollResponse>) -> Response {
     let headers = [
         (header::CACHE_CONTROL, "no-cache, no-store"),
         (header::PRAGMA, "no-cache"),
         (header::EXPIRES, "Thu, 01 Jan 1970 00:00:00 GMT"),
     ];
-    match answer {
-        Some(PollAnswer::Data(data)) => (headers, data).into_response(),
-        Some(PollAnswer::Over) | None => (StatusCode::NO_CONTENT, headers).into_response(),
+    match response {
+        Some(PollResponse::Data(data)) => (headers, data).into_response(),
+        Some(PollResponse::NoContent) | None => (StatusCode::NO_CONTENT, headers).into_response(),
     }
 }
 
-/// What a client sends, and what it asks.
-pub(super) struct Polls {
+/// The POST bodies and the polls of a client.
+pub(super) struct LongPolling {
     posts: mpsc::Receiver<Bytes>,
-    line: Line,
+    polls: PollQueue,
 }
 
-/// The polls of a client, of which one at a time is held until there is an answer.
-struct Line {
+/// The polls of a client, of which at most one is pending.
+pub(super) struct PollQueue {
     polls: mpsc::Receiver<Poll>,
-    patience: Patience,
-    held: Option<oneshot::Sender<PollAnswer>>,
-    /// When the client asked last, or was answered last.
+    timeouts: PollTimeouts,
+    pending: Option<oneshot::Sender<PollResponse>>,
+    /// When the last poll arrived or was answered.
     since: Instant,
 }
 
-impl Polls {
-    pub(super) fn new(posts: mpsc::Receiver<Bytes>, polls: mpsc::Receiver<Poll>, patience: Patience) -> Self {
-        Self { posts, line: Line { polls, patience, held: None, since: Instant::now() } }
+impl PollQueue {
+    pub(super) fn new(polls: mpsc::Receiver<Poll>, timeouts: PollTimeouts) -> Self {
+        Self { polls, timeouts, pending: None, since: Instant::now() }
     }
-}
 
-impl Line {
-    /// Waits for whatever happens next; an error when the client is gone. Nothing is lost when the wait is given up.
-    async fn change(&mut self) -> Result<(), Gone> {
-        let Some(held) = &mut self.held else {
+    /// Waits for the next poll, or for the end or the timeout of the pending one. Cancel safe.
+    ///
+    /// # Errors
+    ///
+    /// The client sends no more polls.
+    async fn change(&mut self) -> Result<(), Disconnected> {
+        let Some(pending) = &mut self.pending else {
             select! {
-                poll = self.polls.recv() => self.hold(poll.ok_or(Gone)?),
-                () = sleep_until(self.since + self.patience.absence) => return Err(Gone),
+                poll = self.polls.recv() => self.set_pending(poll.ok_or(Disconnected)?),
+                () = sleep_until(self.since + self.timeouts.absence) => return Err(Disconnected),
             }
             return Ok(());
         };
         select! {
-            poll = self.polls.recv() => self.hold(poll.ok_or(Gone)?),
-            () = held.closed() => drop(self.release()),
-            () = sleep_until(self.since + self.patience.poll) => drop(self.answer(PollAnswer::Data(Vec::new()))),
+            poll = self.polls.recv() => self.set_pending(poll.ok_or(Disconnected)?),
+            () = pending.closed() => drop(self.take_pending()),
+            () = sleep_until(self.since + self.timeouts.poll) => {
+                drop(self.answer(PollResponse::Data(Vec::new())));
+            }
         }
         Ok(())
     }
 
-    /// Holds a poll. One that is held already belongs to a request the client has given up.
-    fn hold(&mut self, Poll(poll): Poll) {
-        // There may be nobody any more to tell.
-        let _ = self.answer(PollAnswer::Over);
-        (self.held, self.since) = (Some(poll), Instant::now());
+    /// Makes a poll the pending one. An earlier one was cancelled by the client, and is answered without content.
+    fn set_pending(&mut self, Poll(poll): Poll) {
+        let _ = self.answer(PollResponse::NoContent);
+        (self.pending, self.since) = (Some(poll), Instant::now());
     }
 
-    fn release(&mut self) -> Option<oneshot::Sender<PollAnswer>> {
+    fn take_pending(&mut self) -> Option<oneshot::Sender<PollResponse>> {
         self.since = Instant::now();
-        self.held.take()
+        self.pending.take()
     }
 
-    /// Answers the held poll; gives the answer back when there is none.
-    fn answer(&mut self, answer: PollAnswer) -> Result<(), PollAnswer> {
-        match self.release() {
-            Some(poll) => poll.send(answer),
-            None => Err(answer),
+    /// Answers the pending poll; returns the response if there is none.
+    fn answer(&mut self, response: PollResponse) -> Result<(), PollResponse> {
+        match self.take_pending() {
+            Some(poll) => poll.send(response),
+            None => Err(response),
         }
     }
 
-    /// Answers the poll that is held, or else the next one.
-    async fn answer_next(&mut self, mut answer: PollAnswer) -> Result<(), Gone> {
+    /// Answers the pending poll, or else the next one.
+    async fn answer_next(&mut self, mut response: PollResponse) -> Result<(), Disconnected> {
         loop {
-            match self.answer(answer) {
+            match self.answer(response) {
                 Ok(()) => return Ok(()),
-                Err(unanswered) => answer = unanswered,
+                Err(unsent) => response = unsent,
             }
-            while self.held.is_none() {
+            while self.pending.is_none() {
                 self.change().await?;
             }
         }
     }
 }
 
-impl Wire for Polls {
-    const TRANSFER: Transfer = Transfer::TextAndBinary;
-    const PINGS: bool = false;
+impl Transport for LongPolling {
+    const TRANSFER_FORMAT: TransferFormat = TransferFormat::TextAndBinary;
+    const USES_PINGS: bool = false;
 
-    /// Until a poll is there nothing is taken from the queue, so that the poll is answered with all of it.
+    /// Frames stay in the send queue until there is a poll, so that one response takes all of them.
     fn is_ready(&self) -> bool {
-        self.line.held.is_some()
+        self.polls.pending.is_some()
     }
 
     async fn receive(&mut self) -> Received {
         select! {
             Some(post) = self.posts.recv() => Received::Bytes(post),
-            changed = self.line.change() => match changed {
+            changed = self.polls.change() => match changed {
                 Ok(()) => Received::Bytes(Bytes::new()),
-                Err(Gone) => Received::Ended,
+                Err(Disconnected) => Received::Closed,
             },
         }
     }
 
-    async fn send(
-        &mut self,
-        frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
-    ) -> Result<(), Gone> {
+    async fn send(&mut self, frames: impl Frames) -> Result<(), Disconnected> {
         let mut data = Vec::new();
         frames.into_iter().for_each(|frame| data.extend_from_slice(frame.as_bytes()));
-        self.line.answer_next(PollAnswer::Data(data)).await
+        self.polls.answer_next(PollResponse::Data(data)).await
     }
 
-    /// The last words are the answer of one poll; that it is over, the answer of the next.
-    async fn close(mut self, Farewell { last_words, .. }: Farewell) {
-        if last_words.is_none() || self.send(last_words).await.is_ok() {
-            // A client that has heard enough does not ask again.
-            let _ = self.line.answer_next(PollAnswer::Over).await;
+    /// The Close message is the response to one poll, the end of the connection the response to the next.
+    async fn close(mut self, CloseRequest { close_message, .. }: CloseRequest) {
+        if close_message.is_none() || self.send(close_message).await.is_ok() {
+            // A client that has received a Close message need not poll again.
+            let _ = self.polls.answer_next(PollResponse::NoContent).await;
         }
     }
 }
@@ -165,8 +168,10 @@ impl Wire for Polls {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Frame;
 
-    const PATIENCE: Patience = Patience { poll: Duration::from_secs(90), absence: Duration::from_secs(15) };
+    const TIMEOUTS: PollTimeouts =
+        PollTimeouts { poll: Duration::from_secs(90), absence: Duration::from_secs(15) };
 
     struct Client {
         posts: mpsc::Sender<Bytes>,
@@ -174,58 +179,60 @@ mod tests {
     }
 
     impl Client {
-        async fn poll(&self) -> oneshot::Receiver<PollAnswer> {
-            let (answer, answered) = oneshot::channel();
-            self.polls.send(Poll(answer)).await.unwrap();
-            answered
+        async fn poll(&self) -> oneshot::Receiver<PollResponse> {
+            let (sender, response) = oneshot::channel();
+            self.polls.send(Poll(sender)).await.unwrap();
+            response
         }
     }
 
-    fn wire() -> (Client, Polls) {
-        let (posts, received) = mpsc::channel(1);
-        let (polls, asked) = mpsc::channel(1);
-        (Client { posts, polls }, Polls::new(received, asked, PATIENCE))
+    fn transport() -> (Client, LongPolling) {
+        let (posts, received_posts) = mpsc::channel(1);
+        let (polls, received_polls) = mpsc::channel(1);
+        let queue = PollQueue::new(received_polls, TIMEOUTS);
+        (Client { posts, polls }, LongPolling { posts: received_posts, polls: queue })
     }
 
-    fn data(answer: PollAnswer) -> Vec<u8> {
-        let PollAnswer::Data(data) = answer else { panic!("over") };
+    fn data(response: PollResponse) -> Vec<u8> {
+        let PollResponse::Data(data) = response else { panic!("no content") };
         data
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_sent_answers_the_next_poll_whole() {
-        let (client, mut wire) = wire();
+    async fn all_sent_frames_answer_the_next_poll() {
+        let (client, mut transport) = transport();
         let poll = client.poll().await;
-        wire.send([Frame::Text("a".into()), Frame::Text("b".into())]).await.unwrap();
+        transport.send([Frame::Text("a".into()), Frame::Text("b".into())]).await.unwrap();
         assert_eq!(data(poll.await.unwrap()), b"ab");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn case_40_a_poll_that_waits_too_long_is_answered_with_nothing() {
-        let (client, mut wire) = wire();
+    async fn case_40_a_poll_is_answered_without_data_after_its_timeout() {
+        let (client, mut transport) = transport();
         let poll = client.poll().await;
-        let wire = tokio::spawn(async move { while !matches!(wire.receive().await, Received::Ended) {} });
+        let transport =
+            tokio::spawn(async move { while !matches!(transport.receive().await, Received::Closed) {} });
         assert_eq!(data(poll.await.unwrap()), b"");
-        wire.await.expect("an end, since nobody asked again");
+        transport.await.expect("a disconnect, since there was no further poll");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn case_41_a_new_poll_ends_the_one_that_is_held() {
-        let (client, mut wire) = wire();
+    async fn case_41_a_new_poll_ends_the_pending_one() {
+        let (client, mut transport) = transport();
         let first = client.poll().await;
         let second = client.poll();
-        let (_, second) = tokio::join!(wire.line.change(), second);
-        wire.line.change().await.unwrap();
-        assert!(matches!(first.await.unwrap(), PollAnswer::Over));
-        wire.send([Frame::Text("a".into())]).await.unwrap();
+        let (_, second) = tokio::join!(transport.polls.change(), second);
+        transport.polls.change().await.unwrap();
+        assert!(matches!(first.await.unwrap(), PollResponse::NoContent));
+        transport.send([Frame::Text("a".into())]).await.unwrap();
         assert_eq!(data(second.await.unwrap()), b"a");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_gave_up_its_poll_gets_the_answer_with_its_next_one() {
-        let (client, mut wire) = wire();
+    async fn a_client_that_cancelled_a_poll_gets_the_frames_with_its_next_one() {
+        let (client, mut transport) = transport();
         drop(client.poll().await);
-        let (sent, poll) = tokio::join!(wire.send([Frame::Text("a".into())]), async {
+        let (sent, poll) = tokio::join!(transport.send([Frame::Text("a".into())]), async {
             let poll = client.poll().await;
             poll.await.unwrap()
         });
@@ -233,10 +240,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_that_never_asks_is_gone() {
-        let (client, mut wire) = wire();
+    async fn a_client_that_never_polls_is_disconnected() {
+        let (client, mut transport) = transport();
         client.posts.send("x".into()).await.unwrap();
-        assert!(matches!(wire.receive().await, Received::Bytes(_)));
-        assert!(matches!(wire.receive().await, Received::Ended));
+        assert!(matches!(transport.receive().await, Received::Bytes(_)));
+        assert!(matches!(transport.receive().await, Received::Closed));
     }
 }

@@ -1,14 +1,13 @@
-//! The endpoint clients connect to, `/client/`: which transport a request wants, and whether it may have it.
+//! The endpoint `/client/`: decides what a request wants, and passes it to its transport.
 //!
-//! The first request with an id decides its transport; every later one has to fit. Each transport is a file of its own and
-//! knows nothing of the others.
+//! The first request of a connection chooses the transport; later requests must fit it.
 
 mod long_polling;
 mod server_sent_events;
-mod visit;
 mod websocket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::ws::WebSocketUpgrade;
@@ -16,31 +15,39 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use crate::bearer;
-use crate::connection::Transport;
+use crate::api_error::ApiError;
+use crate::auth::ClientIdentity;
+use crate::connection::{ConnectionSettings, UpstreamConnection};
+use crate::connection_tokens::{ConnectError, TokenState};
+use crate::hub::UserId;
 use crate::hub_name::HubName;
-use crate::query::Query;
-use crate::refusal::Refusal;
-use crate::service::{Door, Entrance, NoSeat, Service, unix_now};
-use crate::tickets::Standing;
-use visit::Visit;
+use crate::protocol::handshake::TransportType;
+use crate::request::{Query, bearer_token};
+use crate::service::{ConnectionGuard, OpenConnection, Service, TransportHandle, unix_now};
+use crate::upstream::ClientDetails;
+use long_polling::{PollQueue, PollTimeouts};
 
-/// What a request to `/client/` is.
+/// Maximum number of requests of one client that wait for its connection.
+const MAX_WAITING_REQUESTS: usize = 4;
+
+/// What a request to `/client/` wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    Socket,
-    Events,
+enum RequestKind {
+    WebSocket,
+    EventStream,
     Poll,
     Post,
     Delete,
 }
 
-impl Wanted {
+impl RequestKind {
     fn of(method: &Method, headers: &HeaderMap) -> Option<Self> {
         match *method {
-            Method::GET if is_web_socket(headers) => Some(Self::Socket),
-            Method::GET if accepts_event_stream(headers) => Some(Self::Events),
+            Method::GET if is_web_socket(headers) => Some(Self::WebSocket),
+            Method::GET if accepts_event_stream(headers) => Some(Self::EventStream),
             Method::GET => Some(Self::Poll),
             Method::POST => Some(Self::Post),
             Method::DELETE => Some(Self::Delete),
@@ -48,142 +55,242 @@ impl Wanted {
         }
     }
 
-    /// The transport it opens, if it opens one.
-    fn transport(self) -> Option<Transport> {
+    /// The transport that the request can open.
+    fn transport(self) -> Option<TransportType> {
         match self {
-            Self::Socket => Some(Transport::WebSockets),
-            Self::Events => Some(Transport::ServerSentEvents),
-            Self::Poll => Some(Transport::LongPolling),
+            Self::WebSocket => Some(TransportType::WebSockets),
+            Self::EventStream => Some(TransportType::ServerSentEvents),
+            Self::Poll => Some(TransportType::LongPolling),
             Self::Post | Self::Delete => None,
         }
     }
 
-    /// A browser cannot set headers on a socket or a stream; anywhere else a token in a query would only end up in logs.
+    /// Only where a browser cannot set headers: a token in a query can end up in logs.
     fn may_carry_token_in_query(self) -> bool {
-        matches!(self, Self::Socket | Self::Events)
+        matches!(self, Self::WebSocket | Self::EventStream)
     }
 }
 
-/// Serves `/client/`.
+/// Handles a request to `/client/`.
 pub(crate) async fn connect(
     State(service): State<Arc<Service>>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let Some(wanted) = Wanted::of(&parts.method, &parts.headers) else {
+    let Some(kind) = RequestKind::of(&parts.method, &parts.headers) else {
         let message = "clients connect with GET, POST or DELETE";
-        return Err(Refusal::method_not_allowed("GET, POST, DELETE", message));
+        return Err(ApiError::method_not_allowed("GET, POST, DELETE", message));
     };
     let query = Query::new(parts.uri.query());
     let hub = requested_hub(query)?;
-    let token = bearer::token(&parts.headers, wanted.may_carry_token_in_query().then_some(query));
-    let identity = service.auth.client(token.as_deref(), &hub, unix_now())?;
-    let id = query.last("id").filter(|id| !id.is_empty()).map(String::from);
-    let Some(id) = id else {
-        return match wanted {
-            Wanted::Socket => {
-                Visit { service, hub, identity, parts }.open(Transport::WebSockets, None, false).await
+    let access_token = bearer_token(&parts.headers, kind.may_carry_token_in_query().then_some(query));
+    let identity = service.auth.authorize_client(access_token.as_deref(), &hub, unix_now())?;
+    let token = query.last("id").filter(|id| !id.is_empty()).map(String::from);
+    let Some(token) = token else {
+        return match kind {
+            RequestKind::WebSocket => {
+                let request = ConnectRequest { service, hub, identity, parts };
+                request.open(TransportType::WebSockets, None, false).await
             }
-            _ => Err(Refusal::invalid("id", "Connection ID required")),
+            _ => Err(ApiError::invalid("id", "Connection ID required")),
         };
     };
-    let standing = service.standing(&id, &hub, identity.user.as_ref());
-    match (standing, wanted.transport()) {
-        (Standing::Unknown, _) => Err(unknown_id()),
-        (Standing::Waiting { may_resume }, Some(transport)) => {
-            Visit { service, hub, identity, parts }.open(transport, Some(&id), may_resume).await
+    let state = service.token_state(&token, &hub, identity.user.as_ref());
+    match (state, kind.transport()) {
+        (TokenState::Unknown, _) => Err(unknown_token()),
+        (TokenState::Waiting { may_resume }, Some(transport)) => {
+            let request = ConnectRequest { service, hub, identity, parts };
+            request.open(transport, Some(&token), may_resume).await
         }
-        (Standing::Waiting { .. }, None) if wanted == Wanted::Delete => Err(not_to_be_deleted()),
-        (Standing::Waiting { .. }, None) => {
-            Err(Refusal::invalid("id", "no transport is open for this ID yet: connect before sending"))
+        (TokenState::Waiting { .. }, None) if kind == RequestKind::Delete => Err(delete_not_allowed()),
+        (TokenState::Waiting { .. }, None) => {
+            Err(ApiError::invalid("id", "no transport is open for this ID yet: connect before sending"))
         }
-        (Standing::Open(door), _) => come_in(&service, &door, wanted, parts, body, &id).await,
+        (TokenState::Open(open), _) => forward(&service, &open, kind, parts, body, &token).await,
     }
 }
 
-/// A request to a connection that is open.
-async fn come_in(
+/// An authorized request that opens a connection.
+struct ConnectRequest {
+    service: Arc<Service>,
+    hub: HubName,
+    identity: ClientIdentity,
+    parts: Parts,
+}
+
+impl ConnectRequest {
+    /// Opens the connection, with a negotiated token or without one.
+    async fn open(
+        mut self,
+        transport: TransportType,
+        token: Option<&str>,
+        may_resume: bool,
+    ) -> Result<Response, ApiError> {
+        if !self.identity.allows(transport) {
+            return Err(ApiError::not_found(format!(
+                "{transport} transport not supported by this end point type (the token's `asrs.s.htt` leaves it out)"
+            )));
+        }
+        match transport {
+            TransportType::WebSockets => {
+                match WebSocketUpgrade::from_request_parts(&mut self.parts, &()).await {
+                    Ok(upgrade) => self.open_websocket(upgrade, token, may_resume),
+                    Err(rejection) => Ok(rejection.into_response()),
+                }
+            }
+            TransportType::ServerSentEvents => {
+                let (posts, received) = mpsc::channel(MAX_WAITING_REQUESTS);
+                let (guard, settings) =
+                    self.connect(token, TransportHandle::ServerSentEvents(posts), None)?;
+                Ok(server_sent_events::open(received, guard, settings))
+            }
+            TransportType::LongPolling => {
+                let (posts, received_posts) = mpsc::channel(MAX_WAITING_REQUESTS);
+                let (polls, received_polls) = mpsc::channel(MAX_WAITING_REQUESTS);
+                let options = &self.service.options;
+                let poll = self.identity.poll_timeout.unwrap_or(options.poll_timeout);
+                let timeouts = PollTimeouts { poll, absence: options.disconnect_timeout };
+                let handle = TransportHandle::LongPolling { posts, polls };
+                let (guard, settings) = self.connect(token, handle, None)?;
+                let queue = PollQueue::new(received_polls, timeouts);
+                Ok(long_polling::open(received_posts, queue, guard, settings))
+            }
+        }
+    }
+
+    fn open_websocket(
+        self,
+        upgrade: WebSocketUpgrade,
+        token: Option<&str>,
+        may_resume: bool,
+    ) -> Result<Response, ApiError> {
+        let (sender, replacements) = match may_resume.then(|| mpsc::channel(1)) {
+            Some((sender, replacements)) => (Some(sender), Some(replacements)),
+            None => (None, None),
+        };
+        let (guard, settings) = self.connect(token, TransportHandle::WebSocket(sender), replacements)?;
+        Ok(websocket::open(upgrade, guard, settings))
+    }
+
+    fn connect<T>(
+        self,
+        token: Option<&str>,
+        transport: TransportHandle,
+        replacements: Option<mpsc::Receiver<Box<T>>>,
+    ) -> Result<(ConnectionGuard, ConnectionSettings<T>), ApiError> {
+        let Self { service, hub, identity, parts } = self;
+        let guard =
+            service.connect(token, hub.clone(), identity.user.clone(), transport).map_err(connect_error)?;
+        let upstream = service.upstream.clone().map(|upstream| {
+            let client = upstream.connection_headers(&ClientDetails {
+                connection_id: guard.connection().as_str(),
+                hub: hub.as_str(),
+                user: identity.user.as_ref().map(UserId::as_str),
+                claims: &identity.claims,
+                query: parts.uri.query().unwrap_or_default(),
+            });
+            UpstreamConnection::new(upstream, client, service.recorder(&hub, guard.connection()))
+        });
+        let time_left = |end: u64| Duration::from_secs(end.saturating_sub(unix_now()));
+        let settings = ConnectionSettings {
+            handshake_timeout: identity.handshake_timeout.unwrap_or(service.options.handshake_timeout),
+            detailed_errors: identity.detailed_errors,
+            expires_at: identity.closes_at.and_then(|end| Instant::now().checked_add(time_left(end))),
+            replacements,
+            upstream,
+        };
+        Ok((guard, settings))
+    }
+}
+
+/// Passes a request to the transport of its open connection.
+async fn forward(
     service: &Service,
-    door: &Door,
-    wanted: Wanted,
+    open: &OpenConnection,
+    kind: RequestKind,
     mut parts: Parts,
     body: Body,
-    id: &str,
-) -> Result<Response, Refusal> {
-    match (wanted, &door.entrance) {
-        (Wanted::Socket, Entrance::WebSocket(successors)) => {
-            let successors = successors.as_ref().filter(|successors| !successors.is_closed());
-            let successors = successors.ok_or_else(in_use)?;
+    token: &str,
+) -> Result<Response, ApiError> {
+    match (kind, &open.transport) {
+        (RequestKind::WebSocket, TransportHandle::WebSocket(replacements)) => {
+            let replacements = replacements.as_ref().filter(|replacements| !replacements.is_closed());
+            let replacements = replacements.ok_or_else(token_in_use)?;
             Ok(match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
                 Ok(upgrade) => {
-                    let largest = service.options.max_client_message_bytes;
-                    websocket::resume(upgrade, successors.clone(), largest)
+                    let max_message_bytes = service.options.max_client_message_bytes;
+                    websocket::resume(upgrade, replacements.clone(), max_message_bytes)
                 }
                 Err(rejection) => rejection.into_response(),
             })
         }
-        (Wanted::Events, Entrance::ServerSentEvents(_)) => Err(in_use()),
-        (Wanted::Poll, Entrance::LongPolling { polls, .. }) => Ok(long_polling::poll(polls).await),
-        (Wanted::Post, Entrance::ServerSentEvents(posts) | Entrance::LongPolling { posts, .. }) => {
-            let message = read(body, service.options.max_client_message_bytes).await?;
-            posts.send(message).await.map_err(|_| unknown_id())?;
+        (RequestKind::EventStream, TransportHandle::ServerSentEvents(_)) => Err(token_in_use()),
+        (RequestKind::Poll, TransportHandle::LongPolling { polls, .. }) => {
+            Ok(long_polling::poll(polls).await)
+        }
+        (
+            RequestKind::Post,
+            TransportHandle::ServerSentEvents(posts) | TransportHandle::LongPolling { posts, .. },
+        ) => {
+            let message = read_body(body, service.options.max_client_message_bytes).await?;
+            posts.send(message).await.map_err(|_| unknown_token())?;
             Ok(StatusCode::OK.into_response())
         }
-        (Wanted::Post, Entrance::WebSocket(_)) => Err(Refusal::method_not_allowed(
+        (RequestKind::Post, TransportHandle::WebSocket(_)) => Err(ApiError::method_not_allowed(
             "GET",
             "POST requests are not allowed for WebSocket connections.",
         )),
-        (Wanted::Delete, Entrance::LongPolling { .. }) => {
-            service.forget(id);
-            door.link.depart();
+        (RequestKind::Delete, TransportHandle::LongPolling { .. }) => {
+            service.remove_token(token);
+            open.handle.send_queue().delete();
             Ok(StatusCode::ACCEPTED.into_response())
         }
-        (Wanted::Delete, _) => Err(not_to_be_deleted()),
-        (Wanted::Socket | Wanted::Events | Wanted::Poll, _) => {
-            Err(Refusal::invalid("id", "Cannot change transports mid-connection"))
+        (RequestKind::Delete, _) => Err(delete_not_allowed()),
+        (RequestKind::WebSocket | RequestKind::EventStream | RequestKind::Poll, _) => {
+            Err(ApiError::invalid("id", "Cannot change transports mid-connection"))
         }
     }
 }
 
-async fn read(body: Body, limit: usize) -> Result<bytes::Bytes, Refusal> {
+async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, ApiError> {
     to_bytes(body, limit).await.map_err(|_| {
         let message =
             format!("the body is longer than the {limit} bytes a client may send at once, or broke off");
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
+        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
     })
 }
 
-/// The hub a client names in its query.
-pub(crate) fn requested_hub(query: Query<'_>) -> Result<HubName, Refusal> {
+/// The hub in the query of a client request.
+pub(crate) fn requested_hub(query: Query<'_>) -> Result<HubName, ApiError> {
     let name = query
         .one("hub")
-        .map_err(|_| Refusal::invalid("hub", "`hub` is given more than once in the query"))?;
-    let name = name.ok_or_else(|| Refusal::invalid("hub", "`hub` is missing in the query"))?;
+        .map_err(|_| ApiError::invalid("hub", "`hub` is given more than once in the query"))?;
+    let name = name.ok_or_else(|| ApiError::invalid("hub", "`hub` is missing in the query"))?;
     Ok(HubName::of_client(&name)?)
 }
 
-/// Why a seat was not to be had, in the words of the real service.
-pub(crate) fn no_seat(reason: NoSeat) -> Refusal {
-    match reason {
-        NoSeat::Unknown => unknown_id(),
-        NoSeat::InUse => in_use(),
-        NoSeat::SoldOut => Refusal::too_many_connections(),
-        NoSeat::Closing => Refusal::closing(),
+/// The error response for a connection that is not accepted.
+pub(crate) fn connect_error(error: ConnectError) -> ApiError {
+    match error {
+        ConnectError::UnknownToken => unknown_token(),
+        ConnectError::TokenInUse => token_in_use(),
+        ConnectError::LimitReached => ApiError::too_many_connections(),
+        ConnectError::Closing => ApiError::closing(),
     }
 }
 
-fn unknown_id() -> Refusal {
-    Refusal::not_found(
+fn unknown_token() -> ApiError {
+    ApiError::not_found(
         "No Connection with that ID: it was never negotiated for this hub and user, waited too long, or its connection is over",
     )
 }
 
-fn in_use() -> Refusal {
-    Refusal::new(StatusCode::CONFLICT, "ConnectionInUse", "the connection with that ID is open already")
+fn token_in_use() -> ApiError {
+    ApiError::new(StatusCode::CONFLICT, "ConnectionInUse", "the connection with that ID is open already")
 }
 
-fn not_to_be_deleted() -> Refusal {
-    Refusal::invalid("id", "Cannot terminate this connection using the DELETE endpoint.")
+fn delete_not_allowed() -> ApiError {
+    ApiError::invalid("id", "Cannot terminate this connection using the DELETE endpoint.")
 }
 
 fn is_web_socket(headers: &HeaderMap) -> bool {

@@ -1,6 +1,4 @@
-//! Server-Sent Events: frames go out as events of one long answer, and what the client says comes in requests of its own.
-//!
-//! Text only. The answer begins with a comment, since browsers tell nobody that a stream is open before its first byte.
+//! The transport Server-Sent Events: frames are events of one long response, and the client sends POST requests. Text only.
 
 use std::convert::Infallible;
 
@@ -12,31 +10,34 @@ use futures_util::stream;
 use tokio::select;
 use tokio::sync::mpsc;
 
-use crate::connection::{Farewell, Gone, Received, Terms, Wire, hold};
-use crate::protocol::Frame;
-use crate::protocol::handshake::Transfer;
-use crate::service::Seat;
+use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Frames, Received, Transport, run};
+use crate::protocol::handshake::TransferFormat;
+use crate::service::ConnectionGuard;
 
-/// The comment that opens the stream.
-const OPENING: &[u8] = b":\r\n";
+/// A comment at the start of the stream. Browsers report an open stream only after its first byte.
+const OPENING_COMMENT: &[u8] = b":\r\n";
 
-/// Pieces that may be on their way into the answer.
-const AHEAD: usize = 4;
+/// Maximum number of writes that wait for the response body.
+const MAX_WAITING_WRITES: usize = 4;
 
-/// The client's stream, and what it sends.
-pub(super) struct Events {
+/// The event stream to a client, and the POST bodies from it.
+pub(super) struct EventStream {
     posts: mpsc::Receiver<Bytes>,
     stream: mpsc::Sender<Bytes>,
 }
 
-/// Answers with the stream, and serves the connection in a task of its own.
-pub(super) fn open(posts: mpsc::Receiver<Bytes>, seat: Seat, terms: Terms<Events>) -> Response {
-    let (stream, pieces) = mpsc::channel(AHEAD);
-    stream.try_send(Bytes::from_static(OPENING)).expect("a channel that was just made has room");
-    tokio::spawn(hold(Events { posts, stream }, seat, terms));
-    let pieces = stream::unfold(pieces, async |mut pieces| {
-        let piece = pieces.recv().await?;
-        Some((Ok::<_, Infallible>(piece), pieces))
+/// Responds with the event stream, and serves the connection in a new task.
+pub(super) fn open(
+    posts: mpsc::Receiver<Bytes>,
+    guard: ConnectionGuard,
+    settings: ConnectionSettings<EventStream>,
+) -> Response {
+    let (stream, writes) = mpsc::channel(MAX_WAITING_WRITES);
+    stream.try_send(Bytes::from_static(OPENING_COMMENT)).expect("a new channel has room");
+    tokio::spawn(run(EventStream { posts, stream }, guard, settings));
+    let writes = stream::unfold(writes, async |mut writes| {
+        let write = writes.recv().await?;
+        Some((Ok::<_, Infallible>(write), writes))
     });
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
@@ -44,36 +45,33 @@ pub(super) fn open(posts: mpsc::Receiver<Bytes>, seat: Seat, terms: Terms<Events
         (header::PRAGMA, "no-cache"),
         (header::CONTENT_ENCODING, "identity"),
     ];
-    (headers, Body::from_stream(pieces)).into_response()
+    (headers, Body::from_stream(writes)).into_response()
 }
 
-impl Wire for Events {
-    const TRANSFER: Transfer = Transfer::TextOnly;
-    const PINGS: bool = true;
+impl Transport for EventStream {
+    const TRANSFER_FORMAT: TransferFormat = TransferFormat::Text;
+    const USES_PINGS: bool = true;
 
     async fn receive(&mut self) -> Received {
         select! {
             Some(post) = self.posts.recv() => Received::Bytes(post),
-            () = self.stream.closed() => Received::Ended,
+            () = self.stream.closed() => Received::Closed,
         }
     }
 
-    async fn send(
-        &mut self,
-        frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
-    ) -> Result<(), Gone> {
+    async fn send(&mut self, frames: impl Frames) -> Result<(), Disconnected> {
         let mut events = BytesMut::new();
         frames.into_iter().for_each(|frame| write_event(&mut events, frame.as_bytes()));
-        self.stream.send(events.freeze()).await.map_err(|_| Gone)
+        self.stream.send(events.freeze()).await.map_err(|_| Disconnected)
     }
 
-    async fn close(mut self, Farewell { last_words, .. }: Farewell) {
-        // The stream ends with its sender; who is gone has no use for last words.
-        let _ = self.send(last_words).await;
+    async fn close(mut self, CloseRequest { close_message, .. }: CloseRequest) {
+        // The stream ends when its sender is dropped.
+        let _ = self.send(close_message).await;
     }
 }
 
-/// One event, with a line of its own for each line of the text, as an event cannot hold line ends.
+/// Writes one event, with a `data` line for each line of the text.
 fn write_event(events: &mut BytesMut, text: &[u8]) {
     for line in text.split(|byte| *byte == b'\n') {
         events.put_slice(b"data: ");

@@ -1,7 +1,7 @@
-//! WebSockets: one frame out for each message, or several messages in one; anything in.
+//! The WebSocket transport: each frame is one WebSocket message; received messages can hold any bytes.
 //!
-//! The service never sends WebSocket pings; some clients take them for data. What it is sent as text or as binary does not
-//! matter: there are clients that shake hands in text and go on in binary.
+//! The service sends no WebSocket pings, which some clients treat as data. Text and binary messages are received alike: some
+//! clients send the handshake as text and continue in binary.
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
@@ -9,77 +9,78 @@ use bytes::Bytes;
 use futures_util::SinkExt as _;
 use tokio::sync::mpsc;
 
-use crate::connection::{Farewell, Gone, Received, Terms, Wire, hold};
+use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Frames, Received, Transport, run};
 use crate::protocol::Frame;
-use crate::protocol::handshake::Transfer;
-use crate::service::Seat;
+use crate::protocol::handshake::TransferFormat;
+use crate::service::ConnectionGuard;
 
-/// Clients say little, and every connection owns a buffer of this size.
-const READ_BUFFER: usize = 1 << 10;
+/// Small, since each connection has one and clients send little.
+const READ_BUFFER_BYTES: usize = 1 << 10;
 
-/// How much of what has queued up is gathered for one write.
-const WRITE_BUFFER: usize = 4 << 10;
+/// How much is collected for one write.
+const WRITE_BUFFER_BYTES: usize = 4 << 10;
 
-/// A frame may hold more than one message, and a separator after each.
-const FRAME_SLACK: usize = 1 << 10;
+/// Space for separators and further small messages in a received WebSocket message.
+const MESSAGE_OVERHEAD_BYTES: usize = 1 << 10;
 
-fn sized(upgrade: WebSocketUpgrade, largest_message: usize) -> WebSocketUpgrade {
-    let largest = largest_message.saturating_add(FRAME_SLACK);
+fn with_limits(upgrade: WebSocketUpgrade, max_message_bytes: usize) -> WebSocketUpgrade {
+    let max_bytes = max_message_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES);
     upgrade
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_frame_size(largest)
-        .max_message_size(largest)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_frame_size(max_bytes)
+        .max_message_size(max_bytes)
 }
 
-/// Answers the upgrade, and serves the connection in a task of its own.
-pub(super) fn open(upgrade: WebSocketUpgrade, seat: Seat, terms: Terms<WebSocket>) -> Response {
-    let largest = seat.options().max_client_message_bytes;
-    sized(upgrade, largest).on_upgrade(move |socket| hold(socket, seat, terms))
+/// Responds to the upgrade, and serves the connection in a new task.
+pub(super) fn open(
+    upgrade: WebSocketUpgrade,
+    guard: ConnectionGuard,
+    settings: ConnectionSettings<WebSocket>,
+) -> Response {
+    let max_message_bytes = guard.options().max_client_message_bytes;
+    with_limits(upgrade, max_message_bytes).on_upgrade(move |socket| run(socket, guard, settings))
 }
 
-/// Answers the upgrade, and hands the socket to the conversation whose socket was lost.
+/// Responds to the upgrade, and passes the socket to the connection that it resumes.
 pub(super) fn resume(
     upgrade: WebSocketUpgrade,
-    successors: mpsc::Sender<Box<WebSocket>>,
-    largest_message: usize,
+    replacements: mpsc::Sender<Box<WebSocket>>,
+    max_message_bytes: usize,
 ) -> Response {
-    sized(upgrade, largest_message).on_upgrade(async move |socket| {
-        // If the conversation has ended meanwhile, the socket ends too.
-        let _ = successors.send(Box::new(socket)).await;
+    with_limits(upgrade, max_message_bytes).on_upgrade(async move |socket| {
+        // If the connection has ended meanwhile, the socket is closed.
+        let _ = replacements.send(Box::new(socket)).await;
     })
 }
 
-impl Wire for WebSocket {
-    const TRANSFER: Transfer = Transfer::TextAndBinary;
-    const PINGS: bool = true;
+impl Transport for WebSocket {
+    const TRANSFER_FORMAT: TransferFormat = TransferFormat::TextAndBinary;
+    const USES_PINGS: bool = true;
 
     async fn receive(&mut self) -> Received {
         match self.recv().await {
-            None | Some(Ok(Message::Close(_))) => Received::Ended,
-            Some(Err(error)) => Received::Broken(Some(error.to_string())),
+            None | Some(Ok(Message::Close(_))) => Received::Closed,
+            Some(Err(error)) => Received::Failed(error.to_string()),
             Some(Ok(Message::Text(text))) => Received::Bytes(text.into()),
             Some(Ok(Message::Binary(bytes))) => Received::Bytes(bytes),
-            // The library beneath has answered it.
+            // The WebSocket library responds to pings.
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Received::Bytes(Bytes::new()),
         }
     }
 
-    async fn send(
-        &mut self,
-        frames: impl IntoIterator<Item = Frame, IntoIter: Send> + Send,
-    ) -> Result<(), Gone> {
+    async fn send(&mut self, frames: impl Frames) -> Result<(), Disconnected> {
         for frame in frames {
-            self.feed(frame.into()).await.map_err(|_| Gone)?;
+            self.feed(frame.into()).await.map_err(|_| Disconnected)?;
         }
-        self.flush().await.map_err(|_| Gone)
+        self.flush().await.map_err(|_| Disconnected)
     }
 
-    /// Lets the client close its side too: a socket dropped with bytes unread would take the last words with it.
-    async fn close(mut self, Farewell { last_words, is_error }: Farewell) {
+    /// Waits until the client has closed its side: a socket that is dropped with unread bytes loses the Close message.
+    async fn close(mut self, CloseRequest { close_message, is_error }: CloseRequest) {
         let code = if is_error { close_code::ERROR } else { close_code::NORMAL };
         let frame = Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::default() }));
-        for message in last_words.map(Message::from).into_iter().chain([frame]) {
+        for message in close_message.map(Message::from).into_iter().chain([frame]) {
             if self.feed(message).await.is_err() {
                 return;
             }

@@ -1,152 +1,153 @@
-//! The upstream of serverless mode: webhooks that hear of connections, and answer what clients invoke.
+//! The upstream of serverless mode: webhooks that receive the events and invocations of clients.
 //!
 //! ```text
-//! settings (templates) ─────┐
-//! request (signature, body) ┴─> posting ─> answer (completion) ─> the client
-//!                                  └────> post, for the journal
+//! reloading_templates ─> templates ─> url_template ─┐
+//! webhook_request (headers, signature, body) ───────┴─> webhook_client ─> completion ─> the client
 //! ```
 //!
-//! Nothing here keeps events in order: whoever calls waits for `connected` before the first `message` of a connection,
-//! for each message before the next, and calls `disconnected` once and last. A call that is dropped is not posted.
+//! The order of events is up to the caller: it awaits `connected` before the first message of a connection and each message before
+//! the next, and calls `disconnected` last. A future that is dropped sends nothing more.
 
-mod answer;
 mod completion;
-mod header_value;
-mod options;
-mod pattern;
-mod post;
-mod posting;
-mod request;
-mod settings;
-mod signature;
+mod reloading_templates;
 mod templates;
 #[cfg(test)]
 mod tests;
 mod url_template;
+mod webhook_client;
+mod webhook_request;
 
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::AccessKey;
-use posting::{Answered, Failure, LARGEST_ANSWER, Parcel, Posting, UNREAD_ANSWER};
-use request::Event;
-use settings::Settings;
+use crate::{AccessKey, UpstreamOptions};
+use reloading_templates::ReloadingTemplates;
 use templates::Template;
+use webhook_client::{
+    MAX_DISCARDED_BYTES, MAX_RESPONSE_BYTES, WebhookClient, WebhookError, WebhookRequest, WebhookResponse,
+    redact_url, truncate,
+};
+use webhook_request::Event;
 
-pub(crate) use answer::Answer;
-pub use options::{TemplateSource, UpstreamOptions};
-pub(crate) use post::{Outcome, Post};
-pub(crate) use request::{Client, ClientFacts, Message};
+pub(crate) use completion::Completion;
 pub use templates::{InvalidTemplates, Templates};
+pub(crate) use webhook_client::{WebhookOutcome, WebhookRecord};
+pub(crate) use webhook_request::{ClientDetails, ConnectionHeaders, Invocation};
 
 /// The upstream of one service.
 pub(crate) struct Upstream {
-    settings: Settings,
-    posting: Posting,
+    templates: ReloadingTemplates,
+    client: WebhookClient,
     keys: Vec<AccessKey>,
 }
 
-/// What came of a client's message.
+/// The result of an invocation by a client.
 #[derive(Debug)]
-pub(crate) struct Reply {
+pub(crate) struct UpstreamReply {
     /// What the client gets.
-    pub(crate) answer: Answer,
-    /// What was posted; `None` if no template matches.
-    pub(crate) post: Option<Post>,
+    pub(crate) completion: Completion,
+    /// The request that was sent; `None` if no template matches.
+    pub(crate) record: Option<WebhookRecord>,
 }
 
 impl Upstream {
-    /// Reads the templates, if they are in a file. Each of the keys signs.
+    /// Reads the templates, if they are in a file. Requests carry a signature by each of the keys.
     pub(crate) fn new(options: UpstreamOptions, keys: &[AccessKey]) -> Self {
-        let posting = Posting::new(&options);
-        let settings = Settings::new(options.templates, Instant::now());
-        Self { settings, posting, keys: keys.to_vec() }
+        let client = WebhookClient::new(&options);
+        let templates = ReloadingTemplates::new(options.templates, Instant::now());
+        Self { templates, client, keys: keys.to_vec() }
     }
 
-    /// Whether there is any template now.
+    /// Whether there is a template now.
     pub(crate) fn is_configured(&self) -> bool {
-        !self.settings.templates(Instant::now()).is_empty()
+        !self.templates.get(Instant::now()).is_empty()
     }
 
-    /// Gets a connection ready to be told of. Its signature and headers are made once, here.
-    pub(crate) fn client(&self, facts: &ClientFacts<'_>) -> Client {
-        Client::new(facts, &self.keys)
+    /// Makes the signature and the headers that all requests about a connection share.
+    pub(crate) fn connection_headers(&self, details: &ClientDetails<'_>) -> ConnectionHeaders {
+        ConnectionHeaders::new(details, &self.keys)
     }
 
-    /// Tells that a client has connected. However the upstream answers, the client may stay.
-    pub(crate) async fn connected(&self, client: &Client) -> Option<Post> {
-        self.tell(client, &Event::Connected).await
+    /// Sends the event `connected`. The response has no effect on the client.
+    pub(crate) async fn connected(&self, connection: &ConnectionHeaders) -> Option<WebhookRecord> {
+        self.send(connection, &Event::Connected).await.map(|(_, record)| record)
     }
 
-    /// Tells that a client is gone, and why if it did not end well.
-    pub(crate) async fn disconnected(&self, client: &Client, error: Option<&str>) -> Option<Post> {
-        self.tell(client, &Event::Disconnected(error)).await
+    /// Sends the event `disconnected`, with the error that ended the connection, if any.
+    pub(crate) async fn disconnected(
+        &self,
+        connection: &ConnectionHeaders,
+        error: Option<&str>,
+    ) -> Option<WebhookRecord> {
+        self.send(connection, &Event::Disconnected(error)).await.map(|(_, record)| record)
     }
 
-    /// Hands a message over, and says what its client gets.
-    pub(crate) async fn message(&self, client: &Client, message: &Message<'_>) -> Reply {
-        let event = Event::Message(message);
-        let Some((outcome, post)) = self.deliver(client, &event).await else {
-            let answer = Answer::unmatched(message, &self.why_unmatched(client, &event));
-            let event = post::shown(event.name());
-            debug!(hub = client.hub, event, "no upstream template matches {event:?} of hub {}", client.hub);
-            return Reply { answer, post: None };
+    /// Sends an invocation, and returns what its client gets.
+    pub(crate) async fn invoke(
+        &self,
+        connection: &ConnectionHeaders,
+        invocation: &Invocation<'_>,
+    ) -> UpstreamReply {
+        let event = Event::Invocation(invocation);
+        let hub = &connection.hub;
+        let Some((outcome, record)) = self.send(connection, &event).await else {
+            let completion = Completion::unmatched(invocation, &self.why_unmatched(hub, &event));
+            let event = truncate(event.name());
+            debug!(hub, event, "no upstream template matches {event:?} of hub {hub}");
+            return UpstreamReply { completion, record: None };
         };
-        let answer = Answer::of(outcome, message);
-        if let (Answer::Failed(error), true) = (&answer, post.outcome.is_success()) {
-            warn!(
-                hub = client.hub,
-                event = post.event,
-                "no use to the client that invoked {:?}: {error}",
-                post.event
-            );
+        let completion = Completion::new(outcome, invocation);
+        if let (Completion::Error(error), true) = (&completion, record.outcome.is_success()) {
+            let event = &record.event;
+            warn!(hub, event, "the upstream's response to {event:?} is not usable: {error}");
         }
-        Reply { answer, post: Some(post) }
+        UpstreamReply { completion, record: Some(record) }
     }
 
-    async fn tell(&self, client: &Client, event: &Event<'_>) -> Option<Post> {
-        self.deliver(client, event).await.map(|(_, post)| post)
-    }
-
-    /// Posts an event by the first template that matches, and logs how it went.
-    async fn deliver(&self, client: &Client, event: &Event<'_>) -> Option<(Result<Answered, Failure>, Post)> {
+    /// Sends an event by the first template that matches, and logs the outcome.
+    async fn send(
+        &self,
+        connection: &ConnectionHeaders,
+        event: &Event<'_>,
+    ) -> Option<(Result<WebhookResponse, WebhookError>, WebhookRecord)> {
         let began = Instant::now();
-        let templates = self.settings.templates(began);
-        let template = templates.find(&client.hub, event.category(), event.name())?;
-        let (url, outcome) = self.post(client, event, template).await;
-        let post = Post {
+        let templates = self.templates.get(began);
+        let template = templates.find(&connection.hub, event.category(), event.name())?;
+        let (url, outcome) = self.send_by(template, connection, event).await;
+        let record = WebhookRecord {
             category: event.category(),
-            event: post::shown(event.name()),
+            event: truncate(event.name()),
             url,
             outcome: match &outcome {
-                Ok(answered) => Outcome::Answered(answered.status),
-                Err(failure) => Outcome::Failed(failure.clone()),
+                Ok(response) => WebhookOutcome::Answered(response.status),
+                Err(error) => WebhookOutcome::Failed(error.clone()),
             },
             took: began.elapsed(),
         };
-        log(client, &post);
-        Some((outcome, post))
+        log(connection, &record);
+        Some((outcome, record))
     }
 
-    async fn post(
+    async fn send_by(
         &self,
-        client: &Client,
-        event: &Event<'_>,
         template: &Template,
-    ) -> (Option<String>, Result<Answered, Failure>) {
-        let Some(url) = template.url(&client.hub, event.category(), event.name()) else {
-            return (None, Err(Failure::NoAddress));
+        connection: &ConnectionHeaders,
+        event: &Event<'_>,
+    ) -> (Option<String>, Result<WebhookResponse, WebhookError>) {
+        let Some(url) = template.url(&connection.hub, event.category(), event.name()) else {
+            return (None, Err(WebhookError::InvalidUrl));
         };
-        let shown = post::shown_address(&url);
-        let awaited = matches!(event, Event::Message(Message { invocation_id: Some(_), .. }));
-        let largest_answer = if awaited { LARGEST_ANSWER } else { UNREAD_ANSWER };
-        let parcel = Parcel { url, headers: client.headers(event), body: event.body(), largest_answer };
-        (Some(shown), self.posting.post(parcel).await)
+        let redacted = redact_url(&url);
+        let is_awaited = matches!(event, Event::Invocation(Invocation { invocation_id: Some(_), .. }));
+        let max_response_bytes = if is_awaited { MAX_RESPONSE_BYTES } else { MAX_DISCARDED_BYTES };
+        let headers = connection.with_event(event);
+        let request = WebhookRequest { url, headers, body: event.body(), max_response_bytes };
+        (Some(redacted), self.client.send(request).await)
     }
 
-    fn why_unmatched(&self, client: &Client, event: &Event<'_>) -> String {
+    fn why_unmatched(&self, hub: &str, event: &Event<'_>) -> String {
         if self.is_configured() {
-            let (hub, category, event) = (&client.hub, event.category(), event.name());
+            let (category, event) = (event.category(), event.name());
             format!("no upstream template matches hub '{hub}', category '{category}', event '{event}'")
         } else {
             "this emulator has no upstream configured".to_owned()
@@ -154,12 +155,14 @@ impl Upstream {
     }
 }
 
-/// The one place that logs posts. Names of events are texts of clients, so they are quoted.
-fn log(client: &Client, Post { category, event, url, outcome, took }: &Post) {
-    let (hub, url, took_ms) = (&client.hub, url.as_deref().unwrap_or("nowhere"), took.as_millis());
+/// Logs a request. Clients choose the names of events, so these are quoted.
+fn log(connection: &ConnectionHeaders, record: &WebhookRecord) {
+    let WebhookRecord { category, event, url, outcome, took } = record;
+    let (hub, url, took_ms) = (&connection.hub, url.as_deref().unwrap_or("no URL"), took.as_millis());
     if outcome.is_success() {
-        debug!(%hub, category, event, url, took_ms, "posted {event:?} of hub {hub} to {url}: {outcome}");
+        debug!(%hub, category, event, url, took_ms, "sent {event:?} of hub {hub} to {url}: {outcome}");
     } else {
-        warn!(%hub, category, event, url, took_ms, "posted {event:?} of hub {hub} to {url}, in vain: {outcome}{}", outcome.hint());
+        let hint = outcome.hint();
+        warn!(%hub, category, event, url, took_ms, "sending {event:?} of hub {hub} to {url} failed: {outcome}{hint}");
     }
 }

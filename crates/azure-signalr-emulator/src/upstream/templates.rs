@@ -1,8 +1,7 @@
-//! Where events go: the templates of a settings file, in order. Pure.
+//! [`Templates`]: which event goes to which URL.
 //!
-//! The file is the official emulator's `settings.json`, which is one of .NET: property names ignore letter case, and
-//! whatever else stands beside `UpstreamSettings` is somebody else's. Inside a template nothing unknown is passed
-//! over: a misspelt `EventPattern` would silently match everything.
+//! The file is the official emulator's `settings.json`: property names ignore letter case, and other sections are ignored. In a
+//! template an unknown property is an error: a misspelt `EventPattern` would match everything.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +9,11 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::pattern::{NoNames, Pattern};
 use super::url_template::{InvalidUrl, UrlTemplate};
 
 /// The upstream templates of a service, in the order they are tried.
 ///
-/// Read from the official emulator's settings with [`FromStr`]:
+/// Parsed from the settings of the official emulator:
 ///
 /// ```
 /// use azure_signalr_emulator::Templates;
@@ -32,7 +30,7 @@ use super::url_template::{InvalidUrl, UrlTemplate};
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Templates(Vec<Template>);
 
-/// One address, and what is sent there.
+/// A URL, and the events that are sent there.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Template {
     url: UrlTemplate,
@@ -41,12 +39,12 @@ pub(super) struct Template {
     event: Pattern,
 }
 
-/// Why settings hold no templates: every mistake in them. Says what is wrong where, never what an address was.
+/// All problems of the templates in a settings file. Never repeats a URL.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InvalidTemplates(Vec<String>);
 
 impl Templates {
-    /// The template an event goes by.
+    /// The first template that matches an event.
     pub(super) fn find(&self, hub: &str, category: &str, event: &str) -> Option<&Template> {
         self.0.iter().find(|template| template.matches(hub, category, event))
     }
@@ -65,13 +63,13 @@ impl Template {
         self.hub.matches_hub(hub) && self.category.matches(category) && self.event.matches(event)
     }
 
-    /// The address of one event; `None` when its names make no address.
+    /// The URL for an event; `None` if its names give no valid one.
     pub(super) fn url(&self, hub: &str, category: &str, event: &str) -> Option<Url> {
         self.url.fill(hub, category, event)
     }
 }
 
-/// An address may hold a function key.
+/// Hides URLs, which may hold function keys.
 impl fmt::Debug for Templates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Templates({})", self.len())
@@ -82,7 +80,7 @@ impl FromStr for Templates {
     type Err = InvalidTemplates;
 
     fn from_str(settings: &str) -> Result<Self, InvalidTemplates> {
-        // Files of .NET may begin with a byte order mark.
+        // .NET writes a byte order mark.
         let settings = settings.strip_prefix('\u{feff}').unwrap_or(settings);
         let settings: Value = serde_json::from_str(settings).map_err(|error| {
             let (line, column) = (error.line(), error.column());
@@ -113,7 +111,7 @@ fn templates_of(settings: &Value) -> Result<&[Value], &'static str> {
     }
 }
 
-/// Reports every mistake of the template; none is returned if there was any.
+/// Parses a template, and reports every problem of it.
 fn read_template(template: &Value, report: &mut impl FnMut(String)) -> Option<Template> {
     let Some(template) = template.as_object() else {
         report("it must be an object".to_owned());
@@ -145,7 +143,7 @@ fn read_pattern(
     match property(template, name) {
         None | Some(Value::Null) => Some(Pattern::Any),
         Some(Value::String(text)) => Pattern::parse(text)
-            .map_err(|NoNames| report(format!("`{name}` names nothing: use `*` for everything")))
+            .map_err(|EmptyPattern| report(format!("`{name}` is empty: use `*` for everything")))
             .ok(),
         Some(_) => {
             report(format!("`{name}` must be a string"));
@@ -154,7 +152,7 @@ fn read_pattern(
     }
 }
 
-/// The service can sign in at the upstream as itself; there is nobody here to be.
+/// A managed identity is not emulated.
 fn check_auth(auth: Option<&Value>, report: &mut impl FnMut(String)) {
     let kind = match auth {
         None | Some(Value::Null) => return,
@@ -184,6 +182,46 @@ impl fmt::Display for InvalidTemplates {
 
 impl std::error::Error for InvalidTemplates {}
 
+/// A pattern of a template. There are no wildcards inside of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pattern {
+    Any,
+    Names(Vec<String>),
+}
+
+/// A pattern of commas only, which would match nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct EmptyPattern;
+
+impl Pattern {
+    /// Parses `*`, a name, or names with commas between them. An empty pattern matches everything, as in Azure (in the official
+    /// emulator it matches nothing).
+    pub(super) fn parse(text: &str) -> Result<Self, EmptyPattern> {
+        if matches!(text.trim(), "" | "*") {
+            return Ok(Self::Any);
+        }
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names: Vec<_> = names.map(str::to_owned).collect();
+        if names.is_empty() { Err(EmptyPattern) } else { Ok(Self::Names(names)) }
+    }
+
+    /// Compares with letter case, as for names of hub methods.
+    pub(super) fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Names(names) => names.iter().any(|own| own == name),
+        }
+    }
+
+    /// Compares without letter case, as for names of hubs.
+    pub(super) fn matches_hub(&self, hub: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Names(names) => names.iter().any(|own| own.eq_ignore_ascii_case(hub)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,7 +232,7 @@ mod tests {
         json!({"UpstreamSettings": {"Templates": templates}}).to_string().parse()
     }
 
-    fn refused(templates: &Value) -> String {
+    fn errors_of(templates: &Value) -> String {
         read(templates).unwrap_err().to_string()
     }
 
@@ -216,7 +254,7 @@ mod tests {
         assert_eq!(to("chat", "messages", "send").unwrap(), "http://h/2");
         assert_eq!(to("other", "messages", "send").unwrap(), "http://h/3");
         assert_eq!(to("other", "messages", "Send"), None);
-        // A hub method may be called like an event of a connection.
+        // A hub method may be named like an event of a connection.
         assert_eq!(to("other", "messages", "connected"), None);
     }
 
@@ -228,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn property_names_ignore_letter_case_and_strangers_are_left_alone() {
+    fn property_names_ignore_letter_case_and_other_sections_are_ignored() {
         let settings = r#"{"Logging":{"LogLevel":"x"},"upstreamsettings":{"TEMPLATES":[{"urlTemplate":"http://h/","auth":{"type":"none"}}]}}"#;
         assert_eq!(settings.parse::<Templates>().unwrap().len(), 1);
         let marked = ["\u{feff}", settings].concat();
@@ -236,15 +274,15 @@ mod tests {
     }
 
     #[test]
-    fn no_templates_are_no_mistake() {
+    fn settings_may_have_no_templates() {
         for settings in ["{}", r#"{"UpstreamSettings":{}}"#, r#"{"UpstreamSettings":{"Templates":[]}}"#] {
             assert!(settings.parse::<Templates>().unwrap().is_empty(), "{settings}");
         }
     }
 
     #[test]
-    fn every_mistake_is_told_at_once() {
-        let told = refused(&json!([
+    fn every_problem_is_reported_at_once() {
+        let errors = errors_of(&json!([
             {"UrlTemplate": "http://h/?code=hush", "EventPatern": "x", "HubPattern": 1},
             {"UrlTemplate": "nowhere", "CategoryPattern": ","},
             {},
@@ -253,49 +291,49 @@ mod tests {
         let expected = [
             "template 1: `EventPatern` is unknown",
             "template 1: `HubPattern` must be a string",
-            "template 2: `CategoryPattern` names nothing",
-            "template 2: `UrlTemplate`: it must be an absolute address",
+            "template 2: `CategoryPattern` is empty",
+            "template 2: `UrlTemplate`: it must be an absolute URL",
             "template 3: `UrlTemplate`: it is missing",
             "template 4: it must be an object",
         ];
         for problem in expected {
-            assert!(told.contains(problem), "{problem} in {told}");
+            assert!(errors.contains(problem), "{problem} in {errors}");
         }
-        assert!(!told.contains("hush"), "{told}");
+        assert!(!errors.contains("hush"), "{errors}");
     }
 
     #[test]
-    fn what_is_not_emulated_is_refused_by_name() {
+    fn unsupported_features_are_named() {
         let url = "http://h/";
         assert!(
-            refused(&json!([{"UrlTemplate": url, "Auth": {"Type": "ManagedIdentity"}}]))
+            errors_of(&json!([{"UrlTemplate": url, "Auth": {"Type": "ManagedIdentity"}}]))
                 .contains("ManagedIdentity")
         );
-        assert!(refused(&json!([{"UrlTemplate": url, "Auth": "None"}])).contains("`Auth` must be"));
+        assert!(errors_of(&json!([{"UrlTemplate": url, "Auth": "None"}])).contains("`Auth` must be"));
         assert!(
-            refused(&json!([{"UrlTemplate": "http://h/?code={@Microsoft.KeyVault(SecretUri=s)}"}]))
+            errors_of(&json!([{"UrlTemplate": "http://h/?code={@Microsoft.KeyVault(SecretUri=s)}"}]))
                 .contains("Key Vault")
         );
     }
 
     #[test]
-    fn what_is_no_settings_file_says_where() {
-        let told = |settings: &str| settings.parse::<Templates>().unwrap_err().to_string();
-        assert_eq!(told(""), "line 1, column 0: this is not JSON");
-        assert_eq!(told("{\n\"hush\": oops}"), "line 2, column 9: this is not JSON");
-        assert_eq!(told("[]"), "the settings must be a JSON object");
-        assert_eq!(told(r#"{"UpstreamSettings":{"Templates":{}}}"#), "`Templates` must be an array");
+    fn invalid_settings_are_located() {
+        let error = |settings: &str| settings.parse::<Templates>().unwrap_err().to_string();
+        assert_eq!(error(""), "line 1, column 0: this is not JSON");
+        assert_eq!(error("{\n\"hush\": oops}"), "line 2, column 9: this is not JSON");
+        assert_eq!(error("[]"), "the settings must be a JSON object");
+        assert_eq!(error(r#"{"UpstreamSettings":{"Templates":{}}}"#), "`Templates` must be an array");
     }
 
     #[test]
-    fn templates_do_not_print_their_addresses() {
+    fn templates_do_not_print_their_urls() {
         let templates = read(&json!([{"UrlTemplate": "http://h/?code=hush"}])).unwrap();
         assert_eq!(format!("{templates:?}"), "Templates(1)");
     }
 
     proptest! {
         #[test]
-        fn any_text_is_settings_or_a_sentence(text in ".*") {
+        fn any_text_parses_or_has_an_error_message(text in ".*") {
             if let Err(error) = text.parse::<Templates>() {
                 prop_assert!(!error.to_string().is_empty());
             }
@@ -310,5 +348,32 @@ mod tests {
             }
             prop_assert_eq!(templates.find("chat", "messages", &other).is_some(), names.contains(&other));
         }
+    }
+
+    #[test]
+    fn case_78_names_are_trimmed_and_exact() {
+        let pattern = Pattern::parse("connected, disconnected,").unwrap();
+        assert!(pattern.matches("connected") && pattern.matches("disconnected"));
+        assert!(!pattern.matches("Connected") && !pattern.matches("connect") && !pattern.matches(""));
+    }
+
+    #[test]
+    fn a_star_and_an_empty_pattern_match_everything() {
+        for text in ["*", " * ", "", "  "] {
+            assert_eq!(Pattern::parse(text), Ok(Pattern::Any), "{text:?}");
+        }
+        assert_eq!(Pattern::parse(" , ,"), Err(EmptyPattern));
+    }
+
+    #[test]
+    fn a_star_inside_a_list_is_a_name() {
+        let pattern = Pattern::parse("send*,other").unwrap();
+        assert!(!pattern.matches("sendAll") && pattern.matches("send*"));
+    }
+
+    #[test]
+    fn hubs_are_compared_as_hubs_are() {
+        assert!(Pattern::parse("Chat").unwrap().matches_hub("chat"));
+        assert!(!Pattern::parse("Chat").unwrap().matches_hub("chats"));
     }
 }

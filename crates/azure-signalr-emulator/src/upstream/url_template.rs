@@ -1,32 +1,32 @@
-//! Addresses with `{hub}`, `{category}` and `{event}` in them.
+//! [`UrlTemplate`]: a URL with the parameters `{hub}`, `{category}` and `{event}`.
 //!
-//! Clients choose the name of an event, so whatever is put in stays inside its segment or its value of the query: it
-//! cannot add a segment, climb out of its folder, or name another host.
+//! Clients choose the names of events, so a value stays inside its path segment or query value: it cannot add a segment, leave its
+//! folder, or change the host.
 
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
-/// What RFC 3986 reserves for no purpose, and so is left as it is.
+/// All but the unreserved characters of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// How a secret of Azure Key Vault is referred to.
+/// The start of a reference to a secret of Azure Key Vault.
 const KEY_VAULT: &str = "@Microsoft.KeyVault(";
 
-/// An address that was found good, whatever is put in. It may hold a function key, so it has no `Debug`.
+/// A valid template of a URL. No `Debug`: it may hold a function key.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct UrlTemplate(Vec<Piece>);
+pub(super) struct UrlTemplate(Vec<Part>);
 
 #[derive(Clone, PartialEq, Eq)]
-enum Piece {
+enum Part {
     Text(String),
     Hub,
     Category,
     Event,
 }
 
-/// Why a text is no template of an address. Says what is wrong, never what the address was.
+/// Why a URL template is invalid. Never repeats it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum InvalidUrl {
     KeyVault,
@@ -40,7 +40,7 @@ pub(super) enum InvalidUrl {
 
 impl UrlTemplate {
     pub(super) fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        let template = Self(pieces(text)?);
+        let template = Self(parts(text)?);
         let one = template.fill("a", "a", "a").ok_or_else(|| template.why_unusable())?;
         let other = template.fill("b", "b", "b").ok_or(InvalidUrl::ParameterInHost)?;
         if !matches!(one.scheme(), "http" | "https") || one.host_str().is_none() {
@@ -55,26 +55,26 @@ impl UrlTemplate {
         Ok(template)
     }
 
-    /// The address for one event. `None` when a name makes a segment `.` or `..`, which no escaping can carry.
+    /// The URL for an event; `None` if a name makes a segment `.` or `..`, which cannot be escaped.
     pub(super) fn fill(&self, hub: &str, category: &str, event: &str) -> Option<Url> {
         let text = self.text(hub, category, event);
         if has_dot_segment(&text) {
             return None;
         }
         let mut url = Url::parse(&text).ok()?;
-        // It is never sent.
+        // Fragments are never sent.
         url.set_fragment(None);
         Some(url)
     }
 
     fn text(&self, hub: &str, category: &str, event: &str) -> String {
         let mut text = String::new();
-        for piece in &self.0 {
-            match piece {
-                Piece::Text(literal) => text.push_str(literal),
-                Piece::Hub => text.extend(utf8_percent_encode(hub, ESCAPED)),
-                Piece::Category => text.extend(utf8_percent_encode(category, ESCAPED)),
-                Piece::Event => text.extend(utf8_percent_encode(event, ESCAPED)),
+        for part in &self.0 {
+            match part {
+                Part::Text(literal) => text.push_str(literal),
+                Part::Hub => text.extend(utf8_percent_encode(hub, ESCAPED)),
+                Part::Category => text.extend(utf8_percent_encode(category, ESCAPED)),
+                Part::Event => text.extend(utf8_percent_encode(event, ESCAPED)),
             }
         }
         text
@@ -84,7 +84,7 @@ impl UrlTemplate {
         if has_dot_segment(&self.text("a", "a", "a")) {
             InvalidUrl::DotSegment
         } else if Url::parse(&self.text("1", "1", "1")).is_ok() {
-            // Only a port takes digits and no letters.
+            // Only a port accepts digits and no letters.
             InvalidUrl::ParameterInHost
         } else {
             InvalidUrl::NotAbsolute
@@ -92,33 +92,33 @@ impl UrlTemplate {
     }
 }
 
-fn pieces(text: &str) -> Result<Vec<Piece>, InvalidUrl> {
-    let mut pieces = Vec::new();
+fn parts(text: &str) -> Result<Vec<Part>, InvalidUrl> {
+    let mut parts = Vec::new();
     let mut rest = text.trim();
     while let Some((literal, after)) = rest.split_once('{') {
         if after.starts_with(KEY_VAULT) {
             return Err(InvalidUrl::KeyVault);
         }
         let (name, after) = after.split_once('}').ok_or(InvalidUrl::Unclosed)?;
-        pieces.push(Piece::Text(literal.to_owned()));
-        pieces.push(match name {
-            "hub" => Piece::Hub,
-            "category" => Piece::Category,
-            "event" => Piece::Event,
+        parts.push(Part::Text(literal.to_owned()));
+        parts.push(match name {
+            "hub" => Part::Hub,
+            "category" => Part::Category,
+            "event" => Part::Event,
             name => return Err(InvalidUrl::UnknownParameter(name.to_owned())),
         });
         rest = after;
     }
-    pieces.push(Piece::Text(rest.to_owned()));
-    Ok(pieces)
+    parts.push(Part::Text(rest.to_owned()));
+    Ok(parts)
 }
 
-/// URLs are read so that `%2e` is a dot too, and so that a backslash is a slash.
+/// In URLs `%2e` is a dot too, and a backslash a slash.
 fn has_dot_segment(text: &str) -> bool {
     let path = text.split(['?', '#']).next().unwrap_or_default();
     path.split(['/', '\\']).any(|segment| {
-        let longest = "%2e%2e".len();
-        segment.len() <= longest
+        let max_len = "%2e%2e".len();
+        segment.len() <= max_len
             && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
     })
 }
@@ -127,14 +127,14 @@ impl fmt::Display for InvalidUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyVault => f.write_str(
-                "a secret of Azure Key Vault (`{@Microsoft.KeyVault(…)}`) is not emulated: put the secret itself there",
+                "a secret of Azure Key Vault (`{@Microsoft.KeyVault(…)}`) is not emulated: write the secret itself",
             ),
             Self::UnknownParameter(name) => {
                 let shown: String = name.chars().take(32).collect();
                 write!(f, "`{{{shown}}}` is unknown: there are `{{hub}}`, `{{category}}` and `{{event}}`")
             }
-            Self::Unclosed => f.write_str("a `{` is never closed"),
-            Self::NotAbsolute => f.write_str("it must be an absolute address, http or https"),
+            Self::Unclosed => f.write_str("a `{` is not closed"),
+            Self::NotAbsolute => f.write_str("it must be an absolute URL, http or https"),
             Self::Credentials => f.write_str("a user name or password before the host is not sent: leave it out"),
             Self::ParameterInHost => {
                 f.write_str("parameters may stand in the path and in the query, not in the host, since clients choose the event")
@@ -153,7 +153,7 @@ mod tests {
         UrlTemplate::parse(template).unwrap().fill("chat", "messages", event).map(String::from)
     }
 
-    fn refused(template: &str) -> InvalidUrl {
+    fn error_of(template: &str) -> InvalidUrl {
         UrlTemplate::parse(template).err().unwrap()
     }
 
@@ -167,30 +167,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_emulated_is_named() {
+    fn unsupported_parameters_are_named() {
         let reference =
             "https://h/?code={@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s/)}";
-        assert_eq!(refused(reference), InvalidUrl::KeyVault);
+        assert_eq!(error_of(reference), InvalidUrl::KeyVault);
         assert!(InvalidUrl::KeyVault.to_string().contains("Key Vault"));
-        assert_eq!(refused("http://h/{Hub}"), InvalidUrl::UnknownParameter("Hub".to_owned()));
-        assert!(refused("http://h/{user}").to_string().starts_with("`{user}` is unknown"));
-        assert_eq!(refused("http://h/{hub"), InvalidUrl::Unclosed);
+        assert_eq!(error_of("http://h/{Hub}"), InvalidUrl::UnknownParameter("Hub".to_owned()));
+        assert!(error_of("http://h/{user}").to_string().starts_with("`{user}` is unknown"));
+        assert_eq!(error_of("http://h/{hub"), InvalidUrl::Unclosed);
     }
 
     #[test]
-    fn what_is_no_address_of_a_webhook_is_refused() {
+    fn invalid_urls_are_rejected() {
         for text in ["", "/api", "h/api", "ftp://h/", "http://", "mailto:a@b", "{hub}://h/"] {
-            assert_eq!(refused(text), InvalidUrl::NotAbsolute, "{text}");
+            assert_eq!(error_of(text), InvalidUrl::NotAbsolute, "{text}");
         }
-        assert_eq!(refused("http://user:secret@h/"), InvalidUrl::Credentials);
-        assert_eq!(refused("http://h/a/../b"), InvalidUrl::DotSegment);
+        assert_eq!(error_of("http://user:secret@h/"), InvalidUrl::Credentials);
+        assert_eq!(error_of("http://h/a/../b"), InvalidUrl::DotSegment);
         for text in ["http://{event}/", "http://h{hub}/", "http://{category}.h/", "http://h:8{event}/"] {
-            assert_eq!(refused(text), InvalidUrl::ParameterInHost, "{text}");
+            assert_eq!(error_of(text), InvalidUrl::ParameterInHost, "{text}");
         }
     }
 
     #[test]
-    fn a_name_cannot_climb_out_of_its_folder() {
+    fn a_name_cannot_leave_its_folder() {
         for event in [".", ".."] {
             assert_eq!(filled("http://h/api/{event}", event), None);
             assert_eq!(filled("http://h/api/{event}/x", event), None);
@@ -202,7 +202,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_names_they_come_back_out_of_their_own_segment(hub in ".*", category in ".*", event in ".*") {
+        fn any_names_stay_inside_their_own_segments(hub in ".*", category in ".*", event in ".*") {
             let template = UrlTemplate::parse("http://h:1/a/{hub}/{category}/{event}?e={event}&z=1").unwrap();
             let dots = |name: &String| name == "." || name == "..";
             let Some(url) = template.fill(&hub, &category, &event) else {
@@ -219,7 +219,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_template_or_a_sentence(text in ".*", event in ".*") {
+        fn any_text_parses_or_has_an_error_message(text in ".*", event in ".*") {
             match UrlTemplate::parse(&text) {
                 Ok(template) => { let _ = template.fill("chat", "messages", &event); }
                 Err(error) => prop_assert!(!error.to_string().is_empty()),
@@ -227,7 +227,7 @@ mod tests {
         }
 
         #[test]
-        fn text_around_parameters_is_no_surprise(text in r"(http|https)://[a-z]{1,3}(:[0-9]{1,4})?[/\\?#{}a-z.%@]{0,20}", event in ".*") {
+        fn text_around_parameters_stays_as_it_is(text in r"(http|https)://[a-z]{1,3}(:[0-9]{1,4})?[/\\?#{}a-z.%@]{0,20}", event in ".*") {
             if let Ok(template) = UrlTemplate::parse(&text)
                 && let Some(url) = template.fill("chat", "messages", &event)
             {

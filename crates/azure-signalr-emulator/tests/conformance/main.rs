@@ -1,7 +1,6 @@
-//! The service as its clients and callers meet it: over real sockets, with raw messages.
+//! The emulator over real sockets, with raw messages. Numbers in test names are those of the suite `azure-signalr-conformance`.
 //!
-//! Tokens are made here by hand, not by the library the emulator checks them with, so that one cannot excuse the
-//! other. Numbers in names are those of the conformance cases.
+//! Tokens are made by hand here, independently of the library that verifies them.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,12 +9,11 @@
 
 mod connections;
 mod entra;
-mod events;
-mod fan_out;
+mod long_polling;
 mod negotiate;
-mod polls;
 mod rest;
-mod stateful;
+mod server_sent_events;
+mod stateful_reconnect;
 mod support;
 mod tokens;
 mod upstream;

@@ -1,4 +1,4 @@
-//! A house of its own for every test: an emulator on a free port, raw clients, and tokens made by hand.
+//! [`TestService`]: an emulator on a free port for each test, with raw clients and handmade tokens.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -21,24 +21,24 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async, connect_a
 /// The key of the official emulator, which is the default.
 pub(crate) const KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
 
-/// How long anything that must happen may take; much longer than it does.
+/// How long a test waits for anything.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A running emulator.
-pub(crate) struct House {
+pub(crate) struct TestService {
     pub(crate) emulator: Emulator,
     pub(crate) port: u16,
     http: reqwest::Client,
     server: JoinHandle<std::io::Result<()>>,
 }
 
-impl Drop for House {
+impl Drop for TestService {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-impl House {
+impl TestService {
     pub(crate) async fn start() -> Self {
         Self::with(Options::default()).await
     }
@@ -47,9 +47,9 @@ impl House {
         let emulator = Emulator::new(options);
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = socket.local_addr().unwrap().port();
-        let router = emulator.router();
-        let server = tokio::spawn(async move { axum::serve(socket, router).await });
-        // Only the first test of a process has to.
+        let served = emulator.clone();
+        let server = tokio::spawn(async move { served.serve(vec![socket], std::future::pending()).await });
+        // Succeeds once in a process.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Self { emulator, port, http: reqwest::Client::new(), server }
     }
@@ -58,9 +58,9 @@ impl House {
         format!("http://127.0.0.1:{}{rest}", self.port)
     }
 
-    /// Waits until nobody is connected.
-    pub(crate) async fn emptied(&self) {
-        timeout(DEADLINE, self.emulator.closed()).await.expect("an empty house");
+    /// Waits until no client is connected.
+    pub(crate) async fn wait_until_empty(&self) {
+        timeout(DEADLINE, self.emulator.closed()).await.expect("no clients");
     }
 
     /// A request without a token.
@@ -79,7 +79,7 @@ impl House {
         self.call(Method::POST, path).json(message).send().await.unwrap().status().as_u16()
     }
 
-    /// Sends the text to everyone in the hub `chat`.
+    /// Sends a text to the hub `chat`.
     pub(crate) async fn broadcast(&self, text: &str) {
         let message = json!({"target": "t", "arguments": [text]});
         assert_eq!(self.send("/api/hubs/chat/:send?api-version=2022-06-01", &message).await, 202);
@@ -91,21 +91,21 @@ impl House {
         self.request(Method::POST, &path).bearer_auth(token).send().await.unwrap()
     }
 
-    /// The ids of a version 1 negotiation: public and secret.
-    pub(crate) async fn ids(&self, token: &str) -> (String, String) {
+    /// Connection id and connection token of a version 1 negotiation.
+    pub(crate) async fn negotiated_ids(&self, token: &str) -> (String, String) {
         let answer: Value = self.negotiate("&negotiateVersion=1", token).await.json().await.unwrap();
         let id = |name: &str| answer[name].as_str().unwrap().to_owned();
         (id("connectionId"), id("connectionToken"))
     }
 
-    /// Opens a socket without speaking: the socket, or the status and body of the refusal.
+    /// Opens a WebSocket without a handshake, or returns status and body of the error.
     pub(crate) async fn open(&self, path: &str, token: Option<&str>) -> Result<Client, (u16, String)> {
         let request = self.upgrade(path, token);
         match timeout(DEADLINE, connect_async(request)).await.unwrap() {
             Ok((socket, _)) => Ok(Client { socket }),
-            Err(Error::Http(refusal)) => {
-                let body = refusal.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-                Err((refusal.status().as_u16(), body.into_owned()))
+            Err(Error::Http(response)) => {
+                let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+                Err((response.status().as_u16(), body.into_owned()))
             }
             Err(error) => panic!("{error}"),
         }
@@ -120,31 +120,32 @@ impl House {
         request
     }
 
-    /// An anonymous client of the hub `chat`, hands shaken.
+    /// An anonymous client of the hub `chat`, after its handshake.
     pub(crate) async fn client(&self) -> Client {
-        self.client_of("/client/?hub=chat", &client_token(json!({}))).await
+        self.connect("/client/?hub=chat", &client_token(json!({}))).await
     }
 
-    /// A client of the user in the hub `chat`, hands shaken.
+    /// A client of the user in the hub `chat`, after its handshake.
     pub(crate) async fn user(&self, user: &str) -> Client {
-        self.client_of("/client/?hub=chat", &client_token(json!({"asrs.s.uid": user}))).await
+        self.connect("/client/?hub=chat", &client_token(json!({"asrs.s.uid": user}))).await
     }
 
-    pub(crate) async fn client_of(&self, path: &str, token: &str) -> Client {
+    /// A client after its handshake.
+    pub(crate) async fn connect(&self, path: &str, token: &str) -> Client {
         let mut client = self.open(path, Some(token)).await.unwrap();
-        client.shake_hands().await;
+        client.handshake().await;
         client
     }
 
-    /// A client whose public id is known, hands shaken.
-    pub(crate) async fn known_client(&self) -> (String, Client) {
+    /// A client and its connection id, after its handshake.
+    pub(crate) async fn client_with_id(&self) -> (String, Client) {
         let token = client_token(json!({}));
-        let (public, secret) = self.ids(&token).await;
-        (public, self.client_of(&format!("/client/?hub=chat&id={secret}"), &token).await)
+        let (public, secret) = self.negotiated_ids(&token).await;
+        (public, self.connect(&format!("/client/?hub=chat&id={secret}"), &token).await)
     }
 
-    /// An open socket that takes in as little as the system lets it.
-    pub(crate) async fn narrow_socket(&self) -> WebSocketStream<TcpStream> {
+    /// An open WebSocket with the smallest receive buffer of the system.
+    pub(crate) async fn slow_socket(&self) -> WebSocketStream<TcpStream> {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(1).unwrap();
         let stream = socket.connect((Ipv4Addr::LOCALHOST, self.port).into()).await.unwrap();
@@ -152,17 +153,17 @@ impl House {
         client_async(request, stream).await.unwrap().0
     }
 
-    /// A client with such a socket, hands shaken.
-    pub(crate) async fn narrow_client(&self) -> WebSocketStream<TcpStream> {
-        let mut socket = self.narrow_socket().await;
+    /// A client with such a socket, after its handshake.
+    pub(crate) async fn slow_client(&self) -> WebSocketStream<TcpStream> {
+        let mut socket = self.slow_socket().await;
         socket.send(Message::text("{\"protocol\":\"json\",\"version\":1}\u{1e}")).await.unwrap();
         assert_eq!(socket.next().await.unwrap().unwrap().into_text().unwrap().as_str(), "{}\u{1e}");
         socket
     }
 }
 
-/// Reads until the socket ends, and counts what came.
-pub(crate) async fn count_to_the_end(mut socket: WebSocketStream<TcpStream>) -> usize {
+/// Reads until the socket ends, and counts the frames.
+pub(crate) async fn count_until_end(mut socket: WebSocketStream<TcpStream>) -> usize {
     let counting = async {
         let mut count = 0;
         while let Some(Ok(_)) = socket.next().await {
@@ -179,36 +180,36 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) async fn say(&mut self, text: &str) {
-        self.frame(Message::text(text)).await;
+    pub(crate) async fn send_text(&mut self, text: &str) {
+        self.send_frame(Message::text(text)).await;
     }
 
-    pub(crate) async fn frame(&mut self, frame: Message) {
+    pub(crate) async fn send_frame(&mut self, frame: Message) {
         self.socket.send(frame).await.unwrap();
     }
 
-    pub(crate) async fn shake_hands(&mut self) {
-        self.say("{\"protocol\":\"json\",\"version\":1}\u{1e}").await;
-        assert_eq!(self.hear().await, json!({}));
+    pub(crate) async fn handshake(&mut self) {
+        self.send_text("{\"protocol\":\"json\",\"version\":1}\u{1e}").await;
+        assert_eq!(self.receive().await, json!({}));
     }
 
-    /// The next frame, or `None` when the socket has ended in whatever way.
+    /// The next frame, or `None` when the socket has ended.
     pub(crate) async fn next_frame(&mut self) -> Option<Message> {
         timeout(DEADLINE, self.socket.next()).await.expect("a frame or the end").and_then(Result::ok)
     }
 
-    /// The next message; there must be one, whole and alone in a text frame.
-    pub(crate) async fn hear(&mut self) -> Value {
+    /// The next message, which has to be alone and complete in a text frame.
+    pub(crate) async fn receive(&mut self) -> Value {
         let frame = self.next_frame().await;
-        let Some(Message::Text(text)) = frame else { panic!("no text: {frame:?}") };
+        let Some(Message::Text(text)) = frame else { panic!("not text: {frame:?}") };
         let record = text.strip_suffix('\u{1e}').expect("a separator at the end");
         serde_json::from_str(record).unwrap()
     }
 
-    /// The next message that is no ping.
-    pub(crate) async fn hear_past_pings(&mut self) -> Value {
+    /// The next message that is not a ping.
+    pub(crate) async fn receive_past_pings(&mut self) -> Value {
         loop {
-            let message = self.hear().await;
+            let message = self.receive().await;
             if message != json!({"type": 6}) {
                 return message;
             }
@@ -216,29 +217,29 @@ impl Client {
     }
 
     /// The first argument of the next invocation.
-    pub(crate) async fn argument(&mut self) -> Value {
-        let message = self.hear_past_pings().await;
+    pub(crate) async fn receive_argument(&mut self) -> Value {
+        let message = self.receive_past_pings().await;
         assert_eq!(message["type"], 1, "{message}");
         message["arguments"][0].clone()
     }
 
-    /// What was said until the socket ended, and the code of its close frame.
-    pub(crate) async fn last_words(&mut self) -> (Vec<Value>, Option<u16>) {
-        timeout(DEADLINE, self.words_to_the_end()).await.expect("the end of the socket")
+    /// All messages until the socket ends, and the code of its close frame.
+    pub(crate) async fn receive_until_end(&mut self) -> (Vec<Value>, Option<u16>) {
+        timeout(DEADLINE, self.read_until_end()).await.expect("the end of the socket")
     }
 
-    async fn words_to_the_end(&mut self) -> (Vec<Value>, Option<u16>) {
-        let (mut words, mut code) = (Vec::new(), None);
+    async fn read_until_end(&mut self) -> (Vec<Value>, Option<u16>) {
+        let (mut messages, mut code) = (Vec::new(), None);
         while let Some(frame) = self.next_frame().await {
             match frame {
                 Message::Text(text) => {
-                    words.push(serde_json::from_str(text.trim_end_matches('\u{1e}')).unwrap());
+                    messages.push(serde_json::from_str(text.trim_end_matches('\u{1e}')).unwrap());
                 }
                 Message::Close(frame) => code = frame.map(|frame| frame.code.into()),
                 other => panic!("{other:?}"),
             }
         }
-        (words, code)
+        (messages, code)
     }
 }
 

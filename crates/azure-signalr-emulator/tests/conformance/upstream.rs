@@ -1,4 +1,4 @@
-//! What webhooks hear of clients, and clients of webhooks.
+//! The upstream: what webhooks receive, and what clients get for their responses.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -17,18 +17,18 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Client, DEADLINE, House, KEY, client_token};
+use crate::support::{Client, DEADLINE, KEY, TestService, client_token};
 
 const COMPLETION: &str = "{\"type\":3,\"invocationId\":\"i\",\"result\":7}\u{1e}";
 
-/// One post, as it came.
-struct Heard {
+/// A webhook request, unparsed.
+struct ReceivedRequest {
     event: String,
     headers: HeaderMap,
     body: Bytes,
 }
 
-impl Heard {
+impl ReceivedRequest {
     fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
@@ -38,20 +38,20 @@ impl Heard {
     }
 }
 
-/// A service with an upstream that answers by the name of the event.
-struct Town {
-    house: House,
-    heard: mpsc::UnboundedReceiver<Heard>,
+/// A service with an upstream whose response depends on the name of the event.
+struct TestUpstream {
+    service: TestService,
+    received: mpsc::UnboundedReceiver<ReceivedRequest>,
 }
 
-async fn hear(
-    State(heard): State<mpsc::UnboundedSender<Heard>>,
+async fn receive(
+    State(received): State<mpsc::UnboundedSender<ReceivedRequest>>,
     Path((hub, category, event)): Path<(String, String, String)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     assert_eq!((hub.as_str(), headers["x-asrs-category"].to_str().unwrap()), ("chat", category.as_str()));
-    heard.send(Heard { event: event.clone(), headers, body }).unwrap();
+    received.send(ReceivedRequest { event: event.clone(), headers, body }).unwrap();
     match event.as_str() {
         "Seven" => COMPLETION.into_response(),
         "Nothing" => StatusCode::NO_CONTENT.into_response(),
@@ -60,53 +60,52 @@ async fn hear(
     }
 }
 
-impl Town {
+impl TestUpstream {
     async fn start() -> Self {
         Self::with(Options::default()).await
     }
 
     async fn with(options: Options) -> Self {
-        let (sender, heard) = mpsc::unbounded_channel();
+        let (sender, received) = mpsc::unbounded_channel();
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = socket.local_addr().unwrap().port();
         let router =
-            Router::new().route("/{hub}/{category}/{event}", axum::routing::post(hear)).with_state(sender);
+            Router::new().route("/{hub}/{category}/{event}", axum::routing::post(receive)).with_state(sender);
         tokio::spawn(async move { axum::serve(socket, router).await });
         let template = format!("http://127.0.0.1:{port}/{{hub}}/{{category}}/{{event}}");
-        Self { house: House::with(posting_to(&template, options)).await, heard }
+        Self { service: TestService::with(sending_to(&template, options)).await, received }
     }
 
-    async fn heard(&mut self) -> Heard {
-        timeout(DEADLINE, self.heard.recv()).await.expect("a post").unwrap()
+    async fn received(&mut self) -> ReceivedRequest {
+        timeout(DEADLINE, self.received.recv()).await.expect("a request").unwrap()
     }
 }
 
-fn posting_to(template: &str, options: Options) -> Options {
+fn sending_to(template: &str, options: Options) -> Options {
     let settings = json!({"UpstreamSettings": {"Templates": [{"UrlTemplate": template}]}}).to_string();
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let source = TemplateSource::Fixed(settings.parse().unwrap());
-    let upstream = Some(UpstreamOptions::new(source, reqwest::Client::new()));
+    let upstream = Some(UpstreamOptions::new(source));
     Options { upstream, ..options }
 }
 
 async fn invoke(client: &mut Client, target: &str) -> Value {
     let message = json!({"type": 1, "target": target, "arguments": [1], "invocationId": "i"});
-    client.say(&format!("{message}\u{1e}")).await;
-    client.hear().await
+    client.send_text(&format!("{message}\u{1e}")).await;
+    client.receive().await
 }
 
 #[tokio::test]
-async fn case_74_an_upstream_hears_of_a_client_before_it_hears_the_client() {
-    let mut town = Town::start().await;
+async fn case_74_connected_arrives_before_the_first_message() {
+    let mut upstream = TestUpstream::start().await;
     let token = client_token(json!({"asrs.s.uid": "alice", "role": "admin"}));
-    let (public, secret) = town.house.ids(&token).await;
+    let (public, secret) = upstream.service.negotiated_ids(&token).await;
     let mut client =
-        town.house.open(&format!("/client/?hub=chat&id={secret}&page=3"), Some(&token)).await.unwrap();
+        upstream.service.open(&format!("/client/?hub=chat&id={secret}&page=3"), Some(&token)).await.unwrap();
     let hello =
         "{\"protocol\":\"json\",\"version\":1}\u{1e}{\"type\":1,\"target\":\"Hi\",\"arguments\":[]}\u{1e}";
-    client.say(hello).await;
+    client.send_text(hello).await;
 
-    let connected = town.heard().await;
+    let connected = upstream.received().await;
     assert_eq!((connected.event.as_str(), connected.json()), ("connected", json!({"type": 10})));
     assert_eq!(connected.header("x-asrs-connection-id"), public);
     assert_eq!(connected.header("x-asrs-user-id"), "alice");
@@ -115,35 +114,36 @@ async fn case_74_an_upstream_hears_of_a_client_before_it_hears_the_client() {
     mac.update(public.as_bytes());
     let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!(connected.header("x-asrs-signature"), format!("sha256={signature}"));
-    assert_eq!(town.heard().await.event, "Hi");
+    assert_eq!(upstream.received().await.event, "Hi");
 }
 
 #[tokio::test]
-async fn case_75_a_message_goes_up_as_it_came_without_its_frame_and_headers() {
-    let mut town = Town::start().await;
-    let mut client = town.house.client().await;
-    town.heard().await;
+async fn case_75_an_invocation_is_forwarded_without_framing_and_headers() {
+    let mut upstream = TestUpstream::start().await;
+    let mut client = upstream.service.client().await;
+    upstream.received().await;
     client
-        .say("{\"target\":\"Foo\",\"arguments\":[1.0,{\"a\":null}],\"headers\":{\"Authorization\":\"Bearer hush\"},\"type\":1}\u{1e}")
+        .send_text("{\"target\":\"Foo\",\"arguments\":[1.0,{\"a\":null}],\"headers\":{\"Authorization\":\"Bearer hush\"},\"type\":1}\u{1e}")
         .await;
-    let message = town.heard().await;
+    let message = upstream.received().await;
     assert_eq!(message.header("content-type"), "application/json");
     assert_eq!(message.json(), json!({"type": 1, "target": "Foo", "arguments": [1.0, {"a": null}]}));
 
-    let mut packed = town.house.open("/client/?hub=chat", Some(&client_token(json!({})))).await.unwrap();
-    packed.say("{\"protocol\":\"messagepack\",\"version\":1}\u{1e}").await;
+    let mut packed =
+        upstream.service.open("/client/?hub=chat", Some(&client_token(json!({})))).await.unwrap();
+    packed.send_text("{\"protocol\":\"messagepack\",\"version\":1}\u{1e}").await;
     assert_eq!(packed.next_frame().await, Some(Message::binary(&b"{}\x1e"[..])));
-    town.heard().await;
-    packed.frame(Message::binary(&b"\x0b\x95\x01\x80\xc0\xa3Foo\x91\xa1x"[..])).await;
-    let message = town.heard().await;
+    upstream.received().await;
+    packed.send_frame(Message::binary(&b"\x0b\x95\x01\x80\xc0\xa3Foo\x91\xa1x"[..])).await;
+    let message = upstream.received().await;
     assert_eq!(message.header("content-type"), "application/x-msgpack");
     assert_eq!(&message.body[..], b"\x95\x01\x80\xc0\xa3Foo\x91\xa1x");
 }
 
 #[tokio::test]
-async fn case_76_what_a_webhook_answers_completes_an_invocation() {
-    let town = Town::start().await;
-    let mut client = town.house.client().await;
+async fn case_76_the_response_of_a_webhook_completes_an_invocation() {
+    let upstream = TestUpstream::start().await;
+    let mut client = upstream.service.client().await;
     assert_eq!(invoke(&mut client, "Seven").await, json!({"type": 3, "invocationId": "i", "result": 7}));
     assert_eq!(invoke(&mut client, "Nothing").await, json!({"type": 3, "invocationId": "i"}));
     let failed = json!({"type": 3, "invocationId": "i", "error": "Invocation failed, status code 500"});
@@ -151,87 +151,88 @@ async fn case_76_what_a_webhook_answers_completes_an_invocation() {
 }
 
 #[tokio::test]
-async fn case_76_an_upstream_that_is_down_costs_a_client_its_answer_and_not_its_connection() {
-    let house = House::with(posting_to("http://127.0.0.1:1/{event}", Options::default())).await;
-    let mut client = house.client().await;
+async fn case_76_an_unreachable_upstream_fails_the_invocation_and_not_the_connection() {
+    let service = TestService::with(sending_to("http://127.0.0.1:1/{event}", Options::default())).await;
+    let mut client = service.client().await;
     assert_eq!(invoke(&mut client, "Foo").await["error"], "Invocation failed, status code 500");
-    house.broadcast("still there").await;
-    assert_eq!(client.argument().await, "still there");
+    service.broadcast("still there").await;
+    assert_eq!(client.receive_argument().await, "still there");
 }
 
 #[tokio::test]
-async fn case_77_an_upstream_hears_once_that_a_client_has_gone_and_why_if_it_did_not_end_well() {
-    let mut town = Town::start().await;
-    let mut polite = town.house.client().await;
-    assert_eq!(town.heard().await.event, "connected");
-    polite.say("{\"type\":7}\u{1e}").await;
-    let gone = town.heard().await;
-    assert_eq!((gone.event.as_str(), gone.json()), ("disconnected", json!({"type": 11})));
+async fn case_77_disconnected_is_sent_once_with_the_error_if_there_was_one() {
+    let mut upstream = TestUpstream::start().await;
+    let mut polite = upstream.service.client().await;
+    assert_eq!(upstream.received().await.event, "connected");
+    polite.send_text("{\"type\":7}\u{1e}").await;
+    let disconnected = upstream.received().await;
+    assert_eq!((disconnected.event.as_str(), disconnected.json()), ("disconnected", json!({"type": 11})));
 
-    let rude = town.house.client().await;
-    assert_eq!(town.heard().await.event, "connected");
+    let rude = upstream.service.client().await;
+    assert_eq!(upstream.received().await.event, "connected");
     drop(rude);
-    let gone = town.heard().await.json();
-    assert!(gone["type"] == 11 && gone["error"].is_string(), "{gone}");
-    town.house.emptied().await;
-    assert!(town.heard.try_recv().is_err(), "nothing is said twice");
+    let disconnected = upstream.received().await.json();
+    assert!(disconnected["type"] == 11 && disconnected["error"].is_string(), "{disconnected}");
+    upstream.service.wait_until_empty().await;
+    assert!(upstream.received.try_recv().is_err(), "no second event");
 }
 
 #[tokio::test]
-async fn case_77_who_never_shook_hands_never_came() {
-    let mut town = Town::start().await;
-    let mut client = town.house.open("/client/?hub=chat", Some(&client_token(json!({})))).await.unwrap();
-    client.say("{\"protocol\":\"none\",\"version\":1}\u{1e}").await;
-    client.last_words().await;
-    town.house.emptied().await;
-    assert!(town.heard.try_recv().is_err());
+async fn case_77_a_client_without_a_handshake_causes_no_events() {
+    let mut upstream = TestUpstream::start().await;
+    let mut client =
+        upstream.service.open("/client/?hub=chat", Some(&client_token(json!({})))).await.unwrap();
+    client.send_text("{\"protocol\":\"none\",\"version\":1}\u{1e}").await;
+    client.receive_until_end().await;
+    upstream.service.wait_until_empty().await;
+    assert!(upstream.received.try_recv().is_err());
 }
 
 #[tokio::test]
-async fn case_79_an_upstream_gets_the_clients_own_parameters_and_none_of_its_secrets() {
-    let mut town = Town::start().await;
+async fn case_79_the_upstream_gets_the_query_without_secret_parameters() {
+    let mut upstream = TestUpstream::start().await;
     let token = client_token(json!({}));
-    let (_, secret) = town.house.ids(&token).await;
+    let (_, secret) = upstream.service.negotiated_ids(&token).await;
     let path = format!("/client/?hub=chat&id={secret}&room=a%20b&access_token={token}");
-    town.house.open(&path, None).await.unwrap().shake_hands().await;
-    let query = town.heard().await.header("x-asrs-client-query").to_owned();
+    upstream.service.open(&path, None).await.unwrap().handshake().await;
+    let query = upstream.received().await.header("x-asrs-client-query").to_owned();
     assert!(query.starts_with('?') && query.contains("room=a%20b"), "{query}");
     assert!(!query.contains("access_token") && !query.contains(&secret), "{query}");
 }
 
 #[tokio::test]
-async fn case_81_defect_9_a_stream_is_refused_with_an_error() {
-    let town = Town::start().await;
-    let mut client = town.house.client().await;
-    client.say("{\"type\":4,\"target\":\"Seven\",\"arguments\":[],\"invocationId\":\"s\"}\u{1e}").await;
-    let answer = client.hear().await;
+async fn case_81_defect_9_a_stream_invocation_gets_an_error() {
+    let upstream = TestUpstream::start().await;
+    let mut client = upstream.service.client().await;
+    client.send_text("{\"type\":4,\"target\":\"Seven\",\"arguments\":[],\"invocationId\":\"s\"}\u{1e}").await;
+    let answer = client.receive().await;
     assert_eq!((&answer["type"], &answer["invocationId"]), (&json!(3), &json!("s")));
     assert!(answer["error"].as_str().unwrap().contains("'Seven'"), "{answer}");
 }
 
 #[tokio::test]
-async fn defect_9_a_call_with_more_than_ten_arguments_is_a_call() {
-    let mut town = Town::start().await;
-    let mut client = town.house.client().await;
-    town.heard().await;
+async fn defect_9_more_than_ten_arguments_are_forwarded() {
+    let mut upstream = TestUpstream::start().await;
+    let mut client = upstream.service.client().await;
+    upstream.received().await;
     let arguments: Vec<u32> = (0..12).collect();
     let message = json!({"type": 1, "target": "Many", "arguments": arguments});
-    client.say(&format!("{message}\u{1e}")).await;
-    assert_eq!(town.heard().await.json(), message);
+    client.send_text(&format!("{message}\u{1e}")).await;
+    assert_eq!(upstream.received().await.json(), message);
 }
 
 /// Nothing else happens to such a client that would have its conversation look up.
 #[tokio::test]
-async fn a_client_that_says_much_at_once_and_awaits_nothing_is_heard_to_the_end() {
+async fn many_sends_at_once_all_reach_the_upstream() {
     let ping_interval = Duration::from_secs(600);
-    let mut town = Town::with(Options { ping_interval, ..Options::default() }).await;
-    let mut client = town.house.client().await;
-    assert_eq!(town.heard().await.event, "connected");
+    let mut upstream = TestUpstream::with(Options { ping_interval, ..Options::default() }).await;
+    let mut client = upstream.service.client().await;
+    assert_eq!(upstream.received().await.event, "connected");
     for number in 0..200 {
         let message = json!({"type": 1, "target": "Note", "arguments": [number]});
-        client.say(&format!("{message}\u{1e}")).await;
+        client.send_text(&format!("{message}\u{1e}")).await;
     }
     for number in 0..200 {
-        assert_eq!(town.heard().await.json()["arguments"], json!([number]));
+        assert_eq!(upstream.received().await.json()["arguments"], json!([number]));
     }
 }

@@ -1,18 +1,16 @@
-//! The control API over real sockets: what goes wrong on demand, as clients and callers meet it, and what is shown.
+//! Tests of the control API over real sockets: what clients and REST callers see of faults and actions, and what is listed.
 //!
-//! A fault is proved by what comes after it, too: the service must behave again.
+//! Each test of a fault also checks that the service works again afterwards.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test says what it expects by failing; clippy knows only its inner functions"
+    reason = "a failed unwrap is a failed test; clippy exempts only functions with `#[test]`"
 )]
 
 mod connections;
-mod gate;
-mod messages;
-mod panel;
-mod requests;
-mod sights;
+mod control_client;
+mod faults;
+mod inspection;
 #[path = "../conformance/support.rs"]
-#[allow(dead_code, reason = "the conformance suite needs more of it")]
+#[allow(dead_code, reason = "the conformance suite uses the rest")]
 mod support;

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use azure_http::{HttpClient, HttpError, HttpOptions};
 use azure_signalr::ConnectionString;
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder};
@@ -20,13 +21,11 @@ const LARGEST_BODY: usize = 64 * 1024;
 ///
 /// # Errors
 /// When none can be built here.
-pub(super) fn client(service: Option<&ConnectionString>) -> reqwest::Result<Client> {
+pub(super) fn client(service: Option<&ConnectionString>) -> Result<Client, HttpError> {
     let roots = service.map(ConnectionString::roots).cloned().unwrap_or_default();
-    azure_http::builder(&roots)
-        .connect_timeout(CONNECT)
-        .timeout(WHOLE)
-        .user_agent(concat!("serverless-chat-doctor/", env!("CARGO_PKG_VERSION")))
-        .build()
+    let user_agent = Some(concat!("serverless-chat-doctor/", env!("CARGO_PKG_VERSION")));
+    let options = HttpOptions { roots, connect_timeout: CONNECT, timeout: Some(WHOLE), user_agent };
+    Ok(HttpClient::new(&options)?.as_reqwest().clone())
 }
 
 /// An answer, whatever it says.

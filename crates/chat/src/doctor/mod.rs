@@ -68,7 +68,7 @@ pub(crate) async fn examine(
     options: &Options,
     process: Env,
     now: fn() -> SystemTime,
-) -> Result<Report, reqwest::Error> {
+) -> Result<Report, azure_http::HttpError> {
     let settings = settings::look(options, process);
     let project = project::look(&options.folder, &settings.env).await;
     let http = http::client(settings.config.as_ref().and_then(|config| config.signalr.as_ref()))?;

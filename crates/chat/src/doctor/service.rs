@@ -4,7 +4,7 @@
 
 use std::time::SystemTime;
 
-use azure_signalr::{Client as Visitor, ConnectionString, Error, Hub, Identity, Message, Recipient};
+use azure_signalr::{Client as Visitor, ConnectionString, CredentialSource, Error, Hub, Message, Recipient};
 use reqwest::{Client, Url};
 use uuid::Uuid;
 
@@ -45,7 +45,8 @@ pub(super) async fn look(
         return findings;
     }
     findings.extend(health.header("date").and_then(|date| clock::judge(date, now())));
-    let only_on_azure = signalr.identity().is_some_and(Identity::is_managed) && !settings.env.is_azure();
+    let only_on_azure =
+        signalr.identity().is_some_and(CredentialSource::is_managed_identity) && !settings.env.is_azure();
     let (admission, cors) = tokio::join!(patient.admission(only_on_azure), patient.cors(page));
     findings.extend(admission);
     findings.push(cors);

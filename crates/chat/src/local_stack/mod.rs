@@ -21,7 +21,6 @@ use axum::Router;
 use azure_signalr_emulator::{AccessKey, Emulator};
 use serverless_chat::exit::ExitError;
 
-pub(crate) use self::serve::serve_emulator;
 use crate::easy_auth::{self, EasyAuth};
 use crate::functions_host::{self, Function};
 use crate::loopback::Loopback;

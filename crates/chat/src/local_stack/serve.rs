@@ -16,19 +16,6 @@ use crate::loopback::{self, Loopback, Peer};
 /// How long requests that are under way when we are told to stop may still take.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// Serves `emulator` alone until `stop`, as the whole stack serves it among the rest.
-///
-/// # Errors
-/// When the server fails by itself.
-pub(crate) async fn serve_emulator(
-    listener: Loopback,
-    emulator: Emulator,
-    stop: impl Future<Output = ()> + Send,
-) -> io::Result<()> {
-    let servers = vec![(listener, emulator.router())];
-    until(stop, servers, Some(emulator), Vec::new()).await
-}
-
 /// Serves every router at its listener, to loopback names only. After `stop` nothing more is accepted, the clients of
 /// `emulator` are told to go, and what is under way has one second.
 pub(super) async fn until(

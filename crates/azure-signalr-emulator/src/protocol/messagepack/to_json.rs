@@ -1,7 +1,7 @@
-//! MessagePack as JSON.
+//! Converts MessagePack to JSON.
 //!
-//! JSON has less: binary becomes base64, a timestamp its RFC 3339 text, and a number that is none (NaN, infinities)
-//! `null`, all as JSON clients in browsers would have written it. What still has no form is an error.
+//! Binary becomes base64, a timestamp RFC 3339 text, NaN and infinities `null`, as a JSON client in a browser writes them.
+//! Other values without a JSON form are errors.
 
 use std::fmt;
 
@@ -10,28 +10,28 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::value::{Reader, Value};
-use crate::protocol::malformed::Fault;
+use super::primitives::{Reader, Value};
+use crate::protocol::hub_message::DecodeError;
 
-/// The extension that is a point in time, as MessagePack defines it.
-const TIMESTAMP: i8 = -1;
+/// The extension type of timestamps in the MessagePack specification.
+const TIMESTAMP_TYPE: i8 = -1;
 
-/// Why a value has no form in JSON.
+/// Why a value has no JSON form.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unspeakable {
+pub(super) enum NoJsonForm {
     /// An extension of this type.
     Extension(i8),
-    /// A timestamp outside the years -9999 to 9999, or not as long as one.
+    /// A timestamp outside the years -9999 to 9999, or of a wrong length.
     Timestamp,
-    /// The key of a map is not a text, a whole number or a truth value.
+    /// The key of a map is not a text, an integer or a boolean.
     Key,
     /// A text is not UTF-8.
     Text,
-    /// It is no MessagePack value at all.
+    /// Not MessagePack.
     Malformed,
 }
 
-impl fmt::Display for Unspeakable {
+impl fmt::Display for NoJsonForm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the value cannot be written as JSON: ")?;
         match self {
@@ -48,20 +48,20 @@ impl fmt::Display for Unspeakable {
     }
 }
 
-impl From<Fault> for Unspeakable {
-    fn from(_: Fault) -> Self {
+impl From<DecodeError> for NoJsonForm {
+    fn from(_: DecodeError) -> Self {
         Self::Malformed
     }
 }
 
-/// An array or map that is not all written yet.
-struct Open {
+/// An array or map that is not completely written.
+struct Container {
     begin: char,
-    /// Values still to come; in a map keys are values too.
+    /// The number of values that follow, keys included.
     missing: u32,
 }
 
-impl Open {
+impl Container {
     fn expects_key(&self) -> bool {
         self.begin == '{' && self.missing.is_multiple_of(2)
     }
@@ -71,13 +71,13 @@ impl Open {
     }
 }
 
-/// The first value in `bytes` as JSON: seven times as long at most. Containers nest on the heap, eight bytes a level.
-pub(super) fn to_json(bytes: &[u8]) -> Result<Box<RawValue>, Unspeakable> {
+/// Converts the first value in `bytes`. The JSON is at most seven times as long. Nesting takes eight bytes of heap a level.
+pub(super) fn to_json(bytes: &[u8]) -> Result<Box<RawValue>, NoJsonForm> {
     let mut values = Reader::new(Reader::new(bytes).skip()?);
     let mut json = String::with_capacity(bytes.len());
-    let mut open: Vec<Open> = Vec::new();
+    let mut open: Vec<Container> = Vec::new();
     loop {
-        let is_key = open.last().is_some_and(Open::expects_key);
+        let is_key = open.last().is_some_and(Container::expects_key);
         if let Some(innermost) = open.last_mut() {
             separate(innermost, &mut json);
             innermost.missing -= 1;
@@ -85,9 +85,9 @@ pub(super) fn to_json(bytes: &[u8]) -> Result<Box<RawValue>, Unspeakable> {
         let value = values.value()?;
         if is_key {
             json.push_str(&key(value)?);
-        } else if let Some(begun) = begin(value) {
-            json.push(begun.begin);
-            open.push(begun);
+        } else if let Some(container) = begin(value) {
+            json.push(container.begin);
+            open.push(container);
         } else {
             json.push_str(&scalar(value)?);
         }
@@ -98,11 +98,11 @@ pub(super) fn to_json(bytes: &[u8]) -> Result<Box<RawValue>, Unspeakable> {
             break;
         }
     }
-    RawValue::from_string(json).map_err(|_| Unspeakable::Malformed)
+    RawValue::from_string(json).map_err(|_| NoJsonForm::Malformed)
 }
 
-/// Writes what stands between a value and the one before it.
-fn separate(container: &Open, json: &mut String) {
+/// Writes the separator before the next value of `container`.
+fn separate(container: &Container, json: &mut String) {
     if json.ends_with(container.begin) {
         return;
     }
@@ -110,37 +110,37 @@ fn separate(container: &Open, json: &mut String) {
     json.push(if after_key { ':' } else { ',' });
 }
 
-fn begin(value: Value<'_>) -> Option<Open> {
+fn begin(value: Value<'_>) -> Option<Container> {
     match value {
-        Value::Array(values) => Some(Open { begin: '[', missing: values }),
-        // Does not overflow: both of every pair were there when the value was skipped.
-        Value::Map(pairs) => Some(Open { begin: '{', missing: 2 * pairs }),
+        Value::Array(values) => Some(Container { begin: '[', missing: values }),
+        // Does not overflow: `skip` has seen both values of each pair.
+        Value::Map(pairs) => Some(Container { begin: '{', missing: 2 * pairs }),
         _ => None,
     }
 }
 
-fn key(value: Value<'_>) -> Result<String, Unspeakable> {
+fn key(value: Value<'_>) -> Result<String, NoJsonForm> {
     match value {
         Value::Text(_) => scalar(value),
         Value::Unsigned(_) | Value::Negative(_) | Value::Bool(_) => Ok(quoted(&scalar(value)?)),
-        _ => Err(Unspeakable::Key),
+        _ => Err(NoJsonForm::Key),
     }
 }
 
-fn scalar(value: Value<'_>) -> Result<String, Unspeakable> {
+fn scalar(value: Value<'_>) -> Result<String, NoJsonForm> {
     Ok(match value {
         Value::Nil => "null".to_owned(),
         Value::Bool(value) => value.to_string(),
         Value::Unsigned(number) => number.to_string(),
         Value::Negative(number) => number.to_string(),
         Value::Float(number) => serde_json::Value::from(number).to_string(),
-        Value::Text(text) => quoted(str::from_utf8(text).map_err(|_| Unspeakable::Text)?),
+        Value::Text(text) => quoted(str::from_utf8(text).map_err(|_| NoJsonForm::Text)?),
         Value::Binary(bytes) => quoted(&BASE64_STANDARD.encode(bytes)),
-        Value::Extension(TIMESTAMP, bytes) => {
-            quoted(&timestamp(bytes).ok_or(Unspeakable::Timestamp)?.to_string())
+        Value::Extension(TIMESTAMP_TYPE, bytes) => {
+            quoted(&timestamp(bytes).ok_or(NoJsonForm::Timestamp)?.to_string())
         }
-        Value::Extension(kind, _) => return Err(Unspeakable::Extension(kind)),
-        Value::Array(_) | Value::Map(_) => return Err(Unspeakable::Malformed),
+        Value::Extension(kind, _) => return Err(NoJsonForm::Extension(kind)),
+        Value::Array(_) | Value::Map(_) => return Err(NoJsonForm::Malformed),
     })
 }
 
@@ -148,7 +148,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Seconds in 32 bits; nanoseconds in 30 and seconds in 34; or nanoseconds in 32 and seconds in 64 with a sign.
+/// The three formats: seconds in 32 bits; nanoseconds in 30 and seconds in 34; nanoseconds in 32 and signed seconds in 64.
 fn timestamp(bytes: &[u8]) -> Option<Timestamp> {
     let (seconds, nanoseconds) = match *bytes {
         [a, b, c, d] => (u32::from_be_bytes([a, b, c, d]).into(), 0),
@@ -162,7 +162,7 @@ fn timestamp(bytes: &[u8]) -> Option<Timestamp> {
         _ => return None,
     };
     let nanoseconds = i32::try_from(nanoseconds).ok().filter(|nanoseconds| *nanoseconds < 1_000_000_000)?;
-    // The sum of both: before 1970 nanoseconds still count forward.
+    // Nanoseconds count forward before 1970, too.
     let time = Timestamp::from_second(seconds).ok()?;
     time.checked_add(jiff::SignedDuration::from_nanos(nanoseconds.into())).ok()
 }
@@ -172,11 +172,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn json(bytes: &[u8]) -> Result<String, Unspeakable> {
+    fn json(bytes: &[u8]) -> Result<String, NoJsonForm> {
         to_json(bytes).map(|json| json.get().to_owned())
     }
 
-    fn speakable(bytes: &[u8]) -> String {
+    fn converted(bytes: &[u8]) -> String {
         json(bytes).unwrap()
     }
 
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn containers_are_separated_as_json_wants_it() {
+    fn containers_have_the_separators_of_json() {
         let value = rmpv::Value::Map(vec![
             ("a".into(), rmpv::Value::Array(vec![])),
             (
@@ -196,14 +196,14 @@ mod tests {
             ),
             ("c".into(), rmpv::Value::Map(vec![("d".into(), rmpv::Value::Nil), ("e".into(), (-3).into())])),
         ]);
-        assert_eq!(speakable(&encoded(&value)), r#"{"a":[],"b[":[1,{},"{",2.5],"c":{"d":null,"e":-3}}"#);
+        assert_eq!(converted(&encoded(&value)), r#"{"a":[],"b[":[1,{},"{",2.5],"c":{"d":null,"e":-3}}"#);
     }
 
     #[test]
-    fn what_json_does_not_have_is_written_as_browsers_write_it() {
-        assert_eq!(speakable(&[0xc4, 3, 1, 2, 3]), r#""AQID""#);
+    fn types_unknown_to_json_are_written_as_browsers_write_them() {
+        assert_eq!(converted(&[0xc4, 3, 1, 2, 3]), r#""AQID""#);
         for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            assert_eq!(speakable(&encoded(&number.into())), "null");
+            assert_eq!(converted(&encoded(&number.into())), "null");
         }
         for (timestamp, text) in [
             (&[0xd6, 0xff, 0x5e, 0x0b, 0xe1, 0x00][..], "2020-01-01T00:00:00Z"),
@@ -213,52 +213,52 @@ mod tests {
                 "1969-12-31T23:59:59.5Z",
             ),
         ] {
-            assert_eq!(speakable(timestamp), format!("{text:?}"));
+            assert_eq!(converted(timestamp), format!("{text:?}"));
         }
     }
 
     #[test]
-    fn keys_are_texts_numbers_or_truth_values() {
+    fn keys_are_texts_integers_or_booleans() {
         let map = |key| encoded(&rmpv::Value::Map(vec![(key, 1.into())]));
         for (key, text) in
             [("\"".into(), r#"{"\"":1}"#), ((-1).into(), r#"{"-1":1}"#), (true.into(), r#"{"true":1}"#)]
         {
-            assert_eq!(speakable(&map(key)), text);
+            assert_eq!(converted(&map(key)), text);
         }
         for key in [rmpv::Value::Nil, 1.5.into(), rmpv::Value::Array(vec![]), rmpv::Value::Map(vec![])] {
-            assert_eq!(json(&map(key)), Err(Unspeakable::Key));
+            assert_eq!(json(&map(key)), Err(NoJsonForm::Key));
         }
     }
 
     #[test]
-    fn what_has_no_form_is_an_error() {
-        assert_eq!(json(&[0xd4, 5, 0]), Err(Unspeakable::Extension(5)));
-        assert_eq!(json(&[0xd4, 0xff, 0]), Err(Unspeakable::Timestamp));
-        assert_eq!(json(&[0xd7, 0xff, 255, 255, 255, 255, 255, 255, 255, 255]), Err(Unspeakable::Timestamp));
+    fn a_value_without_a_json_form_is_an_error() {
+        assert_eq!(json(&[0xd4, 5, 0]), Err(NoJsonForm::Extension(5)));
+        assert_eq!(json(&[0xd4, 0xff, 0]), Err(NoJsonForm::Timestamp));
+        assert_eq!(json(&[0xd7, 0xff, 255, 255, 255, 255, 255, 255, 255, 255]), Err(NoJsonForm::Timestamp));
         assert_eq!(
             json(&[0xc7, 12, 0xff, 0, 0, 0, 0, 127, 255, 255, 255, 255, 255, 255, 255]),
-            Err(Unspeakable::Timestamp)
+            Err(NoJsonForm::Timestamp)
         );
-        assert_eq!(json(&[0xa1, 0xff]), Err(Unspeakable::Text));
-        assert_eq!(json(&[0x92, 1]), Err(Unspeakable::Malformed));
+        assert_eq!(json(&[0xa1, 0xff]), Err(NoJsonForm::Text));
+        assert_eq!(json(&[0x92, 1]), Err(NoJsonForm::Malformed));
     }
 
     #[test]
-    fn half_a_million_levels_cost_no_stack() {
+    fn half_a_million_levels_need_no_stack() {
         let mut deep = vec![0x91; 500_000];
         deep.push(1);
-        assert_eq!(speakable(&deep), ["[".repeat(500_000), "1".into(), "]".repeat(500_000)].concat());
+        assert_eq!(converted(&deep), ["[".repeat(500_000), "1".into(), "]".repeat(500_000)].concat());
     }
 
     proptest! {
         #[test]
-        fn json_comes_back_through_messagepack(value in crate::protocol::testing::json()) {
+        fn json_survives_a_round_trip_through_messagepack(value in crate::protocol::test_support::json()) {
             let text = RawValue::from_string(value.to_string()).unwrap();
-            let mut writer = super::super::writer::Writer::new(0);
+            let mut writer = super::super::primitives::Writer::new(0);
             super::super::from_json::write(&text, &mut writer);
             let frame = writer.into_frame();
             let (prefix, _) = super::super::length_prefix::read(&frame).unwrap().unwrap();
-            prop_assert_eq!(speakable(&frame[prefix..]), value.to_string());
+            prop_assert_eq!(converted(&frame[prefix..]), value.to_string());
         }
 
         #[test]

@@ -1,58 +1,47 @@
-//! The filter of `:execute`: which connections a command is for. Pure, and the only filter the service has.
+//! The filter of `:execute`: which connections a command is for.
 //!
-//! The grammar is the subset of OData that the sibling service documents
-//! (<https://learn.microsoft.com/azure/azure-web-pubsub/reference-odata-filter>). Two things surprise: `not` binds tighter
-//! than a comparison, so `not userId eq 'a'` is an error; and what is asked of a user who is not there is neither true
-//! nor false, so `not startswith(userId, 'a')` leaves anonymous connections out.
+//! The grammar is the subset of OData that Azure documents for Web PubSub
+//! (<https://learn.microsoft.com/azure/azure-web-pubsub/reference-odata-filter>). `not` binds tighter than a comparison, so
+//! `not userId eq 'a'` is an error. Conditions on the user of an anonymous connection are null, so
+//! `not startswith(userId, 'a')` does not match it.
 
-mod evaluate;
 mod expression;
-mod invalid;
-mod parse;
-mod term;
-mod token;
+mod parser;
+mod tokenizer;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
 use expression::Condition;
-pub(crate) use invalid::InvalidFilter;
 
-/// Longest filter, in bytes. The service's own limit is not published beyond "about 100 clauses", which fit.
-const LONGEST: usize = 8 << 10;
+pub(crate) use expression::Subject;
+pub(crate) use tokenizer::InvalidFilter;
 
-/// How deep parentheses, `not` and calls may nest.
-const DEEPEST: usize = 64;
+/// Longest filter, in bytes. Azure documents its limit as "about 100 clauses", which fit.
+const MAX_FILTER_BYTES: usize = 8 << 10;
 
-/// A connection as a filter sees it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject<'a> {
-    pub(crate) connection: &'a str,
-    /// `None` for someone anonymous.
-    pub(crate) user: Option<&'a str>,
-    /// Every group the connection is in, however it came there.
-    pub(crate) groups: &'a [&'a str],
-}
-
-/// A filter that is right in itself. Printed, it is a filter that means the same.
+/// A valid filter. Its `Display` is a filter with the same meaning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Filter(Condition);
 
 impl Filter {
-    /// Reads a filter, decoded from its query.
+    /// Parses a filter, decoded from the query.
     ///
     /// # Errors
     ///
-    /// When it is too long or too deep, or is no filter: the error tells at which character, and what was expected there.
+    /// When it is too long, too deep or malformed: the error names the character, and what was expected there.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidFilter> {
-        if text.len() > LONGEST {
-            return Err(InvalidFilter::TooLong { limit: LONGEST });
+        if text.len() > MAX_FILTER_BYTES {
+            return Err(InvalidFilter::TooLong { limit: MAX_FILTER_BYTES });
         }
-        parse::filter(text).map(Self)
+        parser::parse(text).map(Self)
     }
 
-    /// Whether the filter is true of the connection. What is neither true nor false is not.
+    /// Whether the filter is true for the connection. Null is not true.
     pub(crate) fn matches(&self, subject: Subject<'_>) -> bool {
-        self.0.of(subject) == Some(true)
+        self.0.evaluate(subject) == Some(true)
     }
 }
 
@@ -61,6 +50,3 @@ impl fmt::Display for Filter {
         self.0.fmt(f)
     }
 }
-
-#[cfg(test)]
-mod tests;

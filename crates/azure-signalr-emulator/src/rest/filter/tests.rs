@@ -1,14 +1,13 @@
-//! Filters as callers write them, and laws that hold for all of them.
-//!
-//! The naive evaluation knows only what has no null in it, so laws over null are tested apart from it.
+//! Tests of filters: examples, errors, and laws for generated filters.
 
 use proptest::prelude::*;
 
-use super::expression::{Condition, Flag, Number, Operator, Test, Text};
+use super::expression::{Boolean, Comparison, Condition, Number, Operator, Text};
+use super::parser::{self, MAX_DEPTH};
 use super::*;
 
 const ANN: Subject<'_> = Subject { connection: "c-1", user: Some("x-Ann"), groups: &["red", "blue"] };
-const NOBODY: Subject<'_> = Subject { connection: "c-2", user: None, groups: &[] };
+const ANONYMOUS: Subject<'_> = Subject { connection: "c-2", user: None, groups: &[] };
 
 fn is(filter: &str, subject: Subject<'_>) -> bool {
     Filter::parse(filter).unwrap_or_else(|error| panic!("{filter}: {error}")).matches(subject)
@@ -19,7 +18,7 @@ fn error(filter: &str) -> String {
 }
 
 #[test]
-fn every_function_and_operator_says_what_it_should() {
+fn functions_and_operators_have_their_values() {
     for filter in [
         "true",
         "userId eq 'x-Ann'",
@@ -64,9 +63,9 @@ fn a_quote_inside_a_text_is_written_twice() {
 }
 
 #[test]
-fn nobody_equals_null_and_has_no_other_property() {
+fn a_missing_user_equals_null_and_has_no_other_property() {
     for filter in ["userId eq null", "null eq userId", "userId ne 'a'", "userId in ('a', null)"] {
-        assert!(is(filter, NOBODY), "{filter}");
+        assert!(is(filter, ANONYMOUS), "{filter}");
     }
     for filter in [
         "userId ne null",
@@ -78,14 +77,14 @@ fn nobody_equals_null_and_has_no_other_property() {
         "startswith(userId, 'x') and true",
         "startswith(userId, 'x') or false",
     ] {
-        assert!(!is(filter, NOBODY), "{filter}");
+        assert!(!is(filter, ANONYMOUS), "{filter}");
     }
-    assert!(is("startswith(userId, 'x') or true", NOBODY));
-    assert!(is("not (startswith(userId, 'x') and false)", NOBODY));
+    assert!(is("startswith(userId, 'x') or true", ANONYMOUS));
+    assert!(is("not (startswith(userId, 'x') and false)", ANONYMOUS));
 }
 
 #[test]
-fn an_error_tells_the_character_and_what_belongs_there() {
+fn an_error_names_the_character_and_what_was_expected() {
     assert_eq!(
         error("userId eq"),
         "character 10 of the filter: expected a value: a text in quotes, a number, true, false, null, userId, connectionId or a function, found the end"
@@ -111,7 +110,7 @@ fn an_error_tells_the_character_and_what_belongs_there() {
 }
 
 #[test]
-fn what_is_ill_typed_is_no_filter() {
+fn ill_typed_filters_are_rejected() {
     for filter in [
         "",
         "   ",
@@ -153,27 +152,27 @@ fn what_is_ill_typed_is_no_filter() {
 #[test]
 fn depth_and_length_are_bounded() {
     let nested = |levels: usize| ["(".repeat(levels), "true".into(), ")".repeat(levels)].concat();
-    assert!(Filter::parse(&nested(DEEPEST)).is_ok());
-    assert_eq!(error(&nested(DEEPEST + 1)), "the filter nests deeper than 64 levels at character 66");
+    assert!(Filter::parse(&nested(MAX_DEPTH)).is_ok());
+    assert_eq!(error(&nested(MAX_DEPTH + 1)), "the filter nests deeper than 64 levels at character 66");
     for deep in ["not ".repeat(1_000), "(".repeat(8_000), "trim(".repeat(1_000), "(not (".repeat(500)] {
         assert!(matches!(Filter::parse(&deep), Err(InvalidFilter::TooDeep { .. })));
     }
     let wide = vec!["true"; 900].join(" or ");
-    assert!(is(&wide, NOBODY));
-    assert!(matches!(Filter::parse(&" ".repeat(LONGEST + 1)), Err(InvalidFilter::TooLong { .. })));
+    assert!(is(&wide, ANONYMOUS));
+    assert!(matches!(Filter::parse(&" ".repeat(MAX_FILTER_BYTES + 1)), Err(InvalidFilter::TooLong { .. })));
 }
 
-/// A filter over two facts, told twice: as text with no more parentheses than it needs, and as its truth.
+/// A filter over two facts without null, as text with as few parentheses as possible and as its value.
 #[derive(Debug, Clone)]
-enum Plain {
+enum SimpleFilter {
     User(bool),
     Group(bool),
-    Not(Box<Plain>),
-    And(Box<Plain>, Box<Plain>),
-    Or(Box<Plain>, Box<Plain>),
+    Not(Box<SimpleFilter>),
+    And(Box<SimpleFilter>, Box<SimpleFilter>),
+    Or(Box<SimpleFilter>, Box<SimpleFilter>),
 }
 
-impl Plain {
+impl SimpleFilter {
     fn any() -> impl Strategy<Value = Self> {
         let fact = prop_oneof![any::<bool>().prop_map(Self::User), any::<bool>().prop_map(Self::Group)];
         fact.prop_recursive(5, 24, 2, |part| {
@@ -185,12 +184,12 @@ impl Plain {
         })
     }
 
-    fn truth(&self) -> bool {
+    fn value(&self) -> bool {
         match self {
             Self::User(truth) | Self::Group(truth) => *truth,
-            Self::Not(part) => !part.truth(),
-            Self::And(a, b) => a.truth() & b.truth(),
-            Self::Or(a, b) => a.truth() | b.truth(),
+            Self::Not(part) => !part.value(),
+            Self::And(a, b) => a.value() & b.value(),
+            Self::Or(a, b) => a.value() | b.value(),
         }
     }
 
@@ -233,16 +232,16 @@ fn text() -> impl Strategy<Value = Text> {
     })
 }
 
-fn flag() -> impl Strategy<Value = Flag> {
+fn boolean() -> impl Strategy<Value = Boolean> {
     prop_oneof![
-        any::<bool>().prop_map(Flag::Literal),
-        (text(), text()).prop_map(|(a, b)| Flag::StartsWith(a, b)),
-        (text(), text()).prop_map(|(a, b)| Flag::EndsWith(a, b)),
-        (text(), text()).prop_map(|(a, b)| Flag::Contains(a, b)),
+        any::<bool>().prop_map(Boolean::Literal),
+        (text(), text()).prop_map(|(a, b)| Boolean::StartsWith(a, b)),
+        (text(), text()).prop_map(|(a, b)| Boolean::EndsWith(a, b)),
+        (text(), text()).prop_map(|(a, b)| Boolean::Contains(a, b)),
     ]
 }
 
-/// Never null: between two nulls, a test has no type to be told by.
+/// Never null: a comparison of two nulls has no type.
 fn number() -> impl Strategy<Value = Number> {
     prop_oneof![
         any::<i64>().prop_map(Number::Literal),
@@ -255,20 +254,21 @@ fn number() -> impl Strategy<Value = Number> {
 fn tests<T: Clone + std::fmt::Debug + 'static>(
     value: impl Strategy<Value = T> + Clone + 'static,
     operators: &'static [Operator],
-) -> impl Strategy<Value = Test<T>> {
+) -> impl Strategy<Value = Comparison<T>> {
     prop_oneof![
         (value.clone(), prop::sample::select(operators), value.clone())
-            .prop_map(|(left, operator, right)| Test::Compare(left, operator, right)),
-        (value.clone(), prop::collection::vec(value, 1..4)).prop_map(|(value, list)| Test::In(value, list)),
+            .prop_map(|(left, operator, right)| Comparison::Compare(left, operator, right)),
+        (value.clone(), prop::collection::vec(value, 1..4))
+            .prop_map(|(value, list)| Comparison::In(value, list)),
     ]
 }
 
 fn condition() -> impl Strategy<Value = Condition> {
     let leaf = prop_oneof![
-        flag().prop_map(Condition::Flag),
+        boolean().prop_map(Condition::Boolean),
         tests(text().boxed(), &Operator::ALL).prop_map(Condition::Texts),
         tests(number().boxed(), &Operator::ALL).prop_map(Condition::Numbers),
-        tests(flag().boxed(), &[Operator::Equal, Operator::NotEqual]).prop_map(Condition::Flags),
+        tests(boolean().boxed(), &[Operator::Equal, Operator::NotEqual]).prop_map(Condition::Booleans),
         text().prop_map(Condition::InGroups),
     ];
     leaf.prop_recursive(4, 16, 3, |part| {
@@ -286,12 +286,12 @@ fn not(condition: Condition) -> Condition {
 
 proptest! {
     #[test]
-    fn no_text_makes_parsing_panic(text in ".{0,80}") {
+    fn no_text_makes_the_parser_panic(text in ".{0,80}") {
         let _ = Filter::parse(&text).map(|filter| filter.matches(ANN));
     }
 
     #[test]
-    fn no_row_of_words_makes_parsing_panic_and_what_parses_prints_as_itself(
+    fn no_sequence_of_tokens_makes_the_parser_panic_and_filters_print_as_themselves(
         words in prop::collection::vec(prop::sample::select(vec![
             "userId", "groups", "connectionId", "'a'", "1", "-1", "null", "true", "eq", "gt", "in", "and", "or", "not",
             "(", "(", ")", ")", ",", "length(", "startswith(", "substring(", "concat(",
@@ -303,23 +303,23 @@ proptest! {
     }
 
     #[test]
-    fn what_is_printed_parses_to_the_same(condition in condition()) {
+    fn a_printed_filter_parses_to_the_same(condition in condition()) {
         let filter = Filter(condition);
         let printed = filter.to_string();
-        prop_assert_eq!(parse::filter(&printed), Ok(filter.0), "{}", printed);
+        prop_assert_eq!(parser::parse(&printed), Ok(filter.0), "{}", printed);
     }
 
     #[test]
-    fn truth_agrees_with_a_naive_evaluation(plain in Plain::any()) {
-        prop_assert_eq!(is(&plain.text(), ANN), plain.truth(), "{}", plain.text());
+    fn values_agree_with_a_naive_evaluation(plain in SimpleFilter::any()) {
+        prop_assert_eq!(is(&plain.text(), ANN), plain.value(), "{}", plain.text());
     }
 
     #[test]
     fn de_morgan_holds_with_null_too(a in condition(), b in condition()) {
-        for subject in [ANN, NOBODY] {
-            let neither = not(Condition::Or(vec![a.clone(), b.clone()])).of(subject);
-            prop_assert_eq!(neither, Condition::And(vec![not(a.clone()), not(b.clone())]).of(subject));
-            prop_assert_eq!(not(not(a.clone())).of(subject), a.of(subject));
+        for subject in [ANN, ANONYMOUS] {
+            let neither = not(Condition::Or(vec![a.clone(), b.clone()])).evaluate(subject);
+            prop_assert_eq!(neither, Condition::And(vec![not(a.clone()), not(b.clone())]).evaluate(subject));
+            prop_assert_eq!(not(not(a.clone())).evaluate(subject), a.evaluate(subject));
         }
     }
 }

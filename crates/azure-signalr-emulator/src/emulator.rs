@@ -1,0 +1,162 @@
+//! [`Emulator`]: an instance of the service, and its routes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, Method, header};
+use axum::middleware;
+use axum::routing::any;
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::api_error::{self, ApiError};
+use crate::service::Service;
+use crate::{AccessKey, Options, control, loopback, negotiate, rest, transport};
+
+/// How long clients and requests may take to end after the shutdown began.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A service with its own hubs, keys and connections. Clones are the same service.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use azure_signalr_emulator::{Emulator, LoopbackListener, Options};
+///
+/// let emulator = Emulator::new(Options::default());
+/// let listener = LoopbackListener::bind(0).await?;
+/// println!("{}", emulator.connection_string(listener.port()));
+/// let shutdown = std::future::ready(());
+/// emulator.serve(listener.into_listeners(), shutdown).await
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Emulator {
+    service: Arc<Service>,
+}
+
+impl Emulator {
+    /// Makes a service without connections. It owns no socket and no task until it is served.
+    #[must_use]
+    pub fn new(mut options: Options) -> Self {
+        if options.access_keys.is_empty() {
+            options.access_keys.push(AccessKey::generate());
+        }
+        Self { service: Arc::new(Service::new(options)) }
+    }
+
+    /// Serves the emulator over HTTP/1.1 on all of `listeners` until `shutdown` completes.
+    ///
+    /// A request has to name a loopback host or one of [`Options::allowed_hosts`]; any other is answered 421. After `shutdown` no
+    /// connection is accepted, every client is told to leave, as by [`close_all`](Self::close_all), and requests under way
+    /// have one second. Dropping the future frees the sockets at once.
+    ///
+    /// # Errors
+    ///
+    /// When a server fails by itself.
+    pub async fn serve(
+        &self,
+        listeners: Vec<TcpListener>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> io::Result<()> {
+        let allowed: Arc<[String]> = self.service.options.allowed_hosts.clone().into();
+        let router = self.router().layer(middleware::from_fn_with_state(allowed, loopback::check_host));
+        let (stop, _) = watch::channel(());
+        let mut servers = JoinSet::new();
+        for listener in listeners {
+            let mut stopped = stop.subscribe();
+            let stopped = async move { while stopped.changed().await.is_ok() {} };
+            // Frames are small and final: waiting to fill a packet only delays them.
+            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+            let service = router.clone().into_make_service_with_connect_info::<SocketAddr>();
+            servers.spawn(axum::serve(listener, service).with_graceful_shutdown(stopped).into_future());
+        }
+        shutdown.await;
+        drop(stop);
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, self.drain(servers)).await;
+        drained.unwrap_or_else(|_| {
+            tracing::info!("gave up what took longer than a second to end");
+            Ok(())
+        })
+    }
+
+    /// HTTP servers do not wait for WebSockets, so the clients are closed first.
+    async fn drain(&self, mut servers: JoinSet<io::Result<()>>) -> io::Result<()> {
+        self.close_all();
+        self.closed().await;
+        while let Some(ended) = servers.join_next().await {
+            ended.map_err(io::Error::other)??;
+        }
+        Ok(())
+    }
+
+    /// All endpoints, without the check of the `Host` header, for tests that put middleware in front of them.
+    pub fn router(&self) -> Router {
+        let clients = Router::new()
+            .route("/client/negotiate", any(negotiate::negotiate))
+            .route("/client/negotiate/", any(negotiate::negotiate))
+            .route("/client", any(transport::connect))
+            .route("/client/", any(transport::connect));
+        let callers = Router::new().route("/api", any(rest::serve)).route("/api/{*path}", any(rest::serve));
+        let diagnostics = self.service.diagnostics.as_ref();
+        // Injected responses need CORS headers too.
+        let clients = control::with_fault_injection(clients, diagnostics).layer(cross_origin());
+        let endpoints = clients.merge(control::with_fault_injection(callers, diagnostics));
+        let control =
+            diagnostics.map(|diagnostics| control::router(self.service.clone(), diagnostics.clone()));
+        control::with_traffic_log(endpoints, diagnostics)
+            .merge(control.unwrap_or_default())
+            .route(
+                "/server/",
+                any(async || ApiError::not_emulated("Persistent mode (connections of app servers)")),
+            )
+            .fallback(async || {
+                ApiError::not_found("nothing here: clients go to /client/, REST callers to /api/")
+            })
+            .layer(middleware::from_fn(api_error::log_errors))
+            .with_state(self.service.clone())
+    }
+
+    /// The connection string for callers on this machine. It contains the first access key.
+    #[must_use]
+    pub fn connection_string(&self, port: u16) -> String {
+        let keys = &self.service.options.access_keys;
+        let key = keys.first().expect("`new` makes a key when none is given").as_str();
+        format!("Endpoint=http://localhost:{port};AccessKey={key};Version=1.0;")
+    }
+
+    /// Closes the service: new clients are answered 503, and every connected client gets its queued messages, then a close message
+    /// that allows it to reconnect, then the end of its socket.
+    ///
+    /// Returns at once; [`closed`](Self::closed) waits for the clients.
+    pub fn close_all(&self) {
+        self.service.close_all();
+    }
+
+    /// Waits until no client is connected. After [`close_all`](Self::close_all) that takes at most [`Options::client_timeout`] and
+    /// [`Options::close_timeout`].
+    pub async fn closed(&self) {
+        self.service.closed().await;
+    }
+}
+
+/// Browsers connect from other origins with credentials, which `*` does not allow: the origin is repeated.
+fn cross_origin() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_credentials(true)
+        .allow_methods([Method::GET, Method::POST, Method::DELETE, Method::OPTIONS])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CACHE_CONTROL,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("x-requested-with"),
+            HeaderName::from_static("x-signalr-user-agent"),
+        ])
+}

@@ -1,0 +1,249 @@
+//! Hub messages: what clients and the service send, the frames that carry them, and why bytes are not a message.
+
+use std::fmt;
+
+use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+/// A hub protocol. A client chooses one in its handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Protocol {
+    Json,
+    MessagePack,
+}
+
+impl Protocol {
+    /// The name in handshakes and in bodies of REST calls.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::MessagePack => "messagepack",
+        }
+    }
+
+    /// The supported protocol with this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Json, Self::MessagePack].into_iter().find(|protocol| protocol.name() == name)
+    }
+}
+
+/// A message from a client. Headers are not kept: some clients put their access token there.
+#[derive(Debug, PartialEq)]
+pub(crate) enum ClientMessage {
+    /// A call of a hub method. With an id the client waits for a completion.
+    Invocation {
+        id: Option<String>,
+        target: String,
+        /// The bytes an upstream gets: a JSON object without separator, or a MessagePack array without length prefix; the
+        /// headers are removed, everything else is unchanged.
+        forwarded: Bytes,
+    },
+    /// A call with streamed results. The client always waits for a completion.
+    StreamInvocation {
+        id: String,
+        target: String,
+    },
+    /// One item of a stream from the client.
+    StreamItem {
+        id: String,
+    },
+    /// The client cancels a stream.
+    CancelInvocation {
+        id: String,
+    },
+    /// The result of an invocation that had an id, or the end of a stream from the client.
+    Completion {
+        id: String,
+        outcome: Outcome,
+    },
+    Ping,
+    Close {
+        error: Option<String>,
+    },
+    /// All messages up to this sequence id have arrived.
+    Ack(u64),
+    /// The sequence id of the next message, after a reconnect.
+    Sequence(u64),
+    /// An unknown message type, which is ignored.
+    Other(u64),
+}
+
+impl ClientMessage {
+    /// Whether the message has a sequence id on connections with stateful reconnect.
+    pub(crate) fn is_sequenced(&self) -> bool {
+        match self {
+            Self::Invocation { .. }
+            | Self::StreamInvocation { .. }
+            | Self::StreamItem { .. }
+            | Self::CancelInvocation { .. }
+            | Self::Completion { .. } => true,
+            Self::Ping | Self::Close { .. } | Self::Ack(_) | Self::Sequence(_) | Self::Other(_) => false,
+        }
+    }
+}
+
+/// How an invocation ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    Void,
+    /// JSON, in either protocol.
+    Result(Box<RawValue>),
+    Error(String),
+}
+
+impl PartialEq for Outcome {
+    /// Compares results by their text.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Void, Self::Void) => true,
+            (Self::Result(one), Self::Result(other)) => one.get() == other.get(),
+            (Self::Error(one), Self::Error(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+/// A message from the service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ServerMessage<'a> {
+    /// Calls `target` at the client; `arguments` is a JSON array. With an id the client answers with a completion.
+    Invocation {
+        id: Option<&'a str>,
+        target: &'a str,
+        arguments: &'a RawValue,
+    },
+    /// One item of a stream to the client.
+    StreamItem {
+        id: &'a str,
+        item: &'a RawValue,
+    },
+    /// The result of a call of the client, or the end of a stream to it.
+    Completion {
+        id: &'a str,
+        outcome: &'a Outcome,
+    },
+    Ping,
+    /// The last message of a connection.
+    Close {
+        error: Option<&'a str>,
+        allow_reconnect: bool,
+    },
+    /// All messages up to this sequence id have arrived.
+    Ack(u64),
+    /// The sequence id of the next message, after a reconnect.
+    Sequence(u64),
+}
+
+/// One or more whole hub messages, each with its separator or length prefix. Clones share the bytes.
+///
+/// Clients report an error for a frame that ends inside a message.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Frame {
+    Text(Utf8Bytes),
+    Binary(Bytes),
+}
+
+impl Frame {
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_str().as_bytes(),
+            Self::Binary(bytes) => bytes,
+        }
+    }
+}
+
+impl From<Frame> for Bytes {
+    fn from(frame: Frame) -> Self {
+        match frame {
+            Frame::Text(text) => text.into(),
+            Frame::Binary(bytes) => bytes,
+        }
+    }
+}
+
+/// A message is longer than the limit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct MessageTooLong {
+    /// In bytes.
+    pub(super) limit: usize,
+}
+
+/// Bytes are not a message of this hub protocol.
+///
+/// The text names the position and what is expected, never the content: messages of clients must not be logged.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct MalformedMessage {
+    pub(super) protocol: Protocol,
+    pub(super) error: DecodeError,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum DecodeError {
+    TooLong(MessageTooLong),
+    /// A length prefix of more than five bytes, or of more than 2,147,483,647.
+    LengthPrefix,
+    /// A byte of a JSON message, counted from 0, is not UTF-8.
+    NotUtf8 {
+        byte: usize,
+    },
+    /// Not a JSON object, or an object with a repeated property.
+    NotJson {
+        line: usize,
+        column: usize,
+    },
+    /// A value announces more bytes or elements than the message has.
+    Truncated,
+    /// The byte 0xC1, which MessagePack never uses.
+    Reserved,
+    /// Not a MessagePack array.
+    NotAnArray,
+    /// Bytes follow the array.
+    Trailing,
+    /// A required property is missing.
+    Missing(&'static str),
+    /// A property has the wrong type or value.
+    Wrong {
+        property: &'static str,
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for MessageTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a message is longer than {} bytes", self.limit)
+    }
+}
+
+impl fmt::Display for MalformedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let DecodeError::TooLong(too_long) = &self.error {
+            return too_long.fmt(f);
+        }
+        write!(f, "not a message of the {} hub protocol: {}", self.protocol.name(), self.error)
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(too_long) => too_long.fmt(f),
+            Self::LengthPrefix => f.write_str("a length prefix is 1 to 5 bytes and at most 2147483647"),
+            Self::NotUtf8 { byte } => write!(f, "byte {byte} is not UTF-8"),
+            Self::NotJson { line, column } => {
+                write!(f, "line {line}, column {column}: a JSON object is needed, with no property twice")
+            }
+            Self::Truncated => f.write_str("a value is longer than its frame"),
+            Self::Reserved => f.write_str("no MessagePack value begins with the byte 0xC1"),
+            Self::NotAnArray => f.write_str("it must be a MessagePack array"),
+            Self::Trailing => f.write_str("the frame goes on after its array"),
+            Self::Missing(property) => write!(f, "`{property}` is missing"),
+            Self::Wrong { property, expected } => write!(f, "`{property}` must be {expected}"),
+        }
+    }
+}

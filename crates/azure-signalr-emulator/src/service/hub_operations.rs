@@ -1,0 +1,352 @@
+//! What REST calls and the control API do with connections and groups. Each function takes the lock once and does not wait.
+
+use std::collections::HashSet;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::connection_handle::ConnectionHandle;
+use super::send_queue::CloseOptions;
+use super::{Service, State};
+use crate::connection_tokens::ConnectionTokens;
+use crate::fault_injection::{ConnectionAction, MessageEffect};
+use crate::hub::{AddToGroupError, Connection, ConnectionId, GroupName, Hubs, TooManyGroups, UserId};
+use crate::hub_name::HubName;
+use crate::protocol::{OutgoingMessage, Protocol};
+
+/// The connections of a hub that a REST call addresses.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Recipients {
+    Everyone,
+    Group(GroupName),
+    User(UserId),
+    Connection(ConnectionId),
+}
+
+/// A command of the REST call `:execute`.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Send(OutgoingMessage),
+    Join(GroupName),
+    Leave(GroupName),
+    Close(CloseOptions),
+}
+
+/// Selects the connections of all hubs that match every given property.
+#[derive(Debug)]
+pub(crate) struct ConnectionSelector {
+    pub(crate) hub: Option<HubName>,
+    pub(crate) user: Option<UserId>,
+    pub(crate) connection: Option<ConnectionId>,
+}
+
+/// An open connection, as the control API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConnectionInfo {
+    pub(crate) connection: String,
+    pub(crate) hub: String,
+    /// `None` for an anonymous client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
+    pub(crate) transport: &'static str,
+    pub(crate) protocol: &'static str,
+    /// In alphabetical order.
+    pub(crate) groups: Vec<String>,
+    /// In milliseconds since 1970.
+    pub(crate) connected_at: u64,
+    /// The number of queued messages.
+    pub(crate) queued: usize,
+    pub(crate) frozen: bool,
+}
+
+/// Operations of REST calls.
+impl Service {
+    /// Queues a message for the recipients, except `excluded`.
+    pub(crate) fn deliver(
+        &self,
+        hub: &HubName,
+        recipients: &Recipients,
+        excluded: &HashSet<ConnectionId>,
+        message: &OutgoingMessage,
+    ) {
+        let hub_effect = self.hub_effect(hub);
+        self.current_state().each(hub, recipients, excluded, |connection| {
+            self.send(hub, connection.id, connection.handle, message, hub_effect);
+        });
+    }
+
+    /// The handle of one connection.
+    pub(crate) fn connection(&self, hub: &HubName, id: &ConnectionId) -> Option<Arc<ConnectionHandle>> {
+        Some(self.lock().hubs.connection(hub, id)?.handle.clone())
+    }
+
+    /// Closes connections, and returns their number. They leave the hub at once, but still receive their queued messages.
+    pub(crate) fn close(
+        &self,
+        hub: &HubName,
+        recipients: &Recipients,
+        excluded: &HashSet<ConnectionId>,
+        options: &CloseOptions,
+    ) -> usize {
+        let (mut state, mut closed) = (self.current_state(), Vec::new());
+        state.each(hub, recipients, excluded, |connection| {
+            connection.handle.send_queue().close(options.clone());
+            closed.push(connection.id.clone());
+        });
+        for id in &closed {
+            state.hubs.leave(hub, id);
+        }
+        closed.len()
+    }
+
+    /// Whether the recipients include a connection.
+    pub(crate) fn exists(&self, hub: &HubName, recipients: &Recipients) -> bool {
+        let state = self.current_state();
+        match recipients {
+            Recipients::Everyone => state.hubs.everyone(hub).next().is_some(),
+            Recipients::Group(group) => state.hubs.has_group(hub, group),
+            Recipients::User(user) => state.hubs.user(hub, user).next().is_some(),
+            Recipients::Connection(id) => state.hubs.connection(hub, id).is_some(),
+        }
+    }
+
+    /// At most `count` connections of a group with ids greater than `after`, in the order of ids, with their users; and whether
+    /// these are the last.
+    pub(crate) fn list_group(
+        &self,
+        hub: &HubName,
+        group: &GroupName,
+        after: Option<&ConnectionId>,
+        count: usize,
+    ) -> (Vec<(ConnectionId, Option<UserId>)>, bool) {
+        let state = self.current_state();
+        let mut connections = state.hubs.group(hub, group, after);
+        let listed = connections.by_ref().take(count);
+        let listed = listed.map(|connection| (connection.id.clone(), connection.user.cloned())).collect();
+        (listed, connections.next().is_none())
+    }
+
+    pub(crate) fn add_to_group(
+        &self,
+        hub: &HubName,
+        id: &ConnectionId,
+        group: &GroupName,
+    ) -> Result<(), AddToGroupError> {
+        self.current_state().hubs.add(hub, id, group)
+    }
+
+    pub(crate) fn remove_from_group(&self, hub: &HubName, id: &ConnectionId, group: &GroupName) {
+        self.current_state().hubs.remove(hub, id, group);
+    }
+
+    pub(crate) fn remove_from_all_groups(&self, hub: &HubName, id: &ConnectionId) {
+        self.current_state().hubs.remove_from_all(hub, id);
+    }
+
+    pub(crate) fn is_user_in_group(&self, hub: &HubName, user: &UserId, group: &GroupName) -> bool {
+        self.current_state().hubs.has_user_in(hub, user, group)
+    }
+
+    /// Adds a user to a group for `ttl`, or for the default lifetime.
+    pub(crate) fn add_user_to_group(
+        &self,
+        hub: &HubName,
+        user: &UserId,
+        group: &GroupName,
+        ttl: Option<Duration>,
+    ) -> Result<(), TooManyGroups> {
+        self.current_state().hubs.add_user(Instant::now(), hub, user, group, ttl)
+    }
+
+    pub(crate) fn remove_user_from_group(&self, hub: &HubName, user: &UserId, group: &GroupName) {
+        self.current_state().hubs.remove_user(hub, user, group);
+    }
+
+    pub(crate) fn remove_user_from_all_groups(&self, hub: &HubName, user: &UserId) {
+        self.current_state().hubs.remove_user_from_all(hub, user);
+    }
+
+    /// Executes all commands in order for each connection that matches, and returns the number of these connections.
+    ///
+    /// The connections are selected before the first command. One that is in too many groups ignores a `Join`.
+    pub(crate) fn execute(
+        &self,
+        hub: &HubName,
+        matches: impl Fn(&ConnectionId, Option<&UserId>, &[&str]) -> bool,
+        commands: &[Command],
+    ) -> usize {
+        let mut state = self.current_state();
+        let selected = state.hubs.everyone(hub).filter(|connection| {
+            let groups: Vec<_> = state.hubs.groups_of(hub, connection.id).map(GroupName::as_str).collect();
+            matches(connection.id, connection.user, &groups)
+        });
+        let selected: Vec<_> =
+            selected.map(|connection| (connection.id.clone(), connection.handle.clone())).collect();
+        for command in commands {
+            match command {
+                Command::Send(message) => {
+                    let hub_effect = self.hub_effect(hub);
+                    selected.iter().for_each(|(id, handle)| self.send(hub, id, handle, message, hub_effect));
+                }
+                Command::Join(group) => {
+                    for (id, _) in &selected {
+                        if state.hubs.add(hub, id, group) == Err(AddToGroupError::TooManyGroups) {
+                            debug!(%hub, connection = %id, "connection {id} is in too many groups to join another");
+                        }
+                    }
+                }
+                Command::Leave(group) => {
+                    selected.iter().for_each(|(id, _)| state.hubs.remove(hub, id, group));
+                }
+                Command::Close(options) => {
+                    for (id, handle) in &selected {
+                        handle.send_queue().close(options.clone());
+                        state.hubs.leave(hub, id);
+                    }
+                }
+            }
+        }
+        selected.len()
+    }
+
+    /// The fault that affects a message to this hub, for all of its recipients.
+    fn hub_effect(&self, hub: &HubName) -> MessageEffect {
+        let diagnostics = self.diagnostics.as_ref();
+        diagnostics
+            .map_or(MessageEffect::Deliver, |diagnostics| diagnostics.faults().apply_to_hub(hub.as_str()))
+    }
+
+    /// Queues a message for one connection, changed by the fault for its hub or for this connection.
+    fn send(
+        &self,
+        hub: &HubName,
+        id: &ConnectionId,
+        handle: &ConnectionHandle,
+        message: &OutgoingMessage,
+        hub_effect: MessageEffect,
+    ) {
+        let effect = match (hub_effect, &self.diagnostics) {
+            (MessageEffect::Deliver, Some(diagnostics)) => {
+                diagnostics.faults().apply_to_connection(hub.as_str(), id.as_str())
+            }
+            (effect, _) => effect,
+        };
+        match effect {
+            MessageEffect::Deliver => handle.send(message),
+            MessageEffect::Duplicate => {
+                handle.send(message);
+                handle.send(message);
+            }
+            MessageEffect::Reorder => handle.send_after_next(message),
+            MessageEffect::Drop => {}
+        }
+    }
+
+    /// The state without expired memberships.
+    fn current_state(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock();
+        state.hubs.remove_expired(Instant::now());
+        state
+    }
+}
+
+/// Operations of the control API.
+impl Service {
+    /// Executes an action on the selected connections, and returns their number.
+    pub(crate) fn act_on(&self, selector: &ConnectionSelector, action: ConnectionAction) -> usize {
+        let state = self.lock();
+        let mut count = 0;
+        for (_, connection) in state.hubs.all().filter(|(hub, connection)| selector.matches(hub, connection))
+        {
+            let queue = connection.handle.send_queue();
+            match action {
+                ConnectionAction::Drop => queue.drop_transport(),
+                ConnectionAction::Freeze => queue.set_frozen(true),
+                ConnectionAction::Thaw => queue.set_frozen(false),
+                ConnectionAction::Expire => queue.expire(),
+            }
+            count += 1;
+        }
+        count
+    }
+
+    /// All connections, sorted by hub and id.
+    pub(crate) fn list_connections(&self) -> Vec<ConnectionInfo> {
+        let state = self.current_state();
+        let connections = state.hubs.all().map(|(hub, connection)| {
+            let groups = state.hubs.groups_of(hub, connection.id);
+            ConnectionInfo::new(hub, &connection, groups.map(|group| group.as_str().to_owned()).collect())
+        });
+        let mut connections: Vec<_> = connections.collect();
+        drop(state);
+        connections
+            .sort_unstable_by(|one, other| (&one.hub, &one.connection).cmp(&(&other.hub, &other.connection)));
+        connections
+    }
+
+    /// Drops all connections and removes all ids, groups and memberships, as a restart of the service does. Options, keys,
+    /// faults and the traffic log stay.
+    pub(crate) fn restart(&self) {
+        let mut state = self.lock();
+        state.tokens.open_connections().for_each(|open| open.handle.send_queue().abort());
+        state.hubs = Hubs::default();
+        state.tokens =
+            ConnectionTokens::new(self.options.connection_token_lifetime, self.options.max_connections);
+    }
+}
+
+impl State {
+    fn each<'a>(
+        &'a self,
+        hub: &HubName,
+        recipients: &'a Recipients,
+        excluded: &'a HashSet<ConnectionId>,
+        mut act: impl FnMut(Connection<'a, Arc<ConnectionHandle>>),
+    ) {
+        let act = |connection: Connection<'a, _>| {
+            if !excluded.contains(connection.id) {
+                act(connection);
+            }
+        };
+        match recipients {
+            Recipients::Everyone => self.hubs.everyone(hub).for_each(act),
+            Recipients::Group(group) => self.hubs.group(hub, group, None).for_each(act),
+            Recipients::User(user) => self.hubs.user(hub, user).for_each(act),
+            Recipients::Connection(id) => self.hubs.connection(hub, id).into_iter().for_each(act),
+        }
+    }
+}
+
+impl ConnectionSelector {
+    fn matches(&self, hub: &HubName, connection: &Connection<'_, Arc<ConnectionHandle>>) -> bool {
+        self.hub.as_ref().is_none_or(|wanted| wanted == hub)
+            && self.user.as_ref().is_none_or(|wanted| Some(wanted) == connection.user)
+            && self.connection.as_ref().is_none_or(|wanted| wanted == connection.id)
+    }
+}
+
+impl ConnectionInfo {
+    fn new(
+        hub: &HubName,
+        connection: &Connection<'_, Arc<ConnectionHandle>>,
+        mut groups: Vec<String>,
+    ) -> Self {
+        let handle = connection.handle;
+        groups.sort_unstable();
+        Self {
+            connection: connection.id.to_string(),
+            hub: hub.to_string(),
+            user: connection.user.map(|user| user.as_str().to_owned()),
+            transport: handle.transport_type().name(),
+            protocol: handle.protocol().map_or("none", Protocol::name),
+            groups,
+            connected_at: handle.connected_at(),
+            queued: handle.send_queue().len(),
+            frozen: handle.send_queue().is_frozen(),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! [`ReloadingTemplates`]: templates from a settings file that may change while the service runs.
+//!
+//! The file is read when templates are needed, at most once a second: its modification time is too coarse to tell two edits apart.
+//! Invalid content, such as a half-written file, leaves the templates unchanged.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::templates::{InvalidTemplates, Templates};
+use crate::TemplateSource;
+
+/// How long the file is not read again.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Largest settings file, in bytes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// The templates of one service.
+pub(super) struct ReloadingTemplates {
+    file: Option<PathBuf>,
+    loaded: Mutex<Loaded>,
+}
+
+struct Loaded {
+    templates: Arc<Templates>,
+    checked_at: Instant,
+    /// The content of the file when it was read last.
+    content: Option<FileContent>,
+}
+
+#[derive(PartialEq, Eq)]
+enum FileContent {
+    Missing,
+    Text(String),
+    Unreadable(String),
+}
+
+impl ReloadingTemplates {
+    /// Takes the templates, or reads the file for the first time.
+    pub(super) fn new(source: TemplateSource, now: Instant) -> Self {
+        let (file, templates) = match source {
+            TemplateSource::Fixed(templates) => (None, templates),
+            TemplateSource::File(file) => (Some(file), Templates::default()),
+        };
+        let loaded = Loaded { templates: Arc::new(templates), checked_at: now, content: None };
+        let templates = Self { file, loaded: Mutex::new(loaded) };
+        if let Some(file) = &templates.file {
+            templates.update(file, read_content(file));
+        }
+        templates
+    }
+
+    /// The current templates. Blocks while the file is read, at most once a second.
+    pub(super) fn get(&self, now: Instant) -> Arc<Templates> {
+        if let Some(file) = &self.file
+            && self.is_due(now)
+        {
+            self.update(file, read_content(file));
+        }
+        self.lock().templates.clone()
+    }
+
+    /// True for one caller in each interval.
+    fn is_due(&self, now: Instant) -> bool {
+        let mut loaded = self.lock();
+        let due = now.saturating_duration_since(loaded.checked_at) >= RELOAD_INTERVAL;
+        if due {
+            loaded.checked_at = now;
+        }
+        due
+    }
+
+    fn update(&self, file: &Path, content: FileContent) {
+        let mut loaded = self.lock();
+        if loaded.content.as_ref() == Some(&content) {
+            return;
+        }
+        match parse(&content) {
+            Ok(templates) => {
+                log(file, &content, &templates);
+                loaded.templates = Arc::new(templates);
+            }
+            Err(problem) => warn!(
+                file = %file.display(),
+                "upstream settings {} are invalid, the previous ones stay in use: {problem}",
+                file.display()
+            ),
+        }
+        loaded.content = Some(content);
+    }
+
+    /// Poisoning is ignored: no update can panic halfway.
+    fn lock(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn parse(content: &FileContent) -> Result<Templates, String> {
+    match content {
+        FileContent::Missing => Ok(Templates::default()),
+        FileContent::Text(text) => text.parse().map_err(|invalid: InvalidTemplates| invalid.to_string()),
+        FileContent::Unreadable(problem) => Err(problem.clone()),
+    }
+}
+
+fn log(file: &Path, content: &FileContent, templates: &Templates) {
+    let (file, count) = (file.display(), templates.len());
+    match content {
+        FileContent::Missing => {
+            info!(%file, "no upstream settings {file}: events of clients are not sent");
+        }
+        _ => info!(%file, templates = count, "upstream settings {file} read: {count} templates"),
+    }
+}
+
+fn read_content(file: &Path) -> FileContent {
+    match read(file) {
+        Ok(text) => FileContent::Text(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => FileContent::Missing,
+        Err(error) => FileContent::Unreadable(error.to_string()),
+    }
+}
+
+fn read(file: &Path) -> io::Result<String> {
+    // Opening a named pipe would block.
+    if !fs::metadata(file)?.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    let mut text = String::new();
+    fs::File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(format!("it is longer than {MAX_FILE_BYTES} bytes")));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::tests::{Folder, Log};
+
+    const ONE: &str = r#"{"UpstreamSettings":{"Templates":[{"UrlTemplate":"http://h/one"}]}}"#;
+    const TWO: &str = r#"{"UpstreamSettings":{"Templates":[{"UrlTemplate":"http://h/two"}]}}"#;
+
+    /// A settings file and its templates. The clock advances when the file is written.
+    struct TestFile {
+        templates: ReloadingTemplates,
+        path: PathBuf,
+        now: Instant,
+        _folder: Folder,
+    }
+
+    impl TestFile {
+        fn new(text: Option<&str>) -> Self {
+            let folder = Folder::new();
+            let path = folder.path().join("settings.json");
+            if let Some(text) = text {
+                fs::write(&path, text).unwrap();
+            }
+            let now = Instant::now();
+            let templates = ReloadingTemplates::new(TemplateSource::File(path.clone()), now);
+            Self { templates, path, now, _folder: folder }
+        }
+
+        fn url(&self) -> Option<String> {
+            let templates = self.templates.get(self.now);
+            templates.find("chat", "messages", "x")?.url("chat", "messages", "x").map(String::from)
+        }
+
+        fn write(&mut self, text: &str) {
+            fs::write(&self.path, text).unwrap();
+            self.now += RELOAD_INTERVAL;
+        }
+    }
+
+    #[test]
+    fn case_78_a_change_is_picked_up_even_one_of_the_same_length() {
+        let mut file = TestFile::new(Some(ONE));
+        assert_eq!(file.url().unwrap(), "http://h/one");
+        file.write(TWO);
+        assert_eq!(file.url().unwrap(), "http://h/two");
+    }
+
+    #[test]
+    fn the_file_is_read_once_a_second_at_most() {
+        let mut file = TestFile::new(Some(ONE));
+        fs::write(&file.path, TWO).unwrap();
+        file.now += RELOAD_INTERVAL - Duration::from_millis(1);
+        assert_eq!(file.url().unwrap(), "http://h/one");
+        file.now += Duration::from_millis(1);
+        assert_eq!(file.url().unwrap(), "http://h/two");
+    }
+
+    #[test]
+    fn a_file_may_be_created_later_and_removed() {
+        let mut file = TestFile::new(None);
+        assert_eq!(file.url(), None);
+        file.write(ONE);
+        assert_eq!(file.url().unwrap(), "http://h/one");
+        fs::remove_file(&file.path).unwrap();
+        file.now += RELOAD_INTERVAL;
+        assert_eq!(file.url(), None);
+        assert!(file.templates.get(file.now).is_empty());
+    }
+
+    #[test]
+    fn an_invalid_file_changes_nothing_and_is_logged_once() {
+        let log = Log::new();
+        let mut file = TestFile::new(Some(ONE));
+        for _ in 0..3 {
+            file.write("{");
+            assert_eq!(file.url().unwrap(), "http://h/one");
+        }
+        let logged = log.lines().into_iter().filter(|line| line.contains("are invalid")).collect::<Vec<_>>();
+        assert!(
+            matches!(&logged[..], [line] if line.contains("settings.json") && line.contains("line 1")),
+            "{logged:?}"
+        );
+        file.write(TWO);
+        assert_eq!(file.url().unwrap(), "http://h/two");
+    }
+
+    #[test]
+    fn a_folder_and_an_oversized_file_change_nothing() {
+        let mut file = TestFile::new(Some(ONE));
+        file.write(&" ".repeat(usize::try_from(MAX_FILE_BYTES).unwrap() + 1));
+        assert_eq!(file.url().unwrap(), "http://h/one");
+        fs::remove_file(&file.path).unwrap();
+        fs::create_dir(&file.path).unwrap();
+        file.now += RELOAD_INTERVAL;
+        assert_eq!(file.url().unwrap(), "http://h/one");
+    }
+}

@@ -1,0 +1,66 @@
+//! What sending a message took: one [`Attempt`] for each request to the service.
+//!
+//! Nothing here names a hub, a user or an address, so all of it may be logged.
+
+use std::time::{Duration, Instant};
+
+/// The requests that were made for a message that the service has accepted.
+#[derive(Clone, Debug)]
+pub struct SendReceipt {
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+impl SendReceipt {
+    /// The requests that were made, in order; the last one succeeded.
+    #[must_use]
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+}
+
+/// One request to the service, without the delays before and after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    route: &'static str,
+    started: Instant,
+    duration: Duration,
+    /// The status, or why there was none.
+    outcome: Result<u16, &'static str>,
+}
+
+impl Attempt {
+    /// A request for `route` that was made at `started` and ended just now.
+    pub(crate) fn ended(route: &'static str, started: Instant, outcome: Result<u16, &'static str>) -> Self {
+        Self { route, started, duration: started.elapsed(), outcome }
+    }
+
+    /// The path with placeholders for names: `/api/hubs/{hub}/:send` or `/api/hubs/{hub}/users/{user}/:send`.
+    #[must_use]
+    pub fn route(&self) -> &'static str {
+        self.route
+    }
+
+    /// When the request was made.
+    #[must_use]
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// From then until the head of the response arrived, or the failure.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// The status of the response, if there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.outcome.ok()
+    }
+
+    /// Why there was no response, in a word: `unreachable`, `interrupted` or `timed_out`.
+    #[must_use]
+    pub fn failure(&self) -> Option<&'static str> {
+        self.outcome.err()
+    }
+}

@@ -1,0 +1,65 @@
+//! The transport: builds the HTTP client, sends one request, reads status, headers and body of the response.
+//!
+//! Requests are sent from this file only, so that another HTTP library can take the place of this one.
+
+use std::time::SystemTime;
+
+use azure_http::{
+    HeaderValue, HttpClient, HttpOptions, Method, Request, Response, RootCertificates, Secret, header,
+};
+use url::Url;
+
+use crate::error::{Error, Kind};
+
+/// The longest body that is read; an access key takes a few hundred bytes.
+const MAX_BODY_BYTES: usize = 64 * 1_024;
+
+/// Sends requests over a pool of connections, which clones share.
+#[derive(Clone)]
+pub(crate) struct Transport(HttpClient);
+
+impl Transport {
+    pub(crate) fn new(roots: &RootCertificates) -> Result<Self, Error> {
+        let user_agent = Some(concat!("azure-signalr-rust/", env!("CARGO_PKG_VERSION")));
+        let options = HttpOptions { roots: roots.clone(), user_agent, ..HttpOptions::default() };
+        Ok(Self(HttpClient::new(&options)?))
+    }
+
+    /// The client, for tokens of an identity, which come over it too.
+    pub(crate) fn http_client(&self) -> &HttpClient {
+        &self.0
+    }
+
+    /// Posts JSON and returns the status, if it means success.
+    pub(crate) async fn post_json(
+        &self,
+        url: &Url,
+        token: &Secret,
+        json: &[u8],
+        now: SystemTime,
+    ) -> Result<u16, Error> {
+        let mut request = Request::new(Method::POST, url.clone());
+        let json_type = HeaderValue::from_static("application/json; charset=utf-8");
+        request.headers.insert(header::CONTENT_TYPE, json_type);
+        request.body = json.to_vec();
+        Ok(self.send(request, token, now).await?.status())
+    }
+
+    /// Gets the body of a response that means success.
+    pub(crate) async fn get(&self, url: &Url, token: &Secret, now: SystemTime) -> Result<Vec<u8>, Error> {
+        let request = Request::new(Method::GET, url.clone());
+        Ok(self.send(request, token, now).await?.body(MAX_BODY_BYTES).await?)
+    }
+
+    async fn send(&self, mut request: Request, token: &Secret, now: SystemTime) -> Result<Response, Error> {
+        request.set_bearer(token)?;
+        let response = self.0.send(request).await?;
+        match response.status() {
+            200..=299 => Ok(response),
+            status => {
+                let code = response.error_code().map(str::to_owned);
+                Err(Kind::Rejected { status, code, retry_after: response.retry_after(now) }.into())
+            }
+        }
+    }
+}

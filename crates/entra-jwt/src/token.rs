@@ -1,0 +1,415 @@
+//! An access token: its RS256 signature in JWS compact form, its claims, the user it is for, and why it is rejected.
+//!
+//! See RFC 7515, RFC 7518 §3.3 and the
+//! [reference of claims](https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference). The sender writes the header,
+//! which therefore decides about nothing but which key of the tenant verifies the signature.
+
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::authority::Resource;
+use crate::keys::{Keys, KeysUnavailable};
+
+/// As much as all headers of a request commonly may have.
+const MAX_TOKEN_BYTES: usize = 16_384;
+const ALGORITHM: &str = "RS256";
+
+/// How far the clocks of the issuer and this machine may differ.
+const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
+
+/// A token whose signature has not been verified.
+pub(crate) struct UnverifiedToken<'a> {
+    kid: String,
+    /// Header and payload, as they are signed.
+    message: &'a str,
+    payload: &'a str,
+    signature: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    /// Extensions that a verifier must understand. None is supported.
+    crit: Option<IgnoredAny>,
+}
+
+impl<'a> UnverifiedToken<'a> {
+    pub(crate) fn parse(token: &'a str) -> Result<Self, InvalidToken> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(InvalidToken::Malformed);
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or(InvalidToken::Malformed)?;
+        let (header, payload) = message.split_once('.').ok_or(InvalidToken::Malformed)?;
+        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| InvalidToken::Malformed)?;
+        if header.alg != ALGORITHM || header.crit.is_some() {
+            return Err(InvalidToken::Algorithm);
+        }
+        let kid = header.kid.ok_or(InvalidToken::Signature)?;
+        Ok(Self { kid, message, payload, signature: decode(signature)? })
+    }
+
+    /// The id of the key that the token claims to be signed with.
+    pub(crate) fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The payload, if one of `keys` has signed it.
+    pub(crate) fn verify(&self, keys: &Keys) -> Result<Vec<u8>, InvalidToken> {
+        let key = keys.get(&self.kid).ok_or(InvalidToken::Signature)?;
+        if !key.verifies(self.message.as_bytes(), &self.signature) {
+            return Err(InvalidToken::Signature);
+        }
+        decode(self.payload)
+    }
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, InvalidToken> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| InvalidToken::Malformed)
+}
+
+/// The claims that are checked. Each of Entra's tokens has the first three.
+#[derive(Deserialize)]
+pub(crate) struct Claims {
+    iss: String,
+    aud: String,
+    exp: u64,
+    nbf: Option<u64>,
+    tid: Option<String>,
+    oid: Option<String>,
+    /// Scopes, separated by spaces.
+    scp: Option<String>,
+    /// In tokens of version 2.0.
+    preferred_username: Option<String>,
+    /// In tokens of version 1.0. `email` is not used: not every issuer verifies it.
+    upn: Option<String>,
+}
+
+impl Claims {
+    pub(crate) fn parse(payload: &[u8]) -> Result<Self, InvalidToken> {
+        serde_json::from_slice(payload).map_err(|_| InvalidToken::Malformed)
+    }
+
+    /// The user of the token, if its claims are valid at `now`. `keys` are those that verified it.
+    pub(crate) fn user(
+        self,
+        keys: &Keys,
+        tenant_id: &str,
+        resource: &Resource,
+        now: SystemTime,
+    ) -> Result<User, Error> {
+        let of_tenant = self.tid.filter(|tid| tid == tenant_id);
+        let Some(tenant_id) = of_tenant.filter(|_| keys.is_issuer(&self.iss)) else {
+            return Err(InvalidToken::Issuer.into());
+        };
+        if !resource.audiences.contains(&self.aud) {
+            return Err(InvalidToken::Audience.into());
+        }
+        let at =
+            |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(InvalidToken::Malformed);
+        if at(self.exp)? + CLOCK_LEEWAY <= now {
+            return Err(InvalidToken::Expired.into());
+        }
+        if self.nbf.map(at).transpose()?.is_some_and(|begins| begins > now + CLOCK_LEEWAY) {
+            return Err(InvalidToken::NotYetValid.into());
+        }
+        let object_id = self.oid.filter(|oid| !oid.is_empty()).ok_or(InvalidToken::NoUser)?;
+        let scopes = self.scp.unwrap_or_default();
+        if !scopes.split(' ').any(|scope| scope == resource.scope) {
+            return Err(Error::InsufficientScope);
+        }
+        let name = self.preferred_username.or(self.upn).filter(|name| !name.is_empty());
+        Ok(User { tenant_id, object_id, name })
+    }
+}
+
+/// The user that a valid token was issued to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User {
+    tenant_id: String,
+    object_id: String,
+    name: Option<String>,
+}
+
+impl User {
+    /// The id of the user's tenant.
+    #[must_use]
+    pub fn tenant_id(&self) -> &str {
+        &self.tenant_id
+    }
+
+    /// The user's id in the tenant: the same for every app, stable for as long as the account exists, and never reused.
+    #[must_use]
+    pub fn object_id(&self) -> &str {
+        &self.object_id
+    }
+
+    /// The user's name, usually in the form of an e-mail address. It can change and be reused: for display, not for decisions.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+/// Shows nothing of the user.
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("User(***)")
+    }
+}
+
+/// Why a token is not accepted. Nothing of the token is repeated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The token is not valid.
+    Invalid(InvalidToken),
+    /// The token is valid, but lacks the scope.
+    InsufficientScope,
+    /// The token cannot be verified, since there are no keys.
+    KeysUnavailable {
+        /// Why there are no keys.
+        cause: KeysUnavailable,
+        /// How long it takes until they are fetched again.
+        retry_after: Duration,
+    },
+}
+
+/// What is wrong with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InvalidToken {
+    /// It is not a JSON Web Token, or lacks claims that each of Entra's tokens has.
+    Malformed,
+    /// Its algorithm is not RS256.
+    Algorithm,
+    /// It is not signed by the tenant.
+    Signature,
+    /// It is from another issuer, or of another tenant.
+    Issuer,
+    /// It is for another app.
+    Audience,
+    /// It has expired.
+    Expired,
+    /// It is not valid yet.
+    NotYetValid,
+    /// It is a token of an app for itself, without a user.
+    NoUser,
+}
+
+impl From<InvalidToken> for Error {
+    fn from(invalid: InvalidToken) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl fmt::Display for InvalidToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "it is no access token of Microsoft Entra ID",
+            Self::Algorithm => "it is not signed with RS256",
+            Self::Signature => "no key of the tenant has signed it",
+            Self::Issuer => "it is of another tenant",
+            Self::Audience => "it is for another app",
+            Self::Expired => "it has ended",
+            Self::NotYetValid => "it has not begun",
+            Self::NoUser => "it is about no user",
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(invalid) => write!(f, "the access token cannot be used: {invalid}"),
+            Self::InsufficientScope => f.write_str("the access token lacks the scope"),
+            Self::KeysUnavailable { .. } => f.write_str("the access token cannot be checked"),
+        }
+    }
+}
+
+impl std::error::Error for InvalidToken {}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::KeysUnavailable { cause, .. } => Some(cause),
+            Self::Invalid(_) | Self::InsufficientScope => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::test_support::{CLIENT, SCOPE, Signer, TENANT, claims, hs256, keys_of, unsigned};
+
+    fn verified(token: &str) -> Result<Vec<u8>, InvalidToken> {
+        let (right, _) = Signer::pair();
+        UnverifiedToken::parse(token)?.verify(&right.keys())
+    }
+
+    #[test]
+    fn a_token_signed_by_the_tenant_is_read() {
+        let (right, _) = Signer::pair();
+        assert_eq!(verified(&right.sign(&json!({"a": 1}))).unwrap(), br#"{"a":1}"#);
+    }
+
+    #[test]
+    fn case_36_an_unsigned_token_and_one_with_a_foreign_signature_are_rejected() {
+        let (right, wrong) = Signer::pair();
+        let claims = json!({"a": 1});
+        assert_eq!(verified(&wrong.sign(&claims)), Err(InvalidToken::Signature));
+        assert_eq!(verified(&wrong.named("another").sign(&claims)), Err(InvalidToken::Signature));
+        for alg in ["none", "None", "NONE", "HS256", "PS256", "ES256", ""] {
+            assert_eq!(verified(&unsigned(alg, right.kid(), &claims)), Err(InvalidToken::Algorithm), "{alg}");
+        }
+        assert_eq!(verified(&unsigned("RS256", right.kid(), &claims)), Err(InvalidToken::Signature));
+    }
+
+    #[test]
+    fn case_36_a_token_signed_with_the_public_key_as_secret_is_rejected() {
+        let (right, _) = Signer::pair();
+        for secret in right.public_forms() {
+            assert_eq!(
+                verified(&hs256(&secret, right.kid(), &json!({"a": 1}))),
+                Err(InvalidToken::Algorithm)
+            );
+        }
+    }
+
+    #[test]
+    fn a_modified_token_is_rejected() {
+        let (right, _) = Signer::pair();
+        let token = right.sign(&json!({"a": 1}));
+        let parts: Vec<_> = token.split('.').collect();
+        let other = right.sign(&json!({"a": 2}));
+        let others: Vec<_> = other.split('.').collect();
+        for changed in [[parts[0], others[1], parts[2]], [parts[0], parts[1], others[2]]] {
+            assert_eq!(verified(&changed.join(".")), Err(InvalidToken::Signature));
+        }
+    }
+
+    #[test]
+    fn malformed_tokens_and_critical_extensions_are_rejected() {
+        let (right, _) = Signer::pair();
+        let token = right.sign(&json!({"a": 1}));
+        let long = format!("{token}{}", "A".repeat(MAX_TOKEN_BYTES));
+        let padded = format!("{token}==");
+        for wrong in
+            ["", ".", "..", "a.b.c", "x", "ä.ä.ä", &token[1..], &long, &padded, &format!("{token}.x")]
+        {
+            assert_eq!(verified(wrong), Err(InvalidToken::Malformed), "{wrong}");
+        }
+        let header = |header: Value| {
+            let (_, rest) = token.split_once('.').unwrap();
+            verified(&format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string())))
+        };
+        assert_eq!(header(json!({"alg": "RS256"})), Err(InvalidToken::Signature));
+        let crit = json!({"alg": "RS256", "kid": right.kid(), "crit": ["b64"], "b64": false});
+        assert_eq!(header(crit), Err(InvalidToken::Algorithm));
+        assert_eq!(header(json!({"alg": ["RS256"]})), Err(InvalidToken::Malformed));
+    }
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn user_at(claims: &Value, now: u64) -> Result<User, Error> {
+        let (right, _) = Signer::pair();
+        let claims = Claims::parse(claims.to_string().as_bytes())?;
+        let now = UNIX_EPOCH + Duration::from_secs(now);
+        let resource = Resource::for_client_id(CLIENT, SCOPE).unwrap();
+        claims.user(&keys_of(&right), TENANT, &resource, now)
+    }
+
+    fn user(claims: &Value) -> Result<User, Error> {
+        user_at(claims, NOW)
+    }
+
+    fn with(name: &str, value: Value) -> Value {
+        let mut claims = claims(NOW);
+        claims[name] = value;
+        claims
+    }
+
+    #[test]
+    fn tokens_of_both_versions_name_the_same_user() {
+        let ann = user(&claims(NOW)).unwrap();
+        assert_eq!((ann.tenant_id(), ann.object_id(), ann.name()), (TENANT, "ann", Some("ann@contoso.com")));
+        let mut v1 = claims(NOW);
+        v1["iss"] = json!(format!("https://sts.windows.net/{TENANT}/"));
+        v1["aud"] = json!(format!("api://{CLIENT}"));
+        v1["upn"] = v1["preferred_username"].take();
+        assert_eq!(user(&v1).unwrap(), ann);
+    }
+
+    #[test]
+    fn case_36_a_token_of_another_app_issuer_or_tenant_is_rejected() {
+        for aud in ["", "00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com", "api://other"]
+        {
+            assert_eq!(user(&with("aud", json!(aud))), Err(InvalidToken::Audience.into()), "{aud}");
+        }
+        for iss in [
+            "",
+            "https://login.microsoftonline.com/other/v2.0",
+            "https://sts.windows.net/other/",
+            "https://issuer",
+        ] {
+            assert_eq!(user(&with("iss", json!(iss))), Err(InvalidToken::Issuer.into()), "{iss}");
+        }
+        for tid in [json!("other"), json!(""), Value::Null] {
+            assert_eq!(user(&with("tid", tid)), Err(InvalidToken::Issuer.into()));
+        }
+    }
+
+    #[test]
+    fn case_36_a_token_is_rejected_before_and_after_its_validity_with_a_minute_of_leeway() {
+        let token = json!({"nbf": NOW, "exp": NOW + 3_600});
+        let at = |now| {
+            let mut claims = claims(NOW);
+            claims["nbf"] = token["nbf"].clone();
+            claims["exp"] = token["exp"].clone();
+            user_at(&claims, now).map(drop)
+        };
+        assert_eq!(at(NOW - 61), Err(InvalidToken::NotYetValid.into()));
+        assert_eq!((at(NOW - 60), at(NOW), at(NOW + 3_659)), (Ok(()), Ok(()), Ok(())));
+        assert_eq!(at(NOW + 3_660), Err(InvalidToken::Expired.into()));
+        assert_eq!(user(&with("exp", json!(u64::MAX))).map(drop), Err(InvalidToken::Malformed.into()));
+    }
+
+    #[test]
+    fn case_36_without_the_scope_a_token_is_insufficient() {
+        for scp in [json!("User.Read"), json!("access_as_user2 xaccess_as_user"), json!(""), Value::Null] {
+            assert_eq!(user(&with("scp", scp)), Err(Error::InsufficientScope));
+        }
+        assert!(user(&with("scp", json!("User.Read access_as_user"))).is_ok());
+    }
+
+    #[test]
+    fn a_token_without_a_user_or_a_required_claim_is_rejected() {
+        assert_eq!(user(&with("oid", Value::Null)), Err(InvalidToken::NoUser.into()));
+        for name in ["iss", "aud", "exp"] {
+            assert_eq!(user(&with(name, Value::Null)), Err(InvalidToken::Malformed.into()), "{name}");
+        }
+        for exp in [json!("1800000000"), json!(-1), json!(1.5), json!([])] {
+            assert_eq!(user(&with("exp", exp)), Err(InvalidToken::Malformed.into()));
+        }
+    }
+
+    #[test]
+    fn an_unverified_email_address_is_not_used_as_the_name() {
+        let mut guest = with("email", json!("root@contoso.com"));
+        guest["preferred_username"] = Value::Null;
+        assert_eq!(user(&guest).unwrap().name(), None);
+    }
+
+    #[test]
+    fn a_user_is_not_printed() {
+        assert!(!format!("{:?}", user(&claims(NOW)).unwrap()).contains("ann"));
+    }
+}

@@ -1,0 +1,182 @@
+//! The identity store in a blob container of Azure Storage, over the official client.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_communication::Endpoint;
+use azure_core::error::ErrorKind;
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RequestContent, RetryOptions};
+use azure_credentials::{TokenCache, transport};
+use azure_http::{ATTEMPT_TIMEOUT, CALL_TIMEOUT, HttpClient, HttpOptions};
+use azure_storage_blob::models::{BlobClientDownloadOptions, BlockBlobClientUploadOptions};
+use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
+use tokio::time::timeout;
+
+use super::{FileStore, IdentityStore, MAX_FILE_BYTES, StoreError, StoredFile};
+use crate::config::{Container, ContainerAccess};
+
+/// The scope that the official client requests tokens for.
+const SCOPE: &str = "https://storage.azure.com/.default";
+
+const MAX_RETRIES: u32 = 3;
+/// No retry starts later than this after the first attempt, in seconds.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
+
+impl IdentityStore {
+    /// The identities of `resource` in `container`. With an identity, its first token is requested at once.
+    ///
+    /// # Errors
+    ///
+    /// When no HTTP client can be built.
+    ///
+    /// # Panics
+    ///
+    /// With an identity, outside a tokio runtime.
+    pub fn in_container(container: &Container, resource: &Endpoint) -> azure_core::Result<Self> {
+        let options = HttpOptions { roots: container.roots.clone(), ..HttpOptions::default() };
+        let http = HttpClient::new(&options)
+            .map_err(|error| azure_core::Error::with_error(ErrorKind::Other, error, "no HTTP client"))?;
+        let mut url = container.url.clone();
+        let credential = match &container.access {
+            ContainerAccess::Sas(sas) => {
+                url.set_query(Some(sas.expose()));
+                None
+            }
+            ContainerAccess::Identity(source) => {
+                let tokens = TokenCache::new(source, SCOPE, &http);
+                tokens.warm_up();
+                Some(Arc::new(tokens) as _)
+            }
+        };
+        let retry = ExponentialRetryOptions {
+            max_retries: MAX_RETRIES,
+            max_total_elapsed: RETRY_TIMEOUT.try_into().expect("a few seconds"),
+            max_delay: MAX_RETRY_DELAY.try_into().expect("a second"),
+            ..Default::default()
+        };
+        let client_options = ClientOptions {
+            transport: Some(transport(&http, ATTEMPT_TIMEOUT)),
+            retry: RetryOptions::exponential(retry),
+            ..Default::default()
+        };
+        let options = BlobContainerClientOptions { client_options, ..Default::default() };
+        Ok(Self::new(BlobStore(BlobContainerClient::new(url, credential, Some(options))?), resource))
+    }
+}
+
+struct BlobStore(BlobContainerClient);
+
+/// Shows nothing: the address of the container may contain a SAS.
+impl fmt::Debug for BlobStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BlobStore(***)")
+    }
+}
+
+impl BlobStore {
+    /// Calls the blob `name`; `None` if there is no such blob.
+    async fn call<T>(
+        &self,
+        name: &str,
+        call: impl AsyncFnOnce(BlobClient) -> azure_core::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        match timeout(CALL_TIMEOUT, call(self.0.blob_client(name))).await {
+            Ok(Ok(value)) => Ok(Some(value)),
+            Ok(Err(error)) => store_error(&error).map_or(Ok(None), Err),
+            Err(_late) => Err(StoreError::Unreachable),
+        }
+    }
+
+    async fn upload(
+        &self,
+        name: &str,
+        content: Vec<u8>,
+        options: BlockBlobClientUploadOptions<'static>,
+    ) -> Result<(), StoreError> {
+        let content = RequestContent::from(content);
+        let uploaded = self.call(name, async |blob| blob.upload(content, Some(options)).await).await?;
+        uploaded.map(drop).ok_or(StoreError::NoContainer)
+    }
+}
+
+#[async_trait]
+impl FileStore for BlobStore {
+    async fn get(&self, name: &str) -> Result<Option<StoredFile>, StoreError> {
+        let options =
+            BlobClientDownloadOptions { range: Some((..=MAX_FILE_BYTES).into()), ..Default::default() };
+        let download = async |blob: BlobClient| {
+            let blob = blob.download(Some(options)).await?;
+            let etag = blob.properties.etag.map(|etag| etag.to_string());
+            Ok(StoredFile { content: blob.body.collect().await?.to_vec(), etag })
+        };
+        self.call(name, download).await
+    }
+
+    async fn put_if_absent(&self, name: &str, content: Vec<u8>) -> Result<(), StoreError> {
+        let options = BlockBlobClientUploadOptions { if_none_match: Some("*".into()), ..Default::default() };
+        self.upload(name, content, options).await
+    }
+
+    async fn replace_if_unchanged(
+        &self,
+        name: &str,
+        content: Vec<u8>,
+        previous: &StoredFile,
+    ) -> Result<(), StoreError> {
+        let etag = previous.etag.clone().ok_or(StoreError::Failed)?;
+        let options = BlockBlobClientUploadOptions { if_match: Some(etag.into()), ..Default::default() };
+        self.upload(name, content, options).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), StoreError> {
+        self.call(name, async |blob| blob.delete(None).await).await.map(drop)
+    }
+}
+
+/// `None` if there is no such blob.
+fn store_error(error: &azure_core::Error) -> Option<StoreError> {
+    Some(match error.kind() {
+        ErrorKind::HttpResponse { status, error_code, .. } => {
+            return from_response(u16::from(*status), error_code.as_deref());
+        }
+        ErrorKind::Credential => StoreError::NoToken,
+        ErrorKind::Connection | ErrorKind::Io => StoreError::Unreachable,
+        _ => StoreError::Failed,
+    })
+}
+
+/// Tells error responses apart by status and `x-ms-error-code`; `None` if there is no such blob.
+fn from_response(status: u16, code: Option<&str>) -> Option<StoreError> {
+    Some(match (status, code) {
+        (404, Some("ContainerNotFound")) => StoreError::NoContainer,
+        (404, _) => return None,
+        (401 | 403, _) => StoreError::Denied,
+        (409, None | Some("BlobAlreadyExists")) | (412, _) => StoreError::Conflict,
+        _ => StoreError::Failed,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_responses_are_told_apart_by_status_and_code() {
+        for (status, code, expected) in [
+            (404, Some("BlobNotFound"), None),
+            (404, None, None),
+            (404, Some("ContainerNotFound"), Some(StoreError::NoContainer)),
+            (401, Some("NoAuthenticationInformation"), Some(StoreError::Denied)),
+            (403, Some("AuthorizationPermissionMismatch"), Some(StoreError::Denied)),
+            (409, Some("BlobAlreadyExists"), Some(StoreError::Conflict)),
+            (409, Some("ContainerBeingDeleted"), Some(StoreError::Failed)),
+            (412, Some("ConditionNotMet"), Some(StoreError::Conflict)),
+            (500, Some("InternalError"), Some(StoreError::Failed)),
+        ] {
+            assert_eq!(from_response(status, code), expected, "{status} {code:?}");
+        }
+    }
+}
