@@ -2,14 +2,14 @@
 //!
 //! The service is the emulator, in the test's process, and the identity store a scripted blob container; the end-to-end tests use Azurite.
 
-use std::net::Ipv4Addr;
+use std::future::pending;
 
-use azure_communication_emulator::{Emulator, Fault, KeySlot, Operation, Options, Scope, TokenState};
+use azure_communication_emulator::{Emulator, Fault, KeyType, Operation, Options, Scope, TokenState};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use test_support::http::listen;
 
 use crate::blob_storage::BlobStorage;
 use crate::test_app::{TestApp, api_error};
@@ -28,9 +28,10 @@ pub(crate) struct TestEnv {
 impl TestEnv {
     pub(crate) async fn start() -> Self {
         let emulator = Emulator::new(Options::default());
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let connection = emulator.connection_string(&format!("http://{}", socket.local_addr().unwrap()));
-        tokio::spawn(axum::serve(socket, emulator.router()).into_future());
+        let (listener, port) = listen().await;
+        let connection = emulator.connection_string(&format!("http://127.0.0.1:{port}"));
+        let server = emulator.clone();
+        tokio::spawn(async move { server.serve(vec![listener], pending()).await });
         let (blobs, container) = BlobStorage::start().await;
         Self { emulator, blobs, connection, container }
     }
@@ -290,7 +291,7 @@ async fn errors_of_the_service_are_mapped_and_their_text_is_not_forwarded() {
         assert_eq!(api_error(response).await, expected);
     }
     // The key is regenerated externally.
-    env.emulator.regenerate_key(KeySlot::Primary);
+    env.emulator.regenerate_key(KeyType::Primary);
     let response = post_as(&app, "bob").send().await.unwrap();
     assert_eq!(response.status(), 502);
     let text = response.text().await.unwrap();

@@ -2,11 +2,13 @@
 //!
 //! The service is the emulator, over TLS: tokens of an identity are never sent in clear text. Only the setting trusts its certificate.
 
+use std::future::pending;
+
 use azure_communication_emulator::{AccessKey, Emulator, EntraOptions, Options};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::Response;
 use serde_json::Value;
-use test_support::http::serve;
+use test_support::http::{listen, serve};
 use test_support::tls;
 
 use crate::blob_storage::BlobStorage;
@@ -29,7 +31,10 @@ impl TestEnv {
         let owners = vec![OWNER_ID.to_owned()];
         let entra = Some(EntraOptions { issuer: ISSUER.to_owned(), signing_key, owners });
         let emulator = Emulator::new(Options { entra, ..Options::default() });
-        let (port, certificate) = tls::terminate(serve(emulator.router()).await).await;
+        let (listener, port) = listen().await;
+        let server = emulator.clone();
+        tokio::spawn(async move { server.serve(vec![listener], pending()).await });
+        let (port, certificate) = tls::terminate(port).await;
         let url = format!("https://localhost:{port}");
         let (_, container) = BlobStorage::start().await;
         // Settings are single lines, so line ends are written as `\n`.

@@ -3,6 +3,7 @@
 //! The test has the endpoint for managed identities of App Service. The service is the emulator, which accepts the tokens of that endpoint.
 
 use std::fs;
+use std::future::pending;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -19,7 +20,7 @@ use crate::identity_endpoint::{
 };
 use crate::test_app::{TEST_TIMEOUT, TestApp, api_error, free_port};
 use test_support::entra::now;
-use test_support::http::{proxy, serve};
+use test_support::http::{listen, proxy, serve};
 use test_support::signalr_client::{Access, Client};
 
 /// The SignalR service, and the temporary access keys it has issued.
@@ -39,7 +40,9 @@ impl SignalRService {
             clock_leeway: Duration::ZERO,
             ..Options::default()
         });
-        let router = proxy(serve(emulator.router()).await);
+        let (listener, port) = listen().await;
+        tokio::spawn(async move { emulator.serve(vec![listener], pending()).await });
+        let router = proxy(port);
         serve(router.layer(from_fn_with_state(self.clone(), record_issued_keys))).await
     }
 }

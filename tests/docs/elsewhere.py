@@ -51,7 +51,7 @@ REASONS = {
     "az storage blob download": AZURE,
     "az storage container-rm create": AZURE,
     'for role in "SignalR REST API Owner" "SignalR App Server"; do\n  az role assignment create': AZURE,
-    "cargo run -p azure-signalr-conformance -- --patience 20": "asks a service in Azure",
+    "cargo run -p azure-signalr-conformance -- --timeout 20": "asks a service in Azure",
     "dotnet tool install": EMULATOR,
     "export AzureSignalRConnectionString=$(az signalr key list": ASKS_AZURE,
     "client=$(az ad app create": AZURE,

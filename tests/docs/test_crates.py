@@ -1,4 +1,4 @@
-"""The pages of the crates: what they say to run. Their Rust is compiled and run by cargo."""
+"""Runs the commands in the READMEs of the crates. Cargo compiles and runs the Rust in them."""
 
 import json
 import re
@@ -20,7 +20,7 @@ def test_the_signalr_emulator_runs_alone(machine):
 
 
 @pytest.mark.runs(SERVE)
-def test_the_stand_in_for_identities_runs_alone_with_both_its_sides(machine):
+def test_the_communication_emulator_serves_both_apis(machine):
     printed = machine.start(SERVE).printed
     endpoint = re.search(r"^connection +endpoint=(http://[^/]+)/;accesskey=", printed, re.MULTILINE)[1]
     assert json.loads(machine.run(f"curl -s {endpoint}/_emulator/identities")) == []
@@ -28,7 +28,7 @@ def test_the_stand_in_for_identities_runs_alone_with_both_its_sides(machine):
 
 
 @pytest.mark.runs(CONFORMANCE)
-def test_the_emulator_answers_the_first_questions_of_the_suite(machine):
-    emulator, define, ask = CONFORMANCE.commands
-    machine.start(emulator)
-    machine.compare(CONFORMANCE, machine.run(define, ask))
+def test_the_emulator_passes_the_first_cases_of_the_suite(machine):
+    start_emulator, set_connection_string, run_suite = CONFORMANCE.commands
+    machine.start(start_emulator)
+    machine.compare(CONFORMANCE, machine.run(set_connection_string, run_suite))

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
-import { request as requestOverTls } from 'node:https'
+import { request as httpsRequest } from 'node:https'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ const { BlobServiceClient } = createRequire(new URL('../../content/', import.met
 const START_TIMEOUT_MS = 60_000
 const MAX_ACCOUNTS = 40
 
-/** Starts one Azurite for all tests of a file. With `oauth` it speaks HTTPS only and accepts access tokens, too. */
+/** Starts one Azurite for all tests of a file. With `oauth` it accepts access tokens too, and is called over HTTPS, with its own certificate. */
 export function useAzurite({ oauth = false } = {}) {
   const unused = Array.from({ length: MAX_ACCOUNTS }, (_, at) => ({ name: `chatpages${at}`, key: randomBytes(64).toString('base64') }))
   const accounts = unused.map(({ name, key }) => `${name}:${key}`).join(';')
@@ -34,9 +34,9 @@ export function useAzurite({ oauth = false } = {}) {
     const args = ['--blobPort', '0', '--location', folder, '--silent', '--disableTelemetry', '--skipApiVersionCheck']
     if (oauth) {
       const [cert, key] = ['cert.pem', 'key.pem'].map(name => join(folder, name))
-      const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
-      const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=localhost', '-addext', names, '-addext', 'basicConstraints=critical,CA:FALSE']
-      execFileSync('openssl', [...request, '-keyout', key, '-out', cert], { stdio: 'ignore' })
+      const extensions = ['subjectAltName=DNS:localhost,IP:127.0.0.1', 'basicConstraints=critical,CA:FALSE'].flatMap(extension => ['-addext', extension])
+      const openssl = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=localhost', ...extensions, '-keyout', key, '-out', cert]
+      execFileSync('openssl', openssl, { stdio: 'ignore' })
       args.push('--oauth', 'basic', '--cert', cert, '--key', key)
       certificate = await readFile(cert, 'utf8')
     }
@@ -58,17 +58,15 @@ async function portOf(child) {
   }
 }
 
-/** A new account with its own proxy; with a `certificate` Azurite itself is at `secureUrl`, for access tokens. */
+/** A new account with its own HTTP proxy; with a `certificate` Azurite itself is called at `httpsUrl`. */
 async function account(t, port, { name, key }, certificate) {
   const proxy = await startProxy(t, port, certificate)
   const connectionStringWith = accountKey =>
     `DefaultEndpointsProtocol=http;AccountName=${name};AccountKey=${accountKey};BlobEndpoint=${proxy.url}/${name};`
-  const connectionString = connectionStringWith(key)
-  // The client of the test trusts no certificate, so with HTTPS it uses the proxy.
-  const direct = certificate ? connectionString : connectionString.replace(proxy.url, `http://127.0.0.1:${port}`)
+  const direct = certificate ? connectionStringWith(key) : connectionStringWith(key).replace(proxy.url, `http://127.0.0.1:${port}`)
   const service = BlobServiceClient.fromConnectionString(direct)
-  const secureUrl = `https://127.0.0.1:${port}/${name}`
-  return { name, key, connectionString, connectionStringWith, proxy, service, secureUrl, certificate, container: service.getContainerClient('$web') }
+  const httpsUrl = `https://127.0.0.1:${port}/${name}`
+  return { name, key, connectionString: connectionStringWith(key), connectionStringWith, proxy, service, httpsUrl, certificate, container: service.getContainerClient('$web') }
 }
 
 /** Forwards to `port`, records method and path in `requests`, and answers 403 where `isBlocked`. */
@@ -82,8 +80,8 @@ async function startProxy(t, port, certificate) {
       to.writeHead(403, { 'x-ms-error-code': 'BlockedByTest' }).end()
       return
     }
-    const [send, tls] = certificate ? [requestOverTls, { ca: certificate }] : [request, {}]
-    const forwarded = send({ host: '127.0.0.1', port, method: from.method, path: from.url, headers: from.headers, ...tls }, (response) => {
+    const options = { host: '127.0.0.1', port, method: from.method, path: from.url, headers: from.headers, ca: certificate }
+    const forwarded = (certificate ? httpsRequest : request)(options, (response) => {
       to.writeHead(response.statusCode, response.headers)
       response.pipe(to)
     })

@@ -21,31 +21,8 @@ async function sasUrl({ proxy, name, service }, container) {
 
 const withSas = async account => ({ ChatIdentityStore: await sasUrl(account, CONTAINER) })
 
-/** The settings of a handler with a managed identity, and the resources for which it has requested tokens. */
-async function managedIdentity(t, account) {
-  const resources = []
-  const endpoint = createServer((from, to) => {
-    const resource = new URL(from.url, 'http://localhost').searchParams.get('resource')
-    resources.push(resource)
-    const now = Math.floor(Date.now() / 1_000)
-    // Azurite reads issuer, audience and times of a token, and verifies no signature.
-    const claims = { aud: resource, iss: 'https://sts.windows.net/6babcaad-604b-40ac-a9d7-9fd97c0b779f/', nbf: now - 60, iat: now - 60, exp: now + 3_600 }
-    const token = [{ alg: 'RS256', typ: 'JWT' }, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).concat('c2lnbmF0dXJl').join('.')
-    to.setHeader('content-type', 'application/json')
-    to.end(JSON.stringify({ access_token: token, expires_on: `${now + 3_600}`, resource, token_type: 'Bearer' }))
-  }).listen(0, '127.0.0.1')
-  await once(endpoint, 'listening')
-  t.after(() => endpoint.close())
-  return { resources, settings: {
-    ChatIdentityStore: `${account.secureUrl}/${CONTAINER}`,
-    ChatIdentityStore__rootCertificates: account.certificate,
-    IDENTITY_ENDPOINT: `http://127.0.0.1:${endpoint.address().port}/msi/token`,
-    IDENTITY_HEADER: 'secret-of-the-platform',
-  } }
-}
-
-/** Starts `count` handlers with one container and one emulator; `settings` configures their access to the store. */
-async function startHandlers(t, count, settings = withSas) {
+/** Starts `count` handlers with one container and one emulator; `storeSettings` are those of the identity store. */
+async function startHandlers(t, count, storeSettings = withSas) {
   const account = await azurite.account(t)
   await account.service.createContainer(CONTAINER)
   const emulator = await communicationEmulator(t)
@@ -53,10 +30,33 @@ async function startHandlers(t, count, settings = withSas) {
     AzureSignalRConnectionString: 'Endpoint=http://127.0.0.1:1;AccessKey=unused',
     AzureCommunicationServicesConnectionString: emulator.connectionString,
     WEBSITE_AUTH_ENABLED: 'True',
-    ...await settings(account),
+    ...await storeSettings(account),
   }
   const handlers = await Promise.all(Array.from({ length: count }, () => startHandler(t, variables)))
   return { handlers, emulator, account, variables, container: account.service.getContainerClient(CONTAINER) }
+}
+
+/** Starts a managed identity endpoint; the settings of a handler that uses it for the store, and the resources that tokens were requested for. */
+async function managedIdentity(t, account) {
+  const resources = []
+  const endpoint = createServer((request, response) => {
+    const resource = new URL(request.url, 'http://endpoint').searchParams.get('resource')
+    resources.push(resource)
+    const now = Math.floor(Date.now() / 1_000)
+    // Azurite checks issuer, audience and times of a token, and not its signature.
+    const claims = { aud: resource, iss: 'https://sts.windows.net/6babcaad-604b-40ac-a9d7-9fd97c0b779f/', nbf: now - 60, iat: now - 60, exp: now + 3_600 }
+    const token = [{ alg: 'RS256', typ: 'JWT' }, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).concat('c2lnbmF0dXJl').join('.')
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ access_token: token, expires_on: `${now + 3_600}`, resource, token_type: 'Bearer' }))
+  }).listen(0, '127.0.0.1')
+  await once(endpoint, 'listening')
+  t.after(() => endpoint.close())
+  return { resources, settings: {
+    ChatIdentityStore: `${account.httpsUrl}/${CONTAINER}`,
+    ChatIdentityStore__rootCertificates: account.certificate,
+    IDENTITY_ENDPOINT: `http://127.0.0.1:${endpoint.address().port}/msi/token`,
+    IDENTITY_HEADER: 'secret-of-the-platform',
+  } }
 }
 
 /** A request with the headers of Easy Auth. */
@@ -101,18 +101,18 @@ test('names and bytes of blobs are those of earlier versions', async (t) => {
   const id = await identityOf(setup.handlers[0], 'ann')
   const stored = JSON.parse(await readFile(new URL('../data/stored-identities.json', import.meta.url), 'utf8'))
   const ann = stored.blobs.find(({ name }) => name.startsWith('127.0.0.1:8889/9108e693'))
-  const { host } = new URL(/^endpoint=(.*?)\/?;/.exec(setup.emulator.connectionString)[1])
+  const [, host] = /^endpoint=http:\/\/(.*?)\/?;/.exec(setup.emulator.connectionString)
   const [name, ...others] = await blobs(setup)
   assert.deepEqual([name, others], [ann.name.replace('127.0.0.1:8889', host), []])
   const text = (await setup.container.getBlobClient(name).downloadToBuffer()).toString()
   assert.equal(text, ann.content.replace(JSON.parse(ann.content).communicationUserId, id))
 })
 
-test('with a managed identity the store is called with one token', async (t) => {
-  let identity
+test('with a managed identity the store is called with one cached token', async (t) => {
+  let endpoint
   const setup = await startHandlers(t, 1, async (account) => {
-    identity = await managedIdentity(t, account)
-    return identity.settings
+    endpoint = await managedIdentity(t, account)
+    return endpoint.settings
   })
   const [handler] = setup.handlers
   const [ann, bob] = [await identityOf(handler, 'ann'), await identityOf(handler, 'bob')]
@@ -121,7 +121,7 @@ test('with a managed identity the store is called with one token', async (t) => 
   assert.equal((await blobs(setup)).length, 2)
   assert.equal((await request(handler, 'ann', 'DELETE', '?forget=true')).status, 204)
   assert.equal((await blobs(setup)).length, 1)
-  assert.deepEqual(identity.resources, ['https://storage.azure.com'])
+  assert.deepEqual(endpoint.resources, ['https://storage.azure.com'])
 })
 
 test('a deleted identity is replaced once under concurrent requests', async (t) => {
@@ -161,12 +161,14 @@ test('a thousand users have a thousand identities', async (t) => {
   assert.deepEqual(new Set(await setup.emulator.identities()), ids)
 })
 
+const WRONG_SIGNATURE = `sig=${encodeURIComponent(Buffer.from('wrong').toString('base64'))}`
 const INVALID_STORES = [
-  ['a wrong SAS', async account => (await sasUrl(account, CONTAINER)).replace(/sig=[^&]*/, `sig=${encodeURIComponent(Buffer.from('wrong').toString('base64'))}`), /refuses the identity or SAS/],
+  ['a wrong SAS', async account => (await sasUrl(account, CONTAINER)).replace(/sig=[^&]*/, WRONG_SIGNATURE), /refuses the identity or SAS/],
   ['a missing container', account => sasUrl(account, 'not-there'), /create the container/],
 ]
 for (const [what, store, message] of INVALID_STORES) test(`${what} is logged, and no identity is left in the service`, async (t) => {
-  const { handlers: [handler], emulator, account, variables } = await startHandlers(t, 1, async account => ({ ChatIdentityStore: await store(account) }))
+  const setup = await startHandlers(t, 1, async account => ({ ChatIdentityStore: await store(account) }))
+  const { handlers: [handler], emulator, account, variables } = setup
   const response = await request(handler, 'ann')
   assert.equal(response.status, 503)
   assert.equal((await response.json()).error.code, 'unavailable')

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
 use std::fs::{self, File};
+use std::future::pending;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::process::Command;
 
 use azure_signalr_emulator::{AccessKey, Emulator, Options};
 use serde_json::{Value, json};
-use test_support::http::{client, free_port, serve};
+use test_support::http::{client, free_port, listen};
 use test_support::process::{Process, wait_until};
 use test_support::tls;
 use zip::ZipArchive;
@@ -141,10 +142,10 @@ impl Drop for ChrootHandler {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_starts_negotiates_and_sends_in_an_empty_root_folder() {
     let emulator = Emulator::new(Options { access_keys: vec![AccessKey::generate()], ..Options::default() });
-    let socket = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let (listener, port) = listen().await;
     // The connection string names `localhost`, which must resolve without /etc/hosts.
-    let connection = emulator.connection_string(socket.local_addr().unwrap().port());
-    tokio::spawn(axum::serve(socket, emulator.router()).into_future());
+    let connection = emulator.connection_string(port);
+    tokio::spawn(async move { emulator.serve(vec![listener], pending()).await });
 
     let handler = ChrootHandler::start(&connection, "");
     let (status, access) = handler.post("/api/negotiate", &Value::Null).await;
@@ -166,7 +167,10 @@ async fn an_unresolvable_service_name_is_reported_and_the_handler_keeps_running(
 /// Starts an emulated service over TLS. Returns its connection string and its self-signed certificate.
 async fn service_over_tls() -> (String, String) {
     let emulator = Emulator::new(Options { access_keys: vec![AccessKey::generate()], ..Options::default() });
-    let (port, certificate) = tls::terminate(serve(emulator.router()).await).await;
+    let (listener, port) = listen().await;
+    let server = emulator.clone();
+    tokio::spawn(async move { server.serve(vec![listener], pending()).await });
+    let (port, certificate) = tls::terminate(port).await;
     (emulator.connection_string(port).replace("http://", "https://"), certificate)
 }
 

@@ -1,34 +1,44 @@
-//! Failures a test asks for: the next request gets one instead of its answer.
+//! Fault injection: a `Fault` makes the next matching request fail with a chosen status.
 //!
-//! They come before anything is checked, so nothing has happened when a caller sees one, and a repeated request may succeed.
+//! Faults apply before all checks, so a failed request has changed nothing and may succeed when it is repeated.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
-use crate::Operation;
-use crate::refusal::Refusal;
+use crate::error::ApiError;
+use crate::identity_api::Operation;
 
-/// Most faults that wait.
-const MOST: usize = 1_024;
+/// The maximum number of pending faults.
+const MAX_PENDING_FAULTS: usize = 1_024;
 
-/// One failure, for one request.
+/// A failure of one request.
+///
+/// ```
+/// use azure_communication_emulator::{Fault, Operation};
+///
+/// let throttle_issue = Fault::throttled(Some(1)).on(Operation::Issue);
+/// assert_eq!(throttle_issue, Fault::new(429)?.retry_after(1).on(Operation::Issue));
+/// # Ok::<(), azure_communication_emulator::InvalidFault>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Described")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
+    #[serde(deserialize_with = "deserialize_status")]
     status: u16,
     retry_after: Option<u32>,
     operation: Option<Operation>,
 }
 
 impl Fault {
-    /// Answers the next request with a status.
+    /// Fails the next request with a status.
     ///
     /// # Errors
     ///
-    /// [`InvalidFault`] when the status is not one of failure, 400 to 599.
+    /// [`InvalidFault`] when the status is not 400 to 599.
     pub fn new(status: u16) -> Result<Self, InvalidFault> {
         if (400..600).contains(&status) {
             Ok(Self { status, retry_after: None, operation: None })
@@ -37,30 +47,30 @@ impl Fault {
         }
     }
 
-    /// 429, as a caller above its quota gets it; seconds to wait, where the answer is to name them.
+    /// Fails the next request with 429, and `Retry-After` in seconds if given.
     #[must_use]
     pub fn throttled(retry_after: Option<u32>) -> Self {
         Self { status: 429, retry_after, operation: None }
     }
 
-    /// The same, naming seconds to wait in `Retry-After`.
+    /// Sets `Retry-After`, in seconds.
     #[must_use]
     pub fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
 
-    /// The same, waiting for the next request for `operation` and letting others pass.
+    /// Restricts the fault to the next request for `operation`.
     #[must_use]
     pub fn on(self, operation: Operation) -> Self {
         Self { operation: Some(operation), ..self }
     }
 
-    fn is_for(&self, asked: Option<Operation>) -> bool {
-        self.operation.is_none() || self.operation == asked
+    fn matches(&self, operation: Option<Operation>) -> bool {
+        self.operation.is_none() || self.operation == operation
     }
 }
 
-impl From<Fault> for Refusal {
+impl From<Fault> for ApiError {
     fn from(fault: Fault) -> Self {
         let status = StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let code = match fault.status {
@@ -72,68 +82,54 @@ impl From<Fault> for Refusal {
             500.. => "InternalServerError",
             _ => "BadRequest",
         };
-        Self::new(status, code, "A test asked for this failure.").retry_after(fault.retry_after)
+        Self::new(status, code, "A test injected this failure.").with_retry_after(fault.retry_after)
     }
 }
 
-/// The status is not one of failure.
+/// The error of [`Fault::new`]: the status is not 400 to 599.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidFault(());
 
 impl fmt::Display for InvalidFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the status of a fault is 400 to 599")
+        f.write_str("the status of a fault must be 400 to 599")
     }
 }
 
 impl std::error::Error for InvalidFault {}
 
-/// A fault as it is described in JSON.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Described {
-    status: u16,
-    retry_after: Option<u32>,
-    operation: Option<Operation>,
+fn deserialize_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    Fault::new(u16::deserialize(deserializer)?).map(|fault| fault.status).map_err(D::Error::custom)
 }
 
-impl TryFrom<Described> for Fault {
-    type Error = InvalidFault;
-
-    fn try_from(described: Described) -> Result<Self, InvalidFault> {
-        let Described { status, retry_after, operation } = described;
-        Ok(Self { retry_after, operation, ..Self::new(status)? })
-    }
-}
-
-/// As many faults wait as may. The one that was not taken would have been the next to wait.
+/// The error of [`Emulator::inject`](crate::Emulator::inject): 1,024 faults are pending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TooManyFaults(());
 
 impl fmt::Display for TooManyFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{MOST} faults wait already; let requests use them up, or clear them")
+        write!(f, "{MAX_PENDING_FAULTS} faults are pending; send requests or clear them")
     }
 }
 
 impl std::error::Error for TooManyFaults {}
 
-/// The faults that wait, first come, first served.
+/// The pending faults, oldest first.
 #[derive(Default)]
 pub(crate) struct Faults(VecDeque<Fault>);
 
 impl Faults {
     pub(crate) fn push(&mut self, fault: Fault) -> Result<(), TooManyFaults> {
-        if self.0.len() == MOST {
+        if self.0.len() == MAX_PENDING_FAULTS {
             return Err(TooManyFaults(()));
         }
         self.0.push_back(fault);
         Ok(())
     }
 
-    /// The fault for a request, which is over with that.
-    pub(crate) fn next(&mut self, asked: Option<Operation>) -> Option<Fault> {
-        let at = self.0.iter().position(|fault| fault.is_for(asked))?;
+    /// Removes and returns the oldest fault that matches a request.
+    pub(crate) fn take(&mut self, operation: Option<Operation>) -> Option<Fault> {
+        let at = self.0.iter().position(|fault| fault.matches(operation))?;
         self.0.remove(at)
     }
 
@@ -147,22 +143,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_waits_for_its_operation() {
+    fn a_fault_stays_pending_until_its_operation() {
         let mut faults = Faults::default();
         let for_issue = Fault::throttled(None).on(Operation::Issue);
         faults.push(for_issue.clone()).unwrap();
         faults.push(Fault::new(500).unwrap()).unwrap();
-        assert_eq!(faults.next(Some(Operation::Create)), Fault::new(500).ok());
-        assert_eq!(faults.next(Some(Operation::Create)), None);
-        assert_eq!(faults.next(Some(Operation::Issue)), Some(for_issue));
-        assert_eq!(faults.next(Some(Operation::Issue)), None);
+        assert_eq!(faults.take(Some(Operation::Create)), Fault::new(500).ok());
+        assert_eq!(faults.take(Some(Operation::Create)), None);
+        assert_eq!(faults.take(Some(Operation::Issue)), Some(for_issue));
+        assert_eq!(faults.take(Some(Operation::Issue)), None);
     }
 
     #[test]
-    fn the_queue_has_an_end() {
+    fn the_number_of_pending_faults_is_limited() {
         let mut faults = Faults::default();
         let fault = Fault::throttled(Some(1));
-        for _ in 0..MOST {
+        for _ in 0..MAX_PENDING_FAULTS {
             faults.push(fault.clone()).unwrap();
         }
         assert!(faults.push(fault.clone()).is_err());
@@ -171,13 +167,13 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_a_failure() {
+    fn a_fault_has_an_error_status() {
         for status in [0, 200, 399, 600] {
             assert!(Fault::new(status).is_err(), "{status}");
         }
-        let described = r#"{"status":429,"retryAfter":1,"operation":"issue"}"#;
+        let json = r#"{"status":429,"retryAfter":1,"operation":"issue"}"#;
         let expected = Fault::throttled(Some(1)).on(Operation::Issue);
-        assert_eq!(serde_json::from_str::<Fault>(described).unwrap(), expected);
+        assert_eq!(serde_json::from_str::<Fault>(json).unwrap(), expected);
         assert!(serde_json::from_str::<Fault>(r#"{"status":200}"#).is_err());
     }
 }

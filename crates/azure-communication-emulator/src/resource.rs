@@ -1,240 +1,266 @@
-//! One Communication Services resource: its keys and identities, and what it answers. Pure state: it reads no clock, draws
-//! nothing at random and does no I/O; the machine's time, ids and bodies are arguments.
+//! A Communication Services resource: its keys, identities and call counts, and how it responds to requests.
 //!
-//! The order of the checks is part of the behaviour: nobody without a valid signature learns whether an identity exists.
+//! Pure state: system time, random ids and bodies are arguments. The order of the checks is part of the behaviour: only a
+//! caller with a valid credential learns whether an identity exists.
 
 use axum::http::request::Parts;
 use axum::http::{Request, StatusCode};
+use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::auth::Auth;
-use crate::directory::{Directory, Full, IdentityRecord, Standing, Unknown};
-use crate::fault::{Faults, TooManyFaults};
-use crate::introspection::REVOCATION_DELAY;
-use crate::keys::{Generation, Keys};
-use crate::operation::Asked;
-use crate::payload::{self, TokenRequest};
-use crate::refusal::Refusal;
-use crate::token::{self, Grant, Mint};
-use crate::version::ApiVersion;
-use crate::{
-    AccessKey, Calls, Clock, Fault, Introspection, KeySlot, Operation, Options, Scope, TeamsToken,
-    TokenState, teams,
+use crate::access_keys::{AccessKeys, KeyGeneration};
+use crate::access_token::{
+    Introspection, REVOCATION_DELAY_SECONDS, TokenClaims, TokenIssuer, TokenState, format_expires_on,
 };
+use crate::auth::Authenticator;
+use crate::error::ApiError;
+use crate::fault::Faults;
+use crate::identity_api::{ApiVersion, Operation, Route, Scope};
+use crate::identity_store::{IdentityStore, StoreFull, TokenStatus, UnknownIdentity};
+use crate::options::{Clock, Options, TeamsToken};
+use crate::request_body::{self, ExchangeRequest, TokenRequest};
 
-/// What ids of Teams users begin with.
+/// The prefix of the ids of Teams users.
 const TEAMS_PREFIX: &str = "8:orgid:";
 
-/// Everything behind the endpoints.
-pub(crate) struct Resource {
-    clock: Clock,
-    keys: Keys,
-    auth: Auth,
-    directory: Directory,
-    mint: Mint,
-    teams_tokens: Vec<TeamsToken>,
-    faults: Faults,
-    calls: Calls,
+/// How many requests the emulator has received, and how often each operation succeeded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct CallCounts {
+    /// All requests of the identity API.
+    pub received: u64,
+    /// Requests that failed, including injected faults.
+    pub refused: u64,
+    /// Identities created.
+    pub create: u64,
+    /// Access tokens issued to existing identities; a token issued on creation counts as its creation.
+    pub issue: u64,
+    /// Revocations.
+    pub revoke: u64,
+    /// Deletions.
+    pub delete: u64,
+    /// Teams tokens exchanged.
+    pub exchange: u64,
 }
 
-/// A request that was served.
-pub(crate) struct Answer {
+impl CallCounts {
+    /// Counts a request, as a success of an operation or as a failure.
+    fn count(&mut self, success: Option<Operation>) {
+        self.received += 1;
+        *match success {
+            None => &mut self.refused,
+            Some(Operation::Create) => &mut self.create,
+            Some(Operation::Issue) => &mut self.issue,
+            Some(Operation::Revoke) => &mut self.revoke,
+            Some(Operation::Delete) => &mut self.delete,
+            Some(Operation::Exchange) => &mut self.exchange,
+        } += 1;
+    }
+}
+
+/// The state of a resource.
+pub(crate) struct Resource {
+    pub(crate) clock: Clock,
+    pub(crate) keys: AccessKeys,
+    authenticator: Authenticator,
+    pub(crate) identities: IdentityStore,
+    token_issuer: TokenIssuer,
+    teams_tokens: Vec<TeamsToken>,
+    pub(crate) faults: Faults,
+    pub(crate) calls: CallCounts,
+}
+
+/// A request whose method, path and body were read, with or without success.
+pub(crate) struct ApiRequest {
+    pub(crate) route: Result<Route, ApiError>,
+    pub(crate) parts: Parts,
+    pub(crate) body: Result<Vec<u8>, ApiError>,
+}
+
+/// A successful response.
+pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
     pub(crate) body: Option<Value>,
 }
 
-/// Who asks, and when.
+/// An authenticated caller and the time of the request.
 #[derive(Clone, Copy)]
 struct Caller {
-    /// What tokens for it are issued under.
-    generation: Generation,
+    /// The key generation of tokens issued to the caller.
+    generation: KeyGeneration,
     /// Seconds since 1970.
     now: u64,
 }
 
 impl Resource {
-    /// `token_key` signs access tokens, and must not be an access key.
+    /// `token_key` signs access tokens and must not be an access key.
     pub(crate) fn new(options: Options, token_key: [u8; 32]) -> Self {
         Self {
             clock: options.clock,
-            keys: Keys::new(options.access_keys),
-            auth: Auth::new(options.clock_skew.as_secs(), options.entra),
-            directory: Directory::new(options.resource_id, options.max_identities),
-            mint: Mint::new(options.resource_id, token_key),
+            keys: AccessKeys::new(options.access_keys),
+            authenticator: Authenticator::new(options.clock_skew.as_secs(), options.entra),
+            identities: IdentityStore::new(options.resource_id, options.max_identities),
+            token_issuer: TokenIssuer::new(options.resource_id, token_key),
             teams_tokens: options.teams_tokens,
             faults: Faults::default(),
-            calls: Calls::default(),
+            calls: CallCounts::default(),
         }
     }
 
-    /// Answers a request. `asked` is what its method and path ask for; `body` what could be read of it; `machine` the
-    /// machine's time, in seconds since 1970; `user` the id of an identity, should one be created.
-    pub(crate) fn answer(
+    /// Responds to a request. `system_time` is in seconds since 1970; `user` becomes part of the id if an identity is created.
+    pub(crate) fn respond(
         &mut self,
-        asked: Result<Asked, Refusal>,
-        parts: Parts,
-        body: Result<Vec<u8>, Refusal>,
-        machine: u64,
+        request: ApiRequest,
+        system_time: u64,
         user: Uuid,
-    ) -> Result<Answer, Refusal> {
-        let operation = asked.as_ref().ok().map(|asked| asked.operation);
-        let outcome = match self.faults.next(operation) {
+    ) -> Result<ApiResponse, ApiError> {
+        let operation = request.route.as_ref().ok().map(|route| route.operation);
+        let result = match self.faults.take(operation) {
             Some(fault) => Err(fault.into()),
-            None => self.checked(asked, parts, body, machine, user),
+            None => self.check_and_execute(request, system_time, user),
         };
-        self.calls.count(operation.filter(|_| outcome.is_ok()));
-        outcome
+        self.calls.count(operation.filter(|_| result.is_ok()));
+        result
     }
 
-    fn checked(
+    fn check_and_execute(
         &mut self,
-        asked: Result<Asked, Refusal>,
-        parts: Parts,
-        body: Result<Vec<u8>, Refusal>,
-        machine: u64,
+        ApiRequest { route, parts, body }: ApiRequest,
+        system_time: u64,
         user: Uuid,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<ApiResponse, ApiError> {
         let request = Request::from_parts(parts, body?);
-        let now = self.clock.now(machine);
-        let generation = self.auth.admit(&request, &self.keys, now)?;
-        let version = ApiVersion::of(request.uri())?;
-        let Asked { operation, identity } = asked?;
+        let now = self.clock.now(system_time);
+        let generation = self.authenticator.authenticate(&request, &self.keys, now)?;
+        let version = ApiVersion::from_query(request.uri())?;
+        let Route { operation, identity } = route?;
         if version < operation.since() {
             return Err(ApiVersion::unsupported(request.uri(), version.as_str()));
         }
         let (caller, body) = (Caller { generation, now }, request.body().as_slice());
-        match operation {
-            Operation::Create => self.create(payload::create(body, version)?, user, caller),
-            Operation::Issue => self.issue(&identity, payload::issue(body, version)?, caller),
-            Operation::Revoke => self.revoke(&identity, now),
-            Operation::Delete => self.delete(&identity),
-            Operation::Exchange => self.exchange(&payload::exchange(body)?, caller),
-        }
+        let (status, body) = match operation {
+            Operation::Create => {
+                let token = request_body::parse_create(body, version)?;
+                (StatusCode::CREATED, Some(self.create(token, user, caller)?))
+            }
+            Operation::Issue => {
+                let token = request_body::parse_issue(body, version)?;
+                (StatusCode::OK, Some(self.issue_token(&identity, token, caller)?))
+            }
+            Operation::Revoke => {
+                self.identities.revoke(&identity, now)?;
+                (StatusCode::NO_CONTENT, None)
+            }
+            Operation::Delete => {
+                self.identities.delete(&identity)?;
+                (StatusCode::NO_CONTENT, None)
+            }
+            Operation::Exchange => {
+                let request = request_body::parse_exchange(body)?;
+                (StatusCode::OK, Some(self.exchange(&request, caller)?))
+            }
+        };
+        Ok(ApiResponse { status, body })
     }
 
-    fn create(&mut self, token: Option<TokenRequest>, user: Uuid, caller: Caller) -> Result<Answer, Refusal> {
-        let id = self.directory.create(user, caller.now).map_err(|Full| {
-            let most = self.directory.most();
+    fn create(&mut self, token: Option<TokenRequest>, user: Uuid, caller: Caller) -> Result<Value, ApiError> {
+        let id = self.identities.create(user, caller.now).map_err(|StoreFull| {
+            let max = self.identities.max_identities();
             let message =
-                format!("There are {most} identities, as many as were set (`max_identities`); delete some.");
-            Refusal::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message)
+                format!("The limit of {max} identities (`max_identities`) is reached; delete some.");
+            ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message)
         })?;
         let mut body = json!({"identity": {"id": id}});
         if let Some(token) = token {
-            body["accessToken"] = self.token(&id, token, caller)?;
+            body["accessToken"] = self.issue_token(&id, token, caller)?;
         }
-        Ok(Answer { status: StatusCode::CREATED, body: Some(body) })
+        Ok(body)
     }
 
-    fn issue(&mut self, id: &str, token: TokenRequest, caller: Caller) -> Result<Answer, Refusal> {
-        let body = self.token(id, token, caller)?;
-        Ok(Answer { status: StatusCode::OK, body: Some(body) })
-    }
-
-    fn token(&mut self, id: &str, token: TokenRequest, caller: Caller) -> Result<Value, Refusal> {
-        let issued_at = self.directory.issue(id, caller.now)?;
-        Ok(self.minted(&Grant {
+    fn issue_token(&mut self, id: &str, token: TokenRequest, caller: Caller) -> Result<Value, ApiError> {
+        let issued_at = self.identities.issue(id, caller.now)?;
+        Ok(self.token_response(&TokenClaims {
             identity: id.to_owned(),
             scopes: token.scopes,
             issued_at,
-            expires_at: caller.now.saturating_add(token.lifetime),
+            expires_at: caller.now.saturating_add(token.lifetime_seconds),
             generation: caller.generation,
         }))
     }
 
-    fn revoke(&mut self, id: &str, now: u64) -> Result<Answer, Refusal> {
-        self.directory.revoke(id, now)?;
-        Ok(Answer { status: StatusCode::NO_CONTENT, body: None })
-    }
-
-    fn delete(&mut self, id: &str) -> Result<Answer, Refusal> {
-        self.directory.delete(id)?;
-        Ok(Answer { status: StatusCode::NO_CONTENT, body: None })
-    }
-
-    fn exchange(&mut self, request: &payload::ExchangeRequest, caller: Caller) -> Result<Answer, Refusal> {
-        let found = teams::find(&self.teams_tokens, request, caller.now)?;
-        let body = self.minted(&Grant {
+    fn exchange(&self, request: &ExchangeRequest, caller: Caller) -> Result<Value, ApiError> {
+        let found = find_teams_token(&self.teams_tokens, request, caller.now)?;
+        Ok(self.token_response(&TokenClaims {
             identity: [TEAMS_PREFIX, &found.user_id].concat(),
             scopes: vec![Scope::Chat, Scope::Voip],
             issued_at: caller.now,
             expires_at: found.expires_at,
             generation: caller.generation,
-        });
-        Ok(Answer { status: StatusCode::OK, body: Some(body) })
+        }))
     }
 
-    fn minted(&self, grant: &Grant) -> Value {
-        json!({"token": self.mint.issue(grant), "expiresOn": token::expires_on(grant.expires_at)})
+    fn token_response(&self, claims: &TokenClaims) -> Value {
+        json!({"token": self.token_issuer.issue(claims), "expiresOn": format_expires_on(claims.expires_at)})
     }
 
-    /// What a token is, at the machine's time; `None` for what was not issued here.
-    pub(crate) fn introspect(&self, token: &str, machine: u64) -> Option<Introspection> {
-        let grant = self.mint.read(token)?;
-        let (state, revoked_at) = self.state(&grant, self.clock.now(machine));
-        let Grant { identity, scopes, issued_at, expires_at, .. } = grant;
-        let honoured_until = revoked_at.map(|at| expires_at.min(at + REVOCATION_DELAY));
+    /// Describes a token; `None` if it was not issued here. `system_time` is in seconds since 1970.
+    pub(crate) fn introspect(&self, token: &str, system_time: u64) -> Option<Introspection> {
+        let claims = self.token_issuer.read(token)?;
+        let (state, revoked_at) = self.token_state(&claims, self.clock.now(system_time));
+        let TokenClaims { identity, scopes, issued_at, expires_at, .. } = claims;
+        let honoured_until = revoked_at.map(|at| expires_at.min(at + REVOCATION_DELAY_SECONDS));
         Some(Introspection { identity, scopes, issued_at, expires_at, state, honoured_until })
     }
 
-    /// Whether a token is good, and when it was revoked, if it was.
-    fn state(&self, grant: &Grant, now: u64) -> (TokenState, Option<u64>) {
-        if grant.expires_at <= now {
+    /// The state of a token, and when it was revoked, if it was.
+    fn token_state(&self, claims: &TokenClaims, now: u64) -> (TokenState, Option<u64>) {
+        if claims.expires_at <= now {
             return (TokenState::Expired, None);
         }
-        if !self.keys.is_current(grant.generation) {
+        if !self.keys.is_current(claims.generation) {
             return (TokenState::KeyChanged, None);
         }
-        // Teams users are not identities of the resource, and nothing revokes their tokens.
-        if grant.identity.starts_with(TEAMS_PREFIX) {
+        // Teams users are not identities of the resource; their tokens cannot be revoked.
+        if claims.identity.starts_with(TEAMS_PREFIX) {
             return (TokenState::Alive, None);
         }
-        match self.directory.standing(&grant.identity, grant.issued_at) {
-            Standing::Good => (TokenState::Alive, None),
-            Standing::Revoked { at } => (TokenState::Revoked, Some(at)),
-            Standing::Deleted => (TokenState::Deleted, None),
+        match self.identities.token_status(&claims.identity, claims.issued_at) {
+            TokenStatus::Valid => (TokenState::Alive, None),
+            TokenStatus::Revoked { at } => (TokenState::Revoked, Some(at)),
+            TokenStatus::Deleted => (TokenState::Deleted, None),
         }
-    }
-
-    pub(crate) fn key(&self, slot: KeySlot) -> &AccessKey {
-        self.keys.get(slot)
-    }
-
-    pub(crate) fn replace_key(&mut self, slot: KeySlot, key: AccessKey) {
-        self.keys.replace(slot, key);
-    }
-
-    pub(crate) fn identities(&self) -> Vec<IdentityRecord> {
-        self.directory.list()
-    }
-
-    pub(crate) fn calls(&self) -> Calls {
-        self.calls
-    }
-
-    pub(crate) fn clock(&self) -> Clock {
-        self.clock
-    }
-
-    pub(crate) fn set_clock(&mut self, clock: Clock) {
-        self.clock = clock;
-    }
-
-    pub(crate) fn inject(&mut self, fault: Fault) -> Result<(), TooManyFaults> {
-        self.faults.push(fault)
-    }
-
-    pub(crate) fn clear_faults(&mut self) {
-        self.faults.clear();
     }
 }
 
-/// The sentence is the service's, as its samples quote it; its status and code are not published.
-impl From<Unknown> for Refusal {
-    fn from(Unknown: Unknown) -> Self {
-        Self::not_found("Provided identity doesn't exist").logged(
-            "expected the id of an identity that was created here and not deleted since; came another one",
+/// Finds the configured token of a request, if it has not expired and belongs to the application and user of the request.
+fn find_teams_token<'a>(
+    tokens: &'a [TeamsToken],
+    request: &ExchangeRequest,
+    now: u64,
+) -> Result<&'a TeamsToken, ApiError> {
+    let found = tokens.iter().find(|token| !token.token.is_empty() && token.token == request.token);
+    let Some(token) = found.filter(|token| now < token.expires_at) else {
+        let message = "Provided access token is not valid.";
+        let error = ApiError::new(StatusCode::UNAUTHORIZED, "InvalidAccessToken", message);
+        return Err(error
+            .with_log_message("expected a token of `teams_tokens` that has not expired; got another one"));
+    };
+    if token.app_id != request.app_id {
+        return Err(ApiError::invalid("appId", "AAD application is not the expected one."));
+    }
+    if token.user_id != request.user_id {
+        return Err(ApiError::invalid("userId", "Provided AAD token issued for unexpected user."));
+    }
+    Ok(token)
+}
+
+/// The message is that of the service's samples; its status and code are not published.
+impl From<UnknownIdentity> for ApiError {
+    fn from(UnknownIdentity: UnknownIdentity) -> Self {
+        Self::not_found("Provided identity doesn't exist").with_log_message(
+            "expected the id of an identity that was created here and not deleted since; got another one",
         )
     }
 }

@@ -1,15 +1,15 @@
-// Connects with @microsoft/signalr, as it comes, and says what happens: a line of JSON each. Told on standard input: first its settings,
-// then what to do. Its sockets are those of `ws`, but remember what was sent on them, and can lose what arrives.
+// Connects with the unmodified @microsoft/signalr. Input is a line of JSON with the settings, then commands; output is a line of JSON for
+// each event. Its sockets are those of `ws`; they also record the first sent message and can discard what they receive.
 const { createRequire } = require('node:module')
 const { createInterface } = require('node:readline')
 const path = require('node:path')
 
-const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
+const print = (line) => process.stdout.write(`${JSON.stringify(line)}\n`)
 const load = (from, name) => {
   try {
     return from(name)
   } catch {
-    say({ missing: `${name} in --node-modules` })
+    print({ missing: `${name} in --node-modules` })
     process.exit()
   }
 }
@@ -19,10 +19,10 @@ const WebSocket = load(createRequire(modules.resolve('@microsoft/signalr')), 'ws
 
 const sockets = []
 class Socket extends WebSocket {
-  constructor(...given) {
-    super(...given)
+  constructor(...args) {
+    super(...args)
     this.first = undefined
-    this.deaf = false
+    this.discard = false
     sockets.push(this)
   }
   send(data, ...more) {
@@ -31,9 +31,9 @@ class Socket extends WebSocket {
   }
   set onmessage(receive) {
     super.onmessage = (event) => {
-      if (!this.deaf) return receive(event)
-      const lost = String(event.data).split('\u001e').filter((message) => message.startsWith('{"type":1,'))
-      for (const message of lost) say({ lost: JSON.parse(message).arguments })
+      if (!this.discard) return receive(event)
+      const messages = String(event.data).split('\u001e').filter((message) => message.startsWith('{"type":1,'))
+      for (const message of messages) print({ discarded: JSON.parse(message).arguments })
     }
   }
   get onmessage() {
@@ -58,26 +58,26 @@ const open = async (settings) => {
   }
   if (settings.stateful) builder.withStatefulReconnect()
   connection = builder.build()
-  connection.on('told', (...given) => say({ told: given }))
-  connection.onreconnected((id) => say({ reconnected: id }))
-  connection.onclose((error) => say({ closed: String(error) }))
+  connection.on('receive', (...args) => print({ received: args }))
+  connection.onreconnected((id) => print({ reconnected: id }))
+  connection.onclose((error) => print({ closed: String(error) }))
   await connection.start()
-  say({ open: connection.connectionId, handshake: sockets.at(-1)?.first })
+  print({ open: connection.connectionId, handshake: sockets.at(-1)?.first })
 }
 
-const ORDERS = {
-  deafen: () => {
-    sockets.at(-1).deaf = true
-    say({ deaf: true })
+const COMMANDS = {
+  discard: () => {
+    sockets.at(-1).discard = true
+    print({ discarding: true })
   },
-  cut: () => sockets.at(-1).terminate(),
-  look: () => say({ look: { id: connection.connectionId, sockets: sockets.length, first: sockets.at(-1)?.first } }),
+  terminate: () => sockets.at(-1).terminate(),
+  inspect: () => print({ state: { id: connection.connectionId, sockets: sockets.length, first: sockets.at(-1)?.first } }),
   stop: () => connection.stop(),
 }
 
-const obey = (line) => {
-  const told = JSON.parse(line)
-  const done = told.order ? Promise.resolve(ORDERS[told.order]()) : open(told)
-  done.catch((error) => say({ failed: String(error) }))
+const handle = (line) => {
+  const input = JSON.parse(line)
+  const done = input.command ? Promise.resolve(COMMANDS[input.command]()) : open(input)
+  done.catch((error) => print({ failed: String(error) }))
 }
-createInterface({ input: process.stdin }).on('line', obey).on('close', () => process.exit())
+createInterface({ input: process.stdin }).on('line', handle).on('close', () => process.exit())

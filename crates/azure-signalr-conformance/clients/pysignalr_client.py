@@ -1,12 +1,12 @@
-"""Connects with pysignalr, as it comes, and says what happens: a line of JSON each. Its settings are the first line of standard input."""
+"""Connects with the unmodified pysignalr. Input is a line of JSON with the settings; output is a line of JSON for each event."""
 
 import asyncio
 import json
 import sys
 
 
-def say(what: str, value: object) -> None:
-    print(json.dumps({what: value}), flush=True)
+def emit(event: str, value: object) -> None:
+    print(json.dumps({event: value}), flush=True)
 
 
 try:
@@ -14,7 +14,7 @@ try:
     from pysignalr.protocol.json import JSONProtocol
     from pysignalr.protocol.messagepack import MessagepackProtocol
 except ImportError as error:
-    say("missing", f"pysignalr in --python: {error}")
+    emit("missing", f"pysignalr in --python: {error}")
     sys.exit()
 
 
@@ -23,21 +23,21 @@ async def main(settings: dict) -> None:
     client = SignalRClient(settings["url"], headers=settings.get("headers") or {}, protocol=protocol)
 
     async def opened() -> None:
-        say("open", True)
+        emit("open", True)
 
     async def closed() -> None:
-        say("closed", True)
+        emit("closed", True)
 
-    async def told(arguments: list) -> None:
-        say("told", arguments)
+    async def received(arguments: list) -> None:
+        emit("received", arguments)
 
     client.on_open(opened)
     client.on_close(closed)
-    client.on("told", told)
+    client.on("receive", received)
     await client.run()
 
 
 try:
     asyncio.run(main(json.loads(sys.stdin.readline())))
 except Exception as error:
-    say("failed", repr(error))
+    emit("failed", repr(error))

@@ -1,21 +1,95 @@
-//! A client of a hub, whatever the transport and protocol, with nothing between the case and the wire.
+//! A hub client for cases, over any transport and protocol: `ClientBuilder` connects it, `Client` sends and receives messages.
 //!
-//! "Nothing arrives" is never waited for: a client is sent a marker, and what came before it is all that came.
+//! No case waits to see that nothing arrives: the client is sent a marker, and what arrives before the marker is everything.
 
 use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::outcome::{Stop, Verdict, same};
-use crate::protocol::{Protocol, SEPARATOR, record};
-use crate::random::name;
-use crate::service::{API_VERSION, Call, Service, within};
+use crate::case_result::{AtStep, CaseResult, Failure, expect_eq};
+use crate::protocol::{Protocol, RECORD_SEPARATOR, take_record};
+use crate::service::{API_VERSION, Call, Service, unique_name, with_timeout};
 use crate::token::Token;
-use crate::websocket::{Frame, Socket};
-use crate::wire::{Negotiated, Wire};
+use crate::transport::{Transport, TransportType};
+use crate::websocket::{Frame, WebSocket};
 
-/// A client after its handshake.
+/// The ids from a negotiation with the service, and the token it was made with.
+pub(crate) struct Negotiation {
+    pub(crate) connection_id: String,
+    pub(crate) connection_token: String,
+    pub(crate) token: Token,
+}
+
+/// The settings of a client that is not connected.
+#[must_use = "a builder does nothing until it connects"]
+pub(crate) struct ClientBuilder {
+    service: Arc<Service>,
+    hub: String,
+    claims: Value,
+    transport: TransportType,
+    protocol: Protocol,
+}
+
+impl ClientBuilder {
+    /// A client of the hub, without a user, over WebSockets, in JSON.
+    pub(crate) fn new(service: Arc<Service>, hub: &str) -> Self {
+        let (transport, protocol) = (TransportType::WebSockets, Protocol::Json);
+        Self { service, hub: hub.to_owned(), claims: json!({}), transport, protocol }
+    }
+
+    pub(crate) fn user(self, user: &str) -> Self {
+        self.claim("asrs.s.uid", json!(user))
+    }
+
+    pub(crate) fn claim(mut self, name: &str, value: Value) -> Self {
+        self.claims[name] = value;
+        self
+    }
+
+    pub(crate) fn transport(mut self, transport: TransportType) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    pub(crate) fn protocol(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
+        self
+    }
+
+    pub(crate) fn token(&self) -> Token {
+        self.service.token(&self.service.client_audience(&self.hub), &self.claims)
+    }
+
+    pub(crate) async fn negotiate(&self) -> CaseResult<Negotiation> {
+        let token = self.token();
+        let query = [("hub", self.hub.as_str()), ("negotiateVersion", "1")];
+        let response = self.service.negotiate(&query, &token).expect_json().await?;
+        let text = |name: &str| {
+            let value = response[name].as_str().map(str::to_owned);
+            value.ok_or_else(|| Failure::new(format_args!("a negotiate response with {name}"), "one without"))
+        };
+        let (connection_id, connection_token) = (text("connectionId")?, text("connectionToken")?);
+        Ok(Negotiation { connection_id, connection_token, token })
+    }
+
+    /// Negotiates, opens the transport and does the handshake.
+    pub(crate) async fn connect(self) -> CaseResult<Client> {
+        let mut client = self.open().await?;
+        client.handshake(1).await?;
+        Ok(client)
+    }
+
+    /// Negotiates and opens the transport, without the handshake.
+    pub(crate) async fn open(self) -> CaseResult<Client> {
+        let negotiation = self.negotiate().await?;
+        let query = [("hub", self.hub.as_str()), ("id", negotiation.connection_token.as_str())];
+        let transport = Transport::open(&self.service, self.transport, &query, &negotiation.token).await?;
+        Ok(Client::new(self.service, transport, self.protocol, &self.hub, negotiation))
+    }
+}
+
+/// A client with an open transport.
 pub(crate) struct Client {
     pub(crate) id: String,
     pub(crate) connection_token: String,
@@ -23,106 +97,96 @@ pub(crate) struct Client {
     pub(crate) hub: String,
     pub(crate) protocol: Protocol,
     service: Arc<Service>,
-    wire: Wire,
+    transport: Transport,
     pending: Vec<u8>,
 }
 
 impl Client {
-    pub(crate) fn new(
+    fn new(
         service: Arc<Service>,
-        wire: Wire,
+        transport: Transport,
         protocol: Protocol,
         hub: &str,
-        Negotiated { id, connection_token, token }: Negotiated,
+        Negotiation { connection_id: id, connection_token, token }: Negotiation,
     ) -> Self {
-        Self {
-            id,
-            connection_token,
-            token,
-            hub: hub.to_owned(),
-            protocol,
-            service,
-            wire,
-            pending: Vec::new(),
-        }
+        let hub = hub.to_owned();
+        Self { id, connection_token, token, hub, protocol, service, transport, pending: Vec::new() }
     }
 
-    /// A client on a socket that was opened by hand, without a negotiation: nobody knows its ids.
-    pub(crate) fn on(socket: Socket, service: &Arc<Service>, hub: &str, token: Token) -> Self {
-        let unknown = Negotiated { id: String::new(), connection_token: String::new(), token };
-        Self::new(service.clone(), Wire::Socket(Box::new(socket)), Protocol::Json, hub, unknown)
+    /// A client on a WebSocket that was opened without a negotiation: its ids are empty.
+    pub(crate) fn from_socket(socket: WebSocket, service: &Arc<Service>, hub: &str, token: Token) -> Self {
+        let unknown = Negotiation { connection_id: String::new(), connection_token: String::new(), token };
+        let transport = Transport::WebSocket(Box::new(socket));
+        Self::new(service.clone(), transport, Protocol::Json, hub, unknown)
     }
 
-    pub(crate) async fn shake_hands(&mut self, version: u32) -> Verdict {
-        self.ask_for(self.protocol.name(), version).await?;
-        same("the answer to the handshake", json!({}), self.handshake_answer().await?)
+    pub(crate) async fn handshake(&mut self, version: u32) -> CaseResult {
+        self.send_handshake(self.protocol.name(), version).await?;
+        expect_eq("the handshake response", json!({}), self.handshake_response().await?)
     }
 
-    /// A handshake for any protocol, in any version.
-    pub(crate) async fn ask_for(&mut self, protocol: &str, version: u32) -> Verdict {
-        let request = json!({"protocol": protocol, "version": version}).to_string() + "\u{1e}";
-        match &mut self.wire {
-            Wire::Socket(socket) => socket.send_text(&request).await,
+    /// Sends a handshake for any protocol and version.
+    pub(crate) async fn send_handshake(&mut self, protocol: &str, version: u32) -> CaseResult {
+        let request = with_separator(&json!({"protocol": protocol, "version": version}).to_string());
+        match &mut self.transport {
+            Transport::WebSocket(socket) => socket.send_text(&request).await,
             _ => self.post(request.into_bytes()).await,
         }
     }
 
-    pub(crate) async fn handshake_answer(&mut self) -> Verdict<Value> {
-        let patience = self.service.patience;
-        within(patience, "an answer to the handshake", async {
+    pub(crate) async fn handshake_response(&mut self) -> CaseResult<Value> {
+        let timeout = self.service.timeout;
+        with_timeout(timeout, "a handshake response", async {
             loop {
-                if let Some(text) = record(&mut self.pending) {
+                if let Some(text) = take_record(&mut self.pending) {
                     let text = String::from_utf8_lossy(&text).into_owned();
-                    return serde_json::from_str(&text).map_err(|_| Stop::failed("JSON", text));
+                    return serde_json::from_str(&text).map_err(|_| Failure::new("JSON", text));
                 }
-                match self.wire_bytes().await? {
+                match self.receive_bytes().await? {
                     Some(bytes) => self.pending.extend(bytes),
-                    None => return Err(Stop::failed("an answer to the handshake", "the connection is over")),
+                    None => return Err(Failure::new("a handshake response", "the connection is closed")),
                 }
             }
         })
         .await
     }
 
-    pub(crate) fn socket(&mut self) -> Verdict<&mut Socket> {
-        match &mut self.wire {
-            Wire::Socket(socket) => Ok(socket),
-            _ => Err(Stop::failed("a socket", "another transport")),
+    pub(crate) fn socket(&mut self) -> CaseResult<&mut WebSocket> {
+        match &mut self.transport {
+            Transport::WebSocket(socket) => Ok(socket),
+            _ => Err(Failure::new("a WebSocket", "another transport")),
         }
     }
 
-    /// A call of the transport's own address, with the client's token in the header.
+    /// A call of the URL of the transport, with the token of the client in the header.
     pub(crate) fn transport_call(&self, method: Method) -> Call<'_> {
         let query = [("hub", self.hub.as_str()), ("id", self.connection_token.as_str())];
         self.service.call_url(method, self.service.client_url(&[], &query)).token(&self.token)
     }
 
-    async fn post(&self, bytes: Vec<u8>) -> Verdict {
+    async fn post(&self, bytes: Vec<u8>) -> CaseResult {
         let content_type = match self.protocol {
             Protocol::Json => "text/plain;charset=UTF-8",
             Protocol::MessagePack => "application/octet-stream",
         };
         let call = self.transport_call(Method::POST).body(content_type, bytes);
-        within(self.service.patience, "an answer to a POST", call.status(200)).await.map(drop)
+        with_timeout(self.service.timeout, "a response to a POST", call.expect_status(200)).await.map(drop)
     }
 
     /// Sends a hub message.
-    pub(crate) async fn send(&mut self, message: &Value) -> Verdict {
-        self.send_bytes(self.protocol.write(message)).await
-    }
-
-    pub(crate) async fn send_bytes(&mut self, bytes: Vec<u8>) -> Verdict {
-        match (&mut self.wire, self.protocol) {
-            (Wire::Socket(socket), Protocol::Json) => {
+    pub(crate) async fn send(&mut self, message: &Value) -> CaseResult {
+        let bytes = self.protocol.write(message);
+        match (&mut self.transport, self.protocol) {
+            (Transport::WebSocket(socket), Protocol::Json) => {
                 socket.send_text(&String::from_utf8_lossy(&bytes)).await
             }
-            (Wire::Socket(socket), Protocol::MessagePack) => socket.send_binary(bytes).await,
+            (Transport::WebSocket(socket), Protocol::MessagePack) => socket.send_binary(bytes).await,
             _ => self.post(bytes).await,
         }
     }
 
-    /// Invokes a method of the hub; with an id, it wants to know what came of it.
-    pub(crate) async fn invoke(&mut self, id: Option<&str>, target: &str, arguments: Value) -> Verdict {
+    /// Invokes a hub method; with an id, the service responds with a Completion.
+    pub(crate) async fn invoke(&mut self, id: Option<&str>, target: &str, arguments: Value) -> CaseResult {
         let mut message = json!({"type": 1, "target": target, "arguments": arguments});
         if let Some(id) = id {
             message["invocationId"] = json!(id);
@@ -130,156 +194,153 @@ impl Client {
         self.send(&message).await
     }
 
-    /// Whatever the transport brings next; nothing when it is over.
-    async fn wire_bytes(&mut self) -> Verdict<Option<Vec<u8>>> {
-        match &mut self.wire {
-            Wire::Socket(socket) => loop {
-                match socket.frame().await {
+    /// The next bytes from the transport; `None` when it is closed.
+    async fn receive_bytes(&mut self) -> CaseResult<Option<Vec<u8>>> {
+        match &mut self.transport {
+            Transport::WebSocket(socket) => loop {
+                match socket.next_frame().await {
                     Frame::Text(text) => return Ok(Some(text.into_bytes())),
                     Frame::Binary(bytes) => return Ok(Some(bytes)),
                     Frame::Close(_) | Frame::End => return Ok(None),
                     Frame::Ping | Frame::Pong(_) => {}
                 }
             },
-            Wire::Events { stream, events, arrived } => loop {
-                if let Some(data) = arrived.pop_front() {
+            Transport::ServerSentEvents { stream, parser, received } => loop {
+                if let Some(data) = received.pop_front() {
                     return Ok(Some(data.into_bytes()));
                 }
                 match stream.chunk().await {
-                    Ok(Some(bytes)) => arrived.extend(events.read(&bytes)),
-                    // A stream that is cut off is over as well.
+                    Ok(Some(bytes)) => received.extend(parser.add(&bytes)),
+                    // A broken stream is closed as well.
                     Ok(None) | Err(_) => return Ok(None),
                 }
             },
-            Wire::Polls => loop {
-                let answer = self.transport_call(Method::GET).answer().await?;
-                if answer.status == 204 {
+            Transport::LongPolling => loop {
+                let response = self.transport_call(Method::GET).response().await?;
+                if response.status == 204 {
                     return Ok(None);
                 }
-                let answer = answer.with_status(200)?;
-                if !answer.body.is_empty() {
-                    return Ok(Some(answer.body));
+                let response = response.expect_status(200)?;
+                if !response.body.is_empty() {
+                    return Ok(Some(response.body));
                 }
             },
         }
     }
 
-    /// The next hub message, pings too, whenever it comes; nothing when the connection is over.
-    pub(crate) async fn message(&mut self) -> Verdict<Option<Value>> {
+    /// Waits without a time limit for the next hub message, pings included; `None` when the connection is closed.
+    pub(crate) async fn next_message_or_ping(&mut self) -> CaseResult<Option<Value>> {
         loop {
             if let Some(message) = self.protocol.read(&mut self.pending) {
-                return message.map(Some).map_err(|came| Stop::failed("a hub message", came));
+                return message.map(Some).map_err(|actual| Failure::new("a hub message", actual));
             }
-            match self.wire_bytes().await? {
+            match self.receive_bytes().await? {
                 Some(bytes) => self.pending.extend(bytes),
                 None => return Ok(None),
             }
         }
     }
 
-    /// The next hub message that is not a ping, within patience.
-    pub(crate) async fn next(&mut self) -> Verdict<Value> {
-        let patience = self.service.patience;
-        within(patience, "a hub message", async {
+    /// The next hub message that is not a ping.
+    pub(crate) async fn next_message(&mut self) -> CaseResult<Value> {
+        let timeout = self.service.timeout;
+        with_timeout(timeout, "a hub message", async {
             loop {
-                match self.message().await? {
+                match self.next_message_or_ping().await? {
                     Some(message) if message["type"] == 6 => {}
                     Some(message) => return Ok(message),
-                    None => return Err(Stop::failed("a hub message", "the connection is over")),
+                    None => return Err(Failure::new("a hub message", "the connection is closed")),
                 }
             }
         })
         .await
     }
 
-    /// The next Completion, which has to be for this invocation.
-    pub(crate) async fn completion(&mut self, id: &str) -> Verdict<Value> {
-        let message = self.next().await?;
-        same(
-            "type and invocation",
+    /// Expects the next message to be the Completion of an invocation.
+    pub(crate) async fn expect_completion(&mut self, id: &str) -> CaseResult<Value> {
+        let message = self.next_message().await?;
+        expect_eq(
+            "type and invocationId",
             (json!(3), json!(id)),
             (message["type"].clone(), message["invocationId"].clone()),
         )?;
         Ok(message)
     }
 
-    /// Waits for a Close message and then for the end of the transport, without closing anything itself. Returns the message.
-    pub(crate) async fn closed(&mut self) -> Verdict<Value> {
-        let message = self.next().await?;
-        same("a Close message", json!(7), message["type"].clone()).map_err(|stop| stop.at(&message))?;
-        self.over().await?;
+    /// Expects a Close message and then the end of the transport. Returns the message.
+    pub(crate) async fn expect_close_message(&mut self) -> CaseResult<Value> {
+        let message = self.next_message().await?;
+        expect_eq("a Close message", json!(7), message["type"].clone()).at(&message)?;
+        self.expect_end().await?;
         Ok(message)
     }
 
-    /// Waits for the end of the transport.
-    pub(crate) async fn over(&mut self) -> Verdict {
-        let patience = self.service.patience;
+    /// Expects the end of the transport.
+    pub(crate) async fn expect_end(&mut self) -> CaseResult {
+        let timeout = self.service.timeout;
         let end = async {
-            while self.message().await?.is_some() {}
+            while self.next_message_or_ping().await?.is_some() {}
             Ok(())
         };
-        within(patience, "the end of the connection", end).await
+        with_timeout(timeout, "the end of the connection", end).await
     }
 
-    /// Leaves politely.
-    pub(crate) async fn leave(mut self) -> Verdict {
+    /// Sends a Close message and closes the transport.
+    pub(crate) async fn close(mut self) -> CaseResult {
         self.send(&json!({"type": 7})).await?;
-        match &mut self.wire {
-            // Whether the service was quicker does not matter.
-            Wire::Socket(socket) => drop(socket.close().await),
-            Wire::Events { .. } => {}
-            Wire::Polls => drop(self.transport_call(Method::DELETE).answer().await?),
+        match &mut self.transport {
+            // The service may have closed the socket already.
+            Transport::WebSocket(socket) => drop(socket.close().await),
+            Transport::ServerSentEvents { .. } => {}
+            Transport::LongPolling => drop(self.transport_call(Method::DELETE).response().await?),
         }
         Ok(())
     }
 
-    /// That these invocations have come since the last look, in this order, and no others.
-    pub(crate) async fn gets(&mut self, expected: &[(&str, Value)]) -> Verdict {
-        let came = self.invocations(expected.len()).await?;
+    /// Closes the transport without a Close message.
+    pub(crate) fn abort(self) {}
+
+    /// Expects exactly these invocations, in this order, since the last check.
+    pub(crate) async fn expect_invocations(&mut self, expected: &[(&str, Value)]) -> CaseResult {
+        let received = self.invocations(expected.len()).await?;
         let expected: Vec<Value> =
             expected.iter().map(|(target, arguments)| json!([target, arguments])).collect();
-        same("invocations", expected, came)
+        expect_eq("invocations", expected, received)
     }
 
-    /// That nothing has come since the last look.
-    pub(crate) async fn gets_nothing(&mut self) -> Verdict {
-        self.gets(&[]).await
+    /// Expects that no invocation has arrived since the last check.
+    pub(crate) async fn expect_no_invocations(&mut self) -> CaseResult {
+        self.expect_invocations(&[]).await
     }
 
-    /// What has come since the last look: targets and arguments, up to a marker, or up to so many should they come after it.
-    async fn invocations(&mut self, at_least: usize) -> Verdict<Vec<Value>> {
-        let marker = name("marker");
+    /// Targets and arguments of the invocations up to a marker, and of later ones until there are `at_least` many.
+    async fn invocations(&mut self, at_least: usize) -> CaseResult<Vec<Value>> {
+        let marker = unique_name("marker");
         let segments = ["api", "hubs", &self.hub.to_lowercase(), "connections", &self.id, ":send"];
-        let call = self.service.call(Method::POST, &segments).query("api-version", API_VERSION);
-        call.message(&marker, &json!([]))
-            .status(202)
-            .await
-            .map_err(|stop| stop.at("send to the connection"))?;
-        let mut came = Vec::new();
-        let mut marked = false;
-        while !marked || came.len() < at_least {
-            let message = match self.next().await {
+        let call = self.service.call(Method::POST, &segments).version(API_VERSION);
+        call.message(&marker, &json!([])).expect_status(202).await.at("send to the connection")?;
+        let mut received = Vec::new();
+        let mut marker_seen = false;
+        while !marker_seen || received.len() < at_least {
+            let message = match self.next_message().await {
                 Ok(message) => message,
-                // What is missing is better told by what came.
-                Err(_) if marked => break,
-                Err(stop) => return Err(stop),
+                // The caller compares, and its failure shows what is missing.
+                Err(_) if marker_seen => break,
+                Err(failure) => return Err(failure),
             };
             match message["target"].as_str() {
-                Some(target) if target == marker => marked = true,
-                Some(target) => came.push(json!([target, message["arguments"]])),
-                None => return Err(Stop::failed("an invocation", message)),
+                Some(target) if target == marker => marker_seen = true,
+                Some(target) => received.push(json!([target, message["arguments"]])),
+                None => return Err(Failure::new("an invocation", message)),
             }
         }
-        Ok(came)
+        Ok(received)
     }
-
-    /// Drops the connection without a word.
-    pub(crate) fn vanish(self) {}
 }
 
-/// A JSON message with its separator, for what is sent by hand.
-pub(crate) fn text(message: &str) -> String {
+/// A JSON message with its record separator.
+pub(crate) fn with_separator(message: &str) -> String {
     let mut text = message.to_owned();
-    text.push(char::from(SEPARATOR));
+    text.push(char::from(RECORD_SEPARATOR));
     text
 }

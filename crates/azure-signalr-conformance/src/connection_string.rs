@@ -1,31 +1,39 @@
-//! Connection strings, with the rules and the words of the published SDK.
+//! Connection strings, parsed with the rules and error messages of the published SDK.
 //!
-//! The port of `Port` wins over one inside `Endpoint`, and neither is ever part of an audience.
+//! `Port` takes precedence over a port in `Endpoint`, and no audience contains a port.
 
 use std::collections::HashMap;
 use std::str::FromStr;
 
 use url::Url;
 
-use crate::token::Key;
+use crate::token::AccessKey;
 
-/// Where a service is, and what signs for it.
+/// The endpoint of a service and its access key.
+///
+/// ```
+/// use azure_signalr_conformance::ConnectionString;
+///
+/// let connection: ConnectionString = "Endpoint=http://localhost;Port=8888;AccessKey=key;Version=1.0;".parse()?;
+/// assert!(connection.has_key());
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Clone)]
 pub struct ConnectionString {
     pub(crate) endpoint: Url,
     pub(crate) client_endpoint: Option<Url>,
     pub(crate) server_endpoint: Option<Url>,
-    /// Nothing where the string asks for an identity instead.
-    pub(crate) key: Option<Key>,
+    /// `None` if the string selects an identity.
+    pub(crate) key: Option<AccessKey>,
 }
 
 impl ConnectionString {
-    /// The base of audiences: scheme and host.
+    /// The start of audiences: scheme and host.
     pub(crate) fn audience_base(&self) -> String {
         format!("{}://{}/", self.endpoint.scheme(), self.endpoint.host_str().unwrap_or_default())
     }
 
-    /// The endpoint as it is shown: without the port if that is the scheme's own, without a slash at the end.
+    /// The endpoint without a default port and without a slash at the end.
     pub(crate) fn display_endpoint(&self) -> &str {
         self.endpoint.as_str().trim_end_matches('/')
     }
@@ -34,28 +42,31 @@ impl ConnectionString {
         self.endpoint.port_or_known_default().unwrap_or_default()
     }
 
-    /// What clients connect to.
+    /// The URL that clients connect to.
     pub(crate) fn client_base(&self) -> &Url {
         self.client_endpoint.as_ref().unwrap_or(&self.endpoint)
     }
 
-    /// What takes REST calls.
+    /// The URL of the REST API.
     pub(crate) fn server_base(&self) -> &Url {
         self.server_endpoint.as_ref().unwrap_or(&self.endpoint)
     }
 
-    /// Whether there is a key to sign with.
+    /// Whether it contains an access key.
     #[must_use]
     pub fn has_key(&self) -> bool {
         self.key.is_some()
     }
 }
 
+/// # Errors
+///
+/// The message of the published SDK for the invalid property.
 impl FromStr for ConnectionString {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let properties = properties(text)?;
+        let properties = parse_properties(text)?;
         let property =
             |name: &str| properties.get(name).map(String::as_str).filter(|value| !value.is_empty());
         if let Some(version) = property("version")
@@ -64,7 +75,7 @@ impl FromStr for ConnectionString {
             return Err(format!("Version {version} is not supported."));
         }
         let given = property("endpoint").ok_or_else(|| missing("endpoint"))?;
-        let mut endpoint = address(given.trim_end_matches('/'))
+        let mut endpoint = parse_url(given.trim_end_matches('/'))
             .ok_or("Invalid value for endpoint property, it must be a valid URI.")?;
         if let Some(port) = property("port") {
             let port = port.parse().ok().filter(|&port: &u16| port != 0);
@@ -76,10 +87,10 @@ impl FromStr for ConnectionString {
                 .map_err(|()| "Invalid value for endpoint property, it must be a valid URI.")?;
         }
         let client_endpoint = property("clientendpoint").map(|value| {
-            address(value).ok_or("Invalid value for clientEndpoint property, it must be a valid URI.")
+            parse_url(value).ok_or("Invalid value for clientEndpoint property, it must be a valid URI.")
         });
         let server_endpoint = property("serverendpoint").map(|value| {
-            address(value).ok_or_else(|| {
+            parse_url(value).ok_or_else(|| {
                 format!("ServerEndpoint property in connection string is not a valid URI: {value}.")
             })
         });
@@ -87,12 +98,12 @@ impl FromStr for ConnectionString {
             endpoint,
             client_endpoint: client_endpoint.transpose()?,
             server_endpoint: server_endpoint.transpose()?,
-            key: key(property)?,
+            key: parse_key(property)?,
         })
     }
 }
 
-fn properties(text: &str) -> Result<HashMap<String, String>, String> {
+fn parse_properties(text: &str) -> Result<HashMap<String, String>, String> {
     let pieces: Vec<&str> = text.split(';').filter(|piece| !piece.trim().is_empty()).collect();
     if pieces.len() < 2 {
         return Err(missing("endpoint"));
@@ -111,7 +122,7 @@ fn missing(name: &str) -> String {
     format!("Connection string missing required properties {name}.")
 }
 
-fn address(text: &str) -> Option<Url> {
+fn parse_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.host_str().is_some())
 }
 
@@ -121,7 +132,7 @@ fn is_version_1(text: &str) -> bool {
         && minor.chars().all(|letter| letter.is_alphanumeric() || "_-.".contains(letter))
 }
 
-fn key<'a>(property: impl Fn(&str) -> Option<&'a str>) -> Result<Option<Key>, String> {
+fn parse_key<'a>(property: impl Fn(&str) -> Option<&'a str>) -> Result<Option<AccessKey>, String> {
     let app = || match (property("clientid"), property("tenantid")) {
         (None, _) => Err(missing("clientId")),
         (_, None) => Err(missing("tenantId")),
@@ -136,7 +147,7 @@ fn key<'a>(property: impl Fn(&str) -> Option<&'a str>) -> Result<Option<Key>, St
         Some("aad") if property("clientid").is_some() && property("tenantid").is_some() => app(),
         Some("aad") => Ok(None),
         _ => property("accesskey")
-            .map(|key| Some(Key(key.to_owned())))
+            .map(|key| Some(AccessKey(key.to_owned())))
             .ok_or_else(|| "accesskey is required.".to_owned()),
     }
 }

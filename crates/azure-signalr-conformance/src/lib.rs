@@ -1,42 +1,35 @@
-//! Asks any Azure SignalR Service in serverless mode 91 numbered questions, and says how it answers: the service in the cloud, the
-//! official emulator, or any other.
+//! A conformance suite for Azure SignalR Service in serverless mode: 91 numbered cases against any service.
 //!
-//! It knows the wire and nothing else. Tokens are made by hand, frames are compared to the byte, and no client library stands between a
-//! case and the service, so that nothing excuses anything. What needs a published client runs that client in a process of its own.
+//! [`run()`] runs the cases against the service of a [`ConnectionString`], in the cloud or emulated, and returns a [`Report`]. The suite
+//! depends on no SignalR library: it signs tokens itself and compares frames byte by byte. Published clients run in processes of their
+//! own.
 //!
-//! - `cases`: the cases by number, in a file for each subject; `stage`: what a case has to itself; `outcome`: how it ends
-//! - `service`, `websocket`, `events`, `connect`, `client`: the service as it is called, and as a client of a hub sees it
-//! - `protocol`, `token`, `connection_string`: pure; bytes, texts and what they mean
-//! - `listener`, `webhooks`, `apps`: what the service and the published clients reach on our side; `script`: those clients
-//! - `selection`, `known`, `report`, `secrets`: what is run, what is known, and what is shown of it
+//! - `run`, `case_numbers`, `case_result`, `report`: which cases run, how they end, and how that is shown
+//! - `cases`: the cases, a file for each subject; `test_context`: what a case gets
+//! - `service`: REST calls; `client`, `transport`, `websocket`, `protocol`: a hub client
+//! - `connection_string`, `token`: credentials
+//! - `local_server`, `webhooks`: servers that the service and the published clients call; `client_process`: those clients
 
-mod apps;
+mod case_numbers;
+mod case_result;
 mod cases;
 mod client;
-mod connect;
+mod client_process;
 mod connection_string;
-mod events;
-mod known;
-mod listener;
-mod outcome;
+mod local_server;
 mod protocol;
-mod random;
 mod report;
 mod run;
-mod script;
-mod secrets;
-mod selection;
 mod service;
-mod stage;
+mod test_context;
 mod token;
+mod transport;
 mod webhooks;
 mod websocket;
-mod wire;
 
+pub use case_numbers::{CASE_NUMBERS, CaseSelection, KnownDifferences};
+pub use case_result::Outcome;
 pub use connection_string::ConnectionString;
-pub use known::Known;
-pub use outcome::Outcome;
-pub use report::{Format, Report, Row};
+pub use report::{CaseReport, Format, Report};
 pub use run::{Options, run};
-pub use selection::{CASES, Selection};
-pub use webhooks::Upstream;
+pub use webhooks::UpstreamOptions;

@@ -1,37 +1,39 @@
-//! `signalr-conformance`: arguments in, a table out.
+//! The binary `signalr-conformance`: runs the suite and prints the report.
 //!
-//! Exit codes: 0 when all that was run is emulated or known to differ, 1 when something is not, 64 for arguments that cannot be used.
+//! Exit codes: 0 when every case that was run passed or is known to differ, 1 otherwise, 64 for invalid arguments.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use azure_signalr_conformance::{ConnectionString, Format, Known, Options, Selection, Upstream, run};
+use azure_signalr_conformance::{
+    CaseReport, CaseSelection, ConnectionString, Format, KnownDifferences, Options, UpstreamOptions, run,
+};
 use clap::{Parser, ValueEnum};
 
-const BAD_ARGUMENTS: u8 = 64;
+const EXIT_USAGE: u8 = 64;
 
-/// Asks an Azure SignalR Service 91 numbered questions, and says how it answers.
+/// Runs 91 numbered conformance cases against an Azure SignalR Service
 #[derive(Parser)]
 #[command(name = "signalr-conformance", version)]
 struct Arguments {
-    /// The service; in the environment rather than here, its key is in no list of processes
+    /// The service under test. An argument is visible to other processes; prefer the environment variable
     #[arg(env = "AzureSignalRConnectionString", hide_env_values = true, value_name = "CONNECTION STRING")]
     connection_string: String,
-    /// Which cases to run, like 24,45-60 [default: all]
+    /// The cases to run, like 24,45-60 [default: all]
     #[arg(long, value_name = "NUMBERS", default_value = "1-91", hide_default_value = true)]
-    case: Selection,
-    /// The list of what this service is known to do differently: lines `NUMBER = REASON`
+    case: CaseSelection,
+    /// A list of cases that this service is known to fail: lines `NUMBER = REASON`
     #[arg(long, value_name = "FILE")]
-    known: Option<PathBuf>,
-    /// Listen here for webhooks; the service has to post to http://HOST:PORT/{hub}/{category}/{event}
+    known_differences: Option<PathBuf>,
+    /// Receive webhooks on this port; the service must post to http://HOST:PORT/{hub}/{category}/{event}
     #[arg(long, value_name = "PORT")]
     upstream_port: Option<u16>,
     /// The name of this machine as the service sees it
     #[arg(long, value_name = "HOST", default_value = "localhost", requires = "upstream_port")]
     upstream_host: String,
-    /// The settings file of the service: templates are written into it, and what was there is put back
+    /// The settings file of the service; the suite writes templates into it and restores it at the end
     #[arg(long, value_name = "FILE", requires = "upstream_port")]
     upstream_settings: Option<PathBuf>,
     /// A shell command that restarts the service
@@ -40,23 +42,22 @@ struct Arguments {
     /// A folder node_modules with @microsoft/signalr and @microsoft/signalr-protocol-msgpack
     #[arg(long, value_name = "FOLDER")]
     node_modules: Option<PathBuf>,
-    /// A Python with pysignalr and signalrcore
+    /// A Python interpreter with pysignalr and signalrcore
     #[arg(long, value_name = "EXECUTABLE")]
     python: Option<PathBuf>,
-    /// Seconds to wait for what ought to come at once
+    /// The maximum time for an event that should happen at once
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=600))]
-    patience: u64,
-    /// How many cases may run beside each other
+    timeout: u64,
+    /// The maximum number of cases that run at the same time
     #[arg(long, value_name = "NUMBER", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=91))]
-    at_once: u16,
-    /// How to write the result
-    #[arg(long, value_enum, default_value_t)]
-    format: Written,
+    concurrency: u16,
+    /// The format of the report
+    #[arg(long, value_enum, default_value = "table")]
+    format: FormatArgument,
 }
 
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Written {
-    #[default]
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatArgument {
     Table,
     Markdown,
     Json,
@@ -66,63 +67,63 @@ enum Written {
 async fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(told) => {
-            // Help that was asked for is no mistake.
-            let code = if told.use_stderr() { BAD_ARGUMENTS } else { 0 };
-            let _ = told.print();
+        Err(message) => {
+            // `--help` and `--version` go to standard output and are not errors.
+            let code = if message.use_stderr() { EXIT_USAGE } else { 0 };
+            let _ = message.print();
             return code.into();
         }
     };
     let format = match arguments.format {
-        Written::Table => Format::Table,
-        Written::Markdown => Format::Markdown,
-        Written::Json => Format::Json,
+        FormatArgument::Table => Format::Table,
+        FormatArgument::Markdown => Format::Markdown,
+        FormatArgument::Json => Format::Json,
     };
     let options = match options(arguments) {
         Ok(options) => options,
-        Err(problem) => return refuse(&problem),
+        Err(error) => return usage_error(&error),
     };
-    let progress = |row: &azure_signalr_conformance::Row| {
-        let _ = writeln!(std::io::stderr(), "{:>2}  {}", row.number, row.outcome);
+    let print_progress = |case: &CaseReport| {
+        let _ = writeln!(std::io::stderr(), "{:>2}  {}", case.number, case.outcome);
     };
-    let report = match run(options, progress).await {
+    let report = match run(options, print_progress).await {
         Ok(report) => report,
-        Err(problem) => return refuse(&problem),
+        Err(error) => return usage_error(&error),
     };
-    let _ = std::io::stdout().write_all(report.write(format).as_bytes());
-    if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let _ = std::io::stdout().write_all(report.render(format).as_bytes());
+    if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn refuse(problem: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "error: {problem}");
-    BAD_ARGUMENTS.into()
+fn usage_error(error: &str) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    EXIT_USAGE.into()
 }
 
 fn options(arguments: Arguments) -> Result<Options, String> {
     let connection: ConnectionString = arguments.connection_string.parse()?;
-    let known = match &arguments.known {
-        Some(file) => known(file)?,
-        None => Known::default(),
+    let known_differences = match &arguments.known_differences {
+        Some(file) => read_known_differences(file)?,
+        None => KnownDifferences::default(),
     };
-    let upstream = arguments.upstream_port.map(|port| Upstream {
+    let upstream = arguments.upstream_port.map(|port| UpstreamOptions {
         host: arguments.upstream_host,
         port,
-        settings: arguments.upstream_settings,
+        settings_file: arguments.upstream_settings,
     });
     Ok(Options {
         cases: arguments.case,
-        known,
+        known_differences,
         upstream,
         restart_command: arguments.restart_command,
         node_modules: arguments.node_modules,
         python: arguments.python,
-        patience: Duration::from_secs(arguments.patience),
-        at_once: arguments.at_once.into(),
+        timeout: Duration::from_secs(arguments.timeout),
+        concurrency: arguments.concurrency.into(),
         ..Options::new(connection)
     })
 }
 
-fn known(file: &std::path::Path) -> Result<Known, String> {
+fn read_known_differences(file: &Path) -> Result<KnownDifferences, String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    text.parse().map_err(|problem| format!("{}: {problem}", file.display()))
+    text.parse().map_err(|error| format!("{}: {error}", file.display()))
 }

@@ -1,13 +1,15 @@
-//! The two hub protocols: bytes into messages and back.
+//! The hub protocols JSON and MessagePack: from bytes to messages and back.
 //!
-//! Messages are JSON values with the property names of the JSON protocol, whichever protocol they came in, so that a case can compare
-//! them. What JSON cannot hold, like binary and time stamps, becomes an object with a `$` in it and equals nothing.
+//! Messages of both protocols are JSON values with the property names of the JSON protocol, so that cases can compare them. A
+//! MessagePack value without a JSON form, such as binary, becomes an object with a `$` in a name and equals no JSON value.
+//!
+//! <https://github.com/dotnet/aspnetcore/blob/main/src/SignalR/docs/specs/HubProtocol.md>
 
 use rmpv::Value as Packed;
 use serde_json::{Map, Value, json};
 
-/// Ends each message of the JSON protocol, and each handshake.
-pub(crate) const SEPARATOR: u8 = 0x1e;
+/// The end of each message of the JSON protocol and of each handshake message.
+pub(crate) const RECORD_SEPARATOR: u8 = 0x1e;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -23,22 +25,22 @@ impl Protocol {
         }
     }
 
-    /// A message, framed.
+    /// Serializes a message with its framing.
     pub(crate) fn write(self, message: &Value) -> Vec<u8> {
         match self {
-            Self::Json => [message.to_string().as_bytes(), &[SEPARATOR]].concat(),
-            Self::MessagePack => framed(&pack_message(message)),
+            Self::Json => [message.to_string().as_bytes(), &[RECORD_SEPARATOR]].concat(),
+            Self::MessagePack => add_length_prefix(&pack_message(message)),
         }
     }
 
-    /// Takes the next whole message off the front of what has come.
+    /// Removes the first complete message from the received bytes and parses it.
     pub(crate) fn read(self, pending: &mut Vec<u8>) -> Option<Result<Value, String>> {
         match self {
-            Self::Json => record(pending).map(|text| {
+            Self::Json => take_record(pending).map(|text| {
                 serde_json::from_slice(&text).map_err(|_| format!("{:?}", String::from_utf8_lossy(&text)))
             }),
             Self::MessagePack => {
-                let (length, size) = length(pending)?;
+                let (length, size) = read_length(pending)?;
                 (pending.len() >= size + length).then(|| {
                     let frame: Vec<u8> = pending.drain(..size + length).collect();
                     let packed =
@@ -50,17 +52,17 @@ impl Protocol {
     }
 }
 
-/// Takes what stands before the first separator off the front, and the separator with it.
-pub(crate) fn record(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let end = pending.iter().position(|&byte| byte == SEPARATOR)?;
+/// Removes the bytes up to the first record separator and returns them without it.
+pub(crate) fn take_record(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let end = pending.iter().position(|&byte| byte == RECORD_SEPARATOR)?;
     let text = pending.drain(..=end).take(end).collect();
     Some(text)
 }
 
-/// An array behind its length: seven bits a byte, the lowest first.
-pub(crate) fn framed(packed: &Packed) -> Vec<u8> {
+/// Encodes a MessagePack value with its length in front, a varint of seven bits a byte, lowest first.
+pub(crate) fn add_length_prefix(packed: &Packed) -> Vec<u8> {
     let mut body = Vec::new();
-    rmpv::encode::write_value(&mut body, packed).expect("a vector takes everything");
+    rmpv::encode::write_value(&mut body, packed).expect("writing to a vector cannot fail");
     let mut frame = Vec::new();
     let mut length = body.len();
     while length >= 0x80 {
@@ -72,8 +74,8 @@ pub(crate) fn framed(packed: &Packed) -> Vec<u8> {
     frame
 }
 
-/// The length at the front, and how many bytes it takes itself.
-fn length(bytes: &[u8]) -> Option<(usize, usize)> {
+/// The length prefix, and its own size in bytes.
+fn read_length(bytes: &[u8]) -> Option<(usize, usize)> {
     let size = bytes.iter().take(5).position(|byte| byte & 0x80 == 0)? + 1;
     let length = bytes[..size].iter().rev().fold(0, |length, byte| length << 7 | usize::from(byte & 0x7f));
     Some((length, size))
@@ -144,7 +146,7 @@ fn unpack_message(packed: &Packed) -> Option<Value> {
         _ => json!({}),
     };
     let Value::Object(fields) = message else { return None };
-    // Nil stands for what the JSON protocol leaves out, but for a result, which may be null.
+    // The JSON protocol omits properties that are nil in MessagePack, except for results, which may be null.
     let mut present: Map<String, Value> = fields
         .into_iter()
         .filter(|(name, value)| !value.is_null() || name == "result" || name == "item")
@@ -186,7 +188,7 @@ mod tests {
     const HI: [u8; 12] = [0x0b, 0x96, 0x01, 0x80, 0xc0, 0xa2, 0x68, 0x69, 0x91, 0xa1, 0x78, 0x90];
 
     #[test]
-    fn the_known_frames_are_written_and_read_to_the_byte() {
+    fn recorded_frames_are_written_and_read_unchanged() {
         let invocation = json!({"type": 1, "target": "hi", "arguments": ["x"]});
         assert_eq!(Protocol::MessagePack.write(&json!({"type": 6})), PING);
         assert_eq!(Protocol::MessagePack.write(&invocation), HI);
@@ -197,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn completions_and_closes_are_read() {
+    fn completion_and_close_messages_are_read() {
         let messages: [(&[u8], Value); 5] = [
             (&[0x06, 0x94, 0x03, 0x80, 0xa1, 0x31, 0x02], json!({"type": 3, "invocationId": "1"})),
             (
@@ -220,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_message_waits_for_the_other_half() {
+    fn an_incomplete_message_is_not_read() {
         let long = json!({"type": 1, "target": "long", "arguments": ["x".repeat(200)]});
         for protocol in [Protocol::Json, Protocol::MessagePack] {
             let frame = protocol.write(&long);
@@ -230,18 +232,18 @@ mod tests {
             assert_eq!(protocol.read(&mut pending), Some(Ok(long.clone())), "{protocol:?}");
             assert!(pending.is_empty());
         }
-        assert_eq!(Protocol::MessagePack.write(&long)[1], 1, "a second byte of length");
+        assert_eq!(Protocol::MessagePack.write(&long)[1], 1, "the second byte of the length");
     }
 
     #[test]
-    fn what_json_cannot_hold_equals_nothing_json_holds() {
+    fn values_without_a_json_form_have_a_dollar_name() {
         for packed in [Packed::Binary(vec![1]), Packed::Ext(-1, vec![0; 4])] {
             assert!(unpack(&packed).as_object().unwrap().keys().any(|name| name.starts_with('$')));
         }
     }
 
     #[test]
-    fn what_is_no_message_is_an_error() {
+    fn an_invalid_message_is_an_error() {
         assert!(matches!(Protocol::Json.read(&mut b"{\x1e".to_vec()), Some(Err(_))));
         assert!(matches!(Protocol::MessagePack.read(&mut vec![0x01, 0x06]), Some(Err(_))));
     }

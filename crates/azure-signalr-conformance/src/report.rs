@@ -1,74 +1,77 @@
-//! What a run came to, as a table for a terminal, in Markdown or as JSON.
+//! The report of a run, as a table for a terminal, in Markdown or in JSON.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::outcome::Outcome;
+use crate::case_result::Outcome;
 
-/// One case and what it came to.
+/// A case and its outcome.
 #[derive(Clone, Debug)]
-pub struct Row {
-    /// Its number.
+pub struct CaseReport {
+    /// The number of the case.
     pub number: u8,
-    /// What it is about.
+    /// The subject of the case.
     pub title: &'static str,
-    /// What it came to.
+    /// The outcome.
     pub outcome: Outcome,
-    /// What the suite played because it could not run it, if anything.
-    pub plays: Option<&'static str>,
-    /// Whether the list of known differences names it.
-    pub listed: bool,
+    /// What the suite simulates in place of a program it cannot run.
+    pub note: Option<&'static str>,
+    /// Whether the list of known differences has the case.
+    pub is_known_difference: bool,
 }
 
-/// All cases that were selected, by number.
+/// The outcomes of all selected cases.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// A row for each.
-    pub rows: Vec<Row>,
+    /// The cases, ordered by number.
+    pub cases: Vec<CaseReport>,
 }
 
-/// How a report is written.
+/// The format of a rendered report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// Columns for a terminal.
+    /// Columns of text.
     #[default]
     Table,
-    /// A table for a page.
+    /// A Markdown table.
     Markdown,
-    /// An array of objects.
+    /// A JSON array with an object for each case.
     Json,
 }
 
 impl Report {
-    /// Whether everything that was run passed, or is known to differ.
+    /// Whether every case that was run passed or is known to differ.
     #[must_use]
-    pub fn is_good(&self) -> bool {
-        self.rows.iter().all(|row| !matches!(row.outcome, Outcome::Failed { .. } | Outcome::Refused { .. }))
+    pub fn is_success(&self) -> bool {
+        let is_failure =
+            |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::NotImplemented { .. });
+        !self.cases.iter().any(|case| is_failure(&case.outcome))
     }
 
-    /// The cases that are listed as known to differ, and do not.
+    /// The numbers of the cases that are listed as known to differ but passed.
     #[must_use]
-    pub fn listed_in_vain(&self) -> Vec<u8> {
-        let in_vain = self.rows.iter().filter(|row| row.listed && row.outcome == Outcome::Passed);
-        in_vain.map(|row| row.number).collect()
+    pub fn obsolete_differences(&self) -> Vec<u8> {
+        let obsolete =
+            self.cases.iter().filter(|case| case.is_known_difference && case.outcome == Outcome::Passed);
+        obsolete.map(|case| case.number).collect()
     }
 
-    /// The report as text, with a line end at its end.
+    /// Renders the report as text that ends with a line feed.
     #[must_use]
-    pub fn write(&self, format: Format) -> String {
+    pub fn render(&self, format: Format) -> String {
         match format {
             Format::Table => self.table(),
             Format::Markdown => self.markdown(),
-            Format::Json => format!("{:#}\n", Value::from_iter(self.rows.iter().map(Row::json))),
+            Format::Json => format!("{:#}\n", Value::from_iter(self.cases.iter().map(CaseReport::json))),
         }
     }
 
     fn table(&self) -> String {
         let mut text = String::new();
-        for row in &self.rows {
-            let _ = writeln!(text, "{:>2}  {:<15}  {}", row.number, row.outcome.to_string(), row.title);
-            for line in row.remarks() {
+        for case in &self.cases {
+            let _ = writeln!(text, "{:>2}  {:<15}  {}", case.number, case.outcome.to_string(), case.title);
+            for line in case.remarks() {
                 let _ = writeln!(text, "                     {line}");
             }
         }
@@ -77,36 +80,38 @@ impl Report {
 
     fn markdown(&self) -> String {
         let mut text = "| case | result | | |\n| --: | --- | --- | --- |\n".to_owned();
-        for row in &self.rows {
-            let remarks = row.remarks().join("; ").replace('|', "\\|").replace(['\n', '\r'], " ");
-            let _ = writeln!(text, "| {} | {} | {} | {remarks} |", row.number, row.outcome, row.title);
+        for case in &self.cases {
+            let remarks = case.remarks().join("; ").replace('|', "\\|").replace(['\n', '\r'], " ");
+            let _ = writeln!(text, "| {} | {} | {} | {remarks} |", case.number, case.outcome, case.title);
         }
         text + "\n" + &self.summary() + "\n"
     }
 
-    /// How many of each, and what is to be taken off the list.
+    /// The number of each outcome, and the obsolete entries of the list.
     fn summary(&self) -> String {
-        let results = ["emulated", "refused", "known to differ", "FAILED", "not run"];
-        let count = |result: &str| self.rows.iter().filter(|row| row.outcome.to_string() == result).count();
+        let results = ["passed", "not implemented", "known to differ", "FAILED", "not run"];
+        let count =
+            |result: &str| self.cases.iter().filter(|case| case.outcome.to_string() == result).count();
         let counts =
             results.iter().map(|result| format!("{} {result}", count(result))).collect::<Vec<_>>().join(", ");
-        match self.listed_in_vain().as_slice() {
+        match self.obsolete_differences().as_slice() {
             [] => counts,
-            numbers => format!("{counts}\nlisted as known to differ, but emulated: {numbers:?}"),
+            numbers => format!("{counts}\nlisted as known to differ, but passed: {numbers:?}"),
         }
     }
 }
 
-impl Row {
+impl CaseReport {
     fn remarks(&self) -> Vec<String> {
-        let came = match &self.outcome {
+        let details = match &self.outcome {
             Outcome::Passed => None,
-            Outcome::Refused { said } => Some(format!("said {said}")),
-            Outcome::Failed { expected, came } => Some(format!("expected {expected}; came {came}")),
-            Outcome::KnownToDiffer { why } | Outcome::NotRun { why } => Some(why.clone()),
+            Outcome::NotImplemented { message } => Some(format!("response: {message}")),
+            Outcome::Failed { expected, actual } => Some(format!("expected {expected}; got {actual}")),
+            Outcome::KnownToDiffer { reason } | Outcome::NotRun { reason } => Some(reason.clone()),
         };
-        came.into_iter()
-            .chain(self.plays.map(str::to_owned))
+        details
+            .into_iter()
+            .chain(self.note.map(str::to_owned))
             .map(|remark| remark.replace('\n', " "))
             .collect()
     }
@@ -126,58 +131,64 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        let row = |number, outcome, listed| Row { number, title: "a title", outcome, plays: None, listed };
-        let failed = Outcome::Failed { expected: "202".into(), came: "a | b\nc".into() };
-        let mut rows = vec![
-            row(1, Outcome::Passed, true),
-            row(2, failed, false),
-            row(3, Outcome::KnownToDiffer { why: "so it is".into() }, true),
-            row(4, Outcome::NotRun { why: "needs --python".into() }, false),
-            row(5, Outcome::Refused { said: "not here".into() }, false),
+        let case = |number, outcome, is_known_difference| CaseReport {
+            number,
+            title: "a title",
+            outcome,
+            note: None,
+            is_known_difference,
+        };
+        let failed = Outcome::Failed { expected: "202".into(), actual: "a | b\nc".into() };
+        let mut cases = vec![
+            case(1, Outcome::Passed, true),
+            case(2, failed, false),
+            case(3, Outcome::KnownToDiffer { reason: "a reason".into() }, true),
+            case(4, Outcome::NotRun { reason: "needs --python".into() }, false),
+            case(5, Outcome::NotImplemented { message: "not here".into() }, false),
         ];
-        rows[3].plays = Some("played, not run");
-        Report { rows }
+        cases[3].note = Some("simulated");
+        Report { cases }
     }
 
     #[test]
-    fn a_table_says_what_was_expected_and_what_came() {
-        let expected = " 1  emulated         a title
+    fn a_table_shows_what_was_expected_and_what_was_received() {
+        let expected = " 1  passed           a title
  2  FAILED           a title
-                     expected 202; came a | b c
+                     expected 202; got a | b c
  3  known to differ  a title
-                     so it is
+                     a reason
  4  not run          a title
                      needs --python
-                     played, not run
- 5  refused          a title
-                     said not here
+                     simulated
+ 5  not implemented  a title
+                     response: not here
 
-1 emulated, 1 refused, 1 known to differ, 1 FAILED, 1 not run
-listed as known to differ, but emulated: [1]
+1 passed, 1 not implemented, 1 known to differ, 1 FAILED, 1 not run
+listed as known to differ, but passed: [1]
 ";
-        assert_eq!(report().write(Format::Table), expected);
+        assert_eq!(report().render(Format::Table), expected);
     }
 
     #[test]
-    fn in_markdown_nothing_breaks_out_of_its_cell() {
-        let text = report().write(Format::Markdown);
-        assert!(text.contains("| 2 | FAILED | a title | expected 202; came a \\| b c |\n"), "{text}");
+    fn markdown_cells_are_escaped() {
+        let text = report().render(Format::Markdown);
+        assert!(text.contains("| 2 | FAILED | a title | expected 202; got a \\| b c |\n"), "{text}");
     }
 
     #[test]
-    fn json_is_an_object_for_each_case() {
-        let rows: Value = serde_json::from_str(&report().write(Format::Json)).unwrap();
-        assert_eq!(rows[1]["result"], "failed");
-        assert_eq!(rows[3]["remarks"], json!(["needs --python", "played, not run"]));
+    fn json_has_an_object_for_each_case() {
+        let cases: Value = serde_json::from_str(&report().render(Format::Json)).unwrap();
+        assert_eq!(cases[1]["result"], "failed");
+        assert_eq!(cases[3]["remarks"], json!(["needs --python", "simulated"]));
     }
 
     #[test]
-    fn what_failed_or_was_refused_is_not_good() {
+    fn a_failed_or_unimplemented_case_is_no_success() {
         let mut report = report();
-        assert!(!report.is_good());
-        report.rows.remove(1);
-        assert!(!report.is_good());
-        report.rows.pop();
-        assert!(report.is_good());
+        assert!(!report.is_success());
+        report.cases.remove(1);
+        assert!(!report.is_success());
+        report.cases.pop();
+        assert!(report.is_success());
     }
 }

@@ -1,4 +1,4 @@
-//! Runs the selected cases: most of them beside each other, some alone at the end.
+//! Runs the selected cases: most of them concurrently, some alone at the end.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,110 +6,122 @@ use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 
-use crate::apps::Apps;
+use crate::case_numbers::{CaseSelection, KnownDifferences};
+use crate::case_result::Outcome;
 use crate::cases::{ALL, Case};
 use crate::connection_string::ConnectionString;
-use crate::known::Known;
-use crate::listener::Reply;
-use crate::outcome::Outcome;
-use crate::report::{Report, Row};
-use crate::selection::Selection;
+use crate::local_server::{NegotiateServer, Reply};
+use crate::report::{CaseReport, Report};
 use crate::service::Service;
-use crate::stage::{House, Stage};
-use crate::webhooks::{Upstream, Webhooks};
+use crate::test_context::{TestContext, TestEnv};
+use crate::webhooks::{UpstreamOptions, WebhookReceiver};
 
-/// Longer than any case takes; the longest sits through a held poll.
-const LONGEST_CASE: Duration = Duration::from_secs(180);
+/// The maximum time of a case; the longest waits for a poll that the service holds.
+const CASE_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// How often to look whether settings have been read.
-const SETTINGS_EVERY: Duration = Duration::from_millis(500);
+/// The interval at which the suite checks whether the service has read its settings.
+const SETTINGS_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What to ask, whom, and with what at hand.
+/// The settings of a run.
 #[derive(Clone)]
 pub struct Options {
-    /// The service. It has to come with an access key.
+    /// The service under test, with an access key.
     pub connection: ConnectionString,
-    /// Which cases to run.
-    pub cases: Selection,
-    /// What the service is known to do differently.
-    pub known: Known,
-    /// Where the service posts its events, if it does.
-    pub upstream: Option<Upstream>,
-    /// A shell command that restarts the service, if there is one.
+    /// The cases to run.
+    pub cases: CaseSelection,
+    /// The cases that the service is known to fail.
+    pub known_differences: KnownDifferences,
+    /// How the service reaches the suite with its webhooks, if it does.
+    pub upstream: Option<UpstreamOptions>,
+    /// A shell command that restarts the service.
     pub restart_command: Option<String>,
-    /// A folder `node_modules` with `@microsoft/signalr` in it.
+    /// A folder `node_modules` with `@microsoft/signalr`.
     pub node_modules: Option<PathBuf>,
-    /// A Python with `pysignalr` and `signalrcore`.
+    /// A Python interpreter with `pysignalr` and `signalrcore`.
     pub python: Option<PathBuf>,
-    /// How long to wait for what ought to come at once.
-    pub patience: Duration,
-    /// How many cases may run beside each other, at least one.
-    pub at_once: usize,
+    /// The maximum time for an event that should happen at once.
+    pub timeout: Duration,
+    /// The maximum number of cases that run at the same time; 0 counts as 1.
+    pub concurrency: usize,
 }
 
 impl Options {
-    /// All cases that need nothing but the service.
+    /// The default settings: all cases that need only the service, a timeout of 10 seconds, 16 cases at a time.
     #[must_use]
     pub fn new(connection: ConnectionString) -> Self {
         Self {
             connection,
-            cases: Selection::default(),
-            known: Known::default(),
+            cases: CaseSelection::default(),
+            known_differences: KnownDifferences::default(),
             upstream: None,
             restart_command: None,
             node_modules: None,
             python: None,
-            patience: Duration::from_secs(10),
-            at_once: 16,
+            timeout: Duration::from_secs(10),
+            concurrency: 16,
         }
     }
 }
 
-/// Runs the cases; `watch` sees each as it ends.
+/// Runs the cases and returns the report; `on_finished` is called for each case as it ends.
 ///
 /// # Errors
 ///
-/// A sentence, when no case can be run: the connection string has no key, or a port to listen on is taken.
-pub async fn run(options: Options, mut watch: impl FnMut(&Row)) -> Result<Report, String> {
-    let (cases, known, at_once) = (options.cases.clone(), options.known.clone(), options.at_once.max(1));
-    let house = Arc::new(open_house(options).await?);
-    until_settings_are_read(&house).await;
+/// A sentence, when no case can run: the connection string has no key, a port is in use, or the settings file of the service
+/// cannot be written.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), String> {
+/// use azure_signalr_conformance::{Format, Options, run};
+///
+/// let connection = "Endpoint=http://localhost;Port=8888;AccessKey=key;Version=1.0;".parse()?;
+/// let report = run(Options { cases: "10-26".parse()?, ..Options::new(connection) }, |_| ()).await?;
+/// print!("{}", report.render(Format::Table));
+/// # Ok(())
+/// # }
+/// ```
+pub async fn run(options: Options, mut on_finished: impl FnMut(&CaseReport)) -> Result<Report, String> {
+    let (selection, known) = (options.cases.clone(), options.known_differences.clone());
+    let concurrency = options.concurrency.max(1);
+    let env = Arc::new(prepare(options).await?);
+    wait_until_settings_are_read(&env).await;
 
-    let (alone, mut beside): (Vec<Case>, Vec<Case>) =
-        ALL.into_iter().filter(|case| cases.contains(case.number)).partition(|case| case.alone);
-    // Those with the highest numbers take longest: the published clients sit through a minute of nothing.
-    beside.reverse();
-    let mut rows = Vec::new();
-    for (cases, at_once) in [(beside, at_once), (alone, 1)] {
-        let asked = stream::iter(cases).map(|case| ask(case, house.clone(), &known));
-        let mut ended = asked.buffer_unordered(at_once);
-        while let Some(row) = ended.next().await {
-            watch(&row);
-            rows.push(row);
+    let (exclusive, mut concurrent): (Vec<Case>, Vec<Case>) =
+        ALL.into_iter().filter(|case| selection.contains(case.number)).partition(|case| case.is_exclusive());
+    // The cases with the highest numbers take longest: published clients stay idle for a minute.
+    concurrent.reverse();
+    let mut cases = Vec::new();
+    for (group, concurrency) in [(concurrent, concurrency), (exclusive, 1)] {
+        let running = stream::iter(group).map(|case| run_case(case, env.clone(), &known));
+        let mut finished = running.buffer_unordered(concurrency);
+        while let Some(case) = finished.next().await {
+            on_finished(&case);
+            cases.push(case);
         }
     }
-    rows.sort_by_key(|row| row.number);
-    if let Some(webhooks) = &house.webhooks {
+    cases.sort_by_key(|case| case.number);
+    if let Some(webhooks) = &env.webhooks {
         let restored = webhooks.restore_settings().await;
         restored.map_err(|error| format!("the settings file could not be restored: {error}"))?;
     }
-    Ok(Report { rows })
+    Ok(Report { cases })
 }
 
-async fn open_house(options: Options) -> Result<House, String> {
+async fn prepare(options: Options) -> Result<TestEnv, String> {
     let key = options.connection.key.clone();
-    let key = key
-        .ok_or("the suite signs its tokens with an access key: give a connection string with AccessKey=…")?;
-    let service = Arc::new(Service::new(options.connection, key, options.patience)?);
+    let key =
+        key.ok_or("the suite signs tokens with an access key: use a connection string with AccessKey=…")?;
+    let service = Arc::new(Service::new(options.connection, key, options.timeout)?);
     let webhooks = match options.upstream {
-        Some(upstream) => Some(listen(upstream).await?),
+        Some(upstream) => Some(start_webhooks(upstream).await?),
         None => None,
     };
-    let apps = Apps::start(service.clone()).await;
-    let apps = apps.map_err(|error| format!("no port to listen on: {error}"))?;
-    Ok(House {
+    let negotiate_server = NegotiateServer::start(service.clone()).await;
+    let negotiate_server = negotiate_server
+        .map_err(|error| format!("a port for negotiate requests cannot be opened: {error}"))?;
+    Ok(TestEnv {
         service,
-        apps,
+        negotiate_server,
         webhooks,
         restart_command: options.restart_command,
         node_modules: options.node_modules,
@@ -117,59 +129,68 @@ async fn open_house(options: Options) -> Result<House, String> {
     })
 }
 
-async fn listen(upstream: Upstream) -> Result<Webhooks, String> {
+async fn start_webhooks(upstream: UpstreamOptions) -> Result<WebhookReceiver, String> {
     let port = upstream.port;
-    let webhooks = Webhooks::start(upstream).await;
-    let webhooks = webhooks.map_err(|error| format!("port {port} for webhooks cannot be had: {error}"))?;
-    let written = webhooks.write_settings(&[]).await;
+    let webhooks = WebhookReceiver::start(upstream).await;
+    let webhooks = webhooks.map_err(|error| format!("port {port} for webhooks cannot be opened: {error}"))?;
+    let written = webhooks.write_templates(&[]).await;
     written.map_err(|_| "the file of --upstream-settings cannot be written".to_owned())?;
     Ok(webhooks)
 }
 
-/// A service may look at its settings once in a while. Whether it has is seen when somebody connects; if nothing is seen, the cases say so.
-async fn until_settings_are_read(house: &Arc<House>) {
-    let Some(webhooks) = house.webhooks.as_ref().filter(|webhooks| webhooks.writes_settings()) else {
+/// Waits until a client's connection arrives as a webhook, since a service may read its settings with a delay. After the
+/// timeout the run begins anyway, and its cases fail.
+async fn wait_until_settings_are_read(env: &Arc<TestEnv>) {
+    let Some(webhooks) = env.webhooks.as_ref().filter(|webhooks| webhooks.can_write_settings()) else {
         return;
     };
-    let stage = Stage::new(house.clone(), 0);
-    let deadline = Instant::now() + house.service.patience;
+    let context = TestContext::new(env.clone(), 0);
+    let deadline = Instant::now() + env.service.timeout;
     while Instant::now() < deadline {
-        webhooks.answer(&stage.hub, |_| Reply::Status(204));
-        let connected = stage.client().connect().await;
-        if connected.is_ok() && webhooks.events(&stage.hub, 1, SETTINGS_EVERY).await.is_ok() {
+        webhooks.set_handler(&context.hub, |_| Reply::Status(204));
+        let connected = context.client().connect().await;
+        if connected.is_ok()
+            && webhooks.wait_for_events(&context.hub, 1, SETTINGS_POLL_INTERVAL).await.is_ok()
+        {
             return;
         }
     }
 }
 
-async fn ask(case: Case, house: Arc<House>, known: &Known) -> Row {
-    let key = house.service.key.clone();
-    let outcome = match case.can_run(&house) {
-        Err(stop) => stop.into(),
+async fn run_case(case: Case, env: Arc<TestEnv>, known: &KnownDifferences) -> CaseReport {
+    let key = env.service.key.clone();
+    let outcome = match case.check_requirements(&env) {
+        Err(failure) => failure.0,
         Ok(()) => {
-            let asked = tokio::spawn((case.run)(Stage::new(house, case.number)));
-            let abort = asked.abort_handle();
-            match tokio::time::timeout(LONGEST_CASE, asked).await {
+            let running = tokio::spawn((case.run)(TestContext::new(env, case.number)));
+            let abort = running.abort_handle();
+            match tokio::time::timeout(CASE_TIMEOUT, running).await {
                 Ok(Ok(Ok(()))) => Outcome::Passed,
-                Ok(Ok(Err(stop))) => stop.into(),
-                Ok(Err(_)) => failed("the case to end", "it broke: a fault of the suite"),
+                Ok(Ok(Err(failure))) => failure.0,
+                Ok(Err(_)) => unfinished("a panic: a bug of the suite"),
                 Err(_) => {
                     abort.abort();
-                    failed("the case to end", "it went on for too long")
+                    unfinished("it took too long")
                 }
             }
         }
     };
-    let listed = known.reason(case.number);
-    let outcome = match (outcome.without_secrets(&key), listed) {
-        (Outcome::Failed { .. } | Outcome::Refused { .. }, Some(why)) => {
-            Outcome::KnownToDiffer { why: why.to_owned() }
+    let known_reason = known.reason(case.number);
+    let outcome = match (outcome.redacted(&key), known_reason) {
+        (Outcome::Failed { .. } | Outcome::NotImplemented { .. }, Some(reason)) => {
+            Outcome::KnownToDiffer { reason: reason.to_owned() }
         }
         (outcome, _) => outcome,
     };
-    Row { number: case.number, title: case.title, outcome, plays: case.plays, listed: listed.is_some() }
+    CaseReport {
+        number: case.number,
+        title: case.title,
+        outcome,
+        note: case.note(),
+        is_known_difference: known_reason.is_some(),
+    }
 }
 
-fn failed(expected: &str, came: &str) -> Outcome {
-    Outcome::Failed { expected: expected.to_owned(), came: came.to_owned() }
+fn unfinished(actual: &str) -> Outcome {
+    Outcome::Failed { expected: "the case to end".to_owned(), actual: actual.to_owned() }
 }

@@ -1,6 +1,6 @@
-//! The service that is asked: its addresses, tokens for it, and one way to call it.
+//! `Service`: the service under test, its URLs and tokens; `Call` is one HTTP request to it, and `Response` what it returns.
 //!
-//! Nothing here retries, follows, or fills in: a call is sent as the case describes it, once.
+//! A call is sent exactly once, as the case describes it: no retries, no redirects, no added parameters.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,43 +12,48 @@ use serde_json::{Map, Value, json};
 use tokio_rustls::TlsConnector;
 use url::Url;
 
+use crate::case_result::{CaseResult, Failure, Outcome, error_chain, expect_eq};
 use crate::connection_string::ConnectionString;
-use crate::outcome::{Stop, Verdict, causes, same};
-use crate::token::{HEADER, Key, Token};
+use crate::token::{AccessKey, HEADER, Token};
 
-/// The version that REST calls ask for where a case names none: the one that the published SDKs agree on.
+/// The default `api-version` of REST calls: the one that the published SDKs share.
 pub(crate) const API_VERSION: &str = "2022-06-01";
 
-/// How long a call may take: longer than any poll is held.
-const LONGEST_ANSWER: Duration = Duration::from_secs(130);
+/// The maximum time of a call; longer than a service holds a poll.
+const CALL_TIMEOUT: Duration = Duration::from_secs(130);
 
-/// Lifetime of tokens where a case names none.
-const TOKEN_LIFETIME: u64 = 3600;
+/// The default lifetime of tokens.
+const TOKEN_LIFETIME_SECONDS: u64 = 3600;
 
+/// The service under test.
 pub(crate) struct Service {
     pub(crate) connection: ConnectionString,
-    pub(crate) key: Key,
-    /// How long to wait for what ought to come at once.
-    pub(crate) patience: Duration,
+    pub(crate) key: AccessKey,
+    /// The maximum time for an event that should happen at once.
+    pub(crate) timeout: Duration,
     pub(crate) tls: TlsConnector,
     http: reqwest::Client,
 }
 
 impl Service {
-    pub(crate) fn new(connection: ConnectionString, key: Key, patience: Duration) -> Result<Self, String> {
+    pub(crate) fn new(
+        connection: ConnectionString,
+        key: AccessKey,
+        timeout: Duration,
+    ) -> Result<Self, String> {
         let tls = tls();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .timeout(LONGEST_ANSWER)
+            .timeout(CALL_TIMEOUT)
             .no_proxy()
             .build()
-            .map_err(|error| format!("no HTTP client can be made here: {}", causes(&error)))?;
-        Ok(Self { connection, key, patience, tls: TlsConnector::from(Arc::new(tls)), http })
+            .map_err(|error| format!("the HTTP client cannot be created: {}", error_chain(&error)))?;
+        Ok(Self { connection, key, timeout, tls: TlsConnector::from(Arc::new(tls)), http })
     }
 
-    /// The audience of clients, as the published SDK writes it: no port, a slash after `client`.
+    /// The audience of client tokens, as the published SDK writes it: no port, a slash after `client`.
     pub(crate) fn client_audience(&self, hub: &str) -> String {
         format!("{}client/?hub={}", self.connection.audience_base(), hub.to_lowercase())
     }
@@ -57,42 +62,43 @@ impl Service {
         self.token(&self.client_audience(hub), &json!({}))
     }
 
-    /// A token of one hour, with more claims, or others: those given win.
+    /// A token of one hour; `claims` are added and take precedence.
     pub(crate) fn token(&self, audience: &str, claims: &Value) -> Token {
-        let now = now();
+        let now = unix_now();
         let mut all = Map::from_iter([
             ("aud".to_owned(), json!(audience)),
             ("nbf".to_owned(), json!(now)),
             ("iat".to_owned(), json!(now)),
-            ("exp".to_owned(), json!(now + TOKEN_LIFETIME)),
+            ("exp".to_owned(), json!(now + TOKEN_LIFETIME_SECONDS)),
         ]);
         all.extend(claims.as_object().cloned().unwrap_or_default());
         self.key.sign(HEADER, &Value::Object(all).to_string())
     }
 
-    /// `…/client/`, or something below it, with a query.
+    /// The URL `…/client/`, or one below it, with a query.
     pub(crate) fn client_url(&self, below: &[&str], query: &[(&str, &str)]) -> Url {
         let mut segments = vec!["client"];
         segments.extend(if below.is_empty() { &[""] } else { below });
-        let mut url = below_base(self.connection.client_base(), &segments);
+        let mut url = append_segments(self.connection.client_base(), &segments);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
         url
     }
 
-    /// A call of anything below the root of the REST API. It carries a token for exactly its path.
+    /// A call of the REST API, with a token for exactly its path.
     pub(crate) fn call(&self, method: Method, segments: &[&str]) -> Call<'_> {
-        self.call_url(method, below_base(self.connection.server_base(), segments))
+        self.call_url(method, append_segments(self.connection.server_base(), segments))
     }
 
-    /// A call of an address that the service itself gave.
+    /// A call of a whole URL, with a token for exactly its path.
     pub(crate) fn call_url(&self, method: Method, url: Url) -> Call<'_> {
         Call {
             service: self,
             method,
             url,
-            admission: Admission::ForPath,
+            version: None,
+            authorization: Authorization::ForPath,
             headers: HeaderMap::new(),
             body: None,
         }
@@ -104,10 +110,10 @@ impl Service {
     }
 }
 
-fn below_base(base: &Url, segments: &[&str]) -> Url {
+fn append_segments(base: &Url, segments: &[&str]) -> Url {
     let mut url = base.clone();
     url.set_query(None);
-    url.path_segments_mut().expect("http addresses have paths").pop_if_empty().extend(segments);
+    url.path_segments_mut().expect("http URLs have paths").pop_if_empty().extend(segments);
     url
 }
 
@@ -115,30 +121,38 @@ fn tls() -> ClientConfig {
     let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .expect("the provider knows TLS 1.2 and 1.3")
+        .expect("the provider supports TLS 1.2 and 1.3")
         .with_root_certificates(roots)
         .with_no_client_auth()
 }
 
-/// Seconds since 1970.
-pub(crate) fn now() -> u64 {
+/// A name that no other case or run uses: a prefix and 40 random bits.
+pub(crate) fn unique_name(prefix: &str) -> String {
+    let mut bytes = [0; 5];
+    getrandom::fill(&mut bytes).expect("the system provides random bytes");
+    bytes.iter().fold(prefix.to_owned(), |name, byte| format!("{name}{byte:02x}"))
+}
+
+/// The current time in seconds since 1970.
+pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-enum Admission {
-    /// A token for the address of the call without its query, as the REST reference has it.
+enum Authorization {
+    /// A token for the URL without its query, as the REST reference has it.
     ForPath,
     Token(Token),
-    Nothing,
+    None,
 }
 
-/// A call that has not been sent yet.
-#[must_use = "a call does nothing until its answer is asked for"]
+/// A request to the service that has not been sent.
+#[must_use = "a call is sent when its response is requested"]
 pub(crate) struct Call<'a> {
     service: &'a Service,
     method: Method,
     url: Url,
-    admission: Admission,
+    version: Option<&'static str>,
+    authorization: Authorization,
     headers: HeaderMap,
     body: Option<Body>,
 }
@@ -149,31 +163,24 @@ impl Call<'_> {
         self
     }
 
-    /// The newest version that knows an operation, for those that the usual one has not.
-    pub(crate) fn version(self, version: &str) -> Self {
-        let others: Vec<(String, String)> = self
-            .url
-            .query_pairs()
-            .filter(|(name, _)| name != "api-version")
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .collect();
-        let mut call = self;
-        call.url.query_pairs_mut().clear().extend_pairs(others).append_pair("api-version", version);
-        call
+    /// Sets the `api-version`, as the last parameter.
+    pub(crate) fn version(mut self, version: &'static str) -> Self {
+        self.version = Some(version);
+        self
     }
 
-    /// The path as it is sent.
+    /// The path of the URL, encoded.
     pub(crate) fn path(&self) -> &str {
         self.url.path()
     }
 
     pub(crate) fn token(mut self, token: &Token) -> Self {
-        self.admission = Admission::Token(token.clone());
+        self.authorization = Authorization::Token(token.clone());
         self
     }
 
     pub(crate) fn without_token(mut self) -> Self {
-        self.admission = Admission::Nothing;
+        self.authorization = Authorization::None;
         self
     }
 
@@ -193,20 +200,24 @@ impl Call<'_> {
         self.body("application/json", body.to_string())
     }
 
-    /// A payload: what clients are to be told.
+    /// Sets an invocation as the body.
     pub(crate) fn message(self, target: &str, arguments: &Value) -> Self {
         self.json(&json!({"target": target, "arguments": arguments}))
     }
 
-    /// The answer when its headers are there; the body comes as it comes.
-    pub(crate) async fn stream(self) -> Verdict<reqwest::Response> {
+    /// Sends the call and returns when the response headers have arrived.
+    pub(crate) async fn stream(self) -> CaseResult<reqwest::Response> {
         let audience = self.url.as_str().split('?').next().unwrap_or_default();
-        let token = match self.admission {
-            Admission::ForPath => Some(self.service.token(audience, &json!({}))),
-            Admission::Token(token) => Some(token),
-            Admission::Nothing => None,
+        let token = match self.authorization {
+            Authorization::ForPath => Some(self.service.token(audience, &json!({}))),
+            Authorization::Token(token) => Some(token),
+            Authorization::None => None,
         };
-        let mut request = self.service.http.request(self.method, self.url.clone()).headers(self.headers);
+        let mut url = self.url.clone();
+        if let Some(version) = self.version {
+            url.query_pairs_mut().append_pair("api-version", version);
+        }
+        let mut request = self.service.http.request(self.method, url).headers(self.headers);
         if let Some(token) = token {
             request = request.bearer_auth(token.0);
         }
@@ -216,73 +227,83 @@ impl Call<'_> {
         Ok(request.send().await?)
     }
 
-    pub(crate) async fn answer(self) -> Verdict<Answer> {
-        let response = self.stream().await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Answer { status, headers, body: response.bytes().await?.to_vec() })
+    /// Sends the call and returns the whole response.
+    pub(crate) async fn response(self) -> CaseResult<Response> {
+        Response::read(self.stream().await?).await
     }
 
-    /// The answer, if it has this status.
-    pub(crate) async fn status(self, status: u16) -> Verdict<Answer> {
-        self.answer().await?.with_status(status)
+    /// Sends the call and expects a status.
+    pub(crate) async fn expect_status(self, status: u16) -> CaseResult<Response> {
+        self.response().await?.expect_status(status)
     }
 
-    /// The answer, if it has this status and says this in `x-ms-error-code`.
-    pub(crate) async fn error(self, status: u16, code: &str) -> Verdict<Answer> {
-        let answer = self.status(status).await?;
-        same("x-ms-error-code", Some(code), answer.header("x-ms-error-code"))?;
-        Ok(answer)
+    /// Sends the call and expects 200 and a JSON body.
+    pub(crate) async fn expect_json(self) -> CaseResult<Value> {
+        self.expect_status(200).await?.json()
+    }
+
+    /// Sends the call and expects a status and a code in `x-ms-error-code`.
+    pub(crate) async fn expect_error(self, status: u16, code: &str) -> CaseResult<Response> {
+        let response = self.expect_status(status).await?;
+        expect_eq("x-ms-error-code", Some(code), response.header("x-ms-error-code"))?;
+        Ok(response)
     }
 }
 
-/// What the service answered.
-pub(crate) struct Answer {
+/// A response of the service.
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
-    pub(crate) fn with_status(self, status: u16) -> Verdict<Self> {
+impl Response {
+    pub(crate) async fn read(response: reqwest::Response) -> CaseResult<Self> {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
+    }
+
+    /// Expects a status; 501 says that the feature is not implemented.
+    pub(crate) fn expect_status(self, status: u16) -> CaseResult<Self> {
         if self.status == status {
             return Ok(self);
         }
         if self.status == StatusCode::NOT_IMPLEMENTED {
-            return Err(Stop::Refused { said: self.text() });
+            return Err(Failure(Outcome::NotImplemented { message: self.text() }));
         }
-        Err(Stop::failed(status, format_args!("{} {}", self.status.as_u16(), self.text())))
+        Err(Failure::new(status, format_args!("{} {}", self.status.as_u16(), self.text())))
     }
 
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub(crate) fn json(&self) -> Verdict<Value> {
-        serde_json::from_slice(&self.body).map_err(|_| Stop::failed("a JSON body", self.text()))
+    pub(crate) fn json(&self) -> CaseResult<Value> {
+        serde_json::from_slice(&self.body).map_err(|_| Failure::new("a JSON body", self.text()))
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// A header that has this in it, whatever the letter case.
-    pub(crate) fn header_with(&self, name: &str, part: &str) -> Verdict {
-        let came = self.header(name).unwrap_or("nothing");
-        if came.to_lowercase().contains(&part.to_lowercase()) {
+    /// Expects a header that contains `part`, ignoring case.
+    pub(crate) fn expect_header(&self, name: &str, part: &str) -> CaseResult {
+        let actual = self.header(name).unwrap_or("nothing");
+        if actual.to_lowercase().contains(&part.to_lowercase()) {
             return Ok(());
         }
-        Err(Stop::failed(format_args!("header {name} with {part}"), came))
+        Err(Failure::new(format_args!("header {name} with {part}"), actual))
     }
 }
 
-/// What comes of something, if it comes in time.
-pub(crate) async fn within<T>(
-    limit: Duration,
+/// Awaits a future; fails if it takes longer than the time limit.
+pub(crate) async fn with_timeout<T>(
+    timeout: Duration,
     what: &str,
-    future: impl Future<Output = Verdict<T>>,
-) -> Verdict<T> {
-    match tokio::time::timeout(limit, future).await {
-        Ok(came) => came,
-        Err(_) => Err(Stop::failed(what, format_args!("nothing within {} s", limit.as_secs()))),
+    future: impl Future<Output = CaseResult<T>>,
+) -> CaseResult<T> {
+    match tokio::time::timeout(timeout, future).await {
+        Ok(result) => result,
+        Err(_) => Err(Failure::new(what, format_args!("nothing within {} s", timeout.as_secs()))),
     }
 }

@@ -1,6 +1,6 @@
-//! Access tokens by hand: HMAC-SHA256 over two pieces of base64url.
+//! Access tokens, written by hand as JWTs with HS256, and the signatures of webhooks.
 //!
-//! The payload is signed as the text it is given as. A case that wants a claim twice, or none, writes it so.
+//! The payload is signed as the text it is given as, so that a case can repeat or omit a claim.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,27 +8,27 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-/// The header of every token that a case does not write a header for.
+/// The default header of tokens.
 pub(crate) const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
 
-/// An access key: its text is what signs, although it looks like base64. Cannot be printed.
+/// An access key. Its text signs, although it looks like base64. It has no `Debug`.
 #[derive(Clone)]
-pub(crate) struct Key(pub(crate) String);
+pub(crate) struct AccessKey(pub(crate) String);
 
-/// A signed token. Cannot be printed.
+/// A signed token. It has no `Debug`.
 #[derive(Clone)]
 pub(crate) struct Token(pub(crate) String);
 
-impl Key {
-    /// Signs a header and a payload, both JSON.
+impl AccessKey {
+    /// Signs a header and a payload, both JSON texts.
     pub(crate) fn sign(&self, header: &str, payload: &str) -> Token {
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
         let signature = URL_SAFE_NO_PAD.encode(self.hmac(&signed));
         Token(format!("{signed}.{signature}"))
     }
 
-    /// What the service puts into `X-ASRS-Signature` for a connection, in lower case.
-    pub(crate) fn signature_of(&self, connection_id: &str) -> String {
+    /// The signature that the service sends in `X-ASRS-Signature` for a connection, in lower case.
+    pub(crate) fn webhook_signature(&self, connection_id: &str) -> String {
         let hex: String = self.hmac(connection_id).iter().map(|byte| format!("{byte:02x}")).collect();
         format!("sha256={hex}")
     }
@@ -42,27 +42,27 @@ impl Key {
 }
 
 impl Token {
-    /// What the token claims, whoever signed it; nothing if it is no token.
+    /// The claims of the token, not verified; `None` if it is not a JWT.
     pub(crate) fn claims(&self) -> Option<Value> {
         let payload = self.0.split('.').nth(1)?;
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
     }
 }
 
-/// The name under which a client token carries a claim of a user: some names mean something to whoever reads tokens.
+/// The name of a user's claim in a client token: names with a meaning in JWTs get the prefix `asrs.u.`.
 pub(crate) fn user_claim(name: &str) -> String {
-    const TAKEN: [&str; 11] =
+    const RESERVED: [&str; 11] =
         ["aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"];
-    if TAKEN.contains(&name) { format!("asrs.u.{name}") } else { name.to_owned() }
+    if RESERVED.contains(&name) { format!("asrs.u.{name}") } else { name.to_owned() }
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     #[test]
-    fn the_known_token_is_signed_to_the_letter() {
-        let key = Key("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH".to_owned());
+    fn a_recorded_token_is_signed_identically() {
+        let key = AccessKey("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH".to_owned());
         let payload = concat!(
             r#"{"asrs.s.uid":"u1","nbf":1700000000,"exp":1700003600,"iat":1700000000,"#,
             r#""aud":"http://localhost/client/?hub=chat"}"#
@@ -80,14 +80,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_known_webhook_is_signed_to_the_letter() {
-        let key = Key("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH".to_owned());
+    fn a_recorded_webhook_is_signed_identically() {
+        let key = AccessKey("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH".to_owned());
         let expected = "sha256=261f7f58ff9fb9bb8be7e4951a807fe6091e5c074885bf63b865eccd28728881";
-        assert_eq!(key.signature_of("conn-1"), expected);
+        assert_eq!(key.webhook_signature("conn-1"), expected);
     }
 
     #[test]
-    fn claims_that_would_be_read_as_the_tokens_own_are_renamed() {
+    fn user_claims_with_reserved_names_get_a_prefix() {
         assert_eq!(user_claim("exp"), "asrs.u.exp");
         assert_eq!(user_claim("role"), "role");
     }

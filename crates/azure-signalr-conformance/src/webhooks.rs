@@ -1,6 +1,6 @@
-//! Where the service posts its events: one listener for all cases, each of which sees the events of its own hubs only.
+//! `WebhookReceiver`: receives the upstream events of the service, by hub, and responds as a case has configured.
 //!
-//! What it answers is said before the client connects; without a word, 204.
+//! A case configures its hub before its client connects. Other hubs are answered with 204.
 
 use std::collections::HashMap;
 use std::io;
@@ -12,31 +12,30 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::listener::{Listener, Received, Reply};
-use crate::outcome::{Stop, Verdict};
-use crate::service::within;
+use crate::case_result::{CaseResult, Failure};
+use crate::local_server::{Handler, LocalServer, ReceivedRequest, Reply};
+use crate::service::with_timeout;
 
-/// Events kept of one hub; a case looks at a handful.
-const MOST_EVENTS: usize = 1000;
+/// The maximum number of events kept for a hub.
+const MAX_EVENTS: usize = 1000;
 
-type Answer = Arc<dyn Fn(&Received) -> Reply + Send + Sync>;
-
-/// Where to listen, and how the service names that place.
+/// How the service reaches the suite with its webhooks.
 #[derive(Clone, Debug)]
-pub struct Upstream {
+pub struct UpstreamOptions {
     /// The name or address of this machine as the service sees it.
     pub host: String,
     /// The port to listen on.
     pub port: u16,
-    /// The settings file of the service, which the suite then writes its templates into.
-    pub settings: Option<PathBuf>,
+    /// The settings file of the service. The suite writes templates into it and restores it at the end.
+    pub settings_file: Option<PathBuf>,
 }
 
-pub(crate) struct Webhooks {
-    upstream: Upstream,
-    original: Option<String>,
+/// Receives webhooks until it is dropped.
+pub(crate) struct WebhookReceiver {
+    options: UpstreamOptions,
+    original_settings: Option<String>,
     hubs: Arc<Hubs>,
-    _listener: Listener,
+    _server: LocalServer,
 }
 
 struct Hubs {
@@ -45,81 +44,88 @@ struct Hubs {
 }
 
 struct Hub {
-    events: Vec<Received>,
-    answer: Answer,
+    events: Vec<ReceivedRequest>,
+    handler: Handler,
 }
 
-impl Webhooks {
-    /// Listens. On every address, unless the service is told to look for us on loopback.
-    pub(crate) async fn start(upstream: Upstream) -> io::Result<Self> {
+impl WebhookReceiver {
+    /// Listens on loopback if the service is to use a loopback name, else on all addresses.
+    pub(crate) async fn start(options: UpstreamOptions) -> io::Result<Self> {
         let hubs = Arc::new(Hubs { by_name: Mutex::default(), changed: watch::Sender::new(()) });
-        let loopback = matches!(upstream.host.as_str(), "localhost" | "127.0.0.1");
+        let loopback = matches!(options.host.as_str(), "localhost" | "127.0.0.1");
         let address: IpAddr = if loopback { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED }.into();
-        let taken = hubs.clone();
-        let listener =
-            Listener::start(SocketAddr::new(address, upstream.port), move |received| taken.take(received))
-                .await?;
-        let original = match &upstream.settings {
+        let shared = hubs.clone();
+        let address = SocketAddr::new(address, options.port);
+        let server = LocalServer::start(address, Arc::new(move |request| shared.receive(request))).await?;
+        let original_settings = match &options.settings_file {
             Some(file) => tokio::fs::read_to_string(file).await.ok(),
             None => None,
         };
-        Ok(Self { upstream, original, hubs, _listener: listener })
+        Ok(Self { options, original_settings, hubs, _server: server })
     }
 
-    /// From now on events of the hub are kept, and answered so.
-    pub(crate) fn answer(&self, hub: &str, answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) {
-        self.hubs.lock().insert(hub.to_lowercase(), Hub { events: Vec::new(), answer: Arc::new(answer) });
+    /// Sets the handler of a hub and discards its events so far.
+    pub(crate) fn set_handler(
+        &self,
+        hub: &str,
+        handler: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
+    ) {
+        let hub_state = Hub { events: Vec::new(), handler: Arc::new(handler) };
+        self.hubs.lock().insert(hub.to_lowercase(), hub_state);
     }
 
-    /// The events of a hub as soon as there are so many.
-    pub(crate) async fn events(
+    /// Waits until a hub has a number of events and returns all of them.
+    pub(crate) async fn wait_for_events(
         &self,
         hub: &str,
         at_least: usize,
-        patience: Duration,
-    ) -> Verdict<Vec<Received>> {
+        timeout: Duration,
+    ) -> CaseResult<Vec<ReceivedRequest>> {
         let mut changed = self.hubs.changed.subscribe();
         let arrival = async {
             loop {
-                let events = self.so_far(hub);
+                let events = self.events(hub);
                 if events.len() >= at_least {
                     return Ok(events);
                 }
-                changed.changed().await.map_err(|_| Stop::failed("webhooks", "the listener is gone"))?;
+                changed.changed().await.map_err(|_| Failure::new("webhooks", "the server has stopped"))?;
             }
         };
-        within(patience, &format!("webhook {at_least} of the hub"), arrival).await
+        with_timeout(timeout, &format!("webhook {at_least} of the hub"), arrival).await
     }
 
-    pub(crate) fn so_far(&self, hub: &str) -> Vec<Received> {
+    fn events(&self, hub: &str) -> Vec<ReceivedRequest> {
         self.hubs.lock().get(&hub.to_lowercase()).map(|hub| hub.events.clone()).unwrap_or_default()
     }
 
-    /// The address of a place here, with placeholders in it, for a template.
-    pub(crate) fn template(&self, path: &str) -> String {
-        format!("http://{}:{}{path}", self.upstream.host, self.upstream.port)
+    /// A URL of this server with a path, for a template.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}:{}{path}", self.options.host, self.options.port)
     }
 
-    /// Whether the suite may write the service's templates.
-    pub(crate) fn writes_settings(&self) -> bool {
-        self.upstream.settings.is_some()
+    /// Whether the suite can write the templates of the service.
+    pub(crate) fn can_write_settings(&self) -> bool {
+        self.options.settings_file.is_some()
     }
 
-    /// Puts templates ahead of the one that brings everything here. Without a settings file there is nothing to write.
-    pub(crate) async fn write_settings(&self, templates: &[Value]) -> Verdict {
-        let everything = self.everything();
-        self.write_only(&[templates, &[everything]].concat()).await
+    /// Writes templates, followed by one for all events, into the settings file, if there is one.
+    pub(crate) async fn write_templates(&self, templates: &[Value]) -> CaseResult {
+        let all_events = json!({
+            "UrlTemplate": self.url("/{hub}/{category}/{event}"),
+            "HubPattern": "*", "CategoryPattern": "*", "EventPattern": "*",
+        });
+        self.write_exact_templates(&[templates, &[all_events]].concat()).await
     }
 
-    /// These templates and no others.
-    pub(crate) async fn write_only(&self, templates: &[Value]) -> Verdict {
+    /// Writes only these templates into the settings file, if there is one.
+    pub(crate) async fn write_exact_templates(&self, templates: &[Value]) -> CaseResult {
         let text = json!({"UpstreamSettings": {"Templates": templates}}).to_string();
-        self.write(text).await.map_err(|error| Stop::failed("a settings file that can be written", error))
+        self.write(text).await.map_err(|error| Failure::new("a writable settings file", error))
     }
 
-    /// The settings as they were before the suite came: no file, if there was none.
+    /// Restores the settings file, or removes it if there was none.
     pub(crate) async fn restore_settings(&self) -> io::Result<()> {
-        match (&self.original, &self.upstream.settings) {
+        match (&self.original_settings, &self.options.settings_file) {
             (Some(text), _) => self.write(text.clone()).await,
             (None, Some(file)) => tokio::fs::remove_file(file).await,
             (None, None) => Ok(()),
@@ -127,37 +133,30 @@ impl Webhooks {
     }
 
     async fn write(&self, text: String) -> io::Result<()> {
-        match &self.upstream.settings {
+        match &self.options.settings_file {
             Some(file) => tokio::fs::write(file, text).await,
             None => Ok(()),
         }
-    }
-
-    fn everything(&self) -> Value {
-        json!({
-            "UrlTemplate": self.template("/{hub}/{category}/{event}"),
-            "HubPattern": "*", "CategoryPattern": "*", "EventPattern": "*",
-        })
     }
 }
 
 impl Hubs {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Hub>> {
-        // No step under the lock leaves the map half changed.
+        // Poisoning is ignored: no update can panic halfway.
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self, received: Received) -> Reply {
-        let name = received.header("x-asrs-hub").unwrap_or_default().to_lowercase();
-        let answer = {
+    fn receive(&self, request: &ReceivedRequest) -> Reply {
+        let name = request.header("x-asrs-hub").unwrap_or_default().to_lowercase();
+        let handler = {
             let mut hubs = self.lock();
             let Some(hub) = hubs.get_mut(&name) else { return Reply::Status(204) };
-            if hub.events.len() < MOST_EVENTS {
-                hub.events.push(received.clone());
+            if hub.events.len() < MAX_EVENTS {
+                hub.events.push(request.clone());
             }
-            hub.answer.clone()
+            hub.handler.clone()
         };
         self.changed.send_replace(());
-        answer(&received)
+        handler(request)
     }
 }

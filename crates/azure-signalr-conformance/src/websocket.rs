@@ -1,6 +1,6 @@
 //! WebSockets, frame by frame.
 //!
-//! An upgrade that is answered with anything but 101 is an answer like any other, not an error.
+//! An upgrade that is not answered with 101 returns the response; it is not an error.
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::header::HeaderMap;
@@ -13,91 +13,85 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
 
-use crate::outcome::{Stop, Verdict, causes};
-use crate::service::{Answer, Service, within};
+use crate::case_result::{CaseResult, Failure, error_chain};
+use crate::service::{Response, Service, with_timeout};
 use crate::token::Token;
 
 trait Duplex: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Duplex for T {}
 
 /// An open WebSocket.
-pub(crate) struct Socket(WebSocketStream<Box<dyn Duplex>>);
+pub(crate) struct WebSocket(WebSocketStream<Box<dyn Duplex>>);
 
-/// What comes out of one.
+/// A received frame.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) enum Frame {
     Text(String),
     Binary(Vec<u8>),
     Ping,
     Pong(Vec<u8>),
-    /// A close frame, with its code if it has one.
+    /// A Close frame and its code, if it has one.
     Close(Option<u16>),
-    /// The stream is over.
+    /// The end of the stream.
     End,
 }
 
-/// What an upgrade led to.
-pub(crate) enum Opened {
-    Socket(Socket),
-    Answered(Answer),
+/// The result of an upgrade request.
+pub(crate) enum Upgrade {
+    Accepted(WebSocket),
+    Rejected(Response),
 }
 
-impl Opened {
-    pub(crate) fn socket(self) -> Verdict<Socket> {
+impl Upgrade {
+    pub(crate) fn into_socket(self) -> CaseResult<WebSocket> {
         match self {
-            Self::Socket(socket) => Ok(socket),
-            Self::Answered(answer) => {
-                Err(answer.with_status(101).err().unwrap_or_else(|| Stop::failed("a socket", "101")))
+            Self::Accepted(socket) => Ok(socket),
+            Self::Rejected(response) => {
+                let failure = response.expect_status(101).err();
+                Err(failure.unwrap_or_else(|| Failure::new("a WebSocket", "101 without one")))
             }
         }
     }
 
-    pub(crate) fn status(self, status: u16) -> Verdict<Answer> {
+    /// Expects a rejected upgrade with a status.
+    pub(crate) fn expect_status(self, status: u16) -> CaseResult<Response> {
         match self {
-            Self::Socket(_) => Err(Stop::failed(status, "101, a WebSocket")),
-            Self::Answered(answer) => answer.with_status(status),
+            Self::Accepted(_) => Err(Failure::new(status, "101, a WebSocket")),
+            Self::Rejected(response) => response.expect_status(status),
         }
     }
 }
 
-/// Asks for an upgrade of `…/client/`.
+/// Requests an upgrade of `…/client/`, with a `Host` header of its own if given.
 pub(crate) async fn open(
     service: &Service,
     query: &[(&str, &str)],
     token: Option<&Token>,
-) -> Verdict<Opened> {
-    open_as(service, query, token, None).await
-}
-
-/// The same, with a `Host` of the caller's choice.
-pub(crate) async fn open_as(
-    service: &Service,
-    query: &[(&str, &str)],
-    token: Option<&Token>,
     host: Option<&str>,
-) -> Verdict<Opened> {
+) -> CaseResult<Upgrade> {
     let url = service.client_url(&[], query);
-    let mut request = websocket_url(&url).as_str().into_client_request().map_err(broken)?;
+    let mut request = websocket_url(&url).as_str().into_client_request().map_err(websocket_error)?;
     let headers = request.headers_mut();
     if let Some(token) = token {
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.0))
-            .map_err(|_| Stop::failed("a token", "none"))?;
+            .map_err(|_| Failure::new("a token that fits a header", "another"))?;
         value.set_sensitive(true);
         headers.insert("authorization", value);
     }
     if let Some(host) = host.and_then(|host| HeaderValue::from_str(host).ok()) {
         headers.insert("host", host);
     }
-    within(service.patience, "an answer to a WebSocket upgrade", async {
-        let stream = stream(service, &url).await?;
+    with_timeout(service.timeout, "a response to a WebSocket upgrade", async {
+        let stream = connect(service, &url).await?;
         match tokio_tungstenite::client_async(request, stream).await {
-            Ok((socket, _)) => Ok(Opened::Socket(Socket(socket))),
+            Ok((socket, _)) => Ok(Upgrade::Accepted(WebSocket(socket))),
             Err(Error::Http(response)) => {
                 let (parts, body) = response.into_parts();
                 let headers: HeaderMap = parts.headers;
-                Ok(Opened::Answered(Answer { status: parts.status, headers, body: body.unwrap_or_default() }))
+                let body = body.unwrap_or_default();
+                Ok(Upgrade::Rejected(Response { status: parts.status, headers, body }))
             }
-            Err(error) => Err(broken(error)),
+            Err(error) => Err(websocket_error(error)),
         }
     })
     .await
@@ -106,12 +100,12 @@ pub(crate) async fn open_as(
 fn websocket_url(url: &Url) -> Url {
     let mut url = url.clone();
     let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
-    url.set_scheme(scheme).expect("http becomes ws, and https wss");
+    url.set_scheme(scheme).expect("http and https can become ws and wss");
     url
 }
 
-async fn stream(service: &Service, url: &Url) -> Verdict<Box<dyn Duplex>> {
-    let failed = |error: std::io::Error| Stop::failed("a connection", causes(&error));
+async fn connect(service: &Service, url: &Url) -> CaseResult<Box<dyn Duplex>> {
+    let failed = |error: std::io::Error| Failure::new("a connection", error_chain(&error));
     let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or_default();
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await.map_err(failed)?;
@@ -120,41 +114,41 @@ async fn stream(service: &Service, url: &Url) -> Verdict<Box<dyn Duplex>> {
         return Ok(Box::new(stream));
     }
     let name = rustls::pki_types::ServerName::try_from(host.to_owned())
-        .map_err(|error| Stop::failed("a host", error))?;
+        .map_err(|error| Failure::new("a host", error))?;
     Ok(Box::new(service.tls.connect(name, stream).await.map_err(failed)?))
 }
 
-fn broken(error: Error) -> Stop {
-    Stop::failed("a WebSocket", causes(&error))
+fn websocket_error(error: Error) -> Failure {
+    Failure::new("a WebSocket", error_chain(&error))
 }
 
-impl Socket {
-    pub(crate) async fn send_text(&mut self, text: &str) -> Verdict {
-        self.0.send(Message::text(text)).await.map_err(broken)
+impl WebSocket {
+    pub(crate) async fn send_text(&mut self, text: &str) -> CaseResult {
+        self.0.send(Message::text(text)).await.map_err(websocket_error)
     }
 
-    pub(crate) async fn send_binary(&mut self, bytes: Vec<u8>) -> Verdict {
-        self.0.send(Message::binary(bytes)).await.map_err(broken)
+    pub(crate) async fn send_binary(&mut self, bytes: Vec<u8>) -> CaseResult {
+        self.0.send(Message::binary(bytes)).await.map_err(websocket_error)
     }
 
-    pub(crate) async fn ping(&mut self, payload: &[u8]) -> Verdict {
-        self.0.send(Message::Ping(payload.to_vec().into())).await.map_err(broken)
+    pub(crate) async fn ping(&mut self, payload: &[u8]) -> CaseResult {
+        self.0.send(Message::Ping(payload.to_vec().into())).await.map_err(websocket_error)
     }
 
-    /// Closes as clients do: a close frame without a code.
-    pub(crate) async fn close(&mut self) -> Verdict {
-        self.0.close(None).await.map_err(broken)
+    /// Sends a Close frame without a code, as clients do.
+    pub(crate) async fn close(&mut self) -> CaseResult {
+        self.0.close(None).await.map_err(websocket_error)
     }
 
-    /// The next frame, whenever it comes.
-    pub(crate) async fn frame(&mut self) -> Frame {
+    /// Waits without a time limit for the next frame.
+    pub(crate) async fn next_frame(&mut self) -> Frame {
         match self.0.next().await {
             Some(Ok(Message::Text(text))) => Frame::Text(text.to_string()),
             Some(Ok(Message::Binary(bytes))) => Frame::Binary(bytes.to_vec()),
             Some(Ok(Message::Ping(_))) => Frame::Ping,
             Some(Ok(Message::Pong(payload))) => Frame::Pong(payload.to_vec()),
             Some(Ok(Message::Close(close))) => Frame::Close(close.map(|close| close.code.into())),
-            // A raw frame is never read; a connection that breaks is over, too.
+            // Raw frames are never read; a broken connection has ended as well.
             Some(Ok(Message::Frame(_)) | Err(_)) | None => Frame::End,
         }
     }

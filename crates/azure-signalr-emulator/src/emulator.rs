@@ -96,8 +96,8 @@ impl Emulator {
         Ok(())
     }
 
-    /// All endpoints, without the check of the `Host` header, for tests that put middleware in front of them.
-    pub fn router(&self) -> Router {
+    /// All endpoints, without the check of the `Host` header.
+    fn router(&self) -> Router {
         let clients = Router::new()
             .route("/client/negotiate", any(negotiate::negotiate))
             .route("/client/negotiate/", any(negotiate::negotiate))

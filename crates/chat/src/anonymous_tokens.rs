@@ -1,6 +1,6 @@
-//! `GET /api/access-token` as in the tutorial for a trusted user access service: a token for whoever asks, each time for a new identity.
+//! `--anonymous-tokens`: `GET /api/access-token` without sign-in, as in the tutorial for a trusted user access service.
 //!
-//! That is what the tutorial itself warns of. It is here for its clients to be tried out on this machine, and in nothing that goes to Azure.
+//! Every request gets a token for a new identity. The tutorial warns against this; it exists to try the tutorial's clients locally.
 
 use axum::Json;
 use axum::Router;
@@ -19,44 +19,45 @@ use crate::functions_host::Function;
 
 const NAME: &str = "AccessToken";
 
-/// What the host forwards: the function of this repository, and `GET`.
+/// This repository's function, with `GET` added.
 const FUNCTION: &str = r#"{"bindings":[
     {"type":"httpTrigger","direction":"in","name":"req","authLevel":"anonymous","methods":["get","post","delete"],"route":"access-token"},
     {"type":"http","direction":"out","name":"res"}
 ]}"#;
 
 #[derive(Clone)]
-struct Desk {
-    service: Client,
-    most: Grant,
+struct AnonymousTokens {
+    client: Client,
+    grant: Grant,
 }
 
-/// Has the host forward `GET` as well.
-pub(crate) fn forward(functions: &mut [Function]) {
-    let tutorials = Function::parse(NAME, FUNCTION).expect("it is written right above");
+/// Makes the host forward `GET` too.
+pub(crate) fn allow_get(functions: &mut [Function]) {
+    let with_get = Function::parse(NAME, FUNCTION).expect("the constant is valid");
     for function in functions.iter_mut().filter(|function| function.name() == NAME) {
-        function.clone_from(&tutorials);
+        function.clone_from(&with_get);
     }
 }
 
-/// Answers `GET` before `app` sees it.
-pub(crate) fn in_front_of(app: Router, config: &Config, service: Client) -> Router {
-    let desk = Desk { service, most: config.tokens.most.clone() };
+/// Answers `GET` itself and leaves all other requests to `app`.
+pub(crate) fn with_anonymous_tokens(app: Router, config: &Config, client: Client) -> Router {
+    let tokens = AnonymousTokens { client, grant: config.tokens.most.clone() };
     let path = ["", config.route_prefix.as_str(), "access-token"].join("/");
-    let issued = get(issue).fallback_service(app.clone()).with_state(desk);
-    Router::new().route(&path, issued).fallback_service(app)
+    let route = get(issue).fallback_service(app.clone()).with_state(tokens);
+    Router::new().route(&path, route).fallback_service(app)
 }
 
-async fn issue(State(desk): State<Desk>) -> Result<impl IntoResponse, Error> {
+async fn issue(State(tokens): State<AnonymousTokens>) -> Result<impl IntoResponse, Error> {
+    let AnonymousTokens { client, grant } = tokens;
     let (user, token) =
-        desk.service.create_user_and_token(&desk.most, Timestamp::now()).await.inspect_err(|error| {
-            warn!("no token for somebody anonymous: {error}");
+        client.create_user_and_token(&grant, Timestamp::now()).await.inspect_err(|error| {
+            warn!("cannot issue an anonymous token: {error}");
         })?;
     let body = json!({
         "token": token.secret(),
         "expiresOn": token.expires_on(),
         "user": { "communicationUserId": user.as_str() },
-        "scopes": desk.most.scopes().iter().map(Scope::as_str).collect::<Vec<_>>(),
+        "scopes": grant.scopes().iter().map(Scope::as_str).collect::<Vec<_>>(),
     });
     Ok(([(CACHE_CONTROL, "no-store")], Json(body)))
 }

@@ -1,113 +1,67 @@
-//! `localhost`, and nothing else: the sockets all local servers listen on, and the check that keeps other names out.
+//! Serves a router on loopback, and rejects requests whose `Host` header is another name.
 //!
-//! Listening on loopback alone does not keep web pages out: any site can point a name of its own at 127.0.0.1 and
-//! then read what we answer as if it were its own. Such a request still carries that name as its `Host`.
+//! Listening on loopback is not enough against DNS rebinding: a web site can point a host name of its own at 127.0.0.1 and then read the
+//! responses. Such a request has that name in `Host`.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::connect_info::Connected;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use axum::serve::{IncomingStream, Listener};
-use tokio::net::{TcpListener, TcpStream};
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-use crate::error_response::error_response;
+use crate::responses::error_response;
 
-/// How often a port that is free for IPv4 may turn out to be taken for IPv6 before we give up.
-const ATTEMPTS: u32 = 16;
+/// The time that running requests have after the shutdown begins.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A listener on 127.0.0.1 and, where the machine has IPv6, on `[::1]` with the same port: what browsers may mean by
-/// `localhost`.
-#[derive(Debug)]
-pub(crate) struct Loopback {
-    v4: TcpListener,
-    v6: Option<TcpListener>,
-    port: u16,
-}
-
-impl Loopback {
-    /// Binds `port`, or with 0 a port that is free on both addresses.
-    ///
-    /// # Errors
-    /// What the operating system says, most often that the port is taken.
-    pub(crate) async fn bind(port: u16) -> io::Result<Self> {
-        let mut attempt = 1;
-        loop {
-            match Self::bind_once(port).await {
-                Err(error) if port == 0 && taken(&error) && attempt < ATTEMPTS => attempt += 1,
-                bound => return bound,
-            }
+/// Serves `router` at every listener until `shutdown`, then waits up to one second for running requests. Only requests to a loopback name
+/// or to one of `allowed_hosts` (in lower case) reach it.
+///
+/// # Errors
+/// When a server fails.
+pub(crate) async fn serve(
+    router: Router,
+    listeners: Vec<TcpListener>,
+    allowed_hosts: Vec<String>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let router = only_known_hosts(router, allowed_hosts.into());
+    let (stop, _) = watch::channel(());
+    let mut servers = JoinSet::new();
+    for listener in listeners {
+        let mut stopped = stop.subscribe();
+        let stopped = async move { while stopped.changed().await.is_ok() {} };
+        // Responses are small and complete: Nagle's algorithm only delays them.
+        let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+        let service = router.clone().into_make_service_with_connect_info::<SocketAddr>();
+        servers.spawn(axum::serve(listener, service).with_graceful_shutdown(stopped).into_future());
+    }
+    shutdown.await;
+    drop(stop);
+    let drained = async {
+        while let Some(ended) = servers.join_next().await {
+            ended.map_err(io::Error::other)??;
         }
-    }
-
-    async fn bind_once(port: u16) -> io::Result<Self> {
-        let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let port = v4.local_addr()?.port();
-        let v6 = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
-            Ok(v6) => Some(v6),
-            Err(error) if taken(&error) => return Err(error),
-            Err(error) => {
-                tracing::debug!(port, %error, "listening on IPv4 alone");
-                None
-            }
-        };
-        Ok(Self { v4, v6, port })
-    }
-
-    /// The port, the same on both addresses; never 0.
-    #[must_use]
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
+        Ok(())
+    };
+    tokio::time::timeout(DRAIN_TIMEOUT, drained).await.unwrap_or_else(|_| {
+        tracing::info!("closed requests that took longer than a second to end");
+        Ok(())
+    })
 }
 
-fn taken(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::AddrInUse
-}
-
-/// Failed accepts do not end the server: axum's own listener waits and goes on, and ours is two of those.
-impl Listener for Loopback {
-    type Io = TcpStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        let (stream, peer) = match &mut self.v6 {
-            Some(v6) => tokio::select! {
-                accepted = Listener::accept(&mut self.v4) => accepted,
-                accepted = Listener::accept(v6) => accepted,
-            },
-            None => Listener::accept(&mut self.v4).await,
-        };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps small packets back");
-        }
-        (stream, peer)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.v4.local_addr()
-    }
-}
-
-/// The address a request came from.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
-
-impl Connected<IncomingStream<'_, Loopback>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Loopback>) -> Self {
-        Self(stream.remote_addr().ip())
-    }
-}
-
-/// Puts the check of the host name in front of all of `router`: only requests to a loopback name or to one of `hosts` (in lower
-/// case) get through, any other is answered 421.
-pub(crate) fn only_known_hosts(router: Router, hosts: Arc<[String]>) -> Router {
+/// Answers 421 to requests whose host is neither a loopback name nor one of `hosts` (in lower case).
+fn only_known_hosts(router: Router, hosts: Arc<[String]>) -> Router {
     Router::new().fallback_service(router).layer(from_fn_with_state(hosts, check))
 }
 
@@ -115,7 +69,7 @@ async fn check(State(hosts): State<Arc<[String]>>, request: Request, next: Next)
     if has_known_host(&request, &hosts) {
         return next.run(request).await;
     }
-    tracing::warn!("refused a request whose Host is not a loopback name");
+    tracing::warn!("rejected a request whose Host is not a loopback name");
     error_response(
         StatusCode::MISDIRECTED_REQUEST,
         "host_not_allowed",
@@ -123,7 +77,7 @@ async fn check(State(hosts): State<Arc<[String]>>, request: Request, next: Next)
     )
 }
 
-/// The request line may name a host as well, and then it is the one that counts; so both have to be right.
+/// The request line may name a host too, which takes precedence, so both are checked.
 fn has_known_host(request: &Request, known_hosts: &[String]) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
@@ -138,7 +92,7 @@ fn is_one_of(hosts: &[String], authority: &str) -> bool {
 
 /// Whether `authority` (`host` or `host:port`) names this machine's loopback: `localhost`, anything under it, a
 /// 127.0.0.0/8 address, `[::1]`.
-pub(crate) fn is_loopback(authority: &str) -> bool {
+fn is_loopback(authority: &str) -> bool {
     host_of(authority).is_some_and(|host| is_loopback_name(&host))
 }
 
@@ -164,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn loopback_names_are_recognised() {
+    fn loopback_names_are_recognized() {
         for name in [
             "localhost",
             "localhost:7071",
@@ -220,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_requests_made_to_a_loopback_name_get_through() {
+    async fn requests_to_a_loopback_name_are_accepted() {
         assert_eq!(status(Request::get("/").header("host", "localhost:1")).await, StatusCode::OK);
         assert_eq!(
             status(Request::get("/").header("host", "evil.example")).await,
@@ -231,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_host_that_was_allowed_gets_through_and_its_neighbours_do_not() {
+    async fn an_allowed_host_is_accepted_and_similar_names_are_not() {
         for known in ["chat.example", "Chat.Example:5500"] {
             assert_eq!(status(Request::get("/").header("host", known)).await, 200, "{known}");
         }
@@ -247,29 +201,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_second_host_does_not_get_through() {
+    async fn a_second_host_is_rejected() {
         let twice = Request::get("/").header("host", "localhost").header("host", "evil.example");
         assert_eq!(status(twice).await, StatusCode::MISDIRECTED_REQUEST);
         let in_the_line = Request::get("http://evil.example/").header("host", "localhost");
         assert_eq!(status(in_the_line).await, StatusCode::MISDIRECTED_REQUEST);
-    }
-
-    #[tokio::test]
-    async fn port_zero_is_one_port_on_both_addresses() {
-        let mut listener = Loopback::bind(0).await.unwrap();
-        let port = listener.port();
-        for address in listener.v6.is_some().then_some("::1").into_iter().chain(["127.0.0.1"]) {
-            let (client, (server, peer)) =
-                tokio::join!(TcpStream::connect((address, port)), Listener::accept(&mut listener));
-            assert_eq!(peer, client.unwrap().local_addr().unwrap());
-            assert!(server.nodelay().unwrap());
-        }
-    }
-
-    #[tokio::test]
-    async fn a_taken_port_is_an_error() {
-        let first = Loopback::bind(0).await.unwrap();
-        let second = Loopback::bind(first.port()).await.unwrap_err();
-        assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
     }
 }

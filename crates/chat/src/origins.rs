@@ -1,12 +1,9 @@
-//! Whose page it is: the origins one local server answers under.
-//!
-//! An origin is compared whole, as a browser writes it. A prefix of it, another port or a trailing slash is another
-//! origin, or none.
+//! The origins of a local server, compared as a whole: another port, a prefix or a trailing slash does not match.
 
 use axum::http::HeaderValue;
 use url::Url;
 
-/// The origins of one local server, the first one to be shown.
+/// The origins of one local server. The first one is displayed.
 #[derive(Clone, Debug)]
 pub(crate) struct Origins(Vec<String>);
 
@@ -22,25 +19,25 @@ impl Origins {
         Self::new(port, &[], Vec::new())
     }
 
-    /// The one to show to people and to give to programs.
+    /// The origin to display and to configure.
     pub(crate) fn first(&self) -> &str {
         &self.0[0]
     }
 
-    /// Whether an `Origin` header names one of these.
-    pub(crate) fn contain(&self, origin: &HeaderValue) -> bool {
+    /// Whether an `Origin` header is one of these.
+    pub(crate) fn contains(&self, origin: &HeaderValue) -> bool {
         self.0.iter().any(|known| known.as_bytes() == origin.as_bytes())
     }
 
-    /// Whether `url` lies within one of these. A `blob:` address has the origin of its maker, but is not a page of it.
-    pub(crate) fn contain_url(&self, url: &Url) -> bool {
+    /// Whether `url` is on one of these. A `blob:` address has the origin of its creator, but is not a page of it.
+    pub(crate) fn contains_url(&self, url: &Url) -> bool {
         matches!(url.scheme(), "http" | "https") && self.0.contains(&url.origin().ascii_serialization())
     }
 }
 
 fn origin(host: &str, port: u16) -> String {
-    let mut url = Url::parse("http://localhost").expect("it is an address");
-    url.set_host(Some(host)).expect("host names are checked where they come in");
+    let mut url = Url::parse("http://localhost").expect("a valid address");
+    url.set_host(Some(host)).expect("host names are validated when arguments are parsed");
     url.set_port(Some(port)).expect("an http address can have a port");
     url.origin().ascii_serialization()
 }
@@ -53,7 +50,7 @@ mod tests {
     fn an_origin_is_compared_whole() {
         let origins = Origins::of_port(5500);
         for own in ["http://localhost:5500", "http://127.0.0.1:5500", "http://[::1]:5500"] {
-            assert!(origins.contain(&HeaderValue::from_static(own)), "{own}");
+            assert!(origins.contains(&HeaderValue::from_static(own)), "{own}");
         }
         for other in [
             "",
@@ -68,21 +65,21 @@ mod tests {
             "http://example.com",
             "http://localhost:5500 http://example.com",
         ] {
-            assert!(!origins.contain(&HeaderValue::from_str(other).unwrap()), "{other}");
+            assert!(!origins.contains(&HeaderValue::from_str(other).unwrap()), "{other}");
         }
     }
 
     #[test]
-    fn further_hosts_and_origins_count_too() {
+    fn additional_hosts_and_origins_are_contained() {
         let origins =
             Origins::new(5500, &["chat.example".to_owned()], vec!["https://dev.example".to_owned()]);
         assert_eq!(origins.first(), "http://localhost:5500");
         for known in ["http://localhost:5500", "http://chat.example:5500", "https://dev.example"] {
-            assert!(origins.contain(&HeaderValue::from_static(known)), "{known}");
-            assert!(origins.contain_url(&Url::parse(known).unwrap().join("/a?b").unwrap()), "{known}");
+            assert!(origins.contains(&HeaderValue::from_static(known)), "{known}");
+            assert!(origins.contains_url(&Url::parse(known).unwrap().join("/a?b").unwrap()), "{known}");
         }
         for other in ["https://chat.example:5500", "http://chat.example", "http://dev.example"] {
-            assert!(!origins.contain(&HeaderValue::from_static(other)), "{other}");
+            assert!(!origins.contains(&HeaderValue::from_static(other)), "{other}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! `chat` without a command: options, and the app put in front of the local stack.
+//! `chat` without a command: starts the local stack with the app.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,14 +18,14 @@ use serverless_chat::shutdown;
 use serverless_chat::telemetry::Export;
 use url::Url;
 
+use crate::anonymous_tokens;
 use crate::functions_host::Function;
-use crate::local_stack::{self, Service};
-use crate::{announce, anonymous_tokens};
+use crate::local_stack::{self, Service, announce};
 
-/// The folder of identities where no container is set.
+/// The folder of identities if no container is configured.
 const IDENTITIES_FOLDER: &str = ".chat/identities";
 
-/// The built page, from the project's folder.
+/// The folder of the built page, relative to the project.
 const PAGE_FOLDER: &str = "content/dist";
 
 #[derive(Args)]
@@ -39,23 +39,23 @@ pub(crate) struct LocalArgs {
     /// Port of the SignalR service; 0 is any free port
     #[arg(long, value_name = "PORT", default_value_t = 8888)]
     signalr_port: u16,
-    /// Port of the identities for calls; 0 is any free port
+    /// Port of Communication Services, with identities and tokens for calls; 0 is any free port
     #[arg(long, value_name = "PORT", default_value_t = 8889)]
     communication_port: u16,
-    /// Another development server whose page may call the functions, like http://localhost:3000; repeatable
+    /// Origin of another development server whose pages may call the functions, like http://localhost:3000; repeatable
     #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     allow_origin: Vec<String>,
-    /// Another host name by which requests may arrive, for a tunnel or a dev container; repeatable
+    /// Allowed host name beside localhost, for a tunnel or a dev container; repeatable
     #[arg(long, value_name = "NAME", value_parser = parse_host)]
     host: Vec<String>,
-    /// Give an access token for calls to every GET request, as the tutorial does: each time for a new identity
+    /// Answer every GET request for an access token for calls without sign-in: each time for a new identity
     ///
-    /// To try the tutorial's own clients on this machine. There is no such thing on Azure.
+    /// To try the tutorial's clients on this machine. Azure has no such option.
     #[arg(long)]
     anonymous_tokens: bool,
 }
 
-/// Serves everything until told to stop. The app reaches the embedded services as it reaches any other: by connection strings.
+/// Serves the local stack until a stop signal. The app uses embedded services by connection strings, like any other.
 pub(crate) async fn run_local(
     arguments: LocalArgs,
     config: &Config,
@@ -65,15 +65,15 @@ pub(crate) async fn run_local(
         |is_external, port| if is_external { Service::External } else { Service::Embedded { port } };
     let mut functions = Function::of_repository();
     if arguments.anonymous_tokens {
-        anonymous_tokens::forward(&mut functions);
+        anonymous_tokens::allow_get(&mut functions);
     }
     let stack = local_stack::bind(local_stack::Options {
         page_port: arguments.page_port,
         api_port: arguments.api_port,
-        service: embedded(config.signalr.is_some(), arguments.signalr_port),
+        signalr: embedded(config.signalr.is_some(), arguments.signalr_port),
         communication: embedded(config.communication.is_some(), arguments.communication_port),
         allowed_origins: arguments.allow_origin,
-        hosts: arguments.host,
+        allowed_hosts: arguments.host,
         page_folder: PAGE_FOLDER.into(),
         functions,
     })
@@ -82,11 +82,11 @@ pub(crate) async fn run_local(
     let embedded = stack.connection_string().map(str::parse::<ConnectionString>).transpose();
     let embedded = embedded.map_err(ExitError::other)?;
     let signalr = embedded.as_ref().or(config.signalr.as_ref());
-    let signalr = signalr.expect("the service is embedded where none is configured");
-    let embedded = stack.communication_string().map(str::parse).transpose();
+    let signalr = signalr.expect("a service is embedded or configured");
+    let embedded = stack.communication_connection_string().map(str::parse).transpose();
     let embedded = embedded.map_err(ExitError::other)?.map(Communication::Key);
     let resource = embedded.as_ref().or(config.communication.as_ref());
-    let resource = resource.expect("identities are embedded where none are configured");
+    let resource = resource.expect("Communication Services are embedded or configured");
 
     let service = communication::client(resource).map_err(ExitError::Other)?;
     let identities = identities(config, resource)?;
@@ -95,11 +95,11 @@ pub(crate) async fn run_local(
     let mut app =
         app::from_config(config, signalr, Some(desk), Trust::EasyAuth, export).map_err(ExitError::Other)?;
     if arguments.anonymous_tokens {
-        app = anonymous_tokens::in_front_of(app, config, service);
+        app = anonymous_tokens::with_anonymous_tokens(app, config, service);
     }
-    let asked = shutdown::signal();
-    announce(&stack, &format!("open {} in two tabs", stack.addresses().page));
-    stack.serve(app, asked).await.map_err(ExitError::other)?;
+    let stop = shutdown::signal();
+    announce(&stack, &format!("open {} in two tabs", stack.page()));
+    stack.serve(app, stop).await.map_err(ExitError::other)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -114,7 +114,7 @@ fn identities(config: &Config, resource: &Communication) -> Result<IdentityStore
     }
 }
 
-/// An origin in the form in which browsers send it.
+/// Parses an origin, normalized as browsers send it.
 fn parse_origin(text: &str) -> Result<String, String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let origin = url.map(|url| (url.origin().ascii_serialization(), url));
@@ -124,7 +124,7 @@ fn parse_origin(text: &str) -> Result<String, String> {
         .ok_or_else(|| "must be an origin, like http://localhost:3000, without a path".to_owned())
 }
 
-/// A host name in lower case, without a port.
+/// Parses a host name without a port, in lower case.
 fn parse_host(text: &str) -> Result<String, String> {
     let name = text.parse::<Authority>().ok().filter(|name| name.host() == text && !text.contains('*'));
     name.map(|_| text.to_ascii_lowercase())

@@ -1,7 +1,6 @@
-//! The page's folder, as a Blob static website serves it: files, an index document, an error document, nothing else.
+//! Serves the page's folder as a Blob static website does: files, an index document, an error document.
 //!
-//! One file is not served as it lies there: in `config.json` the address of the API is that of this stack, whose port
-//! may differ from the one written down.
+//! The exception is `config.json`: its address of the API is replaced by that of this stack, whose port may differ.
 
 use std::path::{Path, PathBuf};
 
@@ -17,12 +16,11 @@ use serde_json::{Map, Value};
 use tower::ServiceExt;
 use tower_http::services::{ServeDir, ServeFile};
 
-use crate::error_response::error_response;
-use crate::html_page::html_page;
+use crate::responses::{error_response, html_page};
 
-/// What is found by a changing name is asked for again each time; names under `/assets/` carry a hash of the content.
-const CHECK_EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");
-const NEVER_CHANGES: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// Files under `/assets/` carry a hash of their content; all others are revalidated.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 #[derive(Clone)]
 struct Site {
@@ -30,8 +28,8 @@ struct Site {
     api: String,
 }
 
-/// Serves `folder`; `api` is the address of the API to tell the page, without a slash at its end.
-pub(crate) fn serve(folder: PathBuf, api: String) -> Router {
+/// A router that serves `folder`; `api` is the API's address for `config.json`, without a trailing slash.
+pub(crate) fn router(folder: PathBuf, api: String) -> Router {
     Router::new()
         .route("/config.json", get(config))
         .fallback(file)
@@ -67,13 +65,13 @@ async fn config(State(site): State<Site>) -> Response {
         Err(error) => {
             tracing::warn!(%error, "the page's config.json cannot be read");
             let message =
-                "config.json in the page's folder is not a JSON object: mend it or build the page again.";
+                "config.json in the page's folder is not a JSON object: correct it or build the page again.";
             error_response(StatusCode::INTERNAL_SERVER_ERROR, "invalid_config", message)
         }
     }
 }
 
-/// What the file says, with this stack's address of the API. Without a file the page still learns where the API is.
+/// The file with this stack's API address. Without a file, that address and the default provider.
 async fn read_config(site: &Site) -> std::io::Result<Map<String, Value>> {
     let mut config: Map<String, Value> = match tokio::fs::read(site.folder.join("config.json")).await {
         Ok(text) => serde_json::from_slice(&text)?,
@@ -89,7 +87,7 @@ async fn cache_control(request: Request, next: Next) -> Response {
     let is_asset = request.uri().path().starts_with("/assets/");
     let mut response = next.run(request).await;
     let found = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
-    let rule = if is_asset && found { NEVER_CHANGES } else { CHECK_EACH_TIME };
+    let rule = if is_asset && found { IMMUTABLE } else { REVALIDATE };
     response.headers_mut().insert(header::CACHE_CONTROL, rule);
     response
 }
@@ -97,7 +95,7 @@ async fn cache_control(request: Request, next: Next) -> Response {
 fn not_built(folder: &Path) -> Response {
     let body = html! {
         p { "There is no " code { (folder.join("index.html").display()) } "." }
-        p { "Run " code { "make run" } " in the project’s folder: it builds the page and starts everything." }
+        p { "Run " code { "make run" } " in the project’s folder: it builds the page and starts all servers." }
     };
     (StatusCode::SERVICE_UNAVAILABLE, html_page("The page is not built yet", &body)).into_response()
 }
@@ -109,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// A folder of its own for one test, gone when the test ends.
+    /// A temporary folder, deleted when dropped.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -124,7 +122,7 @@ mod tests {
         }
 
         fn site(&self) -> Router {
-            serve(self.0.clone(), "http://localhost:4321".to_owned())
+            router(self.0.clone(), "http://localhost:4321".to_owned())
         }
 
         async fn get(&self, path: &str) -> (StatusCode, String, String) {
@@ -152,7 +150,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_index_document_is_asked_for_each_time_and_assets_never_again() {
+    async fn the_index_document_is_revalidated_and_assets_are_immutable() {
         let folder = built();
         assert_eq!(folder.get("/").await, (StatusCode::OK, "no-cache".to_owned(), "index".to_owned()));
         assert_eq!(folder.get("/index.html").await.1, "no-cache");
@@ -162,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_file_is_404_and_not_kept() {
+    async fn a_missing_file_is_404_and_not_cached() {
         let folder = built();
         for path in [
             "/nowhere",
@@ -179,14 +177,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_error_document_is_shown_if_there_is_one() {
+    async fn the_error_document_is_served_if_it_exists() {
         let folder = Folder::with(&[("index.html", "index"), ("404.html", "lost")]);
         let (status, _, body) = folder.get("/nowhere").await;
         assert_eq!((status, body.as_str()), (StatusCode::NOT_FOUND, "lost"));
     }
 
     #[tokio::test]
-    async fn config_names_this_stack_and_keeps_the_rest() {
+    async fn config_names_this_api_and_keeps_other_values() {
         let (_, cache, body) = built().get("/config.json").await;
         assert_eq!(cache, "no-cache");
         let config: Value = serde_json::from_str(&body).unwrap();
@@ -196,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn config_is_there_without_a_file_and_says_so_when_the_file_is_broken() {
+    async fn config_is_served_without_a_file_and_an_invalid_file_is_an_error() {
         let (_, _, body) = Folder::with(&[("index.html", "")]).get("/config.json").await;
         assert!(body.contains("http://localhost:4321") && body.contains("aad"));
         let (status, _, body) = Folder::with(&[("config.json", "[]")]).get("/config.json").await;
@@ -205,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_reading_is_allowed() {
+    async fn only_get_and_head_are_allowed() {
         let folder = built();
         for path in ["/", "/index.html", "/config.json"] {
             let request = Request::post(path).body(Body::empty()).unwrap();

@@ -3,7 +3,6 @@
 //! Keys and tokens are made with other libraries than the ones under test.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,7 +17,8 @@ use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
 use rsa::rand_core::OsRng;
 use rsa::traits::PublicKeyParts as _;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+
+use crate::http::listen;
 
 /// The id of the tenant.
 pub const TENANT: &str = "6babcaad-604b-40ac-a9d7-9fd97c0b779f";
@@ -53,8 +53,8 @@ pub struct Signer {
 impl Entra {
     /// Starts a tenant that publishes the key of [`Signer::first`].
     pub async fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let instance = format!("http://{}/", listener.local_addr().unwrap());
+        let (listener, port) = listen().await;
+        let instance = format!("http://127.0.0.1:{port}/");
         let entra = Self { instance, published: Arc::default() };
         entra.publish(&[Signer::first()]);
         tokio::spawn(

@@ -1,6 +1,6 @@
 //! HTTP in tests: a client, a server, a reverse proxy, free ports, errors and token claims.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use reqwest::Response;
 use serde_json::Value;
 use tokio::io::copy_bidirectional;
+use tokio::net::TcpListener;
 
 use crate::process::TEST_TIMEOUT;
 
@@ -30,7 +31,7 @@ pub fn client() -> reqwest::Client {
 
 /// A port of 127.0.0.1 that is free at the moment.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// The status and the error code of a response in the error format of the API, which is checked.
@@ -49,10 +50,16 @@ pub fn claims(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
 }
 
+/// Listens on a free port of 127.0.0.1 and returns the port.
+pub async fn listen() -> (TcpListener, u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, port)
+}
+
 /// Serves `router` on a free port of 127.0.0.1 until the test ends, and returns the port.
 pub async fn serve(router: Router) -> u16 {
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (listener, port) = listen().await;
     tokio::spawn(async move { axum::serve(listener, router).await });
     port
 }

@@ -1,20 +1,15 @@
-//! The service as its callers meet it: over real sockets, with requests written and signed by hand.
+//! Tests of the emulator over real sockets, with requests written and signed by hand.
 //!
-//! The signer of these tests shares nothing with the check it is to pass, and is itself held to requests the published clients
-//! have signed. Numbers in names are those of the conformance cases.
+//! The numbers in test names are those of the list of conformance cases for Communication Services.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test says what it expects by failing; clippy knows only its inner functions"
+    reason = "a failed unwrap fails the test; clippy exempts only functions marked as tests"
 )]
 
-mod bearer;
-mod control;
-mod faults;
+mod authentication;
+mod control_api;
 mod identities;
 mod requests;
-mod signatures;
-mod signer;
-mod support;
-mod teams;
+mod test_support;
 mod tokens;

@@ -1,235 +1,171 @@
-//! The cases by number.
-//!
-//! A case may run beside the others unless it changes what they stand on: the service's settings, its process, or the number of sockets
-//! this process may open. Those run last, one after another.
+//! The list of all cases, with their numbers, titles and requirements.
 
-mod clients;
-mod connection_string;
-mod load;
+mod credentials;
 mod management;
 mod negotiate;
-mod polling;
-mod sdk;
-mod sends;
-mod tokens;
+mod published_clients;
+mod send;
+mod sse_and_polling;
 mod upstream;
 mod websocket;
 
 use std::pin::Pin;
 
-use crate::outcome::{Stop, Verdict};
-use crate::stage::{House, Stage};
+use crate::case_result::{CaseResult, Failure};
+use crate::test_context::{TestContext, TestEnv};
 
-type Run = fn(Stage) -> Pin<Box<dyn Future<Output = Verdict> + Send>>;
+type Run = fn(TestContext) -> Pin<Box<dyn Future<Output = CaseResult> + Send>>;
 
-/// What a case cannot do without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
-    Upstream,
-    Settings,
-    Restart,
-    Node,
-    Python,
-}
-
-/// One numbered case.
+/// A numbered case.
 pub(crate) struct Case {
     pub(crate) number: u8,
     pub(crate) title: &'static str,
-    /// What the suite plays instead of running it.
-    pub(crate) plays: Option<&'static str>,
-    pub(crate) alone: bool,
     pub(crate) run: Run,
-    needs: &'static [Need],
 }
 
 impl Case {
-    const fn alone(mut self) -> Self {
-        self.alone = true;
-        self
+    /// What the suite simulates in place of a program it cannot run.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        match self.number {
+            89 => Some("the requests of the SDK, simulated"),
+            90 => Some("the host, simulated"),
+            _ => None,
+        }
     }
 
-    const fn needs(mut self, needs: &'static [Need]) -> Self {
-        self.needs = needs;
-        self
+    /// Whether the case disturbs others: it changes settings, restarts the service, or opens a thousand sockets.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        matches!(self.number, 78 | 80 | 83 | 91)
     }
 
-    const fn plays(mut self, what: &'static str) -> Self {
-        self.plays = Some(what);
-        self
-    }
-
-    /// Whether everything that the case needs is there.
-    pub(crate) fn can_run(&self, house: &House) -> Verdict {
-        let option = |need: &Need| match need {
-            Need::Upstream => house.webhooks.is_none().then_some("--upstream-port"),
-            Need::Settings => {
-                let writes = house.webhooks.as_ref().is_some_and(|webhooks| webhooks.writes_settings());
-                (!writes).then_some("--upstream-settings")
-            }
-            Need::Restart => house.restart_command.is_none().then_some("--restart-command"),
-            Need::Node => house.node_modules.is_none().then_some("--node-modules"),
-            Need::Python => house.python.is_none().then_some("--python"),
+    /// Fails with the options that are missing for the case.
+    pub(crate) fn check_requirements(&self, env: &TestEnv) -> CaseResult {
+        let webhooks = ("--upstream-port", env.webhooks.is_some());
+        let can_write = env.webhooks.as_ref().is_some_and(|webhooks| webhooks.can_write_settings());
+        let node_modules = ("--node-modules", env.node_modules.is_some());
+        let requirements = match self.number {
+            74..=77 | 79 | 90 => vec![webhooks],
+            78 => vec![webhooks, ("--upstream-settings", can_write)],
+            82 | 84 | 85 => vec![node_modules],
+            83 => vec![node_modules, ("--restart-command", env.restart_command.is_some())],
+            86..=88 => vec![("--python", env.python.is_some())],
+            _ => vec![],
         };
-        let missing: Vec<&str> = self.needs.iter().filter_map(option).collect();
-        if missing.is_empty() { Ok(()) } else { Err(Stop::needs(missing.join(", "))) }
+        let missing: Vec<_> =
+            requirements.iter().filter(|(_, given)| !given).map(|(option, _)| *option).collect();
+        if missing.is_empty() { Ok(()) } else { Err(Failure::needs(missing.join(", "))) }
     }
 }
 
 macro_rules! case {
     ($number:literal, $run:path, $title:literal) => {
-        Case {
-            number: $number,
-            title: $title,
-            plays: None,
-            alone: false,
-            run: |stage| Box::pin($run(stage)),
-            needs: &[],
-        }
+        Case { number: $number, title: $title, run: |context| Box::pin($run(context)) }
     };
 }
 
-/// All of them, in order.
+/// All cases, ordered by number.
 pub(crate) const ALL: [Case; 91] = [
-    case!(
-        1,
-        connection_string::port_beside_the_endpoint,
-        "connection string: a port of its own, never in an audience"
-    ),
-    case!(
-        2,
-        connection_string::any_letter_case,
-        "connection string: names in any letter case, keys with `=`"
-    ),
-    case!(3, connection_string::malformed, "connection string: each mistake has its words"),
-    case!(4, connection_string::port_wins, "connection string: `Port` wins, but not over `ClientEndpoint`"),
-    case!(5, connection_string::identities, "connection string: an identity or a key is asked for"),
-    case!(6, tokens::of_a_user, "token: audience, user and lifetime of a client's token"),
-    case!(7, tokens::of_an_application, "token: an application stands before the hub"),
-    case!(
-        8,
-        tokens::of_a_user_with_a_claim_that_is_taken,
-        "token: a user's claim named `exp` is not a lifetime"
-    ),
-    case!(9, negotiate::version_1, "negotiate: two ids, three transports, text first"),
+    case!(1, credentials::separate_port, "connection string: a separate port, not part of audiences"),
+    case!(2, credentials::letter_case, "connection string: names in any letter case, keys with `=`"),
+    case!(3, credentials::invalid, "connection string: the error message of each mistake"),
+    case!(4, credentials::port_precedence, "connection string: precedence of `Port` and `ClientEndpoint`"),
+    case!(5, credentials::identities, "connection string: an identity or a key is required"),
+    case!(6, credentials::user_token, "token: audience, user and lifetime of a client token"),
+    case!(7, credentials::application_token, "token: an application name in front of the hub"),
+    case!(8, credentials::reserved_user_claim, "token: a user claim named `exp` is not a lifetime"),
+    case!(9, negotiate::version_1, "negotiate: version 1 has two ids and three transports"),
     case!(10, negotiate::version_0, "negotiate: version 0 has one id"),
-    case!(11, negotiate::other_versions, "negotiate: a newer version gets 1, no number an error"),
-    case!(12, negotiate::who_may, "negotiate: POST only, signed only, whatever `kid` says"),
-    case!(13, negotiate::expired, "negotiate: an expired token is refused"),
-    case!(14, negotiate::audiences, "negotiate: audiences with and without port and slash, but of this hub"),
-    case!(15, negotiate::audience_of_a_rest_call, "negotiate: a token for REST opens no client"),
-    case!(16, negotiate::number_of_hubs, "negotiate: exactly one hub"),
-    case!(17, negotiate::stateful_only_if_asked, "negotiate: stateful reconnect only for who asks"),
-    case!(18, negotiate::preflight, "negotiate: browsers may ask first, without a token"),
-    case!(19, negotiate::transports_of_a_token, "negotiate: a token may narrow the transports"),
-    case!(20, negotiate::strange_parameters, "negotiate: unknown parameters do not matter"),
-    case!(21, websocket::handshake, "WebSocket: the answer to the handshake is the first frame"),
-    case!(22, websocket::without_an_id, "WebSocket: without an id, as from Python"),
-    case!(23, websocket::token_in_the_query, "WebSocket: the token in the query, as from browsers"),
-    case!(24, websocket::ids, "WebSocket: an id opens one socket, and the public id none"),
-    case!(25, websocket::handshake_versions, "handshake: versions 0 and 2 are taken, 99 is refused in words"),
-    case!(26, websocket::unknown_protocol, "handshake: an unknown protocol is refused in words"),
-    case!(27, websocket::no_handshake, "handshake: it has 15 s, or what the token says"),
+    case!(11, negotiate::other_versions, "negotiate: a newer version gets 1, an invalid one an error"),
+    case!(12, negotiate::authorization, "negotiate: POST only, signed tokens only, any `kid`"),
+    case!(13, negotiate::expired_token, "negotiate: an expired token is rejected"),
+    case!(14, negotiate::audiences, "negotiate: audiences of this hub, with and without port and slash"),
+    case!(15, negotiate::rest_audience, "negotiate: a token for the REST API is rejected"),
+    case!(16, negotiate::hub_parameter, "negotiate: exactly one hub"),
+    case!(17, negotiate::stateful_reconnect_on_request, "negotiate: stateful reconnect only on request"),
+    case!(18, negotiate::preflight, "negotiate: CORS preflight without a token"),
+    case!(19, negotiate::transports_claim, "negotiate: a token can restrict the transports"),
+    case!(20, negotiate::unknown_parameters, "negotiate: unknown parameters are ignored"),
+    case!(21, websocket::handshake, "WebSocket: the handshake response is the first frame"),
+    case!(22, websocket::without_id, "WebSocket: without an id, as Python clients connect"),
+    case!(23, websocket::token_in_query, "WebSocket: the token in the query, as browsers send it"),
+    case!(24, websocket::ids, "WebSocket: a connection token opens one socket, a connection id none"),
+    case!(25, websocket::handshake_versions, "handshake: versions 0 and 2 are accepted, 99 is an error"),
+    case!(26, websocket::unknown_protocol, "handshake: an unknown protocol is an error"),
+    case!(27, websocket::handshake_timeout, "handshake: a timeout of 15 s, or as the token has it"),
     case!(28, websocket::message_pack, "handshake: MessagePack begins with a text frame"),
-    case!(
-        29,
-        websocket::frames_are_not_messages,
-        "WebSocket: messages across frames, frames with several messages"
-    ),
-    case!(30, websocket::pings, "WebSocket: pings of the hub after 15 s, never of the socket"),
-    case!(31, websocket::silence, "WebSocket: who fell silent goes after 30 s, who never pinged stays"),
-    case!(32, websocket::polite_end, "WebSocket: a client's Close ends the connection"),
+    case!(29, websocket::message_framing, "WebSocket: messages across frames, several messages in a frame"),
+    case!(30, websocket::pings, "WebSocket: hub pings after 15 s, and no WebSocket pings"),
+    case!(31, websocket::client_timeout, "WebSocket: a client that stops pinging is closed after 30 s"),
+    case!(32, websocket::close_message, "WebSocket: a Close message of the client ends the connection"),
     case!(33, websocket::host_without_port, "WebSocket: a `Host` without port"),
-    case!(34, websocket::unknown_type, "WebSocket: an unknown type of message is ignored"),
-    case!(35, polling::event_stream, "events: headers, first bytes, handshake"),
-    case!(36, polling::events_are_text, "events: no MessagePack, in words"),
-    case!(37, polling::event_stream_ids, "events: an id is required, and has to be known"),
-    case!(38, polling::polls, "polls: the first is answered at once, the next one held"),
-    case!(39, polling::polls_carry_a_header, "polls: the token in the query does not count"),
-    case!(40, polling::idle_poll, "polls: an idle one ends empty, and the next one works"),
-    case!(41, polling::second_poll, "polls: a second one sends the first home"),
-    case!(42, polling::delete, "polls: DELETE ends the connection"),
-    case!(43, polling::one_transport_each, "transports: a connection keeps to its own"),
-    case!(44, polling::no_polls, "polls: who stops polling is gone, and out of groups"),
-    case!(45, sends::to_everybody, "send: to a hub in any letter case, and to no other"),
-    case!(46, sends::as_the_sdk_writes_it, "send: PascalCase in chunks"),
-    case!(47, sends::numbers_of_arguments, "send: arguments absent, null, none and twelve"),
-    case!(48, sends::excluded, "send: to all but some"),
-    case!(49, sends::in_the_first_version, "send: as in v1"),
-    case!(50, sends::to_a_user, "send: to every connection of a user, or nobody"),
-    case!(51, sends::values, "send: the same values in both protocols"),
-    case!(52, sends::to_a_group, "send: to a group, or all but some of it"),
-    case!(53, sends::of_an_application, "send: to an application's hub"),
-    case!(54, sends::malformed, "send: what is no message is refused"),
-    case!(55, sends::framed_by_the_caller, "send: framed by the caller, each protocol its own"),
-    case!(56, sends::limits, "send: too large, and names that cannot be"),
-    case!(57, sends::encoded_segments, "send: names with a slash in them are decoded once"),
-    case!(58, sends::whose_calls, "send: whose tokens are taken"),
-    case!(59, management::is_it_there, "ask: connections, users and groups that are there or not"),
-    case!(60, management::is_the_user_in_the_group, "ask: a user in a group, in both orders"),
-    case!(61, management::connection_into_group, "groups: a connection, if there is one"),
-    case!(62, management::out_of_groups_never_joined, "groups: leaving what was never joined"),
-    case!(63, management::user_into_group_of_an_empty_hub, "groups: a user before anybody came"),
-    case!(64, management::what_survives_a_connection, "groups: users stay, connections do not"),
-    case!(65, management::memberships_that_end, "groups: memberships for a time, or for now"),
-    case!(66, management::close_a_connection, "close: with a reason for who may know it"),
-    case!(67, management::close_many, "close: hub, group and user, all but some"),
+    case!(34, websocket::unknown_message_type, "WebSocket: an unknown message type is ignored"),
+    case!(35, sse_and_polling::event_stream, "Server-Sent Events: headers, first bytes, handshake"),
+    case!(36, sse_and_polling::event_stream_is_text, "Server-Sent Events: MessagePack is an error"),
+    case!(37, sse_and_polling::event_stream_ids, "Server-Sent Events: a known id is required"),
+    case!(38, sse_and_polling::polls, "long polling: the first poll returns at once, the next one is held"),
+    case!(39, sse_and_polling::poll_authorization, "long polling: a token in the query is ignored"),
+    case!(40, sse_and_polling::idle_poll, "long polling: an idle poll ends empty, and the next one works"),
+    case!(41, sse_and_polling::concurrent_polls, "long polling: a second poll ends the first"),
+    case!(42, sse_and_polling::delete, "long polling: DELETE ends the connection"),
+    case!(43, sse_and_polling::transport_mismatch, "transports: a connection keeps its transport"),
+    case!(44, sse_and_polling::poll_timeout, "long polling: a client that stops polling is removed"),
+    case!(45, send::to_hub, "send: to a hub in any letter case, and to no other"),
+    case!(46, send::sdk_body, "send: PascalCase in chunks, as the .NET SDK writes it"),
+    case!(47, send::arguments, "send: arguments absent, null, none and twelve"),
+    case!(48, send::excluded, "send: to all except some connections"),
+    case!(49, send::v1, "send: with version 1 of the REST API"),
+    case!(50, send::to_user, "send: to all connections of a user, or none"),
+    case!(51, send::values, "send: the same values in both protocols"),
+    case!(52, send::to_group, "send: to a group, and to all except some of it"),
+    case!(53, send::to_application_hub, "send: to a hub of an application"),
+    case!(54, send::invalid_body, "send: an invalid body is rejected"),
+    case!(55, send::protocol_frames, "send: frames for each protocol, written by the caller"),
+    case!(56, send::limits, "send: bodies and names that exceed the limits"),
+    case!(57, send::encoded_segments, "send: names are percent-decoded once"),
+    case!(58, send::authorization, "send: which tokens are accepted"),
+    case!(59, management::existence, "exists: connections, users and groups"),
+    case!(60, management::user_in_group, "exists: a user in a group, in both path orders"),
+    case!(61, management::add_connection_to_group, "groups: adding a connection that exists"),
+    case!(62, management::leave_unjoined_groups, "groups: leaving groups that were never joined"),
+    case!(63, management::add_absent_user_to_group, "groups: adding a user before it connects"),
+    case!(64, management::memberships_after_reconnect, "groups: users stay members, connections do not"),
+    case!(65, management::membership_ttl, "groups: memberships with a time to live"),
+    case!(66, management::close_connection, "close: a connection, with a reason if it receives errors"),
+    case!(67, management::close_connections, "close: hub, group and user, all except some"),
     case!(68, management::health, "health: without a token"),
-    case!(69, management::generate_token, "tokens: made by the service"),
-    case!(70, management::list_a_group, "groups: who is in, page by page"),
-    case!(71, management::invoke_a_client, "invoke: a client answers"),
-    case!(72, management::execute, "execute: a command for all who match"),
+    case!(69, management::generate_token, "tokens: generated by the service"),
+    case!(70, management::list_group, "groups: list of members in pages"),
+    case!(71, management::invoke_client, "invoke: the result of a client"),
+    case!(72, management::execute, "execute: a command for all that match"),
     case!(73, management::unknown_paths, "REST: unknown paths and methods"),
-    case!(74, upstream::connected, "upstream: `connected`, signed, before anything else")
-        .needs(&[Need::Upstream]),
-    case!(75, upstream::messages, "upstream: messages without their framing").needs(&[Need::Upstream]),
-    case!(76, upstream::answers, "upstream: what an answer means to who invoked").needs(&[Need::Upstream]),
-    case!(77, upstream::disconnected, "upstream: one `disconnected` each, with the error if any")
-        .needs(&[Need::Upstream]),
-    case!(78, upstream::templates, "upstream: templates, and changes to them")
-        .needs(&[Need::Upstream, Need::Settings])
-        .alone(),
-    case!(79, upstream::query_of_the_client, "upstream: the client's query without its token")
-        .needs(&[Need::Upstream]),
-    case!(80, upstream::nobody_to_ask, "upstream: nobody to ask is an error, not silence").alone(),
-    case!(81, upstream::streams, "upstream: a stream is an error, not silence"),
-    case!(82, clients::javascript, "@microsoft/signalr: every transport and protocol").needs(&[Need::Node]),
-    case!(83, clients::javascript_after_a_restart, "@microsoft/signalr: reconnects after a restart")
-        .needs(&[Need::Node, Need::Restart])
-        .alone(),
-    case!(
-        84,
-        clients::javascript_stateful,
-        "@microsoft/signalr: nothing lost, nothing twice in a stateful reconnect"
-    )
-    .needs(&[Need::Node]),
-    case!(85, clients::javascript_without_stateful, "@microsoft/signalr: asks for it in vain")
-        .needs(&[Need::Node]),
-    case!(
-        86,
-        clients::pysignalr,
-        "pysignalr: both protocols, redirected and direct, through a minute of nothing"
-    )
-    .needs(&[Need::Python]),
-    case!(87, clients::pysignalr_after_a_close, "pysignalr: comes back after a Close").needs(&[Need::Python]),
-    case!(88, clients::signalrcore, "signalrcore: redirected and direct, through a minute of nothing")
-        .needs(&[Need::Python]),
-    case!(89, sdk::management_sdk, ".NET management SDK: its requests, to the letter")
-        .plays("the requests of the SDK, played, not run"),
-    case!(90, sdk::functions_host, "Functions host: negotiation, output and trigger with its signature")
-        .needs(&[Need::Upstream])
-        .plays("the host, played, not run"),
-    case!(91, load::thousand, "a thousand clients: once each, in order").alone(),
+    case!(74, upstream::connected, "upstream: `connected`, signed, before all other events"),
+    case!(75, upstream::messages, "upstream: messages without their framing"),
+    case!(76, upstream::responses, "upstream: the result of an invocation for each kind of response"),
+    case!(77, upstream::disconnected, "upstream: one `disconnected` each, with the error if any"),
+    case!(78, upstream::templates, "upstream: templates, and changes to them"),
+    case!(79, upstream::client_query, "upstream: the query of the client without its token"),
+    case!(80, upstream::without_upstream, "upstream: an invocation without an upstream is an error"),
+    case!(81, upstream::streams, "upstream: a stream invocation is an error"),
+    case!(82, published_clients::javascript, "@microsoft/signalr: every transport and protocol"),
+    case!(83, published_clients::javascript_restart, "@microsoft/signalr: reconnects after a restart"),
+    case!(84, published_clients::javascript_stateful, "@microsoft/signalr: stateful reconnect"),
+    case!(85, published_clients::javascript_not_stateful, "@microsoft/signalr: no stateful reconnect"),
+    case!(86, published_clients::pysignalr, "pysignalr: JSON and MessagePack, redirected and direct, idle"),
+    case!(87, published_clients::pysignalr_reconnect, "pysignalr: reconnects after a Close"),
+    case!(88, published_clients::signalrcore, "signalrcore: redirected and direct, idle for a minute"),
+    case!(89, published_clients::management_sdk, ".NET management SDK: its requests"),
+    case!(90, published_clients::functions_host, "Functions host: negotiation, output and trigger"),
+    case!(91, send::thousand_clients, "a thousand clients: each message once, in order"),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::selection::CASES;
+    use crate::case_numbers::CASE_NUMBERS;
 
     #[test]
     fn every_number_has_its_case() {
-        assert!(ALL.iter().map(|case| case.number).eq(CASES));
+        assert!(ALL.iter().map(|case| case.number).eq(CASE_NUMBERS));
     }
 
     #[test]

@@ -1,276 +1,262 @@
-//! Cases 74 to 81: what the service posts to the app, and what becomes of the answers.
+//! Cases 74 to 81: the webhooks that the service sends upstream, and how their responses reach clients.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::case_result::{AtStep, CaseResult, Failure, expect, expect_eq};
 use crate::client::Client;
-use crate::listener::{Received, Reply};
-use crate::outcome::{Stop, Verdict, holds, same};
-use crate::protocol::{Protocol, framed};
-use crate::stage::Stage;
+use crate::local_server::{ReceivedRequest, Reply};
+use crate::protocol::{Protocol, add_length_prefix};
+use crate::service::with_timeout;
+use crate::test_context::TestContext;
+use crate::websocket;
 
-const JSON: Option<&str> = Some("application/json");
-
-fn body(event: &Received) -> Verdict<Value> {
+fn json_body(event: &ReceivedRequest) -> CaseResult<Value> {
     let text = String::from_utf8_lossy(&event.body);
     serde_json::from_str(&text)
-        .map_err(|_| Stop::failed("a JSON body without a separator", format!("{text:?}")))
+        .map_err(|_| Failure::new("a JSON body without a separator", format!("{text:?}")))
 }
 
-/// What it is, in lower case: `messages foo`.
-fn kind(event: &Received) -> String {
+/// The media type of the event, without parameters.
+fn media_type(event: &ReceivedRequest) -> Option<&str> {
+    event.header("content-type")?.split(';').next()
+}
+
+/// The category and the name of the event, in lower case.
+fn category_and_name(event: &ReceivedRequest) -> String {
     let header = |name| event.header(name).unwrap_or("-").to_lowercase();
     format!("{} {}", header("x-asrs-category"), header("x-asrs-event"))
 }
 
-fn error_of(completion: &Value) -> &str {
+fn completion_error(completion: &Value) -> &str {
     completion["error"].as_str().unwrap_or_default()
 }
 
-/// The properties of a body in lower case, since one known service spells them in capitals.
+/// A property of a body, ignoring the case of its name: one known service writes PascalCase.
 fn property<'a>(body: &'a Value, name: &str) -> Option<&'a Value> {
     body.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// A Completion in JSON for the invocation that was posted.
-fn completed(event: &Received, result: &Value) -> Reply {
+/// A reply with the Completion of the posted invocation.
+fn completion_reply(event: &ReceivedRequest, result: &Value) -> Reply {
     let invocation: Value = serde_json::from_slice(&event.body).unwrap_or_default();
     let message = json!({"type": 3, "invocationId": invocation["invocationId"], "result": result});
     Reply::Body { content_type: None, bytes: Protocol::Json.write(&message) }
 }
 
-/// Events of the hub are kept, and answered with 204.
-fn listen(stage: &Stage) -> Verdict<&crate::webhooks::Webhooks> {
-    let webhooks = stage.webhooks()?;
-    webhooks.answer(&stage.hub, |_| Reply::Status(204));
-    Ok(webhooks)
+/// Starts to record the events of the hub; the reply is 204.
+fn record_events(context: &TestContext) -> CaseResult {
+    context.webhooks().map(|webhooks| webhooks.set_handler(&context.hub, |_| Reply::Status(204)))
 }
 
-pub(super) async fn connected(stage: Stage) -> Verdict {
-    let webhooks = listen(&stage)?;
-    let patience = stage.service().patience;
-    let mut client = stage.connect(&stage.user).await?;
+pub(super) async fn connected(context: TestContext) -> CaseResult {
+    record_events(&context)?;
+    let mut client = context.connect(&context.user).await?;
     client.invoke(None, "Foo", json!([1])).await?;
-    let events = webhooks.events(&stage.hub, 2, patience).await?;
-    same(
+    let events = context.webhook_events(2).await?;
+    expect_eq(
         "the events",
         vec!["connections connected".to_owned(), "messages foo".to_owned()],
-        events.iter().map(kind).collect(),
+        events.iter().map(category_and_name).collect(),
     )?;
     let event = &events[0];
-    same("the method", "POST", event.method.as_str())?;
-    same("the path", format!("/{}/connections/connected", stage.hub), event.path.clone())?;
-    same("X-ASRS-Connection-Id", Some(client.id.as_str()), event.header("x-asrs-connection-id"))?;
-    same("X-ASRS-Hub", Some(stage.hub.as_str()), event.header("x-asrs-hub"))?;
-    same("X-ASRS-User-Id", Some(stage.user.as_str()), event.header("x-asrs-user-id"))?;
-    same(
-        "Content-Type",
-        Some("application/json"),
-        event.header("content-type").and_then(|value| value.split(';').next()),
-    )?;
-    same("the type", Some(&json!(10)), property(&body(event)?, "type"))?;
-    let signature = stage.service().key.signature_of(&client.id);
-    let came = event.header("x-asrs-signature").unwrap_or_default().to_lowercase();
-    holds(
-        came.split(',').any(|one| one == signature),
-        "a signature with our key in X-ASRS-Signature",
-        "others, or none",
-    )
+    expect_eq("the method", "POST", event.method.as_str())?;
+    expect_eq("the path", format!("/{}/connections/connected", context.hub), event.path.clone())?;
+    expect_eq("X-ASRS-Connection-Id", Some(client.id.as_str()), event.header("x-asrs-connection-id"))?;
+    expect_eq("X-ASRS-Hub", Some(context.hub.as_str()), event.header("x-asrs-hub"))?;
+    expect_eq("X-ASRS-User-Id", Some(context.user.as_str()), event.header("x-asrs-user-id"))?;
+    expect_eq("Content-Type", Some("application/json"), media_type(event))?;
+    expect_eq("the type", Some(&json!(10)), property(&json_body(event)?, "type"))?;
+    let signature = context.service().key.webhook_signature(&client.id);
+    let actual = event.header("x-asrs-signature").unwrap_or_default().to_lowercase();
+    let is_signed = actual.split(',').any(|one| one == signature);
+    expect(is_signed, "a signature with the access key in X-ASRS-Signature", "others, or none")
 }
 
-pub(super) async fn messages(stage: Stage) -> Verdict {
-    let webhooks = listen(&stage)?;
-    let patience = stage.service().patience;
-    let mut client = stage.connect(&stage.user).await?;
+pub(super) async fn messages(context: TestContext) -> CaseResult {
+    record_events(&context)?;
+    let mut client = context.connect(&context.user).await?;
     client.invoke(None, "Foo", json!([1])).await?;
-    let event = webhooks.events(&stage.hub, 2, patience).await?.remove(1);
-    same("the path", format!("/{}/messages/Foo", stage.hub), event.path.clone())?;
-    same("Content-Type", JSON, event.header("content-type").and_then(|value| value.split(';').next()))?;
-    same("the body", json!({"type": 1, "target": "Foo", "arguments": [1]}), body(&event)?)?;
+    let event = context.webhook_events(2).await?.remove(1);
+    expect_eq("the path", format!("/{}/messages/Foo", context.hub), event.path.clone())?;
+    expect_eq("Content-Type", Some("application/json"), media_type(&event))?;
+    expect_eq("the body", json!({"type": 1, "target": "Foo", "arguments": [1]}), json_body(&event)?)?;
 
-    webhooks.answer(&stage.hub, |_| Reply::Status(204));
-    let mut packed = stage.client().protocol(Protocol::MessagePack).connect().await?;
+    record_events(&context)?;
+    let mut packed = context.client().protocol(Protocol::MessagePack).connect().await?;
     packed.invoke(None, "Foo", json!([1])).await?;
-    let event = webhooks.events(&stage.hub, 2, patience).await?.remove(1);
-    same("Content-Type", Some("application/x-msgpack"), event.header("content-type"))?;
+    let event = context.webhook_events(2).await?.remove(1);
+    expect_eq("Content-Type", Some("application/x-msgpack"), event.header("content-type"))?;
     let array =
-        rmpv::decode::read_value(&mut &event.body[..]).map_err(|error| Stop::failed("MessagePack", error))?;
-    // Framed once more, it is what a reader of the protocol reads.
-    let message = Protocol::MessagePack.read(&mut framed(&array)).and_then(Result::ok);
-    same("the body", Some(json!({"type": 1, "target": "Foo", "arguments": [1]})), message)
+        rmpv::decode::read_value(&mut &event.body[..]).map_err(|error| Failure::new("MessagePack", error))?;
+    // With a length prefix, the body is a message of the hub protocol.
+    let message = Protocol::MessagePack.read(&mut add_length_prefix(&array)).and_then(Result::ok);
+    expect_eq("the body", Some(json!({"type": 1, "target": "Foo", "arguments": [1]})), message)
 }
 
-pub(super) async fn answers(stage: Stage) -> Verdict {
-    let webhooks = stage.webhooks()?;
-    webhooks.answer(&stage.hub, |event| match event.header("x-asrs-event") {
-        Some("Result") => completed(event, &json!({"is": [7]})),
+pub(super) async fn responses(context: TestContext) -> CaseResult {
+    let webhooks = context.webhooks()?;
+    webhooks.set_handler(&context.hub, |event| match event.header("x-asrs-event") {
+        Some("Result") => completion_reply(event, &json!({"is": [7]})),
         Some("Fails") => Reply::Status(500),
-        Some("Down") => Reply::HangUp,
+        Some("Unreachable") => Reply::CloseConnection,
         _ => Reply::Status(204),
     });
-    let mut client = stage.connect(&stage.user).await?;
-    let mut ask = async |id: &'static str, target: &str| -> Verdict<Value> {
+    let mut client = context.connect(&context.user).await?;
+    let mut invoke = async |id: &'static str, target: &str| -> CaseResult<Value> {
         client.invoke(Some(id), target, json!([])).await?;
-        client.completion(id).await.map_err(|stop| stop.at(target))
+        client.expect_completion(id).await.at(target)
     };
-    same(
+    expect_eq(
         "200 with a Completion",
         json!({"type": 3, "invocationId": "1", "result": {"is": [7]}}),
-        ask("1", "Result").await?,
+        invoke("1", "Result").await?,
     )?;
-    let void = ask("2", "Void").await?;
-    holds(
-        void.get("error").is_none() && void["result"].is_null(),
-        "a Completion without a result for 204",
-        &void,
-    )?;
-    same("500", "Invocation failed, status code 500", error_of(&ask("3", "Fails").await?))?;
-    let down = ask("4", "Down").await?;
-    holds(!error_of(&down).is_empty(), "an error when the app is down", &down)?;
-    ask("5", "Void").await.map_err(|stop| stop.at("afterwards")).map(drop)
+    let void = invoke("2", "Void").await?;
+    let is_void = void.get("error").is_none() && void["result"].is_null();
+    expect(is_void, "a Completion without a result for 204", &void)?;
+    expect_eq("500", "Invocation failed, status code 500", completion_error(&invoke("3", "Fails").await?))?;
+    let unreachable = invoke("4", "Unreachable").await?;
+    expect(!completion_error(&unreachable).is_empty(), "an error when the app is unreachable", &unreachable)?;
+    invoke("5", "Void").await.at("afterwards").map(drop)
 }
 
-pub(super) async fn disconnected(stage: Stage) -> Verdict {
-    let clean = goodbye(&stage, async |client: Client| client.leave().await).await?;
-    same("the error of a clean end", None, property(&clean, "error"))?;
-    let broken = goodbye(&stage, async |client: Client| {
-        client.vanish();
+pub(super) async fn disconnected(context: TestContext) -> CaseResult {
+    let clean = disconnected_event(&context, async |client: Client| client.close().await).await?;
+    expect_eq("the error of a closed connection", None, property(&clean, "error"))?;
+    let broken = disconnected_event(&context, async |client: Client| {
+        client.abort();
         Ok(())
     });
     let broken = broken.await?;
-    holds(
-        property(&broken, "error").is_some_and(Value::is_string),
-        "an error for a connection that broke",
-        &broken,
-    )
+    let has_error = property(&broken, "error").is_some_and(Value::is_string);
+    expect(has_error, "an error for a broken connection", &broken)
 }
 
-/// What is posted when a client goes in this way.
-async fn goodbye(stage: &Stage, goes: impl AsyncFnOnce(Client) -> Verdict) -> Verdict<Value> {
-    let webhooks = listen(stage)?;
-    let client = stage.connect(&stage.user).await?;
+/// The body of the only `disconnected` event after a client is disconnected by the function.
+async fn disconnected_event(
+    context: &TestContext,
+    disconnect: impl AsyncFnOnce(Client) -> CaseResult,
+) -> CaseResult<Value> {
+    record_events(context)?;
+    let client = context.connect(&context.user).await?;
     let id = client.id.clone();
-    goes(client).await?;
-    let patience = stage.service().patience;
-    let events = webhooks.events(&stage.hub, 2, patience).await?;
-    same("the second event", "connections disconnected", &kind(&events[1]))?;
-    let body = body(&events[1])?;
-    same("the type", Some(&json!(11)), property(&body, "type"))?;
-    // Whoever comes next is told of later than a second goodbye would be.
-    let next = stage.connect(&stage.user).await?;
-    let events = webhooks.events(&stage.hub, 3, patience).await?;
-    let goodbyes = events.iter().filter(|event| {
-        event.header("x-asrs-connection-id") == Some(&id) && kind(event) == "connections disconnected"
+    disconnect(client).await?;
+    let events = context.webhook_events(2).await?;
+    expect_eq("the second event", "connections disconnected", &category_and_name(&events[1]))?;
+    let body = json_body(&events[1])?;
+    expect_eq("the type", Some(&json!(11)), property(&body, "type"))?;
+    // A second `disconnected` event would arrive before the `connected` event of another client.
+    let next = context.connect(&context.user).await?;
+    let events = context.webhook_events(3).await?;
+    let disconnected = events.iter().filter(|event| {
+        event.header("x-asrs-connection-id") == Some(&id)
+            && category_and_name(event) == "connections disconnected"
     });
-    same("how many goodbyes", 1, goodbyes.count())?;
-    next.leave().await?;
-    webhooks.events(&stage.hub, 4, patience).await?;
+    expect_eq("the number of `disconnected` events", 1, disconnected.count())?;
+    next.close().await?;
+    context.webhook_events(4).await?;
     Ok(body)
 }
 
-pub(super) async fn templates(stage: Stage) -> Verdict {
-    let webhooks = listen(&stage)?;
-    let template = |place: &str, events: &str| {
+pub(super) async fn templates(context: TestContext) -> CaseResult {
+    let webhooks = context.webhooks()?;
+    let template = |prefix: &str, events: &str| {
         json!({
-            "UrlTemplate": webhooks.template(&format!("/{place}/{{hub}}/{{category}}/{{event}}")),
-            "HubPattern": stage.hub, "CategoryPattern": "*", "EventPattern": events,
+            "UrlTemplate": webhooks.url(&format!("/{prefix}/{{hub}}/{{category}}/{{event}}")),
+            "HubPattern": context.hub, "CategoryPattern": "*", "EventPattern": events,
         })
     };
     let templates =
         [template("first", "connected, disconnected"), template("second", "*"), template("third", "*")];
-    webhooks.write_settings(&templates).await?;
-    let mut client = settled(&stage, "/first/").await?;
-    webhooks.answer(&stage.hub, |_| Reply::Status(204));
+    webhooks.write_templates(&templates).await?;
+    let mut client = connect_when_posted_to(&context, "/first/").await?;
+    record_events(&context)?;
     client.invoke(None, "a/b ü", json!([])).await?;
-    client.leave().await?;
-    let paths: Vec<String> = webhooks
-        .events(&stage.hub, 2, stage.service().patience)
-        .await?
-        .into_iter()
-        .map(|event| event.path)
-        .collect();
-    let hub = &stage.hub;
+    client.close().await?;
+    let paths: Vec<String> = context.webhook_events(2).await?.into_iter().map(|event| event.path).collect();
+    let hub = &context.hub;
     let expected = vec![
         format!("/second/{hub}/messages/a%2Fb%20%C3%BC"),
         format!("/first/{hub}/connections/disconnected"),
     ];
-    same("the paths", expected, paths)?;
+    expect_eq("the paths", expected, paths)?;
 
-    webhooks.write_settings(&[]).await?;
-    settled(&stage, &format!("/{hub}/")).await.map(drop)
+    webhooks.write_templates(&[]).await?;
+    connect_when_posted_to(&context, &format!("/{hub}/")).await.map(drop)
 }
 
-/// A client whose `connected` was posted there: when the service has read its settings again.
-async fn settled(stage: &Stage, place: &str) -> Verdict<Client> {
-    let patience = stage.service().patience;
+/// Connects clients until a `connected` event has a path prefix: until the service has read its new settings.
+async fn connect_when_posted_to(context: &TestContext, prefix: &str) -> CaseResult<Client> {
+    let timeout = context.service().timeout;
     let read = async {
         loop {
-            let webhooks = listen(stage)?;
-            let client = stage.connect(&stage.user).await?;
-            let events = webhooks.events(&stage.hub, 1, patience).await?;
-            if events[0].path.starts_with(place) {
+            record_events(context)?;
+            let client = context.connect(&context.user).await?;
+            let events = context.webhook_events(1).await?;
+            if events[0].path.starts_with(prefix) {
                 return Ok(client);
             }
-            stage.gone(client).await?;
-            webhooks.events(&stage.hub, 2, patience).await?;
+            context.close_client(client).await?;
+            context.webhook_events(2).await?;
         }
     };
-    crate::service::within(patience, &format!("events at {place} after the settings changed"), read).await
+    with_timeout(timeout, &format!("events at {prefix} after the settings changed"), read).await
 }
 
-pub(super) async fn query_of_the_client(stage: Stage) -> Verdict {
-    let webhooks = listen(&stage)?;
-    let token = stage.client().user(&stage.user).token();
-    let query = [("hub", stage.hub.as_str()), ("room", "blue green"), ("access_token", &token.0)];
-    let socket = crate::websocket::open(stage.service(), &query, None).await?.socket()?;
-    let mut client = Client::on(socket, stage.service(), &stage.hub, token.clone());
-    client.shake_hands(1).await?;
-    let event = webhooks.events(&stage.hub, 1, stage.service().patience).await?.remove(0);
+pub(super) async fn client_query(context: TestContext) -> CaseResult {
+    record_events(&context)?;
+    let token = context.client().user(&context.user).token();
+    let query = [("hub", context.hub.as_str()), ("room", "blue green"), ("access_token", &token.0)];
+    let socket = websocket::open(context.service(), &query, None, None).await?.into_socket()?;
+    let mut client = Client::from_socket(socket, context.service(), &context.hub, token.clone());
+    client.handshake(1).await?;
+    let event = context.webhook_events(1).await?.remove(0);
     let query = event.header("x-asrs-client-query").unwrap_or_default();
     let names = || url::form_urlencoded::parse(query.trim_start_matches('?').as_bytes());
     let shown = names().map(|(name, _)| name.into_owned()).collect::<Vec<_>>().join(", ");
-    holds(query.starts_with('?'), "a query that starts with `?`", &shown)?;
-    holds(names().any(|(name, value)| name == "room" && value == "blue green"), "room=blue green", &shown)?;
-    holds(!query.contains("access_token") && !query.contains(&token.0), "no access_token", &shown)
+    expect(query.starts_with('?'), "a query that starts with `?`", &shown)?;
+    expect(names().any(|(name, value)| name == "room" && value == "blue green"), "room=blue green", &shown)?;
+    expect(!query.contains("access_token") && !query.contains(&token.0), "no access_token", &shown)
 }
 
-pub(super) async fn nobody_to_ask(stage: Stage) -> Verdict {
-    if let Some(webhooks) = &stage.house.webhooks {
-        if !webhooks.writes_settings() {
-            return Err(Stop::needs(
+pub(super) async fn without_upstream(context: TestContext) -> CaseResult {
+    if let Some(webhooks) = &context.env.webhooks {
+        if !webhooks.can_write_settings() {
+            return Err(Failure::needs(
                 "--upstream-settings, or a service without an upstream and no --upstream-port",
             ));
         }
-        webhooks.write_only(&[]).await?;
+        webhooks.write_exact_templates(&[]).await?;
     }
-    let ended = unanswered(&stage).await;
-    if let Some(webhooks) = &stage.house.webhooks {
-        webhooks.write_settings(&[]).await?;
+    let result = expect_invocation_error(&context).await;
+    if let Some(webhooks) = &context.env.webhooks {
+        webhooks.write_templates(&[]).await?;
     }
-    ended
+    result
 }
 
-/// Asks until nobody is there any more: the settings have just changed.
-async fn unanswered(stage: &Stage) -> Verdict {
-    let mut client = stage.connect(&stage.user).await?;
-    let asked = async {
+/// Invokes until a Completion has an error, since the service may read its new settings with a delay.
+async fn expect_invocation_error(context: &TestContext) -> CaseResult {
+    let mut client = context.connect(&context.user).await?;
+    let invoking = async {
         for id in 1.. {
             let id = id.to_string();
-            client.invoke(Some(&id), "Nobody", json!([])).await?;
-            if !error_of(&client.completion(&id).await?).is_empty() {
+            client.invoke(Some(&id), "Method", json!([])).await?;
+            if !completion_error(&client.expect_completion(&id).await?).is_empty() {
                 return Ok(());
             }
         }
         Ok(())
     };
-    crate::service::within(stage.service().patience, "a Completion with an error", asked).await
+    with_timeout(context.service().timeout, "a Completion with an error", invoking).await
 }
 
-pub(super) async fn streams(stage: Stage) -> Verdict {
-    let mut client = stage.connect(&stage.user).await?;
+pub(super) async fn streams(context: TestContext) -> CaseResult {
+    let mut client = context.connect(&context.user).await?;
     let stream = json!({"type": 4, "invocationId": "1", "target": "Counter", "arguments": [3]});
     client.send(&stream).await?;
-    let completion = client.completion("1").await?;
-    holds(!error_of(&completion).is_empty(), "a Completion with an error", &completion)?;
-    stage.rest(Method::HEAD, &["connections", &client.id]).status(200).await.map(drop)
+    let completion = client.expect_completion("1").await?;
+    expect(!completion_error(&completion).is_empty(), "a Completion with an error", &completion)?;
+    context.rest(Method::HEAD, &["connections", &client.id]).expect_status(200).await.map(drop)
 }

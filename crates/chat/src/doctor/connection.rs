@@ -1,7 +1,7 @@
-//! Connecting to the service as a page does: negotiation, WebSocket, handshake.
+//! Connects to the service as a page does: negotiation, WebSocket, handshake.
 //!
-//! Only the last step shows the mode: a service in mode *Default* negotiates like any other, and then answers the handshake with
-//! the complaint that no server is connected. Contract: `HubProtocol.md` and `TransportProtocols.md` of dotnet/aspnetcore.
+//! Only the handshake shows the mode: a service in mode *Default* negotiates like any other, and then answers the handshake with the
+//! error that no server is connected. Contract: `HubProtocol.md` and `TransportProtocols.md` of dotnet/aspnetcore.
 
 use azure_signalr::ClientAccess;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -16,40 +16,41 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use super::http::{Answer, Silence, WHOLE, ask};
+use super::http::{HttpResponse, REQUEST_TIMEOUT, RequestError, send};
 
-/// The record that opens a connection, and what ends every record.
+/// The handshake request, with the record separator.
 const HANDSHAKE: &str = "{\"protocol\":\"json\",\"version\":1}\u{1e}";
 
-/// How far a client got.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It is connected.
-    Connected,
-    /// The service said why not, in the handshake.
-    Complaint(String),
-    /// The service answered an address with this status: `/client/negotiate`, or `/client/` itself.
-    Refused(u16),
-    /// What was answered is no part of this protocol.
-    Strange,
-    /// There was no answer.
-    Silent(Silence),
+/// Why a client cannot connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ConnectError {
+    /// The error in the handshake response, or in that of negotiate.
+    Handshake(String),
+    /// The status of negotiate or of the WebSocket upgrade.
+    Status(u16),
+    /// A response that is not SignalR.
+    UnexpectedResponse,
+    /// There was no response.
+    Request(RequestError),
 }
 
-/// Connects with `access`, and leaves again. What it took from the service it gives back: a connection counts while it lasts.
-pub(super) async fn connect(http: &Client, access: &ClientAccess) -> Outcome {
-    let connected = timeout(WHOLE, try_connect(http, access)).await;
-    connected.unwrap_or(Err(Outcome::Silent(Silence::TooSlow))).unwrap_or_else(|outcome| outcome)
+impl From<RequestError> for ConnectError {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
 }
 
-async fn try_connect(http: &Client, access: &ClientAccess) -> Result<Outcome, Outcome> {
-    let client = access.url.parse::<Url>().map_err(|_| Outcome::Strange)?;
-    let mut bearer =
-        HeaderValue::try_from(format!("Bearer {}", access.access_token)).map_err(|_| Outcome::Strange)?;
+/// Connects with `access` and closes the connection, which counts against the service's limit while it is open.
+pub(super) async fn connect(http: &Client, access: &ClientAccess) -> Result<(), ConnectError> {
+    timeout(REQUEST_TIMEOUT, try_connect(http, access)).await.map_err(|_| RequestError::TimedOut)?
+}
+
+async fn try_connect(http: &Client, access: &ClientAccess) -> Result<(), ConnectError> {
+    let client = access.url.parse::<Url>().map_err(|_| ConnectError::UnexpectedResponse)?;
+    let mut bearer = HeaderValue::try_from(format!("Bearer {}", access.access_token))
+        .map_err(|_| ConnectError::UnexpectedResponse)?;
     bearer.set_sensitive(true);
-    let negotiated = ask(http.post(negotiate_url(&client)).header(AUTHORIZATION, &bearer))
-        .await
-        .map_err(Outcome::Silent)?;
+    let negotiated = send(http.post(negotiate_url(&client)).header(AUTHORIZATION, &bearer)).await?;
     let id = connection_token(&negotiated)?;
     let mut socket = client;
     socket.query_pairs_mut().append_pair("id", &id);
@@ -60,23 +61,23 @@ async fn try_connect(http: &Client, access: &ClientAccess) -> Result<Outcome, Ou
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
         .header(SEC_WEBSOCKET_KEY, generate_key());
-    let response = request.send().await.map_err(|error| Outcome::Silent(error.into()))?;
+    let response = request.send().await.map_err(RequestError::from)?;
     if response.status() != 101 {
-        return Err(Outcome::Refused(response.status().as_u16()));
+        return Err(ConnectError::Status(response.status().as_u16()));
     }
-    let stream = response.upgrade().await.map_err(|_| Outcome::Strange)?;
+    let stream = response.upgrade().await.map_err(|_| ConnectError::UnexpectedResponse)?;
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
-    socket.send(Message::text(HANDSHAKE)).await.map_err(|_| Outcome::Strange)?;
-    let answer = loop {
+    socket.send(Message::text(HANDSHAKE)).await.map_err(|_| ConnectError::UnexpectedResponse)?;
+    let response = loop {
         match socket.next().await {
             Some(Ok(Message::Text(text))) => break text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            _ => return Err(Outcome::Strange),
+            _ => return Err(ConnectError::UnexpectedResponse),
         }
     };
-    // Whether or not the service hears it, we are gone.
+    // A failed close changes nothing: the socket is dropped.
     let _ = socket.close(None).await;
-    Ok(judge(&answer))
+    evaluate_handshake(&response)
 }
 
 /// `…/client/negotiate?hub=…&negotiateVersion=1`, from `…/client/?hub=…`.
@@ -87,27 +88,27 @@ pub(super) fn negotiate_url(client: &Url) -> Url {
     url
 }
 
-fn connection_token(negotiated: &Answer) -> Result<String, Outcome> {
+fn connection_token(negotiated: &HttpResponse) -> Result<String, ConnectError> {
     if negotiated.status != 200 {
-        return Err(Outcome::Refused(negotiated.status));
+        return Err(ConnectError::Status(negotiated.status));
     }
-    let answer = negotiated.json().ok_or(Outcome::Strange)?;
-    if let Some(complaint) = answer["error"].as_str() {
-        return Err(Outcome::Complaint(complaint.to_owned()));
+    let body = negotiated.json().ok_or(ConnectError::UnexpectedResponse)?;
+    if let Some(error) = body["error"].as_str() {
+        return Err(ConnectError::Handshake(error.to_owned()));
     }
-    let id = answer["connectionToken"].as_str().or(answer["connectionId"].as_str());
-    id.map(str::to_owned).ok_or(Outcome::Strange)
+    let id = body["connectionToken"].as_str().or(body["connectionId"].as_str());
+    id.map(str::to_owned).ok_or(ConnectError::UnexpectedResponse)
 }
 
-/// The first record says `{}`, or what is in the way.
-fn judge(records: &str) -> Outcome {
+/// The first record is the handshake response: `{}`, or an object with an error.
+fn evaluate_handshake(records: &str) -> Result<(), ConnectError> {
     let first = records.split('\u{1e}').next().unwrap_or_default();
     match serde_json::from_str::<Value>(first) {
-        Ok(Value::Object(answer)) => match answer.get("error").and_then(Value::as_str) {
-            Some(complaint) => Outcome::Complaint(complaint.to_owned()),
-            None => Outcome::Connected,
+        Ok(Value::Object(response)) => match response.get("error").and_then(Value::as_str) {
+            Some(error) => Err(ConnectError::Handshake(error.to_owned())),
+            None => Ok(()),
         },
-        _ => Outcome::Strange,
+        _ => Err(ConnectError::UnexpectedResponse),
     }
 }
 
@@ -116,17 +117,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_record_says_whether_the_client_is_in() {
-        assert_eq!(judge("{}\u{1e}"), Outcome::Connected);
-        assert_eq!(judge("{}\u{1e}{\"type\":6}\u{1e}"), Outcome::Connected);
-        assert_eq!(judge("{\"error\":\"no\"}\u{1e}"), Outcome::Complaint("no".to_owned()));
-        for strange in ["", "\u{1e}", "[]\u{1e}", "hello"] {
-            assert_eq!(judge(strange), Outcome::Strange, "{strange:?}");
+    fn the_first_record_is_the_handshake_response() {
+        assert_eq!(evaluate_handshake("{}\u{1e}"), Ok(()));
+        assert_eq!(evaluate_handshake("{}\u{1e}{\"type\":6}\u{1e}"), Ok(()));
+        assert_eq!(
+            evaluate_handshake("{\"error\":\"no\"}\u{1e}"),
+            Err(ConnectError::Handshake("no".to_owned()))
+        );
+        for text in ["", "\u{1e}", "[]\u{1e}", "hello"] {
+            assert_eq!(evaluate_handshake(text), Err(ConnectError::UnexpectedResponse), "{text:?}");
         }
     }
 
     #[test]
-    fn negotiation_keeps_the_hub_and_the_path_of_a_gateway() {
+    fn the_negotiate_url_keeps_the_hub_and_the_path() {
         let url = negotiate_url(&"https://gw/p/client/?hub=chat".parse().unwrap());
         assert_eq!(url.as_str(), "https://gw/p/client/negotiate?hub=chat&negotiateVersion=1");
     }

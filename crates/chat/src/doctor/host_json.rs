@@ -1,53 +1,59 @@
-//! `host.json`: whether the host starts the handler, and hands it requests instead of envelopes.
+//! Checks `host.json`: the host must start the handler and forward requests to it unchanged.
 //!
 //! The rules are those of Azure Functions 4 (`HttpWorkerOptionsSetup` and `DefaultHttpWorkerService` of Azure/azure-functions-host).
-//! Most mistakes here are silent: the host falls back to its JSON protocol, or to nothing.
+//! The host reports few of these mistakes: it falls back to its JSON protocol, or starts nothing.
 
 use serde_json::Value;
-
-use super::finding::{Finding, wrongs_or_ok};
-use super::json::{at, is_on, parse};
 use serverless_chat::config::{DEFAULT_ROUTE_PREFIX, ROUTE_PREFIX};
 
-const FILE: &str = "host.json";
-const DESCRIPTION: [&str; 3] = ["customHandler", "description", "defaultExecutablePath"];
+use super::files::{is_true, json_at, parse_json};
+use super::report::{Finding, problems_or_ok};
 
-/// What is wrong with the text of a `host.json`; `prefix` is the setting that overrides its `routePrefix`.
-pub(super) fn judge(text: &str, prefix: Option<&str>) -> Vec<Finding> {
-    let host = match parse(text) {
+/// The name of the file.
+pub(super) const FILE: &str = "host.json";
+
+/// The setting that overrides the executable in the file.
+pub(super) const EXECUTABLE_SETTING: &str =
+    "AzureFunctionsJobHost__customHandler__description__defaultExecutablePath";
+
+const EXECUTABLE_PATH: [&str; 3] = ["customHandler", "description", "defaultExecutablePath"];
+
+/// Checks the text of a `host.json`; `prefix` is the setting that overrides its `routePrefix`.
+pub(super) fn check(text: &str, prefix: Option<&str>) -> Vec<Finding> {
+    let host = match parse_json(text) {
         Ok(host) => host,
-        Err(reason) => return vec![Finding::wrong(FILE, reason, "git restore host.json")],
+        Err(reason) => return vec![Finding::problem(FILE, reason, "git restore host.json")],
     };
-    let judged = [
-        version(&host),
-        handler(&host),
-        routes(&host),
-        port(&host),
-        forwarding(&host),
-        route_prefix(&host, prefix),
+    let problems = [
+        check_version(&host),
+        check_handler(&host),
+        check_routes(&host),
+        check_port(&host),
+        check_forwarding(&host),
+        check_route_prefix(&host, prefix),
     ];
-    wrongs_or_ok(judged.into_iter().flatten().collect(), || {
-        let name = executable(text).unwrap_or_default();
+    problems_or_ok(problems.into_iter().flatten().collect(), || {
+        let name = executable_path(text).unwrap_or_default();
         Finding::ok(FILE, format!("starts `{name}` and forwards requests to it"))
     })
 }
 
-/// There is no `host.json`.
+/// The finding where there is no `host.json`.
 pub(super) fn missing(folder: &str) -> Finding {
-    let what = format!("there is none in {folder}, so this is no function app");
-    Finding::wrong(FILE, what, "run it in the project's folder, or name that with --folder")
+    let problem = format!("there is none in {folder}, so this is not a function app");
+    Finding::problem(FILE, problem, "run the doctor in the project's folder, or give that as --folder")
 }
 
-/// The file the host starts, as `text` says.
-pub(super) fn executable(text: &str) -> Option<String> {
-    let host = parse(text).ok()?;
-    at(&host, &DESCRIPTION)?.as_str().filter(|path| !path.is_empty()).map(str::to_owned)
+/// The path of the file that the host starts.
+pub(super) fn executable_path(text: &str) -> Option<String> {
+    let host = parse_json(text).ok()?;
+    json_at(&host, &EXECUTABLE_PATH)?.as_str().filter(|path| !path.is_empty()).map(str::to_owned)
 }
 
-fn version(host: &Value) -> Option<Finding> {
-    let right = at(host, &["version"]).and_then(Value::as_str) == Some("2.0");
-    (!right).then(|| {
-        Finding::wrong(
+fn check_version(host: &Value) -> Option<Finding> {
+    let is_valid = json_at(host, &["version"]).and_then(Value::as_str) == Some("2.0");
+    (!is_valid).then(|| {
+        Finding::problem(
             FILE,
             "without version \"2.0\" the host does not start",
             "set \"version\": \"2.0\" in host.json",
@@ -55,62 +61,62 @@ fn version(host: &Value) -> Option<Finding> {
     })
 }
 
-fn handler(host: &Value) -> Option<Finding> {
-    if at(host, &["customHandler"]).is_none() {
-        let what = "has no `customHandler`: the host says \"WorkerConfig for runtime: custom not found\"";
-        return Some(Finding::wrong(FILE, what, "git restore host.json"));
+fn check_handler(host: &Value) -> Option<Finding> {
+    if json_at(host, &["customHandler"]).is_none() {
+        let problem =
+            "has no `customHandler`: the host fails with \"WorkerConfig for runtime: custom not found\"";
+        return Some(Finding::problem(FILE, problem, "git restore host.json"));
     }
-    let path = at(host, &DESCRIPTION).and_then(Value::as_str).unwrap_or_default();
-    let mend = "set customHandler.description.defaultExecutablePath to \"handler\" in host.json";
+    let path = json_at(host, &EXECUTABLE_PATH).and_then(Value::as_str).unwrap_or_default();
+    let fix = "set customHandler.description.defaultExecutablePath to \"handler\" in host.json";
     if path.is_empty() {
-        let what = "does not say what to start: customHandler.description.defaultExecutablePath is empty";
-        return Some(Finding::wrong(FILE, what, mend));
+        let problem = "does not say what to start: customHandler.description.defaultExecutablePath is empty";
+        return Some(Finding::problem(FILE, problem, fix));
     }
-    let what = "`func` makes only that file executable whose path in the package is defaultExecutablePath, letter by letter: no `./`, no `\\`";
-    (path.starts_with("./") || path.contains('\\')).then(|| Finding::wrong(FILE, what, mend))
+    let problem = "`func` makes only the file executable whose path in the package equals defaultExecutablePath exactly: no `./`, no `\\`";
+    (path.starts_with("./") || path.contains('\\')).then(|| Finding::problem(FILE, problem, fix))
 }
 
-fn routes(host: &Value) -> Option<Finding> {
-    let what =
+fn check_routes(host: &Value) -> Option<Finding> {
+    let problem =
         "has routes in customHandler.http beside the function folders; the host does not start with both";
-    at(host, &["customHandler", "http", "routes"])
-        .map(|_| Finding::wrong(FILE, what, "take customHandler.http out of host.json"))
+    json_at(host, &["customHandler", "http", "routes"])
+        .map(|_| Finding::problem(FILE, problem, "remove customHandler.http from host.json"))
 }
 
-fn port(host: &Value) -> Option<Finding> {
-    let what = "fixes the handler's port, on which two hosts of one machine would collide";
-    at(host, &["customHandler", "port"])
-        .map(|_| Finding::wrong(FILE, what, "take customHandler.port out of host.json"))
+fn check_port(host: &Value) -> Option<Finding> {
+    let problem = "fixes the handler's port, so a second host on this machine cannot start";
+    json_at(host, &["customHandler", "port"])
+        .map(|_| Finding::problem(FILE, problem, "remove customHandler.port from host.json"))
 }
 
-fn forwarding(host: &Value) -> Option<Finding> {
-    let switch = |name| at(host, &["customHandler", name]);
-    // Without a handler there is nothing to forward to, and that has been told.
-    let _ = at(host, &["customHandler"])?;
-    if is_on(switch("enableForwardingHttpRequest")) || is_on(switch("enableProxyingHttpRequest")) {
+fn check_forwarding(host: &Value) -> Option<Finding> {
+    let switch = |name| json_at(host, &["customHandler", name]);
+    // Without a handler nothing is forwarded; that is another finding.
+    let _ = json_at(host, &["customHandler"])?;
+    if is_true(switch("enableForwardingHttpRequest")) || is_true(switch("enableProxyingHttpRequest")) {
         return None;
     }
-    let mend = "set customHandler.enableForwardingHttpRequest to true in host.json";
-    let what = match switch("enableHttpProxyingRequest") {
+    let fix = "set customHandler.enableForwardingHttpRequest to true in host.json";
+    let problem = match switch("enableHttpProxyingRequest") {
         Some(_) => {
-            "`enableHttpProxyingRequest` is no setting; it is `enableProxyingHttpRequest`, and neither that nor forwarding is on"
+            "`enableHttpProxyingRequest` is not a setting; it is `enableProxyingHttpRequest`, and neither that nor forwarding is on"
         }
-        None => "does not forward requests: the handler would get envelopes, and answers not_forwarded",
+        None => "does not forward requests: the handler gets JSON envelopes, and answers not_forwarded",
     };
-    Some(Finding::wrong(FILE, what, mend))
+    Some(Finding::problem(FILE, problem, fix))
 }
 
-/// The handler learns of another prefix from the setting alone.
-fn route_prefix(host: &Value, setting: Option<&str>) -> Option<Finding> {
-    let of_file = at(host, &["extensions", "http", "routePrefix"]).and_then(Value::as_str);
+/// The handler reads the prefix from the setting only; for the host the setting overrides the file.
+fn check_route_prefix(host: &Value, setting: Option<&str>) -> Option<Finding> {
+    let of_file = json_at(host, &["extensions", "http", "routePrefix"]).and_then(Value::as_str);
     let trimmed = |prefix: &str| prefix.trim_matches('/').to_ascii_lowercase();
     let of_handler = trimmed(setting.unwrap_or(DEFAULT_ROUTE_PREFIX));
-    // The setting overrides the file for the host, too.
     let of_host = trimmed(setting.or(of_file).unwrap_or(DEFAULT_ROUTE_PREFIX));
     (of_host != of_handler).then(|| {
-        let what = format!("routePrefix is not `{of_handler}`, which is where handler and page look");
-        let mend = format!("set extensions.http.routePrefix to \"api\" in host.json, or change it by the setting {ROUTE_PREFIX}");
-        Finding::wrong(FILE, what, mend)
+        let problem = format!("routePrefix is not `{of_handler}`, which handler and page use");
+        let fix = format!("set extensions.http.routePrefix to \"api\" in host.json, or change it by the setting {ROUTE_PREFIX}");
+        Finding::problem(FILE, problem, fix)
     })
 }
 
@@ -118,43 +124,43 @@ fn route_prefix(host: &Value, setting: Option<&str>) -> Option<Finding> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = include_str!("../../../../host.json");
+    const VALID: &str = include_str!("../../../../host.json");
 
-    fn wrong(text: &str, part: &str) {
-        let told = judge(text, None);
-        assert!(told.iter().all(Finding::is_wrong), "{told:?}");
-        assert!(format!("{told:?}").contains(part), "{part} in {told:?}");
+    fn has_problem(text: &str, part: &str) {
+        let findings = check(text, None);
+        assert!(findings.iter().all(Finding::is_problem), "{findings:?}");
+        assert!(format!("{findings:?}").contains(part), "{part} in {findings:?}");
     }
 
     #[test]
-    fn the_file_of_this_repository_is_fine() {
-        assert!(!judge(GOOD, None)[0].is_wrong());
-        assert_eq!(executable(GOOD).unwrap(), "handler");
+    fn the_file_of_this_repository_has_no_problem() {
+        assert!(!check(VALID, None)[0].is_problem());
+        assert_eq!(executable_path(VALID).unwrap(), "handler");
     }
 
     #[test]
-    fn one_of_the_two_ways_to_forward_is_enough_also_as_text() {
+    fn one_of_the_two_forwarding_switches_is_enough_also_as_text() {
         for line in
             ["    \"enableForwardingHttpRequest\": true,\n", ",\n    \"enableProxyingHttpRequest\": true"]
         {
-            assert!(GOOD.contains(line.trim()), "{line}");
-            assert!(!judge(&GOOD.replace(line, ""), None)[0].is_wrong(), "{line}");
+            assert!(VALID.contains(line.trim()), "{line}");
+            assert!(!check(&VALID.replace(line, ""), None)[0].is_problem(), "{line}");
         }
-        assert!(!judge(&GOOD.replace("Request\": true", "Request\": \"True\""), None)[0].is_wrong());
-        wrong(&GOOD.replace("Request\": true", "Request\": false"), "not_forwarded");
+        assert!(!check(&VALID.replace("Request\": true", "Request\": \"True\""), None)[0].is_problem());
+        has_problem(&VALID.replace("Request\": true", "Request\": false"), "not_forwarded");
     }
 
     #[test]
-    fn every_mistake_is_told_at_once() {
+    fn all_problems_are_reported_at_once() {
         let text = r#"{"version":"3.0","customHandler":{"port":1,"http":{"routes":[]},"description":{}}}"#;
-        assert_eq!(judge(text, None).len(), 5);
+        assert_eq!(check(text, None).len(), 5);
     }
 
     #[test]
-    fn a_prefix_by_the_setting_is_known_to_both_and_one_by_the_file_only_to_the_host() {
-        let moved = GOOD.replace("\"api\"", "\"v2\"");
-        wrong(&moved, "routePrefix");
-        assert!(!judge(&moved, Some("v2"))[0].is_wrong());
-        assert!(!judge(GOOD, Some("v2"))[0].is_wrong());
+    fn a_prefix_in_the_file_alone_is_unknown_to_the_handler() {
+        let moved = VALID.replace("\"api\"", "\"v2\"");
+        has_problem(&moved, "routePrefix");
+        assert!(!check(&moved, Some("v2"))[0].is_problem());
+        assert!(!check(VALID, Some("v2"))[0].is_problem());
     }
 }

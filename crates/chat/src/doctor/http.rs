@@ -1,4 +1,6 @@
-//! Asking over HTTP: short patience, no redirects (where one leads is what is judged), no proxies, as the handler itself asks.
+//! HTTP requests of the doctor: short time-outs, no redirects (their targets are checked), no proxies, and what CORS headers allow.
+//!
+//! A browser compares `Access-Control-Allow-Origin` with the page's origin byte by byte, and accepts it exactly once.
 
 use std::error::Error as _;
 use std::fmt;
@@ -7,37 +9,42 @@ use std::time::Duration;
 
 use azure_http::{HttpClient, HttpError, HttpOptions};
 use azure_signalr::ConnectionString;
-use reqwest::header::HeaderMap;
-use reqwest::{Client, RequestBuilder};
+use reqwest::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, ORIGIN,
+};
+use reqwest::{Client, Method, RequestBuilder, Url};
 
-/// Longer than a TCP handshake takes with one lost packet.
-const CONNECT: Duration = Duration::from_secs(3);
-/// For a whole answer. An app that starts from nothing takes a few seconds.
-pub(super) const WHOLE: Duration = Duration::from_secs(10);
-/// More than any answer has that is judged.
-const LARGEST_BODY: usize = 64 * 1024;
+/// Covers one lost packet of a TCP handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// For a whole response. A function app that starts takes a few seconds.
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// A client that trusts Mozilla's roots, and those the settings of the service name.
+/// An origin that no page of a chat has.
+pub(super) const OTHER_ORIGIN: &str = "https://example.com";
+
+/// Builds a client that trusts Mozilla's roots and those in the settings of the service.
 ///
 /// # Errors
-/// When none can be built here.
+/// When no HTTP client can be built.
 pub(super) fn client(service: Option<&ConnectionString>) -> Result<Client, HttpError> {
     let roots = service.map(ConnectionString::roots).cloned().unwrap_or_default();
     let user_agent = Some(concat!("serverless-chat-doctor/", env!("CARGO_PKG_VERSION")));
-    let options = HttpOptions { roots, connect_timeout: CONNECT, timeout: Some(WHOLE), user_agent };
+    let options =
+        HttpOptions { roots, connect_timeout: CONNECT_TIMEOUT, timeout: Some(REQUEST_TIMEOUT), user_agent };
     Ok(HttpClient::new(&options)?.as_reqwest().clone())
 }
 
-/// An answer, whatever it says.
+/// A response with its body read.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct HttpResponse {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
-impl Answer {
-    /// The one value of a header, if it is text.
+impl HttpResponse {
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -46,42 +53,53 @@ impl Answer {
     pub(super) fn json(&self) -> Option<serde_json::Value> {
         serde_json::from_slice(&self.body).ok()
     }
+
+    /// The access token in a successful response of negotiate.
+    pub(super) fn access_token(&self) -> Option<String> {
+        let body = self.json()?;
+        body["url"].as_str()?;
+        body["accessToken"].as_str().map(str::to_owned)
+    }
 }
 
-/// An answer for tests of those who judge.
+/// Builds a response for tests.
 #[cfg(test)]
-pub(super) fn answer(status: u16, headers: &[(&'static str, &str)], body: &serde_json::Value) -> Answer {
+pub(super) fn test_response(
+    status: u16,
+    headers: &[(&'static str, &str)],
+    body: &serde_json::Value,
+) -> HttpResponse {
     use reqwest::header::{HeaderName, HeaderValue};
 
     let headers = headers
         .iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
-    Answer { status, headers: headers.collect(), body: body.to_string().into_bytes() }
+    HttpResponse { status, headers: headers.collect(), body: body.to_string().into_bytes() }
 }
 
-/// Why there is no answer. It says nothing of the address, which may hold a token.
+/// Why there is no response. It does not name the address, which may hold a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Silence {
-    NoSuchName,
-    NobodyListens,
+pub(super) enum RequestError {
+    UnknownHost,
+    ConnectionRefused,
     CertificateNotTrusted,
-    TooSlow,
-    Broken,
+    TimedOut,
+    ConnectionLost,
 }
 
-impl fmt::Display for Silence {
+impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoSuchName => "there is no such name",
-            Self::NobodyListens => "nobody listens there",
-            Self::CertificateNotTrusted => "its certificate is not to be trusted",
-            Self::TooSlow => "there is no answer within ten seconds",
-            Self::Broken => "the connection breaks before there is an answer",
+            Self::UnknownHost => "the host name does not exist",
+            Self::ConnectionRefused => "connection refused: no process listens there",
+            Self::CertificateNotTrusted => "its certificate is not trusted",
+            Self::TimedOut => "no response within ten seconds",
+            Self::ConnectionLost => "the connection was lost before a response",
         })
     }
 }
 
-impl From<reqwest::Error> for Silence {
+impl From<reqwest::Error> for RequestError {
     fn from(error: reqwest::Error) -> Self {
         let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
         let known = causes.find_map(|cause| {
@@ -89,16 +107,18 @@ impl From<reqwest::Error> for Silence {
                 return Some(Self::CertificateNotTrusted);
             }
             match cause.downcast_ref::<io::Error>() {
-                Some(io) => (io.kind() == io::ErrorKind::ConnectionRefused).then_some(Self::NobodyListens),
-                // The connector keeps this one's type to itself.
-                None => (cause.to_string() == "dns error").then_some(Self::NoSuchName),
+                Some(io) => {
+                    (io.kind() == io::ErrorKind::ConnectionRefused).then_some(Self::ConnectionRefused)
+                }
+                // The connector's error type is private.
+                None => (cause.to_string() == "dns error").then_some(Self::UnknownHost),
             }
         });
-        known.unwrap_or(if error.is_timeout() { Self::TooSlow } else { Self::Broken })
+        known.unwrap_or(if error.is_timeout() { Self::TimedOut } else { Self::ConnectionLost })
     }
 }
 
-/// An I/O error's own cause does not count among its sources, so it is looked for inside.
+/// An I/O error does not list its inner error as a source, so that is checked too.
 fn is_about_certificate(cause: &(dyn std::error::Error + 'static)) -> bool {
     match (cause.downcast_ref::<io::Error>(), cause.downcast_ref::<rustls::Error>()) {
         (Some(io), _) => io.get_ref().is_some_and(|inside| is_about_certificate(inside)),
@@ -106,18 +126,99 @@ fn is_about_certificate(cause: &(dyn std::error::Error + 'static)) -> bool {
     }
 }
 
-/// Asks, and reads what belongs to the judgement of the answer.
+/// Sends `request` and reads the body, up to about 64 KiB.
 ///
 /// # Errors
-/// When there is no answer.
-pub(super) async fn ask(request: RequestBuilder) -> Result<Answer, Silence> {
+/// When there is no response.
+pub(super) async fn send(request: RequestBuilder) -> Result<HttpResponse, RequestError> {
     let mut response = request.send().await?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
-        if body.len() > LARGEST_BODY {
+        if body.len() > MAX_BODY_BYTES {
             break;
         }
     }
-    Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), body })
+    Ok(HttpResponse { status: response.status().as_u16(), headers: response.headers().clone(), body })
+}
+
+/// The preflight request that a browser sends before a page at `origin` may post to `url` with `headers`.
+pub(super) fn preflight(http: &Client, url: Url, origin: &str, headers: &'static str) -> RequestBuilder {
+    let request = http.request(Method::OPTIONS, url).header(ORIGIN, origin);
+    request.header(ACCESS_CONTROL_REQUEST_METHOD, "POST").header(ACCESS_CONTROL_REQUEST_HEADERS, headers)
+}
+
+/// What a preflight response allows a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CorsAccess {
+    /// The page's origin is allowed by name.
+    Allowed,
+    /// `*`: every origin is allowed.
+    AnyOrigin,
+    Denied,
+    /// The origin is listed with a slash or in another letter case.
+    MisspelledOrigin,
+    /// More than one `Access-Control-Allow-Origin`, which browsers reject.
+    DuplicateHeader,
+    /// The origin is allowed, this request header is not.
+    HeaderDenied(&'static str),
+}
+
+/// What `response` allows a page at `origin` that sends `header`.
+pub(super) fn cors_access(response: &HeaderMap, origin: &str, header: &'static str) -> CorsAccess {
+    let mut origins =
+        response.get_all(ACCESS_CONTROL_ALLOW_ORIGIN).iter().map(|value| value.to_str().unwrap_or_default());
+    let (first, second) = (origins.next(), origins.next());
+    match (first, second) {
+        (_, Some(_)) => CorsAccess::DuplicateHeader,
+        (Some(several), _) if several.contains(',') => CorsAccess::DuplicateHeader,
+        (None, _) => CorsAccess::Denied,
+        (Some(_), _) if !allows_header(response, header) => CorsAccess::HeaderDenied(header),
+        (Some("*"), _) => CorsAccess::AnyOrigin,
+        (Some(named), _) if named == origin => CorsAccess::Allowed,
+        (Some(named), _) if named.trim_end_matches('/').eq_ignore_ascii_case(origin) => {
+            CorsAccess::MisspelledOrigin
+        }
+        (Some(_), _) => CorsAccess::Denied,
+    }
+}
+
+fn allows_header(response: &HeaderMap, header: &str) -> bool {
+    let listed =
+        response.get_all(ACCESS_CONTROL_ALLOW_HEADERS).iter().filter_map(|value| value.to_str().ok());
+    listed
+        .flat_map(|listed| listed.split(','))
+        .any(|name| name.trim() == "*" || name.trim().eq_ignore_ascii_case(header))
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderValue;
+
+    use super::*;
+
+    const PAGE: &str = "https://page.example";
+
+    fn access(origins: &[&'static str], headers: &'static str) -> CorsAccess {
+        let mut response = HeaderMap::new();
+        for origin in origins {
+            response.append(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static(origin));
+        }
+        response.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(headers));
+        cors_access(&response, PAGE, "x-zumo-auth")
+    }
+
+    #[test]
+    fn a_page_has_access_by_its_exact_origin_once_and_the_header() {
+        let headers = "content-type, X-ZUMO-AUTH";
+        assert_eq!(access(&[PAGE], headers), CorsAccess::Allowed);
+        assert_eq!(access(&[PAGE], "*"), CorsAccess::Allowed);
+        assert_eq!(access(&["*"], headers), CorsAccess::AnyOrigin);
+        assert_eq!(access(&["https://page.example/"], headers), CorsAccess::MisspelledOrigin);
+        assert_eq!(access(&["https://other.example"], headers), CorsAccess::Denied);
+        assert_eq!(access(&[], headers), CorsAccess::Denied);
+        assert_eq!(access(&[PAGE, PAGE], headers), CorsAccess::DuplicateHeader);
+        assert_eq!(access(&["https://page.example, *"], headers), CorsAccess::DuplicateHeader);
+        assert_eq!(access(&[PAGE], "content-type"), CorsAccess::HeaderDenied("x-zumo-auth"));
+    }
 }

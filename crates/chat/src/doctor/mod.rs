@@ -1,7 +1,7 @@
-//! `chat doctor`: looks at a project, its settings and what it can reach, and says what is wrong and what mends it.
+//! `chat doctor`: checks a project, its settings and what it connects to, and prints each problem with a fix.
 //!
-//! It changes nothing: no file is written, nobody gets a message. Every check is two halves, one that fetches and one that
-//! judges what was fetched; the judges are pure. No value of a setting, no token and no text of an answer goes into a finding.
+//! It changes nothing and sends no message to a person. Most checks are in two parts: one fetches, one evaluates what was fetched
+//! without I/O. No value of a setting, no token and no text of a response goes into a finding.
 //!
 //! ```text
 //! project    host.json, function folders, the handler's file
@@ -11,74 +11,64 @@
 //! functions  negotiate ─▶ CORS, /.auth/me, sign-in, a forged name
 //! ```
 
-mod api;
-mod clock;
 mod connection;
-mod cors;
-mod env_file;
+mod deployed_api;
+mod deployed_page;
 mod executable;
-mod finding;
-mod functions;
+mod files;
+mod function_folders;
 mod host_json;
 mod http;
-mod json;
 mod local_settings;
-mod negotiation;
-mod page;
-mod project;
+mod options;
+mod report;
 mod service;
 mod settings;
 mod sign_in;
-mod site;
 
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
 use std::time::SystemTime;
 
-use self::finding::{Finding, Section};
-use serverless_chat::config::Env;
+use azure_http::HttpError;
+use serverless_chat::config::{Env, ROUTE_PREFIX};
+use serverless_chat::exit::ExitError;
 
-pub(crate) use self::finding::Report;
-pub(crate) use self::site::Site;
+pub(crate) use self::options::DoctorArgs;
+use self::options::Options;
+use self::report::{Finding, Report, Section};
 
-/// The provider of the tutorial, where nobody names another.
+/// The exit code of `sysexits.h` for a wrong configuration.
+const PROBLEM_FOUND: u8 = 78;
+
+/// The provider where neither the options nor the page name one.
 const DEFAULT_PROVIDER: &str = "aad";
 
-/// What to look at.
-#[derive(Clone, Debug)]
-pub(crate) struct Options {
-    /// The folder with `host.json`.
-    pub(crate) folder: PathBuf,
-    /// A file in the form of `local.settings.json`; `None` is that one in the folder, if it is there.
-    pub(crate) settings: Option<PathBuf>,
-    /// A file in the form of `.env`.
-    pub(crate) env_file: Option<PathBuf>,
-    /// Where the functions are; `None` leaves them out.
-    pub(crate) api: Option<Site>,
-    /// Where the page is; `None` leaves it out.
-    pub(crate) page: Option<Site>,
-    /// Who signs people in, as in `/.auth/login/{provider}`; `None` is whoever the page names.
-    pub(crate) provider: Option<String>,
-}
-
-/// Looks at everything `options` name, with `process` as the environment; `now` is this machine's clock.
+/// Runs all checks, prints the report and returns the exit code: 0 without problems, else 78.
 ///
 /// # Errors
-/// When no HTTP client can be built here.
-pub(crate) async fn examine(
-    options: &Options,
-    process: Env,
-    now: fn() -> SystemTime,
-) -> Result<Report, azure_http::HttpError> {
-    let settings = settings::look(options, process);
-    let project = project::look(&options.folder, &settings.env).await;
+/// When an option is invalid or no HTTP client can be built.
+pub(crate) async fn run(arguments: DoctorArgs, env: Env) -> Result<ExitCode, ExitError> {
+    let options = Options::try_from(arguments)?;
+    let report = check(&options, env, SystemTime::now).await.map_err(ExitError::other)?;
+    // Output that cannot be written is ignored: the exit code remains.
+    let _ = writeln!(io::stdout(), "{report}");
+    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(PROBLEM_FOUND) })
+}
+
+/// Runs all checks, with `process` as the environment and `now` as this machine's clock.
+async fn check(options: &Options, process: Env, now: fn() -> SystemTime) -> Result<Report, HttpError> {
+    let settings = settings::read(options, process);
+    let project = check_project(&options.folder, &settings.env).await;
     let http = http::client(settings.config.as_ref().and_then(|config| config.signalr.as_ref()))?;
     let deployed = async {
-        let page = page::look(&http, options).await;
+        let page = deployed_page::check(&http, options).await;
         let provider = options.provider.as_deref().or(page.provider.as_deref()).unwrap_or(DEFAULT_PROVIDER);
-        (api::look(&http, options, provider).await, page.findings)
+        (deployed_api::check(&http, options, provider).await, page.findings)
     };
     let (service, (functions, page)) =
-        tokio::join!(service::look(&http, &settings, options.page.as_ref(), now), deployed);
+        tokio::join!(service::check(&http, &settings, options.page.as_ref(), now), deployed);
     let section = |title, findings: Vec<Finding>| Section { title, findings };
     let sections = vec![
         section("project", project),
@@ -88,4 +78,17 @@ pub(crate) async fn examine(
         section("page", page),
     ];
     Ok(Report { sections })
+}
+
+/// Checks the function app in `folder`: `host.json`, the function folders and the handler's file.
+async fn check_project(folder: &Path, env: &Env) -> Vec<Finding> {
+    let Ok(host) = files::read_text(&folder.join(host_json::FILE)) else {
+        return vec![host_json::missing(&folder.display().to_string())];
+    };
+    let mut findings = host_json::check(&host, env.get(ROUTE_PREFIX));
+    findings.extend(function_folders::check(&function_folders::read(folder)).await);
+    let name = env.get(host_json::EXECUTABLE_SETTING).map(str::to_owned);
+    let name = name.or_else(|| host_json::executable_path(&host));
+    findings.extend(name.map(|name| executable::check(folder, &name)));
+    findings
 }

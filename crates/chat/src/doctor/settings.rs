@@ -1,15 +1,10 @@
-//! The settings, from wherever they are, and what `Config` says about them. It says which source a setting is from, never its value.
+//! Reads the settings from all sources and reports what `Config` says about them. Findings name the source, never a value.
 //!
-//! What is set in the environment wins over a file, as it does for `func` and for most that reads an `.env` file.
+//! The environment wins over a file, as it does for `func` and for most programs that read a `.env` file.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::Options;
-use super::finding::Finding;
-use super::project::{is_in_git, read_text};
-use super::{env_file, local_settings};
-use crate::loopback;
 use serverless_chat::config::{
     ALLOW_ANONYMOUS, CLIENT_ID, CLIENT_SECRET, COMMUNICATION, COMMUNICATION_CLIENT_ID,
     COMMUNICATION_CREDENTIAL, COMMUNICATION_ENDPOINT, COMMUNICATION_ROOTS, CREDENTIAL, Config, ConfigError,
@@ -18,8 +13,13 @@ use serverless_chat::config::{
     TENANT_ID, TOKEN_MINUTES, TOKEN_SCOPES,
 };
 
-/// What may be told about, in the order of the README.
-pub(super) const TOLD: [&str; 24] = [
+use super::files::{is_in_git, parse_env_file, read_text};
+use super::local_settings;
+use super::options::Options;
+use super::report::Finding;
+
+/// The settings that findings name, in the order of the README.
+pub(super) const REPORTED_SETTINGS: [&str; 24] = [
     SIGNALR,
     SERVICE_URI,
     CREDENTIAL,
@@ -46,28 +46,28 @@ pub(super) const TOLD: [&str; 24] = [
     ALLOW_ANONYMOUS,
 ];
 
-/// Settings that were read, whether they can be used or not.
+/// The settings of all sources, valid or not.
 pub(super) struct Settings {
-    /// All sources over one another.
+    /// All sources, merged.
     pub(super) env: Env,
-    /// What they say, if all of it can be used.
+    /// The configuration, if all settings are valid.
     pub(super) config: Option<Config>,
     pub(super) findings: Vec<Finding>,
 }
 
-/// A place where settings are, and how to call it.
+/// A place with settings, and its name in findings.
 struct Source {
     name: String,
     env: Env,
 }
 
-/// Reads the files `options` name, under `process`.
-pub(super) fn look(options: &Options, process: Env) -> Settings {
+/// Reads the files that `options` name, below `process`.
+pub(super) fn read(options: &Options, process: Env) -> Settings {
     let mut findings = Vec::new();
     let mut sources = vec![Source { name: "the environment".to_owned(), env: process }];
     sources.extend(options.env_file.as_deref().and_then(|path| read_env_file(path, &mut findings)));
     sources.extend(read_local_settings(options, &mut findings));
-    // A file of settings is for a host, behind which the service must be named. Without one there may be nothing to name.
+    // A settings file is for a Functions host, where the service must be set. Without one `chat` starts its own.
     let behind_host = sources.len() > 1;
     let mut env = sources.iter().fold(Env::default(), |env, source| env.over(&source.env));
     if behind_host {
@@ -75,47 +75,38 @@ pub(super) fn look(options: &Options, process: Env) -> Settings {
     }
     let config = match Config::read(&env) {
         Ok(config) => {
-            findings.extend(TOLD.iter().filter_map(|name| said_by(name, &sources)));
+            findings.extend(REPORTED_SETTINGS.iter().filter_map(|name| report_source(name, &sources)));
             Some(config)
         }
         Err(unusable) => {
-            findings.extend(unusable.problems.iter().map(|problem| cannot_be_used(problem, &sources)));
+            findings.extend(unusable.problems.iter().map(|problem| invalid_setting(problem, &sources)));
             None
         }
     };
     if !behind_host && env.get(SIGNALR).or_else(|| env.get(SERVICE_URI)).is_none() {
-        findings.push(Finding::not_looked_at(SIGNALR, "set nowhere; `chat` brings its own service"));
+        findings.push(Finding::skipped(SIGNALR, "not set; `chat` starts its own service"));
     }
-    findings.extend(suspicions(&env, config.as_ref(), &sources));
+    findings.extend(check_plausible(&env, config.as_ref(), &sources));
     Settings { env, config, findings }
 }
 
 fn read_env_file(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
     let name = path.display().to_string();
-    let text = match read_text(path) {
-        Ok(text) => text,
-        Err(_) => {
-            findings.push(Finding::wrong(
-                &name,
-                "cannot be read",
-                "name another with --env-file, or leave that out",
-            ));
-            return None;
-        }
+    let Ok(text) = read_text(path) else {
+        let fix = "give another file as --env-file, or omit that";
+        findings.push(Finding::problem(&name, "cannot be read", fix));
+        return None;
     };
-    findings.extend(kept_secret(path, &name));
-    match env_file::parse(&text) {
+    findings.extend(check_not_in_git(path, &name));
+    match parse_env_file(&text) {
         Ok(settings) => {
             findings.push(Finding::ok(&name, "can be read"));
             Some(Source { name, env: settings.into_iter().collect() })
         }
         Err(line) => {
-            let what = format!("line {line} is no setting");
-            findings.push(Finding::wrong(
-                &name,
-                what,
-                format!("write NAME=value in line {line} of {name}, or NAME=\"value\""),
-            ));
+            let problem = format!("line {line} is not a setting");
+            let fix = format!("write NAME=value in line {line} of {name}, or NAME=\"value\"");
+            findings.push(Finding::problem(&name, problem, fix));
             None
         }
     }
@@ -128,78 +119,77 @@ fn read_local_settings(options: &Options, findings: &mut Vec<Finding>) -> Option
     let text = match read_text(path) {
         Ok(text) => text,
         Err(error) if options.settings.is_none() && error.kind() == ErrorKind::NotFound => {
-            findings.push(Finding::not_looked_at(
-                name,
-                "there is none; `func start` wants one: cp local.settings.json.example local.settings.json",
-            ));
+            let reason =
+                "does not exist; `func start` needs it: cp local.settings.json.example local.settings.json";
+            findings.push(Finding::skipped(name, reason));
             return None;
         }
         Err(_) => {
-            findings.push(Finding::wrong(
-                name,
-                "cannot be read",
-                "name another with --settings, or leave that out",
-            ));
+            let fix = "give another file as --settings, or omit that";
+            findings.push(Finding::problem(name, "cannot be read", fix));
             return None;
         }
     };
-    findings.extend(kept_secret(path, &name));
-    let (values, wrongs) = local_settings::judge(&name, &text);
-    if wrongs.is_empty() {
+    findings.extend(check_not_in_git(path, &name));
+    let (values, problems) = local_settings::check(&name, &text);
+    if problems.is_empty() {
         findings.push(Finding::ok(&name, "`func start` can use it"));
     }
-    findings.extend(wrongs);
+    findings.extend(problems);
     Some(Source { name, env: values?.into_iter().collect() })
 }
 
-fn kept_secret(path: &Path, name: &str) -> Option<Finding> {
-    let what = "is kept in git, and with it every key in it";
-    is_in_git(path).then(|| Finding::wrong(name, what, format!("git rm --cached {name}, and make new keys")))
+fn check_not_in_git(path: &Path, name: &str) -> Option<Finding> {
+    let problem = "is tracked by git, with every key in it";
+    is_in_git(path)
+        .then(|| Finding::problem(name, problem, format!("git rm --cached {name}, and create new keys")))
 }
 
-/// Where the value of a setting is from.
+/// The name of the source that a setting's value is from.
 fn source_of<'a>(name: &str, sources: &'a [Source]) -> Option<&'a str> {
     sources.iter().find(|source| source.env.get(name).is_some()).map(|source| source.name.as_str())
 }
 
-fn said_by(name: &str, sources: &[Source]) -> Option<Finding> {
+fn report_source(name: &str, sources: &[Source]) -> Option<Finding> {
     source_of(name, sources).map(|source| Finding::ok(name, format!("from {source}")))
 }
 
-fn cannot_be_used(problem: &ConfigError, sources: &[Source]) -> Finding {
+fn invalid_setting(problem: &ConfigError, sources: &[Source]) -> Finding {
     let name = problem.name;
-    let mend = match (name, source_of(name, sources)) {
-        (SIGNALR, Some(source)) => format!("{KEY_LINE}, and put what it prints into {source}"),
-        (SIGNALR, None) => format!("{KEY_LINE}, and set {SIGNALR} to what it prints"),
-        (_, Some(source)) => format!("set {name} anew in {source}, or take it away"),
+    let fix = match (name, source_of(name, sources)) {
+        (SIGNALR, Some(source)) => format!("{LIST_KEYS_COMMAND}, and put its output into {source}"),
+        (SIGNALR, None) => format!("{LIST_KEYS_COMMAND}, and set {SIGNALR} to its output"),
+        (_, Some(source)) => format!("correct {name} in {source}, or remove it"),
         (_, None) => format!("set {name}"),
     };
-    Finding::wrong(name, &problem.reason, mend)
+    Finding::problem(name, &problem.reason, fix)
 }
 
-/// What prints the connection string of a service.
-pub(super) const KEY_LINE: &str = "az signalr key list --name $signalr --resource-group $group --query primaryConnectionString --output tsv";
+/// Prints the connection string of a service.
+const LIST_KEYS_COMMAND: &str = "az signalr key list --name $signalr --resource-group $group --query primaryConnectionString --output tsv";
 
-/// What is well-formed and surely not meant.
-fn suspicions(env: &Env, config: Option<&Config>, sources: &[Source]) -> Option<Finding> {
+/// Checks the address of the service for values that are valid but never intended.
+fn check_plausible(env: &Env, config: Option<&Config>, sources: &[Source]) -> Option<Finding> {
     let name = [SIGNALR, SERVICE_URI].into_iter().find(|name| env.get(name).is_some())?;
     let source = source_of(name, sources)?;
+    let replace = |problem: &str| {
+        Finding::problem(name, problem, format!("{LIST_KEYS_COMMAND}, and put its output into {source}"))
+    };
     if env.get(name).is_some_and(is_placeholder) {
-        let what = "still has a placeholder in it where a name or a key belongs";
-        return Some(Finding::wrong(name, what, format!("{KEY_LINE}, and put what it prints into {source}")));
+        return Some(replace("contains a placeholder in place of a name or a key"));
     }
     let signalr = config?.signalr.as_ref()?;
-    let is_local = signalr.server_endpoint().host_str().is_some_and(loopback::is_loopback);
-    if is_local {
+    if azure_http::is_loopback(signalr.server_endpoint()) {
         return None;
     }
     if signalr.access_key().is_some_and(is_official_key) {
-        let what = "has the key of the official emulator, which everybody knows, for a service that is not on this machine";
-        return Some(Finding::wrong(name, what, format!("{KEY_LINE}, and put what it prints into {source}")));
+        return Some(replace(
+            "has the published key of the official emulator, for a service that is not on this machine",
+        ));
     }
     (signalr.server_endpoint().scheme() == "http").then(|| {
-        let what = "says http: tokens for the service would travel in clear";
-        Finding::wrong(name, what, format!("write https:// in {name}, in {source}"))
+        let problem = "is an http address: tokens for the service would be sent unencrypted";
+        Finding::problem(name, problem, format!("write https:// in {name}, in {source}"))
     })
 }
 
@@ -208,7 +198,7 @@ fn is_official_key(key: &str) -> bool {
         .is_ok_and(|key| key == azure_signalr_emulator::AccessKey::official_emulator())
 }
 
-/// What examples say instead of a name or a key.
+/// Whether `text` contains what examples write in place of a name or a key.
 fn is_placeholder(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["<", ">", "…", "...", "://name.", "accesskey=key;", "your-", "your_", "xxxx"]
@@ -221,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_are_known_and_real_settings_are_none() {
+    fn placeholders_are_recognized_and_real_settings_are_not() {
         for text in [
             "<connection string>",
             "Endpoint=https://NAME.service.signalr.net;AccessKey=abc=;",

@@ -1,111 +1,114 @@
-//! Sign-in, from outside: Easy Auth is on, leads to the provider and back to the page, and keeps forged names out.
+//! Checks sign-in from outside: Easy Auth is on, leads to the provider and back to the page, and removes forged principal headers.
 //!
-//! Nobody is signed in by this. Where Easy Auth would send people afterwards shows in what it sends along to the provider.
+//! The checks sign in no user. The address after sign-in is in the redirect to the provider.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Client, RequestBuilder, Url};
 use serde_json::Value;
 
-use super::finding::Finding;
-use super::http::{Answer, Silence, ask};
-use super::negotiation::access_token;
-use super::site::Site;
+use super::http::{HttpResponse, RequestError, send};
+use super::options::Site;
+use super::report::Finding;
 
-/// What nobody is called.
-const FORGED: &str = "doctor-forged-this-name";
+/// A user id that no user has.
+const FORGED_USER: &str = "doctor-forged-this-name";
 
-/// Where the choices about sign-in are.
-const STEP: &str = "docs/deploy.md, step 6";
+/// The step of the guide about sign-in.
+const GUIDE_STEP: &str = "docs/deploy.md, step 6";
 
-/// Whether what answered `/.auth/me` is Easy Auth. Where it is off, nothing is there.
-pub(super) fn is_on(me: &Result<Answer, Silence>) -> bool {
-    matches!(me, Ok(answer) if matches!(answer.status, 200 | 401 | 403))
+/// Whether the response to `/.auth/me` is from Easy Auth. Where that is off, the path does not exist.
+pub(super) fn is_on(me: &Result<HttpResponse, RequestError>) -> bool {
+    matches!(me, Ok(response) if matches!(response.status, 200 | 401 | 403))
 }
 
-/// What the answer of `/.auth/me` says.
-pub(super) fn easy_auth(me: &Result<Answer, Silence>, api: &Site) -> Finding {
-    let mend = format!("in the portal, function app, Authentication, Add identity provider ({STEP})");
+/// Evaluates the response to `/.auth/me`.
+pub(super) fn check_easy_auth(me: &Result<HttpResponse, RequestError>, api: &Site) -> Finding {
+    let fix = format!("in the portal, function app, Authentication, Add identity provider ({GUIDE_STEP})");
     match me {
         _ if is_on(me) => Finding::ok("Easy Auth", "is on"),
-        Ok(answer) if answer.status == 404 && api.is_local() => Finding::not_looked_at(
-            "Easy Auth",
-            "there is none under `func start`; `make run` brings a stand-in",
-        ),
-        Ok(answer) if answer.status == 404 => {
-            Finding::wrong("Easy Auth", "is off: nobody can sign in, and names are not believed", mend)
+        Ok(response) if response.status == 404 && api.is_local() => {
+            Finding::skipped("Easy Auth", "`func start` has none; `make run` emulates it")
         }
-        Ok(answer) => Finding::wrong("Easy Auth", format!("/.auth/me answers {}", answer.status), mend),
-        Err(silence) => {
-            Finding::wrong("Easy Auth", format!("/.auth/me cannot be asked: {silence}"), "run it again")
+        Ok(response) if response.status == 404 => Finding::problem(
+            "Easy Auth",
+            "is off: users cannot sign in, and principal headers are not trusted",
+            fix,
+        ),
+        Ok(response) => Finding::problem("Easy Auth", format!("/.auth/me answers {}", response.status), fix),
+        Err(error) => {
+            Finding::problem("Easy Auth", format!("/.auth/me cannot be checked: {error}"), "run it again")
         }
     }
 }
 
-/// Whether people can sign in with `provider` and get back to the page.
-pub(super) async fn look(http: &Client, api: &Site, page: Option<&Site>, provider: &str) -> Finding {
+/// Checks that users can sign in with `provider` and return to the page.
+pub(super) async fn check(http: &Client, api: &Site, page: Option<&Site>, provider: &str) -> Finding {
     let Some(page) = page else {
-        return Finding::not_looked_at("sign-in", "give --page, where people come back to");
+        return Finding::skipped("sign-in", "give --page, to which users return");
     };
-    let mut url = api.under(&[".auth", "login", provider]);
-    // As the page asks: for a token, and to come back to where it lies.
+    let mut url = api.join(&[".auth", "login", provider]);
+    // The page's own request: for a token, with a redirect back to its address.
     url.query_pairs_mut()
         .append_pair("session_mode", "token")
-        .append_pair("post_login_redirect_url", page.under(&[""]).as_str());
-    match ask(http.get(url)).await {
-        Ok(answer) => sign_in(&answer, page, provider),
-        Err(silence) => {
-            Finding::wrong("sign-in", format!("with {provider} gives no answer: {silence}"), STEP)
+        .append_pair("post_login_redirect_url", page.join(&[""]).as_str());
+    match send(http.get(url)).await {
+        Ok(response) => evaluate(&response, page, provider),
+        Err(error) => {
+            Finding::problem("sign-in", format!("with {provider} gives no response: {error}"), GUIDE_STEP)
         }
     }
 }
 
-/// Whether people get to `provider`, and from there back to the page.
-fn sign_in(answer: &Answer, page: &Site, provider: &str) -> Finding {
-    let wrong = |what: String, mend: &str| Finding::wrong("sign-in", what, mend);
-    match (answer.status, leads_back(answer, page)) {
-        (200 | 300..=399, Some(Way::Back)) => {
+fn evaluate(response: &HttpResponse, page: &Site, provider: &str) -> Finding {
+    let problem = |what: String, fix: &str| Finding::problem("sign-in", what, fix);
+    match (response.status, return_target(response, page)) {
+        (200 | 300..=399, Some(ReturnTarget::Page)) => {
             Finding::ok("sign-in", format!("with {provider}, and back to {page}"))
         }
-        (300..=399, Some(Way::NotShown)) => {
-            Finding::ok("sign-in", format!("with {provider}; sign in once to see that you come back"))
-        }
-        (200 | 300..=399, Some(Way::Elsewhere)) | (400 | 403, _) => {
-            let what = format!(
-                "people would not come back to {page}: it is not among the allowed redirect addresses"
-            );
-            wrong(what, &format!("add {page} and {page}/ to Allowed external redirect URLs ({STEP})"))
+        (300..=399, Some(ReturnTarget::Hidden)) => Finding::ok(
+            "sign-in",
+            format!("with {provider}; sign in once to see that you return to the page"),
+        ),
+        (200 | 300..=399, Some(ReturnTarget::Other)) | (400 | 403, _) => {
+            let what =
+                format!("users would not return to {page}: it is not among the allowed redirect addresses");
+            problem(what, &format!("add {page} and {page}/ to Allowed external redirect URLs ({GUIDE_STEP})"))
         }
         (404, _) => {
-            let mend =
-                format!("add {provider} as an identity provider ({STEP}), or name another with --provider");
-            wrong(format!("{provider} is not set up"), &mend)
+            let fix = format!(
+                "add {provider} as an identity provider ({GUIDE_STEP}), or name another with --provider"
+            );
+            problem(format!("{provider} is not set up"), &fix)
         }
-        (status, _) => wrong(format!("with {provider} answers {status} and leads nowhere"), STEP),
+        (status, _) => {
+            problem(format!("with {provider} answers {status}, which is not a redirect"), GUIDE_STEP)
+        }
     }
 }
 
-/// Where people go once they have signed in.
-enum Way {
-    Back,
-    Elsewhere,
-    NotShown,
+/// The address that a browser reaches after sign-in.
+enum ReturnTarget {
+    Page,
+    Other,
+    /// The response does not show it.
+    Hidden,
 }
 
-/// Where the answer to a sign-in leads in the end; `None` if it is no step of a sign-in.
-fn leads_back(answer: &Answer, page: &Site) -> Option<Way> {
-    let goes_back = |back: bool| if back { Way::Back } else { Way::Elsewhere };
-    if answer.status == 200 {
-        // The stand-in shows a page of its own, whose policy names where its form may lead.
-        let policy = answer.header("content-security-policy")?;
+/// Where a sign-in returns to; `None` if `response` does not start one.
+fn return_target(response: &HttpResponse, page: &Site) -> Option<ReturnTarget> {
+    let target = |is_page: bool| if is_page { ReturnTarget::Page } else { ReturnTarget::Other };
+    if response.status == 200 {
+        // The local Easy Auth shows a page of its own, whose policy names the origin that its form leads to.
+        let policy = response.header("content-security-policy")?;
         let (_, sources) = policy.split_once("form-action")?;
-        return Some(goes_back(sources.split([' ', ';']).any(|source| source == page.origin())));
+        return Some(target(sources.split([' ', ';']).any(|source| source == page.origin())));
     }
-    let provider = answer.header("location")?.parse::<Url>().ok()?;
-    Some(returns_to(&provider, page).map_or(Way::NotShown, goes_back))
+    let provider = response.header("location")?.parse::<Url>().ok()?;
+    Some(returns_to(&provider, page).map_or(ReturnTarget::Hidden, target))
 }
 
-/// Where Easy Auth will go after sign-in is in the `state` it sends along, as `redir=`. One that shows nothing says nothing.
+/// Easy Auth puts the return address into `state`, as `redir=`. `None` if it is not there.
 fn returns_to(provider: &Url, page: &Site) -> Option<bool> {
     let (_, state) = provider.query_pairs().find(|(name, _)| name == "state")?;
     let mut fields = state.split('&').filter_map(|field| field.split_once('='));
@@ -114,26 +117,26 @@ fn returns_to(provider: &Url, page: &Site) -> Option<bool> {
     Some(Site::parse(&to).as_ref() == Some(page))
 }
 
-/// `request`, as somebody sends it who claims to be somebody else.
-pub(super) fn forge(request: RequestBuilder) -> RequestBuilder {
-    request.header("x-ms-client-principal-name", FORGED).header("x-ms-client-principal-id", FORGED)
+/// Adds forged principal headers to `request`.
+pub(super) fn with_forged_user(request: RequestBuilder) -> RequestBuilder {
+    request.header("x-ms-client-principal-name", FORGED_USER).header("x-ms-client-principal-id", FORGED_USER)
 }
 
-/// Whether a stranger got in under a name of their choice.
-pub(super) fn forgery(answer: &Answer) -> Finding {
-    let user = access_token(answer).and_then(|token| user_of(&token));
+/// Checks that the response to a request with forged headers is not for the forged user.
+pub(super) fn check_forged_user(response: &HttpResponse) -> Finding {
+    let user = response.access_token().and_then(|token| user_of(&token));
     match user {
-        Some(user) if user == FORGED => {
-            let what =
-                "is believed: anyone can be anyone, since names are trusted and nobody takes forged ones off";
-            let mend = format!("turn Easy Auth on ({STEP}), and set no WEBSITE_AUTH_ENABLED by hand");
-            Finding::wrong("a forged name", what, mend)
+        Some(user) if user == FORGED_USER => {
+            let problem = "is accepted: callers can use any name, since principal headers are trusted and forged ones are not removed";
+            let fix =
+                format!("turn Easy Auth on ({GUIDE_STEP}), and do not set WEBSITE_AUTH_ENABLED by hand");
+            Finding::problem("a forged name", problem, fix)
         }
-        _ => Finding::ok("a forged name", "is nobody's"),
+        _ => Finding::ok("a forged name", "is not accepted"),
     }
 }
 
-/// Who a token says its holder is.
+/// The user id in an access token.
 fn user_of(token: &str) -> Option<String> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let claims: Value = serde_json::from_slice(&payload).ok()?;
@@ -145,7 +148,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::doctor::http::answer;
+    use crate::doctor::http::test_response;
 
     const API: &str = "https://api.example";
     const PAGE: &str = "https://page.example";
@@ -154,46 +157,51 @@ mod tests {
         Site::parse(text).unwrap()
     }
 
-    fn token(claims: &Value) -> Answer {
+    fn token(claims: &Value) -> HttpResponse {
         let token = format!("h.{}.s", URL_SAFE_NO_PAD.encode(claims.to_string()));
-        answer(200, &[], &json!({"url": "https://s/client/?hub=chat", "accessToken": token}))
+        test_response(200, &[], &json!({"url": "https://s/client/?hub=chat", "accessToken": token}))
     }
 
     #[test]
-    fn easy_auth_is_on_where_it_answers_and_is_not_missed_under_func_start() {
-        let me = |status, api| easy_auth(&Ok(answer(status, &[], &Value::Null)), &site(api));
-        assert!(!me(401, API).is_wrong() && !me(200, API).is_wrong());
-        assert!(me(404, API).is_wrong() && me(500, API).is_wrong());
-        assert!(!me(404, "http://localhost:7071").is_wrong() && me(500, "http://localhost:7071").is_wrong());
+    fn easy_auth_is_a_problem_only_when_it_is_off_in_azure() {
+        let me = |status, api| check_easy_auth(&Ok(test_response(status, &[], &Value::Null)), &site(api));
+        assert!(!me(401, API).is_problem() && !me(200, API).is_problem());
+        assert!(me(404, API).is_problem() && me(500, API).is_problem());
+        assert!(
+            !me(404, "http://localhost:7071").is_problem() && me(500, "http://localhost:7071").is_problem()
+        );
     }
 
     #[test]
-    fn sign_in_leads_to_the_provider_and_back_to_the_page() {
+    fn sign_in_returns_to_the_page() {
         let redirect = |state: &str| {
             let mut to = Url::parse("https://login.microsoftonline.com/authorize").unwrap();
             to.query_pairs_mut().append_pair("state", state);
-            sign_in(&answer(302, &[("location", to.as_str())], &Value::Null), &site(PAGE), "aad")
+            evaluate(&test_response(302, &[("location", to.as_str())], &Value::Null), &site(PAGE), "aad")
         };
-        assert!(!redirect("redir=https%3A%2F%2Fpage.example%2F&nonce=1").is_wrong());
-        assert!(!redirect("opaque").is_wrong());
-        assert!(redirect("redir=%2F.auth%2Flogin%2Fdone").is_wrong());
-        assert!(redirect("redir=https%3A%2F%2Fpage.example.evil.example%2F").is_wrong());
+        assert!(!redirect("redir=https%3A%2F%2Fpage.example%2F&nonce=1").is_problem());
+        assert!(!redirect("opaque").is_problem());
+        assert!(redirect("redir=%2F.auth%2Flogin%2Fdone").is_problem());
+        assert!(redirect("redir=https%3A%2F%2Fpage.example.evil.example%2F").is_problem());
         for status in [400, 403, 404, 500] {
-            assert!(sign_in(&answer(status, &[], &Value::Null), &site(PAGE), "aad").is_wrong(), "{status}");
+            assert!(
+                evaluate(&test_response(status, &[], &Value::Null), &site(PAGE), "aad").is_problem(),
+                "{status}"
+            );
         }
     }
 
     #[test]
-    fn a_forged_name_in_a_token_is_found_wherever_a_name_can_be() {
+    fn a_forged_user_is_found_in_every_claim() {
         for claim in ["asrs.s.uid", "nameid", "sub"] {
-            assert!(forgery(&token(&json!({claim: FORGED}))).is_wrong(), "{claim}");
+            assert!(check_forged_user(&token(&json!({claim: FORGED_USER}))).is_problem(), "{claim}");
         }
-        for answer in [
+        for response in [
             token(&json!({})),
             token(&json!({"asrs.s.uid": "ann"})),
-            answer(401, &[], &json!({"error": {"code": "unauthenticated"}})),
+            test_response(401, &[], &json!({"error": {"code": "unauthenticated"}})),
         ] {
-            assert!(!forgery(&answer).is_wrong());
+            assert!(!check_forged_user(&response).is_problem());
         }
     }
 }

@@ -1,110 +1,401 @@
-//! Easy Auth (App Service Authentication), as it stands in front of the Functions host: `/.auth/*`, and the true
-//! principal on every request that goes on.
+//! Local emulation of Easy Auth (App Service Authentication): `/.auth/*`, and the principal headers on every forwarded request.
 //!
-//! Nobody proves anything here: whoever can reach this port may be anyone. That is the use of it, and why it listens
-//! on loopback only.
+//! There is no password: any caller can sign in under any name. Therefore it listens on loopback only.
 
-mod caller;
-mod page;
-mod principal;
-mod provider;
+mod credential;
+mod endpoints;
+mod identity;
+mod pages;
 mod redirect;
 mod session;
-mod sign_in;
-
-use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 
-use self::caller::Credential;
-use self::session::{Session, Sessions};
-use crate::error_response::error_response;
-use crate::origins::Origins;
+use self::credential::Credential;
+pub(crate) use self::session::EasyAuth;
+use crate::responses::error_response;
 
-/// What Easy Auth has to know: its key, whose page it serves, and where it stands itself.
-#[derive(Clone)]
-pub(crate) struct EasyAuth(Arc<Knowledge>);
-
-struct Knowledge {
-    sessions: Sessions,
-    page: Origins,
-    own: Origins,
+/// Serves `/.auth/*`, and forwards all other requests to `host` with the caller's principal.
+pub(crate) fn with_easy_auth(host: Router, easy_auth: EasyAuth) -> Router {
+    let host = host.layer(from_fn_with_state(easy_auth.clone(), add_principal));
+    endpoints::routes().with_state(easy_auth).fallback_service(host)
 }
 
-impl EasyAuth {
-    /// With a new key, so that every session ends with the process.
-    ///
-    /// # Errors
-    /// When the operating system gives no random bytes.
-    pub(crate) fn new(page: Origins, own: Origins) -> Result<Self, getrandom::Error> {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key)?;
-        Ok(Self(Arc::new(Knowledge { sessions: Sessions::new(&key), page, own })))
-    }
-
-    /// Who sent `headers`, and by which means they say so. `Ok(None)` is nobody.
-    ///
-    /// A cookie that is not good any more is forgotten; a token that a program sent on purpose is an error.
-    fn caller<'a>(&self, headers: &'a HeaderMap) -> Result<Option<(Session, Credential<'a>)>, InvalidToken> {
-        let Some(credential) = Credential::of(headers) else { return Ok(None) };
-        match (self.0.sessions.read(credential.token(), now()), credential) {
-            (Some(session), _) => Ok(Some((session, credential))),
-            (None, Credential::Cookie(_)) => Ok(None),
-            (None, Credential::Header(_)) => Err(InvalidToken),
-        }
-    }
-}
-
-/// A token in `X-ZUMO-AUTH` that is not ours or has ended.
-struct InvalidToken;
-
-/// Seconds since 1970. The one place of Easy Auth that asks the clock.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-/// Answers `/.auth/*`, and lets everything else through to `host` with the true principal.
-pub(crate) fn in_front_of(host: Router, easy_auth: EasyAuth) -> Router {
-    let host = host.layer(from_fn_with_state(easy_auth.clone(), identify));
-    sign_in::routes().with_state(easy_auth).fallback_service(host)
-}
-
-async fn identify(State(easy_auth): State<EasyAuth>, mut request: Request, next: Next) -> Response {
+async fn add_principal(State(easy_auth): State<EasyAuth>, mut request: Request, next: Next) -> Response {
     let session = match easy_auth.caller(request.headers()) {
-        Err(InvalidToken) => return invalid_token(),
-        Ok(Some((_, Credential::Cookie(_)))) if easy_auth.may_be_forged(&request) => return forged(),
+        Err(error) => return error.into_response(),
+        Ok(Some((_, Credential::Cookie(_))))
+            if credential::is_forgeable(&request, easy_auth.page(), easy_auth.own()) =>
+        {
+            return forged_request();
+        }
         Ok(caller) => caller.map(|(session, _)| session),
     };
-    caller::strip(request.headers_mut());
+    credential::remove(request.headers_mut());
     if let Some(session) = session {
         session.identity.inject(request.headers_mut());
     }
     next.run(request).await
 }
 
-impl EasyAuth {
-    fn may_be_forged(&self, request: &Request) -> bool {
-        caller::may_be_forged(request.method(), request.headers(), &self.0.page, &self.0.own)
-    }
-}
-
-fn invalid_token() -> Response {
-    tracing::info!("refused a session token that is not ours or has ended");
-    let message = "The session token is not valid or has ended: sign in again.";
-    error_response(StatusCode::UNAUTHORIZED, "invalid_token", message)
-}
-
-fn forged() -> Response {
-    tracing::warn!("refused a post that a page we do not know made with somebody's session cookie");
-    let message = "This post came with the session cookie but not from the page: call it from the page's own address, \
+fn forged_request() -> Response {
+    tracing::warn!("rejected a request with a session cookie from a page of another origin");
+    let message = "This request has the session cookie but is not from the page: call it from the page's own address, \
                    or send the session token as X-ZUMO-AUTH.";
     error_response(StatusCode::FORBIDDEN, "origin_not_allowed", message)
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::request::Builder;
+    use axum::http::{HeaderMap, HeaderValue, header};
+    use axum::response::IntoResponse;
+    use percent_encoding::percent_decode_str;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    use super::identity::{Identity, Name, Provider};
+    use super::session::now;
+    use super::*;
+    use crate::origins::Origins;
+
+    const PAGE: &str = "http://localhost:5500";
+    const OWN: &str = "http://localhost:7071";
+    const LOGIN: &str = "/.auth/login/aad";
+
+    struct TestApp {
+        easy_auth: EasyAuth,
+        router: Router,
+    }
+
+    impl TestApp {
+        fn new() -> Self {
+            let easy_auth = EasyAuth::new(Origins::of_port(5500), Origins::of_port(7071)).unwrap();
+            let echo =
+                Router::new().fallback(async |headers: HeaderMap| (headers, "reached").into_response());
+            let router = with_easy_auth(echo, easy_auth.clone());
+            Self { easy_auth, router }
+        }
+
+        async fn send(&self, request: Builder, body: impl Into<Body>) -> Response {
+            self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap()
+        }
+
+        async fn get(&self, path: &str) -> Response {
+            self.send(Request::get(path), "").await
+        }
+
+        async fn submit(&self, path: &str, form: &'static str) -> Response {
+            let request = Request::post(path)
+                .header("origin", OWN)
+                .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+            self.send(request, form).await
+        }
+
+        fn token(&self, name: &str, now: u64) -> String {
+            let identity =
+                Identity { provider: Provider::find("aad").unwrap(), name: Name::parse(name).unwrap() };
+            self.easy_auth.issue_at(&identity, now).unwrap()
+        }
+
+        fn alice(&self) -> String {
+            self.token("alice@contoso.com", now())
+        }
+
+        async fn me(&self, token: &str) -> Value {
+            json(self.send(Request::get("/.auth/me").header("x-zumo-auth", token), "").await).await[0].clone()
+        }
+    }
+
+    async fn text(response: Response) -> String {
+        String::from_utf8(to_bytes(response.into_body(), 100_000).await.unwrap().to_vec()).unwrap()
+    }
+
+    async fn json(response: Response) -> Value {
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        serde_json::from_str(&text(response).await).unwrap()
+    }
+
+    fn location(response: &Response) -> &str {
+        assert_eq!(response.status(), StatusCode::FOUND);
+        response.headers()[header::LOCATION].to_str().unwrap()
+    }
+
+    fn cookie(response: &Response) -> &str {
+        let (cookie, attributes) =
+            response.headers()[header::SET_COOKIE].to_str().unwrap().split_once(';').unwrap();
+        assert_eq!(attributes, " Path=/; HttpOnly; SameSite=Lax");
+        cookie
+    }
+
+    fn token_in(location: &str) -> String {
+        let encoded = location.split_once("#token=").unwrap().1;
+        let json: Value = serde_json::from_str(&percent_decode_str(encoded).decode_utf8().unwrap()).unwrap();
+        assert!(json["user"]["userId"].as_str().unwrap().starts_with("sid:"));
+        json["authenticationToken"].as_str().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn the_app_gets_the_principal_of_a_token_and_not_the_token() {
+        let app = TestApp::new();
+        let forged = Request::post("/api/x")
+            .header("x-zumo-auth", app.alice())
+            .header("x-ms-client-principal-name", "root")
+            .header("x-ms-client-principal-id", "0")
+            .header("x-ms-token-aad-access-token", "t");
+        let response = app.send(forged, "").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["x-ms-client-principal-name"], "alice@contoso.com");
+        assert_ne!(response.headers()["x-ms-client-principal-id"], "0");
+        assert!(!response.headers().contains_key("x-zumo-auth"));
+        assert!(!response.headers().contains_key("x-ms-token-aad-access-token"));
+    }
+
+    #[tokio::test]
+    async fn a_forged_principal_is_removed() {
+        let forged =
+            Request::get("/api/x").header("x-ms-client-principal-name", "root").header("X-MS-X", "1");
+        let response = TestApp::new().send(forged, "").await;
+        assert!(response.headers().keys().all(|name| !name.as_str().starts_with("x-ms-")));
+    }
+
+    #[tokio::test]
+    async fn an_invalid_or_expired_token_is_401() {
+        let app = TestApp::new();
+        for token in [TestApp::new().alice(), app.token("alice", 1), "alice".to_owned(), String::new()] {
+            for path in ["/api/x", "/.auth/me"] {
+                let response = app.send(Request::get(path).header("x-zumo-auth", &token), "").await;
+                assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+                assert!(!response.headers().contains_key(header::LOCATION));
+                assert_eq!(json(response).await["error"]["code"], "invalid_token");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_invalid_cookie_is_ignored() {
+        let app = TestApp::new();
+        let old = format!("{}={}; other=1", credential::COOKIE, TestApp::new().alice());
+        let response = app.send(Request::get("/api/x").header("cookie", old), "").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["cookie"], "other=1");
+        assert!(!response.headers().contains_key("x-ms-client-principal"));
+    }
+
+    #[tokio::test]
+    async fn a_post_with_a_cookie_must_come_from_an_allowed_origin() {
+        let app = TestApp::new();
+        let cookie = format!("{}={}", credential::COOKIE, app.alice());
+        let post = |origin: &str| {
+            let post = Request::post("/api/x").header("cookie", &cookie).header("user-agent", "Mozilla/5.0");
+            post.header("origin", origin)
+        };
+        let known = app.send(post(PAGE), "").await;
+        assert_eq!(known.headers()["x-ms-client-principal-name"], "alice@contoso.com");
+        let foreign = app.send(post("https://evil.example"), "").await;
+        assert_eq!(foreign.status(), StatusCode::FORBIDDEN);
+        assert_eq!(json(foreign).await["error"]["code"], "origin_not_allowed");
+        let by_token = post("https://evil.example").header("x-zumo-auth", app.alice());
+        assert_eq!(app.send(by_token, "").await.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn programs_sign_in_with_json() {
+        let app = TestApp::new();
+        for body in [r#"{"access_token":" alice@contoso.com "}"#, r#"{"id_token":"alice@contoso.com","x":1}"#]
+        {
+            let request = Request::post(LOGIN).header("content-type", "application/json");
+            let response = app.send(request, body).await;
+            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+            let body = json(response).await;
+            assert!(body["user"]["userId"].as_str().unwrap().starts_with("sid:"));
+            let me = app.me(body["authenticationToken"].as_str().unwrap()).await;
+            assert_eq!(me["user_id"], "alice@contoso.com");
+            assert_eq!(me["provider_name"], "aad");
+            assert_eq!(me["user_claims"][1]["val"], "alice@contoso.com");
+            assert!(me["expires_on"].as_str().unwrap().ends_with('Z'));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_invalid_sign_in_is_rejected_with_a_message() {
+        let app = TestApp::new();
+        let too_large = "x".repeat(20_000);
+        for (kind, body, status) in [
+            ("application/json", "", StatusCode::BAD_REQUEST),
+            ("application/json", "[]", StatusCode::BAD_REQUEST),
+            ("application/json", "{}", StatusCode::BAD_REQUEST),
+            ("application/json", r#"{"access_token":1}"#, StatusCode::BAD_REQUEST),
+            ("application/json", r#"{"access_token":" "}"#, StatusCode::BAD_REQUEST),
+            ("application/json", r#"{"access_token":"a\nb"}"#, StatusCode::BAD_REQUEST),
+            ("application/json", &too_large, StatusCode::PAYLOAD_TOO_LARGE),
+            ("text/plain", r#"{"access_token":"alice"}"#, StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            ("multipart/form-data", "", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        ] {
+            let response = app.send(Request::post(LOGIN).header("content-type", kind), body.to_owned()).await;
+            assert_eq!(response.status(), status, "{kind} {body}");
+            assert!(json(response).await["error"]["message"].is_string());
+        }
+    }
+
+    #[tokio::test]
+    async fn every_provider_is_supported_and_no_other_path() {
+        let app = TestApp::new();
+        for alias in
+            ["aad", "facebook", "google", "x", "twitter", "github", "apple", "microsoftaccount", "AAD"]
+        {
+            assert_eq!(app.get(&format!("/.auth/login/{alias}")).await.status(), StatusCode::OK, "{alias}");
+        }
+        for path in ["/.auth/login/myspace", "/.auth/login", "/.auth/login/aad/callback", "/.auth/nowhere"] {
+            let response = app.get(path).await;
+            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+            assert!(json(response).await["error"]["message"].is_string());
+        }
+        assert_eq!(text(app.get("/.authentic").await).await, "reached");
+    }
+
+    #[tokio::test]
+    async fn the_form_redirects_to_the_page_with_a_token() {
+        let app = TestApp::new();
+        for name in ["post_login_redirect_url", "post_login_redirect_uri"] {
+            let path =
+                format!("{LOGIN}?session_mode=token&{name}=http%3A%2F%2Flocalhost%3A5500%2Fchat%3Fa%3Db");
+            let response = app.submit(&path, "name=%C5%81ucja+Nowak").await;
+            let location = location(&response);
+            assert!(location.starts_with("http://localhost:5500/chat?a=b#token=%7B"), "{location}");
+            assert_eq!(app.me(&token_in(location)).await["user_id"], "Łucja Nowak");
+            assert!(!response.headers().contains_key(header::SET_COOKIE));
+            assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_never_goes_to_an_address_that_is_not_allowed() {
+        let app = TestApp::new();
+        for parameter in
+            ["", "&post_login_redirect_url=https://evil.example", "&post_login_redirect_url=//evil.example"]
+        {
+            let path = format!("{LOGIN}?session_mode=token{parameter}");
+            let response = app.submit(&path, "name=alice").await;
+            assert!(location(&response).starts_with("/.auth/login/done#token="));
+            let response = app.submit(&format!("{LOGIN}?x=1{parameter}"), "name=alice").await;
+            assert_eq!(location(&response), "/.auth/login/done");
+        }
+        let page = app.get(&format!("{LOGIN}?post_login_redirect_url=https://evil.example/%22%3E")).await;
+        let html = text(page).await;
+        assert!(html.contains("you will stay here") && !html.contains("evil.example"));
+        let done = text(app.get("/.auth/login/done").await).await;
+        assert!(done.contains("not allowed") && done.contains(PAGE));
+    }
+
+    #[tokio::test]
+    async fn the_form_sets_a_cookie_that_signs_in_and_sign_out_deletes_it() {
+        let app = TestApp::new();
+        let response = app.submit(&format!("{LOGIN}?post_login_redirect_uri=/.auth/me"), "name=bob").await;
+        assert_eq!(location(&response), "/.auth/me");
+        let cookie = cookie(&response).to_owned();
+        let me = json(app.send(Request::get("/.auth/me").header("cookie", &cookie), "").await).await;
+        assert_eq!(me[0]["user_id"], "bob");
+        let response = app.send(Request::get("/api/x").header("cookie", &cookie), "").await;
+        assert_eq!(response.headers()["x-ms-client-principal-name"], "bob");
+        assert!(!response.headers().contains_key("cookie"));
+
+        let out = app.send(Request::get("/.auth/logout").header("cookie", &cookie), "").await;
+        assert_eq!(location(&out), "/.auth/logout/done");
+        let deleted = out.headers()[header::SET_COOKIE].to_str().unwrap();
+        assert!(deleted.starts_with("AppServiceAuthSession=;") && deleted.contains("Max-Age=0"), "{deleted}");
+    }
+
+    #[tokio::test]
+    async fn only_the_sign_in_page_may_send_its_form() {
+        let app = TestApp::new();
+        for (name, value) in
+            [("origin", PAGE), ("origin", "https://evil.example"), ("origin", "null"), ("accept", "*/*")]
+        {
+            let request = Request::post(LOGIN)
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header(name, value);
+            let response = app.send(request, "name=alice").await;
+            assert_eq!(response.status(), StatusCode::FORBIDDEN, "{name}: {value}");
+            assert!(!response.headers().contains_key(header::SET_COOKIE));
+        }
+    }
+
+    #[tokio::test]
+    async fn an_invalid_name_is_explained_in_the_form() {
+        let app = TestApp::new();
+        for form in ["", "name=", "name=+++", "other=alice", "name=a%0Ab"] {
+            let response = app.submit(LOGIN, form).await;
+            assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{form}");
+            assert!(text(response).await.contains("role=\"alert\""), "{form}");
+        }
+    }
+
+    #[tokio::test]
+    async fn sign_out_redirects_to_the_same_addresses_as_sign_in() {
+        let app = TestApp::new();
+        for (to, expected) in [
+            ("http://localhost:5500/bye", "http://localhost:5500/bye"),
+            ("/.auth/me", "/.auth/me"),
+            ("https://evil.example", "/.auth/logout/done"),
+            ("//evil.example", "/.auth/logout/done"),
+        ] {
+            let path = format!("/.auth/logout?post_logout_redirect_uri={to}");
+            assert_eq!(location(&app.get(&path).await), expected);
+            assert_eq!(location(&app.send(Request::post(&path), "").await), expected);
+        }
+        assert!(text(app.get("/.auth/logout/done").await).await.contains("signed out"));
+    }
+
+    #[tokio::test]
+    async fn an_anonymous_caller_gets_401_without_a_redirect() {
+        for path in ["/.auth/me", "/.auth/refresh"] {
+            let response = TestApp::new().get(path).await;
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+            assert!(!response.headers().contains_key(header::LOCATION));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_is_renewed_in_its_own_form() {
+        let app = TestApp::new();
+        let nine_hours_ago = app.token("alice", now() - 9 * 60 * 60);
+        let request = Request::get("/.auth/refresh").header("x-zumo-auth", &nine_hours_ago);
+        let renewed = json(app.send(request, "").await).await;
+        assert_eq!(app.me(renewed["authenticationToken"].as_str().unwrap()).await["user_id"], "alice");
+
+        let old = format!("{}={nine_hours_ago}", credential::COOKIE);
+        let response = app.send(Request::get("/.auth/refresh").header("cookie", old), "").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let request = Request::get("/.auth/me").header("cookie", cookie(&response));
+        assert_eq!(json(app.send(request, "").await).await[0]["user_id"], "alice");
+
+        let last_week = app.token("alice", now() - 7 * 24 * 60 * 60);
+        let request = Request::get("/.auth/refresh").header("x-zumo-auth", last_week);
+        assert_eq!(app.send(request, "").await.status(), StatusCode::UNAUTHORIZED);
+    }
+
+    #[tokio::test]
+    async fn the_pages_carry_a_strict_policy_and_no_script() {
+        let app = TestApp::new();
+        for path in [LOGIN, "/.auth/login/done", "/.auth/logout/done"] {
+            let response = app.get(path).await;
+            let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
+            assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{policy}");
+            assert_eq!(response.headers()[header::X_FRAME_OPTIONS], HeaderValue::from_static("DENY"));
+            assert_eq!(response.headers()[header::CACHE_CONTROL], HeaderValue::from_static("no-store"));
+            let html = text(response).await;
+            assert!(
+                !html.contains("<script") && !html.contains(" style=") && !html.contains(" onclick="),
+                "{path}"
+            );
+        }
+        let style = app.get(pages::STYLE_PATH).await;
+        assert_eq!(style.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");
+    }
+}

@@ -1,7 +1,6 @@
-//! Where a sign-in or sign-out may send the browser afterwards, possibly with a token.
+//! Validates the address to which a sign-in or sign-out redirects the browser, possibly with a token.
 //!
-//! Decided on what a browser would make of the address, never on how its text begins: `//evil`, `/\evil` and
-//! `http://localhost:5500@evil` all look like ours to a comparison of prefixes.
+//! The address is parsed as a browser does, because `//evil`, `/\evil` and `http://localhost:5500@evil` pass a comparison by prefix.
 
 use std::fmt;
 
@@ -10,23 +9,23 @@ use url::{Host, Position, Url};
 
 use crate::origins::Origins;
 
-/// An address that may be gone to.
+/// An allowed redirect address.
 #[derive(Clone, Debug)]
 pub(super) struct Destination {
     url: Url,
-    /// Given as a path: sent back as one, so that the browser stays with the name it used for us.
+    /// A path is sent as a path, so that the browser keeps the host name in use.
     is_path: bool,
 }
 
-/// Why an address may not be gone to.
+/// Why a redirect address is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(super) enum RedirectError {
     Misleading,
     NotAnAddress,
     NotAllowed,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for RedirectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Misleading => {
@@ -39,27 +38,24 @@ impl fmt::Display for Refused {
 }
 
 impl Destination {
-    /// `asked` if it is a path of ours (`own`), or an address on the `page`'s or our own origin.
+    /// Accepts a path, and an address on an origin of `page` or `own`.
     ///
     /// # Errors
-    /// Why not, in words that do not repeat the address.
-    pub(super) fn parse(asked: &str, page: &Origins, own: &Origins) -> Result<Self, Refused> {
-        if asked.contains(|c: char| c == '\\' || c.is_control() || c.is_whitespace()) {
-            return Err(Refused::Misleading);
+    /// The reason, which does not repeat the address.
+    pub(super) fn parse(text: &str, page: &Origins, own: &Origins) -> Result<Self, RedirectError> {
+        if text.contains(|c: char| c == '\\' || c.is_control() || c.is_whitespace()) {
+            return Err(RedirectError::Misleading);
         }
-        let is_path = asked.starts_with('/');
-        let url = if is_path {
-            Url::parse(own.first()).and_then(|base| base.join(asked))
-        } else {
-            Url::parse(asked)
-        };
-        let url = url.map_err(|_| Refused::NotAnAddress)?;
+        let is_path = text.starts_with('/');
+        let url =
+            if is_path { Url::parse(own.first()).and_then(|base| base.join(text)) } else { Url::parse(text) };
+        let url = url.map_err(|_| RedirectError::NotAnAddress)?;
         let anonymous = url.username().is_empty() && url.password().is_none();
-        if !anonymous || !(own.contain_url(&url) || page.contain_url(&url)) {
-            return Err(Refused::NotAllowed);
+        if !anonymous || !(own.contains_url(&url) || page.contains_url(&url)) {
+            return Err(RedirectError::NotAllowed);
         }
-        if is_path && (asked.starts_with("//") || url.path().starts_with("//")) {
-            return Err(Refused::Misleading);
+        if is_path && (text.starts_with("//") || url.path().starts_with("//")) {
+            return Err(RedirectError::Misleading);
         }
         Ok(Self { url, is_path })
     }
@@ -69,14 +65,13 @@ impl Destination {
         if self.is_path { self.url[Position::BeforePath..].to_owned() } else { self.url.to_string() }
     }
 
-    /// The same with `answer`, the JSON of a sign-in, in the fragment: it reaches the page and no server.
-    pub(super) fn location_with_token(mut self, answer: &str) -> String {
-        self.url.set_fragment(Some(&token_fragment(answer)));
+    /// The same with the JSON of a sign-in in the fragment, which reaches the page and no server.
+    pub(super) fn location_with_token(mut self, sign_in: &str) -> String {
+        self.url.set_fragment(Some(&token_fragment(sign_in)));
         self.location()
     }
 
-    /// The origin, as a content security policy names where a form may lead. A policy has no words for an IPv6
-    /// address, so there only the port is named.
+    /// The origin as a source of a content security policy, which cannot name an IPv6 address: then only the port is named.
     pub(super) fn policy_source(&self) -> String {
         match (self.url.host(), self.url.port_or_known_default()) {
             (Some(Host::Ipv6(_)), Some(port)) => format!("http://*:{port}"),
@@ -85,22 +80,22 @@ impl Destination {
     }
 }
 
-/// `token=` and the percent-encoded JSON of a sign-in, as a fragment has it.
-pub(super) fn token_fragment(answer: &str) -> String {
-    format!("token={}", utf8_percent_encode(answer, NON_ALPHANUMERIC))
+/// A fragment with `token=` and the percent-encoded JSON of a sign-in.
+pub(super) fn token_fragment(sign_in: &str) -> String {
+    format!("token={}", utf8_percent_encode(sign_in, NON_ALPHANUMERIC))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(asked: &str) -> Result<Destination, Refused> {
-        Destination::parse(asked, &Origins::of_port(5500), &Origins::of_port(7071))
+    fn parse(text: &str) -> Result<Destination, RedirectError> {
+        Destination::parse(text, &Origins::of_port(5500), &Origins::of_port(7071))
     }
 
     #[test]
-    fn the_page_and_our_own_paths_are_allowed() {
-        for (asked, location) in [
+    fn the_page_and_own_paths_are_allowed() {
+        for (text, location) in [
             ("http://localhost:5500", "http://localhost:5500/"),
             ("http://localhost:5500/a?b=c#d", "http://localhost:5500/a?b=c#d"),
             ("http://127.0.0.1:5500/", "http://127.0.0.1:5500/"),
@@ -112,16 +107,16 @@ mod tests {
             ("/a/../b", "/b"),
         ] {
             assert_eq!(
-                parse(asked).map(|destination| destination.location()),
+                parse(text).map(|destination| destination.location()),
                 Ok(location.to_owned()),
-                "{asked}"
+                "{text}"
             );
         }
     }
 
     #[test]
-    fn every_other_address_is_refused() {
-        for asked in [
+    fn every_other_address_is_rejected() {
+        for text in [
             "",
             "x",
             "done",
@@ -174,12 +169,12 @@ mod tests {
             "http://0.0.0.0:5500/",
             "http://loсalhost:5500/",
         ] {
-            assert!(parse(asked).is_err(), "{asked:?} leads to {:?}", parse(asked).map(|to| to.location()));
+            assert!(parse(text).is_err(), "{text:?} leads to {:?}", parse(text).map(|to| to.location()));
         }
     }
 
     #[test]
-    fn the_token_goes_into_the_fragment_with_nothing_left_to_misread() {
+    fn the_token_is_percent_encoded_in_the_fragment() {
         let location =
             parse("http://localhost:5500/a?b=c#old").unwrap().location_with_token(r#"{"t":"a.b-c_d&e#f"}"#);
         assert_eq!(location, "http://localhost:5500/a?b=c#token=%7B%22t%22%3A%22a%2Eb%2Dc%5Fd%26e%23f%22%7D");

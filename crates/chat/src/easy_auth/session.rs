@@ -1,30 +1,118 @@
-//! Session tokens: who signed in, and until when. The same text serves as cookie and as `X-ZUMO-AUTH`.
+//! Session tokens, and the state of Easy Auth that issues and reads them.
 //!
-//! The key lives as long as the process. Whoever was signed in before a restart has to sign in again.
+//! The same token serves as cookie and as `X-ZUMO-AUTH`. The key is new in each process, so sessions end with it.
 
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::{Deserialize, Serialize};
 
-use super::principal::{Identity, Name};
-use super::provider::Provider;
+use super::credential::Credential;
+use super::identity::{Identity, Name, Provider};
+use crate::origins::Origins;
+use crate::responses::error_response;
 
-/// Eight hours, as App Service has it.
-const LIFETIME: u64 = 8 * 60 * 60;
-/// For how long an expired session can still be renewed: 72 hours, as App Service has it.
-const RENEWABLE: u64 = 72 * 60 * 60;
+/// Eight hours, as in App Service.
+const SESSION_LIFETIME_SECONDS: u64 = 8 * 60 * 60;
+/// How long an expired session can be renewed: 72 hours, as in App Service.
+const RENEWAL_PERIOD_SECONDS: u64 = 72 * 60 * 60;
 
-/// Makes and reads session tokens. Holds the key, so it cannot be printed.
-pub(super) struct Sessions {
-    signing: EncodingKey,
-    checking: DecodingKey,
+/// The state of Easy Auth: the session key, and the origins of the page and of Easy Auth itself.
+#[derive(Clone)]
+pub(crate) struct EasyAuth(Arc<State>);
+
+struct State {
+    sessions: SessionTokens,
+    page: Origins,
+    own: Origins,
+}
+
+/// An `X-ZUMO-AUTH` token that is invalid or expired.
+pub(super) struct InvalidToken;
+
+impl InvalidToken {
+    pub(super) fn into_response(self) -> Response {
+        tracing::info!("rejected a session token that is invalid or expired");
+        let message = "The session token is invalid or expired: sign in again.";
+        error_response(StatusCode::UNAUTHORIZED, "invalid_token", message)
+    }
+}
+
+impl EasyAuth {
+    /// Creates the state with a new key.
+    ///
+    /// # Errors
+    /// When the operating system provides no random bytes.
+    pub(crate) fn new(page: Origins, own: Origins) -> Result<Self, getrandom::Error> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key)?;
+        Ok(Self(Arc::new(State { sessions: SessionTokens::new(&key), page, own })))
+    }
+
+    /// The origins of the page.
+    pub(super) fn page(&self) -> &Origins {
+        &self.0.page
+    }
+
+    /// The origins of the API, and so of the sign-in page.
+    pub(super) fn own(&self) -> &Origins {
+        &self.0.own
+    }
+
+    /// The session in `headers`, and the credential it came with. `Ok(None)` is an anonymous caller.
+    ///
+    /// An invalid cookie is ignored; an invalid `X-ZUMO-AUTH` token is an error.
+    pub(super) fn caller<'a>(
+        &self,
+        headers: &'a HeaderMap,
+    ) -> Result<Option<(Session, Credential<'a>)>, InvalidToken> {
+        let Some(credential) = Credential::of(headers) else { return Ok(None) };
+        match (self.0.sessions.read(credential.token(), now()), credential) {
+            (Some(session), _) => Ok(Some((session, credential))),
+            (None, Credential::Cookie(_)) => Ok(None),
+            (None, Credential::Header(_)) => Err(InvalidToken),
+        }
+    }
+
+    /// The session of a token that may be renewed.
+    pub(super) fn renewable(&self, token: &str) -> Option<Session> {
+        self.0.sessions.read_for_renewal(token, now())
+    }
+
+    /// A new session token for `identity`.
+    pub(super) fn issue(&self, identity: &Identity) -> Result<String, jsonwebtoken::errors::Error> {
+        self.issue_at(identity, now())
+    }
+
+    pub(super) fn issue_at(
+        &self,
+        identity: &Identity,
+        now: u64,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        self.0.sessions.issue(identity, now)
+    }
+}
+
+/// Seconds since 1970. The only use of the clock in Easy Auth.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// Signs and verifies session tokens. It has no `Debug`, because it holds the key.
+struct SessionTokens {
+    encoding_key: EncodingKey,
+    decoding_key: DecodingKey,
     validation: Validation,
 }
 
-/// What a token says, once its signature is found good.
+/// The contents of a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Session {
     pub(super) identity: Identity,
-    /// When it ends, in seconds since 1970.
+    /// In seconds since 1970.
     pub(super) expires: u64,
 }
 
@@ -37,41 +125,42 @@ struct Claims {
     exp: u64,
 }
 
-impl Sessions {
-    pub(super) fn new(key: &[u8; 32]) -> Self {
+impl SessionTokens {
+    fn new(key: &[u8; 32]) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
-        // Time is an argument here, so `read` compares it; the library would ask the clock.
+        // The library would use the system clock; here the time is an argument.
         validation.validate_exp = false;
-        Self { signing: EncodingKey::from_secret(key), checking: DecodingKey::from_secret(key), validation }
+        Self {
+            encoding_key: EncodingKey::from_secret(key),
+            decoding_key: DecodingKey::from_secret(key),
+            validation,
+        }
     }
 
-    /// A token for `identity`, good for eight hours from `now` (seconds since 1970).
-    ///
-    /// # Errors
-    /// When the library cannot sign.
-    pub(super) fn issue(&self, identity: &Identity, now: u64) -> Result<String, jsonwebtoken::errors::Error> {
+    /// A token for `identity`, valid for eight hours from `now` (seconds since 1970).
+    fn issue(&self, identity: &Identity, now: u64) -> Result<String, jsonwebtoken::errors::Error> {
         let claims = Claims {
             sub: identity.sid(),
             name: identity.name.as_str().to_owned(),
             idp: identity.provider.alias.to_owned(),
             iat: now,
-            exp: now + LIFETIME,
+            exp: now + SESSION_LIFETIME_SECONDS,
         };
-        encode(&Header::new(Algorithm::HS256), &claims, &self.signing)
+        encode(&Header::new(Algorithm::HS256), &claims, &self.encoding_key)
     }
 
-    /// The session of `token`, if it is one of ours and has not ended at `now`.
-    pub(super) fn read(&self, token: &str, now: u64) -> Option<Session> {
+    /// The session of `token`, if its signature is valid and it is not expired at `now`.
+    fn read(&self, token: &str, now: u64) -> Option<Session> {
         self.verify(token).filter(|session| now < session.expires)
     }
 
-    /// As [`Self::read`], but also sessions that ended at most 72 hours ago, which may be renewed.
-    pub(super) fn read_for_renewal(&self, token: &str, now: u64) -> Option<Session> {
-        self.verify(token).filter(|session| now < session.expires.saturating_add(RENEWABLE))
+    /// As [`Self::read`], but also for up to 72 hours after expiry.
+    fn read_for_renewal(&self, token: &str, now: u64) -> Option<Session> {
+        self.verify(token).filter(|session| now < session.expires.saturating_add(RENEWAL_PERIOD_SECONDS))
     }
 
     fn verify(&self, token: &str) -> Option<Session> {
-        let Claims { name, idp, exp, .. } = decode(token, &self.checking, &self.validation).ok()?.claims;
+        let Claims { name, idp, exp, .. } = decode(token, &self.decoding_key, &self.validation).ok()?.claims;
         let identity = Identity { provider: Provider::find(&idp)?, name: Name::parse(&name).ok()? };
         Some(Session { identity, expires: exp })
     }
@@ -92,32 +181,40 @@ mod tests {
 
     #[test]
     fn a_session_lasts_eight_hours() {
-        let sessions = Sessions::new(&[1; 32]);
+        let sessions = SessionTokens::new(&[1; 32]);
         let token = sessions.issue(&alice(), NOW).unwrap();
-        let session = Session { identity: alice(), expires: NOW + LIFETIME };
+        let session = Session { identity: alice(), expires: NOW + SESSION_LIFETIME_SECONDS };
         assert_eq!(sessions.read(&token, NOW), Some(session.clone()));
-        assert_eq!(sessions.read(&token, NOW + LIFETIME - 1), Some(session));
-        assert_eq!(sessions.read(&token, NOW + LIFETIME), None);
+        assert_eq!(sessions.read(&token, NOW + SESSION_LIFETIME_SECONDS - 1), Some(session));
+        assert_eq!(sessions.read(&token, NOW + SESSION_LIFETIME_SECONDS), None);
     }
 
     #[test]
-    fn an_ended_session_can_be_renewed_for_three_days() {
-        let sessions = Sessions::new(&[1; 32]);
+    fn an_expired_session_can_be_renewed_for_three_days() {
+        let sessions = SessionTokens::new(&[1; 32]);
         let token = sessions.issue(&alice(), NOW).unwrap();
-        assert!(sessions.read_for_renewal(&token, NOW + LIFETIME + RENEWABLE - 1).is_some());
-        assert!(sessions.read_for_renewal(&token, NOW + LIFETIME + RENEWABLE).is_none());
+        assert!(
+            sessions
+                .read_for_renewal(&token, NOW + SESSION_LIFETIME_SECONDS + RENEWAL_PERIOD_SECONDS - 1)
+                .is_some()
+        );
+        assert!(
+            sessions
+                .read_for_renewal(&token, NOW + SESSION_LIFETIME_SECONDS + RENEWAL_PERIOD_SECONDS)
+                .is_none()
+        );
     }
 
     #[test]
-    fn a_token_of_another_key_is_nobody() {
-        let foreign = Sessions::new(&[2; 32]).issue(&alice(), NOW).unwrap();
-        assert_eq!(Sessions::new(&[1; 32]).read(&foreign, NOW), None);
+    fn a_token_of_another_key_is_invalid() {
+        let foreign = SessionTokens::new(&[2; 32]).issue(&alice(), NOW).unwrap();
+        assert_eq!(SessionTokens::new(&[1; 32]).read(&foreign, NOW), None);
     }
 
     #[test]
-    fn a_token_without_signature_or_of_another_algorithm_is_nobody() {
+    fn a_token_without_signature_or_of_another_algorithm_is_invalid() {
         let key = [1; 32];
-        let sessions = Sessions::new(&key);
+        let sessions = SessionTokens::new(&key);
         let token = sessions.issue(&alice(), NOW).unwrap();
         let payload = token.split('.').nth(1).unwrap();
         let unsigned = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
@@ -133,8 +230,8 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_token_is_nobody() {
-        let sessions = Sessions::new(&[1; 32]);
+    fn a_changed_token_is_invalid() {
+        let sessions = SessionTokens::new(&[1; 32]);
         let token = sessions.issue(&alice(), NOW).unwrap();
         let mut parts: Vec<_> = token.split('.').collect();
         let claims = r#"{"sub":"","name":"bob@contoso.com","idp":"aad","iat":0,"exp":9999999999}"#;

@@ -1,7 +1,7 @@
-//! Platform CORS, as the Functions host has it in front of everything else.
+//! CORS of the platform, in front of the Functions host.
 //!
-//! It answers every preflight itself, 204 for strangers too; what tells a stranger no is that the allow headers are
-//! missing. Other requests of strangers still reach the app: CORS decides who may read, not who may ask.
+//! Every preflight is answered here with 204; without an allowed origin the allow headers are missing. Other requests reach the app
+//! with any origin: CORS restricts reading, not calling.
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -15,18 +15,18 @@ use axum::response::{IntoResponse, Response};
 
 use crate::origins::Origins;
 
-/// Lets pages of the `allowed` origins, with credentials, read what `router` answers.
-pub(crate) fn allow(allowed: Origins, router: Router) -> Router {
+/// Allows pages of the `allowed` origins to call `router` with credentials.
+pub(crate) fn with_cors(allowed: Origins, router: Router) -> Router {
     Router::new().fallback_service(router).layer(from_fn_with_state(allowed, cors))
 }
 
 async fn cors(State(allowed): State<Origins>, request: Request, next: Next) -> Response {
-    let asked = request.headers().clone();
+    let request_headers = request.headers().clone();
     let mut response =
-        if is_preflight(&request) { preflight(&allowed, &asked) } else { next.run(request).await };
+        if is_preflight(&request) { preflight(&allowed, &request_headers) } else { next.run(request).await };
     let headers = response.headers_mut();
     headers.append(VARY, HeaderValue::from_static("Origin"));
-    if let Some(origin) = listed(&allowed, &asked) {
+    if let Some(origin) = allowed_origin(&allowed, &request_headers) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
@@ -40,25 +40,25 @@ fn is_preflight(request: &Request) -> bool {
         && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Any method and any header may be used by an origin that is listed.
-fn preflight(allowed: &Origins, asked: &HeaderMap) -> Response {
+/// An allowed origin may use every method and header.
+fn preflight(allowed: &Origins, headers: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
-    if listed(allowed, asked).is_some() {
+    if allowed_origin(allowed, headers).is_some() {
         let echoes = [
             (ACCESS_CONTROL_REQUEST_METHOD, ACCESS_CONTROL_ALLOW_METHODS),
             (ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_ALLOW_HEADERS),
         ];
-        for (question, answer) in echoes {
-            if let Some(value) = asked.get(question) {
-                response.headers_mut().insert(answer, value.clone());
+        for (requested, allowed) in echoes {
+            if let Some(value) = headers.get(requested) {
+                response.headers_mut().insert(allowed, value.clone());
             }
         }
     }
     response
 }
 
-fn listed<'a>(allowed: &Origins, asked: &'a HeaderMap) -> Option<&'a HeaderValue> {
-    asked.get(ORIGIN).filter(|origin| allowed.contain(origin))
+fn allowed_origin<'a>(allowed: &Origins, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
+    headers.get(ORIGIN).filter(|origin| allowed.contains(origin))
 }
 
 #[cfg(test)]
@@ -71,13 +71,13 @@ mod tests {
 
     const PAGE: &str = "http://localhost:5500";
 
-    async fn ask(method: Method, headers: &[(&str, &str)]) -> Response {
+    async fn send(method: Method, headers: &[(&str, &str)]) -> Response {
         let app = Router::new().route("/api/x", post(|| async { ([(VARY, "Accept")], "reached") }));
         let mut request = Request::builder().method(method).uri("/api/x");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        allow(Origins::of_port(5500), app).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        with_cors(Origins::of_port(5500), app).oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
 
     fn allow_headers(response: &Response) -> usize {
@@ -86,12 +86,12 @@ mod tests {
 
     #[tokio::test]
     async fn case_52_a_preflight_of_the_page_is_allowed_exactly() {
-        let asked = [
+        let headers = [
             ("origin", PAGE),
             ("access-control-request-method", "POST"),
             ("access-control-request-headers", "content-type,x-zumo-auth"),
         ];
-        let response = ask(Method::OPTIONS, &asked).await;
+        let response = send(Method::OPTIONS, &headers).await;
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], PAGE);
         assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_CREDENTIALS], "true");
@@ -101,24 +101,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn case_52_a_preflight_of_a_stranger_is_answered_without_leave() {
-        let asked = [("origin", "http://localhost:55000"), ("access-control-request-method", "POST")];
-        let response = ask(Method::OPTIONS, &asked).await;
+    async fn case_52_a_preflight_of_another_origin_gets_no_allow_headers() {
+        let headers = [("origin", "http://localhost:55000"), ("access-control-request-method", "POST")];
+        let response = send(Method::OPTIONS, &headers).await;
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         assert_eq!(allow_headers(&response), 0);
         assert_eq!(response.headers()[VARY], "Origin");
     }
 
     #[tokio::test]
-    async fn the_page_may_read_refusals_too() {
-        let response = ask(Method::GET, &[("origin", PAGE)]).await;
+    async fn the_page_may_read_errors_too() {
+        let response = send(Method::GET, &[("origin", PAGE)]).await;
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN], PAGE);
     }
 
     #[tokio::test]
-    async fn a_strangers_plain_request_reaches_the_app_but_may_not_be_read() {
-        let response = ask(Method::POST, &[("origin", "https://example.com")]).await;
+    async fn a_request_of_another_origin_reaches_the_app_but_cannot_be_read() {
+        let response = send(Method::POST, &[("origin", "https://example.com")]).await;
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(allow_headers(&response), 0);
         let vary: Vec<_> = response.headers().get_all(VARY).iter().collect();
@@ -127,6 +127,6 @@ mod tests {
 
     #[tokio::test]
     async fn case_53_options_without_cors_headers_is_no_preflight() {
-        assert_eq!(ask(Method::OPTIONS, &[]).await.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(send(Method::OPTIONS, &[]).await.status(), StatusCode::METHOD_NOT_ALLOWED);
     }
 }

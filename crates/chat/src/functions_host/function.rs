@@ -1,14 +1,14 @@
-//! What a `function.json` says about one HTTP function.
+//! One HTTP function, parsed from its `function.json`.
 //!
-//! Only what the real host hands to a custom handler as plain HTTP is accepted: exactly one `httpTrigger` in and one
-//! `http` out. With anything else the host silently changes to another protocol, so here it is an error at start.
+//! Accepted is only what the host forwards as plain HTTP: exactly one `httpTrigger` in and one `http` out. With other bindings the host
+//! silently switches to another protocol, so here that is an error at start.
 
 use std::fmt;
 
 use axum::http::Method;
 use serde::Deserialize;
 
-/// One function: where it is found and how it may be called.
+/// The name, route and methods of a function.
 #[derive(Clone, Debug)]
 pub(crate) struct Function {
     name: String,
@@ -16,7 +16,7 @@ pub(crate) struct Function {
     methods: Option<Vec<Method>>,
 }
 
-/// Why a `function.json` cannot be used. Names the function and says what to change.
+/// Why a `function.json` is invalid. `Display` names the function and the change to make.
 #[derive(Debug)]
 pub(crate) struct FunctionError {
     function: String,
@@ -62,37 +62,34 @@ impl Function {
             ("AccessToken", include_str!("../../../../AccessToken/function.json")),
         ]
         .into_iter()
-        .map(|(name, json)| Self::parse(name, json).expect("a test reads these files"))
+        .map(|(name, json)| Self::parse(name, json).expect("a test parses these files"))
         .collect()
     }
 
     /// Reads `json`, the text of `function.json` in the folder `name`.
     ///
     /// # Errors
-    /// When the real host would refuse the file, would not forward plain HTTP because of it, or when it asks for what
-    /// is not emulated: function keys and route templates.
+    /// When the host would reject the file or not forward plain HTTP, and for function keys and route templates, which are not
+    /// emulated.
     pub(crate) fn parse(name: &str, json: &str) -> Result<Self, FunctionError> {
         read(name, json).map_err(|reason| FunctionError { function: name.to_owned(), reason })
     }
 
-    /// The name of its folder.
-    #[must_use]
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The route below `/api/`, as written.
-    #[must_use]
     pub(crate) fn route(&self) -> &str {
         &self.route
     }
 
-    /// The methods it may be called with; `None` is all of them.
+    /// The allowed methods; `None` is all.
     pub(crate) fn methods(&self) -> Option<&[Method]> {
         self.methods.as_deref()
     }
 
-    /// Whether `path` (of a URL, as sent) is this function's: in any letter case, with or without one trailing slash.
+    /// Whether `path` is the function's, in any letter case, with or without a trailing slash.
     pub(crate) fn is_at(&self, path: &str) -> bool {
         let path = path.strip_suffix('/').unwrap_or(path);
         let prefix = "/api/";
@@ -100,17 +97,17 @@ impl Function {
             && path[prefix.len()..].eq_ignore_ascii_case(&self.route)
     }
 
-    /// Whether it may be called with `method`. A file without a list means all methods.
-    pub(crate) fn takes(&self, method: &Method) -> bool {
+    /// Whether `method` is allowed.
+    pub(crate) fn allows(&self, method: &Method) -> bool {
         self.methods.as_ref().is_none_or(|listed| listed.contains(method))
     }
 
     /// # Errors
-    /// When two functions would answer the same request.
+    /// When two functions have a route and a method in common.
     pub(crate) fn check_conflicts(functions: &[Self]) -> Result<(), FunctionError> {
         for (index, function) in functions.iter().enumerate() {
             if let Some(other) = functions[..index].iter().find(|other| function.conflicts_with(other)) {
-                let reason = format!("its route and a method of it are already those of `{}`", other.name);
+                let reason = format!("it has a route and a method in common with `{}`", other.name);
                 return Err(FunctionError { function: function.name.clone(), reason });
             }
         }
@@ -119,7 +116,7 @@ impl Function {
 
     fn conflicts_with(&self, other: &Self) -> bool {
         let same_method = match (&self.methods, &other.methods) {
-            (Some(methods), _) => methods.iter().any(|method| other.takes(method)),
+            (Some(methods), _) => methods.iter().any(|method| other.allows(method)),
             (None, Some(methods)) => !methods.is_empty(),
             (None, None) => true,
         };
@@ -166,9 +163,7 @@ fn check_route(route: &str) -> Result<(), String> {
         return Err("`route` needs a name between its slashes, and none at its ends".to_owned());
     }
     if ["admin", "runtime"].iter().any(|reserved| first.eq_ignore_ascii_case(reserved)) {
-        return Err(
-            "`route` may not begin with `admin` or `runtime`, which the host keeps for itself".to_owned()
-        );
+        return Err("`route` may not begin with `admin` or `runtime`, which the host reserves".to_owned());
     }
     if !route.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte)) {
         return Err("`route` may hold letters, digits and `-_.~/`; templates are not emulated".to_owned());
@@ -192,7 +187,7 @@ fn read_method(text: &str) -> Result<Method, String> {
         Method::TRACE,
     ];
     let method = known.into_iter().find(|method| method.as_str().eq_ignore_ascii_case(text));
-    method.ok_or_else(|| format!("`methods` lists `{text}`, which is no HTTP method"))
+    method.ok_or_else(|| format!("`methods` lists `{text}`, which is not an HTTP method"))
 }
 
 #[cfg(test)]
@@ -206,28 +201,28 @@ mod tests {
         )
     }
 
-    fn error_response(name: &str, json: &str) -> String {
+    fn parse_error(name: &str, json: &str) -> String {
         Function::parse(name, json).unwrap_err().to_string()
     }
 
     #[test]
-    fn a_file_says_where_and_how_a_function_is_called() {
+    fn a_file_names_the_route_and_the_methods() {
         let json = trigger(r#","authLevel":"anonymous","methods":["post"],"route":"messages""#);
         let function = Function::parse("SendMessage", &json).unwrap();
         assert_eq!((function.name(), function.route()), ("SendMessage", "messages"));
-        assert!(function.takes(&Method::POST));
+        assert!(function.allows(&Method::POST));
         assert!(
-            !function.takes(&Method::GET)
-                && !function.takes(&Method::HEAD)
-                && !function.takes(&Method::OPTIONS)
+            !function.allows(&Method::GET)
+                && !function.allows(&Method::HEAD)
+                && !function.allows(&Method::OPTIONS)
         );
     }
 
     #[test]
-    fn the_route_is_the_folder_and_every_method_counts_when_the_file_is_silent() {
+    fn the_default_is_the_folder_as_route_and_every_method() {
         let function = Function::parse("negotiate", &trigger(r#","authLevel":"Anonymous""#)).unwrap();
         assert_eq!(function.route(), "negotiate");
-        assert!(function.takes(&Method::GET) && function.takes(&Method::DELETE));
+        assert!(function.allows(&Method::GET) && function.allows(&Method::DELETE));
     }
 
     #[test]
@@ -253,28 +248,28 @@ mod tests {
     }
 
     #[test]
-    fn what_the_host_would_not_forward_as_plain_http_is_refused() {
-        let lonely = r#"{"bindings":[{"type":"httpTrigger","direction":"in","authLevel":"anonymous"}]}"#;
-        assert!(error_response("x", lonely).contains("exactly two bindings"));
+    fn bindings_that_are_not_forwarded_as_plain_http_are_rejected() {
+        let incomplete = r#"{"bindings":[{"type":"httpTrigger","direction":"in","authLevel":"anonymous"}]}"#;
+        assert!(parse_error("x", incomplete).contains("exactly two bindings"));
         let reversed =
             r#"{"bindings":[{"type":"httpTrigger","direction":"out"},{"type":"http","direction":"in"}]}"#;
-        assert!(error_response("x", reversed).contains("exactly two bindings"));
-        assert!(error_response("x", "{}").contains("bindings"));
-        assert!(error_response("x", "not json").starts_with("x/function.json: "));
+        assert!(parse_error("x", reversed).contains("exactly two bindings"));
+        assert!(parse_error("x", "{}").contains("bindings"));
+        assert!(parse_error("x", "not json").starts_with("x/function.json: "));
     }
 
     #[test]
-    fn what_is_not_emulated_says_so() {
-        assert!(error_response("x", &trigger("")).contains("authLevel"));
-        assert!(error_response("x", &trigger(r#","authLevel":"function""#)).contains("not emulated"));
+    fn keys_and_route_templates_are_not_emulated() {
+        assert!(parse_error("x", &trigger("")).contains("authLevel"));
+        assert!(parse_error("x", &trigger(r#","authLevel":"function""#)).contains("not emulated"));
         assert!(
-            error_response("x", &trigger(r#","authLevel":"anonymous","route":"x/{id}""#))
+            parse_error("x", &trigger(r#","authLevel":"anonymous","route":"x/{id}""#))
                 .contains("not emulated")
         );
     }
 
     #[test]
-    fn bad_names_routes_and_methods_are_refused() {
+    fn invalid_names_routes_and_methods_are_rejected() {
         let good = trigger(r#","authLevel":"anonymous","route":"x""#);
         for name in ["", "1x", "a b", "host", "HOST", "a/b", &"a".repeat(129)] {
             assert!(Function::parse(name, &good).is_err(), "{name}");
@@ -284,8 +279,7 @@ mod tests {
             assert!(Function::parse("x", &json).is_err(), "{route}");
         }
         assert!(
-            error_response("x", &trigger(r#","authLevel":"anonymous","methods":["fetch"]"#))
-                .contains("`fetch`")
+            parse_error("x", &trigger(r#","authLevel":"anonymous","methods":["fetch"]"#)).contains("`fetch`")
         );
     }
 

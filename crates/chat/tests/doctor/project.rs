@@ -1,26 +1,26 @@
-//! Mistakes in `host.json`, in the function folders, and with the handler's file.
+//! Tests of `chat doctor` with problems of `host.json`, the function folders and the handler's file.
 
-use crate::support::{Project, Report, elf};
+use crate::test_project::{Project, Report, elf};
 
-/// What the doctor says after one change of `host.json`.
+/// Runs the doctor after one change of `host.json`.
 fn with_host(right: &str, wrong: &str) -> Report {
     let project = Project::cloned();
     project.change("host.json", right, wrong);
-    project.visit()
+    project.run()
 }
 
-/// What the doctor says after one change of a function's file.
+/// Runs the doctor after one change of a `function.json`.
 fn with_function(name: &str, right: &str, wrong: &str) -> Report {
     let project = Project::cloned();
     project.change(&format!("{name}/function.json"), right, wrong);
-    project.visit()
+    project.run()
 }
 
 #[test]
 fn a_folder_without_host_json_is_no_function_app() {
     let project = Project::cloned();
     project.remove("host.json");
-    project.visit().finds_only("host.json", "there is none", "--folder");
+    project.run().finds_only("host.json", "there is none", "--folder");
 }
 
 #[test]
@@ -47,20 +47,20 @@ fn a_host_json_without_a_custom_handler_is_one_for_another_language() {
 }
 
 #[test]
-fn a_file_to_start_that_is_not_there_is_missed() {
-    with_host("\"handler\"", "\"chat\"").leaves_out("chat", "not built yet");
+fn a_missing_executable_is_reported() {
+    with_host("\"handler\"", "\"chat\"").skips("chat", "not built yet");
     let package = Project::package();
     package.change("host.json", "\"handler\"", "\"chat\"");
-    package.visit().finds_only("chat", "is not there", "make package");
+    package.run().finds_only("chat", "does not exist", "make package");
 }
 
 #[test]
-fn a_file_to_start_with_a_dot_before_it_loses_its_exec_bit() {
-    with_host("\"handler\"", "\"./handler\"").finds_only("host.json", "letter by letter", "to \"handler\"");
+fn an_executable_path_with_a_dot_is_reported() {
+    with_host("\"handler\"", "\"./handler\"").finds_only("host.json", "exactly", "to \"handler\"");
 }
 
 #[test]
-fn nothing_to_start_is_told() {
+fn an_empty_executable_path_is_reported() {
     with_host("\"defaultExecutablePath\": \"handler\",", "").finds_only(
         "host.json",
         "does not say what to start",
@@ -78,13 +78,13 @@ fn a_host_that_does_not_forward_sends_envelopes() {
 }
 
 #[test]
-fn the_misspelt_switch_for_proxying_is_known() {
+fn a_misspelled_proxying_switch_is_reported() {
     let project = Project::cloned();
     project.change("host.json", "\"enableForwardingHttpRequest\": true,", "");
     project.change("host.json", "enableProxyingHttpRequest", "enableHttpProxyingRequest");
-    project.visit().finds_only(
+    project.run().finds_only(
         "host.json",
-        "`enableHttpProxyingRequest` is no setting",
+        "`enableHttpProxyingRequest` is not a setting",
         "enableForwardingHttpRequest",
     );
 }
@@ -99,11 +99,11 @@ fn a_route_prefix_in_the_file_alone_is_unknown_to_the_handler() {
 }
 
 #[test]
-fn a_fixed_port_of_the_handler_is_told() {
+fn a_fixed_port_of_the_handler_is_reported() {
     with_host("\"customHandler\": {", "\"customHandler\": { \"port\": 9000,").finds_only(
         "host.json",
-        "collide",
-        "take customHandler.port out",
+        "second host",
+        "remove customHandler.port",
     );
 }
 
@@ -113,19 +113,19 @@ fn routes_beside_function_folders_stop_the_host() {
     with_host("\"customHandler\": {", wrong).finds_only(
         "host.json",
         "does not start with both",
-        "take customHandler.http out",
+        "remove customHandler.http",
     );
 }
 
 #[test]
-fn a_function_folder_that_is_gone_is_missed() {
+fn a_missing_function_folder_is_reported() {
     let project = Project::cloned();
     project.remove("SendMessage");
-    project.visit().finds_only("SendMessage", "/api/messages is 404", "git restore SendMessage");
+    project.run().finds_only("SendMessage", "/api/messages is 404", "git restore SendMessage");
 }
 
 #[test]
-fn a_function_json_that_is_none_is_told() {
+fn an_invalid_function_json_is_reported() {
     with_function("negotiate", "{", "").finds_only(
         "negotiate",
         "function.json",
@@ -134,7 +134,7 @@ fn a_function_json_that_is_none_is_told() {
 }
 
 #[test]
-fn a_further_binding_changes_the_hosts_protocol() {
+fn an_additional_binding_is_reported() {
     let wrong =
         "\"bindings\": [ { \"type\": \"signalRConnectionInfo\", \"direction\": \"in\", \"name\": \"c\" },";
     with_function("negotiate", "\"bindings\": [", wrong).finds_only(
@@ -145,7 +145,7 @@ fn a_further_binding_changes_the_hosts_protocol() {
 }
 
 #[test]
-fn a_function_that_asks_for_a_key_is_told() {
+fn a_function_that_requires_a_key_is_reported() {
     with_function("SendMessage", "\"anonymous\"", "\"function\"").finds_only(
         "SendMessage",
         "authLevel",
@@ -154,70 +154,66 @@ fn a_function_that_asks_for_a_key_is_told() {
 }
 
 #[test]
-fn a_method_that_is_missing_is_told() {
+fn a_missing_method_is_reported() {
     with_function("negotiate", "\"post\"", "\"get\"").finds_only("negotiate", "lack `post`", "git restore");
 }
 
 #[test]
-fn a_function_that_moved_away_from_its_callers_is_told() {
+fn a_function_with_another_route_is_reported() {
     with_function("SendMessage", "\"messages\"", "\"message\"").finds_only(
         "SendMessage",
-        "callers look for `messages`",
+        "callers expect `messages`",
         "git restore",
     );
 }
 
 #[test]
-fn a_function_that_the_handler_does_not_serve_is_told() {
+fn a_function_that_the_handler_does_not_serve_is_reported() {
     let project = Project::cloned();
     let json =
-        crate::support::repository("SendMessage/function.json").replace("\"messages\"", "\"presence\"");
+        crate::test_project::repository("SendMessage/function.json").replace("\"messages\"", "\"presence\"");
     project.write("Presence/function.json", &json);
-    project.visit().finds_only(
-        "Presence",
-        "does not serve POST /api/presence",
-        "take the folder Presence away",
-    );
+    project.run().finds_only("Presence", "does not serve POST /api/presence", "delete the folder Presence");
 }
 
 #[test]
 fn two_functions_on_one_route_stop_the_host() {
     let project = Project::cloned();
-    project.write("Negotiate2/function.json", &crate::support::repository("negotiate/function.json"));
-    project.visit().finds_only("routes", "does not start with both", "another `route`");
+    project.write("Negotiate2/function.json", &crate::test_project::repository("negotiate/function.json"));
+    project.run().finds_only("routes", "does not start with both", "another `route`");
 }
 
 #[test]
-fn a_handler_that_may_not_be_executed_is_told() {
+fn a_handler_that_is_not_executable_is_reported() {
     let project = Project::package();
     project.handler(&elf(62, false), 0o644);
-    project.visit().finds_only("handler", "may not be executed", "chmod +x handler");
+    project.run().finds_only("handler", "not executable", "chmod +x handler");
 }
 
 #[test]
-fn a_handler_for_another_processor_is_told() {
+fn a_handler_for_another_processor_is_reported() {
     let package = Project::package();
     package.handler(&elf(183, false), 0o755);
-    package.visit().finds_only("handler", "another processor", "make package");
+    package.run().finds_only("handler", "another processor", "make package");
 }
 
 #[test]
-fn a_handler_for_another_system_is_told() {
+fn a_handler_for_another_system_is_reported() {
     let package = Project::package();
     package.handler(b"MZ\x90\0", 0o755);
-    package.visit().finds_only("handler", "no program for Linux", "make package");
+    package.run().finds_only("handler", "not an executable for Linux", "make package");
 }
 
 #[test]
-fn a_handler_that_needs_libraries_does_not_belong_into_a_package() {
+fn a_dynamically_linked_handler_in_a_package_is_reported() {
     let package = Project::package();
     package.handler(&elf(62, true), 0o755);
-    package.visit().finds_only("handler", "is not static", "make package");
+    package.run().finds_only("handler", "is not static", "make package");
 }
 
 #[test]
-fn a_project_that_is_set_up_but_not_built_is_told() {
+fn a_project_that_is_set_up_but_not_built_is_reported() {
     let project = Project::set_up(1);
     project.remove("handler");
-    project.visit().finds("handler", "is not there", "cargo build && cp target/debug/handler .");
+    project.run().finds("handler", "does not exist", "cargo build && cp target/debug/handler .");
 }

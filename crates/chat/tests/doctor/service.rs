@@ -1,4 +1,4 @@
-//! Mistakes of the service and of the way to it. What is well of it is the embedded one.
+//! Tests of `chat doctor` with problems of the SignalR service and the connection to it.
 
 use axum::Router;
 use axum::extract::Request;
@@ -11,94 +11,98 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::server::{Change, answer, changed, serve, service};
-use crate::support::{KEY, Project, Report};
+use crate::test_project::{KEY, Project, Report};
+use crate::test_servers::{Change, changed, response, serve, signalr_service};
 
-/// What the doctor says about `router` as the service of a project that is set up.
+/// Runs the doctor with `router` as the service of a project that is set up.
 async fn with(router: Router, arguments: &'static [&'static str]) -> Report {
     let port = serve(router).await;
-    tokio::task::spawn_blocking(move || Project::set_up(port).visit_with(arguments, &[])).await.unwrap()
+    tokio::task::spawn_blocking(move || Project::set_up(port).run_with(arguments, &[])).await.unwrap()
 }
 
 async fn with_change(change: Change) -> Report {
-    with(changed(service(), change), &[]).await
+    with(changed(signalr_service().await, change), &[]).await
 }
 
 #[tokio::test]
-async fn a_service_that_is_well_is_found_to_be_well() {
-    let report = with(service(), &[]).await;
-    report.is_well();
+async fn a_service_without_problems_passes() {
+    let report = with(signalr_service().await, &[]).await;
+    report.passes();
     for subject in ["service", "clock", "key", "mode"] {
-        report.approves(subject, "");
+        report.is_ok(subject, "");
     }
-    report.leaves_out("service CORS", "--page");
+    report.skips("service CORS", "--page");
 }
 
 #[test]
-fn a_service_that_nobody_serves_is_told() {
-    Project::set_up(1).visit().finds_only("service", "nobody listens there", "emulator --port 1");
+fn a_service_that_is_not_running_is_reported() {
+    Project::set_up(1).run().finds_only(
+        "service",
+        "connection refused: no process listens there",
+        "emulator --port 1",
+    );
 }
 
 #[test]
-fn a_service_whose_name_nobody_knows_is_told() {
+fn an_unknown_host_name_is_reported() {
     let connection = ("AzureSignalRConnectionString", "Endpoint=https://chat.invalid;AccessKey=hush;");
-    let report = Project::cloned().visit_with(&[], &[connection]);
+    let report = Project::cloned().run_with(&[], &[connection]);
     report.finds_only("service", "cannot be reached", "az signalr show --name $signalr");
     assert!(report.out.contains("docs/deploy.md"), "{}", report.out);
 }
 
 #[tokio::test]
-async fn a_certificate_nobody_vouches_for_is_told_and_one_the_settings_vouch_for_is_well() {
-    let (port, authority) = tls::terminate(serve(service()).await).await;
+async fn an_untrusted_certificate_is_reported_unless_the_settings_trust_it() {
+    let (port, authority) = tls::terminate(serve(signalr_service().await).await).await;
     let connection = format!("Endpoint=https://localhost:{port};AccessKey={KEY};");
-    let visit = move || {
+    let reports = move || {
         let connection = ("AzureSignalRConnectionString", connection.as_str());
-        let wary = Project::cloned().visit_with(&[], &[connection]);
+        let without_root = Project::cloned().run_with(&[], &[connection]);
         let roots = ("AzureSignalRConnectionString__rootCertificates", authority.as_str());
-        (wary, Project::cloned().visit_with(&[], &[connection, roots]))
+        (without_root, Project::cloned().run_with(&[], &[connection, roots]))
     };
-    let (wary, trusting) = tokio::task::spawn_blocking(visit).await.unwrap();
-    wary.finds_only(
+    let (without_root, with_root) = tokio::task::spawn_blocking(reports).await.unwrap();
+    without_root.finds_only(
         "service",
-        "certificate is not to be trusted",
+        "certificate is not trusted",
         "AzureSignalRConnectionString__rootCertificates",
     );
-    trusting.is_well();
-    trusting.approves("mode", "clients can connect");
+    with_root.passes();
+    with_root.is_ok("mode", "clients can connect");
 }
 
 #[tokio::test]
-async fn a_key_of_another_service_is_told() {
-    let port = serve(service()).await;
+async fn a_key_of_another_service_is_reported() {
+    let port = serve(signalr_service().await).await;
     let connection = format!("Endpoint=http://127.0.0.1:{port};AccessKey=another;");
-    let visit = move || Project::cloned().visit_with(&[], &[("AzureSignalRConnectionString", &connection)]);
-    let report = tokio::task::spawn_blocking(visit).await.unwrap();
-    report.finds_only("key", "refuses the key (401)", "connection string");
+    let reports = move || Project::cloned().run_with(&[], &[("AzureSignalRConnectionString", &connection)]);
+    let report = tokio::task::spawn_blocking(reports).await.unwrap();
+    report.finds_only("key", "rejects the key (401)", "connection string");
 }
 
 #[tokio::test]
-async fn a_server_that_is_no_signalr_service_is_told() {
-    with(Router::new(), &[]).await.finds_only("service", "no SignalR service", "emulator");
+async fn a_server_that_is_not_a_signalr_service_is_reported() {
+    with(Router::new(), &[]).await.finds_only("service", "not a SignalR service", "emulator");
 }
 
 #[tokio::test]
-async fn a_service_that_is_not_well_itself_is_told() {
+async fn an_unhealthy_service_is_reported() {
     let report =
-        with_change(|request| (request.uri().path() == "/api/health").then(|| answer(503, &[], ""))).await;
+        with_change(|request| (request.uri().path() == "/api/health").then(|| response(503, &[], ""))).await;
     report.finds_only("service", "answers 503", "wait");
 }
 
 #[tokio::test]
-async fn a_clock_that_is_far_off_is_told() {
+async fn a_clock_that_is_far_off_is_reported() {
     let report = with_change(|request| {
         (request.uri().path() == "/api/health")
-            .then(|| answer(200, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")], ""))
+            .then(|| response(200, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")], ""))
     })
     .await;
     report.finds_only("clock", "minutes ahead", "timedatectl");
 }
 
-/// Takes the WebSocket, as a service does, and answers the handshake as one in mode *Default*.
+/// Accepts the WebSocket and answers the handshake as a service in mode *Default*.
 fn default_mode(request: &Request) -> Option<Response> {
     let key = request.headers().get("sec-websocket-key")?;
     let accept = derive_accept_key(key.as_bytes());
@@ -110,54 +114,54 @@ fn default_mode(request: &Request) -> Option<Response> {
             socket.next().await.unwrap().unwrap(),
             Message::text("{\"protocol\":\"json\",\"version\":1}\u{1e}")
         );
-        let complaint = "{\"error\":\"SignalR Service is now in 'Default' service mode. However app servers are not connected.\"}\u{1e}";
-        socket.send(Message::text(complaint)).await.unwrap();
+        let error = "{\"error\":\"SignalR Service is now in 'Default' service mode. However app servers are not connected.\"}\u{1e}";
+        socket.send(Message::text(error)).await.unwrap();
         while let Some(Ok(_)) = socket.next().await {}
     });
     let headers =
         [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", accept.as_str())];
-    Some(answer(101, &headers, ""))
+    Some(response(101, &headers, ""))
 }
 
 #[tokio::test]
-async fn a_service_in_mode_default_is_told() {
+async fn a_service_in_mode_default_is_reported() {
     with_change(default_mode).await.finds_only("mode", "is Default", "--service-mode Serverless");
 }
 
 #[tokio::test]
-async fn a_service_that_lets_no_clients_in_is_told() {
+async fn a_service_that_rejects_clients_is_reported() {
     let report =
-        with_change(|request| (request.uri().path() == "/client/negotiate").then(|| answer(404, &[], "")))
+        with_change(|request| (request.uri().path() == "/client/negotiate").then(|| response(404, &[], "")))
             .await;
-    report.finds_only("mode", "answered 404", "--service-mode Serverless");
+    report.finds_only("mode", "status 404", "--service-mode Serverless");
 }
 
 #[tokio::test]
-async fn a_service_whose_cors_lacks_the_page_is_told() {
-    let change: Change = |request| (request.method() == "OPTIONS").then(|| answer(204, &[], ""));
-    let router = changed(service(), change);
+async fn a_service_whose_cors_lacks_the_page_is_reported() {
+    let change: Change = |request| (request.method() == "OPTIONS").then(|| response(204, &[], ""));
+    let router = changed(signalr_service().await, change);
     let report = with(router, &["--page", "https://chat.invalid"]).await;
-    report.finds("service CORS", "does not let https://chat.invalid in", "az signalr cors update");
+    report.finds("service CORS", "does not allow https://chat.invalid", "az signalr cors update");
 }
 
 #[tokio::test]
-async fn a_service_whose_cors_has_the_page_with_a_slash_is_told() {
+async fn a_service_whose_cors_lists_the_page_with_a_slash_is_reported() {
     let change: Change = |request| {
         let headers =
             [("access-control-allow-origin", "https://chat.invalid/"), ("access-control-allow-headers", "*")];
-        (request.method() == "OPTIONS").then(|| answer(204, &headers, ""))
+        (request.method() == "OPTIONS").then(|| response(204, &headers, ""))
     };
-    let report = with(changed(service(), change), &["--page", "https://chat.invalid"]).await;
+    let report = with(changed(signalr_service().await, change), &["--page", "https://chat.invalid"]).await;
     report.finds("service CORS", "slash", "--allowed-origins \"https://chat.invalid\"");
 }
 
 #[test]
-fn a_managed_identity_is_not_asked_for_where_there_is_none() {
+fn a_managed_identity_is_not_used_outside_of_azure() {
     let variables = [
         ("AzureSignalRConnectionString__serviceUri", "https://chat.invalid"),
         ("AzureSignalRConnectionString__credential", "managedidentity"),
     ];
-    let report = Project::cloned().visit_with(&[], &variables);
+    let report = Project::cloned().run_with(&[], &variables);
     report.finds_only("service", "cannot be reached", "az signalr show");
-    report.approves("AzureSignalRConnectionString__serviceUri", "from the environment");
+    report.is_ok("AzureSignalRConnectionString__serviceUri", "from the environment");
 }

@@ -1,6 +1,6 @@
-//! Easy Auth and platform CORS as a page meets them on this machine: who one is, who may ask, and who may read the answer.
+//! Tests of Easy Auth and CORS on the local stack: sign-in, principal headers, and which origins may call and read.
 //!
-//! Nobody proves anything at this sign-in, so what counts is that nobody becomes somebody without it.
+//! The local sign-in has no password, so the tests show that there is no identity without it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -8,13 +8,14 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response, Url};
 use serde_json::{Value, json};
 
-use crate::test_stack::{ANYWHERE, Stack};
-use test_support::http::{api_error as refusal, claims};
+use crate::test_stack::{FREE_PORTS, TestStack};
+use test_support::entra::Entra;
+use test_support::http::{api_error, claims};
 
 const ALICE: &str = "alice@contoso.com";
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
-/// The user id in the token that negotiate gives; null for nobody.
+/// The user id in the access token of negotiate; null for a guest.
 async fn user(negotiate: RequestBuilder) -> Value {
     let response = negotiate.send().await.unwrap();
     assert_eq!(response.status(), 200);
@@ -22,14 +23,14 @@ async fn user(negotiate: RequestBuilder) -> Value {
     claims(body["accessToken"].as_str().unwrap())["asrs.s.uid"].clone()
 }
 
-/// Sends the form of the sign-in page at `path`, as that page would, with `name` percent-encoded.
-async fn submit(stack: &Stack, path: &str, name: &str) -> Response {
+/// Submits the sign-in form at `path` with `name`, which is percent-encoded.
+async fn submit(stack: &TestStack, path: &str, name: &str) -> Response {
     let form = stack.post(path).header("origin", stack.api()).header("user-agent", BROWSER);
     let form = form.header("content-type", "application/x-www-form-urlencoded");
     form.body(["name=", name].concat()).send().await.unwrap()
 }
 
-/// `name=value` of the cookie that `response` sets.
+/// `name=value` of the cookie in `response`.
 fn cookie(response: &Response) -> String {
     let cookie = response.headers()["set-cookie"].to_str().unwrap();
     cookie.split(';').next().unwrap().to_owned()
@@ -40,7 +41,7 @@ fn location(response: &Response) -> &str {
     response.headers()["location"].to_str().unwrap()
 }
 
-/// `/.auth/{what}` with `value` for a parameter.
+/// `/.auth/{what}` with a query parameter.
 fn auth_path(what: &str, parameter: &str, value: &str) -> String {
     let mut url = Url::parse("http://h/.auth").unwrap();
     url.path_segments_mut().unwrap().extend(what.split('/'));
@@ -48,8 +49,8 @@ fn auth_path(what: &str, parameter: &str, value: &str) -> String {
     format!("{}?{}", url.path(), url.query().unwrap())
 }
 
-/// Addresses that begin, end or sound like the page's and are not.
-fn foreign(page: &str) -> Vec<String> {
+/// Addresses that resemble the page's.
+fn similar_addresses(page: &str) -> Vec<String> {
     let port = page.rsplit(':').next().unwrap();
     vec![
         "https://evil.example/".to_owned(),
@@ -75,8 +76,8 @@ fn foreign(page: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_program_signs_in_and_its_token_says_who_it_is() {
-    let stack = Stack::start();
+async fn a_program_signs_in_and_its_token_identifies_it() {
+    let stack = TestStack::start();
     for provider in ["aad", "facebook", "google", "x", "twitter", "github", "apple", "microsoftaccount"] {
         let sign_in = stack.post(&format!("/.auth/login/{provider}")).json(&json!({"access_token": ALICE}));
         let body: Value = sign_in.send().await.unwrap().json().await.unwrap();
@@ -94,8 +95,8 @@ async fn a_program_signs_in_and_its_token_says_who_it_is() {
 }
 
 #[tokio::test]
-async fn case_54_what_a_caller_says_of_itself_is_taken_off() {
-    let stack = Stack::start();
+async fn case_54_principal_headers_of_a_caller_are_removed() {
+    let stack = TestStack::start();
     let alice = stack.sign_in(ALICE).await;
     let root = STANDARD.encode(r#"{"auth_typ":"aad","name_typ":"n","claims":[{"typ":"n","val":"root"}]}"#);
     for (session, expected) in [(None, Value::Null), (Some(alice.as_str()), json!(ALICE))] {
@@ -115,8 +116,8 @@ async fn case_54_what_a_caller_says_of_itself_is_taken_off() {
 }
 
 #[tokio::test]
-async fn case_59_a_session_token_that_is_not_ours_is_401_and_nobody_is_sent_elsewhere() {
-    let stack = Stack::start();
+async fn case_59_an_invalid_session_token_is_401_without_a_redirect() {
+    let stack = TestStack::start();
     let alice = stack.sign_in(ALICE).await;
     let parts: Vec<_> = alice.split('.').collect();
     let payload = |exp: u64| {
@@ -131,7 +132,7 @@ async fn case_59_a_session_token_that_is_not_ours_is_401_and_nobody_is_sent_else
         [parts[0], &payload(1), parts[2]].join("."),
         [unsigned.as_str(), parts[1], ""].join("."),
         [parts[0], parts[1]].join("."),
-        Stack::start().sign_in(ALICE).await,
+        TestStack::start().sign_in(ALICE).await,
     ];
     for token in forged {
         for (method, path) in
@@ -142,21 +143,21 @@ async fn case_59_a_session_token_that_is_not_ours_is_401_and_nobody_is_sent_else
             let response = request.json(&json!({"text": "hi"})).send().await.unwrap();
             assert!(!response.headers().contains_key("location"));
             assert_eq!(response.headers()["access-control-allow-origin"], stack.page().as_str());
-            assert_eq!(refusal(response).await, (401, "invalid_token".to_owned()), "{path} {token}");
+            assert_eq!(api_error(response).await, (401, "invalid_token".to_owned()), "{path} {token}");
         }
     }
     assert_eq!(user(stack.post_as(Some(&alice), "/api/negotiate")).await, ALICE);
 }
 
 #[tokio::test]
-async fn where_guests_may_not_chat_signing_in_is_enough_and_nothing_else_is() {
-    let stack = Stack::with(&ANYWHERE, &[("ChatAllowAnonymous", "false")]);
+async fn without_guests_only_signed_in_users_can_chat() {
+    let stack = TestStack::with(&FREE_PORTS, &[("ChatAllowAnonymous", "false")]);
     for path in ["/api/negotiate", "/api/messages"] {
         let forged =
             stack.post(path).header("x-ms-client-principal-name", "root").json(&json!({"text": "hi"}));
-        let refused = forged.send().await.unwrap();
-        assert!(!refused.headers().contains_key("location"));
-        assert_eq!(refusal(refused).await, (401, "unauthenticated".to_owned()), "{path}");
+        let rejected = forged.send().await.unwrap();
+        assert!(!rejected.headers().contains_key("location"));
+        assert_eq!(api_error(rejected).await, (401, "unauthenticated".to_owned()), "{path}");
     }
     let alice = stack.sign_in(ALICE).await;
     assert_eq!(user(stack.post_as(Some(&alice), "/api/negotiate")).await, ALICE);
@@ -164,8 +165,8 @@ async fn where_guests_may_not_chat_signing_in_is_enough_and_nothing_else_is() {
 }
 
 #[tokio::test]
-async fn the_form_signs_a_browser_in_with_a_cookie_no_script_can_read() {
-    let stack = Stack::start();
+async fn the_form_signs_in_with_an_http_only_cookie() {
+    let stack = TestStack::start();
     let login = auth_path("login/aad", "post_login_redirect_url", &(stack.page() + "/chat"));
     let form = stack.get(&login).send().await.unwrap();
     assert_eq!((form.status().as_u16(), form.headers()["x-frame-options"].to_str().unwrap()), (200, "DENY"));
@@ -189,8 +190,8 @@ async fn the_form_signs_a_browser_in_with_a_cookie_no_script_can_read() {
 }
 
 #[tokio::test]
-async fn a_foreign_page_can_neither_sign_a_browser_in_nor_post_with_its_cookie() {
-    let stack = Stack::start();
+async fn a_page_of_another_origin_can_neither_sign_in_nor_post_with_the_cookie() {
+    let stack = TestStack::start();
     let cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
     let post = |path: &str, origin: &str| {
         let request = stack.post(path).header("user-agent", BROWSER).header("origin", origin);
@@ -202,8 +203,8 @@ async fn a_foreign_page_can_neither_sign_a_browser_in_nor_post_with_its_cookie()
         for origin in
             ["https://evil.example", "null", "http://localhost", &format!("{own_page}0"), &stack.service()]
         {
-            let refused = post(path, origin).send().await.unwrap();
-            assert_eq!(refusal(refused).await, (403, "origin_not_allowed".to_owned()), "{origin}");
+            let rejected = post(path, origin).send().await.unwrap();
+            assert_eq!(api_error(rejected).await, (403, "origin_not_allowed".to_owned()), "{origin}");
         }
         let nowhere = stack.post(path).header("user-agent", BROWSER).header("cookie", &cookie);
         assert_eq!(nowhere.json(&json!({"text": "hi"})).send().await.unwrap().status(), 403);
@@ -211,15 +212,15 @@ async fn a_foreign_page_can_neither_sign_a_browser_in_nor_post_with_its_cookie()
     for origin in ["https://evil.example", "null", &own_page] {
         let form = stack.post("/.auth/login/aad").header("origin", origin);
         let form = form.header("content-type", "application/x-www-form-urlencoded").body("name=bob");
-        let refused = form.send().await.unwrap();
-        assert!(!refused.headers().contains_key("set-cookie"), "{origin}");
-        assert_eq!(refusal(refused).await.0, 403, "{origin}");
+        let rejected = form.send().await.unwrap();
+        assert!(!rejected.headers().contains_key("set-cookie"), "{origin}");
+        assert_eq!(api_error(rejected).await.0, 403, "{origin}");
     }
 }
 
 #[tokio::test]
-async fn a_token_goes_back_to_the_page_and_to_no_other_address() {
-    let stack = Stack::start();
+async fn a_token_is_sent_to_the_page_and_to_no_other_address() {
+    let stack = TestStack::start();
     let port = stack.page().rsplit(':').next().unwrap().to_owned();
     for parameter in ["post_login_redirect_url", "post_login_redirect_uri"] {
         for host in ["localhost", "127.0.0.1", "[::1]"] {
@@ -237,7 +238,7 @@ async fn a_token_goes_back_to_the_page_and_to_no_other_address() {
             assert_eq!(user(stack.post_as(session, "/api/negotiate")).await, "bob");
         }
     }
-    for address in foreign(&stack.page()) {
+    for address in similar_addresses(&stack.page()) {
         let login = auth_path("login/aad", "post_login_redirect_url", &address);
         let with_token = submit(&stack, &(login.clone() + "&session_mode=token"), "bob").await;
         assert!(
@@ -253,12 +254,12 @@ async fn a_token_goes_back_to_the_page_and_to_no_other_address() {
 }
 
 #[tokio::test]
-async fn me_refresh_and_logout_answer_as_app_service_does() {
-    let stack = Stack::start();
+async fn me_refresh_and_logout_behave_as_in_app_service() {
+    let stack = TestStack::start();
     for path in ["/.auth/me", "/.auth/refresh"] {
-        let nobody = stack.get(path).send().await.unwrap();
-        assert!(!nobody.headers().contains_key("location"));
-        assert_eq!(refusal(nobody).await.0, 401, "{path}");
+        let anonymous = stack.get(path).send().await.unwrap();
+        assert!(!anonymous.headers().contains_key("location"));
+        assert_eq!(api_error(anonymous).await.0, 401, "{path}");
     }
     let alice = stack.sign_in(ALICE).await;
     let me = stack.get("/.auth/me").header("x-zumo-auth", &alice).send().await.unwrap();
@@ -294,8 +295,8 @@ fn cors(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn case_52_the_page_may_ask_with_its_token_and_read_and_nobody_else_may() {
-    let stack = Stack::start();
+async fn case_52_only_the_page_may_call_with_a_token_and_read() {
+    let stack = TestStack::start();
     let preflight = |path: &str, origin: &str| {
         let request = stack.request(Method::OPTIONS, path).header("origin", origin);
         let request = request.header("access-control-request-method", "POST");
@@ -338,8 +339,8 @@ async fn case_52_the_page_may_ask_with_its_token_and_read_and_nobody_else_may() 
 }
 
 #[tokio::test]
-async fn the_page_may_read_refusals_too_once_allowed_each() {
-    let stack = Stack::start();
+async fn the_page_may_read_errors_too_with_one_allow_header() {
+    let stack = TestStack::start();
     for (method, path, status) in [
         (Method::POST, "/api/negotiate", 200),
         (Method::POST, "/api/messages", 415),
@@ -355,8 +356,8 @@ async fn the_page_may_read_refusals_too_once_allowed_each() {
 }
 
 #[tokio::test]
-async fn case_53_options_that_is_no_preflight_does_nothing() {
-    let stack = Stack::start();
+async fn case_53_options_without_cors_headers_is_not_a_preflight() {
+    let stack = TestStack::start();
     for path in ["/api/messages", "/.auth/me"] {
         let status = stack.request(Method::OPTIONS, path).send().await.unwrap().status().as_u16();
         assert!(matches!(status, 404 | 405), "{path}: {status}");
@@ -364,8 +365,8 @@ async fn case_53_options_that_is_no_preflight_does_nothing() {
 }
 
 #[tokio::test]
-async fn case_57_a_name_in_any_script_arrives_whole() {
-    let stack = Stack::start();
+async fn case_57_a_name_in_any_script_is_unchanged() {
+    let stack = TestStack::start();
     for (name, encoded) in [
         ("Łucja Nowak", "%C5%81ucja+Nowak"),
         ("Zoë", "Zo%C3%AB"),
@@ -381,8 +382,8 @@ async fn case_57_a_name_in_any_script_arrives_whole() {
 }
 
 #[tokio::test]
-async fn case_60_no_session_token_reaches_a_log() {
-    let mut stack = Stack::with(&ANYWHERE, &[("RUST_LOG", "trace")]);
+async fn case_60_no_session_token_is_logged() {
+    let mut stack = TestStack::with(&FREE_PORTS, &[("RUST_LOG", "trace")]);
     let alice = stack.sign_in(ALICE).await;
     let cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
     let as_token =
@@ -396,15 +397,15 @@ async fn case_60_no_session_token_reaches_a_log() {
         let stale = format!("AppServiceAuthSession={forged}");
         assert_eq!(user(stack.post("/api/negotiate").header("cookie", stale)).await, Value::Null);
     }
-    let foreign = stack.post("/api/negotiate").header("cookie", &cookie).header("user-agent", BROWSER);
-    assert_eq!(foreign.header("origin", "https://evil.example").send().await.unwrap().status(), 403);
+    let other_origin = stack.post("/api/negotiate").header("cookie", &cookie).header("user-agent", BROWSER);
+    assert_eq!(other_origin.header("origin", "https://evil.example").send().await.unwrap().status(), 403);
     stack.process.signal("TERM");
     stack.process.end();
 
     let printed = stack.process.out.text() + &stack.process.err.text();
     assert!(
         printed.contains("/api/negotiate") && printed.contains("signed in"),
-        "this log says too little: {printed}"
+        "the log is too short for this test: {printed}"
     );
     let (_, in_cookie) = cookie.split_once('=').unwrap();
     let (_, in_fragment) = in_fragment.split_once('#').unwrap();
@@ -419,4 +420,15 @@ async fn case_60_no_session_token_reaches_a_log() {
     ] {
         assert!(!printed.contains(secret), "{secret} in {printed}");
     }
+}
+
+#[tokio::test]
+async fn a_bearer_token_of_entra_is_accepted_if_configured() {
+    let entra = Entra::start().await;
+    let stack = TestStack::with(&FREE_PORTS, &entra.settings());
+    let negotiate = |token: &str| stack.post("/api/negotiate").bearer_auth(token);
+    assert_eq!(user(negotiate(&entra.token("ann"))).await, "ann@contoso.com");
+    assert_eq!(negotiate("x").send().await.unwrap().status(), 401);
+    let bob = stack.sign_in("bob").await;
+    assert_eq!(user(stack.post_as(Some(&bob), "/api/negotiate")).await, "bob");
 }

@@ -1,32 +1,25 @@
-//! `chat emulator`: the service alone, and what can be set of it on the command line.
+//! Tests of `chat emulator` and its options.
 
 use std::fs;
 use std::path::PathBuf;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
-use serde_json::{Value, json};
-use sha2::Sha256;
+use jsonwebtoken::{EncodingKey, Header, encode};
+use serde_json::json;
 
-use crate::test_stack::{Stack, start_chat};
+use crate::test_stack::{TestStack, start_chat};
 
-/// Two keys nobody else has.
+/// Two access keys.
 const KEYS: [&str; 2] = ["first-key-of-the-test", "second-key-of-the-test"];
 
-/// A token for clients of the hub `chat`.
+/// An access token for clients of the hub `chat`.
 fn token(key: &str, expires: u64) -> String {
-    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let claims = json!({"aud": "http://localhost/client/?hub=chat", "exp": expires});
-    let signed = format!("{}.{}", part(json!({"alg": "HS256", "typ": "JWT"})), part(claims));
-    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).unwrap();
-    mac.update(signed.as_bytes());
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+    encode(&Header::default(), &claims, &EncodingKey::from_secret(key.as_bytes())).unwrap()
 }
 
 const NEVER: u64 = 4_000_000_000;
 
-/// A file of this test alone, gone with it.
+/// A temporary file, deleted when dropped.
 struct File(PathBuf);
 
 impl File {
@@ -47,54 +40,54 @@ impl Drop for File {
     }
 }
 
-/// The status of a negotiation.
-async fn negotiated(service: &Stack, token: &str) -> u16 {
+/// Negotiates and returns the status.
+async fn negotiated(service: &TestStack, token: &str) -> u16 {
     let url = service.service() + "/client/negotiate?hub=chat";
     service.client.post(url).bearer_auth(token).send().await.unwrap().status().as_u16()
 }
 
 #[tokio::test]
-async fn either_key_of_a_file_opens_the_service_and_the_first_is_given_out() {
+async fn both_keys_of_a_file_are_accepted_and_the_first_is_printed() {
     let keys = File::new("two-keys", &format!("{}\n\n{}\n", KEYS[0], KEYS[1]));
-    let service = Stack::with(&["emulator", "--port", "0", "--access-keys", keys.path()], &[]);
-    assert!(service.told("connection").unwrap().contains(KEYS[0]));
+    let service = TestStack::with(&["emulator", "--port", "0", "--access-keys", keys.path()], &[]);
+    assert!(service.printed("connection").unwrap().contains(KEYS[0]));
     for key in KEYS {
         assert_eq!(negotiated(&service, &token(key, NEVER)).await, 200);
     }
     assert_eq!(negotiated(&service, &token("another", NEVER)).await, 401);
-    let said = service.process.out.text() + &service.process.err.text();
-    assert!(!said.contains(KEYS[1]), "{said}");
+    let printed = service.process.out.text() + &service.process.err.text();
+    assert!(!printed.contains(KEYS[1]), "{printed}");
 }
 
 #[test]
-fn a_file_that_holds_no_keys_ends_it_with_64_and_is_not_repeated() {
+fn an_invalid_key_file_exits_with_64_and_is_not_printed() {
     for text in ["", "one\ntwo\nthree\n", "hush;hush"] {
         let keys = File::new(&format!("no-keys-{}", text.len()), text);
         let mut emulator = start_chat(&["emulator", "--port", "0", "--access-keys", keys.path()], &[]);
         assert_eq!(emulator.end().code(), Some(64), "{text:?}");
-        let said = emulator.err.text();
+        let printed = emulator.err.text();
         assert!(
-            said.contains("--access-keys") && !said.contains("hush") && !said.contains("three"),
-            "{said}"
+            printed.contains("--access-keys") && !printed.contains("hush") && !printed.contains("three"),
+            "{printed}"
         );
     }
 }
 
 #[tokio::test]
-async fn it_is_strict_about_tokens_unless_it_is_told_to_be_lenient() {
+async fn an_expired_token_is_accepted_only_with_lenient() {
     let keys = File::new("lenient-keys", KEYS[0]);
     let arguments = ["emulator", "--port", "0", "--access-keys", keys.path(), "--lenient"];
     for (arguments, status) in [(&arguments[..5], 401), (&arguments[..], 200)] {
-        let service = Stack::with(arguments, &[]);
+        let service = TestStack::with(arguments, &[]);
         assert_eq!(negotiated(&service, &token(KEYS[0], 1)).await, status);
     }
 }
 
 #[tokio::test]
-async fn a_quota_of_connections_can_be_set() {
+async fn the_number_of_connections_can_be_limited() {
     let keys = File::new("quota-keys", KEYS[0]);
     let arguments = ["emulator", "--port", "0", "--access-keys", keys.path(), "--max-connections", "1"];
-    let service = Stack::with(&arguments, &[]);
+    let service = TestStack::with(&arguments, &[]);
     let token = token(KEYS[0], NEVER);
     assert_eq!(negotiated(&service, &token).await, 200);
     assert_eq!(negotiated(&service, &token).await, 429);

@@ -1,6 +1,6 @@
-//! The whole way of a message, over real sockets: handler, service, every browser that should get it and none that should not.
+//! Tests of messages from handler to browser over real sockets.
 //!
-//! What must not arrive is shown by what arrives after it, never by waiting.
+//! A marker message shows that a message before it did not arrive, without waiting.
 
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,43 +11,43 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
-use test_support::http::api_error as refusal;
+use test_support::http::api_error;
 use test_support::signalr_client::{Access, Client};
 
-use crate::test_stack::{ANYWHERE, KEY, OFFICIAL_KEY, Stack, join, negotiate, port};
+use crate::test_stack::{FREE_PORTS, KEY, OFFICIAL_KEY, TestStack, join, negotiate, port};
 
-/// A session and a connection for each name.
-async fn people<const N: usize>(stack: &Stack, names: [&str; N]) -> [(String, Client); N] {
-    let mut people = Vec::new();
+/// Signs in and connects a client for each name.
+async fn users<const N: usize>(stack: &TestStack, names: [&str; N]) -> [(String, Client); N] {
+    let mut users = Vec::new();
     for name in names {
         let session = stack.sign_in(name).await;
         let client = join(stack, Some(&session)).await;
-        people.push((session, client));
+        users.push((session, client));
     }
-    people.try_into().ok().unwrap()
+    users.try_into().ok().unwrap()
 }
 
 #[tokio::test]
-async fn a_message_to_everyone_arrives_once_at_everyone_as_it_was_answered() {
-    let stack = Stack::start();
-    let [(alice, mut her), (_, mut bobs)] = people(&stack, ["alice@contoso.com", "bob@contoso.com"]).await;
+async fn a_public_message_arrives_once_at_every_client_as_published() {
+    let stack = TestStack::start();
+    let [(alice, mut her), (_, mut bobs)] = users(&stack, ["alice@contoso.com", "bob@contoso.com"]).await;
     let mut guests = join(&stack, None).await;
     let published = stack.send(Some(&alice), &json!({"text": "hi", "id": "a-1"})).await;
     assert_eq!((&published["sender"], &published["id"]), (&json!("alice@contoso.com"), &json!("a-1")));
-    let answered = stack.send(None, &json!({"text": "hello", "nickname": "Zoë"})).await;
-    assert_eq!((&answered["sender"], &answered["nickname"]), (&json!(""), &json!("Zoë")));
+    let second = stack.send(None, &json!({"text": "hello", "nickname": "Zoë"})).await;
+    assert_eq!((&second["sender"], &second["nickname"]), (&json!(""), &json!("Zoë")));
     stack.send(None, &json!({"text": "marker"})).await;
     for client in [&mut her, &mut bobs, &mut guests] {
-        assert_eq!(client.before("marker").await, [published.clone(), answered.clone()]);
+        assert_eq!(client.before("marker").await, [published.clone(), second.clone()]);
     }
 }
 
 #[tokio::test]
-async fn a_private_message_arrives_at_every_connection_of_its_recipient_and_nowhere_else() {
-    let stack = Stack::start();
+async fn a_private_message_arrives_at_every_connection_of_its_recipient_only() {
+    let stack = TestStack::start();
     let names = ["alice@contoso.com", "bob@contoso.com", "carol@contoso.com", "BOB@contoso.com"];
     let [(alice, mut her), (bob, mut bobs_first), (_, mut carols), (_, mut anothers)] =
-        people(&stack, names).await;
+        users(&stack, names).await;
     let mut bobs_second = join(&stack, Some(&bob)).await;
     let mut guests = join(&stack, None).await;
     let published = stack.send(Some(&alice), &json!({"text": "psst", "recipient": "bob@contoso.com"})).await;
@@ -62,11 +62,11 @@ async fn a_private_message_arrives_at_every_connection_of_its_recipient_and_nowh
 }
 
 #[tokio::test]
-async fn a_message_to_somebody_who_is_not_there_is_accepted_and_arrives_nowhere() {
-    let stack = Stack::start();
-    let [(alice, mut her), (_, mut bobs)] = people(&stack, ["alice@contoso.com", "bob@contoso.com"]).await;
+async fn a_message_to_an_absent_user_is_accepted_and_arrives_nowhere() {
+    let stack = TestStack::start();
+    let [(alice, mut her), (_, mut bobs)] = users(&stack, ["alice@contoso.com", "bob@contoso.com"]).await;
     // None of these is Bob, and none of them is everyone.
-    for recipient in ["nobody@contoso.com", "bob", "bob@contoso.com/", "*", "../bob@contoso.com"] {
+    for recipient in ["absent@contoso.com", "bob", "bob@contoso.com/", "*", "../bob@contoso.com"] {
         stack.send(Some(&alice), &json!({"text": "psst", "recipient": recipient})).await;
     }
     stack.send(None, &json!({"text": "marker"})).await;
@@ -76,11 +76,11 @@ async fn a_message_to_somebody_who_is_not_there_is_accepted_and_arrives_nowhere(
 }
 
 #[tokio::test]
-async fn case_57_whoever_has_a_name_can_be_written_to_whatever_is_in_it() {
-    let stack = Stack::start();
+async fn case_57_a_private_message_arrives_for_any_characters_in_the_name() {
+    let stack = TestStack::start();
     let names = ["Zoë/Łucja 😀", "a%2Fb ?x=1#y", "50 % + 1", "O'Brien; DROP", ":send"];
     for name in names {
-        let [(session, mut client)] = people(&stack, [name]).await;
+        let [(session, mut client)] = users(&stack, [name]).await;
         let published = stack.send(Some(&session), &json!({"text": "to me", "recipient": name})).await;
         assert_eq!((&published["sender"], &published["recipient"]), (&json!(name), &json!(name)));
         assert_eq!(client.message().await, published, "{name}");
@@ -88,10 +88,10 @@ async fn case_57_whoever_has_a_name_can_be_written_to_whatever_is_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_senders_at_once_everything_arrives_once_and_in_each_senders_order() {
+async fn messages_of_concurrent_senders_arrive_once_and_in_each_senders_order() {
     const SENDERS: usize = 10;
     const MESSAGES: usize = 20;
-    let stack = std::sync::Arc::new(Stack::start());
+    let stack = std::sync::Arc::new(TestStack::start());
     let mut clients = Vec::new();
     for _ in 0..20 {
         clients.push(join(&stack, None).await);
@@ -113,46 +113,49 @@ async fn of_many_senders_at_once_everything_arrives_once_and_in_each_senders_ord
     stack.send(None, &json!({"text": "marker"})).await;
     let in_order: Vec<_> = (0..MESSAGES).map(|number| number.to_string()).collect();
     for client in &mut clients {
-        let mut told: HashMap<String, Vec<String>> = HashMap::new();
+        let mut by_sender: HashMap<String, Vec<String>> = HashMap::new();
         for message in client.before("marker").await {
             let field = |name: &str| message[name].as_str().unwrap().to_owned();
-            told.entry(field("sender")).or_default().push(field("text"));
+            by_sender.entry(field("sender")).or_default().push(field("text"));
         }
-        assert_eq!(told.len(), SENDERS);
-        for (sender, texts) in told {
+        assert_eq!(by_sender.len(), SENDERS);
+        for (sender, texts) in by_sender {
             assert_eq!(texts, in_order, "{sender}");
         }
     }
 }
 
 #[tokio::test]
-async fn two_hubs_of_one_service_hear_nothing_of_each_other() {
-    let service = Stack::with(&["emulator", "--port", "0"], &[]);
-    let connection = service.told("connection").unwrap();
+async fn messages_of_one_hub_do_not_reach_another() {
+    let service = TestStack::with(&["emulator", "--port", "0"], &[]);
+    let connection = service.printed("connection").unwrap();
     let of_hub = |hub| {
-        Stack::with(&ANYWHERE, &[("AzureSignalRConnectionString", &connection), ("AzureSignalRHubName", hub)])
+        TestStack::with(
+            &FREE_PORTS,
+            &[("AzureSignalRConnectionString", &connection), ("AzureSignalRHubName", hub)],
+        )
     };
-    let houses = [of_hub("Lobby"), of_hub("attic")];
+    let stacks = [of_hub("Lobby"), of_hub("attic")];
     let mut clients = Vec::new();
-    for house in &houses {
-        clients.push(join(house, Some(&house.sign_in("alice@contoso.com").await)).await);
+    for stack in &stacks {
+        clients.push(join(stack, Some(&stack.sign_in("alice@contoso.com").await)).await);
     }
-    for (house, text) in houses.iter().zip(["down here", "up here"]) {
-        let session = house.sign_in("bob@contoso.com").await;
+    for (stack, text) in stacks.iter().zip(["down here", "up here"]) {
+        let session = stack.sign_in("bob@contoso.com").await;
         for recipient in [Value::Null, json!("alice@contoso.com")] {
-            house.send(Some(&session), &json!({"text": text, "recipient": recipient})).await;
+            stack.send(Some(&session), &json!({"text": text, "recipient": recipient})).await;
         }
     }
-    for (client, (house, text)) in clients.iter_mut().zip(houses.iter().zip(["down here", "up here"])) {
-        house.send(None, &json!({"text": "marker"})).await;
-        let heard = client.before("marker").await;
-        assert_eq!(heard.iter().map(|message| &message["text"]).collect::<Vec<_>>(), [text, text]);
+    for (client, (stack, text)) in clients.iter_mut().zip(stacks.iter().zip(["down here", "up here"])) {
+        stack.send(None, &json!({"text": "marker"})).await;
+        let received = client.before("marker").await;
+        assert_eq!(received.iter().map(|message| &message["text"]).collect::<Vec<_>>(), [text, text]);
     }
 }
 
 #[tokio::test]
-async fn the_service_refuses_tokens_that_are_not_for_this_hub_now_and_says_why() {
-    let stack = Stack::start();
+async fn invalid_tokens_are_rejected_with_the_reason() {
+    let stack = TestStack::start();
     let (key, url) = (stack.key(), negotiate(&stack, None).await.url);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let sign = |key: &str, hub: &str, nbf: u64, exp: u64| {
@@ -165,32 +168,32 @@ async fn the_service_refuses_tokens_that_are_not_for_this_hub_now_and_says_why()
         URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#),
         good.split('.').nth(1).unwrap()
     );
-    let admitted = Access { url: url.clone(), token: good };
-    assert_eq!(admitted.negotiate(&stack.client).await.status(), 200);
+    let accepted = Access { url: url.clone(), token: good };
+    assert_eq!(accepted.negotiate(&stack.client).await.status(), 200);
     for (token, reason) in [
         (sign(&key, "chat", now - 7_200, now - 3_600), "exp"),
         (sign(&key, "chat", now + 3_600, now + 7_200), "nbf"),
         (sign(OFFICIAL_KEY, "chat", now, now + 600), "signature"),
-        (sign(&Stack::start().key(), "chat", now, now + 600), "signature"),
+        (sign(&TestStack::start().key(), "chat", now, now + 600), "signature"),
         (sign(&key, "lobby", now, now + 600), "hub"),
         (unsigned, "token"),
     ] {
         let access = Access { url: url.clone(), token };
-        let refused = access.negotiate(&stack.client).await;
-        assert_eq!(refused.status(), 401, "{reason}");
-        let said = refused.text().await.unwrap();
-        assert!(said.contains(reason), "{reason:?} in {said}");
-        assert!(!said.contains(&key) && !said.contains(&access.token), "{said}");
-        let Err(Error::Http(refused)) = access.open(access.socket().await, None).await else {
+        let rejected = access.negotiate(&stack.client).await;
+        assert_eq!(rejected.status(), 401, "{reason}");
+        let reason_text = rejected.text().await.unwrap();
+        assert!(reason_text.contains(reason), "{reason:?} in {reason_text}");
+        assert!(!reason_text.contains(&key) && !reason_text.contains(&access.token), "{reason_text}");
+        let Err(Error::Http(rejected)) = access.open(access.socket().await, None).await else {
             panic!("a WebSocket opened in spite of {reason}");
         };
-        assert_eq!(refused.status(), 401);
+        assert_eq!(rejected.status(), 401);
     }
 }
 
 #[tokio::test]
-async fn a_clients_token_cannot_send_and_a_connection_cannot_be_taken_over() {
-    let stack = Stack::start();
+async fn a_client_token_cannot_send_or_take_over_a_connection() {
+    let stack = TestStack::start();
     let access = negotiate(&stack, Some(&stack.sign_in("alice@contoso.com").await)).await;
     let url = format!("{}/api/hubs/chat/:send?api-version=2022-06-01", stack.service());
     let request = stack.client.post(url).json(&json!({"target": "newMessage", "arguments": ["forged"]}));
@@ -198,9 +201,9 @@ async fn a_clients_token_cannot_send_and_a_connection_cannot_be_taken_over() {
 
     let negotiated: Value = access.negotiate(&stack.client).await.json().await.unwrap();
     let id = negotiated["connectionToken"].as_str().unwrap();
-    let thief = negotiate(&stack, Some(&stack.sign_in("mallory@contoso.com").await)).await;
-    let stolen = thief.open(thief.socket().await, Some(id)).await.err().unwrap();
-    assert!(matches!(stolen, Error::Http(refused) if refused.status() == 404));
+    let attacker = negotiate(&stack, Some(&stack.sign_in("mallory@contoso.com").await)).await;
+    let stolen = attacker.open(attacker.socket().await, Some(id)).await.err().unwrap();
+    assert!(matches!(stolen, Error::Http(rejected) if rejected.status() == 404));
 
     let mut hers = access.open(access.socket().await, Some(id)).await.unwrap();
     hers.shake_hands().await;
@@ -209,14 +212,14 @@ async fn a_clients_token_cannot_send_and_a_connection_cannot_be_taken_over() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_delays_nobody_and_finds_all_of_it_later() {
-    /// 16 KiB each: more than the system holds for a socket (4 MiB), less than the service keeps for a client besides (8 MiB).
+async fn a_client_that_does_not_read_delays_no_other_and_gets_all_messages_later() {
+    /// Of 16 KiB each: more than the system buffers for a socket (4 MiB), less than the service buffers for a client (8 MiB).
     const MESSAGES: usize = 400;
-    let stack = Stack::start();
+    let stack = TestStack::start();
     let access = negotiate(&stack, None).await;
-    let mut stuck = access.open(access.narrow_socket().await, None).await.unwrap();
-    stuck.shake_hands().await;
-    let _never_greets = access.open(access.socket().await, None).await.unwrap();
+    let mut slow = access.open(access.narrow_socket().await, None).await.unwrap();
+    slow.shake_hands().await;
+    let _without_handshake = access.open(access.socket().await, None).await.unwrap();
     let mut reader = join(&stack, None).await;
     let text = "😀".repeat(4_096);
     let mut sent = Vec::new();
@@ -226,40 +229,40 @@ async fn a_client_that_does_not_read_delays_nobody_and_finds_all_of_it_later() {
         sent.push(published["id"].clone());
     }
     stack.send(None, &json!({"text": "marker"})).await;
-    let found = stuck.before("marker").await.into_iter().map(|mut message| message["id"].take());
+    let found = slow.before("marker").await.into_iter().map(|mut message| message["id"].take());
     assert!(found.eq(sent), "a message is missing, was doubled or came too early");
 }
 
 #[tokio::test]
-async fn a_token_in_the_query_of_a_web_socket_reaches_no_log() {
-    let mut stack = Stack::with(&ANYWHERE, &[("RUST_LOG", "trace")]);
+async fn a_token_in_a_websocket_query_is_not_logged() {
+    let mut stack = TestStack::with(&FREE_PORTS, &[("RUST_LOG", "trace")]);
     let access = negotiate(&stack, Some(&stack.sign_in("alice@contoso.com").await)).await;
     let mut client = access.open(access.socket().await, None).await.unwrap();
     client.shake_hands().await;
-    let refused = Access { token: format!("{}x", access.token), ..access.clone() };
-    assert!(refused.open(refused.socket().await, None).await.is_err());
+    let rejected = Access { token: format!("{}x", access.token), ..access.clone() };
+    assert!(rejected.open(rejected.socket().await, None).await.is_err());
     stack.send(None, &json!({"text": "a text for the room"})).await;
     client.message().await;
     stack.process.signal("TERM");
     stack.process.end();
     let logged = stack.process.out.text() + &stack.process.err.text();
-    assert!(logged.contains("/client/"), "this log says too little to be tested: {logged}");
+    assert!(logged.contains("/client/"), "the log is too short for this test: {logged}");
     for secret in [access.token.as_str(), "access_token", "eyJ", "a text for the room"] {
         assert!(!logged.contains(secret), "{secret} in {logged}");
     }
 }
 
 #[tokio::test]
-async fn after_the_service_restarts_the_next_message_and_the_next_negotiate_work() {
+async fn messages_and_negotiation_work_after_a_restart_of_the_service() {
     let keyed = format!("Endpoint=http://localhost;Port=8888;AccessKey={KEY};Version=1.0;");
-    let alone = |port: &str| {
-        Stack::with(&["emulator", "--port", port], &[("AzureSignalRConnectionString", keyed.as_str())])
+    let emulator = |port: &str| {
+        TestStack::with(&["emulator", "--port", port], &[("AzureSignalRConnectionString", keyed.as_str())])
     };
-    let service = alone("0");
-    let connection = service.told("connection").unwrap();
+    let service = emulator("0");
+    let connection = service.printed("connection").unwrap();
     let port = port(&service.service()).to_string();
     let stack =
-        Stack::with(&ANYWHERE, &[("AzureSignalRConnectionString", &connection), ("RUST_LOG", "warn")]);
+        TestStack::with(&FREE_PORTS, &[("AzureSignalRConnectionString", &connection), ("RUST_LOG", "warn")]);
     let alice = stack.sign_in("alice@contoso.com").await;
     let mut before = join(&stack, Some(&alice)).await;
     let first = stack.send(Some(&alice), &json!({"text": "one"})).await;
@@ -267,12 +270,12 @@ async fn after_the_service_restarts_the_next_message_and_the_next_negotiate_work
 
     drop(service);
     assert_eq!(before.record().await, None, "a connection outlived its service");
-    let away = stack.post_as(Some(&alice), "/api/messages").json(&json!({"text": "lost"}));
-    let away = away.send().await.unwrap();
-    assert!(away.headers().contains_key("retry-after"));
-    assert_eq!(refusal(away).await, (503, "unavailable".to_owned()));
+    let response = stack.post_as(Some(&alice), "/api/messages").json(&json!({"text": "lost"}));
+    let response = response.send().await.unwrap();
+    assert!(response.headers().contains_key("retry-after"));
+    assert_eq!(api_error(response).await, (503, "unavailable".to_owned()));
 
-    let _service = alone(&port);
+    let _service = emulator(&port);
     let mut after = join(&stack, Some(&alice)).await;
     let second = stack.send(Some(&alice), &json!({"text": "two"})).await;
     assert_eq!(after.message().await, second);

@@ -1,6 +1,4 @@
-//! The whole chat without a host: the real `handler` with page, API and service, on free ports of this machine.
-//!
-//! It looks for the page from where it stands, so every stack stands in a folder of its own, with a page of two files.
+//! A test fixture: `chat` as a process on free ports, in a temporary folder with a page of two files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,20 +12,20 @@ use test_support::http::client;
 use test_support::process::Process;
 use test_support::signalr_client::{Access, Client};
 
-/// What a stack's page says.
+/// The HTML of the test page.
 pub(crate) const PAGE: &str = "<!doctype html><title>a page</title>";
 
-/// Any port that is free, for everything.
-pub(crate) const ANYWHERE: [&str; 8] =
+/// Arguments for free ports.
+pub(crate) const FREE_PORTS: [&str; 8] =
     ["--page-port", "0", "--api-port", "0", "--signalr-port", "0", "--communication-port", "0"];
 
-/// The access key that tests put into settings.
+/// An access key for settings.
 pub(crate) const KEY: &str = "the-access-key-of-this-test";
 
-/// The access key of every installation of the official emulator.
+/// The published access key of the official emulator.
 pub(crate) const OFFICIAL_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
 
-/// Starts `chat` with no environment but `variables`.
+/// Starts `chat` with only `variables` as its environment.
 pub(crate) fn start_chat(arguments: &[&str], variables: &[(&str, &str)]) -> Process {
     Process::spawn(&mut chat_command(arguments, variables))
 }
@@ -36,17 +34,17 @@ fn chat_command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     Process::command(Path::new(env!("CARGO_BIN_EXE_chat")), arguments, variables)
 }
 
-/// What the handler of `stack` answers to a negotiation of the holder of `session`, or of a guest.
-pub(crate) async fn negotiate(stack: &Stack, session: Option<&str>) -> Access {
+/// Negotiates at the handler, with the session token `session` or as a guest.
+pub(crate) async fn negotiate(stack: &TestStack, session: Option<&str>) -> Access {
     Access::request(stack.post_as(session, "/api/negotiate")).await
 }
 
-/// A client that has negotiated at the handler of `stack` and is in the hub.
-pub(crate) async fn join(stack: &Stack, session: Option<&str>) -> Client {
+/// A connected client, with the session token `session` or as a guest.
+pub(crate) async fn join(stack: &TestStack, session: Option<&str>) -> Client {
     Client::connect(&negotiate(stack, session).await, &stack.client).await
 }
 
-/// A folder that goes with its test.
+/// A temporary folder, deleted when dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -55,7 +53,7 @@ impl Folder {
         let page = folder.join("content/dist");
         fs::create_dir_all(&page).unwrap();
         fs::write(page.join("index.html"), PAGE).unwrap();
-        let config = json!({"apiBaseUrl": "https://elsewhere.example", "authProvider": "github"});
+        let config = json!({"apiBaseUrl": "https://other.example", "authProvider": "github"});
         fs::write(page.join("config.json"), config.to_string()).unwrap();
         Self(folder)
     }
@@ -67,20 +65,20 @@ impl Drop for Folder {
     }
 }
 
-/// A `handler` that is its own host, ready. Dropping it stops it.
-pub(crate) struct Stack {
+/// A running `chat`. Dropping it stops the process.
+pub(crate) struct TestStack {
     pub(crate) process: Process,
     pub(crate) client: reqwest::Client,
     folder: Folder,
 }
 
-impl Stack {
-    /// Everything, with the service embedded.
+impl TestStack {
+    /// Starts the local stack with all services embedded.
     pub(crate) fn start() -> Self {
-        Self::with(&ANYWHERE, &[])
+        Self::with(&FREE_PORTS, &[])
     }
 
-    /// What `arguments` ask for, with nothing in its environment but `variables`.
+    /// Starts `chat` with `arguments`, with only `variables` as its environment.
     pub(crate) fn with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = Folder::with_page();
         let mut command = chat_command(arguments, variables);
@@ -90,36 +88,36 @@ impl Stack {
         Self { process, client: client(), folder }
     }
 
-    /// A file below the folder it stands in.
+    /// A path below its folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.0.join(name)
     }
 
-    /// What it printed after `label` before it was ready.
-    pub(crate) fn told(&self, label: &str) -> Option<String> {
+    /// The text printed after `label` in the banner.
+    pub(crate) fn printed(&self, label: &str) -> Option<String> {
         let text = self.process.out.text();
         let value = text.lines().find_map(|line| line.trim_start().strip_prefix(label));
         value.filter(|value| value.starts_with(' ')).map(|value| value.trim().to_owned())
     }
 
-    /// The origin of the page, as a browser names it.
+    /// The origin of the page.
     pub(crate) fn page(&self) -> String {
-        self.told("page").unwrap()
+        self.printed("page").unwrap()
     }
 
-    /// The origin of functions and `/.auth`.
+    /// The origin of the functions and `/.auth`.
     pub(crate) fn api(&self) -> String {
-        self.told("functions").unwrap().strip_suffix("/api").unwrap().to_owned()
+        self.printed("functions").unwrap().strip_suffix("/api").unwrap().to_owned()
     }
 
-    /// The origin of the service that is embedded.
+    /// The origin of the embedded SignalR service.
     pub(crate) fn service(&self) -> String {
-        self.told("SignalR").unwrap()
+        self.printed("SignalR").unwrap()
     }
 
-    /// The access key in the connection string.
+    /// The access key in the printed connection string.
     pub(crate) fn key(&self) -> String {
-        let connection = self.told("connection").unwrap();
+        let connection = self.printed("connection").unwrap();
         connection.split(';').find_map(|part| part.strip_prefix("AccessKey=")).unwrap().to_owned()
     }
 
@@ -135,7 +133,7 @@ impl Stack {
         self.request(Method::POST, path)
     }
 
-    /// The session token of somebody who signs in with `name`.
+    /// Signs in with `name` and returns the session token.
     pub(crate) async fn sign_in(&self, name: &str) -> String {
         let response =
             self.post("/.auth/login/aad").json(&json!({"access_token": name})).send().await.unwrap();
@@ -144,7 +142,7 @@ impl Stack {
         body["authenticationToken"].as_str().unwrap().to_owned()
     }
 
-    /// `POST path` by the holder of a session token, or by nobody.
+    /// `POST path` with a session token, or as a guest.
     pub(crate) fn post_as(&self, session: Option<&str>, path: &str) -> RequestBuilder {
         let request = self.post(path);
         match session {
@@ -153,7 +151,7 @@ impl Stack {
         }
     }
 
-    /// Sends a message, which has to be accepted; it comes back as published.
+    /// Sends a message, asserts that it is accepted, and returns it as published.
     pub(crate) async fn send(&self, session: Option<&str>, message: &Value) -> Value {
         let response = self.post_as(session, "/api/messages").json(message).send().await.unwrap();
         assert_eq!(response.status(), 202);
