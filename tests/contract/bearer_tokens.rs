@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::access_token::{TestEnv, issue, request_as};
 use crate::scripted_service::ScriptedService;
-use crate::test_app::{TestApp, api_error, claims};
+use crate::test_app::{TestApp, api_error};
 use test_support::entra::{CLIENT, Entra, Signer, TENANT, now};
+use test_support::http::negotiated_user;
 
 const ACCESS_TOKEN: &str = "/api/access-token";
 const NEGOTIATE: &str = "/api/negotiate";
@@ -25,14 +26,6 @@ fn start_app(env: &TestEnv, entra: &Entra, more: &[(&str, &str)]) -> TestApp {
 
 fn post_with_token(app: &TestApp, path: &str, token: &str) -> RequestBuilder {
     app.post(path).bearer_auth(token)
-}
-
-/// The user id in the access token that a negotiation returns.
-async fn user_id(request: RequestBuilder) -> Option<String> {
-    let response = request.send().await.unwrap();
-    assert_eq!(response.status(), 200);
-    let body: Value = response.json().await.unwrap();
-    claims(body["accessToken"].as_str().unwrap())["asrs.s.uid"].as_str().map(str::to_owned)
 }
 
 /// An error response with its challenge.
@@ -60,7 +53,7 @@ async fn assert_rejected(forge: impl Fn(&Entra) -> Vec<String>, status: u16, par
     let (env, entra) = (TestEnv::start().await, Entra::start().await);
     let app = start_app(&env, &entra, &[("RUST_LOG", "trace")]);
     assert_eq!(
-        user_id(post_with_token(&app, NEGOTIATE, &entra.token("ann"))).await.unwrap(),
+        negotiated_user(post_with_token(&app, NEGOTIATE, &entra.token("ann"))).await,
         "ann@contoso.com"
     );
     let (code, challenge) = match status {
@@ -185,8 +178,8 @@ async fn two_tokens_are_rejected_and_other_schemes_are_ignored() {
     let app = start_app(&env, &entra, &[]);
     let two = post_with_token(&app, NEGOTIATE, &entra.token("ann")).bearer_auth(entra.token("bob"));
     assert_eq!(api_error(two.send().await.unwrap()).await, (401, "unauthenticated".to_owned()));
-    assert_eq!(user_id(app.post(NEGOTIATE).basic_auth("ann", Some("x"))).await, None);
-    assert_eq!(user_id(app.post(NEGOTIATE)).await, None);
+    assert_eq!(negotiated_user(app.post(NEGOTIATE).basic_auth("ann", Some("x"))).await, Value::Null);
+    assert_eq!(negotiated_user(app.post(NEGOTIATE)).await, Value::Null);
     let anonymous = app.post(ACCESS_TOKEN).send().await.unwrap();
     assert_eq!(api_error(anonymous).await, (401, "unauthenticated".to_owned()));
 }
@@ -199,13 +192,13 @@ async fn a_token_of_either_version_carries_the_users_name_into_the_chat() {
     let app = start_app(&env, &entra, &[("AzureSignalRConnectionString", &connection)]);
     let v1 = Signer::first().sign(&entra.claims_v1("ann"));
     for token in [&entra.token("ann"), &v1] {
-        assert_eq!(user_id(post_with_token(&app, NEGOTIATE, token)).await.unwrap(), "ann@contoso.com");
+        assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, token)).await, "ann@contoso.com");
         let message = app.message(&json!({"text": "hi", "recipient": "bob@contoso.com"})).bearer_auth(token);
         let message: Value = message.send().await.unwrap().json().await.unwrap();
         assert_eq!(message["sender"], "ann@contoso.com");
     }
     let without_name = Signer::first().sign(&entra.claims_with("preferred_username", Value::Null));
-    assert_eq!(user_id(post_with_token(&app, NEGOTIATE, &without_name)).await.unwrap(), "ann");
+    assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, &without_name)).await, "ann");
 }
 
 #[tokio::test]
@@ -229,12 +222,12 @@ async fn headers_of_easy_auth_take_precedence_over_a_token() {
     let ann = ("x-ms-client-principal-name", "ann");
     for token in [&entra.token("bob"), "x"] {
         assert_eq!(
-            user_id(post_with_token(&app, NEGOTIATE, token).header(ann.0, ann.1)).await.unwrap(),
+            negotiated_user(post_with_token(&app, NEGOTIATE, token).header(ann.0, ann.1)).await,
             "ann"
         );
     }
     assert_eq!(
-        user_id(post_with_token(&app, NEGOTIATE, &entra.token("bob"))).await.unwrap(),
+        negotiated_user(post_with_token(&app, NEGOTIATE, &entra.token("bob"))).await,
         "bob@contoso.com"
     );
     let forged = post_with_token(&app, NEGOTIATE, "x").send().await.unwrap();
@@ -247,7 +240,7 @@ async fn a_forged_header_beside_a_token_is_ignored_where_easy_auth_is_off() {
     let app = start_app(&env, &entra, &[]);
     let forged =
         post_with_token(&app, NEGOTIATE, &entra.token("bob")).header("x-ms-client-principal-name", "root");
-    assert_eq!(user_id(forged).await.unwrap(), "bob@contoso.com");
+    assert_eq!(negotiated_user(forged).await, "bob@contoso.com");
 }
 
 #[tokio::test]
@@ -255,7 +248,7 @@ async fn a_configured_audience_replaces_the_default_audience() {
     let (env, entra) = (TestEnv::start().await, Entra::start().await);
     let app = start_app(&env, &entra, &[("AzureAd__Audience", "api://chat")]);
     let token = Signer::first().sign(&entra.claims_with("aud", json!("api://chat")));
-    assert_eq!(user_id(post_with_token(&app, NEGOTIATE, &token)).await.unwrap(), "ann@contoso.com");
+    assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, &token)).await, "ann@contoso.com");
     assert_eq!(post_with_token(&app, NEGOTIATE, &entra.token("ann")).send().await.unwrap().status(), 401);
 }
 
@@ -264,12 +257,12 @@ async fn a_new_key_of_the_tenant_is_accepted_at_once_and_the_old_one_no_longer()
     let (env, entra) = (TestEnv::start().await, Entra::start().await);
     let app = start_app(&env, &entra, &[]);
     let old = entra.token("ann");
-    assert!(user_id(post_with_token(&app, NEGOTIATE, &old)).await.is_some());
+    assert!(negotiated_user(post_with_token(&app, NEGOTIATE, &old)).await.is_string());
     entra.publish(&[Signer::second()]);
     let new = Signer::second().sign(&entra.claims("ann"));
-    let requests = (0..20).map(|_| user_id(post_with_token(&app, NEGOTIATE, &new)));
+    let requests = (0..20).map(|_| negotiated_user(post_with_token(&app, NEGOTIATE, &new)));
     let names = futures_util::future::join_all(requests).await;
-    assert!(names.iter().all(|name| name.as_deref() == Some("ann@contoso.com")), "{names:?}");
+    assert!(names.iter().all(|name| name == "ann@contoso.com"), "{names:?}");
     assert_eq!(entra.request_counts(), [2, 2]);
     assert_eq!(post_with_token(&app, NEGOTIATE, &old).send().await.unwrap().status(), 401);
 }
@@ -303,7 +296,7 @@ async fn while_the_tenant_is_unavailable_tokens_are_not_called_invalid() {
         }
         // A malformed token is rejected without keys, and a request without a token is anonymous as before.
         assert_eq!(post_with_token(&app, NEGOTIATE, "x").send().await.unwrap().status(), 401);
-        assert_eq!(user_id(app.post(NEGOTIATE)).await, None);
+        assert_eq!(negotiated_user(app.post(NEGOTIATE)).await, Value::Null);
         app.process.out.line(part);
         assert!(!app.process.out.text().contains("SECRET"));
     }
@@ -315,13 +308,13 @@ async fn cached_keys_are_used_while_the_tenant_is_unavailable() {
     let (env, entra) = (TestEnv::start().await, Entra::start().await);
     let app = start_app(&env, &entra, &[]);
     let token = entra.token("ann");
-    assert!(user_id(post_with_token(&app, NEGOTIATE, &token)).await.is_some());
+    assert!(negotiated_user(post_with_token(&app, NEGOTIATE, &token)).await.is_string());
     entra.fail_with(Some(500));
     let new = Signer::second().sign(&entra.claims("ann"));
     let response = post_with_token(&app, NEGOTIATE, &new).send().await.unwrap();
     assert!(response.headers().contains_key("retry-after"));
     assert_eq!(api_error(response).await, (503, "unavailable".to_owned()));
-    assert!(user_id(post_with_token(&app, NEGOTIATE, &token)).await.is_some());
+    assert!(negotiated_user(post_with_token(&app, NEGOTIATE, &token)).await.is_string());
 }
 
 #[tokio::test]
@@ -337,7 +330,7 @@ async fn a_setting_for_more_than_one_tenant_is_rejected_by_name() {
 async fn without_the_settings_bearer_tokens_are_ignored() {
     let (env, entra) = (TestEnv::start().await, Entra::start().await);
     let app = env.start_app(&[("WEBSITE_AUTH_ENABLED", "false"), ALLOW_ANONYMOUS]);
-    assert_eq!(user_id(post_with_token(&app, NEGOTIATE, &entra.token("ann"))).await, None);
+    assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, &entra.token("ann"))).await, Value::Null);
     let response = post_with_token(&app, ACCESS_TOKEN, &entra.token("ann")).send().await.unwrap();
     assert_eq!(api_error(response).await, (401, "unauthenticated".to_owned()));
     assert!(entra.request_counts().is_empty());

@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use test_support::http::negotiated_user;
 
 use crate::test_app::{TestApp, api_error, claims};
 
@@ -13,9 +14,7 @@ const ON_AZURE: (&str, &str) = ("WEBSITE_SITE_NAME", "chat");
 /// The user id in the token of a negotiation with one more header; null if anonymous.
 async fn user_id(app: &TestApp, header: &str, value: impl AsRef<[u8]>) -> Value {
     let value = reqwest::header::HeaderValue::from_bytes(value.as_ref()).unwrap();
-    let response = app.post("/api/negotiate").header(header, value).send().await.unwrap();
-    let body: Value = response.json().await.unwrap();
-    claims(body["accessToken"].as_str().unwrap())["asrs.s.uid"].clone()
+    negotiated_user(app.post("/api/negotiate").header(header, value)).await
 }
 
 #[tokio::test]

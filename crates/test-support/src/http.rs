@@ -10,7 +10,7 @@ use axum::response::IntoResponse as _;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use reqwest::Response;
+use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpListener;
@@ -48,6 +48,14 @@ pub async fn api_error(response: Response) -> (u16, String) {
 /// The claims of a JWT, unverified.
 pub fn claims(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap()).unwrap()
+}
+
+/// Sends `negotiation` to the handler and returns the user id in the access token of the response; null if anonymous.
+pub async fn negotiated_user(negotiation: RequestBuilder) -> Value {
+    let response = negotiation.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let body: Value = response.json().await.unwrap();
+    claims(body["accessToken"].as_str().unwrap())["asrs.s.uid"].clone()
 }
 
 /// Listens on a free port of 127.0.0.1 and returns the port.
