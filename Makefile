@@ -1,15 +1,15 @@
-# `make run` runs the chat on this machine; `make test` runs all checks. Both install what they need.
+# `make run` starts the whole chat on this machine; `make test` checks everything. Both install what they need.
 
-.PHONY: run test check e2e docs page bench package
+.PHONY: run test check e2e docs page bench package deny
 .DEFAULT_GOAL := run
 
 run: page
 	cargo run --quiet --bin chat
 
-test check e2e docs bench package:
+test check e2e docs bench package deny:
 	.ci/$@
 
-# Builds the page if one of its sources is newer.
+# The page is built again when one of its sources is newer, so that a second `make run` does not wait for it.
 page: content/dist/index.html
 
 content/dist/index.html: content/node_modules/.package-lock.json $(shell find content/src content/public content/*.html content/*.ts -type f)

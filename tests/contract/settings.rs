@@ -1,6 +1,4 @@
-//! The settings, in the three places that name them: `config.rs` reads them, the README explains them, the example has them.
-//!
-//! The README's table is the one under the heading `## Settings`: a row for each, its first cell the name in backticks.
+//! Compares the names of settings in `src/config/mod.rs`, `docs/settings.md` and `local.settings.json.example`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,12 +6,15 @@ use std::path::Path;
 
 use serde_json::Value;
 
+/// Has a table row for each setting.
+const PAGE: &str = "docs/settings.md";
+
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path))
         .unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The constants of `config.rs` that are no defaults, however their lines are broken.
+/// The constants that are not defaults; a declaration can span lines.
 fn settings_of_the_code() -> BTreeSet<String> {
     let source = read("src/config/mod.rs");
     let (code, _) = source.split_once("#[cfg(test)]").unwrap();
@@ -26,11 +27,10 @@ fn settings_of_the_code() -> BTreeSet<String> {
     constants.collect()
 }
 
-fn settings_of_the_readme() -> BTreeSet<String> {
-    let readme = read("README.md");
-    let lines = readme.lines().skip_while(|line| line.trim_end() != "## Settings").skip(1);
-    let section = lines.take_while(|line| !line.starts_with("## "));
-    let cells = section.filter_map(|line| line.strip_prefix('|')?.split('|').next());
+/// The first cells of the tables that hold one name in backticks.
+fn settings_of_the_docs() -> BTreeSet<String> {
+    let page = read(PAGE);
+    let cells = page.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next());
     cells.filter_map(|cell| Some(cell.trim().strip_prefix('`')?.strip_suffix('`')?.to_owned())).collect()
 }
 
@@ -66,8 +66,8 @@ fn the_settings_of_the_code_are_found() {
 }
 
 #[test]
-fn the_readme_explains_every_setting_and_no_other() {
-    assert_eq!(settings_of_the_readme(), settings_of_the_code());
+fn the_docs_explain_every_setting_and_no_other() {
+    assert_eq!(settings_of_the_docs(), settings_of_the_code());
 }
 
 #[test]

@@ -1,14 +1,14 @@
-"""benches/README.md: what it shows and claims is what `make bench` would print and hold itself to. A run takes minutes, so none is made."""
+"""benches/README.md: its tables and claims agree with the reports of `make bench`, which is not run because it takes minutes."""
 
 import re
 
-from pages import ROOT
+from markdown_pages import ROOT
 
 REPORTS = {name: (ROOT / f"benches/{name}/report.rs").read_text() for name in ("handler", "emulator")}
 TEXT = (ROOT / "benches/README.md").read_text()
 
 
-def test_the_runs_shown_have_the_tables_of_the_reports(machine):
+def test_the_runs_shown_have_the_tables_of_the_reports(sandbox):
     for name, tables in (("handler", 4), ("emulator", 5)):
         _, _, after = TEXT.partition(f"## A run of the {name}\n")
         run, _, _ = after.partition("\n## ")
@@ -19,11 +19,11 @@ def test_the_runs_shown_have_the_tables_of_the_reports(machine):
             assert printed in REPORTS[name]
 
 
-def test_the_figures_claimed_are_those_the_reports_judge_by():
+def test_the_claims_are_the_limits_of_the_reports():
     limits = {limit for report in REPORTS.values() for limit in re.findall(r"const \w+_(\w+): f64 = (\d+)\.0;", report)}
     claims = re.findall(r"(?:under|at most) (\d+) (ms|MiB|KiB)", TEXT)
     assert {(unit.upper(), figure) for figure, unit in claims} == limits
 
 
-def test_make_bench_is_the_script(machine):
-    assert machine.run("make --dry-run bench") == ".ci/bench\n"
+def test_make_bench_is_the_script(sandbox):
+    assert sandbox.run("make --dry-run bench") == ".ci/bench\n"

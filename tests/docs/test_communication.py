@@ -1,86 +1,86 @@
-"""docs/communication.md: tokens from the chat on this machine, the code that uses them, and the steps in Azure as a shell reads them."""
+"""docs/communication.md: tokens from the local chat, the JavaScript that uses them, and the steps in Azure with fake tools."""
 
 import json
 import re
 
 import pytest
 
-import stand_ins
-from pages import PAGES, ROOT
-from stand_ins import StandIns
+import fake_azure_tools
+from markdown_pages import PAGES, ROOT
+from fake_azure_tools import FakeAzureTools
 
 COMMUNICATION = PAGES["docs/communication.md"]
-BY_HAND = COMMUNICATION["Try it on your machine"].blocks
+CURL = COMMUNICATION["Try it on your machine"].blocks
 _, AZURE = COMMUNICATION["Switch it on in Azure"].blocks
-PERSON, DELETE = COMMUNICATION["What is kept, and how to delete a person"].blocks
+PERSON, DELETE = COMMUNICATION["Stored data, and how to delete a person"].blocks
 (CODE,) = re.findall(r"^```js\n(.*?)^```", (ROOT / COMMUNICATION.path).read_text(), re.MULTILINE | re.DOTALL)
 
-NAMES = {"group": "rg-chat", "api": "my-chat-api", "host": stand_ins.HOST}
+NAMES = {"group": "rg-chat", "api": "my-chat-api", "host": fake_azure_tools.HOST}
 
 
-@pytest.mark.runs(*BY_HAND)
-def test_what_is_asked_by_hand_is_answered_as_shown(machine):
-    machine.start("make run")
-    printed = iter(machine.run_each(command for block in BY_HAND for command in block.commands))
-    for block in BY_HAND:
-        machine.compare(block, "".join(next(printed) for _ in block.commands))
+@pytest.mark.runs(*CURL)
+def test_curl_is_answered_as_shown(sandbox):
+    sandbox.start("make run")
+    printed = iter(sandbox.run_each(command for block in CURL for command in block.commands))
+    for block in CURL:
+        sandbox.compare(block, "".join(next(printed) for _ in block.commands))
 
 
-def test_the_code_gets_tokens_that_the_published_credential_takes(machine):
-    machine.start("make run")
-    sign_in, _ = BY_HAND[0].commands
+def test_the_javascript_gets_tokens_that_the_published_credential_accepts(sandbox):
+    sandbox.start("make run")
+    sign_in, _ = CURL[0].commands
     begin = "const [apiUrl, signInToken] = process.argv.slice(2)"
     end = "console.log((await credential.getToken()).expiresOnTimestamp > Date.now())\ncredential.dispose()"
-    # Where the package is.
+    # The folder that has the npm package.
     node = f"cd tests/e2e && cat >code.mjs <<'JS' && node code.mjs http://localhost:7071 $token\n{begin}\n{CODE}\n{end}\nJS"
-    assert machine.run(sign_in, node) == "true\n"
+    assert sandbox.run(sign_in, node) == "true\n"
 
 
 @pytest.mark.runs(PERSON)
-def test_a_person_is_found_by_the_hash(machine):
-    machine.start("make run")
+def test_the_hash_leads_to_the_file_of_a_person(sandbox):
+    sandbox.start("make run")
     define, example = PERSON.commands
-    machine.compare(PERSON, machine.run(define, example))
-    sign_in, ask = BY_HAND[0].commands
-    printed = machine.run(sign_in, ask, 'curl -s http://localhost:7071/.auth/me -H "X-ZUMO-AUTH: $token"')
+    sandbox.compare(PERSON, sandbox.run(define, example))
+    sign_in, ask = CURL[0].commands
+    printed = sandbox.run(sign_in, ask, 'curl -s http://localhost:7071/.auth/me -H "X-ZUMO-AUTH: $token"')
     answer, end = json.JSONDecoder().raw_decode(printed)
     (identity,) = json.loads(printed[end:])
-    # The stand-in for Entra has no tenants.
+    # The local sign-in has no tenants.
     (subject,) = [claim["val"] for claim in identity["user_claims"] if claim["typ"].endswith("/nameidentifier")]
-    kept = json.loads(machine.run(define, f'cat .chat/identities/*/"$(person aad "" {subject})".json'))
-    assert kept["communicationUserId"] == answer["user"]["communicationUserId"]
+    stored = json.loads(sandbox.run(define, f'cat .chat/identities/*/"$(person aad "" {subject})".json'))
+    assert stored["communicationUserId"] == answer["user"]["communicationUserId"]
 
 
 @pytest.fixture
-def azure(machine, tmp_path) -> StandIns:
-    machine.variables |= NAMES | {"PATH": f"{tmp_path}:{machine.variables['PATH']}"}
-    return StandIns(tmp_path)
+def azure(sandbox, tmp_path) -> FakeAzureTools:
+    sandbox.variables |= NAMES | {"PATH": f"{tmp_path}:{sandbox.variables['PATH']}"}
+    return FakeAzureTools(tmp_path)
 
 
 @pytest.mark.runs(AZURE)
-def test_the_steps_by_hand_give_each_role_on_one_thing_only(machine, azure):
-    machine.run(*AZURE.commands)
-    given = [re.search(r"--role (.+?) --.* --scope (\S+)$", call).groups() for call in azure.calls("az role assignment create")]
-    thing = stand_ins.ANSWERS["id"]
-    assert given == [
-        ("Communication and Email Service Owner", thing),
-        ("Storage Blob Data Contributor", f"{thing}/blobServices/default/containers/chat-identities"),
+def test_the_steps_by_hand_assign_each_role_on_one_resource_only(sandbox, azure):
+    sandbox.run(*AZURE.commands)
+    assigned = [re.search(r"--role (.+?) --.* --scope (\S+)$", call).groups() for call in azure.calls("az role assignment create")]
+    resource = fake_azure_tools.ANSWERS["id"]
+    assert assigned == [
+        ("Communication and Email Service Owner", resource),
+        ("Storage Blob Data Contributor", f"{resource}/blobServices/default/containers/chat-identities"),
     ]
     (settings,) = azure.calls("az functionapp config appsettings set")
-    assert f"__endpoint=https://{stand_ins.COMMUNICATION}/ " in settings
-    assert settings.endswith(f"ChatIdentityStore=https://{stand_ins.HOST}.blob.core.windows.net/chat-identities")
+    assert f"__endpoint=https://{fake_azure_tools.COMMUNICATION}/ " in settings
+    assert settings.endswith(f"ChatIdentityStore=https://{fake_azure_tools.HOST}.blob.core.windows.net/chat-identities")
     assert "--public-access off" in azure.calls("az storage container-rm create")[0]
 
 
 @pytest.mark.runs(DELETE)
-def test_the_blob_of_a_person_goes_before_the_identity(machine, azure):
-    machine.variables |= {"acs": "my-chat-communication", "tenant": "a-tenant", "objectId": "an-object"}
+def test_the_blob_of_a_person_is_deleted_before_the_identity(sandbox, azure):
+    sandbox.variables |= {"acs": "my-chat-communication", "tenant": "a-tenant", "objectId": "an-object"}
     download = """echo '{"version":1,"communicationUserId":"8:acs:r_u"}' >person.json"""
     define, _ = PERSON.commands
-    machine.run(define, download, *DELETE.commands, "! ls person.json")
-    begun = [call.split(" --")[0] for call in azure.calls("az ")]
-    assert begun == ["communication show", "storage blob download", "storage blob delete", "rest"]
-    (asked,) = azure.calls("az rest --method delete")
-    assert f"https://{stand_ins.COMMUNICATION}/identities/8:acs:r_u?api-version=2023-10-01" in asked
+    sandbox.run(define, download, *DELETE.commands, "! ls person.json")
+    calls = [call.split(" --")[0] for call in azure.calls("az ")]
+    assert calls == ["communication show", "storage blob download", "storage blob delete", "rest"]
+    (identity,) = azure.calls("az rest --method delete")
+    assert f"https://{fake_azure_tools.COMMUNICATION}/identities/8:acs:r_u?api-version=2023-10-01" in identity
     (deleted,) = azure.calls("az storage blob delete")
-    assert re.search(rf"--name {stand_ins.COMMUNICATION}/[0-9a-f]{{64}}\.json$", deleted)
+    assert re.search(rf"--name {fake_azure_tools.COMMUNICATION}/[0-9a-f]{{64}}\.json$", deleted)

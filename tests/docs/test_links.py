@@ -1,4 +1,4 @@
-"""Links inside the repository lead somewhere, and what is written like a path is there. Links to other sites are not followed."""
+"""Checks that links inside the repository and paths in inline code exist. Links to other sites are not followed."""
 
 import re
 import subprocess
@@ -7,10 +7,10 @@ from posixpath import normpath
 
 import pytest
 
-from pages import PAGES, ROOT
+from markdown_pages import PAGES, ROOT
 
-# Named in the pages, and made by whoever follows them.
-MADE = {
+# Files that are named in the pages, and created by following them.
+CREATED = {
     "authentication.json",  # step 6 of docs/deploy.md
     "handler.exe",  # a build on Windows
     "local.settings.json",  # a copy of its example
@@ -18,7 +18,7 @@ MADE = {
     "target/package/handler.zip",  # make package
 }
 
-# What is between backticks is a path if it ends like one or starts with a folder of the repository; `a/b` alone is much else too.
+# Inline code is a path if it ends like one, or starts with a folder of the repository. `a/b` alone can be something else.
 FILE = re.compile(r"[\w.@-]+(/[\w.@-]+)*\.(bicep|css|exe|html|json|md|mjs|py|rs|sh|toml|ts|vue|ya?ml|zip)")
 FOLDER = re.compile(r"[\w.@-]+(/[\w.@-]+)*/")
 WITHIN = re.compile(r"[\w.@-]+(/[\w.@-]+)+")
@@ -30,24 +30,24 @@ def files_and_folders() -> set[str]:
     return {str(path) for file in files for path in (file, *file.parents)}
 
 
-THERE = files_and_folders()
-NAMES = {PurePosixPath(path).name for path in THERE}
+EXISTING = files_and_folders()
+NAMES = {PurePosixPath(path).name for path in EXISTING}
 
 
 def anchors(path: str) -> set[str]:
-    """What GitHub calls the headings of a page: small letters, hyphens for spaces, no other signs."""
+    """The anchors that GitHub makes of the headings of a page: lower case, hyphens for spaces, no other punctuation."""
     return {re.sub(r"[^\w\- ]", "", section.heading.lower()).replace(" ", "-") for section in PAGES[path].sections}
 
 
-def named(page: str, path: str) -> set[str]:
-    """What a path on a page may mean: from the root, or from the page's own folder."""
+def meanings(page: str, path: str) -> set[str]:
+    """The meanings of a path on a page: from the root, or from the page's own folder."""
     return {normpath(path), normpath(f"{PurePosixPath(page).parent}/{path}")}
 
 
 def is_path(code: str) -> bool:
     if code.startswith("/") or ":" in code:
         return False
-    return bool(FILE.fullmatch(code) or FOLDER.fullmatch(code) or (WITHIN.fullmatch(code) and code.partition("/")[0] in THERE))
+    return bool(FILE.fullmatch(code) or FOLDER.fullmatch(code) or (WITHIN.fullmatch(code) and code.partition("/")[0] in EXISTING))
 
 
 LINKS = [(page.path, line, link) for page in PAGES.values() for link, line in page.links if not re.match(r"\w+:", link)]
@@ -55,17 +55,17 @@ PATHS = [(page.path, line, code) for page in PAGES.values() for code, line in pa
 
 
 @pytest.mark.parametrize(("page", "line", "link"), LINKS)
-def test_a_link_leads_to_a_file_and_a_heading_in_it(page, line, link):
+def test_a_link_target_exists(page, line, link):
     path, _, anchor = link.partition("#")
     target = normpath(f"{PurePosixPath(page).parent}/{path}") if path else page
-    assert target in THERE, f"{page}:{line}"
+    assert target in EXISTING, f"{page}:{line}"
     assert not anchor or anchor in anchors(target), f"{page}:{line}: the headings are {sorted(anchors(target))}"
 
 
 @pytest.mark.parametrize(("page", "line", "path"), PATHS)
-def test_what_is_written_like_a_path_is_there(page, line, path):
-    # A name alone may be that of a file in any folder, which the sentence then names.
-    there = named(page, path) & (THERE | MADE) or ("/" not in path and path in NAMES)
+def test_a_path_in_inline_code_exists(page, line, path):
+    # A name alone can be a file in any folder.
+    there = meanings(page, path) & (EXISTING | CREATED) or ("/" not in path and path in NAMES)
     assert there, f"{page}:{line}: there is no {path}"
 
 

@@ -1,8 +1,9 @@
-"""Tests of workflows, issue forms, Dependabot, the dev container and the npm lock files."""
+"""Tests of workflows, issue forms, Dependabot, the dev container, the toolchain file and the npm lock files."""
 
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_shellcheck_accepts_the_scripts_in_workflows_and_they_contain_no_express
 def test_workflows_call_existing_make_targets(root):
     targets = {target for line in re.findall(r"^([a-z0-9 ]+):", (root / "Makefile").read_text(), re.MULTILINE) for target in line.split()}
     called = {target for step in steps() for target in re.findall(r"^make (\w+)$", step.get("run", ""), re.MULTILINE)}
-    assert called == {"test", "package"}
+    assert called == {"deny", "package", "test"}
     assert called <= targets
 
 
@@ -100,7 +101,7 @@ def test_the_hook_that_uploads_the_page_gets_its_variables(root):
 def test_the_dev_container_forwards_the_ports_of_make_run(root):
     text = (root / ".devcontainer/devcontainer.json").read_text()
     container = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE))
-    ports = [int(port) for port in re.findall(r"`http://localhost:(\d+)` \|", (root / "README.md").read_text())]
+    ports = [int(port) for port in re.findall(r"`http://localhost:(\d+)` \|", (root / "docs/develop.md").read_text())]
     assert container["forwardPorts"] == ports
     assert all(container["portsAttributes"][str(port)]["requireLocalPort"] for port in ports)
     assert "make run" in container["postAttachCommand"]
@@ -113,6 +114,19 @@ def test_dependabot_updates_every_manifest(root):
     manifests = {"package.json": "npm", "requirements.txt": "pip", "Cargo.lock": "cargo"}
     there = {(manifests[path.name], f"/{path.parent}".removesuffix("/.") or "/") for path in map(Path, tracked) if path.name in manifests}
     assert there <= folders
+
+
+def test_the_workflow_also_builds_with_the_minimum_rust_version(root):
+    script = load(root / ".github/workflows/check.yml")["jobs"]["minimum-rust-version"]["steps"][-1]["run"]
+    read = script.splitlines()[0].removeprefix("version=$(").removesuffix(")")
+    version = subprocess.run(["bash", "-c", read], cwd=root, check=True, capture_output=True, text=True).stdout
+    assert re.fullmatch(r"\d+\.\d+(\.\d+)?\n", version)
+    assert 'cargo "+$version" check --workspace --all-targets --locked' in script
+
+
+def test_the_toolchain_is_stable_without_a_version_and_has_the_tools_of_the_checks(root):
+    toolchain = tomllib.loads((root / "rust-toolchain.toml").read_text())["toolchain"]
+    assert toolchain == {"channel": "stable", "components": ["clippy", "rustfmt"]}
 
 
 @pytest.mark.parametrize("folder", ["content", "tests/e2e"])

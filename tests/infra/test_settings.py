@@ -29,6 +29,7 @@ NOT_SET = {
     "AzureSignalRConnectionString__clientSecret": "it is a key; a managed identity needs none",
     "AzureSignalRConnectionString__rootCertificates": "the certificate of the service is publicly trusted",
     "AzureSignalRConnectionString__tenantId": "a managed identity belongs to the tenant of the app",
+    "ChatIdentityStoreKey": "no longer supported; the handler names its replacement",
     "ChatIdentityStore__clientId": "the default is the identity for SignalR",
     "ChatIdentityStore__rootCertificates": "the certificate of the service is publicly trusted",
     "FUNCTIONS_CUSTOMHANDLER_PORT": "the host sets it",

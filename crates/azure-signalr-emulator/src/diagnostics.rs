@@ -1,5 +1,4 @@
-//! The data behind the control API: [`Diagnostics`] holds the injected faults and the traffic log, and a [`MessageRecorder`]
-//! adds the messages of one connection to the log.
+//! The data of the control API: injected faults, the traffic log, and the recorder that fills the log.
 //!
 //! The text of a message is recorded for JSON clients only, and of an invocation only the part that an upstream receives: some
 //! clients put their access token into headers.

@@ -15,9 +15,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::access_key::AccessKey;
 use crate::api_error::{self, ApiError};
+use crate::options::Options;
 use crate::service::Service;
-use crate::{AccessKey, Options, control, loopback, negotiate, rest, transport};
+use crate::{control, loopback, negotiate, rest, transport};
 
 /// How long clients and requests may take to end after the shutdown began.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);

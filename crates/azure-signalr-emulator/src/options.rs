@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{AccessKey, EntraOptions, Templates};
+use crate::access_key::AccessKey;
+use crate::auth::EntraOptions;
+use crate::upstream::templates::Templates;
 
 /// Settings of an [`Emulator`](crate::Emulator). Start from [`Options::default`] and change what differs.
 #[derive(Debug, Clone)]

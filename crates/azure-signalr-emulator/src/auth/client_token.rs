@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::AccessKey;
+use crate::access_key::AccessKey;
 use crate::hub::UserId;
 use crate::hub_name::HubName;
 use crate::protocol::handshake::TransportType;

@@ -10,7 +10,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::AccessKey;
+use crate::access_key::AccessKey;
 use crate::api_error::AuthError;
 use crate::random;
 

@@ -12,7 +12,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
-use crate::AccessKey;
+use crate::access_key::AccessKey;
 use crate::api_error::{AuthError, SIGNATURE};
 use crate::hub_name::HubName;
 use audience::{AllowedHosts, Audience};

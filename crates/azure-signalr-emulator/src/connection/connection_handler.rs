@@ -269,7 +269,8 @@ impl<T: Transport> ConnectionHandler<'_, T> {
                 Ok(())
             }
             (None, ClientInvocation { id: Some(id), target, .. }) => {
-                let error = format!("'{target}' cannot be called: this emulator has no upstream configured.");
+                let error =
+                    format!("No upstream serves '{target}': this emulator has no upstream configured.");
                 self.complete_with_error(&id, error).await
             }
             (None, ClientInvocation { id: None, .. }) => {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::protocol::Frame;
 
 /// How long an acknowledgement is delayed, so that it covers more messages.
-const ACK_DELAY: Duration = Duration::from_secs(1);
+const ACK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The client continues after messages that were never received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl MessageBuffer {
         }
         let number = self.next_received;
         self.next_received += 1;
-        self.acknowledge_at.get_or_insert(now + ACK_DELAY);
+        self.acknowledge_at.get_or_insert(now + ACK_INTERVAL);
         if number <= self.last_handled {
             return false;
         }
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(buffer.set_next_received(2), Ok(()));
         assert!(!buffer.received_sequenced(now), "the second, again");
         assert!(buffer.received_sequenced(now), "the third");
-        assert_eq!(buffer.take_acknowledgement(now + ACK_DELAY), Some(3));
+        assert_eq!(buffer.take_acknowledgement(now + ACK_INTERVAL), Some(3));
     }
 
     #[test]
@@ -181,10 +181,10 @@ mod tests {
         let (mut buffer, now) = (MessageBuffer::new(100), Instant::now());
         assert_eq!(buffer.take_acknowledgement(now), None);
         buffer.received_sequenced(now);
-        buffer.received_sequenced(now + ACK_DELAY / 2);
-        assert_eq!(buffer.acknowledge_at(), Some(now + ACK_DELAY));
+        buffer.received_sequenced(now + ACK_INTERVAL / 2);
+        assert_eq!(buffer.acknowledge_at(), Some(now + ACK_INTERVAL));
         assert_eq!(buffer.take_acknowledgement(now), None);
-        assert_eq!(buffer.take_acknowledgement(now + ACK_DELAY), Some(2));
+        assert_eq!(buffer.take_acknowledgement(now + ACK_INTERVAL), Some(2));
         assert_eq!(buffer.acknowledge_at(), None);
     }
 

@@ -1,5 +1,4 @@
-//! What a transport does for a connection, and [`Writer`], which sends over the transport and keeps the state that depends on what
-//! is sent: message buffer and keep-alive times.
+//! The trait [`Transport`], and the [`Writer`] that sends over the transport of a connection.
 
 use std::future::pending;
 

@@ -16,7 +16,7 @@ use crate::fault_injection::ConnectionAction;
 use crate::hub::{ConnectionId, UserId};
 use crate::hub_name::HubName;
 use crate::request::Query;
-use crate::service::{ConnectionInfo, ConnectionSelector};
+use crate::service::hub_operations::{ConnectionInfo, ConnectionSelector};
 
 /// `GET /emulator/hubs`
 pub(super) async fn hubs(State(state): State<ControlState>) -> Json<Value> {

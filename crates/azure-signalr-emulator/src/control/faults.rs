@@ -1,18 +1,28 @@
-//! Adds, lists and removes faults: `/emulator/faults`. Unknown and meaningless properties are rejected.
+//! Adds, lists and removes faults, and injects the faults of requests.
+//!
+//! Unknown and meaningless properties of a fault are rejected.
 
-use axum::Json;
+use std::io;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use futures_util::stream;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{ControlState, read_json};
 use crate::api_error::ApiError;
+use crate::diagnostics::Diagnostics;
 use crate::fault_injection::{
-    Endpoint, FaultId, FaultRule, MessageEffect, MessageFault, RequestEffect, RequestFault,
+    Endpoint, FaultId, FaultRule, MessageEffect, MessageFault, RequestEffect, RequestFault, RequestInfo,
 };
 use crate::hub_name::HubName;
+use crate::request::{Query, path_segments};
 
 /// Maximum delay of a request.
 const MAX_DELAY_MILLISECONDS: u64 = 10 * 60 * 1_000;
@@ -185,6 +195,70 @@ fn hub_name(hub: &str) -> Result<String, ApiError> {
     Ok(HubName::of_client(hub)?.as_str().to_owned())
 }
 
+/// Middleware: serves the request, perhaps later, or ends it with a fault. CORS preflights do not get here.
+pub(super) async fn inject(
+    State(diagnostics): State<Arc<Diagnostics>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let uri = request.uri();
+    let (endpoint, hub) = (endpoint(uri.path()), hub(uri));
+    let info = RequestInfo { endpoint, hub: hub.as_ref().map(HubName::as_str), path: uri.path() };
+    let faults = diagnostics.faults().apply_to_request(info);
+    if !faults.delay.is_zero() {
+        tokio::time::sleep(faults.delay).await;
+    }
+    match faults.end {
+        Some(RequestEffect::Answer { status, retry_after_seconds }) => {
+            fault_response(endpoint, status, retry_after_seconds)
+        }
+        Some(RequestEffect::Refuse) => close_socket(),
+        Some(RequestEffect::Delay { .. }) | None => next.run(request).await,
+    }
+}
+
+fn endpoint(path: &str) -> Endpoint {
+    match path.trim_end_matches('/') {
+        "/client/negotiate" => Endpoint::Negotiate,
+        "/client" => Endpoint::Connect,
+        _ => Endpoint::Rest,
+    }
+}
+
+/// The hub that a request names, if the name is valid.
+fn hub(uri: &Uri) -> Option<HubName> {
+    let query = Query::new(uri.query());
+    let segments = path_segments(uri.path()).ok()?;
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match *segments.as_slice() {
+        ["api", "v1", "hubs", hub, ..] | ["api", "hubs", hub, ..] => {
+            let application = query.last("application").filter(|application| !application.is_empty());
+            HubName::of_caller(application.as_deref(), hub).ok()
+        }
+        ["client", ..] => HubName::of_client(&query.last("hub")?).ok(),
+        _ => None,
+    }
+}
+
+fn fault_response(endpoint: Endpoint, status: u16, retry_after_seconds: Option<u32>) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let error = ApiError::new(status, "Emulator.Fault", "this answer is a fault that was asked for");
+    let mut response = if endpoint == Endpoint::Rest { error.into_json() } else { error.into_text() };
+    if let Some(seconds) = retry_after_seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// A response whose body fails before the head is sent: the server then closes the socket.
+fn close_socket() -> Response {
+    let failing = stream::iter([Err::<Bytes, _>(io::Error::other("a fault that was asked for"))]);
+    let message = "the socket was closed instead of an answer, by a fault that was asked for";
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let error = ApiError::new(status, "Emulator.Fault", message);
+    (status, Extension(error), Body::from_stream(failing)).into_response()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -236,5 +310,26 @@ mod tests {
         ] {
             assert!(rule(body).is_err(), "{body}");
         }
+    }
+
+    fn hub_of(uri: &'static str) -> Option<String> {
+        hub(&Uri::from_static(uri)).map(|hub| hub.as_str().to_owned())
+    }
+
+    #[test]
+    fn the_hub_is_in_the_path_or_in_the_query() {
+        assert_eq!(hub_of("/api/hubs/Chat/:send?application=App").unwrap(), "app_chat");
+        assert_eq!(hub_of("/api/v1/hubs/chat").unwrap(), "chat");
+        assert_eq!(hub_of("/client/?hub=Chat&id=x").unwrap(), "chat");
+        for uri in ["/api/health?hub=chat", "/client/", "/api/hubs/1/:send", "/api/hubs/%FF"] {
+            assert_eq!(hub_of(uri), None, "{uri}");
+        }
+    }
+
+    #[test]
+    fn the_path_determines_the_endpoint() {
+        assert_eq!(endpoint("/client/negotiate/"), Endpoint::Negotiate);
+        assert_eq!(endpoint("/client/"), Endpoint::Connect);
+        assert_eq!(endpoint("/api/hubs/chat/:send"), Endpoint::Rest);
     }
 }

@@ -6,7 +6,7 @@
 mod access_guard;
 mod connections;
 mod faults;
-mod middleware;
+mod traffic;
 
 use std::sync::Arc;
 
@@ -42,10 +42,10 @@ pub(crate) fn router<S>(service: Arc<Service>, diagnostics: Arc<Diagnostics>) ->
         .route("/emulator/connections", get(connections::connections))
         .route("/emulator/users", get(connections::users))
         .route("/emulator/groups", get(connections::groups))
-        .route("/emulator/calls", get(middleware::requests))
-        .route("/emulator/frames", get(middleware::messages))
-        .route("/emulator/posts", get(middleware::posts))
-        .route("/emulator/journal", delete(middleware::clear))
+        .route("/emulator/calls", get(traffic::requests))
+        .route("/emulator/frames", get(traffic::messages))
+        .route("/emulator/posts", get(traffic::posts))
+        .route("/emulator/journal", delete(traffic::clear))
         .route("/emulator/connections/{action}", post(connections::act_on))
         .route("/emulator/restart", post(restart))
         .route("/emulator/faults", get(faults::list).post(faults::add).delete(faults::clear))
@@ -75,7 +75,7 @@ pub(crate) fn with_fault_injection<S: Clone + Send + Sync + 'static>(
     diagnostics: Option<&Arc<Diagnostics>>,
 ) -> Router<S> {
     match diagnostics {
-        Some(diagnostics) => router.layer(from_fn_with_state(diagnostics.clone(), middleware::inject_faults)),
+        Some(diagnostics) => router.layer(from_fn_with_state(diagnostics.clone(), faults::inject)),
         None => router,
     }
 }
@@ -86,9 +86,7 @@ pub(crate) fn with_traffic_log<S: Clone + Send + Sync + 'static>(
     diagnostics: Option<&Arc<Diagnostics>>,
 ) -> Router<S> {
     match diagnostics {
-        Some(diagnostics) => {
-            router.layer(from_fn_with_state(diagnostics.clone(), middleware::record_request))
-        }
+        Some(diagnostics) => router.layer(from_fn_with_state(diagnostics.clone(), traffic::record)),
         None => router,
     }
 }

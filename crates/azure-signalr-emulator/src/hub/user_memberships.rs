@@ -1,4 +1,4 @@
-//! The group memberships of users, which exist with or without connections and end at a given time.
+//! The group memberships of users, which need no connection and end at a given time.
 //!
 //! Every membership ends, and their number is limited, so that memberships that are never removed do not accumulate.
 

@@ -1,4 +1,4 @@
-//! The handshake request, its response, and what transports there are to carry a protocol.
+//! The handshake request and its response, and the transports that can carry a hub protocol.
 //!
 //! The request is JSON for every protocol, and the response must be the first record a client receives.
 

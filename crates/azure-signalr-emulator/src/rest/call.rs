@@ -15,7 +15,8 @@ use crate::auth::Caller;
 use crate::hub::{ConnectionId, GroupName, UserId};
 use crate::hub_name::HubName;
 use crate::request::Query;
-use crate::service::{Recipients, Service};
+use crate::service::Service;
+use crate::service::hub_operations::Recipients;
 
 /// Longest user or connection id, in characters.
 const MAX_ID_CHARS: usize = 1024;

@@ -14,7 +14,8 @@ use super::call::{Call, connection_id, group_name, recipients};
 use super::route::{Target, Version};
 use crate::api_error::ApiError;
 use crate::hub::{ConnectionId, UserId};
-use crate::service::{CloseOptions, Recipients};
+use crate::service::CloseOptions;
+use crate::service::hub_operations::Recipients;
 
 /// Whether the target has a connection. The error code of a 404 says that the address is right.
 pub(super) fn exists(call: &Call<'_>, target: Target<'_>) -> Result<Response, ApiError> {

@@ -14,7 +14,8 @@ use super::messages::{self, Payload};
 use crate::api_error::ApiError;
 use crate::hub::UserId;
 use crate::protocol::OutgoingMessage;
-use crate::service::{CloseOptions, Command};
+use crate::service::CloseOptions;
+use crate::service::hub_operations::Command;
 
 /// Runs the commands of the body. All are parsed before the first runs.
 pub(super) async fn execute(call: &Call<'_>, body: Body) -> Result<Response, ApiError> {

@@ -1,4 +1,4 @@
-//! What the service holds of an open connection: queues messages for its client, closes it, and invokes the client.
+//! The handle of an open connection: queues messages for its client, closes it, and invokes the client.
 //!
 //! No function here waits for the client, except [`PendingInvocation::completion`].
 

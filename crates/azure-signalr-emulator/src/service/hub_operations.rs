@@ -1,4 +1,4 @@
-//! What REST calls and the control API do with connections and groups. Each function takes the lock once and does not wait.
+//! The operations of REST calls and the control API on connections and groups. Each takes the lock once and does not wait.
 
 use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard};

@@ -4,7 +4,7 @@
 //! hub receive messages in the same order.
 
 mod connection_handle;
-mod hub_operations;
+pub(crate) mod hub_operations;
 mod send_queue;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,6 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::Options;
 use crate::auth::Auth;
 use crate::connection_tokens::{
     ConnectError, ConnectionToken, ConnectionTokens, NegotiatedConnection, TokenState,
@@ -21,12 +20,12 @@ use crate::connection_tokens::{
 use crate::diagnostics::{Diagnostics, MessageRecorder, unix_milliseconds};
 use crate::hub::{ConnectionId, Hubs, UserId};
 use crate::hub_name::HubName;
+use crate::options::Options;
 use crate::protocol::Protocol;
 use crate::random;
 use crate::upstream::Upstream;
 
 pub(crate) use connection_handle::{ConnectionHandle, OpenConnection, Poll, PollResponse, TransportHandle};
-pub(crate) use hub_operations::{Command, ConnectionInfo, ConnectionSelector, Recipients};
 pub(crate) use send_queue::{Capacity, CloseOptions, NextSend, StopReason};
 
 /// The state shared by all endpoints and connections of one emulator.

@@ -10,7 +10,7 @@
 
 mod completion;
 mod reloading_templates;
-mod templates;
+pub(crate) mod templates;
 #[cfg(test)]
 mod tests;
 mod url_template;
@@ -20,7 +20,8 @@ mod webhook_request;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::{AccessKey, UpstreamOptions};
+use crate::access_key::AccessKey;
+use crate::options::UpstreamOptions;
 use reloading_templates::ReloadingTemplates;
 use templates::Template;
 use webhook_client::{

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::templates::{InvalidTemplates, Templates};
-use crate::TemplateSource;
+use crate::options::TemplateSource;
 
 /// How long the file is not read again.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use crate::AccessKey;
+use crate::access_key::AccessKey;
 use crate::protocol::Protocol;
 
 const CONNECTION_ID: HeaderName = HeaderName::from_static("x-asrs-connection-id");

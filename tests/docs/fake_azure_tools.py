@@ -1,4 +1,4 @@
-"""Stand-ins for the tools that change Azure: they write down how they are called, and answer what the docs ask them."""
+"""Fake `az`, `azd` and `func`: they record their arguments, and print fixed answers to the queries of the docs."""
 
 import shlex
 from pathlib import Path
@@ -10,7 +10,7 @@ COMMUNICATION = "my-chat-communication.europe.communication.azure.com"
 API = "my-chat-api-a1b2.westeurope-01.azurewebsites.net"
 CLIENT = "11111111-2222-3333-4444-555555555555"
 
-# What `--query` asks for. Whatever else it asks for is an error.
+# Output by the value of `--query`. Any other query is an error.
 ANSWERS = {
     "appId": CLIENT,
     "hostName": COMMUNICATION,
@@ -27,13 +27,13 @@ SCRIPT = """#!/bin/sh
 echo "$(basename "$0") $*" >>{calls}
 case " $* " in
 {answers}
-*" --query "*) echo "there is no answer to: $*" >&2; exit 1 ;;
+*" --query "*) echo "no answer for: $*" >&2; exit 1 ;;
 esac
 """
 
 
-class StandIns:
-    """`az`, `azd` and `func` in a folder that is to be the first of a PATH."""
+class FakeAzureTools:
+    """Creates `az`, `azd` and `func` in a folder, which has to be the first of PATH."""
 
     def __init__(self, folder: Path):
         self._calls = folder / "calls"
@@ -46,5 +46,5 @@ class StandIns:
             path.chmod(0o755)
 
     def calls(self, beginning: str) -> list[str]:
-        """The calls that began so, without that beginning."""
+        """Returns the calls with this beginning, without it."""
         return [call.removeprefix(beginning).strip() for call in self._calls.read_text().splitlines() if call.startswith(beginning)]

@@ -1,7 +1,7 @@
-"""Reads a page: its headings, links, tables, the code in its sentences, and its commands with the outputs shown right after them.
+"""Parses the Markdown pages of the repository: headings, links, tables, inline code, and commands with their expected outputs.
 
-A command stands in a fenced `sh` block, or between backticks in a sentence or a table. What is fenced as `text` or `json` directly after
-an `sh` block is what that block prints.
+A command is in a fenced `sh` block, or between backticks in a sentence or a table. A fence with `text` or `json` directly after an `sh`
+block is the expected output of that block.
 """
 
 import re
@@ -13,8 +13,8 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-# Between backticks, what starts with one of these and goes on is a command. A single word is a name.
-PROGRAMS = {"az", "azd", "cargo", "cp", "curl", "docker", "func", "git", "handler", "make", "node", "npm", "npx", "pip", "python3", "rm", "unzip"}
+# Inline code that starts with one of these words and has more is a command. A single word is a name.
+PROGRAMS = {"az", "azd", "cargo", "chat", "cp", "curl", "docker", "func", "git", "make", "node", "npm", "npx", "pip", "python3", "rm", "unzip"}
 
 OUTPUTS = {"text", "json"}
 
@@ -24,7 +24,7 @@ SOURCES = ("*.md", "docs/*.md", "content/*.md", "benches/*.md", "crates/*/*.md",
 
 @dataclass(frozen=True)
 class Command:
-    """What is typed or pasted at once, without the comment at its end."""
+    """One command, without the comment at its end."""
 
     text: str
     page: str
@@ -36,7 +36,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced `sh` block, and what is shown as its output, if anything is."""
+    """A fenced `sh` block, and the output shown for it, if any."""
 
     commands: tuple[Command, ...]
     output: str | None
@@ -44,7 +44,7 @@ class Block:
 
 @dataclass
 class Section:
-    """A heading and what stands under it until the next one."""
+    """A heading, and the blocks and table rows up to the next one."""
 
     heading: str
     blocks: list[Block] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Section:
 
 @dataclass
 class Page:
-    """What is on a page. `fences` are the languages of its code blocks, `code` is what stands between backticks; both with their lines."""
+    """One page. `fences` has the languages of the code blocks, `code` the inline code, both with line numbers."""
 
     path: str
     sections: list[Section] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Page:
         return section
 
     def between(self, first: str, end: str) -> list[Section]:
-        """The sections from one heading to before another."""
+        """The sections from one heading up to another, which is not included."""
         return self.sections[self.sections.index(self[first]) : self.sections.index(self[end])]
 
     def commands(self) -> Iterator[Command]:
@@ -76,28 +76,28 @@ class Page:
         yield from self.mentions()
 
     def mentions(self) -> Iterator[Command]:
-        """The commands between backticks."""
+        """The commands in inline code."""
         for code, line in self.code:
             program, _, rest = code.partition(" ")
             if program in PROGRAMS and rest:
                 yield Command(code, self.path, line)
 
-    def _add(self, token: Token, before: Token, line: int) -> None:
+    def _add(self, token: Token, previous: Token, line: int) -> None:
         section = self.sections[-1]
         match token.type:
             case "fence" | "code_block":
                 self.fences.append((token.info, line))
                 if token.info == "sh":
                     section.blocks.append(Block(tuple(split(token.content, self.path, line + 1)), None))
-                elif token.info in OUTPUTS and before.type == "fence" and before.info == "sh":
+                elif token.info in OUTPUTS and previous.type == "fence" and previous.info == "sh":
                     section.blocks[-1] = Block(section.blocks[-1].commands, token.content)
             case "inline":
-                if before.type == "heading_open":
+                if previous.type == "heading_open":
                     self.sections.append(Section(token.content))
-                elif before.type == "td_open":
+                elif previous.type == "td_open":
                     section.rows[-1].append(token.content)
                 self._add_inline(token.children, line)
-            case "tr_open" if before.type != "thead_open":
+            case "tr_open" if previous.type != "thead_open":
                 section.rows.append([])
             case "html_block":
                 self.links += [(link, line) for link in re.findall(r'(?:src|srcset|href)="([^"]+)"', token.content)]
@@ -116,44 +116,44 @@ class Page:
 
 
 def read(path: str) -> Page:
-    """A page, by its path in the repository. Of a form, which is YAML with Markdown in it, only the code is read."""
+    """Parses a page by its path in the repository. Of an issue form, which is YAML with Markdown in it, only the inline code is read."""
     page = Page(path, [Section("")])
     text = (ROOT / path).read_text()
     if path.endswith(".yml"):
         page.code = [(code, number) for number, line in enumerate(text.splitlines(), 1) for code in re.findall(r"`([^`]+)`", line)]
         return page
-    line, before = 0, Token("start", "", 0)
+    line, previous = 0, Token("start", "", 0)
     for token in MarkdownIt("commonmark").enable("table").parse(text):
         if token.map:
             line = token.map[0] + 1
-        page._add(token, before, line)
-        before = token
+        page._add(token, previous, line)
+        previous = token
     return page
 
 
 def split(code: str, page: str, line: int) -> Iterator[Command]:
-    """The commands of a block: each is as many lines as the shell needs to make sense of it."""
-    begun, pending = line, ""
+    """Splits a block into commands: each has as many lines as the shell needs for a complete command."""
+    start, pending = line, ""
     for number, text in enumerate(code.splitlines(keepends=True), line):
         if not pending:
-            begun = number
+            start = number
         pending += text
-        if _is_whole(pending):
+        if _is_complete(pending):
             if bare := _without_comment(pending.strip()):
-                yield Command(bare, page, begun)
+                yield Command(bare, page, start)
             pending = ""
-    assert not pending, f"{page}:{begun}: the shell waits for more: {pending}"
+    assert not pending, f"{page}:{start}: incomplete command: {pending}"
 
 
-def _is_whole(text: str) -> bool:
-    # What ends too early is an error, but for a document in a command (`<<`), which is a warning, and a line that goes on.
+def _is_complete(text: str) -> bool:
+    # An incomplete command is a syntax error, except a here-document (a warning) and a continued line.
     read = subprocess.run(["bash", "-n", "-c", text], capture_output=True, check=False)
     return read.returncode == 0 and not read.stderr and not text.endswith("\\\n")
 
 
 def _without_comment(text: str) -> str:
     bare = re.sub(r"(^|\s+)# [^'\"\n]*$", "", text)
-    return bare if _is_whole(bare) else text
+    return bare if _is_complete(bare) else text
 
 
 PAGES = {path: read(path) for path in (str(file.relative_to(ROOT)) for source in SOURCES for file in sorted(ROOT.glob(source)))}
