@@ -58,7 +58,7 @@ REASONS = {
     "az storage blob download": AZURE,
     "az storage container-rm create": AZURE,
     'for role in "SignalR REST API Owner" "SignalR App Server"; do\n  az role assignment create': AZURE,
-    "cargo run -p azure-signalr-conformance -- --patience 20": "calls a service in Azure",
+    "cargo run -p azure-signalr-conformance -- --timeout 20": "calls a service in Azure",
     "dotnet tool install": DOTNET,
     "asrs-emulator start": DOTNET,
     "export AzureSignalRConnectionString=$(az signalr key list": READS_AZURE,
