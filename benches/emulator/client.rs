@@ -1,4 +1,4 @@
-//! A client of the hub: messages with numbers, the WebSocket handshake, and reading messages with little work.
+//! A simulated client of the hub and the numbered messages that it receives.
 //!
 //! Messages are compared byte by byte without parsing JSON or MessagePack, and frames are read without a WebSocket library: both would cost
 //! more than the target. The payloads of frames are read as one stream, since a frame may contain several messages.

@@ -314,11 +314,11 @@ async fn an_unreachable_service_is_reported_as_unavailable() {
 async fn an_identity_that_was_deleted_externally_is_replaced_by_one() {
     let env = TestEnv::start().await;
     let apps = [env.start_app(&[]), env.start_app(&[])];
-    let (_, gone) = issue(post_as(&apps[0], "ann")).await;
-    env.delete(&gone).await;
+    let (_, deleted) = issue(post_as(&apps[0], "ann")).await;
+    env.delete(&deleted).await;
     let requests = (0..8).map(|number| issue(post_as(&apps[number % 2], "ann")));
     let ids: Vec<_> = join_all(requests).await.into_iter().map(|(_, id)| id).collect();
-    assert!(ids.iter().all(|id| *id == ids[0] && *id != gone), "{ids:?}");
+    assert!(ids.iter().all(|id| *id == ids[0] && *id != deleted), "{ids:?}");
     assert_eq!(env.ids(), ids[..1]);
     assert!(env.blobs.texts()[0].contains(&ids[0]));
     env.delete(&ids[0]).await;
@@ -343,18 +343,18 @@ async fn a_missing_identity_is_replaced_at_most_once_per_request() {
 async fn the_rate_limit_counts_each_person_separately() {
     let env = TestEnv::start().await;
     let app = env.start_app(&[]);
-    let mut refused = None;
+    let mut throttled = None;
     for _ in 0..30 {
         let response = post_as(&app, "ann").send().await.unwrap();
         if response.status() != 200 {
-            refused = Some(response);
+            throttled = Some(response);
             break;
         }
     }
-    let refused = refused.expect("thirty requests exceed the limit");
-    let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    let throttled = throttled.expect("thirty requests exceed the limit");
+    let wait: u64 = throttled.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
-    assert_eq!(api_error(refused).await, error(429, "throttled"));
+    assert_eq!(api_error(throttled).await, error(429, "throttled"));
     let before = env.emulator.calls().received;
     let ended = request_as(&app, Method::DELETE, "contoso", "ann").send().await.unwrap();
     assert_eq!(ended.status(), 429);
@@ -385,7 +385,7 @@ async fn a_failing_store_yields_no_token_and_leaves_no_identity() {
     issue(post_as(&app, "ann")).await;
     let log = app.process.out.text();
     assert!(log.contains("Storage Blob Data Contributor") && log.contains("create the container"), "{log}");
-    assert!(!log.contains("words of the storage account") && !log.contains("/account/"), "{log}");
+    assert!(!log.contains("text of the storage account") && !log.contains("/account/"), "{log}");
 }
 
 #[tokio::test]
@@ -475,10 +475,10 @@ async fn the_log_has_the_upstream_time_of_requests_that_called_the_service() {
     let invocation = "x-azure-functions-invocationid";
     post_as(&app, "ann").header(invocation, "issued-1").send().await.unwrap();
     env.emulator.inject(Fault::new(400).unwrap().on(Operation::Issue)).unwrap();
-    post_as(&app, "ann").header(invocation, "refused-1").send().await.unwrap();
+    post_as(&app, "ann").header(invocation, "rejected-1").send().await.unwrap();
     let delete = |who| request_as(&app, Method::DELETE, "contoso", who);
     delete("ann").header(invocation, "revoked-1").send().await.unwrap();
-    for id in ["issued-1", "refused-1", "revoked-1"] {
+    for id in ["issued-1", "rejected-1", "revoked-1"] {
         let line = logged(id);
         let (waited, whole) = (line["upstream_ms"].as_f64().unwrap(), line["duration_ms"].as_f64().unwrap());
         assert!(0.0 < waited && waited <= whole, "{line}");

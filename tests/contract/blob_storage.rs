@@ -87,7 +87,7 @@ async fn respond(
 ) -> Response {
     let mut inner = blobs.0.lock().unwrap();
     if let Some(status) = inner.failure {
-        return (status, "words of the storage account").into_response();
+        return (status, "text of the storage account").into_response();
     }
     match headers.get("authorization") {
         Some(header) => inner.authorizations.push(header.to_str().unwrap().to_owned()),

@@ -96,7 +96,7 @@ async fn issue_token(
     let authorized = headers.get("x-identity-header").is_some_and(|secret| secret == IDENTITY_HEADER);
     endpoint.requests.send_modify(|requests| requests.push(query.clone()));
     if !authorized || query["api-version"] != "2019-08-01" {
-        return (StatusCode::BAD_REQUEST, Json(json!({"statusCode": 400, "message": "SECRET-words"})));
+        return (StatusCode::BAD_REQUEST, Json(json!({"statusCode": 400, "message": "SECRET-text"})));
     }
     endpoint.permits.acquire().await.unwrap().forget();
     let expires_on = now() + endpoint.lifetime.as_secs();
