@@ -69,9 +69,7 @@ const SATURATED_SHARE: f64 = 0.9;
 /// The note under a table if the load generator was always busy.
 pub(crate) fn saturation_note(name: &str, load_generator_busy: &[f64], per: &str) -> Option<String> {
     (median(load_generator_busy) >= SATURATED_SHARE).then(|| {
-        format!(
-            "{name}: the load generator was always busy, so it may limit the rate; compare CPU per {per}."
-        )
+        format!("{name}: the load generator was always busy, so it may limit the rate; compare CPU per {per}.")
     })
 }
 

@@ -25,8 +25,7 @@ async fn receive_message(target: &Target) -> Result<Vec<u8>> {
     let service = target.start()?;
     let mut caller = Connection::open(service.process.port).await?;
     let mut client = connect(&service, &mut caller, target.protocol).await?;
-    let mut request =
-        service.send_request(Recipient::Everyone, &NumberedMessage::new(text(0).into_bytes())?)?;
+    let mut request = service.send_request(Recipient::Everyone, &NumberedMessage::new(text(0).into_bytes())?)?;
     let status = caller.send(request.with(0)).await?.status;
     if status != 202 {
         return Err(format!("the status of a message was {status}").into());
@@ -45,8 +44,7 @@ async fn connect(service: &Service, caller: &mut Connection, protocol: Protocol)
 }
 
 fn is_json(message: &[u8]) -> bool {
-    let record =
-        message.strip_suffix(b"\x1e").and_then(|record| serde_json::from_slice::<Value>(record).ok());
+    let record = message.strip_suffix(b"\x1e").and_then(|record| serde_json::from_slice::<Value>(record).ok());
     record == Some(json!({ "type": 1, "target": TARGET, "arguments": [text(0)] }))
 }
 

@@ -40,8 +40,7 @@ impl NumberedMessage {
     /// Wraps `bytes`, which must contain the [`text`] with number 0 exactly once.
     pub(crate) fn new(bytes: Vec<u8>) -> Result<Self> {
         let text = text(0);
-        let mut places =
-            bytes.windows(TEXT_BYTES).enumerate().filter(|(_, window)| *window == text.as_bytes());
+        let mut places = bytes.windows(TEXT_BYTES).enumerate().filter(|(_, window)| *window == text.as_bytes());
         let (Some((place, _)), None) = (places.next(), places.next()) else {
             return Err("a message does not contain its text exactly once".into());
         };
@@ -230,9 +229,7 @@ impl<'a> Frame<'a> {
     /// Parses the frame at the start of `bytes`; `None` while it is incomplete. Frames of more than 64 KiB are an error.
     fn parse(bytes: &'a [u8]) -> Result<Option<Self>> {
         let (opcode, length, rest) = match *bytes {
-            [first, 126, high, low, ref rest @ ..] => {
-                (first, usize::from(u16::from_be_bytes([high, low])), rest)
-            }
+            [first, 126, high, low, ref rest @ ..] => (first, usize::from(u16::from_be_bytes([high, low])), rest),
             [_, 126, ..] | [] | [_] => return Ok(None),
             [first, length @ 0..126, ref rest @ ..] => (first, usize::from(length), rest),
             _ => return Err("a frame is too long or masked".into()),

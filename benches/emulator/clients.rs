@@ -46,17 +46,12 @@ struct Shared {
 
 impl Clients {
     /// Connects all clients to `service`. They expect `message`.
-    pub(crate) async fn connect(
-        service: &Rc<Service>,
-        protocol: Protocol,
-        message: &NumberedMessage,
-    ) -> Result<Self> {
+    pub(crate) async fn connect(service: &Rc<Service>, protocol: Protocol, message: &NumberedMessage) -> Result<Self> {
         let mut connecting = JoinSet::new();
         for first in 0..CONCURRENT_CONNECTS {
             let service = service.clone();
             connecting.spawn_local(async move {
-                let clients =
-                    connect(&service, protocol, (first..CLIENT_COUNT).step_by(CONCURRENT_CONNECTS)).await;
+                let clients = connect(&service, protocol, (first..CLIENT_COUNT).step_by(CONCURRENT_CONNECTS)).await;
                 clients.map_err(|error| error.to_string())
             });
         }
@@ -93,11 +88,7 @@ impl Clients {
             return Ok(());
         }
         let received = shared.received.get();
-        Err(format!(
-            "only {received} of {expected} deliveries arrived within {} s",
-            DELIVERY_TIMEOUT.as_secs()
-        )
-        .into())
+        Err(format!("only {received} of {expected} deliveries arrived within {} s", DELIVERY_TIMEOUT.as_secs()).into())
     }
 
     /// Returns the first error, if any.
@@ -106,11 +97,7 @@ impl Clients {
     }
 }
 
-async fn connect(
-    service: &Service,
-    protocol: Protocol,
-    numbers: impl Iterator<Item = usize>,
-) -> Result<Vec<Client>> {
+async fn connect(service: &Service, protocol: Protocol, numbers: impl Iterator<Item = usize>) -> Result<Vec<Client>> {
     let port = service.process.port;
     let mut caller = Connection::open(port).await?;
     let mut clients = Vec::new();
@@ -125,9 +112,8 @@ async fn connect(
 async fn receive(mut client: Client, shared: Rc<Shared>) {
     let mut next = 0;
     let error = loop {
-        let receiving = poll_fn(|context| {
-            client.poll_receive(context, &mut shared.buffer.borrow_mut(), &shared.message, next)
-        });
+        let receiving =
+            poll_fn(|context| client.poll_receive(context, &mut shared.buffer.borrow_mut(), &shared.message, next));
         match receiving.await {
             Ok(count) => {
                 next += count;
@@ -150,9 +136,8 @@ const OTHER_OPEN_FILES: usize = 100;
 pub(crate) fn check_open_files() -> Result<()> {
     let limits = fs::read_to_string("/proc/self/limits")?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let limit = line
-        .and_then(|line| line.split_whitespace().next())
-        .ok_or("/proc/self/limits has no limit of open files")?;
+    let limit =
+        line.and_then(|line| line.split_whitespace().next()).ok_or("/proc/self/limits has no limit of open files")?;
     let needed = CLIENT_COUNT + OTHER_OPEN_FILES;
     // The value may be `unlimited`.
     if limit.parse::<usize>().is_ok_and(|limit| limit < needed) {

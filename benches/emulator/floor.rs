@@ -29,8 +29,7 @@ type Sockets = Mutex<Vec<Arc<TcpStream>>>;
 pub(crate) fn run() -> Result<String> {
     let cores = thread::available_parallelism()?.get();
     // The writing tasks can occupy one thread per core, so one more thread accepts requests.
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(cores + 1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores + 1).enable_all().build()?;
     runtime.block_on(async {
         let floor = Arc::new(Floor::new(cores));
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -85,10 +84,8 @@ impl Floor {
                 return self.accept_client(stream).await;
             }
             let text = String::from_utf8_lossy(&received[..head]);
-            let length =
-                text.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
-            let (is_for_last, total) =
-                (text.split(' ').nth(1) == Some(LAST_CLIENT_PATH), head + length.unwrap_or(0));
+            let length = text.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
+            let (is_for_last, total) = (text.split(' ').nth(1) == Some(LAST_CLIENT_PATH), head + length.unwrap_or(0));
             while received.len() < total {
                 if stream.read_buf(&mut received).await? == 0 {
                     return Ok(());
@@ -113,9 +110,8 @@ impl Floor {
     /// Answers the upgrade and the handshake, and adds the socket to the smallest group. Nothing more is read from the client.
     async fn accept_client(&self, mut stream: TcpStream) -> io::Result<()> {
         let headers = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
-        let response = format!(
-            "HTTP/1.1 101 Switching Protocols\r\n{headers}Sec-WebSocket-Accept: {WEBSOCKET_ACCEPT}\r\n\r\n"
-        );
+        let response =
+            format!("HTTP/1.1 101 Switching Protocols\r\n{headers}Sec-WebSocket-Accept: {WEBSOCKET_ACCEPT}\r\n\r\n");
         stream.write_all(response.as_bytes()).await?;
         let mut handshake = [0; 256];
         let _ = stream.read(&mut handshake).await?;

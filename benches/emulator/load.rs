@@ -61,8 +61,8 @@ pub(crate) async fn measure(targets: &[(Target, NumberedMessage)]) -> Result<Vec
         for ((target, message), loads) in targets.iter().zip(&mut all) {
             let mut service = Rc::new(target.start()?);
             if let Err(error) = loads.add(target, &service, message).await {
-                let exited = Rc::get_mut(&mut service)
-                    .is_some_and(|service| service.process.has_exited().unwrap_or(true));
+                let exited =
+                    Rc::get_mut(&mut service).is_some_and(|service| service.process.has_exited().unwrap_or(true));
                 let exited = if exited { ", and the process has exited" } else { "" };
                 return Err(format!("{} under load: {error}{exited}", target.name).into());
             }

@@ -50,10 +50,7 @@ impl Report<'_> {
         let worst = self.loads.iter().map(|loads| median(&loads.idle_kib)).fold(0.0, f64::max);
         let holds = if worst <= CONNECTION_KIB { "holds" } else { "does not hold in this run" };
         writeln!(f, "\n## Memory of idle connections\n")?;
-        writeln!(
-            f,
-            "Claim: at most {CONNECTION_KIB} KiB for each idle connection. It {holds}: {worst:.1}.\n"
-        )?;
+        writeln!(f, "Claim: at most {CONNECTION_KIB} KiB for each idle connection. It {holds}: {worst:.1}.\n")?;
         writeln!(
             f,
             "| | no connections, MiB | ÷ floor | idle, KiB each | ÷ floor | after the load below, KiB each | ÷ floor |"
@@ -74,10 +71,7 @@ impl Report<'_> {
         floor: &Loads,
         which: impl Fn(&Loads) -> &Broadcasts,
     ) -> fmt::Result {
-        writeln!(
-            f,
-            "| | all, ms | ÷ floor | deliveries/s | CPU per delivery, µs | ÷ floor | load generator |"
-        )?;
+        writeln!(f, "| | all, ms | ÷ floor | deliveries/s | CPU per delivery, µs | ÷ floor | load generator |")?;
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         let floor = which(floor);
         for (name, loads) in self.names.iter().zip(self.loads) {

@@ -66,11 +66,8 @@ impl Target {
             if output.read_line(&mut line)? == 0 {
                 break;
             }
-            port =
-                port.or(line.split_once("http://localhost:").and_then(|(_, port)| port.trim().parse().ok()));
-            key = key.or(line
-                .split_once("AccessKey=")
-                .and_then(|(_, rest)| Some(rest.split_once(';')?.0.to_owned())));
+            port = port.or(line.split_once("http://localhost:").and_then(|(_, port)| port.trim().parse().ok()));
+            key = key.or(line.split_once("AccessKey=").and_then(|(_, rest)| Some(rest.split_once(';')?.0.to_owned())));
         }
         let Some(port) = port else {
             child.kill()?;
@@ -147,11 +144,7 @@ impl Service {
     }
 
     /// The request that sends `message` to `to`.
-    pub(crate) fn send_request(
-        &self,
-        to: Recipient<'_>,
-        message: &NumberedMessage,
-    ) -> Result<NumberedMessage> {
+    pub(crate) fn send_request(&self, to: Recipient<'_>, message: &NumberedMessage) -> Result<NumberedMessage> {
         let request = match &self.key {
             None => floor_request(to, message.as_bytes()),
             Some(key) => {

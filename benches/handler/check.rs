@@ -79,8 +79,7 @@ async fn expect(connection: &mut Connection, request: &Request, status: u16) -> 
 fn claims(token: &str, audience: &str) -> Result<Value> {
     let (signed, signature) = token.rsplit_once('.').ok_or("a token has no signature")?;
     let mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes())?.chain_update(signed);
-    mac.verify_slice(&URL_SAFE_NO_PAD.decode(signature)?)
-        .map_err(|_| "a token is signed with another key")?;
+    mac.verify_slice(&URL_SAFE_NO_PAD.decode(signature)?).map_err(|_| "a token is signed with another key")?;
     let (_, payload) = signed.split_once('.').ok_or("a token has no header")?;
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload)?)?;
     ensure(claims["aud"] == audience, "a token has a wrong audience")?;

@@ -54,11 +54,7 @@ pub(crate) async fn measure(targets: &[Target], service: &SignalRService) -> Res
             let accepted = loads.messages.add(&process, Request::message(), 202).await.map_err(failed)?;
             let published = service.received().messages - before;
             if published != accepted {
-                return Err(format!(
-                    "{} accepted {accepted} messages and published {published}",
-                    target.name
-                )
-                .into());
+                return Err(format!("{} accepted {accepted} messages and published {published}", target.name).into());
             }
             loads.after_mib.push(process.resident_kib()? / 1_024.0);
         }
@@ -104,8 +100,7 @@ async fn drive(
         clients.spawn(async move {
             let mut responses = 0;
             while Instant::now() < end {
-                let response =
-                    connection.send(request.as_bytes()).await.map_err(|error| error.to_string())?;
+                let response = connection.send(request.as_bytes()).await.map_err(|error| error.to_string())?;
                 if response.status != status {
                     return Err(format!("status {}", response.status));
                 }

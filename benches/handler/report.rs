@@ -67,21 +67,14 @@ impl Report<'_> {
 
     fn load(&self, f: &mut fmt::Formatter<'_>, title: &str, loads: &[&Load]) -> fmt::Result {
         writeln!(f, "\n## {title}\n")?;
-        writeln!(
-            f,
-            "| | requests/s | ÷ floor | ÷ Node | CPU per request, µs | ÷ floor | cores | load generator |"
-        )?;
+        writeln!(f, "| | requests/s | ÷ floor | ÷ Node | CPU per request, µs | ÷ floor | cores | load generator |")?;
         writeln!(f, "|---|---|---|---|---|---|---|---|")?;
         for (target, load) in self.targets.iter().zip(loads) {
             let rate = with_ratio(&load.per_second, &loads[FLOOR].per_second, 0);
             let ratio_to_node = median(&load.per_second) / median(&loads[NODE].per_second);
             let cpu = with_ratio(&load.cpu_us, &loads[FLOOR].cpu_us, 1);
             let (cores, busy) = (median(&load.cores), median(&load.load_generator_busy) * 100.0);
-            writeln!(
-                f,
-                "| {} | {rate} | {ratio_to_node:.2} | {cpu} | {cores:.2} | {busy:.0} % |",
-                target.name
-            )?;
+            writeln!(f, "| {} | {rate} | {ratio_to_node:.2} | {cpu} | {cores:.2} | {busy:.0} % |", target.name)?;
         }
         for (target, load) in self.targets.iter().zip(loads) {
             if let Some(note) = saturation_note(target.name, &load.load_generator_busy, "request") {

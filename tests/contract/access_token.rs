@@ -192,8 +192,7 @@ async fn a_thousand_people_have_a_thousand_identities() {
 #[tokio::test]
 async fn a_request_can_neither_name_another_identity_nor_exceed_the_configured_grant() {
     let env = TestEnv::start().await;
-    let app =
-        env.start_app(&[("ChatAccessTokenScopes", "chat.join voip.join"), ("ChatAccessTokenMinutes", "120")]);
+    let app = env.start_app(&[("ChatAccessTokenScopes", "chat.join voip.join"), ("ChatAccessTokenMinutes", "120")]);
     let (_, bob) = issue(post_as(&app, "bob")).await;
     let (_, ann) = issue(post_as(&app, "ann")).await;
     let named = json!({"user": {"communicationUserId": bob}, "userId": bob, "id": bob, "oid": "bob"});
@@ -234,10 +233,7 @@ async fn the_response_has_the_shape_of_the_official_sdk_and_is_neither_cached_no
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(
         (keys(&body), keys(&body["user"])),
-        (
-            ["expiresOn", "scopes", "token", "user"].map(str::to_owned).to_vec(),
-            vec!["communicationUserId".to_owned()],
-        )
+        (["expiresOn", "scopes", "token", "user"].map(str::to_owned).to_vec(), vec!["communicationUserId".to_owned()],)
     );
     assert_eq!(body["scopes"], json!(["chat.join.limited", "voip.join"]));
     let token = body["token"].as_str().unwrap();
@@ -285,8 +281,7 @@ async fn errors_of_the_service_are_mapped_and_their_text_is_not_forwarded() {
     ] {
         env.emulator.inject(fault.on(Operation::Issue)).unwrap();
         let response = post_as(&app, "ann").send().await.unwrap();
-        let retry_after =
-            response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        let retry_after = response.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(retry_after.as_deref(), matches!(expected.0, 429 | 503).then_some("30"));
         assert_eq!(api_error(response).await, expected);
     }
@@ -438,8 +433,7 @@ async fn identities_stored_by_an_earlier_version_are_found_again() {
     let old_id = content["communicationUserId"].as_str().unwrap();
     // The resource has another port, and other identities.
     let (host, _) = env.connection.strip_prefix("endpoint=http://").unwrap().split_once(['/', ';']).unwrap();
-    env.blobs
-        .insert(&format!("{host}/{name}"), &blob["content"].as_str().unwrap().replace(old_id, ann.as_str()));
+    env.blobs.insert(&format!("{host}/{name}"), &blob["content"].as_str().unwrap().replace(old_id, ann.as_str()));
     let app = env.start_app(&[]);
     let request = app.post(PATH).header("x-ms-client-principal-idp", "github");
     let (_, id) = issue(request.header("x-ms-client-principal-id", "ann")).await;

@@ -39,8 +39,7 @@ struct ErrorResponse {
 impl ErrorResponse {
     async fn read(response: Response) -> Self {
         let status = response.status().as_u16();
-        let challenge =
-            response.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+        let challenge = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
         let body: Value = response.json().await.unwrap();
         let text = |name: &str| body["error"][name].as_str().unwrap().to_owned();
         Self { status, code: text("code"), message: text("message"), challenge }
@@ -52,10 +51,7 @@ impl ErrorResponse {
 async fn assert_rejected(forge: impl Fn(&Entra) -> Vec<String>, status: u16, part: &str) {
     let (env, entra) = (TestEnv::start().await, Entra::start().await);
     let app = start_app(&env, &entra, &[("RUST_LOG", "trace")]);
-    assert_eq!(
-        negotiated_user(post_with_token(&app, NEGOTIATE, &entra.token("ann"))).await,
-        "ann@contoso.com"
-    );
+    assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, &entra.token("ann"))).await, "ann@contoso.com");
     let (code, challenge) = match status {
         401 => ("unauthenticated", "invalid_token"),
         _ => ("insufficient_scope", "insufficient_scope"),
@@ -95,13 +91,8 @@ async fn assert_claim_rejected(name: &str, values: Vec<Value>, status: u16, part
 #[tokio::test]
 async fn a_token_for_another_app_is_rejected() {
     let graph = "00000003-0000-0000-c000-000000000000";
-    assert_claim_rejected(
-        "aud",
-        vec![json!(graph), json!("api://another"), json!([CLIENT])],
-        401,
-        "cannot be used",
-    )
-    .await;
+    assert_claim_rejected("aud", vec![json!(graph), json!("api://another"), json!([CLIENT])], 401, "cannot be used")
+        .await;
     assert_claim_rejected("aud", vec![json!(graph)], 401, "it is for another app").await;
 }
 
@@ -165,9 +156,7 @@ async fn a_token_of_an_app_without_a_user_is_rejected() {
 async fn a_malformed_token_is_rejected_and_not_treated_as_anonymous() {
     let forge = |entra: &Entra| {
         let token = entra.token("ann");
-        ["", "x", "a.b.c", &token[1..], &format!("{token}.x"), &"a".repeat(20_000)]
-            .map(str::to_owned)
-            .to_vec()
+        ["", "x", "a.b.c", &token[1..], &format!("{token}.x"), &"a".repeat(20_000)].map(str::to_owned).to_vec()
     };
     assert_rejected(forge, 401, "no access token of Microsoft Entra ID").await;
 }
@@ -210,8 +199,7 @@ async fn easy_auth_and_tokens_lead_to_the_same_identity_of_a_person() {
         assert_eq!(issue(post_with_token(&without, ACCESS_TOKEN, &token)).await.1, named);
     }
     assert_ne!(issue(post_with_token(&without, ACCESS_TOKEN, &entra.token("bob"))).await.1, named);
-    let ended =
-        without.request(Method::DELETE, ACCESS_TOKEN).bearer_auth(entra.token("ann")).send().await.unwrap();
+    let ended = without.request(Method::DELETE, ACCESS_TOKEN).bearer_auth(entra.token("ann")).send().await.unwrap();
     assert_eq!((ended.status().as_u16(), env.emulator.calls().revoke), (204, 1));
 }
 
@@ -221,15 +209,9 @@ async fn headers_of_easy_auth_take_precedence_over_a_token() {
     let app = start_app(&env, &entra, &[("WEBSITE_AUTH_ENABLED", "true")]);
     let ann = ("x-ms-client-principal-name", "ann");
     for token in [&entra.token("bob"), "x"] {
-        assert_eq!(
-            negotiated_user(post_with_token(&app, NEGOTIATE, token).header(ann.0, ann.1)).await,
-            "ann"
-        );
+        assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, token).header(ann.0, ann.1)).await, "ann");
     }
-    assert_eq!(
-        negotiated_user(post_with_token(&app, NEGOTIATE, &entra.token("bob"))).await,
-        "bob@contoso.com"
-    );
+    assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, &entra.token("bob"))).await, "bob@contoso.com");
     let forged = post_with_token(&app, NEGOTIATE, "x").send().await.unwrap();
     assert_eq!(forged.status(), 401);
 }
@@ -238,8 +220,7 @@ async fn headers_of_easy_auth_take_precedence_over_a_token() {
 async fn a_forged_header_beside_a_token_is_ignored_where_easy_auth_is_off() {
     let (env, entra) = (TestEnv::start().await, Entra::start().await);
     let app = start_app(&env, &entra, &[]);
-    let forged =
-        post_with_token(&app, NEGOTIATE, &entra.token("bob")).header("x-ms-client-principal-name", "root");
+    let forged = post_with_token(&app, NEGOTIATE, &entra.token("bob")).header("x-ms-client-principal-name", "root");
     assert_eq!(negotiated_user(forged).await, "bob@contoso.com");
 }
 

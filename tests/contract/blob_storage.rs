@@ -94,13 +94,11 @@ async fn respond(
         None => assert_eq!(uri.query().unwrap(), SAS),
     }
     let tag = |number: u64| format!("\"{number}\"");
-    let error =
-        |status: StatusCode, code: &'static str| (status, [("x-ms-error-code", code)]).into_response();
+    let error = |status: StatusCode, code: &'static str| (status, [("x-ms-error-code", code)]).into_response();
     // The official client escapes the slash in a blob's name.
     let path = uri.path().replace("%2F", "/");
     let found = inner.blobs.get(&path).cloned();
-    let described =
-        |number: u64| [(ETAG, tag(number)), (LAST_MODIFIED, "Sun, 22 Nov 2026 00:00:00 GMT".to_owned())];
+    let described = |number: u64| [(ETAG, tag(number)), (LAST_MODIFIED, "Sun, 22 Nov 2026 00:00:00 GMT".to_owned())];
     match method {
         Method::GET => match found {
             Some((number, text)) => (described(number), text).into_response(),

@@ -12,9 +12,7 @@ use test_support::http::{listen, serve};
 use test_support::tls;
 
 use crate::blob_storage::BlobStorage;
-use crate::identity_endpoint::{
-    IDENTITY_HEADER, ISSUER, ISSUER_KEY, IdentityEndpoint, LONG_LIFETIME, OWNER_ID,
-};
+use crate::identity_endpoint::{IDENTITY_HEADER, ISSUER, ISSUER_KEY, IdentityEndpoint, LONG_LIFETIME, OWNER_ID};
 use crate::test_app::{TestApp, api_error, free_port};
 
 /// An emulated Communication Service over TLS, an identity store, and the settings that lead to them.
@@ -98,8 +96,7 @@ async fn without_a_key_tokens_are_issued_with_one_managed_identity_token() {
 
 #[tokio::test]
 async fn an_identity_without_a_role_is_rejected_and_the_log_says_so() {
-    let (env, endpoint) =
-        (TestEnv::start().await, IdentityEndpoint::new("another-identity", LONG_LIFETIME, 10));
+    let (env, endpoint) = (TestEnv::start().await, IdentityEndpoint::new("another-identity", LONG_LIFETIME, 10));
     let app = env.start_app(endpoint.start(0).await, &[]);
     assert_eq!(api_error(request_token(&app, "ann").await).await, (502, "upstream_rejected".to_owned()));
     app.process.out.line("check the roles of the identity");
@@ -162,8 +159,7 @@ async fn without_a_token_for_the_store_no_identity_is_created() {
     let env = TestEnv::start().await;
     let (port, certificate) = tls::terminate(serve(BlobStorage::default().router()).await).await;
     let container = format!("https://localhost:{port}/account/chat-identities");
-    let variables =
-        [("ChatIdentityStore", container.as_str()), ("ChatIdentityStore__rootCertificates", &certificate)];
+    let variables = [("ChatIdentityStore", container.as_str()), ("ChatIdentityStore__rootCertificates", &certificate)];
     let app = env.start_app(free_port(), &variables);
     assert_eq!(api_error(request_token(&app, "ann").await).await, (503, "unavailable".to_owned()));
     app.process.out.line("a Microsoft Entra token for https://storage.azure.com could not be had");

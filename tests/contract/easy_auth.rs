@@ -57,9 +57,7 @@ async fn on_azure_an_anonymous_request_is_rejected_without_a_redirect() {
     let identity = ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/");
     for variables in [&[ON_AZURE][..], &[ON_AZURE, EASY_AUTH], &[identity]] {
         let app = TestApp::with_signalr(1, variables);
-        for request in
-            [app.post("/api/negotiate"), app.get("/api/SignalRInfo"), app.message(&json!({"text": "hi"}))]
-        {
+        for request in [app.post("/api/negotiate"), app.get("/api/SignalRInfo"), app.message(&json!({"text": "hi"}))] {
             let response = request.send().await.unwrap();
             assert!(!response.headers().contains_key("location"));
             assert_eq!(api_error(response).await, (401, "unauthenticated".to_owned()));

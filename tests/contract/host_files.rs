@@ -68,10 +68,7 @@ async fn every_declared_route_is_served() {
         1,
         &[
             ("AzureCommunicationServicesConnectionString", "endpoint=http://127.0.0.1:1/;accesskey=aHVzaA=="),
-            (
-                "ChatIdentityStore",
-                &format!("http://127.0.0.1:1/account/chat-identities?{}", crate::blob_storage::SAS),
-            ),
+            ("ChatIdentityStore", &format!("http://127.0.0.1:1/account/chat-identities?{}", crate::blob_storage::SAS)),
         ],
     );
     for (name, function) in functions() {
@@ -107,10 +104,7 @@ fn visual_studio_code_deploys_the_output_of_make_package() {
     assert!(read(".ci/package").contains(deployed), "{deployed}");
     for task in tasks["tasks"].as_array().unwrap() {
         let dependency = task["dependsOn"].as_str();
-        assert!(
-            dependency.is_none_or(|label| tasks.to_string().contains(&format!("\"label\":\"{label}\""))),
-            "{task}"
-        );
+        assert!(dependency.is_none_or(|label| tasks.to_string().contains(&format!("\"label\":\"{label}\""))), "{task}");
     }
 }
 
@@ -118,14 +112,7 @@ fn visual_studio_code_deploys_the_output_of_make_package() {
 fn funcignore_uses_plain_names_that_every_tool_understands() {
     let ignored = read(".funcignore");
     for name in [
-        "local.settings.json",
-        "target",
-        "src",
-        "crates",
-        "tests",
-        "content",
-        "Cargo.toml",
-        "Cargo.lock",
+        "local.settings.json", "target", "src", "crates", "tests", "content", "Cargo.toml", "Cargo.lock",
         "node_modules",
     ] {
         assert!(ignored.lines().any(|line| line == name), "{name}");

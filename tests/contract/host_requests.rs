@@ -41,12 +41,9 @@ fn every_one_of_many_probes_is_answered() {
 #[tokio::test]
 async fn the_host_header_does_not_change_the_service_address() {
     let app = TestApp::start();
-    let forwarded =
-        app.post("/api/negotiate").header("host", "public.example").header("connection", "keep-alive");
-    let proxied = app
-        .post("/api/negotiate")
-        .header("x-forwarded-host", "public.example")
-        .header("x-forwarded-proto", "https");
+    let forwarded = app.post("/api/negotiate").header("host", "public.example").header("connection", "keep-alive");
+    let proxied =
+        app.post("/api/negotiate").header("x-forwarded-host", "public.example").header("x-forwarded-proto", "https");
     for request in [forwarded, proxied] {
         let body: Value = request.send().await.unwrap().json().await.unwrap();
         assert_eq!(body["url"], "http://127.0.0.1:1/client/?hub=chat");
@@ -110,12 +107,9 @@ async fn a_malformed_message_is_rejected_as_invalid_message() {
 #[tokio::test]
 async fn forms_and_plain_text_of_other_origins_are_rejected() {
     let app = TestApp::start();
-    for kind in [
-        "application/x-www-form-urlencoded",
-        "text/plain",
-        "multipart/form-data; boundary=x",
-        "application/jsonx",
-    ] {
+    for kind in
+        ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data; boundary=x", "application/jsonx"]
+    {
         let request = app.post("/api/messages").header("content-type", kind).body(r#"{"text":"hi"}"#);
         assert_eq!(
             api_error(request.send().await.unwrap()).await,
@@ -199,14 +193,11 @@ async fn a_panic_fails_only_its_own_request() {
     use axum::routing::get;
     use tower::ServiceExt as _;
     let app = serverless_chat::app::with_middleware(
-        axum::Router::new()
-            .route("/bug", get(async || -> () { panic!("hush") }))
-            .route("/fine", get(async || "fine")),
+        axum::Router::new().route("/bug", get(async || -> () { panic!("hush") })).route("/fine", get(async || "fine")),
         serverless_chat::telemetry::Recorder::default(),
     );
-    let get_path = |path: &str| {
-        app.clone().oneshot(axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap())
-    };
+    let get_path =
+        |path: &str| app.clone().oneshot(axum::http::Request::get(path).body(axum::body::Body::empty()).unwrap());
     let response = get_path("/bug").await.unwrap();
     assert_eq!(response.status(), 500);
     let body = axum::body::to_bytes(response.into_body(), 1_000).await.unwrap();
@@ -221,9 +212,7 @@ async fn a_panic_fails_only_its_own_request() {
 #[tokio::test]
 async fn paths_ignore_case_and_one_trailing_slash() {
     let app = TestApp::start();
-    for path in
-        ["/api/negotiate", "/API/Negotiate", "/api/negotiate/", "/api/SignalRInfo", "/api/signalrinfo/"]
-    {
+    for path in ["/api/negotiate", "/API/Negotiate", "/api/negotiate/", "/api/SignalRInfo", "/api/signalrinfo/"] {
         assert_eq!(app.post(path).send().await.unwrap().status(), 200, "{path}");
     }
     assert_eq!(app.get("/api/SignalRInfo").send().await.unwrap().status(), 200);
@@ -233,8 +222,7 @@ async fn paths_ignore_case_and_one_trailing_slash() {
 async fn an_unforwarded_invocation_names_the_setting_that_forwards_requests() {
     let app = TestApp::start();
     for path in ["/negotiate", "/SendMessage", "/SignalRInfo", "/AccessToken"] {
-        let response =
-            app.post(path).json(&serde_json::json!({"Data": {}, "Metadata": {}})).send().await.unwrap();
+        let response = app.post(path).json(&serde_json::json!({"Data": {}, "Metadata": {}})).send().await.unwrap();
         assert_eq!(response.status(), 500);
         let body: Value = response.json().await.unwrap();
         assert_eq!(body["error"]["code"], "not_forwarded");
@@ -245,19 +233,10 @@ async fn an_unforwarded_invocation_names_the_setting_that_forwards_requests() {
 #[tokio::test]
 async fn unknown_paths_are_404_and_wrong_methods_are_405_with_the_allowed_ones() {
     let app = TestApp::start();
-    for path in [
-        "/api",
-        "/api/negotiate/x",
-        "/api/negotiate//",
-        "/client/negotiate",
-        "/api/hubs/chat/:send",
-        "/.auth/me",
-    ] {
-        assert_eq!(
-            api_error(app.post(path).send().await.unwrap()).await,
-            (404, "not_found".to_owned()),
-            "{path}"
-        );
+    for path in
+        ["/api", "/api/negotiate/x", "/api/negotiate//", "/client/negotiate", "/api/hubs/chat/:send", "/.auth/me"]
+    {
+        assert_eq!(api_error(app.post(path).send().await.unwrap()).await, (404, "not_found".to_owned()), "{path}");
     }
     for (method, path, allowed) in [
         (Method::GET, "/api/negotiate", "POST"),
@@ -282,9 +261,8 @@ async fn a_configured_prefix_moves_every_route() {
 #[tokio::test]
 async fn an_invalid_path_is_400() {
     let app = TestApp::start();
-    let post_raw = |path: &str| {
-        app.send_raw(format!("POST {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").as_bytes())
-    };
+    let post_raw =
+        |path: &str| app.send_raw(format!("POST {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").as_bytes());
     for path in ["/api/%zz", "/api/negotiate%", "/%2"] {
         assert!(post_raw(path).starts_with("HTTP/1.1 400"), "{path}");
     }

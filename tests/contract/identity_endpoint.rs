@@ -75,8 +75,7 @@ impl IdentityEndpoint {
     /// Waits until there were `count` requests.
     pub(crate) async fn wait_for_requests(&self, count: usize) {
         let mut requests = self.requests.subscribe();
-        let result =
-            tokio::time::timeout(TEST_TIMEOUT, requests.wait_for(|requests| requests.len() >= count)).await;
+        let result = tokio::time::timeout(TEST_TIMEOUT, requests.wait_for(|requests| requests.len() >= count)).await;
         result.expect("no request for a token").unwrap();
     }
 

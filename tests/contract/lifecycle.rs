@@ -3,9 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 
-use crate::test_app::{
-    KEY, Process, TestApp, free_port, handler_command, handler_path, start_handler, wait_until,
-};
+use crate::test_app::{KEY, Process, TestApp, free_port, handler_command, handler_path, start_handler, wait_until};
 
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 const SIGNALR: &str = "AzureSignalRConnectionString";
@@ -20,8 +18,7 @@ async fn it_listens_on_loopback_at_the_port_of_the_host() {
 #[tokio::test]
 async fn the_older_name_of_the_port_setting_works() {
     let port = free_port();
-    let _handler =
-        start_handler(&[], &[("FUNCTIONS_HTTPWORKER_PORT", &port.to_string()), (SIGNALR, CONNECTION)]);
+    let _handler = start_handler(&[], &[("FUNCTIONS_HTTPWORKER_PORT", &port.to_string()), (SIGNALR, CONNECTION)]);
     wait_until("the handler to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
 }
 
@@ -79,8 +76,7 @@ fn unknown_arguments_exit_with_64() {
 #[test]
 fn arguments_of_the_local_stack_exit_with_64() {
     for arguments in [&["emulator"][..], &["--page-port", "0"]] {
-        let mut handler =
-            start_handler(arguments, &[(PORT, &free_port().to_string()), (SIGNALR, CONNECTION)]);
+        let mut handler = start_handler(arguments, &[(PORT, &free_port().to_string()), (SIGNALR, CONNECTION)]);
         assert_eq!(handler.end().code(), Some(64), "{arguments:?}");
     }
 }
@@ -90,10 +86,7 @@ fn without_a_host_it_exits_with_64_and_says_in_one_sentence_what_to_run() {
     let mut handler = start_handler(&[], &[(SIGNALR, CONNECTION)]);
     assert_eq!(handler.end().code(), Some(64));
     let error = handler.err.text();
-    assert!(
-        error.contains("FUNCTIONS_CUSTOMHANDLER_PORT") && error.contains("cargo run --bin chat"),
-        "{error}"
-    );
+    assert!(error.contains("FUNCTIONS_CUSTOMHANDLER_PORT") && error.contains("cargo run --bin chat"), "{error}");
     assert_eq!((error.lines().count(), handler.out.text().as_str()), (1, ""));
 }
 

@@ -34,10 +34,8 @@ async fn log_lines_have_the_invocation_id_and_no_secrets() {
     for format in ["plain", "json"] {
         let variables = [("WEBSITE_AUTH_ENABLED", "true"), ("RUST_LOG", "trace"), ("ChatLogFormat", format)];
         let mut app = TestApp::with_signalr(1, &variables);
-        let request = app
-            .post("/api/negotiate?code=SECRET-1")
-            .header(INVOCATION_ID, "spoof")
-            .header(INVOCATION_ID, "real-7");
+        let request =
+            app.post("/api/negotiate?code=SECRET-1").header(INVOCATION_ID, "spoof").header(INVOCATION_ID, "real-7");
         let secrets = [
             ("authorization", "Bearer SECRET-2"),
             ("cookie", "AppServiceAuthSession=SECRET-3"),
@@ -77,11 +75,7 @@ async fn every_kind_of_request_is_one_line_with_operation_and_outcome() {
     let connection = rejecting.connection();
     let apps = ["plain", "json"].map(|format| {
         let signalr = ("AzureSignalRConnectionString", connection.as_str());
-        TestApp::with_settings(&[
-            signalr,
-            ("ChatLogFormat", format),
-            ("RUST_LOG", "info,serverless_chat=debug"),
-        ])
+        TestApp::with_settings(&[signalr, ("ChatLogFormat", format), ("RUST_LOG", "info,serverless_chat=debug")])
     });
     let post = |path: &'static str| move |app: &TestApp| app.post(path);
     let get = |path: &'static str| move |app: &TestApp| app.get(path);
@@ -107,10 +101,9 @@ async fn every_kind_of_request_is_one_line_with_operation_and_outcome() {
         }
         let [plain, json] = &apps;
         let line = plain.process.out.line(&id);
-        for field in [
-            format!("operation=\"{operation}\""),
-            format!("status={status} outcome=\"{outcome}\" duration_ms="),
-        ] {
+        for field in
+            [format!("operation=\"{operation}\""), format!("status={status} outcome=\"{outcome}\" duration_ms=")]
+        {
             assert!(line.contains(&field), "{field} in {line}");
         }
         let object = json_line(json, &id);
@@ -122,10 +115,7 @@ async fn every_kind_of_request_is_one_line_with_operation_and_outcome() {
     }
     for app in &apps {
         // The last line has been written, so all lines have.
-        assert!(
-            (0..kinds.len())
-                .all(|number| lines(&app.process.out, &format!("invocation-{number}-")).len() == 1)
-        );
+        assert!((0..kinds.len()).all(|number| lines(&app.process.out, &format!("invocation-{number}-")).len() == 1));
     }
 }
 
@@ -136,15 +126,7 @@ async fn a_json_line_is_flat_and_has_the_documented_keys() {
     assert_eq!(keys(&started), ["level", "message", "timestamp"]);
     app.post("/api/negotiate").header(INVOCATION_ID, "ok-1").send().await.unwrap();
     let request = [
-        "duration_ms",
-        "invocation_id",
-        "level",
-        "message",
-        "method",
-        "operation",
-        "outcome",
-        "path",
-        "status",
+        "duration_ms", "invocation_id", "level", "message", "method", "operation", "outcome", "path", "status",
         "timestamp",
     ];
     assert_eq!(keys(&json_line(&app, "ok-1")), request);
@@ -179,8 +161,7 @@ async fn the_upstream_time_is_logged_separately() {
 async fn attempts_are_logged_if_there_was_more_than_one() {
     let service = ScriptedService::start(&[(503, None), (503, None), (202, None)]).await;
     let app = TestApp::with_signalr(service.port, &[JSON]);
-    let response =
-        app.message(&json!({"text": "hi"})).header(INVOCATION_ID, "retried-1").send().await.unwrap();
+    let response = app.message(&json!({"text": "hi"})).header(INVOCATION_ID, "retried-1").send().await.unwrap();
     assert_eq!(response.status(), 202);
     let line = json_line(&app, "retried-1");
     assert_eq!((&line["outcome"], &line["upstream_tries"]), (&json!("ok"), &json!(3)));
@@ -229,8 +210,7 @@ async fn an_invalid_log_filter_is_reported_and_the_handler_runs() {
 #[cfg(not(feature = "otel"))]
 #[tokio::test]
 async fn a_build_without_export_warns_if_a_collector_is_configured() {
-    let collector =
-        [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1"), ("OTEL_EXPORTER_OTLP_HEADERS", "a=hush")];
+    let collector = [("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1"), ("OTEL_EXPORTER_OTLP_HEADERS", "a=hush")];
     let mut app = TestApp::with_signalr(1, &collector);
     let line = app.process.out.line("OTEL_EXPORTER_OTLP_ENDPOINT");
     assert!(line.contains("WARN") && line.contains("FEATURES=otel"), "{line}");

@@ -17,8 +17,7 @@ async fn start_app(status: u16, retry_after: Option<&'static str>) -> (TestApp, 
 async fn a_message_is_published_once_under_the_callers_name() {
     let (app, service) = start_app(202, None).await;
     let draft = json!({"id": "a-1", "text": " hi ", "sender": "root", "recipient": null, "nickname": "root"});
-    let request =
-        app.message(&draft).header(NAME, "ann").header("x-zumo-auth", "SECRET").header("cookie", "SECRET");
+    let request = app.message(&draft).header(NAME, "ann").header("x-zumo-auth", "SECRET").header("cookie", "SECRET");
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 202);
     let published: Value = response.json().await.unwrap();
@@ -62,12 +61,9 @@ async fn an_anonymous_caller_can_write_to_everyone_but_not_privately() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rejected_draft_is_not_sent_to_the_service() {
     let (app, service) = start_app(202, None).await;
-    for draft in [
-        json!({}),
-        json!({"text": " "}),
-        json!({"text": "hi", "recipient": 7}),
-        json!({"text": "hi", "id": "a b"}),
-    ] {
+    for draft in
+        [json!({}), json!({"text": " "}), json!({"text": "hi", "recipient": 7}), json!({"text": "hi", "id": "a b"})]
+    {
         assert_eq!(app.message(&draft).send().await.unwrap().status(), 400);
     }
     assert!(service.calls.lock().unwrap().is_empty());
@@ -85,11 +81,7 @@ async fn failures_of_the_service_are_mapped_and_their_text_is_not_forwarded() {
     ] {
         let (app, _service) = start_app(status, retry_after).await;
         let response = app.message(&json!({"text": "hi"})).send().await.unwrap();
-        assert_eq!(
-            response.headers().get("retry-after").map(|wait| wait.to_str().unwrap()),
-            wait,
-            "{status}"
-        );
+        assert_eq!(response.headers().get("retry-after").map(|wait| wait.to_str().unwrap()), wait, "{status}");
         let (status, code) = api_error(response).await;
         assert_eq!((status, code.as_str()), expected);
         assert!(!app.process.out.text().contains("SECRET"));

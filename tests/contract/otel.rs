@@ -169,8 +169,7 @@ async fn a_request_continues_the_callers_trace_with_service_calls_as_children() 
     assert!(attempts.iter().all(|span| span.trace_id == server.trace_id));
     assert!(attempts.iter().all(|span| span.parent_span_id == server.span_id));
     let within = |span: &&&Span| {
-        server.start_time_unix_nano <= span.start_time_unix_nano
-            && span.end_time_unix_nano <= server.end_time_unix_nano
+        server.start_time_unix_nano <= span.start_time_unix_nano && span.end_time_unix_nano <= server.end_time_unix_nano
     };
     assert_eq!(attempts.iter().filter(within).count(), 2);
     let port = service.port.to_string();
@@ -194,10 +193,7 @@ async fn a_request_continues_the_callers_trace_with_service_calls_as_children() 
 
     stop(&mut app);
     let posts = collector.received.posts.lock().unwrap();
-    assert!(
-        posts.iter().any(|post| post.path == "/otlp/v1/metrics"),
-        "metrics are exported at exit at the latest"
-    );
+    assert!(posts.iter().any(|post| post.path == "/otlp/v1/metrics"), "metrics are exported at exit at the latest");
     for post in posts.iter() {
         assert_eq!(post.headers["api-key"], "SECRET COLLECTOR");
         assert_eq!(post.headers["content-type"], "application/x-protobuf");
@@ -274,8 +270,7 @@ async fn requests_without_a_trace_start_one_and_unsampled_requests_are_not_expor
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_collector_affects_no_request_and_logs_one_line() {
     let rejecting = Collector::with_status(StatusCode::UNAUTHORIZED).await;
-    for (endpoint, part) in
-        [("http://127.0.0.1:1", "cannot be reached"), (rejecting.endpoint.as_str(), "answered 401")]
+    for (endpoint, part) in [("http://127.0.0.1:1", "cannot be reached"), (rejecting.endpoint.as_str(), "answered 401")]
     {
         let mut app = start_app(1, endpoint);
         for _ in 0..20 {

@@ -54,12 +54,7 @@ impl ScriptedService {
     async fn start_held(replies: &[Reply]) -> Self {
         let (arrived, arrivals) = mpsc::unbounded_channel();
         let (calls, released) = (Arc::default(), Arc::new(Semaphore::new(0)));
-        let script = Script {
-            replies: replies.into(),
-            calls: Arc::clone(&calls),
-            arrived,
-            released: released.clone(),
-        };
+        let script = Script { replies: replies.into(), calls: Arc::clone(&calls), arrived, released: released.clone() };
         let port = serve(Router::new().fallback(respond).with_state(script)).await;
         Self { port, calls, arrivals, released }
     }

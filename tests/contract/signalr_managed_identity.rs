@@ -75,10 +75,7 @@ fn start_app(service: u16, port: u16, variables: &[(&str, &str)]) -> TestApp {
     TestApp::with_settings(&all)
 }
 
-async fn start_with_endpoint(
-    endpoint: &IdentityEndpoint,
-    variables: &[(&str, &str)],
-) -> (TestApp, SignalRService) {
+async fn start_with_endpoint(endpoint: &IdentityEndpoint, variables: &[(&str, &str)]) -> (TestApp, SignalRService) {
     let service = SignalRService::default();
     (start_app(service.start().await, endpoint.start(0).await, variables), service)
 }
@@ -168,8 +165,7 @@ async fn without_an_account_of_az_the_log_says_az_login() {
 
 /// Creates an empty folder.
 fn temporary_folder() -> PathBuf {
-    let folder =
-        std::env::temp_dir().join(format!("managed-identity-{}-{}", std::process::id(), free_port()));
+    let folder = std::env::temp_dir().join(format!("managed-identity-{}-{}", std::process::id(), free_port()));
     fs::create_dir(&folder).unwrap();
     folder
 }

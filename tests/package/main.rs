@@ -45,12 +45,8 @@ fn the_package_contains_exactly_the_files_the_host_reads() {
     assert_eq!(
         names,
         [
-            "AccessToken/function.json",
-            "SendMessage/function.json",
-            "SignalRInfo/function.json",
-            "handler",
-            "host.json",
-            "negotiate/function.json"
+            "AccessToken/function.json", "SendMessage/function.json", "SignalRInfo/function.json", "handler",
+            "host.json", "negotiate/function.json"
         ]
     );
 }
@@ -79,9 +75,8 @@ fn the_package_has_fixed_time_stamps() {
 #[test]
 fn the_handler_is_a_static_executable_for_linux_on_x86_64() {
     let elf = handler();
-    let number = |at: usize, size: usize| {
-        elf[at..at + size].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
-    };
+    let number =
+        |at: usize, size: usize| elf[at..at + size].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
     assert_eq!(&elf[..6], b"\x7fELF\x02\x01", "64 bits, little endian");
     assert_eq!(number(18, 2), 62, "x86-64");
     let (table, size, count) = (number(32, 8), number(54, 2), number(56, 2));

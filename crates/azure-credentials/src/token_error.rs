@@ -36,10 +36,9 @@ impl TokenError {
                 "the managed identity endpoint",
                 "turn on an identity for this app, or check the client id if it is a user-assigned one",
             ),
-            Source::Application { .. } => &(
-                "Microsoft Entra ID",
-                "check the ids of application and tenant, and whether the secret has expired",
-            ),
+            Source::Application { .. } => {
+                &("Microsoft Entra ID", "check the ids of application and tenant, and whether the secret has expired")
+            }
             Source::DeveloperTools { .. } | Source::Automatic { .. } => {
                 &("the developer's tools", "sign in with `az login` or `azd auth login`")
             }

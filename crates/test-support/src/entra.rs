@@ -57,9 +57,7 @@ impl Entra {
         let instance = format!("http://127.0.0.1:{port}/");
         let entra = Self { instance, published: Arc::default() };
         entra.publish(&[Signer::first()]);
-        tokio::spawn(
-            axum::serve(listener, Router::new().fallback(respond).with_state(entra.clone())).into_future(),
-        );
+        tokio::spawn(axum::serve(listener, Router::new().fallback(respond).with_state(entra.clone())).into_future());
         entra
     }
 
@@ -129,10 +127,7 @@ async fn respond(State(entra): State<Entra>, uri: Uri) -> (StatusCode, Json<Valu
     let mut published = entra.published.lock().unwrap();
     *published.request_counts.entry(uri.path().to_owned()).or_default() += 1;
     if let Some(status) = published.failure {
-        return (
-            StatusCode::from_u16(status).unwrap(),
-            Json(json!({"error_description": "SECRET text of Entra"})),
-        );
+        return (StatusCode::from_u16(status).unwrap(), Json(json!({"error_description": "SECRET text of Entra"})));
     }
     let keys = format!("/{TENANT}/discovery/v2.0/keys");
     if uri.path() == keys {
@@ -187,10 +182,7 @@ impl Signer {
             public.n().to_bytes_be(),
         ];
         let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::HS256) };
-        forms
-            .iter()
-            .map(|secret| encode(&header, claims, &EncodingKey::from_secret(secret)).unwrap())
-            .collect()
+        forms.iter().map(|secret| encode(&header, claims, &EncodingKey::from_secret(secret)).unwrap()).collect()
     }
 
     /// A token without a signature.

@@ -87,8 +87,7 @@ async fn forward(State(port): State<u16>, mut request: Request) -> axum::respons
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let inside = hyper::upgrade::on(&mut response);
         tokio::spawn(async move {
-            let (mut outside, mut inside) =
-                (TokioIo::new(outside.await.unwrap()), TokioIo::new(inside.await.unwrap()));
+            let (mut outside, mut inside) = (TokioIo::new(outside.await.unwrap()), TokioIo::new(inside.await.unwrap()));
             let _ = copy_bidirectional(&mut outside, &mut inside).await;
         });
     }

@@ -109,9 +109,7 @@ impl Client {
             let frame = timeout(TEST_TIMEOUT, self.socket.next()).await.expect("no record");
             let Some(Ok(Message::Text(text))) = frame else { return None };
             let records = text.strip_suffix(SEPARATOR).expect("a frame ends with its last record");
-            self.records.extend(
-                records.split(SEPARATOR).map(|record| serde_json::from_str::<Value>(record).unwrap()),
-            );
+            self.records.extend(records.split(SEPARATOR).map(|record| serde_json::from_str::<Value>(record).unwrap()));
         }
     }
 

@@ -94,8 +94,7 @@ async fn case_54_principal_headers_of_a_caller_are_removed() {
     for (session, expected) in [(None, Value::Null), (Some(alice.as_str()), json!(ALICE))] {
         let forged = |path: &str| {
             let request = stack.post_as(session, path).header("x-ms-client-principal", &root);
-            let request =
-                request.header("x-ms-client-principal-id", "root").header("x-ms-client-principal-idp", "aad");
+            let request = request.header("x-ms-client-principal-id", "root").header("x-ms-client-principal-idp", "aad");
             request.header("X-MS-CLIENT-PRINCIPAL-NAME", "root").header("x-ms-client-principal-name", "root")
         };
         assert_eq!(negotiated_user(forged("/api/negotiate")).await, expected);
@@ -113,8 +112,7 @@ async fn case_59_an_invalid_session_token_is_401_without_a_redirect() {
     let alice = stack.sign_in(ALICE).await;
     let parts: Vec<_> = alice.split('.').collect();
     let payload = |exp: u64| {
-        URL_SAFE_NO_PAD
-            .encode(json!({"sub": "sid:1", "name": "root", "idp": "aad", "iat": 0, "exp": exp}).to_string())
+        URL_SAFE_NO_PAD.encode(json!({"sub": "sid:1", "name": "root", "idp": "aad", "iat": 0, "exp": exp}).to_string())
     };
     let unsigned = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
     let forged = [
@@ -130,8 +128,7 @@ async fn case_59_an_invalid_session_token_is_401_without_a_redirect() {
         for (method, path) in
             [(Method::POST, "/api/negotiate"), (Method::POST, "/api/messages"), (Method::GET, "/.auth/me")]
         {
-            let request =
-                stack.request(method, path).header("x-zumo-auth", &token).header("origin", stack.page());
+            let request = stack.request(method, path).header("x-zumo-auth", &token).header("origin", stack.page());
             let response = request.json(&json!({"text": "hi"})).send().await.unwrap();
             assert!(!response.headers().contains_key("location"));
             assert_eq!(response.headers()["access-control-allow-origin"], stack.page().as_str());
@@ -145,8 +142,7 @@ async fn case_59_an_invalid_session_token_is_401_without_a_redirect() {
 async fn without_guests_only_signed_in_users_can_chat() {
     let stack = TestStack::with(&FREE_PORTS, &[("ChatAllowAnonymous", "false")]);
     for path in ["/api/negotiate", "/api/messages"] {
-        let forged =
-            stack.post(path).header("x-ms-client-principal-name", "root").json(&json!({"text": "hi"}));
+        let forged = stack.post(path).header("x-ms-client-principal-name", "root").json(&json!({"text": "hi"}));
         let rejected = forged.send().await.unwrap();
         assert!(!rejected.headers().contains_key("location"));
         assert_eq!(api_error(rejected).await, (401, "unauthenticated".to_owned()), "{path}");
@@ -192,9 +188,7 @@ async fn a_page_of_another_origin_can_neither_sign_in_nor_post_with_the_cookie()
     let own_page = stack.page();
     for path in ["/api/negotiate", "/api/messages"] {
         assert!(post(path, &own_page).send().await.unwrap().status().is_success(), "{path}");
-        for origin in
-            ["https://evil.example", "null", "http://localhost", &format!("{own_page}0"), &stack.service()]
-        {
+        for origin in ["https://evil.example", "null", "http://localhost", &format!("{own_page}0"), &stack.service()] {
             let rejected = post(path, origin).send().await.unwrap();
             assert_eq!(api_error(rejected).await, (403, "origin_not_allowed".to_owned()), "{origin}");
         }
@@ -239,8 +233,7 @@ async fn a_token_is_sent_to_the_page_and_to_no_other_address() {
             location(&with_token)
         );
         assert_eq!(location(&submit(&stack, &login, "bob").await), "/.auth/login/done", "{address:?}");
-        let logout =
-            stack.get(&auth_path("logout", "post_logout_redirect_uri", &address)).send().await.unwrap();
+        let logout = stack.get(&auth_path("logout", "post_logout_redirect_uri", &address)).send().await.unwrap();
         assert_eq!(location(&logout), "/.auth/logout/done", "{address:?}");
     }
 }
@@ -263,10 +256,7 @@ async fn me_refresh_and_logout_behave_as_in_app_service() {
 
     let renewed = stack.get("/.auth/refresh").header("x-zumo-auth", &alice).send().await.unwrap();
     let renewed: Value = renewed.json().await.unwrap();
-    assert_eq!(
-        negotiated_user(stack.post_as(renewed["authenticationToken"].as_str(), "/api/negotiate")).await,
-        ALICE
-    );
+    assert_eq!(negotiated_user(stack.post_as(renewed["authenticationToken"].as_str(), "/api/negotiate")).await, ALICE);
 
     let by_cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
     let renewed = stack.get("/.auth/refresh").header("cookie", &by_cookie).send().await.unwrap();
@@ -281,10 +271,7 @@ async fn me_refresh_and_logout_behave_as_in_app_service() {
         assert_eq!(location(&out), expected);
         assert_eq!(cookie(&out), "AppServiceAuthSession=");
         assert!(out.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
-        assert_eq!(
-            negotiated_user(stack.post("/api/negotiate").header("cookie", cookie(&out))).await,
-            Value::Null
-        );
+        assert_eq!(negotiated_user(stack.post("/api/negotiate").header("cookie", cookie(&out))).await, Value::Null);
     }
 }
 
@@ -315,13 +302,9 @@ async fn case_52_only_the_page_may_call_with_a_token_and_read() {
             }
             assert_eq!(headers["vary"], "Origin");
         }
-        for origin in [
-            "https://evil.example",
-            "null",
-            "http://localhost",
-            &format!("{}0", stack.page()),
-            &stack.service(),
-        ] {
+        for origin in
+            ["https://evil.example", "null", "http://localhost", &format!("{}0", stack.page()), &stack.service()]
+        {
             for response in [
                 preflight(path, origin).await.unwrap(),
                 stack.post(path).header("origin", origin).send().await.unwrap(),
@@ -384,8 +367,7 @@ async fn case_60_no_session_token_is_logged() {
     let mut stack = TestStack::with(&FREE_PORTS, &[("RUST_LOG", "trace")]);
     let alice = stack.sign_in(ALICE).await;
     let cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
-    let as_token =
-        auth_path("login/aad", "post_login_redirect_url", &stack.page()) + "&session_mode=token&code=SECRET";
+    let as_token = auth_path("login/aad", "post_login_redirect_url", &stack.page()) + "&session_mode=token&code=SECRET";
     let in_fragment = location(&submit(&stack, &as_token, "carol").await).to_owned();
     stack.send(Some(&alice), &json!({"text": "SECRET"})).await;
     let negotiated = stack.post("/api/negotiate").header("cookie", &cookie).send().await.unwrap();
