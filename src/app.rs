@@ -83,8 +83,7 @@ pub fn from_config(
 /// callers by `auth` and exports telemetry to `export`. Paths begin with `prefix`, given without slashes.
 pub fn app(hub: Hub, tokens: Option<TokenService>, auth: AuthConfig, prefix: &str, export: Export) -> Router {
     let functions = functions(prefix);
-    let [negotiation, older_negotiation, messages, access_tokens] =
-        functions.each_ref().map(|(_, path)| path.as_str());
+    let [negotiation, older_negotiation, messages, access_tokens] = functions.each_ref().map(|(_, path)| path.as_str());
     let routes = Router::new()
         .route("/", get(health))
         .route(negotiation, post(negotiate))
@@ -117,11 +116,7 @@ pub fn unconfigured(names: impl IntoIterator<Item = &'static str>, prefix: &str)
 /// The functions: name of the folder, and path.
 fn functions(prefix: &str) -> [(&'static str, String); 4] {
     let at = |route| {
-        if prefix.is_empty() {
-            format!("/{route}")
-        } else {
-            format!("/{}/{route}", prefix.to_ascii_lowercase())
-        }
+        if prefix.is_empty() { format!("/{route}") } else { format!("/{}/{route}", prefix.to_ascii_lowercase()) }
     };
     [
         ("negotiate", at("negotiate")),
@@ -171,9 +166,7 @@ async fn normalize_path(mut request: Request) -> Result<Request, Error> {
 }
 
 fn is_well_encoded(path: &str) -> bool {
-    path.split('%')
-        .skip(1)
-        .all(|rest| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit))
+    path.split('%').skip(1).all(|rest| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit))
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {

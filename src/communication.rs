@@ -39,17 +39,12 @@ struct EntraTokenSource(TokenCache);
 
 impl TokenSource for EntraTokenSource {
     async fn token(&self, _scope: &'static str, now: Timestamp) -> Result<EntraToken, TokenError> {
-        let token =
-            self.0.get(SystemTime::from(now), Instant::now() + TOKEN_TIMEOUT).await.map_err(no_token)?;
+        let token = self.0.get(SystemTime::from(now), Instant::now() + TOKEN_TIMEOUT).await.map_err(no_token)?;
         token.expose().parse().map_err(TokenError::permanent)
     }
 }
 
 fn no_token(error: azure_credentials::TokenError) -> TokenError {
     let retry_after = error.retry_after();
-    if error.is_retryable() {
-        TokenError::transient(error, retry_after)
-    } else {
-        TokenError::permanent(error)
-    }
+    if error.is_retryable() { TokenError::transient(error, retry_after) } else { TokenError::permanent(error) }
 }

@@ -126,9 +126,7 @@ impl Error {
                 "not_forwarded",
                 "Set `customHandler.enableForwardingHttpRequest` to true in host.json.",
             ),
-            Self::RateLimited(_) => {
-                (StatusCode::TOO_MANY_REQUESTS, "throttled", "You ask too often; try again later.")
-            }
+            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "throttled", "You ask too often; try again later."),
             Self::Overloaded => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -141,11 +139,9 @@ impl Error {
                 "unavailable",
                 "Who has which identity cannot be looked up just now; try again later.",
             ),
-            Self::Panicked(_) => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal",
-                "Something went wrong here; the log says what.",
-            ),
+            Self::Panicked(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here; the log says what.")
+            }
         };
         (status, code, sentence.to_owned())
     }
@@ -176,9 +172,7 @@ impl Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited(wait) | Self::KeysUnavailable(_, wait) => Some(*wait),
-            Self::Upstream(cause) if cause.is_retryable() => {
-                Some(cause.retry_after().unwrap_or(DEFAULT_RETRY_AFTER))
-            }
+            Self::Upstream(cause) if cause.is_retryable() => Some(cause.retry_after().unwrap_or(DEFAULT_RETRY_AFTER)),
             Self::Communication(cause) if cause.is_retryable() => {
                 Some(cause.retry_after().unwrap_or(DEFAULT_RETRY_AFTER))
             }
@@ -191,16 +185,12 @@ impl Error {
 
 fn upstream(cause: &azure_signalr::Error) -> (StatusCode, &'static str, &'static str) {
     match cause.status() {
-        Some(429) => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "throttled",
-            "Too many messages for the service just now; try again later.",
-        ),
-        _ if cause.is_timeout() => (
-            StatusCode::GATEWAY_TIMEOUT,
-            "upstream_timeout",
-            "The SignalR service did not answer in time; try again.",
-        ),
+        Some(429) => {
+            (StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many messages for the service just now; try again later.")
+        }
+        _ if cause.is_timeout() => {
+            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The SignalR service did not answer in time; try again.")
+        }
         _ if cause.is_retryable() => (
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",

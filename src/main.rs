@@ -41,13 +41,10 @@ fn start() -> Result<(), ExitError> {
         return Err(ExitError::Usage(NOT_BEHIND_A_HOST.to_owned()));
     }
     if std::env::args_os().len() > 1 {
-        return Err(ExitError::Usage(format!(
-            "takes no arguments behind a Functions host ({HOST_PORT} is set)"
-        )));
+        return Err(ExitError::Usage(format!("takes no arguments behind a Functions host ({HOST_PORT} is set)")));
     }
     telemetry::start(env.log_filter(), env.log_format());
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ExitError::other)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ExitError::other)?;
     let config = Config::read(&env);
     let otlp = config.as_ref().ok().and_then(|config| config.otlp.as_ref());
     let export = Export::start(otlp, runtime.handle());
@@ -63,11 +60,7 @@ async fn run(config: Result<Config, ConfigErrors>, export: &Export) -> Result<()
         Ok(config) => {
             let port = config.host_port.expect("`start` has seen the variable, and `read` its value");
             let app = configured(&config, export)?;
-            let grace = if export.is_on() {
-                shutdown::GRACE - shutdown::EXPORT_FLUSH_TIMEOUT
-            } else {
-                shutdown::GRACE
-            };
+            let grace = if export.is_on() { shutdown::GRACE - shutdown::EXPORT_FLUSH_TIMEOUT } else { shutdown::GRACE };
             serve(port, app, grace).await
         }
         // The host gives up on a process that exits a few times, and the reason is lost. So it stays, and every response names it.
@@ -87,8 +80,7 @@ fn configured(config: &Config, export: &Export) -> Result<Router, ExitError> {
     let trust = if config.easy_auth { Trust::EasyAuth } else { Trust::Untrusted };
     let desk = match (&config.communication, &config.tokens.container) {
         (Some(resource), Some(container)) => {
-            let identities =
-                IdentityStore::in_container(container, resource.endpoint()).map_err(ExitError::other)?;
+            let identities = IdentityStore::in_container(container, resource.endpoint()).map_err(ExitError::other)?;
             let service = communication::client(resource).map_err(ExitError::Other)?;
             Some(TokenService::new(service, identities, config.tokens.most.clone(), Timestamp::now))
         }

@@ -62,8 +62,8 @@ struct Draft {
 
 impl Draft {
     fn parse(body: &[u8]) -> Result<Self, Error> {
-        let mut fields: Map<String, Value> = serde_json::from_slice(body)
-            .map_err(|_| Error::InvalidMessage("body", "must be a JSON object"))?;
+        let mut fields: Map<String, Value> =
+            serde_json::from_slice(body).map_err(|_| Error::InvalidMessage("body", "must be a JSON object"))?;
         let mut take = |name| fields.remove(name).unwrap_or_default();
         Ok(Self {
             text: text(take("text"))?,
@@ -75,10 +75,8 @@ impl Draft {
 }
 
 fn text(value: Value) -> Result<String, Error> {
-    const WRONG: Error = Error::InvalidMessage(
-        "text",
-        "must be 1 to 4,096 characters, and no control characters but tab and line feed",
-    );
+    const WRONG: Error =
+        Error::InvalidMessage("text", "must be 1 to 4,096 characters, and no control characters but tab and line feed");
     let Value::String(text) = value else { return Err(WRONG) };
     let text = text.trim();
     let visible = !text.contains(|c: char| c.is_control() && !matches!(c, '\t' | '\n'));
@@ -107,8 +105,7 @@ fn id(value: Value) -> Result<Option<String>, Error> {
 }
 
 fn nickname(value: Value) -> Result<Option<String>, Error> {
-    const WRONG: Error =
-        Error::InvalidMessage("nickname", "must be at most 64 characters, and no control characters");
+    const WRONG: Error = Error::InvalidMessage("nickname", "must be at most 64 characters, and no control characters");
     match value {
         Value::Null => Ok(None),
         Value::String(name) if name.contains(char::is_control) => Err(WRONG),
@@ -205,8 +202,7 @@ mod tests {
 
     #[test]
     fn a_public_message_has_no_recipient_and_the_callers_own_name() {
-        let draft =
-            json!({"id": "a-1", "text": " hi ", "recipient": null, "sender": "root", "nickname": "root"});
+        let draft = json!({"id": "a-1", "text": " hi ", "recipient": null, "sender": "root", "nickname": "root"});
         assert_eq!(
             published(&draft, user("ann")).unwrap(),
             json!({"id": "a-1", "sender": "ann", "text": "hi", "sentAt": "1970-01-01T00:00:00.001Z"})
@@ -262,7 +258,8 @@ mod tests {
 
     #[test]
     fn values_at_the_limits_are_accepted() {
-        let draft = json!({"text": "😀".repeat(4_096), "id": "a".repeat(64), "nickname": "ä".repeat(64), "recipient": ""});
+        let draft =
+            json!({"text": "😀".repeat(4_096), "id": "a".repeat(64), "nickname": "ä".repeat(64), "recipient": ""});
         let message = published(&draft, Caller::Anonymous).unwrap();
         assert_eq!(message["text"].as_str().unwrap().chars().count(), 4_096);
         published(&json!({"text": "a\tb\nc"}), user("ann")).unwrap();

@@ -1,69 +1,64 @@
-//! Whether a target does what it is measured for, and what its messages look like. Nothing is timed that has not passed.
-//!
-//! What the emulator sends here is what clients then expect, byte for byte, and what the floor says by heart.
+//! Checks that a target delivers a message correctly before it is measured, and records the bytes that clients then expect.
 
 use serde_json::{Value, json};
 
-use crate::Result;
-use crate::client::Client;
-use crate::measuring::http::Connection;
-use crate::message::{Numbered, TARGET, text};
-use crate::service::{Service, To};
-use crate::target::{Protocol, Target};
+use crate::client::{Client, NumberedMessage, Protocol, TARGET, text};
+use crate::common::Result;
+use crate::common::http::Connection;
+use crate::target::{Recipient, Service, Target};
 
-/// Starts `target`, sends one message to one client, and looks closely at it.
-pub(crate) async fn message(target: &Target) -> Result<Numbered> {
-    let wrong = |error| format!("{} is not measured, since it does not work: {error}", target.name);
-    let message = look(target).await.map_err(wrong)?;
-    Numbered::new(message)
+/// Starts `target`, sends one message to one client, checks it, and returns its bytes.
+pub(crate) async fn check_message(target: &Target) -> Result<NumberedMessage> {
+    let failed = |error| format!("{} fails the check before the measurement: {error}", target.name);
+    let message = receive_message(target).await.map_err(failed)?;
+    NumberedMessage::new(message)
 }
 
-/// Why the protocol of `target` is not spoken there, if it is not.
-pub(crate) async fn refusal(target: &Target) -> Result<Option<String>> {
+/// The error if `target` does not support its hub protocol.
+pub(crate) async fn protocol_error(target: &Target) -> Result<Option<String>> {
     let service = target.start()?;
     let mut caller = Connection::open(service.process.port).await?;
-    Ok(client(&service, &mut caller, target.protocol).await.err().map(|error| error.to_string()))
+    Ok(connect(&service, &mut caller, target.protocol).await.err().map(|error| error.to_string()))
 }
 
-async fn look(target: &Target) -> Result<Vec<u8>> {
+async fn receive_message(target: &Target) -> Result<Vec<u8>> {
     let service = target.start()?;
     let mut caller = Connection::open(service.process.port).await?;
-    let mut client = client(&service, &mut caller, target.protocol).await?;
-    let mut sending = service.sending(To::Everyone, &Numbered::new(text(0).into_bytes())?)?;
-    let status = caller.ask(sending.with(0)).await?.status;
+    let mut client = connect(&service, &mut caller, target.protocol).await?;
+    let mut request = service.send_request(Recipient::Everyone, &NumberedMessage::new(text(0).into_bytes())?)?;
+    let status = caller.send(request.with(0)).await?.status;
     if status != 202 {
-        return Err(format!("a message was answered {status}").into());
+        return Err(format!("the status of a message was {status}").into());
     }
     let message = client.payload().await?;
-    let is_right = match target.protocol {
+    let is_correct = match target.protocol {
         Protocol::Json => is_json(&message),
         Protocol::MessagePack => is_message_pack(&message),
     };
-    is_right.then_some(message).ok_or_else(|| "a message was changed on the way".into())
+    is_correct.then_some(message).ok_or_else(|| "a message was changed".into())
 }
 
-async fn client(service: &Service, caller: &mut Connection, protocol: Protocol) -> Result<Client> {
+async fn connect(service: &Service, caller: &mut Connection, protocol: Protocol) -> Result<Client> {
     let upgrade = service.negotiate(caller, "user").await?;
     Client::connect(service.process.port, &upgrade, protocol).await
 }
 
 fn is_json(message: &[u8]) -> bool {
-    let record =
-        message.strip_suffix(b"\x1e").and_then(|record| serde_json::from_slice::<Value>(record).ok());
+    let record = message.strip_suffix(b"\x1e").and_then(|record| serde_json::from_slice::<Value>(record).ok());
     record == Some(json!({ "type": 1, "target": TARGET, "arguments": [text(0)] }))
 }
 
-/// Contract: an Invocation of the SignalR hub protocol is its length, then an array that begins with 1, a map of headers, and an id,
-/// which is nil; then come target and arguments.
+/// Specification: SignalR hub protocol, MessagePack encoding. An Invocation is its length and an array of 1, headers, a nil id, target and
+/// arguments.
 fn is_message_pack(message: &[u8]) -> bool {
-    // Between 128 and 16383 bytes, a length takes two: seven bits in each, the lower ones first.
+    // A length of 128 to 16383 takes two bytes with seven bits each, the lower bits first.
     let [low, high, body @ ..] = message else { return false };
     let length = usize::from(low & 0x7f) | usize::from(*high) << 7;
-    let begins = matches!(body, [0x95 | 0x96, 0x01, 0x80, 0xc0, ..]);
-    let mut call = vec![0xa0 | TARGET.len() as u8];
-    call.extend_from_slice(TARGET.as_bytes());
-    // One argument: a string whose length takes two bytes.
-    call.extend_from_slice(&[0x91, 0xda, 0x04, 0x00]);
-    call.extend_from_slice(text(0).as_bytes());
-    begins && length == body.len() && body[4..].starts_with(&call)
+    let has_prefix = matches!(body, [0x95 | 0x96, 0x01, 0x80, 0xc0, ..]);
+    let mut rest = vec![0xa0 | TARGET.len() as u8];
+    rest.extend_from_slice(TARGET.as_bytes());
+    // One argument: a string with a length of two bytes.
+    rest.extend_from_slice(&[0x91, 0xda, 0x04, 0x00]);
+    rest.extend_from_slice(text(0).as_bytes());
+    has_prefix && length == body.len() && body[4..].starts_with(&rest)
 }

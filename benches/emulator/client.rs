@@ -1,154 +1,238 @@
-//! One client: it connects, shakes hands, and takes what it is sent, without a WebSocket library that would cost more than the target.
+//! A simulated client of the hub and the numbered messages that it receives.
 //!
-//! Payloads of frames are read as one stream, since a target may put several messages into a frame.
+//! Messages are compared byte by byte without parsing JSON or MessagePack, and frames are read without a WebSocket library: both would cost
+//! more than the target. The payloads of frames are read as one stream, since a frame may contain several messages.
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::Result;
-use crate::message::Numbered;
-use crate::service::ACCEPT;
-use crate::target::Protocol;
+use crate::common::Result;
 
-/// What ends a message in JSON, and a handshake in every protocol.
+/// The number of digits of a message number.
+const NUMBER_BYTES: usize = 8;
+
+/// The size of a message text, including its number.
+const TEXT_BYTES: usize = 1_024;
+
+/// The target of the invocations.
+pub(crate) const TARGET: &str = "newMessage";
+
+/// The text of message `number`.
+pub(crate) fn text(number: u32) -> String {
+    let mut text = format!("{number:0NUMBER_BYTES$} ");
+    text.extend("Good morning, everyone! ".chars().cycle().take(TEXT_BYTES - text.len()));
+    text
+}
+
+/// The bytes of a message or request, in which only the number changes.
+#[derive(Clone)]
+pub(crate) struct NumberedMessage {
+    bytes: Vec<u8>,
+    digits: Range<usize>,
+}
+
+impl NumberedMessage {
+    /// Wraps `bytes`, which must contain the [`text`] with number 0 exactly once.
+    pub(crate) fn new(bytes: Vec<u8>) -> Result<Self> {
+        let text = text(0);
+        let mut places = bytes.windows(TEXT_BYTES).enumerate().filter(|(_, window)| *window == text.as_bytes());
+        let (Some((place, _)), None) = (places.next(), places.next()) else {
+            return Err("a message does not contain its text exactly once".into());
+        };
+        Ok(Self { digits: place..place + NUMBER_BYTES, bytes })
+    }
+
+    /// The bytes with `number`.
+    pub(crate) fn with(&mut self, number: u32) -> &[u8] {
+        let digits = format!("{number:0NUMBER_BYTES$}");
+        self.bytes[self.digits.clone()].copy_from_slice(digits.as_bytes());
+        &self.bytes
+    }
+
+    /// The bytes with the last number.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The number of the message at the start of `received` and the rest, if it is this message.
+    pub(crate) fn read<'a>(&self, received: &'a [u8]) -> Option<(u32, &'a [u8])> {
+        let (message, rest) = received.split_at_checked(self.bytes.len())?;
+        let Range { start, end } = self.digits;
+        let is_same = message[..start] == self.bytes[..start] && message[end..] == self.bytes[end..];
+        if !is_same {
+            return None;
+        }
+        let number = str::from_utf8(&message[start..end]).ok()?.parse().ok()?;
+        Some((number, rest))
+    }
+}
+
+/// The hub protocol in the handshake.
+#[derive(Clone, Copy)]
+pub(crate) enum Protocol {
+    Json,
+    MessagePack,
+}
+
+impl Protocol {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::MessagePack => "messagepack",
+        }
+    }
+}
+
+/// `Sec-WebSocket-Key` and the matching `Sec-WebSocket-Accept`: the example of RFC 6455, section 1.3.
+const WEBSOCKET_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub(crate) const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// The request that opens a WebSocket at `path`.
+pub(crate) fn upgrade_request(path: &str, authorization: &str) -> String {
+    let headers = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\n{authorization}{headers}Sec-WebSocket-Key: {WEBSOCKET_KEY}\r\n\r\n"
+    )
+}
+
+/// Ends a JSON message, and the handshake in every protocol.
 const SEPARATOR: u8 = 0x1e;
 
-/// Pings of the hub protocol. They come by themselves and are not counted.
+/// Pings of the hub protocol, which are skipped.
 const PINGS: [&[u8]; 2] = [b"{\"type\":6}\x1e", &[0x02, 0x91, 0x06]];
 
-/// How much is read at once.
-pub(crate) const CHUNK: usize = 64 << 10;
+/// The size of the read buffer.
+pub(crate) const READ_BUFFER_BYTES: usize = 64 << 10;
 
-/// Opcodes of frames that carry messages.
+/// Opcodes of WebSocket frames with messages (RFC 6455, section 5.2).
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 
 /// A connected client.
 pub(crate) struct Client {
     stream: TcpStream,
-    /// The beginning of a frame whose end has not come yet.
-    begun: Vec<u8>,
+    /// The received part of an incomplete frame.
+    partial_frame: Vec<u8>,
 }
 
 impl Client {
-    /// Opens a connection to `port` of 127.0.0.1 with `upgrade`, and shakes hands. A refused handshake is an error in the words of the
-    /// target.
+    /// Connects to `port` of 127.0.0.1 with the request `upgrade`, and sends the handshake. The error of a rejected handshake contains the
+    /// response.
     pub(crate) async fn connect(port: u16, upgrade: &str, protocol: Protocol) -> Result<Self> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
         stream.set_nodelay(true)?;
         stream.write_all(upgrade.as_bytes()).await?;
         let mut head = Vec::with_capacity(256);
         while !head.ends_with(b"\r\n\r\n") {
-            // Byte by byte: what follows the head is a frame.
+            // Byte by byte, since a frame may follow the head.
             head.push(stream.read_u8().await?);
         }
         let head = String::from_utf8(head)?;
-        if !(head.starts_with("HTTP/1.1 101 ") && head.contains(ACCEPT)) {
+        if !(head.starts_with("HTTP/1.1 101 ") && head.contains(WEBSOCKET_ACCEPT)) {
             let status = head.lines().next().unwrap_or_default();
             return Err(format!("the upgrade was answered {status}").into());
         }
-        let mut client = Self { stream, begun: Vec::new() };
-        client.shake_hands(protocol).await?;
+        let mut client = Self { stream, partial_frame: Vec::new() };
+        client.handshake(protocol).await?;
         Ok(client)
     }
 
-    async fn shake_hands(&mut self, protocol: Protocol) -> Result<()> {
+    async fn handshake(&mut self, protocol: Protocol) -> Result<()> {
         let request = format!("{{\"protocol\":\"{}\",\"version\":1}}\x1e", protocol.name());
         let length = u8::try_from(request.len())?;
-        // A text frame from a client, masked with zeros, which leaves it as it is.
+        // A client masks its frames; a mask of zeros changes nothing.
         let mut frame = vec![0x80 | TEXT, 0x80 | length, 0, 0, 0, 0];
         frame.extend_from_slice(request.as_bytes());
         self.stream.write_all(&frame).await?;
-        let answer = self.payload().await?;
-        if answer == [b'{', b'}', SEPARATOR] {
+        let response = self.payload().await?;
+        if response == [b'{', b'}', SEPARATOR] {
             return Ok(());
         }
-        Err(format!("the handshake was answered {}", String::from_utf8_lossy(&answer)).into())
+        Err(format!("the handshake was answered {}", String::from_utf8_lossy(&response)).into())
     }
 
-    /// The payload of the next frame, as long as nothing is read ahead.
+    /// Reads the payload of the next frame, byte by byte.
     pub(crate) async fn payload(&mut self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         loop {
-            if let Some(frame) = Frame::read(&bytes)? {
+            if let Some(frame) = Frame::parse(&bytes)? {
                 return Ok(frame.payload.to_vec());
             }
             bytes.push(self.stream.read_u8().await?);
         }
     }
 
-    /// Reads what there is into `chunk` and counts the messages in it, the first of which must have number `next`.
-    pub(crate) fn poll_take(
+    /// Reads available bytes into `buffer` and returns the number of messages; the first must have number `next`.
+    pub(crate) fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
-        chunk: &mut [u8],
-        message: &Numbered,
+        buffer: &mut [u8],
+        message: &NumberedMessage,
         next: u32,
     ) -> Poll<Result<u32>> {
-        let mut chunk = ReadBuf::new(chunk);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut chunk))?;
-        if chunk.filled().is_empty() {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        if buffer.filled().is_empty() {
             return Poll::Ready(Err("a connection was closed".into()));
         }
-        Poll::Ready(self.take(chunk.filled(), message, next))
+        Poll::Ready(self.receive(buffer.filled(), message, next))
     }
 
-    fn take(&mut self, received: &[u8], message: &Numbered, next: u32) -> Result<u32> {
-        if self.begun.is_empty() {
-            let (numbers, rest) = count(received, message, next)?;
-            self.begun.extend_from_slice(rest);
-            return Ok(numbers);
+    fn receive(&mut self, received: &[u8], message: &NumberedMessage, next: u32) -> Result<u32> {
+        if self.partial_frame.is_empty() {
+            let (messages, rest) = count_messages(received, message, next)?;
+            self.partial_frame.extend_from_slice(rest);
+            return Ok(messages);
         }
-        self.begun.extend_from_slice(received);
-        let (numbers, rest) = count(&self.begun, message, next)?;
-        let read = self.begun.len() - rest.len();
-        self.begun.drain(..read);
-        Ok(numbers)
+        self.partial_frame.extend_from_slice(received);
+        let (messages, rest) = count_messages(&self.partial_frame, message, next)?;
+        let consumed = self.partial_frame.len() - rest.len();
+        self.partial_frame.drain(..consumed);
+        Ok(messages)
     }
 }
 
-/// How many messages there are in whole frames, and what is left over.
-fn count<'a>(mut bytes: &'a [u8], message: &Numbered, next: u32) -> Result<(u32, &'a [u8])> {
-    let mut numbers = 0;
-    while let Some(Frame { mut payload, rest }) = Frame::read(bytes)? {
+/// Counts the messages in complete frames. Returns the number and the bytes of the incomplete frame.
+fn count_messages<'a>(mut bytes: &'a [u8], message: &NumberedMessage, next: u32) -> Result<(u32, &'a [u8])> {
+    let mut messages = 0;
+    while let Some(Frame { mut payload, rest }) = Frame::parse(bytes)? {
         while !payload.is_empty() {
             if let Some((number, others)) = message.read(payload) {
-                let due = next + numbers;
-                if number != due {
-                    return Err(format!("message {number} came where {due} was due").into());
+                let expected = next + messages;
+                if number != expected {
+                    return Err(format!("message {number} was received instead of {expected}").into());
                 }
-                numbers += 1;
+                messages += 1;
                 payload = others;
             } else {
                 let others = PINGS.iter().find_map(|ping| payload.strip_prefix(*ping));
-                payload = others.ok_or("something came that nobody had sent")?;
+                payload = others.ok_or("an unknown message was received")?;
             }
         }
         bytes = rest;
     }
-    Ok((numbers, bytes))
+    Ok((messages, bytes))
 }
 
-/// A frame as servers send them, and what comes after it.
+/// The payload of an unmasked frame, and the bytes after it.
 struct Frame<'a> {
     payload: &'a [u8],
     rest: &'a [u8],
 }
 
 impl<'a> Frame<'a> {
-    /// The frame at the beginning of `bytes`, once all of it is there. No frame here is longer than 64 KiB.
-    fn read(bytes: &'a [u8]) -> Result<Option<Self>> {
+    /// Parses the frame at the start of `bytes`; `None` while it is incomplete. Frames of more than 64 KiB are an error.
+    fn parse(bytes: &'a [u8]) -> Result<Option<Self>> {
         let (opcode, length, rest) = match *bytes {
-            [first, 126, high, low, ref rest @ ..] => {
-                (first, usize::from(u16::from_be_bytes([high, low])), rest)
-            }
+            [first, 126, high, low, ref rest @ ..] => (first, usize::from(u16::from_be_bytes([high, low])), rest),
             [_, 126, ..] | [] | [_] => return Ok(None),
             [first, length @ 0..126, ref rest @ ..] => (first, usize::from(length), rest),
-            _ => return Err("a frame is longer than anything sent, or masked".into()),
+            _ => return Err("a frame is too long or masked".into()),
         };
         if !matches!(opcode & 0x0f, TEXT | BINARY) {
             return Err("the target closed a connection".into());

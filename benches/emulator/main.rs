@@ -1,7 +1,7 @@
-//! The claims about the SignalR service of `chat emulator`, measured in one run beside a floor.
+//! Benchmark of the SignalR service of `chat emulator`: start, memory and messages to 2,000 clients, beside a minimal server (the floor).
 //!
-//! `make bench` is the way in; it uses the handler that Cargo builds along with this, or another one if its path is given. The
-//! executable plays two parts: started with the argument `floor`, it is the floor.
+//! `make bench` runs it with Cargo's build of `chat`; the path of another binary can be given. With the argument `floor`, this executable
+//! runs the floor.
 
 use std::env;
 use std::path::Path;
@@ -9,21 +9,18 @@ use std::process::ExitCode;
 
 mod check;
 mod client;
-mod crowd;
+mod clients;
+#[path = "../common/mod.rs"]
+mod common;
 mod floor;
-mod limits;
 mod load;
-#[path = "../measuring/mod.rs"]
-mod measuring;
-mod message;
 mod report;
-mod service;
-mod start;
 mod target;
 
-use measuring::{Result, machine};
+use client::Protocol;
+use common::{LoadAverage, Result, describe_machine, print_outcome};
 use report::Report;
-use target::{Protocol, Target};
+use target::{Target, measure_starts};
 use tokio::task::LocalSet;
 
 fn main() -> ExitCode {
@@ -31,39 +28,39 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
         ["floor"] => floor::run(),
-        // `--bench` is what `cargo bench` adds.
+        // `cargo bench` adds `--bench`.
         ["--bench"] => measure(Path::new(env!("CARGO_BIN_EXE_chat"))),
-        [handler, "--bench"] => measure(Path::new(handler)),
-        _ => Ok("`make bench` says what to measure; alone there is nothing to do here".to_owned()),
+        [chat, "--bench"] => measure(Path::new(chat)),
+        _ => Ok("run `make bench`".to_owned()),
     };
-    measuring::end(outcome)
+    print_outcome(outcome)
 }
 
-/// All clients are on one thread: what is measured has the rest of the machine.
-fn measure(handler: &Path) -> Result<String> {
-    limits::check()?;
-    let clients = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&clients, run(handler))
+/// Runs all clients on this thread.
+fn measure(chat: &Path) -> Result<String> {
+    clients::check_open_files()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, run(chat))
 }
 
-async fn run(handler: &Path) -> Result<String> {
-    let before = machine::Load::now()?;
-    let emulator = Target::emulator(handler, Protocol::Json);
-    let json = check::message(&emulator).await?;
+async fn run(chat: &Path) -> Result<String> {
+    let before = LoadAverage::now()?;
+    let emulator = Target::emulator(chat, Protocol::Json);
+    let json = check::check_message(&emulator).await?;
     let mut targets = vec![(emulator, json.clone())];
-    let other = Target::emulator(handler, Protocol::MessagePack);
+    let other = Target::emulator(chat, Protocol::MessagePack);
     let mut notes = String::new();
-    match check::refusal(&other).await? {
+    match check::protocol_error(&other).await? {
         None => {
-            let message = check::message(&other).await?;
+            let message = check::check_message(&other).await?;
             targets.push((other, message));
         }
-        Some(refusal) => notes = format!("\n{} is left out: {refusal}\n", other.name),
+        Some(error) => notes = format!("\n{} is left out: {error}\n", other.name),
     }
     targets.push((Target::floor()?, json));
-    let starts = start::measure(&targets)?;
+    let starts = measure_starts(&targets)?;
     let loads = load::measure(&targets).await?;
     let names: Vec<_> = targets.iter().map(|(target, _)| target.name).collect();
     let report = Report { names: &names, starts: &starts, loads: &loads };
-    Ok(format!("{}\n{notes}\n{report}", machine::describe(before)?))
+    Ok(format!("{}\n{notes}\n{report}", describe_machine(before)?))
 }

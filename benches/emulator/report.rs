@@ -1,18 +1,16 @@
-//! The tables, and whether the claims hold. That every message came once and in order needs no table: a run in which one did not has none.
-//!
-//! The floor is the last of the targets.
+//! Formats the tables and compares the claim with the measurements. The floor is the last target.
 
 use std::fmt;
 
-use crate::crowd::CLIENTS;
+use crate::clients::CLIENT_COUNT;
+use crate::common::{median, saturation_note, spread, with_ratio};
 use crate::load::{BROADCASTS, Broadcasts, Loads};
-use crate::measuring::figures::{limited_by_asking, median, spread, with_ratio};
-use crate::start::Starts;
+use crate::target::Starts;
 
-/// The claim: what a connection may cost at most while nothing happens, in KiB.
+/// The claimed limit of memory for an idle connection.
 const CONNECTION_KIB: f64 = 20.0;
 
-/// All that was measured, each in the same order, the floor last.
+/// All measurements, each in the order of the targets.
 pub(crate) struct Report<'a> {
     pub(crate) names: &'a [&'static str],
     pub(crate) starts: &'a [Starts],
@@ -25,15 +23,15 @@ impl fmt::Display for Report<'_> {
         self.start(f, floor_starts)?;
         self.memory(f, floor)?;
         let each = format!(
-            "{BROADCASTS} messages of 1 KiB to {CLIENTS} clients. Each client got each once and in order."
+            "{BROADCASTS} messages of 1 KiB to {CLIENT_COUNT} clients. Each client got each once and in order."
         );
         writeln!(f, "\n## Broadcasts as fast as they are accepted\n\n{each}\n")?;
-        self.broadcasts(f, floor, |loads| &loads.flood)?;
+        self.broadcasts(f, floor, |loads| &loads.burst)?;
         writeln!(
             f,
             "\n## Broadcasts one at a time\n\nThe same, but each message is sent when all clients have the previous one.\n"
         )?;
-        self.broadcasts(f, floor, |loads| &loads.turns)?;
+        self.broadcasts(f, floor, |loads| &loads.sequential)?;
         self.singles(f, floor)
     }
 }
@@ -52,10 +50,7 @@ impl Report<'_> {
         let worst = self.loads.iter().map(|loads| median(&loads.idle_kib)).fold(0.0, f64::max);
         let holds = if worst <= CONNECTION_KIB { "holds" } else { "does not hold in this run" };
         writeln!(f, "\n## Memory of idle connections\n")?;
-        writeln!(
-            f,
-            "Claim: at most {CONNECTION_KIB} KiB for each idle connection. It {holds}: {worst:.1}.\n"
-        )?;
+        writeln!(f, "Claim: at most {CONNECTION_KIB} KiB for each idle connection. It {holds}: {worst:.1}.\n")?;
         writeln!(
             f,
             "| | no connections, MiB | ÷ floor | idle, KiB each | ÷ floor | after the load below, KiB each | ÷ floor |"
@@ -76,10 +71,7 @@ impl Report<'_> {
         floor: &Loads,
         which: impl Fn(&Loads) -> &Broadcasts,
     ) -> fmt::Result {
-        writeln!(
-            f,
-            "| | all, ms | ÷ floor | deliveries/s | CPU per delivery, µs | ÷ floor | load generator |"
-        )?;
+        writeln!(f, "| | all, ms | ÷ floor | deliveries/s | CPU per delivery, µs | ÷ floor | load generator |")?;
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         let floor = which(floor);
         for (name, loads) in self.names.iter().zip(self.loads) {
@@ -87,19 +79,19 @@ impl Report<'_> {
             let all = with_ratio(&broadcasts.all_ms, &floor.all_ms, 0);
             let rate = spread(&broadcasts.per_second, 0);
             let cpu = with_ratio(&broadcasts.cpu_us, &floor.cpu_us, 2);
-            let asking = median(&broadcasts.asking) * 100.0;
-            writeln!(f, "| {name} | {all} | {rate} | {cpu} | {asking:.0} % |")?;
+            let busy = median(&broadcasts.load_generator_busy) * 100.0;
+            writeln!(f, "| {name} | {all} | {rate} | {cpu} | {busy:.0} % |")?;
         }
         for (name, loads) in self.names.iter().zip(self.loads) {
-            if let Some(words) = limited_by_asking(name, &which(loads).asking, "delivery") {
-                writeln!(f, "\n{words}")?;
+            if let Some(note) = saturation_note(name, &which(loads).load_generator_busy, "delivery") {
+                writeln!(f, "\n{note}")?;
             }
         }
         Ok(())
     }
 
     fn singles(&self, f: &mut fmt::Formatter<'_>, floor: &Loads) -> fmt::Result {
-        writeln!(f, "\n## A message to one client\n\nThe other {CLIENTS} are idle.\n")?;
+        writeln!(f, "\n## A message to one client\n\nThe other {CLIENT_COUNT} are idle.\n")?;
         writeln!(f, "| | half within, µs | ÷ floor | 99 % within, µs | ÷ floor |\n|---|---|---|---|---|")?;
         for (name, loads) in self.names.iter().zip(self.loads) {
             let half = with_ratio(&loads.single_p50_us, &floor.single_p50_us, 0);

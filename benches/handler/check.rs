@@ -1,6 +1,4 @@
-//! Whether a target does what it is measured for. Nothing is timed that has not passed.
-//!
-//! What the handler answers here is recorded: it is what the floor will say by heart.
+//! Checks that a target negotiates and publishes correctly before it is measured, and records its responses for the floor.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,45 +9,45 @@ use hyper::header::AUTHORIZATION;
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::Result;
+use crate::common::Result;
+use crate::common::http::Connection;
 use crate::floor::Recording;
-use crate::measuring::http::Connection;
-use crate::request::{Request, TEXT, USER};
-use crate::service::{KEY, Service};
+use crate::server::{KEY, SignalRService};
 use crate::start;
 use crate::target::Target;
+use crate::target::{Request, TEXT, USER};
 
-/// The longest a token may live.
-const HOUR: Duration = Duration::from_secs(3_600);
+/// The maximum lifetime of a token.
+const MAX_LIFETIME: Duration = Duration::from_secs(3_600);
 
-/// Starts `target`, asks each thing once, and looks closely at the answers.
-pub(crate) async fn answers(target: &Target, service: &Service) -> Result<Recording> {
-    let wrong = |error| format!("{} is not measured, since it does not work: {error}", target.name);
+/// Starts `target`, sends each request once and checks the responses.
+pub(crate) async fn check_target(target: &Target, service: &SignalRService) -> Result<Recording> {
+    let failed = |error| format!("{} fails the check before the measurement: {error}", target.name);
     let mut process = target.spawn()?;
-    start::first_answer(&mut process).await.map_err(wrong)?;
+    start::wait_for_response(&mut process).await.map_err(failed)?;
     let mut connection = Connection::open(process.port).await?;
-    let negotiated = negotiate(&mut connection, service).await.map_err(wrong)?;
-    let recording = send(&mut connection, service).await.map_err(wrong)?;
+    let negotiated = negotiate(&mut connection, service).await.map_err(failed)?;
+    let recording = send(&mut connection, service).await.map_err(failed)?;
     Ok(Recording { negotiated, ..recording })
 }
 
-async fn negotiate(connection: &mut Connection, service: &Service) -> Result<String> {
+async fn negotiate(connection: &mut Connection, service: &SignalRService) -> Result<String> {
     let body = expect(connection, &Request::negotiation(), 200).await?;
     let access: Value = serde_json::from_str(&body)?;
     let url = format!("{}client/?hub=chat", service.endpoint());
-    ensure(access["url"] == url, "negotiate names a wrong address")?;
-    let token = access["accessToken"].as_str().ok_or("negotiate gives no token")?;
+    ensure(access["url"] == url, "negotiate returns a wrong URL")?;
+    let token = access["accessToken"].as_str().ok_or("negotiate returns no token")?;
     let claims = claims(token, "http://127.0.0.1/client/?hub=chat")?;
-    ensure(claims["asrs.s.uid"] == USER, "the token is for somebody else")?;
+    ensure(claims["asrs.s.uid"] == USER, "the token is for another user")?;
     Ok(body)
 }
 
-async fn send(connection: &mut Connection, service: &Service) -> Result<Recording> {
-    let before = service.inbox().messages;
-    let sent = expect(connection, &Request::message(), 202).await?;
-    let inbox = service.inbox();
-    ensure(inbox.messages == before + 1, "a message was not published once")?;
-    let (parts, body) = inbox.last.ok_or("nothing was published")?;
+async fn send(connection: &mut Connection, service: &SignalRService) -> Result<Recording> {
+    let before = service.received().messages;
+    let response = expect(connection, &Request::message(), 202).await?;
+    let received = service.received();
+    ensure(received.messages == before + 1, "a message was not published once")?;
+    let (parts, body) = received.last.ok_or("nothing was published")?;
     ensure(parts.uri.path() == "/api/hubs/chat/:send", "a message was published to a wrong path")?;
     let authorization = parts.headers.get(AUTHORIZATION).ok_or("a message was published without a token")?;
     let authorization = authorization.to_str()?;
@@ -57,41 +55,40 @@ async fn send(connection: &mut Connection, service: &Service) -> Result<Recordin
     claims(token, "http://127.0.0.1/api/hubs/chat/:send")?;
     let published: Value = serde_json::from_slice(&body)?;
     let [message] = published["arguments"].as_array().map_or(&[][..], Vec::as_slice) else {
-        return Err("an invocation has not one argument".into());
+        return Err("an invocation does not have one argument".into());
     };
     ensure(published["target"] == "newMessage", "an invocation has a wrong target")?;
-    ensure(message["text"] == TEXT && message["sender"] == USER, "a message was changed on the way")?;
-    ensure(*message == serde_json::from_str::<Value>(&sent)?, "the sender's copy is another message")?;
+    ensure(message["text"] == TEXT && message["sender"] == USER, "a message was changed")?;
+    ensure(*message == serde_json::from_str::<Value>(&response)?, "the response has another message")?;
     Ok(Recording {
         negotiated: String::new(),
-        sent,
-        publish_to: format!("{}{}", service.endpoint().trim_end_matches('/'), parts.uri),
+        message: response,
+        publish_url: format!("{}{}", service.endpoint().trim_end_matches('/'), parts.uri),
         authorization: authorization.to_owned(),
         invocation: String::from_utf8(body.into())?,
     })
 }
 
 async fn expect(connection: &mut Connection, request: &Request, status: u16) -> Result<String> {
-    let answer = connection.ask(request.as_bytes()).await?;
-    ensure(answer.status == status, "an answer has a wrong status")?;
-    Ok(String::from_utf8(answer.body.to_vec())?)
+    let response = connection.send(request.as_bytes()).await?;
+    ensure(response.status == status, "a response has a wrong status")?;
+    Ok(String::from_utf8(response.body.to_vec())?)
 }
 
-/// The claims of `token`, if it is signed with our key, meant for `audience`, valid now and for an hour at most.
+/// The claims of `token`, after checking its signature, audience and lifetime.
 fn claims(token: &str, audience: &str) -> Result<Value> {
     let (signed, signature) = token.rsplit_once('.').ok_or("a token has no signature")?;
     let mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes())?.chain_update(signed);
-    mac.verify_slice(&URL_SAFE_NO_PAD.decode(signature)?)
-        .map_err(|_| "a token is signed with another key")?;
+    mac.verify_slice(&URL_SAFE_NO_PAD.decode(signature)?).map_err(|_| "a token is signed with another key")?;
     let (_, payload) = signed.split_once('.').ok_or("a token has no header")?;
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload)?)?;
     ensure(claims["aud"] == audience, "a token has a wrong audience")?;
-    let expires = claims["exp"].as_u64().ok_or("a token never expires")?;
+    let expires = claims["exp"].as_u64().ok_or("a token has no expiry")?;
     let left = expires.saturating_sub(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs());
-    ensure((1..=HOUR.as_secs()).contains(&left), "a token is not valid for the next hour")?;
+    ensure((1..=MAX_LIFETIME.as_secs()).contains(&left), "a token is not valid for the next hour")?;
     Ok(claims)
 }
 
-fn ensure(right: bool, else_say: &'static str) -> Result<()> {
-    if right { Ok(()) } else { Err(else_say.into()) }
+fn ensure(condition: bool, error: &'static str) -> Result<()> {
+    if condition { Ok(()) } else { Err(error.into()) }
 }

@@ -1,7 +1,7 @@
-//! The floor: a handler that does no work. It says by heart what the real one said once, on the same HTTP library and runtime.
+//! The floor: a server on the same HTTP library and runtime as the handler that sends recorded responses and does no other work.
 //!
-//! What the handler costs above it is what the handler does: routes, identities, tokens, JSON, log lines. A message is still
-//! published, with a token and a body that never change.
+//! The difference to the handler is the cost of routing, identities, tokens, JSON and log lines. The floor publishes each message with a
+//! recorded token and body.
 
 use std::env;
 use std::net::Ipv4Addr;
@@ -17,18 +17,18 @@ use hyper_util::rt::TokioExecutor;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-use crate::Result;
-use crate::serve::{Body, answer, serve};
+use crate::common::Result;
+use crate::server::{Body, response, serve};
 
-/// The variable with the answers, as JSON.
+/// The environment variable with the recording, as JSON.
 pub(crate) const RECORDING: &str = "FLOOR_RECORDING";
 
-/// One negotiation and one message, as a handler answered and published them.
+/// The responses of the handler to one negotiation and one message, and the request that published the message.
 #[derive(Deserialize, Serialize)]
 pub(crate) struct Recording {
     pub(crate) negotiated: String,
-    pub(crate) sent: String,
-    pub(crate) publish_to: String,
+    pub(crate) message: String,
+    pub(crate) publish_url: String,
     pub(crate) authorization: String,
     pub(crate) invocation: String,
 }
@@ -36,13 +36,13 @@ pub(crate) struct Recording {
 struct Floor {
     client: Client<HttpConnector, Body>,
     negotiated: Bytes,
-    sent: Bytes,
-    publish_to: Uri,
+    message: Bytes,
+    publish_url: Uri,
     authorization: HeaderValue,
     invocation: Bytes,
 }
 
-/// Runs the floor until the process is ended.
+/// Runs the floor until the process is killed.
 pub(crate) fn run() -> Result<String> {
     let recording: Recording = serde_json::from_str(&env::var(RECORDING)?)?;
     let port: u16 = env::var("FUNCTIONS_CUSTOMHANDLER_PORT")?.parse()?;
@@ -52,7 +52,7 @@ pub(crate) fn run() -> Result<String> {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let serving = serve(socket, move |request| {
             let floor = floor.clone();
-            async move { floor.answer(request).await }
+            async move { floor.respond(request).await }
         });
         match serving.await? {}
     })
@@ -65,22 +65,22 @@ impl Floor {
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
             negotiated: recording.negotiated.into(),
-            sent: recording.sent.into(),
-            publish_to: recording.publish_to.parse()?,
+            message: recording.message.into(),
+            publish_url: recording.publish_url.parse()?,
             authorization: recording.authorization.parse()?,
             invocation: recording.invocation.into(),
         })
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
         match request.uri().path() {
-            "/" => answer(StatusCode::OK, "floor"),
-            "/api/negotiate" => answer(StatusCode::OK, self.negotiated.clone()),
+            "/" => response(StatusCode::OK, "floor"),
+            "/api/negotiate" => response(StatusCode::OK, self.negotiated.clone()),
             "/api/messages" => match self.publish(request).await {
-                Ok(status) => answer(status, self.sent.clone()),
-                Err(_) => answer(StatusCode::BAD_GATEWAY, ""),
+                Ok(status) => response(status, self.message.clone()),
+                Err(_) => response(StatusCode::BAD_GATEWAY, ""),
             },
-            _ => answer(StatusCode::NOT_FOUND, ""),
+            _ => response(StatusCode::NOT_FOUND, ""),
         }
     }
 
@@ -91,7 +91,7 @@ impl Floor {
         request.into_body().collect().await?;
         let mut publication = Request::new(Body::new(self.invocation.clone()));
         *publication.method_mut() = Method::POST;
-        *publication.uri_mut() = self.publish_to.clone();
+        *publication.uri_mut() = self.publish_url.clone();
         publication.headers_mut().insert(AUTHORIZATION, self.authorization.clone());
         publication.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let response = self.client.request(publication).await?;

@@ -1,60 +1,60 @@
-//! Requests per second over kept connections, one request at a time on each, as the Functions host sends them.
+//! Measures requests per second over persistent connections, with one request at a time on each, as the Functions host sends them.
 //!
-//! The loop is closed: a slower target is asked less often. So its latency says nothing that its rate does not.
+//! The loop is closed: latency is the number of connections divided by the rate.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::Result;
-use crate::measuring::http::Connection;
-use crate::measuring::process::{Process, Scheduled};
-use crate::request::Request;
-use crate::service::Service;
+use crate::common::Result;
+use crate::common::http::Connection;
+use crate::common::process::{Process, SchedStat};
+use crate::server::SignalRService;
 use crate::start;
+use crate::target::Request;
 use crate::target::Target;
 
 const CONNECTIONS: usize = 64;
 const REPEATS: usize = 3;
-const WARM_UP: Duration = Duration::from_millis(700);
-const MEASURED: Duration = Duration::from_secs(3);
+const WARM_UP_INTERVAL: Duration = Duration::from_millis(700);
+const MEASURED_INTERVAL: Duration = Duration::from_secs(3);
 
-/// The loads of one target.
+/// The measurements of one target under load.
 #[derive(Default)]
 pub(crate) struct Loads {
     pub(crate) negotiate: Load,
     pub(crate) messages: Load,
-    /// Resident MiB after both.
+    /// Resident memory in MiB after both loads.
     pub(crate) after_mib: Vec<f64>,
 }
 
-/// One route of one target under load, a value per repeat.
+/// One route of one target under load, one value per repeat.
 #[derive(Default)]
 pub(crate) struct Load {
     pub(crate) per_second: Vec<f64>,
-    /// Microseconds all threads of the target were on a core, per request.
+    /// CPU time of the target in µs per request.
     pub(crate) cpu_us: Vec<f64>,
-    /// Cores the target was on.
+    /// The average number of cores that the target used.
     pub(crate) cores: Vec<f64>,
-    /// The share of time in which the asking thread had something to do, whether or not it got a core.
-    pub(crate) asking: Vec<f64>,
+    /// The share of time in which the load generator was running or runnable.
+    pub(crate) load_generator_busy: Vec<f64>,
 }
 
-/// Loads every target in turn, again and again, a fresh process each time. The result is in the order of `targets`.
-pub(crate) async fn measure(targets: &[Target], service: &Service) -> Result<Vec<Loads>> {
+/// Measures all targets in turn, repeatedly, each time in a new process. The result is in the order of `targets`.
+pub(crate) async fn measure(targets: &[Target], service: &SignalRService) -> Result<Vec<Loads>> {
     let mut all: Vec<Loads> = targets.iter().map(|_| Loads::default()).collect();
     for _ in 0..REPEATS {
         for (target, loads) in targets.iter().zip(&mut all) {
-            let wrong = |error| format!("{} under load: {error}", target.name);
+            let failed = |error| format!("{} under load: {error}", target.name);
             let mut process = target.spawn()?;
-            start::first_answer(&mut process).await?;
-            loads.negotiate.add(&process, Request::negotiation(), 200).await.map_err(wrong)?;
-            let before = service.inbox().messages;
-            let sent = loads.messages.add(&process, Request::message(), 202).await.map_err(wrong)?;
-            let published = service.inbox().messages - before;
-            if published != sent {
-                return Err(format!("{} said {sent} times 202 and published {published}", target.name).into());
+            start::wait_for_response(&mut process).await?;
+            loads.negotiate.add(&process, Request::negotiation(), 200).await.map_err(failed)?;
+            let before = service.received().messages;
+            let accepted = loads.messages.add(&process, Request::message(), 202).await.map_err(failed)?;
+            let published = service.received().messages - before;
+            if published != accepted {
+                return Err(format!("{} accepted {accepted} messages and published {published}", target.name).into());
             }
             loads.after_mib.push(process.resident_kib()? / 1_024.0);
         }
@@ -63,30 +63,30 @@ pub(crate) async fn measure(targets: &[Target], service: &Service) -> Result<Vec
 }
 
 impl Load {
-    /// Measures once more; the number of requests, those of the warm-up included.
+    /// Adds one measurement and returns the number of requests, including the warm-up.
     async fn add(&mut self, process: &Process, request: Request, status: u16) -> Result<u64> {
         let request = Arc::new(request);
         let mut connections = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
             connections.push(Connection::open(process.port).await?);
         }
-        let (connections, warm_up) = drive(connections, &request, status, WARM_UP).await?;
+        let (connections, warm_up) = drive(connections, &request, status, WARM_UP_INTERVAL).await?;
 
-        let (begun, cpu, thread) = (Instant::now(), process.cpu_time()?, Scheduled::this_thread()?);
-        let (_, requests) = drive(connections, &request, status, MEASURED).await?;
-        let elapsed = begun.elapsed().as_secs_f64();
+        let (start, cpu, thread) = (Instant::now(), process.cpu_time()?, SchedStat::this_thread()?);
+        let (_, requests) = drive(connections, &request, status, MEASURED_INTERVAL).await?;
+        let elapsed = start.elapsed().as_secs_f64();
         let cpu = process.cpu_time()?.saturating_sub(cpu).as_secs_f64();
-        let asking = Scheduled::this_thread()?.busy_since(&thread);
+        let busy = SchedStat::this_thread()?.busy_since(&thread);
 
         self.per_second.push(requests as f64 / elapsed);
         self.cpu_us.push(cpu * 1e6 / requests as f64);
         self.cores.push(cpu / elapsed);
-        self.asking.push(asking.as_secs_f64() / elapsed);
+        self.load_generator_busy.push(busy.as_secs_f64() / elapsed);
         Ok(warm_up + requests)
     }
 }
 
-/// Asks `request` on all `connections` for `time`; gives them back with the number of answers. One wrong answer ends it.
+/// Sends `request` on all `connections` for `time`. Returns the connections and the number of responses. A wrong status is an error.
 async fn drive(
     connections: Vec<Connection>,
     request: &Arc<Request>,
@@ -98,23 +98,23 @@ async fn drive(
     for mut connection in connections {
         let request = request.clone();
         clients.spawn(async move {
-            let mut answers = 0;
+            let mut responses = 0;
             while Instant::now() < end {
-                let answer = connection.ask(request.as_bytes()).await.map_err(|error| error.to_string())?;
-                if answer.status != status {
-                    return Err(format!("status {}", answer.status));
+                let response = connection.send(request.as_bytes()).await.map_err(|error| error.to_string())?;
+                if response.status != status {
+                    return Err(format!("status {}", response.status));
                 }
-                answers += 1;
+                responses += 1;
             }
-            Ok((connection, answers))
+            Ok((connection, responses))
         });
     }
     let mut connections = Vec::with_capacity(CONNECTIONS);
     let mut sum = 0;
-    while let Some(ended) = clients.join_next().await {
-        let (connection, answers): (_, u64) = ended??;
+    while let Some(finished) = clients.join_next().await {
+        let (connection, responses): (_, u64) = finished??;
         connections.push(connection);
-        sum += answers;
+        sum += responses;
     }
     Ok((connections, sum))
 }

@@ -1,27 +1,24 @@
-//! The claims of the project about the handler, measured in one run beside a floor and beside what people use instead.
+//! Benchmark of the handler: start, memory and throughput, beside a minimal server (the floor) and a handler in Node.
 //!
-//! `make bench` is the way in: it builds the handler as it goes to Azure and hands it over. The executable plays two parts: started
-//! with the argument `floor`, it is the floor.
+//! `make bench` builds the packaged handler and passes its path. With the argument `floor`, this executable runs the floor.
 
 use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
 mod check;
+#[path = "../common/mod.rs"]
+mod common;
 mod floor;
 mod load;
-#[path = "../measuring/mod.rs"]
-mod measuring;
 mod report;
-mod request;
-mod serve;
-mod service;
+mod server;
 mod start;
 mod target;
 
-use measuring::{Result, machine};
+use common::{LoadAverage, Result, describe_machine, print_outcome};
 use report::Report;
-use service::Service;
+use server::SignalRService;
 use target::Target;
 
 fn main() -> ExitCode {
@@ -29,30 +26,30 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
         ["floor"] => floor::run(),
-        // `--bench` is what `cargo bench` adds.
+        // `cargo bench` adds `--bench`.
         [handler, "--bench"] => measure(Path::new(handler)),
-        _ => Ok("`make bench` says what to measure; alone there is nothing to do here".to_owned()),
+        _ => Ok("run `make bench`".to_owned()),
     };
-    measuring::end(outcome)
+    print_outcome(outcome)
 }
 
-/// One thread asks, a second one is the service: what is measured has the rest of the machine.
+/// Runs the load generator on this thread and the SignalR service on another one.
 fn measure(handler: &Path) -> Result<String> {
-    let service = Service::start()?;
-    let asking = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    asking.block_on(run(handler, &service))
+    let service = SignalRService::start()?;
+    let load_generator = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    load_generator.block_on(run(handler, &service))
 }
 
-async fn run(handler: &Path, service: &Service) -> Result<String> {
-    let before = machine::Load::now()?;
+async fn run(handler: &Path, service: &SignalRService) -> Result<String> {
+    let before = LoadAverage::now()?;
     let handler = Target::handler(handler, service);
-    let recording = check::answers(&handler, service).await?;
+    let recording = check::check_target(&handler, service).await?;
     let targets = [handler, Target::floor(service, &recording)?, Target::node(service)];
     for target in &targets[1..] {
-        check::answers(target, service).await?;
+        check::check_target(target, service).await?;
     }
     let starts = start::measure(&targets).await?;
     let loads = load::measure(&targets, service).await?;
     let report = Report { targets: &targets, starts: &starts, loads: &loads };
-    Ok(format!("{}\n\n{report}", machine::describe(before)?))
+    Ok(format!("{}\n\n{report}", describe_machine(before)?))
 }

@@ -1,19 +1,17 @@
-//! The tables, and whether the claims hold.
-//!
-//! A ratio beside Node is of medians too; it has no spread of its own.
+//! Formats the tables and compares the claims with the measurements.
 
 use std::fmt;
 
+use crate::common::{median, saturation_note, with_ratio};
 use crate::load::{Load, Loads};
-use crate::measuring::figures::{limited_by_asking, median, with_ratio};
 use crate::start::Starts;
 use crate::target::Target;
 
-/// The claims: a start in milliseconds, memory in MiB.
+/// The claimed limits of start time and idle memory.
 const START_MS: f64 = 20.0;
 const MEMORY_MIB: f64 = 8.0;
 
-/// All that was measured, each in the order of `targets`: the handler, its floor, its peer.
+/// All measurements, each in the order of `targets`: handler, floor, Node.
 pub(crate) struct Report<'a> {
     pub(crate) targets: &'a [Target],
     pub(crate) starts: &'a [Starts],
@@ -22,7 +20,7 @@ pub(crate) struct Report<'a> {
 
 const HANDLER: usize = 0;
 const FLOOR: usize = 1;
-const PEER: usize = 2;
+const NODE: usize = 2;
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +35,7 @@ impl fmt::Display for Report<'_> {
 
 impl Report<'_> {
     fn start(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let claimed = median(&self.starts[HANDLER].answer_ms);
+        let claimed = median(&self.starts[HANDLER].response_ms);
         writeln!(f, "## Start\n\n{}\n", verdict(claimed, START_MS, "ms to the first answer"))?;
         writeln!(
             f,
@@ -46,10 +44,10 @@ impl Report<'_> {
         writeln!(f, "|---|---|---|---|---|---|---|")?;
         let floor = &self.starts[FLOOR];
         for (target, starts) in self.targets.iter().zip(self.starts) {
-            let answer = with_ratio(&starts.answer_ms, &floor.answer_ms, 1);
+            let response = with_ratio(&starts.response_ms, &floor.response_ms, 1);
             let token = with_ratio(&starts.token_ms, &floor.token_ms, 1);
             let cpu = with_ratio(&starts.cpu_ms, &floor.cpu_ms, 1);
-            writeln!(f, "| {} | {answer} | {token} | {cpu} |", target.name)?;
+            writeln!(f, "| {} | {response} | {token} | {cpu} |", target.name)?;
         }
         Ok(())
     }
@@ -69,25 +67,18 @@ impl Report<'_> {
 
     fn load(&self, f: &mut fmt::Formatter<'_>, title: &str, loads: &[&Load]) -> fmt::Result {
         writeln!(f, "\n## {title}\n")?;
-        writeln!(
-            f,
-            "| | requests/s | ÷ floor | ÷ Node | CPU per request, µs | ÷ floor | cores | load generator |"
-        )?;
+        writeln!(f, "| | requests/s | ÷ floor | ÷ Node | CPU per request, µs | ÷ floor | cores | load generator |")?;
         writeln!(f, "|---|---|---|---|---|---|---|---|")?;
         for (target, load) in self.targets.iter().zip(loads) {
             let rate = with_ratio(&load.per_second, &loads[FLOOR].per_second, 0);
-            let beside_peer = median(&load.per_second) / median(&loads[PEER].per_second);
+            let ratio_to_node = median(&load.per_second) / median(&loads[NODE].per_second);
             let cpu = with_ratio(&load.cpu_us, &loads[FLOOR].cpu_us, 1);
-            let (cores, asking) = (median(&load.cores), median(&load.asking) * 100.0);
-            writeln!(
-                f,
-                "| {} | {rate} | {beside_peer:.2} | {cpu} | {cores:.2} | {asking:.0} % |",
-                target.name
-            )?;
+            let (cores, busy) = (median(&load.cores), median(&load.load_generator_busy) * 100.0);
+            writeln!(f, "| {} | {rate} | {ratio_to_node:.2} | {cpu} | {cores:.2} | {busy:.0} % |", target.name)?;
         }
         for (target, load) in self.targets.iter().zip(loads) {
-            if let Some(words) = limited_by_asking(target.name, &load.asking, "request") {
-                writeln!(f, "\n{words}")?;
+            if let Some(note) = saturation_note(target.name, &load.load_generator_busy, "request") {
+                writeln!(f, "\n{note}")?;
             }
         }
         Ok(())

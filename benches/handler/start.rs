@@ -1,47 +1,47 @@
-//! How long a target takes from its start to its first answers, and what memory it then has.
+//! Measures the time from the start of a target to its first responses, and its memory after that.
 //!
-//! The Functions host asks `/` until somebody answers, and only then forwards what waits. So do we: the token is asked for after that.
+//! Like the Functions host, it probes `GET /` until the target responds, and only then sends a negotiation.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Result;
-use crate::measuring::http::Connection;
-use crate::measuring::process::Process;
-use crate::request::Request;
+use crate::common::Result;
+use crate::common::http::Connection;
+use crate::common::process::Process;
+use crate::target::Request;
 use crate::target::Target;
 
-/// Rounds that count, after [`WARM_UP`] that do not: by then files are in the page cache.
+/// Measured rounds, after [`WARM_UP_ROUNDS`] that fill the page cache.
 const ROUNDS: usize = 40;
-const WARM_UP: usize = 3;
+const WARM_UP_ROUNDS: usize = 3;
 
-/// Between two knocks. Short beside any start, and long enough to leave the core to the one that starts.
-const PAUSE: Duration = Duration::from_micros(50);
+/// The time between two probes: short compared with any start, but long enough to leave the core to the target.
+const PROBE_INTERVAL: Duration = Duration::from_micros(50);
 
-/// What takes longer does not work.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest wait for the first response.
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The starts of one target, a value per round.
+/// The starts of one target, one value per round.
 #[derive(Default)]
 pub(crate) struct Starts {
-    /// Milliseconds from before the process was made to the first answer to `GET /`.
-    pub(crate) answer_ms: Vec<f64>,
-    /// The same to the first token.
+    /// Milliseconds from before the process was created to the first response to `GET /`.
+    pub(crate) response_ms: Vec<f64>,
+    /// Milliseconds to the first token.
     pub(crate) token_ms: Vec<f64>,
-    /// Of that, how many its threads were on a core, which a busy machine changes least.
+    /// CPU time of the target until then, which depends least on other load.
     pub(crate) cpu_ms: Vec<f64>,
-    /// Resident MiB right after that.
+    /// Resident memory in MiB right after that.
     pub(crate) idle_mib: Vec<f64>,
 }
 
-/// Starts every target in turn, again and again. The result is in the order of `targets`.
+/// Starts all targets in turn, repeatedly. The result is in the order of `targets`.
 pub(crate) async fn measure(targets: &[Target]) -> Result<Vec<Starts>> {
     let mut all: Vec<Starts> = targets.iter().map(|_| Starts::default()).collect();
-    for round in 0..WARM_UP + ROUNDS {
+    for round in 0..WARM_UP_ROUNDS + ROUNDS {
         for (target, starts) in targets.iter().zip(&mut all) {
-            let start = once(target).await?;
-            if round >= WARM_UP {
-                starts.answer_ms.push(milliseconds(start.answered));
+            let start = measure_once(target).await?;
+            if round >= WARM_UP_ROUNDS {
+                starts.response_ms.push(milliseconds(start.responded));
                 starts.token_ms.push(milliseconds(start.negotiated));
                 starts.cpu_ms.push(milliseconds(start.cpu));
                 starts.idle_mib.push(start.resident_mib);
@@ -51,45 +51,45 @@ pub(crate) async fn measure(targets: &[Target]) -> Result<Vec<Starts>> {
     Ok(all)
 }
 
-/// One start.
+/// The measurements of one start.
 struct Start {
-    answered: Duration,
+    responded: Duration,
     negotiated: Duration,
     cpu: Duration,
     resident_mib: f64,
 }
 
-async fn once(target: &Target) -> Result<Start> {
+async fn measure_once(target: &Target) -> Result<Start> {
     let negotiation = Request::negotiation();
-    let begun = Instant::now();
+    let start = Instant::now();
     let mut process = target.spawn()?;
-    first_answer(&mut process).await?;
-    let answered = begun.elapsed();
+    wait_for_response(&mut process).await?;
+    let responded = start.elapsed();
     let mut connection = Connection::open(process.port).await?;
-    let status = connection.ask(negotiation.as_bytes()).await?.status;
-    let negotiated = begun.elapsed();
+    let status = connection.send(negotiation.as_bytes()).await?.status;
+    let negotiated = start.elapsed();
     if status != 200 {
-        return Err(format!("{} answered {status} instead of a token", target.name).into());
+        return Err(format!("{} responded with {status} instead of a token", target.name).into());
     }
     let resident_mib = process.resident_kib()? / 1_024.0;
-    Ok(Start { answered, negotiated, cpu: process.cpu_time()?, resident_mib })
+    Ok(Start { responded, negotiated, cpu: process.cpu_time()?, resident_mib })
 }
 
-/// Knocks until `process` answers `GET /`.
-pub(crate) async fn first_answer(process: &mut Process) -> Result<()> {
+/// Probes `process` until it responds to `GET /` with 200.
+pub(crate) async fn wait_for_response(process: &mut Process) -> Result<()> {
     let probe = Request::probe();
-    let begun = Instant::now();
+    let start = Instant::now();
     loop {
         if let Ok(mut connection) = Connection::open(process.port).await
-            && connection.ask(probe.as_bytes()).await.is_ok_and(|answer| answer.status == 200)
+            && connection.send(probe.as_bytes()).await.is_ok_and(|response| response.status == 200)
         {
             return Ok(());
         }
-        if process.has_ended()? || begun.elapsed() > PATIENCE {
-            return Err("it does not answer `GET /`".into());
+        if process.has_exited()? || start.elapsed() > START_TIMEOUT {
+            return Err("it does not respond to `GET /`".into());
         }
-        // The runtime's own timer is no finer than a millisecond, and nothing else runs on this thread.
-        thread::sleep(PAUSE);
+        // Tokio's timer has a resolution of 1 ms, and nothing else runs on this thread.
+        thread::sleep(PROBE_INTERVAL);
     }
 }
 

@@ -1,21 +1,22 @@
-//! What is measured: how each target is started.
+//! The targets of the benchmark: how each is started, and the requests that all receive.
 //!
-//! All get the same settings, those the Functions host sets with authentication on, and nothing else of our environment. Their output
-//! goes nowhere.
+//! All get the settings that the Functions host sets with authentication on, and no other environment. Their output is discarded.
 
 use std::env;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::Result;
+use serde_json::json;
+
+use crate::common::Result;
+use crate::common::process::Process;
 use crate::floor::{self, Recording};
-use crate::measuring::process::Process;
-use crate::service::Service;
+use crate::server::SignalRService;
 
 /// A handler that can be started.
 pub(crate) struct Target {
-    /// What tables call it.
+    /// The name in the tables.
     pub(crate) name: &'static str,
     program: String,
     arguments: Vec<String>,
@@ -23,26 +24,26 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The handler itself, at `path`.
-    pub(crate) fn handler(path: &Path, service: &Service) -> Self {
+    /// The handler at `path`.
+    pub(crate) fn handler(path: &Path, service: &SignalRService) -> Self {
         Self::new("handler", &path.to_string_lossy(), &[], service)
     }
 
-    /// This very executable as the floor, which gives the answers of `recording`.
-    pub(crate) fn floor(service: &Service, recording: &Recording) -> Result<Self> {
+    /// This executable as the floor, which sends the responses of `recording`.
+    pub(crate) fn floor(service: &SignalRService, recording: &Recording) -> Result<Self> {
         let this = env::current_exe()?;
         let mut floor = Self::new("floor: hyper, no work", &this.to_string_lossy(), &["floor"], service);
         floor.settings.push((floor::RECORDING, serde_json::to_string(recording)?));
         Ok(floor)
     }
 
-    /// The peer in Node.
-    pub(crate) fn node(service: &Service) -> Self {
+    /// The same routes in Node.
+    pub(crate) fn node(service: &SignalRService) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/handler.mjs");
         Self::new("Node: node:http", "node", &[script], service)
     }
 
-    fn new(name: &'static str, program: &str, arguments: &[&str], service: &Service) -> Self {
+    fn new(name: &'static str, program: &str, arguments: &[&str], service: &SignalRService) -> Self {
         let settings = vec![
             ("AzureSignalRConnectionString", service.connection_string()),
             ("WEBSITE_AUTH_ENABLED", "true".to_owned()),
@@ -52,9 +53,9 @@ impl Target {
         Self { name, program: program.to_owned(), arguments, settings }
     }
 
-    /// Starts it; it need not listen yet when this returns.
+    /// Starts the process. It may not listen yet when this returns.
     pub(crate) fn spawn(&self) -> Result<Process> {
-        // Free now; nobody else is likely to be given it within the milliseconds until it is used.
+        // The port is free now, and unlikely to be assigned again before the target listens.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let child = Command::new(&self.program)
             .args(&self.arguments)
@@ -67,5 +68,49 @@ impl Target {
             .spawn()
             .map_err(|error| format!("{} cannot be started: {error}", self.program))?;
         Ok(Process::new(child, port))
+    }
+}
+
+/// The user in the header of Easy Auth.
+pub(crate) const USER: &str = "alice@contoso.com";
+
+/// The text of every message.
+pub(crate) const TEXT: &str = "Good morning, everyone! Shall we meet at ten, or is eleven better?";
+
+const USER_HEADER: &str = "X-MS-CLIENT-PRINCIPAL-NAME";
+const INVOCATION_HEADER: &str = "X-Azure-Functions-InvocationId";
+const INVOCATION_ID: &str = "0b8d1c52-6d0e-4f3a-9c1b-2f6f5a1e7d34";
+
+/// The bytes of a request, head and body.
+pub(crate) struct Request(String);
+
+impl Request {
+    /// The probe of the Functions host.
+    pub(crate) fn probe() -> Self {
+        Self("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_owned())
+    }
+
+    /// `POST /api/negotiate`, as the page calls it.
+    pub(crate) fn negotiation() -> Self {
+        Self::post("/api/negotiate?negotiateVersion=1", "")
+    }
+
+    /// `POST /api/messages` to everyone.
+    pub(crate) fn message() -> Self {
+        Self::post("/api/messages", &json!({ "text": TEXT, "recipient": null }).to_string())
+    }
+
+    /// `POST path` by [`USER`] with a JSON or empty `body`, and the headers that the platform adds.
+    fn post(path: &str, body: &str) -> Self {
+        let content_type = if body.is_empty() { "" } else { "Content-Type: application/json\r\n" };
+        let length = body.len();
+        let platform = format!("{INVOCATION_HEADER}: {INVOCATION_ID}\r\n{USER_HEADER}: {USER}\r\n");
+        Self(format!(
+            "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{platform}{content_type}Content-Length: {length}\r\n\r\n{body}"
+        ))
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
     }
 }

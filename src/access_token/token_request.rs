@@ -30,16 +30,14 @@ impl TokenRequest {
     pub(super) fn authorize(self, max_grant: &Grant) -> Result<Grant, Error> {
         let grant = self.scopes.unwrap_or_else(|| max_grant.clone());
         if grant.scopes().iter().any(|scope| !max_grant.scopes().contains(scope)) {
-            let rule =
-                "may be those that this app gives out and no others; leave them out to get all of these";
+            let rule = "may be those that this app gives out and no others; leave them out to get all of these";
             return Err(Error::NotAllowed("scopes", rule));
         }
         // Without a lifetime the service takes the longest.
         let longest = max_grant.lifetime().unwrap_or(Lifetime::MAX);
         match self.lifetime {
             Some(asked) if asked > longest => {
-                let rule =
-                    "may be as many as this app gives out and no more; leave them out to get that many";
+                let rule = "may be as many as this app gives out and no more; leave them out to get that many";
                 Err(Error::NotAllowed("expiresInMinutes", rule))
             }
             asked => Ok(grant.with_lifetime(asked.unwrap_or(longest))),
@@ -48,8 +46,7 @@ impl TokenRequest {
 }
 
 fn scopes(value: Value) -> Result<Option<Grant>, Error> {
-    const WRONG: Error =
-        Error::InvalidRequest("scopes", "must be a list of at least one, like [\"voip.join\"]");
+    const WRONG: Error = Error::InvalidRequest("scopes", "must be a list of at least one, like [\"voip.join\"]");
     if value.is_null() {
         return Ok(None);
     }
@@ -110,18 +107,9 @@ mod tests {
     #[test]
     fn invalid_fields_are_named() {
         for body in [
-            "x",
-            "[]",
-            "null",
-            r#"{"scopes":[]}"#,
-            r#"{"scopes":"chat"}"#,
-            r#"{"scopes":[1]}"#,
-            r#"{"scopes":["chat join"]}"#,
-            r#"{"expiresInMinutes":59}"#,
-            r#"{"expiresInMinutes":1441}"#,
-            r#"{"expiresInMinutes":65596}"#,
-            r#"{"expiresInMinutes":60.5}"#,
-            r#"{"expiresInMinutes":"60"}"#,
+            "x", "[]", "null", r#"{"scopes":[]}"#, r#"{"scopes":"chat"}"#, r#"{"scopes":[1]}"#,
+            r#"{"scopes":["chat join"]}"#, r#"{"expiresInMinutes":59}"#, r#"{"expiresInMinutes":1441}"#,
+            r#"{"expiresInMinutes":65596}"#, r#"{"expiresInMinutes":60.5}"#, r#"{"expiresInMinutes":"60"}"#,
             r#"{"expiresInMinutes":-60}"#,
         ] {
             assert!(matches!(granted(body), Err(Error::InvalidRequest(..))), "{body}");

@@ -48,12 +48,7 @@ struct Inner {
 impl TokenService {
     /// Issues tokens of `service` for at most `max_grant` to people whose identities are stored in `identities`.
     #[must_use]
-    pub fn new(
-        service: Client,
-        identities: IdentityStore,
-        max_grant: Grant,
-        clock: fn() -> Timestamp,
-    ) -> Self {
+    pub fn new(service: Client, identities: IdentityStore, max_grant: Grant, clock: fn() -> Timestamp) -> Self {
         let locks = std::array::from_fn(|_| Semaphore::new(1));
         Self(Arc::new(Inner { service, identities, max_grant, clock, limit: RateLimiter::default(), locks }))
     }
@@ -84,12 +79,7 @@ impl TokenService {
     }
 
     /// Revokes all tokens of a person, who keeps the identity.
-    pub(super) async fn revoke(
-        &self,
-        person: &Person,
-        now: Instant,
-        timer: &UpstreamTimer,
-    ) -> Result<(), Error> {
+    pub(super) async fn revoke(&self, person: &Person, now: Instant, timer: &UpstreamTimer) -> Result<(), Error> {
         let person = self.check_rate_limit(person, now)?;
         let Some(kept) = self.0.identities.get(&person.to_string()).await? else { return Ok(()) };
         match timer.measure(self.0.service.revoke_tokens(&kept.user, (self.0.clock)())).await {
@@ -100,12 +90,7 @@ impl TokenService {
     }
 
     /// Deletes the identity of a person with all its tokens. Their next token is for a new identity.
-    pub(super) async fn forget(
-        &self,
-        person: &Person,
-        now: Instant,
-        timer: &UpstreamTimer,
-    ) -> Result<(), Error> {
+    pub(super) async fn forget(&self, person: &Person, now: Instant, timer: &UpstreamTimer) -> Result<(), Error> {
         let person = self.check_rate_limit(person, now)?;
         let (service, timer) = (self.0.clone(), timer.clone());
         let forgotten = tokio::spawn(async move { service.forget(person, &timer).await });
@@ -121,12 +106,7 @@ impl TokenService {
     /// The identity of a person, created if needed; never `gone`, which no longer exists.
     ///
     /// Runs in a task of its own: a caller that disconnects must not leave an identity that was created and not stored.
-    async fn enroll(
-        &self,
-        person: PersonKey,
-        gone: Option<UserId>,
-        timer: &UpstreamTimer,
-    ) -> Result<UserId, Error> {
+    async fn enroll(&self, person: PersonKey, gone: Option<UserId>, timer: &UpstreamTimer) -> Result<UserId, Error> {
         let (service, timer) = (self.0.clone(), timer.clone());
         let enrolled = tokio::spawn(async move { service.enroll(person, gone, &timer).await });
         enrolled.await.map_err(|error| Error::Panicked(error.to_string()))?
@@ -134,12 +114,7 @@ impl TokenService {
 }
 
 impl Inner {
-    async fn enroll(
-        &self,
-        person: PersonKey,
-        gone: Option<UserId>,
-        timer: &UpstreamTimer,
-    ) -> Result<UserId, Error> {
+    async fn enroll(&self, person: PersonKey, gone: Option<UserId>, timer: &UpstreamTimer) -> Result<UserId, Error> {
         let _lock = self.lock_person(person).await?;
         let name = person.to_string();
         let is_good = |kept: &StoredIdentity| gone.as_ref() != Some(&kept.user);
@@ -220,8 +195,7 @@ mod tests {
     /// A token service whose upstream cannot be reached.
     fn token_service() -> TokenService {
         let nowhere: ConnectionString = "endpoint=http://127.0.0.1:1/;accesskey=aHVzaA==".parse().unwrap();
-        let identities =
-            IdentityStore::in_folder(&std::env::temp_dir().join("never-created"), nowhere.endpoint());
+        let identities = IdentityStore::in_folder(&std::env::temp_dir().join("never-created"), nowhere.endpoint());
         TokenService::new(Client::new(&nowhere).unwrap(), identities, Scope::VOIP_JOIN.into(), Timestamp::now)
     }
 

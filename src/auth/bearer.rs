@@ -68,8 +68,7 @@ mod tests {
     use super::*;
 
     fn read(values: &[&[u8]]) -> Result<Option<String>, InvalidToken> {
-        let headers =
-            values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_bytes(value).unwrap())).collect();
+        let headers = values.iter().map(|value| (AUTHORIZATION, HeaderValue::from_bytes(value).unwrap())).collect();
         token(&headers).map(|token| token.map(str::to_owned))
     }
 
@@ -92,8 +91,7 @@ mod tests {
 
     #[test]
     fn two_values_or_one_that_is_not_utf_8_are_malformed() {
-        for values in [&[&b"Bearer a"[..], b"Bearer b"][..], &[b"Basic YTpi", b"Bearer b"], &[b"Bearer \xff"]]
-        {
+        for values in [&[&b"Bearer a"[..], b"Bearer b"][..], &[b"Basic YTpi", b"Bearer b"], &[b"Bearer \xff"]] {
             assert_eq!(read(values), Err(InvalidToken::Malformed));
         }
     }

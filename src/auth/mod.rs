@@ -178,9 +178,8 @@ mod tests {
     use super::*;
 
     fn who(headers: &[(&'static str, &[u8])]) -> Option<String> {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_bytes(value).unwrap()));
+        let headers =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_bytes(value).unwrap()));
         user(&headers.collect()).map(|user| user.as_str().to_owned())
     }
 

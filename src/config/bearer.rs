@@ -5,8 +5,7 @@
 use entra_jwt::{Authority, AuthorityError, Resource};
 
 use super::{
-    ConfigError, DEFAULT_ENTRA_INSTANCE, ENTRA_AUDIENCE, ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_TENANT_ID,
-    Env,
+    ConfigError, DEFAULT_ENTRA_INSTANCE, ENTRA_AUDIENCE, ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_TENANT_ID, Env,
 };
 
 /// The scope that a token must have.
@@ -26,8 +25,7 @@ pub(super) fn bearer(env: &Env) -> Result<Option<Bearer>, ConfigError> {
     let Some(part) = parts.into_iter().find(|name| env.get(name).is_some()) else { return Ok(None) };
     // Without the client id no token would be validated, unnoticed.
     let needed = |name, what: &str| {
-        env.get(name)
-            .ok_or_else(|| ConfigError { name, reason: format!("is not set, and {part} is; it is {what}") })
+        env.get(name).ok_or_else(|| ConfigError { name, reason: format!("is not set, and {part} is; it is {what}") })
     };
     let tenant_id = needed(ENTRA_TENANT_ID, "the id of the tenant whose people may sign in")?;
     let client_id = needed(ENTRA_CLIENT_ID, "the id of the app that tokens are for, from its registration")?;
@@ -72,14 +70,8 @@ mod tests {
     #[test]
     fn the_cloud_is_the_public_one_and_the_name_of_the_app_its_id_unless_it_is_said_otherwise() {
         let public = read_right(&[TENANT, CLIENT]);
-        assert_eq!(
-            public,
-            read_right(&[TENANT, CLIENT, (ENTRA_INSTANCE, "https://login.microsoftonline.com")])
-        );
-        assert_ne!(
-            public,
-            read_right(&[TENANT, CLIENT, (ENTRA_INSTANCE, "https://login.microsoftonline.us/")])
-        );
+        assert_eq!(public, read_right(&[TENANT, CLIENT, (ENTRA_INSTANCE, "https://login.microsoftonline.com")]));
+        assert_ne!(public, read_right(&[TENANT, CLIENT, (ENTRA_INSTANCE, "https://login.microsoftonline.us/")]));
         let named = read_right(&[TENANT, CLIENT, (ENTRA_AUDIENCE, "api://chat")]);
         assert_eq!(named.resource, Resource::for_audience("api://chat", BEARER_SCOPE));
     }

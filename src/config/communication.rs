@@ -12,8 +12,8 @@ use url::{Host, Url, form_urlencoded};
 
 use super::signalr::roots;
 use super::{
-    CLIENT_ID, ConfigError, Env, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS,
-    TOKEN_MINUTES, TOKEN_SCOPES, resource,
+    CLIENT_ID, ConfigError, Env, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS, TOKEN_MINUTES,
+    TOKEN_SCOPES, resource,
 };
 
 /// Not supported any more: the account key of the identity store.
@@ -90,9 +90,7 @@ fn problem(name: &'static str, reason: impl Into<String>) -> ConfigError {
 fn scopes(env: &Env) -> Result<Grant, ConfigError> {
     let scopes = match env.get(TOKEN_SCOPES) {
         None => Ok(DEFAULT_SCOPES.to_vec()),
-        Some(names) => {
-            names.split([' ', ',']).filter(|name| !name.is_empty()).map(str::parse::<Scope>).collect()
-        }
+        Some(names) => names.split([' ', ',']).filter(|name| !name.is_empty()).map(str::parse::<Scope>).collect(),
     };
     let scopes: Vec<_> = scopes.map_err(|error: ValueError| problem(TOKEN_SCOPES, error.to_string()))?;
     Grant::new(scopes).ok_or_else(|| problem(TOKEN_SCOPES, "must name at least one scope"))
@@ -158,10 +156,7 @@ fn parse_container(address: &str) -> Option<(Url, Option<String>)> {
 fn check_sas(sas: &str, now: Timestamp) -> Result<(), &'static str> {
     let part = |name: &str| {
         let mut parts = form_urlencoded::parse(sas.as_bytes());
-        parts
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned())
-            .filter(|value| !value.is_empty())
+        parts.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())
     };
     if part("sv").is_none() || part("sig").is_none() {
         return Err("has a query that is no SAS: sv or sig is missing; copy the SAS URL of the container");
@@ -181,9 +176,7 @@ fn check_sas(sas: &str, now: Timestamp) -> Result<(), &'static str> {
     match part("sp") {
         None if has_policy => Ok(()),
         Some(granted) if SAS_PERMISSIONS.iter().all(|needed| granted.contains(*needed)) => Ok(()),
-        _ => Err(
-            "has a SAS that lacks a permission; it must allow to read, create, write and delete (sp=rcwd)",
-        ),
+        _ => Err("has a SAS that lacks a permission; it must allow to read, create, write and delete (sp=rcwd)"),
     }
 }
 
@@ -206,8 +199,7 @@ fn is_container(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::{
-        COMMUNICATION, COMMUNICATION_ENDPOINT, Config, ConfigErrors, HOST_PORT, IDENTITY_ENDPOINT, SIGNALR,
-        SITE_NAME,
+        COMMUNICATION, COMMUNICATION_ENDPOINT, Config, ConfigErrors, HOST_PORT, IDENTITY_ENDPOINT, SIGNALR, SITE_NAME,
     };
 
     const ON: (&str, &str) = (COMMUNICATION, "endpoint=https://h/;accesskey=aHVzaA==");
@@ -299,9 +291,7 @@ mod tests {
         let told = read(&[ON, STORE, (IDENTITY_STORE_KEY, "aHVzaA==")]).unwrap_err();
         let [problem] = told.problems.as_slice() else { panic!("{told:?}") };
         assert_eq!(problem.name, IDENTITY_STORE_KEY);
-        assert!(
-            problem.reason.contains("Storage Blob Data Contributor") && problem.reason.contains("SAS URL")
-        );
+        assert!(problem.reason.contains("Storage Blob Data Contributor") && problem.reason.contains("SAS URL"));
     }
 
     #[test]

@@ -72,12 +72,7 @@ impl Env {
 
 impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Env {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        Self(
-            variables
-                .into_iter()
-                .map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into()))
-                .collect(),
-        )
+        Self(variables.into_iter().map(|(name, value)| (name.as_ref().to_ascii_lowercase(), value.into())).collect())
     }
 }
 

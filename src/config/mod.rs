@@ -215,8 +215,8 @@ impl Config {
             None
         });
         let tokens = communication::access_tokens(env, port.is_some());
-        let tokens = tokens
-            .map_err(|problems| problems.into_iter().for_each(|problem| note(problem.name, problem.reason)));
+        let tokens =
+            tokens.map_err(|problems| problems.into_iter().for_each(|problem| note(problem.name, problem.reason)));
 
         let route_prefix = env.get(ROUTE_PREFIX).unwrap_or(DEFAULT_ROUTE_PREFIX).trim_matches('/').to_owned();
         match (hub, allow_anonymous, tokens) {
@@ -310,8 +310,7 @@ mod tests {
 
     #[test]
     fn case_55_easy_auth_is_on_only_where_the_platform_says_so_plainly() {
-        for (value, on) in
-            [("True", true), ("true", true), ("1", true), ("false", false), ("0", false), ("yes", false)]
+        for (value, on) in [("True", true), ("true", true), ("1", true), ("false", false), ("0", false), ("yes", false)]
         {
             assert_eq!(read(&[(EASY_AUTH, value)]).unwrap().easy_auth, on, "{value}");
         }

@@ -8,8 +8,8 @@ use azure_http::RootCertificates;
 
 use super::signalr::{NO_IDENTITY, NOT_A_CREDENTIAL, roots};
 use super::{
-    COMMUNICATION, COMMUNICATION_CLIENT_ID, COMMUNICATION_CREDENTIAL, COMMUNICATION_ENDPOINT,
-    COMMUNICATION_ROOTS, ConfigError, Env,
+    COMMUNICATION, COMMUNICATION_CLIENT_ID, COMMUNICATION_CREDENTIAL, COMMUNICATION_ENDPOINT, COMMUNICATION_ROOTS,
+    ConfigError, Env,
 };
 
 /// The Azure Communication Services resource, and how requests to it are authorized.
@@ -74,9 +74,9 @@ fn named(env: &Env) -> Result<Option<Communication>, ConfigError> {
 /// The form that has a setting for each part.
 fn with_identity(env: &Env) -> Result<Communication, ConfigError> {
     let wrong = |reason: &str| problem(COMMUNICATION_ENDPOINT, reason);
-    let endpoint = env.get(COMMUNICATION_ENDPOINT).ok_or_else(|| {
-        wrong("is not set; it is the address of the resource, https://NAME.communication.azure.com")
-    })?;
+    let endpoint = env
+        .get(COMMUNICATION_ENDPOINT)
+        .ok_or_else(|| wrong("is not set; it is the address of the resource, https://NAME.communication.azure.com"))?;
     let endpoint = endpoint.parse::<Endpoint>().map_err(|error| wrong(&error.to_string()))?;
     if !endpoint.as_str().starts_with("https:") {
         return Err(wrong(&ConnectionStringError::InsecureEndpoint.to_string()));
@@ -138,10 +138,7 @@ mod tests {
         assert_eq!(identity(&[ENDPOINT, azure]), managed(None));
         assert_eq!(identity(&[ENDPOINT, azure, client]), managed(Some("c")));
         assert_eq!(identity(&[ENDPOINT, credential, client]), managed(Some("c")));
-        assert_eq!(
-            identity(&[ENDPOINT, client]),
-            CredentialSource::automatic(None, None).unwrap().on_azure(false)
-        );
+        assert_eq!(identity(&[ENDPOINT, client]), CredentialSource::automatic(None, None).unwrap().on_azure(false));
         // The identity that SignalR is called with is not meant.
         let signalrs = (super::super::CLIENT_ID, "d");
         assert_eq!(identity(&[ENDPOINT, azure, signalrs]), managed(None));

@@ -67,10 +67,7 @@ fn service_with_identity(env: &Env) -> Result<ConnectionString, ConfigError> {
     let identity = match (credential.as_deref(), env.get(CLIENT_SECRET)) {
         (Some("managedidentity"), None) => CredentialSource::managed_identity(client_id),
         (Some("managedidentity"), Some(_)) => {
-            return Err(problem(
-                CLIENT_SECRET,
-                "is not for a managed identity, which needs no secret; take it away",
-            ));
+            return Err(problem(CLIENT_SECRET, "is not for a managed identity, which needs no secret; take it away"));
         }
         (Some(_), _) => {
             return Err(problem(CREDENTIAL, NOT_A_CREDENTIAL));
@@ -131,10 +128,8 @@ mod tests {
     #[test]
     fn an_identity_that_is_left_open_is_the_apps_on_azure_and_the_developers_elsewhere() {
         let uri = (SERVICE_URI, "https://h");
-        let (managed, developer) = (
-            CredentialSource::managed_identity(None).unwrap(),
-            CredentialSource::automatic(None, None).unwrap(),
-        );
+        let (managed, developer) =
+            (CredentialSource::managed_identity(None).unwrap(), CredentialSource::automatic(None, None).unwrap());
         let [on_azure, elsewhere] = [true, false].map(|azure| {
             let open = ConnectionString::with_identity("https://h", developer.clone()).unwrap();
             open.on_azure(azure).identity().unwrap().clone()
@@ -153,10 +148,7 @@ mod tests {
     fn an_application_needs_its_ids_and_its_secret() {
         let (uri, secret) = ((SERVICE_URI, "https://h"), (CLIENT_SECRET, "hush"));
         let (client, tenant) = ((CLIENT_ID, "c"), (TENANT_ID, "t"));
-        assert_eq!(
-            identity(&[uri, client, tenant, secret]),
-            CredentialSource::application("c", "t", "hush").unwrap()
-        );
+        assert_eq!(identity(&[uri, client, tenant, secret]), CredentialSource::application("c", "t", "hush").unwrap());
         assert_eq!(problems(&[uri, secret, tenant]), [CLIENT_ID]);
         assert_eq!(problems(&[uri, secret, client]), [TENANT_ID]);
     }

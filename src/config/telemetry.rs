@@ -8,9 +8,7 @@ use azure_http::{is_encrypted_or_local, parse_base_url};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::{
-    ConfigError, DEFAULT_SERVICE_NAME, Env, LOG_FORMAT, OTLP_ENDPOINT, OTLP_HEADERS, SERVICE_NAME, SITE_NAME,
-};
+use super::{ConfigError, DEFAULT_SERVICE_NAME, Env, LOG_FORMAT, OTLP_ENDPOINT, OTLP_HEADERS, SERVICE_NAME, SITE_NAME};
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,9 +74,7 @@ fn headers(text: &str) -> Option<Vec<(String, String)>> {
             let (name, value) = pair.split_once('=')?;
             let (name, value) = (name.trim(), percent_decode_str(value.trim()).decode_utf8().ok()?);
             let right = !name.is_empty()
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
                 && value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
             right.then(|| (name.to_ascii_lowercase(), value.into_owned()))
         })
@@ -149,9 +145,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_of_a_collector_is_a_problem_and_not_repeated() {
-        for endpoint in
-            ["hush", "h:4318", "ftp://hush", "https://hush@h", "https://h/?key=hush", "https://h#hush"]
-        {
+        for endpoint in ["hush", "h:4318", "ftp://hush", "https://hush@h", "https://h/?key=hush", "https://h#hush"] {
             let told = read(&[(OTLP_ENDPOINT, endpoint)]).unwrap_err();
             assert_eq!(told.name, OTLP_ENDPOINT, "{endpoint}");
             assert!(!format!("{told:?}").contains("hush"));

@@ -105,8 +105,7 @@ impl BlobStore {
 #[async_trait]
 impl FileStore for BlobStore {
     async fn get(&self, name: &str) -> Result<Option<StoredFile>, StoreError> {
-        let options =
-            BlobClientDownloadOptions { range: Some((..=MAX_FILE_BYTES).into()), ..Default::default() };
+        let options = BlobClientDownloadOptions { range: Some((..=MAX_FILE_BYTES).into()), ..Default::default() };
         let download = async |blob: BlobClient| {
             let blob = blob.download(Some(options)).await?;
             let etag = blob.properties.etag.map(|etag| etag.to_string());

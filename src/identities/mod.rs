@@ -44,12 +44,8 @@ trait FileStore: fmt::Debug + Send + Sync {
     async fn put_if_absent(&self, name: &str, content: Vec<u8>) -> Result<(), StoreError>;
 
     /// Replaces `previous`; [`StoreError::Conflict`] if the file is no longer the same.
-    async fn replace_if_unchanged(
-        &self,
-        name: &str,
-        content: Vec<u8>,
-        previous: &StoredFile,
-    ) -> Result<(), StoreError>;
+    async fn replace_if_unchanged(&self, name: &str, content: Vec<u8>, previous: &StoredFile)
+    -> Result<(), StoreError>;
 
     /// Deletes the file, if there is one.
     async fn delete(&self, name: &str) -> Result<(), StoreError>;
@@ -83,8 +79,7 @@ impl IdentityStore {
         if file.content.len() > MAX_FILE_BYTES {
             return Err(StoreError::Unreadable);
         }
-        let content: FileContent =
-            serde_json::from_slice(&file.content).map_err(|_| StoreError::Unreadable)?;
+        let content: FileContent = serde_json::from_slice(&file.content).map_err(|_| StoreError::Unreadable)?;
         if content.version != FORMAT_VERSION {
             return Err(StoreError::Unreadable);
         }
@@ -103,8 +98,7 @@ impl IdentityStore {
         user: &UserId,
         previous: Option<StoredIdentity>,
     ) -> Result<(), StoreError> {
-        let content =
-            FileContent { version: FORMAT_VERSION, communication_user_id: user.as_str().to_owned() };
+        let content = FileContent { version: FORMAT_VERSION, communication_user_id: user.as_str().to_owned() };
         let content = serde_json::to_vec(&content).expect("a number and a text under text keys");
         let file_name = self.file_name(name);
         match previous {
@@ -125,11 +119,9 @@ impl IdentityStore {
 
 /// Escapes one segment of a file name. Part of the format: names of existing files depend on it.
 fn escape(segment: &str) -> String {
-    let is_plain =
-        |byte: u8| byte.is_ascii() && !byte.is_ascii_control() && !br#"/\{^}%`]">[~<#|*?"#.contains(&byte);
-    let escaped = segment
-        .bytes()
-        .map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+    let is_plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_control() && !br#"/\{^}%`]">[~<#|*?"#.contains(&byte);
+    let escaped =
+        segment.bytes().map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") });
     escaped.collect()
 }
 

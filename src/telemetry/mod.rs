@@ -142,11 +142,7 @@ mod tests {
         for asked in ["debug", "info,typespec_client_core=info", "info,typespec_client_core::http=info"] {
             assert!(logs(asked), "{asked}");
         }
-        assert!(
-            quiet_noisy_targets("info".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN)
-        );
-        assert!(
-            !quiet_noisy_targets("error".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN)
-        );
+        assert!(quiet_noisy_targets("info".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN));
+        assert!(!quiet_noisy_targets("error".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN));
     }
 }

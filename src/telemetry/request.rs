@@ -45,10 +45,7 @@ impl<'a> RequestOutcome<'a> {
     pub(super) fn with(response: Option<&'a Response>, duration: Duration) -> Self {
         let failure = response.and_then(|response| response.extensions().get::<Arc<Error>>());
         let sent = response.and_then(|response| response.extensions().get::<SendReceipt>());
-        let tries = failure
-            .map(|error| error.tries())
-            .or_else(|| sent.map(SendReceipt::attempts))
-            .unwrap_or_default();
+        let tries = failure.map(|error| error.tries()).or_else(|| sent.map(SendReceipt::attempts)).unwrap_or_default();
         let timer = response.and_then(|response| response.extensions().get::<UpstreamTimer>()?.sum());
         let status = response.map(|response| response.status().as_u16());
         Self { status, failure: failure.map(AsRef::as_ref), tries, timer, duration }
@@ -75,8 +72,7 @@ impl<'a> RequestOutcome<'a> {
 pub(super) fn invocation_id(headers: &HeaderMap) -> String {
     let last = headers.get_all(INVOCATION_ID).iter().next_back().and_then(|value| value.to_str().ok());
     let last = last.and_then(|values| values.rsplit(',').next()).unwrap_or_default().trim();
-    let plain =
-        (1..=64).contains(&last.len()) && last.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let plain = (1..=64).contains(&last.len()) && last.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if plain { last.to_owned() } else { Uuid::new_v4().to_string() }
 }
 
@@ -87,9 +83,7 @@ mod tests {
     use super::*;
 
     fn id(values: &[&'static str]) -> String {
-        invocation_id(
-            &values.iter().map(|value| (INVOCATION_ID.parse().unwrap(), value.parse().unwrap())).collect(),
-        )
+        invocation_id(&values.iter().map(|value| (INVOCATION_ID.parse().unwrap(), value.parse().unwrap())).collect())
     }
 
     #[test]
@@ -107,8 +101,7 @@ mod tests {
 
     #[test]
     fn an_outcome_is_ok_or_the_code_that_the_caller_got() {
-        let outcome =
-            |response: Option<Response>| RequestOutcome::with(response.as_ref(), Duration::ZERO).outcome();
+        let outcome = |response: Option<Response>| RequestOutcome::with(response.as_ref(), Duration::ZERO).outcome();
         assert_eq!(outcome(Some(().into_response())), "ok");
         let refused = Error::InvalidMessage("text", "is wrong").into_response();
         assert_eq!(outcome(Some(refused)), "invalid_message");

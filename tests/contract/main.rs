@@ -1,24 +1,26 @@
-//! What others rely on, boundary by boundary: what the Functions host sends us, what we answer the page, what the service gets
-//! from us. Every test starts its own house, the real `handler` in a process of its own, on free ports, and it stops with the test.
+//! Tests of the handler's contracts with the Functions host, the page and the Azure services.
+//!
+//! Each test starts the real `handler` as a process on a free port; it stops with the test.
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
 mod access_token;
-mod bearer;
-mod blobs;
-mod host;
-mod identity;
+mod bearer_tokens;
+mod blob_storage;
 #[cfg(unix)]
-mod keyless;
+mod communication_managed_identity;
+mod easy_auth;
+mod host_files;
+mod host_requests;
 #[cfg(unix)]
-mod keyless_tokens;
+mod identity_endpoint;
 mod lifecycle;
 mod logs;
+mod messages;
 #[cfg(feature = "otel")]
 mod otel;
-mod package;
-mod routes;
-mod scripted;
+mod scripted_service;
 mod settings;
-mod support;
-mod upstream;
+#[cfg(unix)]
+mod signalr_managed_identity;
+mod test_app;

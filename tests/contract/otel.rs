@@ -1,4 +1,4 @@
-//! What a collector gets, over real sockets and decoded by OpenTelemetry's own definitions, and what a bad day of it does to us: nothing.
+//! Tests of the export to an OpenTelemetry collector, decoded with OpenTelemetry's own definitions, and of failing collectors.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -17,22 +17,22 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use reqwest::Method;
 use serde_json::json;
-use tokio::net::TcpListener;
+use test_support::http::serve;
 
-use crate::scripted::Service;
-use crate::support::{House, KEY, PATIENCE, Process, until};
+use crate::scripted_service::ScriptedService;
+use crate::test_app::{KEY, Process, TEST_TIMEOUT, TestApp, wait_until};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 
-/// A collector that keeps what it gets.
+/// A collector that records all requests.
 struct Collector {
     endpoint: String,
-    got: Got,
+    received: Received,
 }
 
 #[derive(Clone)]
-struct Got {
+struct Received {
     posts: Arc<Mutex<Vec<Post>>>,
     status: StatusCode,
 }
@@ -45,34 +45,32 @@ struct Post {
 
 impl Collector {
     async fn start() -> Self {
-        Self::answering(StatusCode::OK).await
+        Self::with_status(StatusCode::OK).await
     }
 
-    async fn answering(status: StatusCode) -> Self {
-        async fn keep(State(got): State<Got>, request: Request) -> StatusCode {
+    async fn with_status(status: StatusCode) -> Self {
+        async fn record(State(received): State<Received>, request: Request) -> StatusCode {
             let (head, body) = request.into_parts();
             let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
             let path = head.uri.to_string();
-            got.posts.lock().unwrap().push(Post { path, headers: head.headers, body });
-            got.status
+            received.posts.lock().unwrap().push(Post { path, headers: head.headers, body });
+            received.status
         }
-        let got = Got { posts: Arc::default(), status };
-        let socket = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let endpoint = format!("http://{}/otlp", socket.local_addr().unwrap());
-        let app = Router::new().fallback(keep).with_state(got.clone());
-        tokio::spawn(async move { axum::serve(socket, app).await });
-        Self { endpoint, got }
+        let received = Received { posts: Arc::default(), status };
+        let port = serve(Router::new().fallback(record).with_state(received.clone())).await;
+        let endpoint = format!("http://127.0.0.1:{port}/otlp");
+        Self { endpoint, received }
     }
 
-    /// What came to this path, decoded.
-    fn at<M: prost::Message + Default>(&self, path: &str) -> Vec<M> {
-        let posts = self.got.posts.lock().unwrap();
+    /// The decoded requests to a path.
+    fn requests<M: prost::Message + Default>(&self, path: &str) -> Vec<M> {
+        let posts = self.received.posts.lock().unwrap();
         let posts = posts.iter().filter(|post| post.path == path);
         posts.map(|post| M::decode(post.body.as_slice()).unwrap()).collect()
     }
 
     fn resources(&self) -> Vec<ResourceSpans> {
-        let posts = self.at::<ExportTraceServiceRequest>("/otlp/v1/traces");
+        let posts = self.requests::<ExportTraceServiceRequest>("/otlp/v1/traces");
         posts.into_iter().flat_map(|post| post.resource_spans).collect()
     }
 
@@ -81,9 +79,9 @@ impl Collector {
         scopes.flat_map(|scope| scope.spans).collect()
     }
 
-    /// The last known points of a histogram.
+    /// The data points of a histogram in the last request.
     fn points(&self, name: &str) -> Vec<HistogramDataPoint> {
-        let posts = self.at::<ExportMetricsServiceRequest>("/otlp/v1/metrics");
+        let posts = self.requests::<ExportMetricsServiceRequest>("/otlp/v1/metrics");
         let last = posts.into_iter().next_back().unwrap_or_default();
         let scopes = last.resource_metrics.into_iter().flat_map(|resource| resource.scope_metrics);
         let metric = scopes.flat_map(|scope| scope.metrics).find(|metric| metric.name == name);
@@ -94,27 +92,27 @@ impl Collector {
                 histogram.data_points
             }
             None => Vec::new(),
-            Some(other) => panic!("{name} is no histogram: {other:?}"),
+            Some(other) => panic!("{name} is not a histogram: {other:?}"),
         }
     }
 }
 
-/// A signed-in house that exports to `endpoint`. Its library is told not to wait for more.
-fn house(service: u16, endpoint: &str) -> House {
+/// Starts a handler behind Easy Auth that exports to `endpoint` without a batch delay.
+fn start_app(service: u16, endpoint: &str) -> TestApp {
     let variables = [
         ("WEBSITE_AUTH_ENABLED", "true"),
-        ("WEBSITE_SITE_NAME", "chat-of-this-house"),
+        ("WEBSITE_SITE_NAME", "chat-of-this-app"),
         ("ChatAllowAnonymous", "true"),
         ("RUST_LOG", "trace"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
         ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=SECRET%20COLLECTOR"),
         ("OTEL_BSP_SCHEDULE_DELAY", "20"),
     ];
-    House::before(service, &variables)
+    TestApp::with_signalr(service, &variables)
 }
 
-/// What an attribute says, in words.
-fn said(attributes: &[KeyValue], key: &str) -> Option<String> {
+/// The value of an attribute as text.
+fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     let value = attributes.iter().find(|attribute| attribute.key == key)?.value.clone()?.value?;
     Some(match value {
         Value::StringValue(text) => text,
@@ -127,20 +125,20 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Stops a house and says how long that took.
-fn stop(house: &mut House) -> Duration {
-    let begun = Instant::now();
-    house.handler.signal("TERM");
-    assert_eq!(house.handler.end().code(), Some(0));
-    begun.elapsed()
+/// Stops the handler and returns how long that took.
+fn stop(app: &mut TestApp) -> Duration {
+    let start = Instant::now();
+    app.process.signal("TERM");
+    assert_eq!(app.process.end().code(), Some(0));
+    start.elapsed()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_continues_the_callers_trace_and_what_it_asks_of_the_service_is_below_it() {
+async fn a_request_continues_the_callers_trace_with_service_calls_as_children() {
     let collector = Collector::start().await;
-    let service = Service::start(&[(503, None), (202, None)]).await;
-    let mut house = house(service.port, &collector.endpoint);
-    let request = house.message(&json!({"text": "SECRET TEXT", "recipient": "SECRET RECIPIENT"}));
+    let service = ScriptedService::start(&[(503, None), (202, None)]).await;
+    let mut app = start_app(service.port, &collector.endpoint);
+    let request = app.message(&json!({"text": "SECRET TEXT", "recipient": "SECRET RECIPIENT"}));
     let request = request
         .header("traceparent", format!("00-{TRACE}-{PARENT}-01"))
         .header("tracestate", "vendor=SECRET-STATE")
@@ -149,7 +147,7 @@ async fn a_request_continues_the_callers_trace_and_what_it_asks_of_the_service_i
         .header("authorization", "Bearer SECRET-BEARER");
     assert_eq!(request.send().await.unwrap().status(), 202);
 
-    let spans = until("three spans", || Some(collector.spans()).filter(|spans| spans.len() == 3));
+    let spans = wait_until("three spans", || Some(collector.spans()).filter(|spans| spans.len() == 3));
     let server = spans.iter().find(|span| span.kind() == SpanKind::Server).unwrap();
     assert_eq!((hex(&server.trace_id), hex(&server.parent_span_id)), (TRACE.to_owned(), PARENT.to_owned()));
     assert_eq!(server.name, "SendMessage");
@@ -162,44 +160,40 @@ async fn a_request_continues_the_callers_trace_and_what_it_asks_of_the_service_i
         ("faas.trigger", "http"),
     ];
     for (key, value) in expected {
-        assert_eq!(said(&server.attributes, key).as_deref(), Some(value), "{key}");
+        assert_eq!(attribute(&server.attributes, key).as_deref(), Some(value), "{key}");
     }
-    assert_eq!(said(&server.attributes, "error.type"), None);
+    assert_eq!(attribute(&server.attributes, "error.type"), None);
 
-    let mut tries: Vec<_> = spans.iter().filter(|span| span.kind() == SpanKind::Client).collect();
-    tries.sort_by_key(|span| span.start_time_unix_nano);
-    assert!(tries.iter().all(|span| span.trace_id == server.trace_id));
-    assert!(tries.iter().all(|span| span.parent_span_id == server.span_id));
+    let mut attempts: Vec<_> = spans.iter().filter(|span| span.kind() == SpanKind::Client).collect();
+    attempts.sort_by_key(|span| span.start_time_unix_nano);
+    assert!(attempts.iter().all(|span| span.trace_id == server.trace_id));
+    assert!(attempts.iter().all(|span| span.parent_span_id == server.span_id));
     let within = |span: &&&Span| {
-        server.start_time_unix_nano <= span.start_time_unix_nano
-            && span.end_time_unix_nano <= server.end_time_unix_nano
+        server.start_time_unix_nano <= span.start_time_unix_nano && span.end_time_unix_nano <= server.end_time_unix_nano
     };
-    assert_eq!(tries.iter().filter(within).count(), 2);
+    assert_eq!(attempts.iter().filter(within).count(), 2);
     let port = service.port.to_string();
-    for span in &tries {
+    for span in &attempts {
         assert_eq!(span.name, "POST /api/hubs/{hub}/users/{user}/:send");
-        assert_eq!(said(&span.attributes, "server.address").as_deref(), Some("127.0.0.1"));
-        assert_eq!(said(&span.attributes, "server.port").as_deref(), Some(port.as_str()));
+        assert_eq!(attribute(&span.attributes, "server.address").as_deref(), Some("127.0.0.1"));
+        assert_eq!(attribute(&span.attributes, "server.port").as_deref(), Some(port.as_str()));
     }
-    let told = |key| tries.iter().map(|span| said(&span.attributes, key)).collect::<Vec<_>>();
-    assert_eq!(told("http.response.status_code"), [Some("503".to_owned()), Some("202".to_owned())]);
-    assert_eq!(told("error.type"), [Some("503".to_owned()), None]);
-    assert_eq!(told("http.request.resend_count"), [None, Some("1".to_owned())]);
-    assert_eq!(tries[0].status.as_ref().unwrap().code(), SpanStatus::Error);
+    let values = |key| attempts.iter().map(|span| attribute(&span.attributes, key)).collect::<Vec<_>>();
+    assert_eq!(values("http.response.status_code"), [Some("503".to_owned()), Some("202".to_owned())]);
+    assert_eq!(values("error.type"), [Some("503".to_owned()), None]);
+    assert_eq!(values("http.request.resend_count"), [None, Some("1".to_owned())]);
+    assert_eq!(attempts[0].status.as_ref().unwrap().code(), SpanStatus::Error);
 
     for call in service.calls.lock().unwrap().iter() {
         assert!(!call.headers.contains_key("traceparent") && !call.headers.contains_key("tracestate"));
     }
     let resource = collector.resources().remove(0).resource.unwrap().attributes;
-    assert_eq!(said(&resource, "service.name").as_deref(), Some("chat-of-this-house"));
-    assert!(said(&resource, "service.instance.id").is_some());
+    assert_eq!(attribute(&resource, "service.name").as_deref(), Some("chat-of-this-app"));
+    assert!(attribute(&resource, "service.instance.id").is_some());
 
-    stop(&mut house);
-    let posts = collector.got.posts.lock().unwrap();
-    assert!(
-        posts.iter().any(|post| post.path == "/otlp/v1/metrics"),
-        "metrics are sent at the end at the latest"
-    );
+    stop(&mut app);
+    let posts = collector.received.posts.lock().unwrap();
+    assert!(posts.iter().any(|post| post.path == "/otlp/v1/metrics"), "metrics are exported at exit at the latest");
     for post in posts.iter() {
         assert_eq!(post.headers["api-key"], "SECRET COLLECTOR");
         assert_eq!(post.headers["content-type"], "application/x-protobuf");
@@ -208,33 +202,33 @@ async fn a_request_continues_the_callers_trace_and_what_it_asks_of_the_service_i
             assert!(!body.contains(secret), "{secret} in {body}");
         }
     }
-    let out = house.handler.out.text();
+    let out = app.process.out.text();
     assert!(!out.contains("SECRET"), "{out}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn durations_are_counted_by_what_they_were_and_not_by_what_callers_make_up() {
+async fn histograms_have_known_attributes_only() {
     let collector = Collector::start().await;
-    let service = Service::start(&[(400, None)]).await;
-    let mut house = house(service.port, &collector.endpoint);
+    let service = ScriptedService::start(&[(400, None)]).await;
+    let mut app = start_app(service.port, &collector.endpoint);
     for _ in 0..3 {
-        assert_eq!(house.post("/API/negotiate/?code=SECRET").send().await.unwrap().status(), 200);
+        assert_eq!(app.post("/API/negotiate/?code=SECRET").send().await.unwrap().status(), 200);
     }
-    assert_eq!(house.message(&json!({"text": "hi"})).send().await.unwrap().status(), 502);
-    for path in ["/made-up-1", "/made-up-2"] {
-        let method = Method::from_bytes(b"MADE-UP").unwrap();
-        assert_eq!(house.request(method, path).send().await.unwrap().status(), 404);
+    assert_eq!(app.message(&json!({"text": "hi"})).send().await.unwrap().status(), 502);
+    for path in ["/unknown-1", "/unknown-2"] {
+        let method = Method::from_bytes(b"UNKNOWN").unwrap();
+        assert_eq!(app.request(method, path).send().await.unwrap().status(), 404);
     }
-    assert_eq!(house.get("/").send().await.unwrap().status(), 200);
-    stop(&mut house);
+    assert_eq!(app.get("/").send().await.unwrap().status(), 200);
+    stop(&mut app);
 
     let served = collector.points("http.server.request.duration");
     let mut counts: Vec<_> = served
         .iter()
         .map(|point| {
-            let said = |key| said(&point.attributes, key).unwrap_or_default();
-            let words = ["http.request.method", "http.route", "http.response.status_code", "error.type"];
-            (words.map(said).join(" "), point.count)
+            let value = |key| attribute(&point.attributes, key).unwrap_or_default();
+            let keys = ["http.request.method", "http.route", "http.response.status_code", "error.type"];
+            (keys.map(value).join(" "), point.count)
         })
         .collect();
     counts.sort();
@@ -249,8 +243,8 @@ async fn durations_are_counted_by_what_they_were_and_not_by_what_callers_make_up
 
     let called = collector.points("http.client.request.duration");
     assert_eq!(called.len(), 1);
-    assert_eq!(said(&called[0].attributes, "error.type").as_deref(), Some("400"));
-    assert_eq!(said(&called[0].attributes, "url.template").as_deref(), Some("/api/hubs/{hub}/:send"));
+    assert_eq!(attribute(&called[0].attributes, "error.type").as_deref(), Some("400"));
+    assert_eq!(attribute(&called[0].attributes, "url.template").as_deref(), Some("/api/hubs/{hub}/:send"));
 
     let names: Vec<_> = collector.spans().into_iter().map(|span| span.name).collect();
     assert_eq!(names.iter().filter(|name| *name == "unmatched").count(), 2);
@@ -260,13 +254,13 @@ async fn durations_are_counted_by_what_they_were_and_not_by_what_callers_make_up
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_without_a_trace_begins_one_and_one_that_does_not_want_to_be_traced_is_not() {
+async fn requests_without_a_trace_start_one_and_unsampled_requests_are_not_exported() {
     let collector = Collector::start().await;
-    let mut house = house(1, &collector.endpoint);
-    let unwanted = house.post("/api/negotiate").header("traceparent", format!("00-{TRACE}-{PARENT}-00"));
-    unwanted.send().await.unwrap();
-    house.post("/api/negotiate").header("traceparent", "nonsense").send().await.unwrap();
-    stop(&mut house);
+    let mut app = start_app(1, &collector.endpoint);
+    let unsampled = app.post("/api/negotiate").header("traceparent", format!("00-{TRACE}-{PARENT}-00"));
+    unsampled.send().await.unwrap();
+    app.post("/api/negotiate").header("traceparent", "nonsense").send().await.unwrap();
+    stop(&mut app);
     let spans = collector.spans();
     assert_eq!(spans.len(), 1);
     assert!(spans[0].parent_span_id.is_empty());
@@ -274,52 +268,51 @@ async fn a_caller_without_a_trace_begins_one_and_one_that_does_not_want_to_be_tr
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_is_away_or_refuses_costs_no_request_and_one_line() {
-    let refusing = Collector::answering(StatusCode::UNAUTHORIZED).await;
-    for (endpoint, words) in
-        [("http://127.0.0.1:1", "cannot be reached"), (refusing.endpoint.as_str(), "answered 401")]
+async fn a_failing_collector_affects_no_request_and_logs_one_line() {
+    let rejecting = Collector::with_status(StatusCode::UNAUTHORIZED).await;
+    for (endpoint, part) in [("http://127.0.0.1:1", "cannot be reached"), (rejecting.endpoint.as_str(), "answered 401")]
     {
-        let mut house = house(1, endpoint);
+        let mut app = start_app(1, endpoint);
         for _ in 0..20 {
-            assert_eq!(house.post("/api/negotiate").send().await.unwrap().status(), 200);
+            assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 200);
         }
-        house.handler.out.line(words);
-        assert_eq!(house.post("/api/negotiate").send().await.unwrap().status(), 200);
-        stop(&mut house);
-        let out = house.handler.out.text();
+        app.process.out.line(part);
+        assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 200);
+        stop(&mut app);
+        let out = app.process.out.text();
         assert_eq!(out.matches("were not exported").count(), 1, "{out}");
         assert!(!out.contains("SECRET"), "{out}");
-        assert_eq!(house.handler.err.text(), "");
+        assert_eq!(app.process.err.text(), "");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_never_answers_holds_up_neither_requests_nor_the_end() {
+async fn a_silent_collector_delays_neither_requests_nor_the_exit() {
     let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let mut house = house(1, &format!("http://{}", silent.local_addr().unwrap()));
+    let mut app = start_app(1, &format!("http://{}", silent.local_addr().unwrap()));
     for _ in 0..20 {
-        assert_eq!(house.post("/api/negotiate").send().await.unwrap().status(), 200);
+        assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 200);
     }
-    // The exporter is in the middle of it.
+    // The exporter waits for a response.
     silent.set_nonblocking(true).unwrap();
-    let _connection = until("the exporter to connect", || silent.accept().ok());
-    assert_eq!(house.post("/api/negotiate").send().await.unwrap().status(), 200);
-    // It gives up after ten seconds by itself, the SDK waits for five; a host does neither.
-    let took = stop(&mut house);
-    assert!(took < Duration::from_secs(4) && took < PATIENCE, "{took:?}");
+    let _connection = wait_until("the exporter to connect", || silent.accept().ok());
+    assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 200);
+    // The exporter would give up after 10 s and the SDK after 5 s, but a host does not wait that long.
+    let took = stop(&mut app);
+    assert!(took < Duration::from_secs(4) && took < TEST_TIMEOUT, "{took:?}");
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn without_a_collector_there_is_not_even_a_thread() {
-    fn exporters(handler: &Process) -> usize {
+async fn without_a_collector_no_export_thread_runs() {
+    fn export_threads(handler: &Process) -> usize {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", handler.child.id())).unwrap();
         let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
         names.filter(|name| name.starts_with("OpenTelemetry")).count()
     }
-    let house = House::start();
-    assert_eq!(house.post("/api/negotiate").send().await.unwrap().status(), 200);
-    assert_eq!(exporters(&house.handler), 0);
+    let app = TestApp::start();
+    assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 200);
+    assert_eq!(export_threads(&app.process), 0);
     let collector = Collector::start().await;
-    assert_eq!(exporters(&self::house(1, &collector.endpoint).handler), 2);
+    assert_eq!(export_threads(&self::start_app(1, &collector.endpoint).process), 2);
 }

@@ -20,8 +20,8 @@ fn settings_of_the_code() -> BTreeSet<String> {
     let (code, _) = source.split_once("#[cfg(test)]").unwrap();
     let constants = code.split("const ").filter_map(|constant| {
         let (name, value) = constant.split_once(": &str =")?;
-        let is_setting = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-            && !name.starts_with("DEFAULT_");
+        let is_setting =
+            name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') && !name.starts_with("DEFAULT_");
         is_setting.then(|| value.split('"').nth(1).unwrap().to_owned())
     });
     constants.collect()
@@ -41,9 +41,7 @@ fn settings_of_the_example() -> BTreeSet<String> {
 
 /// Set by Azure, the Functions host or its tools, not by people.
 fn is_the_platforms(name: &str) -> bool {
-    ["FUNCTIONS_", "IDENTITY_", "WEBSITE_", "AzureFunctionsJobHost__"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    ["FUNCTIONS_", "IDENTITY_", "WEBSITE_", "AzureFunctionsJobHost__"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// OpenTelemetry's own names: who has a collector has them from there, and an example without one has no use for them.
@@ -73,9 +71,9 @@ fn the_docs_explain_every_setting_and_no_other() {
 #[test]
 fn the_example_has_every_setting_of_ours_and_no_other() {
     let code = settings_of_the_code();
-    let ours = code.iter().filter(|name| {
-        !is_the_platforms(name) && !is_opentelemetrys(name) && !is_another_form_of_one_of(&code, name)
-    });
+    let ours = code
+        .iter()
+        .filter(|name| !is_the_platforms(name) && !is_opentelemetrys(name) && !is_another_form_of_one_of(&code, name));
     let example = settings_of_the_example();
     let shown = example.iter().filter(|name| !is_the_platforms(name));
     assert_eq!(shown.collect::<Vec<_>>(), ours.collect::<Vec<_>>());

@@ -153,9 +153,9 @@ impl From<AuthError> for ApiError {
         let description = error.to_string();
         let status = if error.forbidden { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
         match (error.published_message, error.string_to_sign) {
-            (Some(published), _) => Self::new(status, "Denied", published)
-                .with_log_message(description.as_str())
-                .with_detail(description),
+            (Some(published), _) => {
+                Self::new(status, "Denied", published).with_log_message(description.as_str()).with_detail(description)
+            }
             (None, Some(string_to_sign)) => {
                 let detail = format!("The string to sign for this request: {string_to_sign:?}");
                 Self::new(status, "Denied", description).with_detail(detail)

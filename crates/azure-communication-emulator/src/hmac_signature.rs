@@ -75,9 +75,9 @@ fn parse_parameters(parameters: &str) -> Result<(&str, Vec<u8>), AuthError> {
         .strip_prefix("SignedHeaders=")
         .and_then(|rest| rest.split_once("&Signature="))
         .ok_or_else(|| AuthError::new("parameters", "`SignedHeaders=…&Signature=…`", "something else"))?;
-    let signature = STANDARD.decode(signature).map_err(|_| {
-        AuthError::new("signature", "padded base64 in the standard alphabet", "something else")
-    })?;
+    let signature = STANDARD
+        .decode(signature)
+        .map_err(|_| AuthError::new("signature", "padded base64 in the standard alphabet", "something else"))?;
     Ok((names, signature))
 }
 
@@ -115,8 +115,7 @@ fn signed_date<'a>(names: &[String], values: &[&'a str]) -> Option<&'a str> {
 fn check_date(date: Option<&str>, now: u64, max_skew: u64) -> Result<(), AuthError> {
     let actual = date.unwrap_or_default();
     // `httpdate` accepts obsolete formats and wrong weekdays, so the parsed date is formatted again and compared.
-    let parsed =
-        httpdate::parse_http_date(actual).ok().filter(|parsed| httpdate::fmt_http_date(*parsed) == actual);
+    let parsed = httpdate::parse_http_date(actual).ok().filter(|parsed| httpdate::fmt_http_date(*parsed) == actual);
     let since_1970 = parsed.and_then(|parsed| parsed.duration_since(UNIX_EPOCH).ok());
     let Some(seconds) = since_1970.map(|parsed| parsed.as_secs()) else {
         let expected = "a date like `Wed, 18 Oct 2023 15:34:16 GMT`";
@@ -153,8 +152,7 @@ mod tests {
     const TODAY: &str = "Wed, 18 Oct 2023 15:34:16 GMT";
     const HOST: &str = "contoso-test.communication.azure.com";
     const LOCAL: &str = "127.0.0.1:18099";
-    const IDENTITY: &str =
-        "8%3Aacs%3A2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081";
+    const IDENTITY: &str = "8%3Aacs%3A2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081";
     const WITH_CHAT: &str = r#"{"createTokenWithScopes":["chat"]}"#;
 
     fn keys() -> AccessKeys {
@@ -270,9 +268,7 @@ mod tests {
 
     #[test]
     fn malformed_parameters_are_rejected() {
-        for parameters in
-            ["", "Signature=", "Credential=x&SignedHeaders=host&Signature=YQ==", "SignedHeaders=a"]
-        {
+        for parameters in ["", "Signature=", "Credential=x&SignedHeaders=host&Signature=YQ==", "SignedHeaders=a"] {
             assert_eq!(parse_parameters(parameters).unwrap_err().rule, "parameters", "{parameters}");
         }
         assert_eq!(parse_parameters("SignedHeaders=a&Signature=%2B").unwrap_err().rule, "signature");

@@ -122,12 +122,7 @@ impl ApiVersion {
             return Err(ApiError::new(
                 StatusCode::BAD_REQUEST,
                 "ApiVersionUnspecified",
-                [
-                    "An API version is required, but was not specified. Supported are ",
-                    SUPPORTED_VERSIONS,
-                    ".",
-                ]
-                .concat(),
+                ["An API version is required, but was not specified. Supported are ", SUPPORTED_VERSIONS, "."].concat(),
             ));
         };
         if versions.next().is_some() {
@@ -149,8 +144,7 @@ impl ApiVersion {
         );
         // A version has ten characters; a longer value must not fill the log.
         let short: String = version.chars().take(20).collect();
-        let logged =
-            format!("expected an `api-version` with this operation, of {SUPPORTED_VERSIONS}; got {short:?}");
+        let logged = format!("expected an `api-version` with this operation, of {SUPPORTED_VERSIONS}; got {short:?}");
         ApiError::new(StatusCode::BAD_REQUEST, "UnsupportedApiVersion", message).with_log_message(logged)
     }
 }
@@ -215,9 +209,7 @@ mod tests {
 
     #[test]
     fn both_escapings_of_an_id_name_the_same_identity() {
-        for path in
-            ["/identities/8:acs:a_b/:issueAccessToken", "/identities/8%3Aacs%3aa_b/%3AissueAccessToken"]
-        {
+        for path in ["/identities/8:acs:a_b/:issueAccessToken", "/identities/8%3Aacs%3aa_b/%3AissueAccessToken"] {
             assert_eq!(parse("POST", path), Ok((Operation::Issue, "8:acs:a_b".to_owned())));
         }
         let with_a_slash = parse("DELETE", "/identities/a%2F:issueAccessToken?api-version=1");

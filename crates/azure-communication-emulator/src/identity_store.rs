@@ -105,8 +105,7 @@ impl IdentityStore {
     pub(crate) fn revoke(&mut self, id: &str, now: u64) -> Result<(), UnknownIdentity> {
         let identity = self.identities.get_mut(id).ok_or(UnknownIdentity)?;
         let covered = identity.revocations.back().map_or(0, |last| last.before);
-        if let Some(before) = identity.last_issued_at.map(|last| last + 1).filter(|before| covered < *before)
-        {
+        if let Some(before) = identity.last_issued_at.map(|last| last + 1).filter(|before| covered < *before) {
             if identity.revocations.len() == MAX_REVOCATIONS {
                 identity.revocations.pop_front();
             }
@@ -210,8 +209,7 @@ mod tests {
         assert_eq!(store.token_status(&id, issued_at), TokenStatus::Deleted);
         assert_eq!(store.issue(&id, 200), Err(UnknownIdentity));
         assert_eq!(store.revoke(&id, 200), Err(UnknownIdentity));
-        let other_resource =
-            "8:acs:00000000-0000-0000-0000-000000000009_00000000-0000-0000-0000-000000000002";
+        let other_resource = "8:acs:00000000-0000-0000-0000-000000000009_00000000-0000-0000-0000-000000000002";
         assert_eq!(store.delete(other_resource), Err(UnknownIdentity));
     }
 }

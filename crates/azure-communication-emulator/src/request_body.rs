@@ -170,10 +170,7 @@ mod tests {
     #[test]
     fn scopes_keep_their_order_without_duplicates() {
         let request = parse_issue(br#"{"scopes":["voip","chat","voip"]}"#, NOW).unwrap();
-        assert_eq!(
-            request,
-            TokenRequest { scopes: vec![Scope::Voip, Scope::Chat], lifetime_seconds: 86_400 }
-        );
+        assert_eq!(request, TokenRequest { scopes: vec![Scope::Voip, Scope::Chat], lifetime_seconds: 86_400 });
     }
 
     #[test]

@@ -168,8 +168,7 @@ impl Resource {
     fn create(&mut self, token: Option<TokenRequest>, user: Uuid, caller: Caller) -> Result<Value, ApiError> {
         let id = self.identities.create(user, caller.now).map_err(|StoreFull| {
             let max = self.identities.max_identities();
-            let message =
-                format!("The limit of {max} identities (`max_identities`) is reached; delete some.");
+            let message = format!("The limit of {max} identities (`max_identities`) is reached; delete some.");
             ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message)
         })?;
         let mut body = json!({"identity": {"id": id}});
@@ -244,8 +243,7 @@ fn find_teams_token<'a>(
     let Some(token) = found.filter(|token| now < token.expires_at) else {
         let message = "Provided access token is not valid.";
         let error = ApiError::new(StatusCode::UNAUTHORIZED, "InvalidAccessToken", message);
-        return Err(error
-            .with_log_message("expected a token of `teams_tokens` that has not expired; got another one"));
+        return Err(error.with_log_message("expected a token of `teams_tokens` that has not expired; got another one"));
     };
     if token.app_id != request.app_id {
         return Err(ApiError::invalid("appId", "AAD application is not the expected one."));

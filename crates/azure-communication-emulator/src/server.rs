@@ -143,7 +143,8 @@ async fn check_host(State(emulator): State<Emulator>, request: Request, next: Ne
         return next.run(request).await;
     }
     warn!("a request failed with 421: its Host is neither a loopback name nor allowed");
-    let message = "The Host of this request is neither a loopback name nor one of `allowed_hosts`: use http://localhost.";
+    let message =
+        "The Host of this request is neither a loopback name nor one of `allowed_hosts`: use http://localhost.";
     ApiError::new(StatusCode::MISDIRECTED_REQUEST, "HostNotAllowed", message).into_response()
 }
 
@@ -172,16 +173,9 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// Rejects requests of the control API from other machines, to other names, and from web pages, which send an `Origin`.
-async fn require_local_program(
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn require_local_program(ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request, next: Next) -> Response {
     let peer: IpAddr = peer.ip().to_canonical();
-    if peer.is_loopback()
-        && has_allowed_host(&request, &[])
-        && !request.headers().contains_key(header::ORIGIN)
-    {
+    if peer.is_loopback() && has_allowed_host(&request, &[]) && !request.headers().contains_key(header::ORIGIN) {
         return next.run(request).await;
     }
     let message = "The control API serves programs on this machine only: a loopback Host, no Origin.";

@@ -95,11 +95,7 @@ impl Client {
     /// # Errors
     ///
     /// As for [`create_user`](Self::create_user).
-    pub async fn create_user_and_token(
-        &self,
-        grant: &Grant,
-        now: Timestamp,
-    ) -> Result<(UserId, AccessToken), Error> {
+    pub async fn create_user_and_token(&self, grant: &Grant, now: Timestamp) -> Result<(UserId, AccessToken), Error> {
         let operation = Operation::create(&self.0.endpoint, Some(grant));
         let body = self.0.perform(&operation, now).await?;
         let (user, token) = body.created()?;
@@ -112,12 +108,7 @@ impl Client {
     ///
     /// When the service cannot be reached, does not respond in time, or refuses; [`NotFound`](ErrorKind::NotFound) when there is no
     /// such user any more.
-    pub async fn issue_token(
-        &self,
-        user: &UserId,
-        grant: &Grant,
-        now: Timestamp,
-    ) -> Result<AccessToken, Error> {
+    pub async fn issue_token(&self, user: &UserId, grant: &Grant, now: Timestamp) -> Result<AccessToken, Error> {
         self.0.perform(&Operation::issue(&self.0.endpoint, user, grant), now).await?.token()
     }
 
@@ -145,11 +136,7 @@ impl Client {
     ///
     /// When the service cannot be reached, does not respond in time, or refuses;
     /// [`InvalidTeamsToken`](ErrorKind::InvalidTeamsToken) when the user's token is not valid or has expired.
-    pub async fn exchange_teams_user_token(
-        &self,
-        user: &TeamsUser<'_>,
-        now: Timestamp,
-    ) -> Result<AccessToken, Error> {
+    pub async fn exchange_teams_user_token(&self, user: &TeamsUser<'_>, now: Timestamp) -> Result<AccessToken, Error> {
         let operation = Operation::exchange(&self.0.endpoint, user);
         self.0.perform(&operation, now).await.map_err(Error::of_exchange)?.token()
     }

@@ -6,9 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use azure_http::{
-    ConnectionProperties, DuplicateProperty, RootCertificates, is_encrypted_or_local, parse_base_url,
-};
+use azure_http::{ConnectionProperties, DuplicateProperty, RootCertificates, is_encrypted_or_local, parse_base_url};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -312,11 +310,7 @@ mod tests {
             ("http://[::1]:8889/", "[::1]:8889"),
         ] {
             let url = endpoint(text).url(&["identities"], None);
-            assert_eq!(
-                (host(&url), target(&url)),
-                (expected, "/identities?api-version=2023-10-01"),
-                "{text}"
-            );
+            assert_eq!((host(&url), target(&url)), (expected, "/identities?api-version=2023-10-01"), "{text}");
         }
     }
 
@@ -337,20 +331,9 @@ mod tests {
     #[test]
     fn an_endpoint_is_a_host_and_nothing_more() {
         for text in [
-            "",
-            "h",
-            "h.communication.azure.com",
-            "127.0.0.1:8889",
-            "localhost:8889",
-            "ftp://h",
-            "https://",
-            "https://h/path",
-            "https://h//",
-            "https://h/?a=b",
-            "https://h/#a",
-            "https://user:word@h/",
-            "https://user@h/",
-            "data:,hi",
+            "", "h", "h.communication.azure.com", "127.0.0.1:8889", "localhost:8889", "ftp://h", "https://",
+            "https://h/path", "https://h//", "https://h/?a=b", "https://h/#a", "https://user:word@h/",
+            "https://user@h/", "data:,hi",
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap_err(), E::InvalidEndpoint, "{text}");
         }

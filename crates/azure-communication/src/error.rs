@@ -90,10 +90,7 @@ impl Error {
     pub fn may_have_been_done(&self) -> bool {
         matches!(
             self.kind,
-            ErrorKind::Unavailable
-                | ErrorKind::UnexpectedResponse
-                | ErrorKind::Interrupted
-                | ErrorKind::TimedOut
+            ErrorKind::Unavailable | ErrorKind::UnexpectedResponse | ErrorKind::Interrupted | ErrorKind::TimedOut
         )
     }
 
@@ -134,11 +131,7 @@ impl Error {
 
     /// An error response of the service.
     #[cold]
-    pub(crate) fn rejected(
-        status: u16,
-        retry_after: Option<Duration>,
-        service_error: Option<ServiceError>,
-    ) -> Self {
+    pub(crate) fn rejected(status: u16, retry_after: Option<Duration>, service_error: Option<ServiceError>) -> Self {
         let kind = match status {
             401 => ErrorKind::Unauthenticated,
             403 => ErrorKind::Forbidden,
@@ -367,8 +360,7 @@ mod tests {
             "eyJhbGciOiJIUzI1NiJ9.e30.9dUncTnmjixej-DT7yliIx7bOvrq8qPlLFT4mdoWfXk",
             "+3OqYUFvTRx8KkLQgdM8JC1XqO5/5XB9VsTPlUasCNs=",
         ] {
-            let json =
-                serde_json::json!({"error": {"code": "X", "message": format!("it is {secret}\u{1b} here")}});
+            let json = serde_json::json!({"error": {"code": "X", "message": format!("it is {secret}\u{1b} here")}});
             assert_eq!(parse(&json.to_string()).unwrap().message, "it is *** here", "{secret}");
         }
     }

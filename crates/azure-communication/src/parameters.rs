@@ -186,8 +186,7 @@ impl FromStr for EntraToken {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let valid =
-            (1..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let valid = (1..=Self::MAX_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         valid.then(|| Self(Secret::new(text))).ok_or(ValueError::EntraToken)
     }
 }

@@ -129,8 +129,7 @@ impl RequestAuth {
 }
 
 fn sign(request: &mut Request, key: &AccessKey, now: Timestamp) {
-    let value =
-        |text: &str| HeaderValue::try_from(text).expect("hosts of URLs, dates and base64 are visible ASCII");
+    let value = |text: &str| HeaderValue::try_from(text).expect("hosts of URLs, dates and base64 are visible ASCII");
     let parts = SignedParts {
         method: request.method.as_str(),
         target: target(&request.url),
@@ -151,7 +150,8 @@ mod tests {
     use super::*;
     use crate::connection_string::ConnectionString;
 
-    const CONNECTION: &str = "endpoint=https://contoso-test.communication.azure.com/;accesskey=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const CONNECTION: &str =
+        "endpoint=https://contoso-test.communication.azure.com/;accesskey=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     const USER: &str = "8:acs:2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081";
 
     #[tokio::test]
@@ -161,14 +161,8 @@ mod tests {
         let auth = RequestAuth::Key(connection.key().clone());
         let hour_of_calls = Grant::from(Scope::VOIP).with_lifetime(Lifetime::MIN);
         for (operation, signature) in [
-            (
-                Operation::create(endpoint, Some(&Scope::CHAT.into())),
-                "+3OqYUFvTRx8KkLQgdM8JC1XqO5/5XB9VsTPlUasCNs=",
-            ),
-            (
-                Operation::issue(endpoint, &user, &hour_of_calls),
-                "YUEsjRaF9Xg0ALxkOz4iUho3+tg3G+ykmipBBIjBdQA=",
-            ),
+            (Operation::create(endpoint, Some(&Scope::CHAT.into())), "+3OqYUFvTRx8KkLQgdM8JC1XqO5/5XB9VsTPlUasCNs="),
+            (Operation::issue(endpoint, &user, &hour_of_calls), "YUEsjRaF9Xg0ALxkOz4iUho3+tg3G+ykmipBBIjBdQA="),
             (Operation::delete(endpoint, &user), "eGXPFW+I7SDSmjXYgYWPGlnSCrnWRsrZMKueCKYrxAk="),
         ] {
             let mut request = operation.request();

@@ -115,8 +115,7 @@ impl Body {
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.bytes)
-            .map_err(|error| self.unexpected(Unexpected::Json(error.classify())))
+        serde_json::from_slice(&self.bytes).map_err(|error| self.unexpected(Unexpected::Json(error.classify())))
     }
 
     fn unexpected(&self, what: Unexpected) -> Error {

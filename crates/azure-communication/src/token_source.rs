@@ -30,11 +30,8 @@ pub trait TokenSource: Send + Sync + 'static {
     /// A token for `scope`, which is always [`ENTRA_SCOPE`], that is valid at `now`.
     ///
     /// The future is dropped when the time for the whole call is up.
-    fn token(
-        &self,
-        scope: &'static str,
-        now: Timestamp,
-    ) -> impl Future<Output = Result<EntraToken, TokenError>> + Send;
+    fn token(&self, scope: &'static str, now: Timestamp)
+    -> impl Future<Output = Result<EntraToken, TokenError>> + Send;
 }
 
 /// Why there is no token.

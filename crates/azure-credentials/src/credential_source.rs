@@ -41,10 +41,7 @@ impl CredentialSource {
     /// # Errors
     ///
     /// [`CredentialSourceError`] when an id is malformed.
-    pub fn automatic(
-        client_id: Option<&str>,
-        tenant_id: Option<&str>,
-    ) -> Result<Self, CredentialSourceError> {
+    pub fn automatic(client_id: Option<&str>, tenant_id: Option<&str>) -> Result<Self, CredentialSourceError> {
         let client_id = client_id.map(checked_client_id).transpose()?;
         let tenant_id = tenant_id.map(checked_tenant_id).transpose()?;
         Ok(Self(Source::Automatic { client_id, tenant_id }))
@@ -65,11 +62,7 @@ impl CredentialSource {
     /// # Errors
     ///
     /// [`CredentialSourceError`] when an id is malformed or the secret is empty.
-    pub fn application(
-        client_id: &str,
-        tenant_id: &str,
-        client_secret: &str,
-    ) -> Result<Self, CredentialSourceError> {
+    pub fn application(client_id: &str, tenant_id: &str, client_secret: &str) -> Result<Self, CredentialSourceError> {
         if client_secret.is_empty() {
             return Err(CredentialSourceError::MissingClientSecret);
         }

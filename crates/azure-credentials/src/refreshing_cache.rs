@@ -113,11 +113,7 @@ impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Refresh
     /// # Errors
     ///
     /// [`Unavailable`] when there is no value, or no newer one.
-    pub async fn get_newer(
-        &self,
-        is_outdated: impl Fn(&T) -> bool,
-        now: SystemTime,
-    ) -> Result<T, Unavailable<E>> {
+    pub async fn get_newer(&self, is_outdated: impl Fn(&T) -> bool, now: SystemTime) -> Result<T, Unavailable<E>> {
         let mut state = self.state.clone();
         let fetches = {
             let state = state.borrow_and_update();
@@ -130,8 +126,7 @@ impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Refresh
             state.fetches
         };
         self.signal.fetch_after(fetches);
-        let state =
-            state.wait_for(|state| state.fetches > fetches).await.map_err(|_| Unavailable::Stopped)?;
+        let state = state.wait_for(|state| state.fetches > fetches).await.map_err(|_| Unavailable::Stopped)?;
         match (state.unavailable(now), state.valid(now)) {
             (None, Some(valid)) => Ok(valid.value.clone()),
             (unavailable, _) => Err(unavailable.unwrap_or(Unavailable::Stopped)),
@@ -355,9 +350,7 @@ mod tests {
         cache.get(clock()).await.unwrap();
         tokio::time::sleep(minutes(61)).await;
         let calls = numbers.calls();
-        let Err(Unavailable::Failed { error, retry_after }) = cache.get(clock()).await else {
-            panic!("there is none")
-        };
+        let Err(Unavailable::Failed { error, retry_after }) = cache.get(clock()).await else { panic!("there is none") };
         assert!(error == fmt::Error && retry_after <= minutes(1));
         assert_eq!((cache.cached(clock()), numbers.calls()), (None, calls));
     }
@@ -397,8 +390,7 @@ mod tests {
         let cache = RefreshingCache::start(numbers.clone(), clock);
         cache.get(clock()).await.unwrap();
         for _ in 0..50 {
-            let Err(Unavailable::Failed { retry_after, .. }) = cache.get_newer(|_| true, clock()).await
-            else {
+            let Err(Unavailable::Failed { retry_after, .. }) = cache.get_newer(|_| true, clock()).await else {
                 panic!("there is nothing newer");
             };
             assert!(!retry_after.is_zero());

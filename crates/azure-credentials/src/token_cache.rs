@@ -12,9 +12,9 @@ use azure_core::error::ErrorKind;
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions};
 use azure_http::{HttpClient, Secret};
 use azure_identity::{
-    AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential,
-    AzureDeveloperCliCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
-    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
+    AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential, AzureDeveloperCliCredentialOptions,
+    ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
+    UserAssignedId,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -142,11 +142,7 @@ impl fmt::Debug for TokenCache {
 #[async_trait::async_trait]
 impl TokenCredential for TokenCache {
     /// Fails for other scopes than the one of this cache, with [`ErrorKind::Credential`] as for every failure.
-    async fn get_token(
-        &self,
-        scopes: &[&str],
-        _: Option<TokenRequestOptions<'_>>,
-    ) -> azure_core::Result<AccessToken> {
+    async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
         let failed = |error| azure_core::Error::with_error(ErrorKind::Credential, error, "no token");
         if scopes != [self.0.scope] {
             return Err(failed(self.error(Reason::Failed)));
@@ -209,16 +205,10 @@ fn audience(scope: &str) -> &str {
 }
 
 /// The credentials of `source`, in the order in which they are tried.
-fn credentials(
-    source: &CredentialSource,
-    http: &HttpClient,
-) -> azure_core::Result<Vec<Arc<dyn TokenCredential>>> {
+fn credentials(source: &CredentialSource, http: &HttpClient) -> azure_core::Result<Vec<Arc<dyn TokenCredential>>> {
     let client_options = ClientOptions {
         transport: Some(transport(http, ATTEMPT_TIMEOUT)),
-        retry: RetryOptions::exponential(ExponentialRetryOptions {
-            max_retries: MAX_RETRIES,
-            ..Default::default()
-        }),
+        retry: RetryOptions::exponential(ExponentialRetryOptions { max_retries: MAX_RETRIES, ..Default::default() }),
         ..Default::default()
     };
     Ok(match source.0.clone() {

@@ -10,9 +10,9 @@ use crate::credential_source::{CredentialSource, Source};
 /// No token could be had for a credential source. `Display` names the source, the reason and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenError {
-    issuer: &'static str,
+    /// The name of the issuer, and what to do.
+    issuer: &'static (&'static str, &'static str),
     pub(crate) reason: Reason,
-    advice: &'static str,
     retry_after: Option<Duration>,
 }
 
@@ -31,20 +31,19 @@ pub(crate) enum Reason {
 
 impl TokenError {
     pub(crate) fn new(source: &CredentialSource, reason: Reason) -> Self {
-        let (issuer, advice) = match source.0 {
-            Source::ManagedIdentity { .. } => (
+        let issuer = match source.0 {
+            Source::ManagedIdentity { .. } => &(
                 "the managed identity endpoint",
                 "turn on an identity for this app, or check the client id if it is a user-assigned one",
             ),
-            Source::Application { .. } => (
-                "Microsoft Entra ID",
-                "check the ids of application and tenant, and whether the secret has expired",
-            ),
+            Source::Application { .. } => {
+                &("Microsoft Entra ID", "check the ids of application and tenant, and whether the secret has expired")
+            }
             Source::DeveloperTools { .. } | Source::Automatic { .. } => {
-                ("the developer's tools", "sign in with `az login` or `azd auth login`")
+                &("the developer's tools", "sign in with `az login` or `azd auth login`")
             }
         };
-        Self { issuer, reason, advice, retry_after: None }
+        Self { issuer, reason, retry_after: None }
     }
 
     pub(crate) fn with_retry_after(self, retry_after: Duration) -> Self {
@@ -70,7 +69,8 @@ impl TokenError {
 
 impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}; {}", self.issuer, self.reason, self.advice)
+        let (issuer, advice) = self.issuer;
+        write!(f, "{issuer} {}; {advice}", self.reason)
     }
 }
 

@@ -11,10 +11,8 @@ use url::{Host, Url};
 #[must_use]
 pub fn parse_base_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
-    let plain = url.username().is_empty()
-        && url.password().is_none()
-        && url.query().is_none()
-        && url.fragment().is_none();
+    let plain =
+        url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
     (matches!(url.scheme(), "http" | "https") && url.has_host() && plain).then_some(url)
 }
 
@@ -61,17 +59,9 @@ mod tests {
         for text in ["http://h", "https://h:444/path/"] {
             assert!(parse_base_url(text).is_some(), "{text}");
         }
-        for text in [
-            "",
-            "h",
-            "localhost:1",
-            "ftp://h",
-            "https://",
-            "https://u@h",
-            "https://h?a",
-            "https://h#a",
-            "data:,a",
-        ] {
+        for text in
+            ["", "h", "localhost:1", "ftp://h", "https://", "https://u@h", "https://h?a", "https://h#a", "data:,a"]
+        {
             assert!(parse_base_url(text).is_none(), "{text}");
         }
     }

@@ -211,8 +211,8 @@ impl Response {
     #[must_use]
     pub fn error_code(&self) -> Option<&str> {
         let code = self.headers().get("x-ms-error-code")?.to_str().ok()?;
-        let plain = code.len() <= MAX_ERROR_CODE_BYTES
-            && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+        let plain =
+            code.len() <= MAX_ERROR_CODE_BYTES && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
         plain.then_some(code)
     }
 
@@ -345,9 +345,7 @@ mod tests {
     fn what_holds_no_certificate_is_refused() {
         let broken = "-----BEGIN CERTIFICATE-----\naGk=\n-----END CERTIFICATE-----\n";
         let key = "-----BEGIN PRIVATE KEY-----\naGk=\n-----END PRIVATE KEY-----\n";
-        for text in
-            ["", "nonsense", broken, key, "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n"]
-        {
+        for text in ["", "nonsense", broken, key, "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n"] {
             assert_eq!(text.parse::<RootCertificates>().unwrap_err(), RootCertificatesError, "{text}");
         }
     }
@@ -418,10 +416,7 @@ mod tests {
         let response = "HTTP/1.1 404 X\r\nx-ms-error-code: Info.Connection\r\ncontent-length: 2\r\n\r\nhi";
         let (_, found) = exchange(post("/"), response).await;
         let found = found.unwrap();
-        assert_eq!(
-            (found.error_code(), found.retry_after(SystemTime::now())),
-            (Some("Info.Connection"), None)
-        );
+        assert_eq!((found.error_code(), found.retry_after(SystemTime::now())), (Some("Info.Connection"), None));
         assert_eq!(found.body(2).await.unwrap(), b"hi");
         let response = "HTTP/1.1 404 X\r\nx-ms-error-code: http://h/\r\ncontent-length: 2\r\n\r\nhi";
         let found = exchange(post("/"), response).await.1.unwrap();

@@ -184,8 +184,7 @@ mod tests {
 
     #[test]
     fn delays_grow_are_spread_and_end() {
-        let delays =
-            |failure| [1, 2, 3, 4].map(|attempts| retry_delay(failure, Retry::Unsafe, attempts, 1.0));
+        let delays = |failure| [1, 2, 3, 4].map(|attempts| retry_delay(failure, Retry::Unsafe, attempts, 1.0));
         let ms = |n| Some(Duration::from_millis(n));
         assert_eq!(delays(Failure::Unreachable), [ms(200), ms(400), ms(800), None]);
         assert_eq!(delays(status(429, None)), [ms(1_000), ms(2_000), ms(3_000), None]);

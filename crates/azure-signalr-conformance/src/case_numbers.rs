@@ -124,8 +124,7 @@ mod tests {
 
     #[test]
     fn an_invalid_case_number_is_quoted() {
-        for (text, quoted) in
-            [("0", "`0`"), ("92", "`92`"), ("9-", "``"), ("x", "`x`"), ("", "``"), ("1,300", "`300`")]
+        for (text, quoted) in [("0", "`0`"), ("92", "`92`"), ("9-", "``"), ("x", "`x`"), ("", "``"), ("1,300", "`300`")]
         {
             let error = text.parse::<CaseSelection>().unwrap_err();
             assert!(error.contains(quoted), "{text}: {error}");
@@ -141,9 +140,7 @@ mod tests {
     #[test]
     fn each_line_is_a_number_and_a_reason() {
         let known: KnownDifferences =
-            "# tokens\n13 = lifetimes are not checked = at all\n\n 84=no stateful reconnect\n"
-                .parse()
-                .unwrap();
+            "# tokens\n13 = lifetimes are not checked = at all\n\n 84=no stateful reconnect\n".parse().unwrap();
         assert_eq!(known.len(), 2);
         assert_eq!(known.reason(13), Some("lifetimes are not checked = at all"));
         assert_eq!(known.reason(84), Some("no stateful reconnect"));

@@ -46,14 +46,10 @@ pub enum Outcome {
 impl Outcome {
     /// Removes the access key, tokens and connection tokens, and shortens long texts.
     pub(crate) fn redacted(self, key: &AccessKey) -> Self {
-        let redact = |text: String| {
-            shorten(&redact_connection_tokens(&redact_tokens(&text.replace(&key.0, REDACTED))))
-        };
+        let redact = |text: String| shorten(&redact_connection_tokens(&redact_tokens(&text.replace(&key.0, REDACTED))));
         match self {
             Self::NotImplemented { message } => Self::NotImplemented { message: redact(message) },
-            Self::Failed { expected, actual } => {
-                Self::Failed { expected: redact(expected), actual: redact(actual) }
-            }
+            Self::Failed { expected, actual } => Self::Failed { expected: redact(expected), actual: redact(actual) },
             other => other,
         }
     }
@@ -159,8 +155,7 @@ fn redact_tokens(text: &str) -> String {
         let (before, token) = rest.split_at(start);
         redacted.push_str(before);
         redacted.push_str(REDACTED);
-        rest =
-            token.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
+        rest = token.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter));
     }
     redacted.push_str(rest);
     redacted

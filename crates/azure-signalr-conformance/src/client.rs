@@ -177,9 +177,7 @@ impl Client {
     pub(crate) async fn send(&mut self, message: &Value) -> CaseResult {
         let bytes = self.protocol.write(message);
         match (&mut self.transport, self.protocol) {
-            (Transport::WebSocket(socket), Protocol::Json) => {
-                socket.send_text(&String::from_utf8_lossy(&bytes)).await
-            }
+            (Transport::WebSocket(socket), Protocol::Json) => socket.send_text(&String::from_utf8_lossy(&bytes)).await,
             (Transport::WebSocket(socket), Protocol::MessagePack) => socket.send_binary(bytes).await,
             _ => self.post(bytes).await,
         }
@@ -303,8 +301,7 @@ impl Client {
     /// Expects exactly these invocations, in this order, since the last check.
     pub(crate) async fn expect_invocations(&mut self, expected: &[(&str, Value)]) -> CaseResult {
         let received = self.invocations(expected.len()).await?;
-        let expected: Vec<Value> =
-            expected.iter().map(|(target, arguments)| json!([target, arguments])).collect();
+        let expected: Vec<Value> = expected.iter().map(|(target, arguments)| json!([target, arguments])).collect();
         expect_eq("invocations", expected, received)
     }
 

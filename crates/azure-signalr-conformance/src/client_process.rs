@@ -54,9 +54,8 @@ impl ClientProcess {
 
     async fn start(context: &TestContext, mut command: Command, settings: &Value) -> CaseResult<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
-        let not_started = |error: std::io::Error| {
-            Failure::needs(format_args!("an interpreter that starts: {}", error_chain(&error)))
-        };
+        let not_started =
+            |error: std::io::Error| Failure::needs(format_args!("an interpreter that starts: {}", error_chain(&error)));
         let mut child = command.spawn().map_err(not_started)?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Failure::new("a process with input and output", "one without"));

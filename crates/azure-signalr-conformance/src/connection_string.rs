@@ -67,8 +67,7 @@ impl FromStr for ConnectionString {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let properties = parse_properties(text)?;
-        let property =
-            |name: &str| properties.get(name).map(String::as_str).filter(|value| !value.is_empty());
+        let property = |name: &str| properties.get(name).map(String::as_str).filter(|value| !value.is_empty());
         if let Some(version) = property("version")
             && !is_version_1(version)
         {
@@ -79,20 +78,17 @@ impl FromStr for ConnectionString {
             .ok_or("Invalid value for endpoint property, it must be a valid URI.")?;
         if let Some(port) = property("port") {
             let port = port.parse().ok().filter(|&port: &u16| port != 0);
-            let port = port.ok_or(
-                "Invalid value for port property, it must be an positive integer between (0, 65536)",
-            )?;
+            let port =
+                port.ok_or("Invalid value for port property, it must be an positive integer between (0, 65536)")?;
             endpoint
                 .set_port(Some(port))
                 .map_err(|()| "Invalid value for endpoint property, it must be a valid URI.")?;
         }
-        let client_endpoint = property("clientendpoint").map(|value| {
-            parse_url(value).ok_or("Invalid value for clientEndpoint property, it must be a valid URI.")
-        });
+        let client_endpoint = property("clientendpoint")
+            .map(|value| parse_url(value).ok_or("Invalid value for clientEndpoint property, it must be a valid URI."));
         let server_endpoint = property("serverendpoint").map(|value| {
-            parse_url(value).ok_or_else(|| {
-                format!("ServerEndpoint property in connection string is not a valid URI: {value}.")
-            })
+            parse_url(value)
+                .ok_or_else(|| format!("ServerEndpoint property in connection string is not a valid URI: {value}."))
         });
         Ok(Self {
             endpoint,

@@ -75,9 +75,7 @@ async fn accept(listener: TcpListener, handler: Handler) {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let handler = handler.clone();
         let service = service_fn(move |request| respond(request, handler.clone()));
-        tokio::spawn(
-            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
-        );
+        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 

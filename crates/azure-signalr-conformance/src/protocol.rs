@@ -36,15 +36,13 @@ impl Protocol {
     /// Removes the first complete message from the received bytes and parses it.
     pub(crate) fn read(self, pending: &mut Vec<u8>) -> Option<Result<Value, String>> {
         match self {
-            Self::Json => take_record(pending).map(|text| {
-                serde_json::from_slice(&text).map_err(|_| format!("{:?}", String::from_utf8_lossy(&text)))
-            }),
+            Self::Json => take_record(pending)
+                .map(|text| serde_json::from_slice(&text).map_err(|_| format!("{:?}", String::from_utf8_lossy(&text)))),
             Self::MessagePack => {
                 let (length, size) = read_length(pending)?;
                 (pending.len() >= size + length).then(|| {
                     let frame: Vec<u8> = pending.drain(..size + length).collect();
-                    let packed =
-                        rmpv::decode::read_value(&mut &frame[size..]).map_err(|error| error.to_string())?;
+                    let packed = rmpv::decode::read_value(&mut &frame[size..]).map_err(|error| error.to_string())?;
                     unpack_message(&packed).ok_or_else(|| format!("MessagePack {packed}"))
                 })
             }
@@ -147,10 +145,8 @@ fn unpack_message(packed: &Packed) -> Option<Value> {
     };
     let Value::Object(fields) = message else { return None };
     // The JSON protocol omits properties that are nil in MessagePack, except for results, which may be null.
-    let mut present: Map<String, Value> = fields
-        .into_iter()
-        .filter(|(name, value)| !value.is_null() || name == "result" || name == "item")
-        .collect();
+    let mut present: Map<String, Value> =
+        fields.into_iter().filter(|(name, value)| !value.is_null() || name == "result" || name == "item").collect();
     present.insert("type".to_owned(), kind.into());
     Some(Value::Object(present))
 }
@@ -159,21 +155,15 @@ fn unpack(packed: &Packed) -> Value {
     match packed {
         Packed::Nil => Value::Null,
         Packed::Boolean(value) => json!(value),
-        Packed::Integer(number) => {
-            number.as_u64().map_or_else(|| json!(number.as_i64()), |number| json!(number))
-        }
+        Packed::Integer(number) => number.as_u64().map_or_else(|| json!(number.as_i64()), |number| json!(number)),
         Packed::F32(number) => json!(number),
         Packed::F64(number) => json!(number),
-        Packed::String(text) => {
-            text.as_str().map_or_else(|| json!({"$text": "not UTF-8"}), |text| json!(text))
-        }
+        Packed::String(text) => text.as_str().map_or_else(|| json!({"$text": "not UTF-8"}), |text| json!(text)),
         Packed::Binary(bytes) => json!({"$binary": bytes}),
         Packed::Array(items) => items.iter().map(unpack).collect(),
         Packed::Map(fields) => fields
             .iter()
-            .map(|(name, value)| {
-                (name.as_str().map_or_else(|| name.to_string(), str::to_owned), unpack(value))
-            })
+            .map(|(name, value)| (name.as_str().map_or_else(|| name.to_string(), str::to_owned), unpack(value)))
             .collect::<Map<_, _>>()
             .into(),
         Packed::Ext(kind, bytes) => json!({"$ext": kind, "bytes": bytes}),
@@ -202,10 +192,7 @@ mod tests {
     fn completion_and_close_messages_are_read() {
         let messages: [(&[u8], Value); 5] = [
             (&[0x06, 0x94, 0x03, 0x80, 0xa1, 0x31, 0x02], json!({"type": 3, "invocationId": "1"})),
-            (
-                &[0x07, 0x95, 0x03, 0x80, 0xa1, 0x31, 0x03, 0x2a],
-                json!({"type": 3, "invocationId": "1", "result": 42}),
-            ),
+            (&[0x07, 0x95, 0x03, 0x80, 0xa1, 0x31, 0x03, 0x2a], json!({"type": 3, "invocationId": "1", "result": 42})),
             (
                 &[0x09, 0x95, 0x03, 0x80, 0xa1, 0x31, 0x01, 0xa2, 0x6e, 0x6f],
                 json!({"type": 3, "invocationId": "1", "error": "no"}),

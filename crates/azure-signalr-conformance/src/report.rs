@@ -44,16 +44,14 @@ impl Report {
     /// Whether every case that was run passed or is known to differ.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        let is_failure =
-            |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::NotImplemented { .. });
+        let is_failure = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::NotImplemented { .. });
         !self.cases.iter().any(|case| is_failure(&case.outcome))
     }
 
     /// The numbers of the cases that are listed as known to differ but passed.
     #[must_use]
     pub fn obsolete_differences(&self) -> Vec<u8> {
-        let obsolete =
-            self.cases.iter().filter(|case| case.is_known_difference && case.outcome == Outcome::Passed);
+        let obsolete = self.cases.iter().filter(|case| case.is_known_difference && case.outcome == Outcome::Passed);
         obsolete.map(|case| case.number).collect()
     }
 
@@ -90,10 +88,8 @@ impl Report {
     /// The number of each outcome, and the obsolete entries of the list.
     fn summary(&self) -> String {
         let results = ["passed", "not implemented", "known to differ", "FAILED", "not run"];
-        let count =
-            |result: &str| self.cases.iter().filter(|case| case.outcome.to_string() == result).count();
-        let counts =
-            results.iter().map(|result| format!("{} {result}", count(result))).collect::<Vec<_>>().join(", ");
+        let count = |result: &str| self.cases.iter().filter(|case| case.outcome.to_string() == result).count();
+        let counts = results.iter().map(|result| format!("{} {result}", count(result))).collect::<Vec<_>>().join(", ");
         match self.obsolete_differences().as_slice() {
             [] => counts,
             numbers => format!("{counts}\nlisted as known to differ, but passed: {numbers:?}"),
@@ -109,11 +105,7 @@ impl CaseReport {
             Outcome::Failed { expected, actual } => Some(format!("expected {expected}; got {actual}")),
             Outcome::KnownToDiffer { reason } | Outcome::NotRun { reason } => Some(reason.clone()),
         };
-        details
-            .into_iter()
-            .chain(self.note.map(str::to_owned))
-            .map(|remark| remark.replace('\n', " "))
-            .collect()
+        details.into_iter().chain(self.note.map(str::to_owned)).map(|remark| remark.replace('\n', " ")).collect()
     }
 
     fn json(&self) -> Value {

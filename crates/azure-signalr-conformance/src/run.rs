@@ -109,16 +109,15 @@ pub async fn run(options: Options, mut on_finished: impl FnMut(&CaseReport)) -> 
 
 async fn prepare(options: Options) -> Result<TestEnv, String> {
     let key = options.connection.key.clone();
-    let key =
-        key.ok_or("the suite signs tokens with an access key: use a connection string with AccessKey=…")?;
+    let key = key.ok_or("the suite signs tokens with an access key: use a connection string with AccessKey=…")?;
     let service = Arc::new(Service::new(options.connection, key, options.timeout)?);
     let webhooks = match options.upstream {
         Some(upstream) => Some(start_webhooks(upstream).await?),
         None => None,
     };
     let negotiate_server = NegotiateServer::start(service.clone()).await;
-    let negotiate_server = negotiate_server
-        .map_err(|error| format!("a port for negotiate requests cannot be opened: {error}"))?;
+    let negotiate_server =
+        negotiate_server.map_err(|error| format!("a port for negotiate requests cannot be opened: {error}"))?;
     Ok(TestEnv {
         service,
         negotiate_server,
@@ -149,9 +148,7 @@ async fn wait_until_settings_are_read(env: &Arc<TestEnv>) {
     while Instant::now() < deadline {
         webhooks.set_handler(&context.hub, |_| Reply::Status(204));
         let connected = context.client().connect().await;
-        if connected.is_ok()
-            && webhooks.wait_for_events(&context.hub, 1, SETTINGS_POLL_INTERVAL).await.is_ok()
-        {
+        if connected.is_ok() && webhooks.wait_for_events(&context.hub, 1, SETTINGS_POLL_INTERVAL).await.is_ok() {
             return;
         }
     }

@@ -36,11 +36,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(
-        connection: ConnectionString,
-        key: AccessKey,
-        timeout: Duration,
-    ) -> Result<Self, String> {
+    pub(crate) fn new(connection: ConnectionString, key: AccessKey, timeout: Duration) -> Result<Self, String> {
         let tls = tls();
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())

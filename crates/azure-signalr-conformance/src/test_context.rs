@@ -82,10 +82,7 @@ impl TestContext {
 
     /// Adds a connection to the group of the case.
     pub(crate) async fn join_group(&self, client: &Client) -> CaseResult {
-        self.rest(Method::PUT, &["groups", &self.group, "connections", &client.id])
-            .expect_status(200)
-            .await
-            .map(drop)
+        self.rest(Method::PUT, &["groups", &self.group, "connections", &client.id]).expect_status(200).await.map(drop)
     }
 
     /// Closes a client and waits until the service has removed its connection.

@@ -34,8 +34,7 @@ impl AccessKey {
     }
 
     fn hmac(&self, data: &str) -> Vec<u8> {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("HMAC takes keys of any length");
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).expect("HMAC takes keys of any length");
         mac.update(data.as_bytes());
         mac.finalize().into_bytes().to_vec()
     }
@@ -51,8 +50,7 @@ impl Token {
 
 /// The name of a user's claim in a client token: names with a meaning in JWTs get the prefix `asrs.u.`.
 pub(crate) fn user_claim(name: &str) -> String {
-    const RESERVED: [&str; 11] =
-        ["aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"];
+    const RESERVED: [&str; 11] = ["aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"];
     if RESERVED.contains(&name) { format!("asrs.u.{name}") } else { name.to_owned() }
 }
 

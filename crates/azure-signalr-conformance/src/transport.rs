@@ -40,8 +40,7 @@ impl Transport {
             TransportType::ServerSentEvents => {
                 let query = [query, &[("access_token", token.0.as_str())]].concat();
                 let url = service.client_url(&[], &query);
-                let call =
-                    service.call_url(Method::GET, url).without_token().header(ACCEPT, "text/event-stream");
+                let call = service.call_url(Method::GET, url).without_token().header(ACCEPT, "text/event-stream");
                 let stream = with_timeout(service.timeout, "an event stream", call.stream()).await?;
                 if stream.status() != 200 {
                     Response::read(stream).await?.expect_status(200)?;
@@ -83,9 +82,7 @@ impl EventStreamParser {
 /// The position of the end of an event, and the length of the line ends there.
 fn find_blank_line(bytes: &[u8]) -> Option<(usize, usize)> {
     let ends = [&b"\r\n\r\n"[..], b"\n\n", b"\r\r"];
-    ends.iter()
-        .filter_map(|end| Some((bytes.windows(end.len()).position(|window| window == *end)?, end.len())))
-        .min()
+    ends.iter().filter_map(|end| Some((bytes.windows(end.len()).position(|window| window == *end)?, end.len()))).min()
 }
 
 fn event_data(event: &str) -> Option<String> {

@@ -65,11 +65,7 @@ impl WebhookReceiver {
     }
 
     /// Sets the handler of a hub and discards its events so far.
-    pub(crate) fn set_handler(
-        &self,
-        hub: &str,
-        handler: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static,
-    ) {
+    pub(crate) fn set_handler(&self, hub: &str, handler: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static) {
         let hub_state = Hub { events: Vec::new(), handler: Arc::new(handler) };
         self.hubs.lock().insert(hub.to_lowercase(), hub_state);
     }

@@ -113,8 +113,8 @@ async fn connect(service: &Service, url: &Url) -> CaseResult<Box<dyn Duplex>> {
     if url.scheme() == "http" {
         return Ok(Box::new(stream));
     }
-    let name = rustls::pki_types::ServerName::try_from(host.to_owned())
-        .map_err(|error| Failure::new("a host", error))?;
+    let name =
+        rustls::pki_types::ServerName::try_from(host.to_owned()).map_err(|error| Failure::new("a host", error))?;
     Ok(Box::new(service.tls.connect(name, stream).await.map_err(failed)?))
 }
 

@@ -126,13 +126,7 @@ impl<C> ConnectionTokens<C> {
     }
 
     /// The state of a token for this user of this hub; unknown for all others.
-    pub(crate) fn state(
-        &self,
-        now: Instant,
-        token: &str,
-        hub: &HubName,
-        user: Option<&UserId>,
-    ) -> TokenState<C>
+    pub(crate) fn state(&self, now: Instant, token: &str, hub: &HubName, user: Option<&UserId>) -> TokenState<C>
     where
         C: Clone,
     {
@@ -189,11 +183,7 @@ mod tests {
         }
     }
 
-    fn redeem(
-        tokens: &mut ConnectionTokens<()>,
-        now: Instant,
-        token: &str,
-    ) -> Result<ConnectionId, ConnectError> {
+    fn redeem(tokens: &mut ConnectionTokens<()>, now: Instant, token: &str) -> Result<ConnectionId, ConnectError> {
         tokens.redeem(now, token, &hub(), UserId::new("alice").as_ref(), ()).map(|(_, connection)| connection)
     }
 
@@ -226,10 +216,7 @@ mod tests {
         let other = HubName::of_client("other").unwrap();
         let (alice, mallory) = (UserId::new("alice"), UserId::new("mallory"));
         assert_eq!(tokens.redeem(now, "secret", &other, alice.as_ref(), ()), Err(ConnectError::UnknownToken));
-        assert_eq!(
-            tokens.redeem(now, "secret", &hub(), mallory.as_ref(), ()),
-            Err(ConnectError::UnknownToken)
-        );
+        assert_eq!(tokens.redeem(now, "secret", &hub(), mallory.as_ref(), ()), Err(ConnectError::UnknownToken));
         assert_eq!(tokens.redeem(now, "secret", &hub(), None, ()), Err(ConnectError::UnknownToken));
         assert_eq!(tokens.state(now, "secret", &hub(), mallory.as_ref()), TokenState::Unknown);
         assert_eq!(state(&tokens, now, "secret"), TokenState::Waiting { may_resume: true });

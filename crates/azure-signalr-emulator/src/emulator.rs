@@ -110,17 +110,11 @@ impl Emulator {
         // Injected responses need CORS headers too.
         let clients = control::with_fault_injection(clients, diagnostics).layer(cross_origin());
         let endpoints = clients.merge(control::with_fault_injection(callers, diagnostics));
-        let control =
-            diagnostics.map(|diagnostics| control::router(self.service.clone(), diagnostics.clone()));
+        let control = diagnostics.map(|diagnostics| control::router(self.service.clone(), diagnostics.clone()));
         control::with_traffic_log(endpoints, diagnostics)
             .merge(control.unwrap_or_default())
-            .route(
-                "/server/",
-                any(async || ApiError::not_emulated("Persistent mode (connections of app servers)")),
-            )
-            .fallback(async || {
-                ApiError::not_found("nothing here: clients go to /client/, REST callers to /api/")
-            })
+            .route("/server/", any(async || ApiError::not_emulated("Persistent mode (connections of app servers)")))
+            .fallback(async || ApiError::not_found("nothing here: clients go to /client/, REST callers to /api/"))
             .layer(middleware::from_fn(api_error::log_errors))
             .with_state(self.service.clone())
     }

@@ -282,11 +282,7 @@ mod tests {
     fn messages_to_a_hub_and_to_a_connection_are_counted_separately() {
         let mut faults = Faults::default();
         let rule = |connection: Option<&str>, effect| {
-            FaultRule::Message(MessageFault {
-                hub: "chat".into(),
-                connection: connection.map(Into::into),
-                effect,
-            })
+            FaultRule::Message(MessageFault { hub: "chat".into(), connection: connection.map(Into::into), effect })
         };
         faults.add(rule(None, MessageEffect::Duplicate), Some(1)).unwrap();
         faults.add(rule(Some("c"), MessageEffect::Drop), Some(1)).unwrap();

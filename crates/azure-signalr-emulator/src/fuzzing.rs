@@ -80,8 +80,7 @@ fn forward(protocol: Protocol, message: &ClientMessage) {
         ClientMessage::Completion { id, outcome } => {
             for protocol in [Protocol::Json, Protocol::MessagePack] {
                 let frame = protocol.encode(&ServerMessage::Completion { id, outcome });
-                let (_, again) =
-                    parse_frame(protocol, frame.into()).expect("an encoded message is one frame");
+                let (_, again) = parse_frame(protocol, frame.into()).expect("an encoded message is one frame");
                 let ClientMessage::Completion { id: same, .. } = &again else { panic!("{again:?}") };
                 assert_eq!(same, id);
                 assert!(protocol == Protocol::MessagePack || again == *message, "{again:?}");

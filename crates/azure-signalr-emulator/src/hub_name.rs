@@ -46,11 +46,7 @@ fn check(name: &str, max: usize, parameter: &'static str) -> Result<(), InvalidH
     let mut characters = name.chars();
     let has_good_start = characters.next().is_some_and(|first| first.is_ascii_alphabetic());
     let has_good_rest = characters.all(|c| c.is_ascii_alphanumeric() || "_`,.[]".contains(c));
-    if has_good_start && has_good_rest && name.len() <= max {
-        Ok(())
-    } else {
-        Err(InvalidHubName { parameter, max })
-    }
+    if has_good_start && has_good_rest && name.len() <= max { Ok(()) } else { Err(InvalidHubName { parameter, max }) }
 }
 
 /// A name of a hub or an application is invalid.
@@ -63,10 +59,7 @@ pub(crate) struct InvalidHubName {
 impl fmt::Display for InvalidHubName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { parameter, max } = self;
-        write!(
-            f,
-            "`{parameter}` must be 1 to {max} characters: a letter, then letters, digits and any of _ ` , . [ ]"
-        )
+        write!(f, "`{parameter}` must be 1 to {max} characters: a letter, then letters, digits and any of _ ` , . [ ]")
     }
 }
 
@@ -96,11 +89,7 @@ mod tests {
         let long = "a".repeat(129);
         for name in ["", "1abc", "_a", "a b", "a-b", "a/b", "é", long.as_str()] {
             assert_eq!(HubName::of_caller(None, name).unwrap_err().parameter, "hub", "{name:?}");
-            assert_eq!(
-                HubName::of_caller(Some(name), "chat").unwrap_err().parameter,
-                "application",
-                "{name:?}"
-            );
+            assert_eq!(HubName::of_caller(Some(name), "chat").unwrap_err().parameter, "application", "{name:?}");
         }
         assert!(HubName::of_caller(None, "a.b[0]`,_9").is_ok());
     }

@@ -84,16 +84,13 @@ fn is_taken(error: &io::Error) -> bool {
 }
 
 /// Middleware: answers 421 unless the request names a loopback host or one of `allowed`.
-pub(crate) async fn check_host(
-    State(allowed): State<Arc<[String]>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn check_host(State(allowed): State<Arc<[String]>>, request: Request, next: Next) -> Response {
     if names_allowed_host(&request, &allowed) {
         return next.run(request).await;
     }
     tracing::warn!("refused a request whose Host is not a loopback name");
-    let message = "this server answers only to localhost and to the names it was given with --host (`Options::allowed_hosts`)";
+    let message =
+        "this server answers only to localhost and to the names it was given with --host (`Options::allowed_hosts`)";
     ApiError::new(StatusCode::MISDIRECTED_REQUEST, "HostNotAllowed", message).into_json()
 }
 
@@ -138,15 +135,8 @@ mod tests {
     #[test]
     fn loopback_names_are_recognised() {
         for name in [
-            "localhost",
-            "localhost:7071",
-            "LOCALHOST:1",
-            "chat.localhost:80",
-            "127.0.0.1",
-            "127.0.0.1:5500",
-            "127.9.8.7:1",
-            "[::1]",
-            "[::1]:8888",
+            "localhost", "localhost:7071", "LOCALHOST:1", "chat.localhost:80", "127.0.0.1", "127.0.0.1:5500",
+            "127.9.8.7:1", "[::1]", "[::1]:8888",
         ] {
             assert!(is_allowed_authority(name, &[]), "{name}");
         }
@@ -155,31 +145,10 @@ mod tests {
     #[test]
     fn other_names_are_not_loopback() {
         for name in [
-            "",
-            ":80",
-            "example.com",
-            "localhost.example.com",
-            "evil-localhost",
-            ".localhost",
-            "127.0.0.1.example.com",
-            "127.0.0.1.nip.io:7071",
-            "128.0.0.1",
-            "10.0.0.1",
-            "0.0.0.0",
-            "[::]",
-            "[::2]",
-            "::1",
-            "127.1",
-            "0x7f.0.0.1",
-            "localhost@example.com",
-            "localhost:7071@example.com",
-            "user@localhost",
-            "localhost:99999",
-            "localhost:x",
-            "localhost/",
-            "localhost, example.com",
-            "localhost example.com",
-            "lоcalhost",
+            "", ":80", "example.com", "localhost.example.com", "evil-localhost", ".localhost", "127.0.0.1.example.com",
+            "127.0.0.1.nip.io:7071", "128.0.0.1", "10.0.0.1", "0.0.0.0", "[::]", "[::2]", "::1", "127.1", "0x7f.0.0.1",
+            "localhost@example.com", "localhost:7071@example.com", "user@localhost", "localhost:99999", "localhost:x",
+            "localhost/", "localhost, example.com", "localhost example.com", "lоcalhost",
         ] {
             assert!(!is_allowed_authority(name, &[]), "{name}");
         }

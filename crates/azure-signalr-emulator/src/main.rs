@@ -86,14 +86,12 @@ fn access_key(connection_string: &str) -> Result<Option<AccessKey>, &'static str
     }
     let values = |name: &str| {
         let properties = connection_string.split(';').filter_map(|property| property.split_once('='));
-        let named = properties
-            .filter(|(other, value)| other.trim().eq_ignore_ascii_case(name) && !value.trim().is_empty());
+        let named =
+            properties.filter(|(other, value)| other.trim().eq_ignore_ascii_case(name) && !value.trim().is_empty());
         named.map(|(_, value)| value.trim()).collect::<Vec<_>>()
     };
     if values("AuthType").iter().any(|value| IDENTITIES.iter().any(|name| name.eq_ignore_ascii_case(value))) {
-        return Err(
-            "names an identity, and the emulator needs a key: unset it, or give it an AccessKey only",
-        );
+        return Err("names an identity, and the emulator needs a key: unset it, or give it an AccessKey only");
     }
     let key = match values("AccessKey")[..] {
         [key] => key,
@@ -135,9 +133,7 @@ mod tests {
     #[test]
     fn the_access_key_is_found_in_any_letter_case() {
         assert_eq!(access_key("").unwrap(), None);
-        for text in
-            ["Endpoint=http://localhost;Port=8888;AccessKey=a==;Version=1.0;", "accesskey=a==;endpoint=x"]
-        {
+        for text in ["Endpoint=http://localhost;Port=8888;AccessKey=a==;Version=1.0;", "accesskey=a==;endpoint=x"] {
             assert_eq!(access_key(text).unwrap(), Some(AccessKey::new("a==").unwrap()), "{text}");
         }
     }
@@ -146,9 +142,7 @@ mod tests {
     fn a_string_without_exactly_one_key_is_refused() {
         let identity = "Endpoint=https://h;AuthType=azure;Version=1.0;";
         let both = "Endpoint=https://h;AuthType=azure.msi;AccessKey=hush;";
-        for text in
-            [identity, both, "hush", "Endpoint=https://h;AccessKey=;", "AccessKey=hush;AccessKey=hush"]
-        {
+        for text in [identity, both, "hush", "Endpoint=https://h;AccessKey=;", "AccessKey=hush;AccessKey=hush"] {
             let reason = access_key(text).unwrap_err();
             assert!(reason.contains("AccessKey") && !reason.contains("hush"), "{reason}");
         }

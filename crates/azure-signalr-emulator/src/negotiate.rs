@@ -60,10 +60,7 @@ struct NegotiateError {
 }
 
 /// Serves `/client/negotiate`.
-pub(crate) async fn negotiate(
-    State(service): State<Arc<Service>>,
-    request: Request,
-) -> Result<Response, ApiError> {
+pub(crate) async fn negotiate(State(service): State<Arc<Service>>, request: Request) -> Result<Response, ApiError> {
     if request.method() != Method::POST {
         return Err(ApiError::method_not_allowed("POST", "clients negotiate with POST"));
     }
@@ -78,10 +75,8 @@ pub(crate) async fn negotiate(
 
     let secret = random::id();
     let public = if version == 0 { secret.clone() } else { random::id() };
-    let requested =
-        query.last("useStatefulReconnect").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let may_resume =
-        requested && service.options.stateful_reconnect && identity.allows(TransportType::WebSockets);
+    let requested = query.last("useStatefulReconnect").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let may_resume = requested && service.options.stateful_reconnect && identity.allows(TransportType::WebSockets);
     let connection = ConnectionId::new(&public);
     // Clients try them in this order.
     let transports = TransportType::ALL.into_iter().filter(|transport| identity.allows(*transport));
@@ -100,14 +95,10 @@ pub(crate) async fn negotiate(
 /// The version of the response, or the error message of ASP.NET Core.
 fn requested_version(query: Query<'_>) -> Result<i64, String> {
     let Some(version) = query.last("negotiateVersion") else { return Ok(0) };
-    let version: i64 = version
-        .trim()
-        .parse()
-        .map_err(|_| "The client requested a non-integer protocol version.".to_owned())?;
+    let version: i64 =
+        version.trim().parse().map_err(|_| "The client requested a non-integer protocol version.".to_owned())?;
     if version < 0 {
-        return Err(format!(
-            "The client requested version '{version}', but the server does not support this version."
-        ));
+        return Err(format!("The client requested version '{version}', but the server does not support this version."));
     }
     Ok(version.min(MAX_VERSION))
 }

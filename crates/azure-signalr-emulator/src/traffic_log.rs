@@ -218,17 +218,9 @@ mod tests {
         let text = Utf8Bytes::from("{}\u{1e}");
         let mut log = TrafficLog::new();
         for connection in ["a", "b"] {
-            let connection_ref =
-                Arc::new(ConnectionRef { hub: "chat".into(), connection: connection.into() });
+            let connection_ref = Arc::new(ConnectionRef { hub: "chat".into(), connection: connection.into() });
             let (direction, text) = (Direction::ToClient, Some(shared_truncated(&text)));
-            log.push_message(MessageRecord {
-                at: 1,
-                direction,
-                connection_ref,
-                kind: None,
-                size: Some(3),
-                text,
-            });
+            log.push_message(MessageRecord { at: 1, direction, connection_ref, kind: None, size: Some(3), text });
         }
         let entries: Vec<_> = log.messages.after(0).collect();
         let addresses = entries.iter().map(|message| message.entry.text.as_ref().unwrap().as_ptr());

@@ -28,8 +28,7 @@ pub(crate) const MAX_TOKEN_BYTES: usize = 4_096;
 pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(3_600);
 
 /// Names that a user's claim cannot have, since the token itself needs them; they get a prefix, which the service takes off again.
-const RESERVED: [&str; 11] =
-    ["aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"];
+const RESERVED: [&str; 11] = ["aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"];
 
 /// Signs tokens with one access key, which its `Debug` form does not show.
 #[derive(Clone)]
@@ -151,13 +150,8 @@ mod tests {
     fn a_key_with_a_name_is_named_in_the_header() {
         let now = UNIX_EPOCH + Duration::from_secs(4_000_000_000);
         let signer = Signer::named("k", "key-\"7\"");
-        let claims = Claims {
-            user: None,
-            extra: &[],
-            issued_at: now,
-            lifetime: Duration::from_secs(60),
-            audience: "a",
-        };
+        let claims =
+            Claims { user: None, extra: &[], issued_at: now, lifetime: Duration::from_secs(60), audience: "a" };
         let token = signer.sign(&claims);
         let header = jsonwebtoken::decode_header(&token).unwrap();
         assert_eq!((header.kid.as_deref(), header.alg), (Some("key-\"7\""), jsonwebtoken::Algorithm::HS256));

@@ -146,14 +146,12 @@ impl FromStr for ConnectionString {
         let mut endpoint = base_url(endpoint).ok_or(ConnectionStringError::InvalidEndpoint)?;
         if let Some(port) = properties.get("Port") {
             let port = port.parse::<u16>().ok().filter(|port| *port > 0);
-            port.and_then(|port| endpoint.set_port(Some(port)).ok())
-                .ok_or(ConnectionStringError::InvalidPort)?;
+            port.and_then(|port| endpoint.set_port(Some(port)).ok()).ok_or(ConnectionStringError::InvalidPort)?;
         }
         if properties.get("Version").is_some_and(|version| !is_version_1(version)) {
             return Err(ConnectionStringError::UnsupportedVersion);
         }
-        let optional =
-            |name, error| properties.get(name).map(|address| base_url(address).ok_or(error)).transpose();
+        let optional = |name, error| properties.get(name).map(|address| base_url(address).ok_or(error)).transpose();
         let client_endpoint = optional("ClientEndpoint", ConnectionStringError::InvalidClientEndpoint)?;
         let server_endpoint = optional("ServerEndpoint", ConnectionStringError::InvalidServerEndpoint)?;
         let credential = credential(&properties)?;
@@ -401,12 +399,10 @@ mod tests {
     #[test]
     fn the_token_of_an_identity_does_not_leave_the_machine_unencrypted() {
         for address in ["http://localhost", "http://127.0.0.1:8888", "http://[::1]", "https://h"] {
-            ConnectionString::with_identity(address, CredentialSource::managed_identity(None).unwrap())
-                .unwrap();
+            ConnectionString::with_identity(address, CredentialSource::managed_identity(None).unwrap()).unwrap();
         }
         for address in ["http://h", "http://localhost.h", "http://10.0.0.1"] {
-            let refused =
-                ConnectionString::with_identity(address, CredentialSource::managed_identity(None).unwrap());
+            let refused = ConnectionString::with_identity(address, CredentialSource::managed_identity(None).unwrap());
             assert_eq!(refused.unwrap_err(), E::InsecureEndpoint, "{address}");
         }
         parse("Endpoint=http://h;AccessKey=k").unwrap();

@@ -109,19 +109,11 @@ impl Hub {
     /// # Errors
     ///
     /// When no HTTP client can be built on this machine.
-    pub fn in_application(
-        connection: &ConnectionString,
-        application: &HubName,
-        name: &HubName,
-    ) -> Result<Self, Error> {
+    pub fn in_application(connection: &ConnectionString, application: &HubName, name: &HubName) -> Result<Self, Error> {
         Self::build(connection, Some(application), name)
     }
 
-    fn build(
-        connection: &ConnectionString,
-        application: Option<&HubName>,
-        name: &HubName,
-    ) -> Result<Self, Error> {
+    fn build(connection: &ConnectionString, application: Option<&HubName>, name: &HubName) -> Result<Self, Error> {
         let audience = connection.audience_base();
         let client_name = application.map_or_else(
             || name.as_str().to_owned(),
@@ -132,8 +124,7 @@ impl Hub {
             url.set_query(Some(&format!("hub={client_name}")));
             url
         };
-        let application =
-            application.map_or_else(String::new, |name| format!("application={}&", name.as_str()));
+        let application = application.map_or_else(String::new, |name| format!("application={}&", name.as_str()));
         let rest = ["api", "hubs", name.as_str()];
         let transport = Transport::new(connection.roots())?;
         Ok(Self(Arc::new(Inner {
@@ -261,8 +252,7 @@ mod tests {
 
     #[tokio::test]
     async fn case_6_a_users_token_is_for_the_hub_in_lower_case_and_lasts_an_hour() {
-        let hub =
-            Hub::new(&connection("Endpoint=http://localhost;Port=8888"), &"Chat".parse().unwrap()).unwrap();
+        let hub = Hub::new(&connection("Endpoint=http://localhost;Port=8888"), &"Chat".parse().unwrap()).unwrap();
         let user = "u1".parse().unwrap();
         let access = hub.client_access(&Client::user(&user), NOW).await.unwrap();
         assert_eq!(access.url, "http://localhost:8888/client/?hub=chat");
@@ -295,8 +285,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_gateway_keeps_its_path_and_the_audience_stays_the_services() {
-        let connection =
-            connection("Endpoint=https://h;ClientEndpoint=https://gw/p;ServerEndpoint=https://srv:444/q/");
+        let connection = connection("Endpoint=https://h;ClientEndpoint=https://gw/p;ServerEndpoint=https://srv:444/q/");
         let hub = Hub::new(&connection, &"chat".parse().unwrap()).unwrap();
         let access = hub.client_access(&Client::anonymous(), NOW).await.unwrap();
         assert_eq!(access.url, "https://gw/p/client/?hub=chat");
@@ -309,9 +298,7 @@ mod tests {
     #[test]
     fn a_user_id_is_one_segment_with_any_characters_in_it() {
         let hub = Hub::new(&connection("Endpoint=https://h"), &"chat".parse().unwrap()).unwrap();
-        for (user, segment) in
-            [("a/b c", "a%2Fb%20c"), ("a?b#c%", "a%3Fb%23c%25"), ("...", "..."), ("ö", "%C3%B6")]
-        {
+        for (user, segment) in [("a/b c", "a%2Fb%20c"), ("a?b#c%", "a%3Fb%23c%25"), ("...", "..."), ("ö", "%C3%B6")] {
             let user = user.parse().unwrap();
             let (url, _) = hub.0.send_addresses(Recipient::User(&user));
             assert_eq!(url.path(), format!("/api/hubs/chat/users/{segment}/:send"));
@@ -321,8 +308,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_the_service_would_refuse_is_not_made() {
         let hub = Hub::new(&connection("Endpoint=https://h"), &"chat".parse().unwrap()).unwrap();
-        let long =
-            hub.client_access(&Client::anonymous().claim("a", "x".repeat(4_096)), NOW).await.unwrap_err();
+        let long = hub.client_access(&Client::anonymous().claim("a", "x".repeat(4_096)), NOW).await.unwrap_err();
         assert!(!long.is_retryable());
         let longest = "\"".repeat(UserId::MAX_BYTES).parse().unwrap();
         hub.client_access(&Client::user(&longest), NOW).await.unwrap();

@@ -60,12 +60,7 @@ impl RequestAuth {
     }
 
     /// The token for a REST call: signed for its address, or the identity's own, which is for all of them.
-    pub(crate) async fn token(
-        &self,
-        audience: &Url,
-        now: SystemTime,
-        deadline: Instant,
-    ) -> Result<Secret, Error> {
+    pub(crate) async fn token(&self, audience: &Url, now: SystemTime, deadline: Instant) -> Result<Secret, Error> {
         match self {
             Self::Key(signer) => Ok(Secret::new(signer.sign(&Claims {
                 user: None,

@@ -4,9 +4,7 @@
 
 use std::time::SystemTime;
 
-use azure_http::{
-    HeaderValue, HttpClient, HttpOptions, Method, Request, Response, RootCertificates, Secret, header,
-};
+use azure_http::{HeaderValue, HttpClient, HttpOptions, Method, Request, Response, RootCertificates, Secret, header};
 use url::Url;
 
 use crate::error::{Error, Kind};

@@ -38,8 +38,7 @@ async fn service(responses: &[(u16, &'static str)]) -> (Hub, Script) {
         let headers = if retry_after.is_empty() { vec![] } else { vec![("retry-after", retry_after)] };
         (axum::http::StatusCode::from_u16(status).unwrap(), axum::response::AppendHeaders(headers))
     }
-    let script =
-        Script { responses: Arc::new(Mutex::new(responses.iter().copied().collect())), ..Script::default() };
+    let script = Script { responses: Arc::new(Mutex::new(responses.iter().copied().collect())), ..Script::default() };
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let hub = hub(socket.local_addr().unwrap().port());
     let app = axum::Router::new().fallback(respond).with_state(script.clone());
@@ -164,10 +163,7 @@ async fn an_unreachable_service_is_an_error_of_its_own_without_secrets_in_it() {
     let error = send(&hub, &message()).await.unwrap_err();
     assert_eq!((error.status(), error.is_retryable(), error.is_timeout()), (None, true, false));
     let chain = error_chain(&error);
-    assert!(
-        !chain.contains("eyJ") && !chain.contains("hush-key") && !chain.contains("/api/hubs/chat"),
-        "{chain}"
-    );
+    assert!(!chain.contains("eyJ") && !chain.contains("hush-key") && !chain.contains("/api/hubs/chat"), "{chain}");
 }
 
 #[tokio::test]

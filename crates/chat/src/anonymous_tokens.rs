@@ -49,10 +49,9 @@ pub(crate) fn with_anonymous_tokens(app: Router, config: &Config, client: Client
 
 async fn issue(State(tokens): State<AnonymousTokens>) -> Result<impl IntoResponse, Error> {
     let AnonymousTokens { client, grant } = tokens;
-    let (user, token) =
-        client.create_user_and_token(&grant, Timestamp::now()).await.inspect_err(|error| {
-            warn!("cannot issue an anonymous token: {error}");
-        })?;
+    let (user, token) = client.create_user_and_token(&grant, Timestamp::now()).await.inspect_err(|error| {
+        warn!("cannot issue an anonymous token: {error}");
+    })?;
     let body = json!({
         "token": token.secret(),
         "expiresOn": token.expires_on(),

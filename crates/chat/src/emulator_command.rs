@@ -12,10 +12,7 @@ use serverless_chat::shutdown;
 pub(crate) use azure_signalr_emulator::cli::EmulatorArgs;
 
 /// Runs the emulator until a signal ends it. Tokens are signed with the key of `signalr`, if it is set.
-pub(crate) async fn run(
-    args: EmulatorArgs,
-    signalr: Option<&ConnectionString>,
-) -> Result<ExitCode, ExitError> {
+pub(crate) async fn run(args: EmulatorArgs, signalr: Option<&ConnectionString>) -> Result<ExitCode, ExitError> {
     let key = signalr.map(access_key).transpose()?;
     cli::run(args, key, shutdown::signal()).await.map_err(|error| match error {
         CliError::Arguments(message) => ExitError::Usage(message),
@@ -29,7 +26,8 @@ fn access_key(signalr: &ConnectionString) -> Result<AccessKey, ExitError> {
     match signalr.access_key() {
         Some(key) => AccessKey::new(key).map_err(ExitError::other),
         None => {
-            let reason = "names an identity, and the emulator needs a key; take the setting away, or give it an AccessKey";
+            let reason =
+                "names an identity, and the emulator needs a key; take the setting away, or give it an AccessKey";
             Err(ExitError::Config(vec![ConfigError { name: SIGNALR, reason: reason.to_owned() }]))
         }
     }

@@ -108,17 +108,7 @@ pub(crate) async fn bind(options: Options) -> Result<LocalStack, ExitError> {
     let pages = Origins::new(page.port(), &allowed_hosts, allowed_origins);
     let own = Origins::new(api.port(), &allowed_hosts, Vec::new());
     let easy_auth = EasyAuth::new(pages.clone(), own).map_err(ExitError::other)?;
-    Ok(LocalStack {
-        page,
-        api,
-        signalr,
-        communication,
-        pages,
-        allowed_hosts,
-        easy_auth,
-        page_folder,
-        functions,
-    })
+    Ok(LocalStack { page, api, signalr, communication, pages, allowed_hosts, easy_auth, page_folder, functions })
 }
 
 fn address(listener: &LoopbackListener) -> String {
@@ -286,8 +276,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_port_is_bound_for_an_external_service() {
-        let external =
-            Options { signalr: Service::External, communication: Service::External, ..free_ports() };
+        let external = Options { signalr: Service::External, communication: Service::External, ..free_ports() };
         let stack = bind(external).await.unwrap();
         assert!(stack.connection_string().is_none() && stack.signalr.is_none());
         assert!(stack.communication_connection_string().is_none() && stack.communication.is_none());
@@ -298,15 +287,13 @@ mod tests {
     async fn the_page_reaches_the_app_as_the_signed_in_user() {
         let stack = bind(free_ports()).await.unwrap();
         let (page, api) = (stack.page(), address(&stack.api));
-        let app = Router::new().fallback(async |headers: HeaderMap| {
-            headers["x-ms-client-principal-name"].to_str().unwrap().to_owned()
-        });
+        let app = Router::new()
+            .fallback(async |headers: HeaderMap| headers["x-ms-client-principal-name"].to_str().unwrap().to_owned());
         // Fails when another test of this process did it before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::new();
         let requests = async {
-            let sign_in =
-                client.post(format!("{api}/.auth/login/aad")).json(&json!({ "access_token": "alice" }));
+            let sign_in = client.post(format!("{api}/.auth/login/aad")).json(&json!({ "access_token": "alice" }));
             let signed_in: Value = sign_in.send().await.unwrap().json().await.unwrap();
             let negotiate = async |token: &str| {
                 let request = client.post(format!("{api}/api/negotiate")).header("origin", &page);

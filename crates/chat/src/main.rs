@@ -76,8 +76,7 @@ fn start(arguments: Arguments) -> Result<ExitCode, ExitError> {
     if !is_doctor {
         telemetry::start(env.log_filter(), env.log_format());
     }
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ExitError::other)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ExitError::other)?;
     let outcome = match arguments.command {
         Some(Command::Doctor(arguments)) => runtime.block_on(doctor::run(arguments, env)),
         Some(Command::Emulator(arguments)) => {

@@ -71,8 +71,7 @@ mod tests {
 
     #[test]
     fn additional_hosts_and_origins_are_contained() {
-        let origins =
-            Origins::new(5500, &["chat.example".to_owned()], vec!["https://dev.example".to_owned()]);
+        let origins = Origins::new(5500, &["chat.example".to_owned()], vec!["https://dev.example".to_owned()]);
         assert_eq!(origins.first(), "http://localhost:5500");
         for known in ["http://localhost:5500", "http://chat.example:5500", "https://dev.example"] {
             assert!(origins.contains(&HeaderValue::from_static(known)), "{known}");

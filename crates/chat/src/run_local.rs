@@ -56,13 +56,8 @@ pub(crate) struct LocalArgs {
 }
 
 /// Serves the local stack until a stop signal. The app uses embedded services by connection strings, like any other.
-pub(crate) async fn run_local(
-    arguments: LocalArgs,
-    config: &Config,
-    export: &Export,
-) -> Result<ExitCode, ExitError> {
-    let embedded =
-        |is_external, port| if is_external { Service::External } else { Service::Embedded { port } };
+pub(crate) async fn run_local(arguments: LocalArgs, config: &Config, export: &Export) -> Result<ExitCode, ExitError> {
+    let embedded = |is_external, port| if is_external { Service::External } else { Service::Embedded { port } };
     let mut functions = Function::of_repository();
     if arguments.anonymous_tokens {
         anonymous_tokens::allow_get(&mut functions);
@@ -92,8 +87,7 @@ pub(crate) async fn run_local(
     let identities = identities(config, resource)?;
     let desk = TokenService::new(service.clone(), identities, config.tokens.most.clone(), Timestamp::now);
     // Easy Auth removes the caller's own principal headers before it sets its own.
-    let mut app =
-        app::from_config(config, signalr, Some(desk), Trust::EasyAuth, export).map_err(ExitError::Other)?;
+    let mut app = app::from_config(config, signalr, Some(desk), Trust::EasyAuth, export).map_err(ExitError::Other)?;
     if arguments.anonymous_tokens {
         app = anonymous_tokens::with_anonymous_tokens(app, config, service);
     }
@@ -146,16 +140,8 @@ mod tests {
             assert_eq!(parse_origin(text).as_deref(), Ok(origin), "{text}");
         }
         for text in [
-            "",
-            "*",
-            "null",
-            "localhost:3000",
-            "http://localhost:3000/app",
-            "http://a?b",
-            "http://a#b",
-            "http://u@a",
-            "ftp://a",
-            "blob:http://a",
+            "", "*", "null", "localhost:3000", "http://localhost:3000/app", "http://a?b", "http://a#b", "http://u@a",
+            "ftp://a", "blob:http://a",
         ] {
             assert!(parse_origin(text).is_err(), "{text}");
         }
@@ -163,9 +149,7 @@ mod tests {
 
     #[test]
     fn an_allowed_host_is_a_name_without_a_port() {
-        for (text, host) in
-            [("Chat.Example", "chat.example"), ("10.0.0.1", "10.0.0.1"), ("[fe80::1]", "[fe80::1]")]
-        {
+        for (text, host) in [("Chat.Example", "chat.example"), ("10.0.0.1", "10.0.0.1"), ("[fe80::1]", "[fe80::1]")] {
             assert_eq!(parse_host(text).as_deref(), Ok(host), "{text}");
         }
         for text in ["", "*", "*.example", "chat.example:5500", "http://chat.example", "a@b", "a/b", "a b"] {

@@ -50,8 +50,7 @@ async fn file(State(site): State<Site>, request: Request) -> Response {
         return response.map(Body::new);
     }
     let missing = ServeFile::new(site.folder.join("404.html"));
-    let files =
-        ServeDir::new(&site.folder).append_index_html_on_directories(false).not_found_service(missing);
+    let files = ServeDir::new(&site.folder).append_index_html_on_directories(false).not_found_service(missing);
     let Ok(response) = files.oneshot(request).await;
     response.map(Body::new)
 }
@@ -64,8 +63,7 @@ async fn config(State(site): State<Site>) -> Response {
         }
         Err(error) => {
             tracing::warn!(%error, "the page's config.json cannot be read");
-            let message =
-                "config.json in the page's folder is not a JSON object: correct it or build the page again.";
+            let message = "config.json in the page's folder is not a JSON object: correct it or build the page again.";
             error_response(StatusCode::INTERNAL_SERVER_ERROR, "invalid_config", message)
         }
     }
@@ -126,8 +124,7 @@ mod tests {
         }
 
         async fn get(&self, path: &str) -> (StatusCode, String, String) {
-            let response =
-                self.site().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+            let response = self.site().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
             let cache = response.headers()[header::CACHE_CONTROL].to_str().unwrap().to_owned();
             let status = response.status();
             let body = to_bytes(response.into_body(), 100_000).await.unwrap();
@@ -163,12 +160,7 @@ mod tests {
     async fn a_missing_file_is_404_and_not_cached() {
         let folder = built();
         for path in [
-            "/nowhere",
-            "/assets/gone.js",
-            "/assets",
-            "/assets/",
-            "/../Cargo.toml",
-            "/%2e%2e/Cargo.toml",
+            "/nowhere", "/assets/gone.js", "/assets", "/assets/", "/../Cargo.toml", "/%2e%2e/Cargo.toml",
             "//evil.example/..",
         ] {
             let (status, cache, _) = folder.get(path).await;
@@ -188,8 +180,7 @@ mod tests {
         let (_, cache, body) = built().get("/config.json").await;
         assert_eq!(cache, "no-cache");
         let config: Value = serde_json::from_str(&body).unwrap();
-        let expected =
-            serde_json::json!({"apiBaseUrl":"http://localhost:4321","authProvider":"github","more":1});
+        let expected = serde_json::json!({"apiBaseUrl":"http://localhost:4321","authProvider":"github","more":1});
         assert_eq!(config, expected);
     }
 

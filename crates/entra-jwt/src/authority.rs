@@ -55,8 +55,7 @@ impl Authority {
     /// Whether `issuer` can be the issuer of version 2.0 tokens. Some tenants have a host of their own for that.
     pub(crate) fn is_issuer(&self, issuer: &str) -> bool {
         let path = format!("/{}/v2.0", self.tenant_id);
-        Url::parse(issuer)
-            .is_ok_and(|url| self.is_trusted_url(&url) && url.path() == path && url.as_str() == issuer)
+        Url::parse(issuer).is_ok_and(|url| self.is_trusted_url(&url) && url.path() == path && url.as_str() == issuer)
     }
 
     /// The issuer of version 1.0 tokens.
@@ -203,14 +202,9 @@ mod tests {
         ] {
             assert_eq!(Authority::new(instance, TENANT), Err(AuthorityError::Instance), "{instance}");
         }
-        for tenant in [
-            "",
-            "common",
-            "organizations",
-            "contoso.onmicrosoft.com",
-            &TENANT[1..],
-            &TENANT.replace('6', "g"),
-        ] {
+        for tenant in
+            ["", "common", "organizations", "contoso.onmicrosoft.com", &TENANT[1..], &TENANT.replace('6', "g")]
+        {
             assert_eq!(Authority::new(PUBLIC, tenant), Err(AuthorityError::TenantId), "{tenant}");
         }
         assert_eq!(Authority::new(PUBLIC, &TENANT.to_uppercase()).unwrap(), authority(PUBLIC));

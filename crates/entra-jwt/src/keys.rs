@@ -65,12 +65,7 @@ struct Jwk {
 
 impl Keys {
     /// The usable keys of a key set that was fetched at `fetched_at`, or `None` if there are none.
-    pub(crate) fn parse(
-        set: &[u8],
-        authority: &Authority,
-        issuer: &str,
-        fetched_at: SystemTime,
-    ) -> Option<Self> {
+    pub(crate) fn parse(set: &[u8], authority: &Authority, issuer: &str, fetched_at: SystemTime) -> Option<Self> {
         let set: KeySet = serde_json::from_slice(set).ok()?;
         let issuers = [issuer.to_owned(), authority.issuer_v1()];
         let is_ours = |jwk: &Jwk| {
@@ -142,8 +137,7 @@ impl KeyFetcher {
     async fn fetch_keys(&self) -> Result<Keys, KeysUnavailable> {
         let metadata = self.read(self.authority.metadata_url(), Document::Metadata).await?;
         let discovered = self.discover(&metadata);
-        let (issuer, jwks_uri) =
-            discovered.ok_or(KeysUnavailable::new(Document::Metadata, Reason::Unusable))?;
+        let (issuer, jwks_uri) = discovered.ok_or(KeysUnavailable::new(Document::Metadata, Reason::Unusable))?;
         let set = self.read(jwks_uri, Document::Keys).await?;
         let keys = Keys::parse(&set, &self.authority, &issuer, SystemTime::now());
         keys.ok_or(KeysUnavailable::new(Document::Keys, Reason::Unusable))
@@ -234,9 +228,7 @@ impl fmt::Display for KeysUnavailable {
             Reason::Unreachable => f.write_str("cannot be reached"),
             Reason::TimedOut => f.write_str("did not come in time"),
             Reason::Status(status) => write!(f, "answered {status}; check the ids of tenant and cloud"),
-            Reason::Unusable => {
-                f.write_str("are malformed or of another tenant; check the ids of tenant and cloud")
-            }
+            Reason::Unusable => f.write_str("are malformed or of another tenant; check the ids of tenant and cloud"),
             Reason::Stopped => f.write_str("are no longer fetched"),
         }
     }
@@ -297,8 +289,7 @@ mod tests {
     #[test]
     fn a_key_set_is_cut_at_its_limit_and_a_malformed_one_is_rejected() {
         let (right, _) = Signer::pair();
-        let many: Vec<_> =
-            (0..MAX_KEYS + 10).map(|id| with(&right.jwk(), "kid", json!(id.to_string()))).collect();
+        let many: Vec<_> = (0..MAX_KEYS + 10).map(|id| with(&right.jwk(), "kid", json!(id.to_string()))).collect();
         assert_eq!(parse(&json!(many)).unwrap().by_id.len(), MAX_KEYS);
         for wrong in [json!([]), json!({}), json!("x"), json!([1])] {
             assert!(parse(&wrong).is_none(), "{wrong}");

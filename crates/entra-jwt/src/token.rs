@@ -110,8 +110,7 @@ impl Claims {
         if !resource.audiences.contains(&self.aud) {
             return Err(InvalidToken::Audience.into());
         }
-        let at =
-            |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(InvalidToken::Malformed);
+        let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(InvalidToken::Malformed);
         if at(self.exp)? + CLOCK_LEEWAY <= now {
             return Err(InvalidToken::Expired.into());
         }
@@ -277,10 +276,7 @@ mod tests {
     fn case_36_a_token_signed_with_the_public_key_as_secret_is_rejected() {
         let (right, _) = Signer::pair();
         for secret in right.public_forms() {
-            assert_eq!(
-                verified(&hs256(&secret, right.kid(), &json!({"a": 1}))),
-                Err(InvalidToken::Algorithm)
-            );
+            assert_eq!(verified(&hs256(&secret, right.kid(), &json!({"a": 1}))), Err(InvalidToken::Algorithm));
         }
     }
 
@@ -302,9 +298,7 @@ mod tests {
         let token = right.sign(&json!({"a": 1}));
         let long = format!("{token}{}", "A".repeat(MAX_TOKEN_BYTES));
         let padded = format!("{token}==");
-        for wrong in
-            ["", ".", "..", "a.b.c", "x", "ä.ä.ä", &token[1..], &long, &padded, &format!("{token}.x")]
-        {
+        for wrong in ["", ".", "..", "a.b.c", "x", "ä.ä.ä", &token[1..], &long, &padded, &format!("{token}.x")] {
             assert_eq!(verified(wrong), Err(InvalidToken::Malformed), "{wrong}");
         }
         let header = |header: Value| {
@@ -350,16 +344,12 @@ mod tests {
 
     #[test]
     fn case_36_a_token_of_another_app_issuer_or_tenant_is_rejected() {
-        for aud in ["", "00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com", "api://other"]
-        {
+        for aud in ["", "00000003-0000-0000-c000-000000000000", "https://graph.microsoft.com", "api://other"] {
             assert_eq!(user(&with("aud", json!(aud))), Err(InvalidToken::Audience.into()), "{aud}");
         }
-        for iss in [
-            "",
-            "https://login.microsoftonline.com/other/v2.0",
-            "https://sts.windows.net/other/",
-            "https://issuer",
-        ] {
+        for iss in
+            ["", "https://login.microsoftonline.com/other/v2.0", "https://sts.windows.net/other/", "https://issuer"]
+        {
             assert_eq!(user(&with("iss", json!(iss))), Err(InvalidToken::Issuer.into()), "{iss}");
         }
         for tid in [json!("other"), json!(""), Value::Null] {

@@ -1,9 +1,8 @@
-//! A tenant of Microsoft Entra ID: what it publishes, and tokens it has signed, or somebody else has.
+//! A test tenant of Microsoft Entra ID: its metadata and keys over HTTP, and access tokens, valid and forged.
 //!
-//! Keys are made by another implementation than the one that checks signatures, and tokens by a library that is not in the handler.
+//! Keys and tokens are made with other libraries than the ones under test.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,31 +17,33 @@ use rsa::pkcs8::{EncodePublicKey as _, LineEnding};
 use rsa::rand_core::OsRng;
 use rsa::traits::PublicKeyParts as _;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+
+use crate::http::listen;
 
 /// The id of the tenant.
 pub const TENANT: &str = "6babcaad-604b-40ac-a9d7-9fd97c0b779f";
 /// The client id of the app.
 pub const CLIENT: &str = "0b3ad9a5-5b1c-4f1f-a7b0-c3d2d1a0a001";
 
-/// What it publishes, and how often it was asked for it.
+/// What the tenant publishes, and the number of requests.
 #[derive(Default)]
 struct Published {
     keys: Vec<Value>,
-    refuses: Option<u16>,
+    /// The status of all responses, if set.
+    failure: Option<u16>,
     issuer: Option<String>,
-    asked: BTreeMap<String, usize>,
+    request_counts: BTreeMap<String, usize>,
 }
 
-/// A tenant that can be asked.
+/// A tenant with an HTTP endpoint on 127.0.0.1.
 #[derive(Clone)]
 pub struct Entra {
-    /// The address of the cloud, `AzureAd__Instance`.
+    /// The base address, for the setting `AzureAd__Instance`.
     pub instance: String,
     published: Arc<Mutex<Published>>,
 }
 
-/// A key, by the name it is published under.
+/// A signing key with its key id.
 #[derive(Clone)]
 pub struct Signer {
     key: RsaPrivateKey,
@@ -50,39 +51,37 @@ pub struct Signer {
 }
 
 impl Entra {
-    /// A tenant whose tokens are signed by the first signer.
+    /// Starts a tenant that publishes the key of [`Signer::first`].
     pub async fn start() -> Self {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let instance = format!("http://{}/", socket.local_addr().unwrap());
+        let (listener, port) = listen().await;
+        let instance = format!("http://127.0.0.1:{port}/");
         let entra = Self { instance, published: Arc::default() };
         entra.publish(&[Signer::first()]);
-        tokio::spawn(
-            axum::serve(socket, Router::new().fallback(answer).with_state(entra.clone())).into_future(),
-        );
+        tokio::spawn(axum::serve(listener, Router::new().fallback(respond).with_state(entra.clone())).into_future());
         entra
     }
 
-    /// From now on these are the keys.
+    /// Replaces the published keys.
     pub fn publish(&self, signers: &[Signer]) {
         self.published.lock().unwrap().keys = signers.iter().map(Signer::jwk).collect();
     }
 
-    /// From now on every answer is this status, or again what was asked for.
-    pub fn refuse(&self, status: Option<u16>) {
-        self.published.lock().unwrap().refuses = status;
+    /// Answers all requests with this status, or normally again.
+    pub fn fail_with(&self, status: Option<u16>) {
+        self.published.lock().unwrap().failure = status;
     }
 
-    /// From now on it calls itself so in its metadata.
-    pub fn call_itself(&self, issuer: &str) {
+    /// Sets the issuer in the metadata.
+    pub fn set_issuer(&self, issuer: &str) {
         self.published.lock().unwrap().issuer = Some(issuer.to_owned());
     }
 
-    /// How often each path was asked for.
-    pub fn asked(&self) -> Vec<usize> {
-        self.published.lock().unwrap().asked.values().copied().collect()
+    /// The number of requests for each path.
+    pub fn request_counts(&self) -> Vec<usize> {
+        self.published.lock().unwrap().request_counts.values().copied().collect()
     }
 
-    /// The settings that make a handler accept this tenant.
+    /// The settings with which a handler accepts tokens of this tenant.
     pub fn settings(&self) -> [(&'static str, &str); 3] {
         [("AzureAd__TenantId", TENANT), ("AzureAd__ClientId", CLIENT), ("AzureAd__Instance", &self.instance)]
     }
@@ -91,16 +90,16 @@ impl Entra {
         format!("{}{TENANT}/v2.0", self.instance)
     }
 
-    /// What a good token v2.0 of `who` says.
-    pub fn claims(&self, who: &str) -> Value {
+    /// The claims of a valid v2.0 access token for `user`.
+    pub fn claims(&self, user: &str) -> Value {
         let now = now();
         json!({
-            "aud": CLIENT, "iss": self.issuer(), "iat": now, "nbf": now, "exp": now + 3_600, "tid": TENANT, "oid": who,
-            "preferred_username": format!("{who}@contoso.com"), "scp": "access_as_user", "sub": "s", "ver": "2.0",
+            "aud": CLIENT, "iss": self.issuer(), "iat": now, "nbf": now, "exp": now + 3_600, "tid": TENANT, "oid": user,
+            "preferred_username": format!("{user}@contoso.com"), "scp": "access_as_user", "sub": "s", "ver": "2.0",
         })
     }
 
-    /// The same with another claim, or without it.
+    /// The claims for `ann` with one claim replaced, or removed if `value` is null.
     pub fn claims_with(&self, name: &str, value: Value) -> Value {
         let mut claims = self.claims("ann");
         claims[name] = value;
@@ -108,9 +107,9 @@ impl Entra {
         claims
     }
 
-    /// The same as a token v1.0 has it.
-    pub fn claims_v1(&self, who: &str) -> Value {
-        let mut claims = self.claims(who);
+    /// The claims of a valid v1.0 access token for `user`.
+    pub fn claims_v1(&self, user: &str) -> Value {
+        let mut claims = self.claims(user);
         claims["iss"] = json!(format!("https://sts.windows.net/{TENANT}/"));
         claims["aud"] = json!(format!("api://{CLIENT}"));
         claims["upn"] = claims["preferred_username"].take();
@@ -118,20 +117,17 @@ impl Entra {
         claims
     }
 
-    /// A valid access token for `who`.
-    pub fn token(&self, who: &str) -> String {
-        Signer::first().sign(&self.claims(who))
+    /// A valid access token for `user`.
+    pub fn token(&self, user: &str) -> String {
+        Signer::first().sign(&self.claims(user))
     }
 }
 
-async fn answer(State(entra): State<Entra>, uri: Uri) -> (StatusCode, Json<Value>) {
+async fn respond(State(entra): State<Entra>, uri: Uri) -> (StatusCode, Json<Value>) {
     let mut published = entra.published.lock().unwrap();
-    *published.asked.entry(uri.path().to_owned()).or_default() += 1;
-    if let Some(status) = published.refuses {
-        return (
-            StatusCode::from_u16(status).unwrap(),
-            Json(json!({"error_description": "SECRET words of Entra"})),
-        );
+    *published.request_counts.entry(uri.path().to_owned()).or_default() += 1;
+    if let Some(status) = published.failure {
+        return (StatusCode::from_u16(status).unwrap(), Json(json!({"error_description": "SECRET text of Entra"})));
     }
     let keys = format!("/{TENANT}/discovery/v2.0/keys");
     if uri.path() == keys {
@@ -149,18 +145,18 @@ pub fn now() -> u64 {
 }
 
 impl Signer {
-    /// The one whose key the tenant publishes from the beginning.
+    /// The signer whose key the tenant publishes at start.
     pub fn first() -> Self {
-        Self { key: made()[0].clone(), kid: "first".to_owned() }
+        Self { key: keys()[0].clone(), kid: "first".to_owned() }
     }
 
-    /// Somebody else: the tenant's next key, or nobody of the tenant.
+    /// A signer whose key the tenant publishes only after [`Entra::publish`].
     pub fn second() -> Self {
-        Self { key: made()[1].clone(), kid: "second".to_owned() }
+        Self { key: keys()[1].clone(), kid: "second".to_owned() }
     }
 
-    /// The same under another name.
-    pub fn named(&self, kid: &str) -> Self {
+    /// The same key with another key id.
+    pub fn with_kid(&self, kid: &str) -> Self {
         Self { kid: kid.to_owned(), ..self.clone() }
     }
 
@@ -169,14 +165,14 @@ impl Signer {
         json!({"kty": "RSA", "use": "sig", "kid": self.kid, "n": text(self.key.n()), "e": text(self.key.e())})
     }
 
-    /// A token with `claims`, signed with RS256.
+    /// Signs `claims` with RS256.
     pub fn sign(&self, claims: &Value) -> String {
         let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::RS256) };
         let der = self.key.to_pkcs1_der().unwrap();
         encode(&header, claims, &EncodingKey::from_rsa_der(der.as_bytes())).unwrap()
     }
 
-    /// Signed with the public key, as if that were a secret.
+    /// Signs `claims` with HS256 and several encodings of the public key as the secret.
     pub fn sign_with_public_key(&self, claims: &Value) -> Vec<String> {
         let public = self.key.to_public_key();
         let forms = [
@@ -186,21 +182,18 @@ impl Signer {
             public.n().to_bytes_be(),
         ];
         let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::HS256) };
-        forms
-            .iter()
-            .map(|secret| encode(&header, claims, &EncodingKey::from_secret(secret)).unwrap())
-            .collect()
+        forms.iter().map(|secret| encode(&header, claims, &EncodingKey::from_secret(secret)).unwrap()).collect()
     }
 
-    /// Signed by nobody.
-    pub fn leave_unsigned(&self, alg: &str, claims: &Value) -> String {
+    /// A token without a signature.
+    pub fn unsigned(&self, alg: &str, claims: &Value) -> String {
         let header = json!({"alg": alg, "kid": self.kid, "typ": "JWT"}).to_string();
         format!("{}.{}.", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()))
     }
 }
 
-/// Two keys for all tests: they take a while to make.
-fn made() -> &'static [RsaPrivateKey; 2] {
-    static MADE: OnceLock<[RsaPrivateKey; 2]> = OnceLock::new();
-    MADE.get_or_init(|| [(); 2].map(|()| RsaPrivateKey::new(&mut OsRng, 2_048).unwrap()))
+/// Two keys for all tests of a process, since generating RSA keys is slow.
+fn keys() -> &'static [RsaPrivateKey; 2] {
+    static KEYS: OnceLock<[RsaPrivateKey; 2]> = OnceLock::new();
+    KEYS.get_or_init(|| [(); 2].map(|()| RsaPrivateKey::new(&mut OsRng, 2_048).unwrap()))
 }

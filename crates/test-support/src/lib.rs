@@ -1,10 +1,9 @@
-//! What the tests of several packages share: processes, HTTP, a SignalR client, an Entra tenant, TLS, a proxy.
+//! Helpers shared by the tests of several packages: processes, HTTP, a SignalR client, an Entra tenant, TLS.
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
 pub mod entra;
 pub mod http;
 pub mod process;
-pub mod proxy;
 pub mod signalr_client;
 pub mod tls;

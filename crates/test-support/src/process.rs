@@ -20,7 +20,7 @@ pub struct Process {
     pub err: Output,
 }
 
-/// The lines of a stream, kept as they arrive.
+/// The lines of a stream, received as they arrive.
 pub struct Output {
     lines: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
@@ -29,10 +29,10 @@ pub struct Output {
 impl Output {
     fn of(stream: impl std::io::Read + Send + 'static) -> Self {
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let kept = lines.clone();
+        let received = lines.clone();
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                kept.lock().unwrap().push(line);
+                received.lock().unwrap().push(line);
             }
         });
         Self { lines, reader: Some(reader) }

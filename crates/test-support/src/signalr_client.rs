@@ -21,14 +21,14 @@ const SEPARATOR: char = '\u{1e}';
 /// The response of `POST /api/negotiate`.
 #[derive(Clone)]
 pub struct Access {
-    /// Where to connect.
+    /// The URL to connect to.
     pub url: Url,
     /// The access token.
     pub token: String,
 }
 
 impl Access {
-    /// What the handler answers to `request`, a negotiation.
+    /// Sends `request`, a negotiation with the handler, and reads the response.
     pub async fn request(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
@@ -39,7 +39,7 @@ impl Access {
         }
     }
 
-    /// The service's own negotiation.
+    /// Negotiates with the service.
     pub async fn negotiate(&self, client: &reqwest::Client) -> Response {
         let mut url = self.url.clone();
         url.path_segments_mut().unwrap().pop_if_empty().push("negotiate");
@@ -47,28 +47,28 @@ impl Access {
         client.post(url).bearer_auth(&self.token).send().await.unwrap()
     }
 
-    /// A WebSocket to the service, opened as a browser does it, with the token in the query. No handshake yet.
+    /// Opens a WebSocket to the service over `socket`, with the token in the query as in a browser. Sends no handshake.
     pub async fn open(&self, socket: TcpStream, id: Option<&str>) -> Result<Client, Error> {
         let mut url = self.url.clone();
         url.set_scheme("ws").unwrap();
         url.query_pairs_mut().extend_pairs(id.map(|id| ("id", id))).append_pair("access_token", &self.token);
         let opening = client_async(url.as_str().into_client_request()?, socket);
-        let (socket, _) = timeout(TEST_TIMEOUT, opening).await.expect("an answer to the upgrade")?;
+        let (socket, _) = timeout(TEST_TIMEOUT, opening).await.expect("no response to the upgrade")?;
         Ok(Client { socket, records: VecDeque::new() })
     }
 
-    /// A socket to where the service is.
+    /// Opens a TCP connection to the service.
     pub async fn socket(&self) -> TcpStream {
-        let place = (self.url.host_str().unwrap(), self.url.port().unwrap());
-        timeout(TEST_TIMEOUT, TcpStream::connect(place)).await.expect("a connection").unwrap()
+        let address = (self.url.host_str().unwrap(), self.url.port().unwrap());
+        timeout(TEST_TIMEOUT, TcpStream::connect(address)).await.expect("no connection").unwrap()
     }
 
-    /// The same with little room for what is not read, and no more however much comes.
+    /// Opens a TCP connection with a receive buffer of 64 KiB, so that unread data soon blocks the sender.
     pub async fn narrow_socket(&self) -> TcpStream {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(64 * 1_024).unwrap();
-        let place = ([127, 0, 0, 1], self.url.port().unwrap()).into();
-        timeout(TEST_TIMEOUT, socket.connect(place)).await.expect("a connection").unwrap()
+        let address = ([127, 0, 0, 1], self.url.port().unwrap()).into();
+        timeout(TEST_TIMEOUT, socket.connect(address)).await.expect("no connection").unwrap()
     }
 }
 
@@ -106,18 +106,16 @@ impl Client {
                 }
                 return Some(record);
             }
-            let frame = timeout(TEST_TIMEOUT, self.socket.next()).await.expect("waited in vain for a record");
+            let frame = timeout(TEST_TIMEOUT, self.socket.next()).await.expect("no record");
             let Some(Ok(Message::Text(text))) = frame else { return None };
             let records = text.strip_suffix(SEPARATOR).expect("a frame ends with its last record");
-            self.records.extend(
-                records.split(SEPARATOR).map(|record| serde_json::from_str::<Value>(record).unwrap()),
-            );
+            self.records.extend(records.split(SEPARATOR).map(|record| serde_json::from_str::<Value>(record).unwrap()));
         }
     }
 
     /// The next chat message.
     pub async fn message(&mut self) -> Value {
-        let record = self.record().await.expect("a message instead of the end");
+        let record = self.record().await.expect("the connection was closed");
         let message = record["arguments"][0].clone();
         assert_eq!(record, json!({"type": 1, "target": "newMessage", "arguments": [message]}));
         message

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+
+use crate::http::listen;
 
 /// Forwards TLS connections to `localhost` to the plain server at `port` of 127.0.0.1, until the test ends. Returns its own port and its
 /// certificate as PEM.
@@ -18,8 +20,7 @@ pub async fn terminate(port: u16) -> (u16, String) {
     let tls = tls.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
     let tls = tls.with_single_cert(vec![own.cert.der().clone()], key).unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(tls));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let own_port = listener.local_addr().unwrap().port();
+    let (listener, own_port) = listen().await;
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();

@@ -29,11 +29,8 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(runtime: &Handle) -> Result<Self, HttpsError> {
-        let options = HttpOptions {
-            connect_timeout: CONNECT_TIMEOUT,
-            timeout: Some(TIMEOUT),
-            ..HttpOptions::default()
-        };
+        let options =
+            HttpOptions { connect_timeout: CONNECT_TIMEOUT, timeout: Some(TIMEOUT), ..HttpOptions::default() };
         let http = HttpsClient::new(&options)?.as_reqwest().clone();
         Ok(Self { http, runtime: runtime.clone(), told: Arc::default() })
     }

@@ -58,9 +58,7 @@ impl Export {
             }
             // The message may contain a setting.
             Err(_) => {
-                warn!(
-                    "traces and metrics cannot be exported: the exporter does not start with these settings"
-                );
+                warn!("traces and metrics cannot be exported: the exporter does not start with these settings");
                 None
             }
         });
@@ -132,10 +130,8 @@ impl Running {
             .with_batch_exporter(spans(otlp, client.clone())?)
             .with_resource(resource.clone())
             .build();
-        let metrics = SdkMeterProvider::builder()
-            .with_periodic_exporter(metrics(otlp, client)?)
-            .with_resource(resource)
-            .build();
+        let metrics =
+            SdkMeterProvider::builder().with_periodic_exporter(metrics(otlp, client)?).with_resource(resource).build();
         let instruments = Instruments::new(&spans, &metrics);
         Ok(Self { spans, metrics, instruments })
     }
@@ -164,10 +160,7 @@ fn metrics(otlp: &Otlp, client: Client) -> Result<MetricExporter, ExporterBuildE
 /// The path of a signal, by the OTLP specification.
 fn below(endpoint: &Url, kind: &str) -> String {
     let mut url = endpoint.clone();
-    url.path_segments_mut()
-        .expect("settings hold only addresses that have a host")
-        .pop_if_empty()
-        .extend(["v1", kind]);
+    url.path_segments_mut().expect("settings hold only addresses that have a host").pop_if_empty().extend(["v1", kind]);
     url.into()
 }
 

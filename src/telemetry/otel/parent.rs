@@ -55,8 +55,7 @@ mod tests {
 
     #[test]
     fn what_is_no_trace_begins_one() {
-        for wrong in ["", "00-0-0-01", "nonsense", "00-00000000000000000000000000000000-b7ad6b7169203331-01"]
-        {
+        for wrong in ["", "00-0-0-01", "nonsense", "00-00000000000000000000000000000000-b7ad6b7169203331-01"] {
             assert!(!parent(wrong).span().span_context().is_valid(), "{wrong}");
         }
     }

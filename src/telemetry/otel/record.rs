@@ -8,9 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use axum::http::Method;
 use azure_signalr::Attempt;
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider as _};
-use opentelemetry::trace::{
-    Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _,
-};
+use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
@@ -23,8 +21,7 @@ use crate::telemetry::request::{RequestInfo, RequestOutcome};
 const SCOPE: &str = "serverless-chat";
 
 /// The bucket boundaries of the semantic conventions for HTTP durations, in seconds.
-const BOUNDARIES: [f64; 14] =
-    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+const BOUNDARIES: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
 pub(super) struct Instruments {
     tracer: SdkTracer,
@@ -93,11 +90,7 @@ fn durations(meter: &Meter, name: &'static str) -> Histogram<f64> {
     meter.f64_histogram(name).with_unit("s").with_boundaries(BOUNDARIES.to_vec()).build()
 }
 
-fn of_request(
-    operation: Option<&Operation>,
-    asked: &RequestInfo,
-    ended: &RequestOutcome<'_>,
-) -> Vec<KeyValue> {
+fn of_request(operation: Option<&Operation>, asked: &RequestInfo, ended: &RequestOutcome<'_>) -> Vec<KeyValue> {
     let route = operation.map(|operation| KeyValue::new("http.route", operation.route.clone()));
     let status = ended.status.map(|status| KeyValue::new("http.response.status_code", i64::from(status)));
     let failure = Some(ended.outcome()).filter(|outcome| *outcome != "ok");

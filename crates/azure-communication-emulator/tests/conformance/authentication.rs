@@ -46,8 +46,7 @@ async fn case_8_a_wrong_key_is_401_and_the_response_has_the_string_to_sign() {
     let service = TestService::start().await;
     let request = service.request("POST", IDENTITIES, WITH_CHAT).signed_with(OTHER_KEY);
     assert!(send_denied(&service, request.clone()).await.contains("rule `signature`"));
-    let detail =
-        service.send(request).await.json()["error"]["details"][0]["message"].as_str().unwrap().to_owned();
+    let detail = service.send(request).await.json()["error"]["details"][0]["message"].as_str().unwrap().to_owned();
     let string_to_sign = r"POST\n/identities?api-version=2023-10-01\nWed, 18 Oct 2023 15:34:16 GMT;127";
     assert!(detail.contains(string_to_sign), "{detail}");
 }
@@ -136,9 +135,8 @@ async fn signed_headers_may_have_another_order_more_headers_and_capitals() {
     let request = create(&service).header("x-extra", "1").signed(KEY, &more).header("x-extra", "2");
     assert_eq!(service.send(request).await.status, 401);
     let usual = create(&service).into_bytes();
-    let capitals = String::from_utf8(usual)
-        .unwrap()
-        .replace("SignedHeaders=x-ms-date;host", "SignedHeaders=X-Ms-Date;Host");
+    let capitals =
+        String::from_utf8(usual).unwrap().replace("SignedHeaders=x-ms-date;host", "SignedHeaders=X-Ms-Date;Host");
     assert_eq!(service.send_bytes(capitals.as_bytes()).await.status, 201);
 }
 

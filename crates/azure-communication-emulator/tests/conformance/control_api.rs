@@ -50,11 +50,7 @@ async fn the_control_api_sets_the_clock_and_injects_faults() {
         ("PUT", "/_emulator/clock", r#"{"at":1}"#),
         ("POST", "/_emulator/introspect", "{}"),
     ] {
-        assert_eq!(
-            control(&service, method, path, body).await.error(),
-            (400, "BadRequest".to_owned()),
-            "{path}"
-        );
+        assert_eq!(control(&service, method, path, body).await.error(), (400, "BadRequest".to_owned()), "{path}");
     }
 }
 
@@ -83,15 +79,13 @@ async fn the_control_api_rejects_web_pages() {
         assert_eq!(service.send(request).await.error(), (403, "Forbidden".to_owned()));
     }
     assert_eq!(service.send(calls).await.status, 200);
-    let form =
-        TestRequest::new("POST", "/_emulator/faults", r#"{"status":500}"#).header("host", &service.host());
+    let form = TestRequest::new("POST", "/_emulator/faults", r#"{"status":500}"#).header("host", &service.host());
     assert_eq!(service.send(form.header("content-type", "text/plain")).await.status, 400);
 }
 
 #[tokio::test]
 async fn the_control_api_is_off_by_default() {
-    let service =
-        TestService::with(Options { control_api: Options::default().control_api, ..options() }).await;
+    let service = TestService::with(Options { control_api: Options::default().control_api, ..options() }).await;
     assert_eq!(control(&service, "GET", "/_emulator/calls", "").await.error(), (401, "Denied".to_owned()));
     assert_eq!(service.call("GET", "/_emulator/calls?api-version=2023-10-01", "").await.status, 404);
 }

@@ -2,10 +2,7 @@
 //!
 //! The numbers in test names are those of the list of conformance cases for Communication Services.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a failed unwrap fails the test; clippy exempts only functions marked as tests"
-)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test; clippy exempts only functions marked as tests")]
 
 mod authentication;
 mod control_api;

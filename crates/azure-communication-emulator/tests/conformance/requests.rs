@@ -28,13 +28,7 @@ async fn case_27_a_supported_version_is_required() {
     for version in ["2021-03-07", "2022-06-01", "2022-10-01", "2023-10-01", "2025-06-30"] {
         let response = service.call("POST", &format!("/identities?api-version={version}"), "").await;
         assert_eq!(response.status, 201, "{version}");
-        assert!(
-            response
-                .header("api-supported-versions")
-                .unwrap()
-                .split(", ")
-                .any(|supported| supported == version)
-        );
+        assert!(response.header("api-supported-versions").unwrap().split(", ").any(|supported| supported == version));
     }
 }
 
@@ -56,8 +50,7 @@ async fn case_28_a_body_that_is_not_a_json_object_is_400_and_unknown_fields_are_
         assert_eq!(response.error(), (400, "ValidationError".to_owned()), "{body}");
     }
     assert!(service.emulator.identities().is_empty());
-    let response =
-        service.call("POST", IDENTITIES, r#"{"scopes":["video"],"customId":"x","a":{"b":[1]}}"#).await;
+    let response = service.call("POST", IDENTITIES, r#"{"scopes":["video"],"customId":"x","a":{"b":[1]}}"#).await;
     assert_eq!(response.status, 201);
 }
 
@@ -88,11 +81,7 @@ async fn every_request_without_a_signature_is_401() {
     let service = TestService::start().await;
     for target in ["/nowhere", "/identities", "/identities/8:acs:x/:issueAccessToken?api-version=1"] {
         for method in ["GET", "POST"] {
-            assert_eq!(
-                service.send(service.request(method, target, "{")).await.status,
-                401,
-                "{method} {target}"
-            );
+            assert_eq!(service.send(service.request(method, target, "{")).await.status, 401, "{method} {target}");
         }
     }
 }
@@ -100,8 +89,7 @@ async fn every_request_without_a_signature_is_401() {
 #[tokio::test]
 async fn a_body_in_chunks_is_hashed_as_a_whole() {
     let service = TestService::start().await;
-    let request =
-        service.request("POST", IDENTITIES, r#"{"createTokenWithScopes":["chat"]}"#).signed_with(KEY);
+    let request = service.request("POST", IDENTITIES, r#"{"createTokenWithScopes":["chat"]}"#).signed_with(KEY);
     let response = service.send_bytes(&request.into_chunks()).await;
     assert_eq!(response.status, 201, "{}", response.body);
     assert!(response.json()["accessToken"]["token"].is_string());

@@ -84,8 +84,7 @@ impl TestService {
     /// A request with the current date and all headers except `Authorization`.
     pub(crate) fn request(&self, method: &str, target: &str, body: &str) -> TestRequest {
         let request = TestRequest::new(method, target, body);
-        let request =
-            request.header("host", &self.host()).header("x-ms-date", &http_date(self.emulator.now()));
+        let request = request.header("host", &self.host()).header("x-ms-date", &http_date(self.emulator.now()));
         request.header("x-ms-content-sha256", &content_hash(body.as_bytes()))
     }
 
@@ -116,13 +115,7 @@ impl TestService {
     }
 
     /// Calls an operation on an identity, whose id is escaped as most clients do.
-    pub(crate) async fn call_identity(
-        &self,
-        method: &str,
-        identity: &str,
-        verb: &str,
-        body: &str,
-    ) -> TestResponse {
+    pub(crate) async fn call_identity(&self, method: &str, identity: &str, verb: &str, body: &str) -> TestResponse {
         let identity = identity.replace(':', "%3A");
         let target = format!("/identities/{identity}{verb}?api-version=2023-10-01");
         self.call(method, &target, body).await
@@ -283,8 +276,7 @@ fn case_1_the_signer_produces_the_signatures_of_the_published_clients() {
     const HOST: &str = "contoso-test.communication.azure.com";
     const LOCAL: &str = "127.0.0.1:18099";
     const CREATE: &str = "/identities?api-version=2023-10-01";
-    let escaped =
-        "/identities/8%3Aacs%3A2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081";
+    let escaped = "/identities/8%3Aacs%3A2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081";
     let issue = format!("{escaped}/:issueAccessToken?api-version=2023-10-01");
     let delete = format!("{escaped}?api-version=2023-10-01");
     let revoke = format!("{escaped}/:revokeAccessTokens?api-version=2023-10-01").replace("%3A", ":");
@@ -301,8 +293,7 @@ fn case_1_the_signer_produces_the_signatures_of_the_published_clients() {
     ] {
         let values = ["Wed, 18 Oct 2023 15:34:16 GMT", host, &content_hash(body.as_bytes())];
         let headers = std::array::from_fn::<_, 3, _>(|at| (SIGNED_HEADERS[at], values[at]));
-        let expected =
-            format!("HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature={signature}");
+        let expected = format!("HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature={signature}");
         assert_eq!(authorization(KEY, method, target, &headers), expected, "vector {vector}");
     }
 }

@@ -37,9 +37,8 @@ async fn case_21_a_lifetime_is_an_hour_to_a_day_and_the_error_is_that_of_the_ser
     }
     for minutes in ["59", "1441", "0", "-1"] {
         let response = issue(minutes).await;
-        let message = format!(
-            "ExpiresInMinutes value {minutes} is invalid. Value must be within the [60, 1440] interval."
-        );
+        let message =
+            format!("ExpiresInMinutes value {minutes} is invalid. Value must be within the [60, 1440] interval.");
         let error = json!({"code": "ValidationError", "message": message, "target": "ExpiresInMinutes"});
         assert_eq!((response.status, response.json()), (400, json!({"error": error})));
         assert_eq!(response.header("content-type"), Some("application/json"));
@@ -56,7 +55,8 @@ async fn case_22_issuing_without_scopes_fails_with_the_message_of_the_service() 
     let id = service.create().await;
     for body in ["", "{}", r#"{"scopes":null}"#, r#"{"scopes":[]}"#, r#"{"expiresInMinutes":60}"#] {
         let response = service.issue(&id, body).await;
-        let error = json!({"code": "ValidationError", "message": "Scopes: The Scopes field is required.", "target": "Scopes"});
+        let error =
+            json!({"code": "ValidationError", "message": "Scopes: The Scopes field is required.", "target": "Scopes"});
         assert_eq!((response.status, response.json()), (400, json!({"error": error})), "{body}");
     }
 }
@@ -169,9 +169,8 @@ async fn case_29_a_teams_access_token_expires_with_the_token_it_was_exchanged_fo
 #[tokio::test]
 async fn case_29_exchange_fails_with_the_errors_of_the_service() {
     let service = service_with_teams_tokens().await;
-    let invalid = |message: &str, target: &str| {
-        (400, json!({"code": "ValidationError", "message": message, "target": target}))
-    };
+    let invalid =
+        |message: &str, target: &str| (400, json!({"code": "ValidationError", "message": message, "target": target}));
     let message = "Provided access token is not valid.";
     let invalid_token = (401, json!({"code": "InvalidAccessToken", "message": message}));
     for (token, app, user, (status, error)) in [

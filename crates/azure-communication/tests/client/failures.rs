@@ -78,8 +78,7 @@ async fn an_error_response_without_a_usable_body_is_still_one() {
 #[tokio::test]
 async fn what_the_service_repeats_of_a_request_is_in_no_error() {
     let uri = format!("http://h/identities/{USER}/:issueAccessToken?api-version=2023-10-01");
-    let message =
-        format!("The resource '{uri}' of {USER} with hush.token.hush-and-more-of-a-very-long-token is off");
+    let message = format!("The resource '{uri}' of {USER} with hush.token.hush-and-more-of-a-very-long-token is off");
     let error = failure(reply(400, &error_body("UnsupportedApiVersion", &message))).await;
     assert!(error_chain(&error).contains("The resource *** of *** with *** is off"));
 }

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use azure_communication::{
-    Client, ConnectionString, ENTRA_SCOPE, Endpoint, EntraToken, ErrorKind, RootCertificates, TokenError,
-    TokenSource,
+    Client, ConnectionString, ENTRA_SCOPE, Endpoint, EntraToken, ErrorKind, RootCertificates, TokenError, TokenSource,
 };
 use jiff::Timestamp;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -27,8 +26,7 @@ async fn start(script: impl IntoIterator<Item = Reply>) -> (String, RootCertific
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
     let tls = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -76,10 +74,7 @@ async fn a_call_with_an_identity_carries_its_token_and_no_signature() {
     let line = format!("POST /identities/{ESCAPED_USER}/:issueAccessToken?api-version=2023-10-01 HTTP/1.1");
     assert_eq!((request.line(), request.body.as_str()), (line.as_str(), r#"{"scopes":["voip"]}"#));
     assert_eq!(request.header("authorization"), Some("Bearer hush-1"));
-    assert_eq!(
-        request.header("host"),
-        address.strip_prefix("https://").and_then(|rest| rest.strip_suffix('/'))
-    );
+    assert_eq!(request.header("host"), address.strip_prefix("https://").and_then(|rest| rest.strip_suffix('/')));
     assert_eq!((request.header("x-ms-date"), request.header("x-ms-content-sha256")), (None, None));
     assert!(!format!("{client:?}").contains("hush"));
 }
@@ -91,11 +86,8 @@ async fn each_attempt_requests_a_token_of_its_own_time() {
     let source = CountingSource::default();
     let endpoint = address.parse::<Endpoint>().unwrap().with_roots(roots);
     issue(&Client::with_tokens(&endpoint, source.clone()).unwrap()).await.unwrap();
-    let sent: Vec<_> = service
-        .requests()
-        .iter()
-        .map(|request| request.header("authorization").unwrap().to_owned())
-        .collect();
+    let sent: Vec<_> =
+        service.requests().iter().map(|request| request.header("authorization").unwrap().to_owned()).collect();
     assert_eq!(sent, ["Bearer hush-1", "Bearer hush-2"]);
     let times = source.0.lock().unwrap();
     assert!(times[0] >= now() && times[1] >= times[0].checked_add(Duration::from_secs(1)).unwrap());

@@ -7,9 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use crate::test_service::{
-    ESCAPED_USER, KEY, Request, TOKEN, TOKEN_BODY, USER, issue, now, reply, start, user,
-};
+use crate::test_service::{ESCAPED_USER, KEY, Request, TOKEN, TOKEN_BODY, USER, issue, now, reply, start, user};
 
 /// Compares the whole request; the signature is computed from the rest of it.
 fn assert_sent(request: &Request, line: &str, content_headers: &str, body: &str) {
@@ -82,10 +80,7 @@ async fn a_token_is_issued() {
     let line = format!("POST /identities/{ESCAPED_USER}/:issueAccessToken?api-version=2023-10-01");
     for (grant, body) in [
         (Grant::from(Scope::VOIP), r#"{"scopes":["voip"]}"#),
-        (
-            Grant::from(Scope::VOIP).with_lifetime(Lifetime::MIN),
-            r#"{"scopes":["voip"],"expiresInMinutes":60}"#,
-        ),
+        (Grant::from(Scope::VOIP).with_lifetime(Lifetime::MIN), r#"{"scopes":["voip"],"expiresInMinutes":60}"#),
     ] {
         assert_token(&client.issue_token(&user(), &grant, now()).await.unwrap());
         assert_sent(&service.requests().pop().unwrap(), &line, &json_of(body.len()), body);

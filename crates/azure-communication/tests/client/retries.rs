@@ -4,9 +4,7 @@ use std::time::{Duration, Instant};
 
 use azure_communication::{Client, Error, ErrorKind, Scope, TeamsUser};
 
-use crate::test_service::{
-    Reply, Request, TOKEN_BODY, USER, error_chain, issue, now, reply, reply_with, start, user,
-};
+use crate::test_service::{Reply, Request, TOKEN_BODY, USER, error_chain, issue, now, reply, reply_with, start, user};
 
 fn disconnect() -> Reply {
     Reply::Disconnect(String::new())
@@ -31,9 +29,7 @@ async fn create_with_token(client: &Client) -> Result<(), Error> {
 #[tokio::test]
 async fn a_create_is_not_retried_where_it_may_have_been_performed() {
     let failures = [500, 502, 503, 504, 408].map(|status| reply(status, ""));
-    for failure in
-        failures.into_iter().chain([disconnect(), disconnect_half_way(201), disconnect_half_way(200)])
-    {
+    for failure in failures.into_iter().chain([disconnect(), disconnect_half_way(201), disconnect_half_way(200)]) {
         let (client, service) = start([failure.clone(), created()]).await;
         let error = client.create_user(now()).await.unwrap_err();
         assert!(error.may_have_been_done(), "{error:?}");

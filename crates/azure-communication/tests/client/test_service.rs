@@ -16,13 +16,11 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub(crate) const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-pub(crate) const USER: &str =
-    "8:acs:2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081";
+pub(crate) const USER: &str = "8:acs:2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081";
 pub(crate) const ESCAPED_USER: &str =
     "8%3Aacs%3A2dee53b4-368b-45b4-ab52-8493fb117652_00000005-14a2-493b-8a72-5a3a0d000081";
 pub(crate) const TOKEN: &str = "hush.token.hush";
-pub(crate) const TOKEN_BODY: &str =
-    r#"{"token":"hush.token.hush","expiresOn":"2023-10-19T15:34:15.5010629+00:00"}"#;
+pub(crate) const TOKEN_BODY: &str = r#"{"token":"hush.token.hush","expiresOn":"2023-10-19T15:34:15.5010629+00:00"}"#;
 
 /// For what should happen at once.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);

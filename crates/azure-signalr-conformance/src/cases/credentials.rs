@@ -33,10 +33,7 @@ pub(super) async fn letter_case(_: TestContext) -> CaseResult {
 pub(super) async fn invalid(_: TestContext) -> CaseResult {
     let port = "Invalid value for port property, it must be an positive integer between (0, 65536)";
     expect_parse_error("Endpoint=https://h", "Connection string missing required properties endpoint.")?;
-    expect_parse_error(
-        "Endpoint=ftp://h;AccessKey=k",
-        "Invalid value for endpoint property, it must be a valid URI.",
-    )?;
+    expect_parse_error("Endpoint=ftp://h;AccessKey=k", "Invalid value for endpoint property, it must be a valid URI.")?;
     expect_parse_error("Endpoint=http://h;AccessKey=k;Port=0", port)?;
     expect_parse_error("Endpoint=http://h;AccessKey=k;Port=70000", port)?;
     expect_parse_error("Endpoint=http://h;AccessKey=k;Version=2.0", "Version 2.0 is not supported.")?;

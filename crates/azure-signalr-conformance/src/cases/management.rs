@@ -173,9 +173,8 @@ pub(super) async fn generate_token(context: TestContext) -> CaseResult {
     let lifetime = claims["exp"].as_u64().unwrap_or_default().saturating_sub(start);
     expect((295..=330).contains(&lifetime), "an expiry in 300 s", format_args!("{lifetime} s"))?;
 
-    let socket = websocket::open(context.service(), &[("hub", &context.hub)], Some(&token), None)
-        .await?
-        .into_socket()?;
+    let socket =
+        websocket::open(context.service(), &[("hub", &context.hub)], Some(&token), None).await?.into_socket()?;
     let mut client = Client::from_socket(socket, context.service(), &context.hub, token);
     client.handshake(1).await?;
     context.send(&["users", &context.user], "t", &json!([])).await?;
@@ -194,8 +193,7 @@ pub(super) async fn list_group(context: TestContext) -> CaseResult {
         context.join_group(&client).await?;
         members.push(client);
     }
-    let list =
-        || context.rest(Method::GET, &["groups", &context.group, "connections"]).version(NEWEST_VERSION);
+    let list = || context.rest(Method::GET, &["groups", &context.group, "connections"]).version(NEWEST_VERSION);
     let (sizes, mut found) = read_pages(&context, list().query("maxpagesize", "2")).await?;
     expect_eq("the sizes of the pages", vec![2, 2, 1], sizes)?;
     let mut expected: Vec<(String, String)> = members
@@ -216,10 +214,7 @@ pub(super) async fn list_group(context: TestContext) -> CaseResult {
 }
 
 /// Reads all pages; returns their sizes, and the connections and users on them.
-async fn read_pages(
-    context: &TestContext,
-    first: Call<'_>,
-) -> CaseResult<(Vec<usize>, Vec<(String, String)>)> {
+async fn read_pages(context: &TestContext, first: Call<'_>) -> CaseResult<(Vec<usize>, Vec<(String, String)>)> {
     let (mut sizes, mut found) = (Vec::new(), Vec::new());
     let mut page = first.expect_json().await?;
     loop {
@@ -241,8 +236,7 @@ pub(super) async fn invoke_client(context: TestContext) -> CaseResult {
         call.message("add", &json!([3, 4]))
     };
     let id = client.id.clone();
-    let (response, _) =
-        tokio::try_join!(invoke(&id).expect_status(200), complete(&mut client, json!({"result": 7})))?;
+    let (response, _) = tokio::try_join!(invoke(&id).expect_status(200), complete(&mut client, json!({"result": 7})))?;
     expect_eq("the result", json!(7), response.json()?["result"].clone())?;
     let error = json!({"error": "Client didn't provide a result."});
     let (response, _) = tokio::try_join!(invoke(&id).response(), complete(&mut client, error))?;

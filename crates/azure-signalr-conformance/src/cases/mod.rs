@@ -51,8 +51,7 @@ impl Case {
             86..=88 => vec![("--python", env.python.is_some())],
             _ => vec![],
         };
-        let missing: Vec<_> =
-            requirements.iter().filter(|(_, given)| !given).map(|(option, _)| *option).collect();
+        let missing: Vec<_> = requirements.iter().filter(|(_, given)| !given).map(|(option, _)| *option).collect();
         if missing.is_empty() { Ok(()) } else { Err(Failure::needs(missing.join(", "))) }
     }
 }

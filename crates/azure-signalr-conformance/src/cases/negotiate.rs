@@ -34,8 +34,7 @@ pub(super) async fn version_1(context: TestContext) -> CaseResult {
     let response = response.json()?;
     expect_eq("the version", json!(1), response["negotiateVersion"].clone())?;
     let ids = (response["connectionId"].as_str(), response["connectionToken"].as_str());
-    let two_ids =
-        matches!(ids, (Some(id), Some(token)) if id != token && !id.is_empty() && !token.is_empty());
+    let two_ids = matches!(ids, (Some(id), Some(token)) if id != token && !id.is_empty() && !token.is_empty());
     expect(two_ids, "connectionId and connectionToken, not the same", property_names(&response))?;
     let expected = json!([
         {"transport": "WebSockets", "transferFormats": ["Text", "Binary"]},
@@ -147,18 +146,13 @@ pub(super) async fn transports_claim(context: TestContext) -> CaseResult {
     let audience = context.service().client_audience(&context.hub);
     let token = context.service().token(&audience, &json!({"asrs.s.htt": "1"}));
     let response = negotiation(&context).token(&token).expect_json().await?;
-    let names: Vec<&Value> = response["availableTransports"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|offer| &offer["transport"])
-        .collect();
+    let names: Vec<&Value> =
+        response["availableTransports"].as_array().into_iter().flatten().map(|offer| &offer["transport"]).collect();
     expect_eq("the transports", vec![&json!("WebSockets")], names)
 }
 
 pub(super) async fn unknown_parameters(context: TestContext) -> CaseResult {
-    let call =
-        negotiation(&context).query("asrs_request_id", "").query("asrs.op", "/x").query("asrs_lang", "de");
+    let call = negotiation(&context).query("asrs_request_id", "").query("asrs.op", "/x").query("asrs_lang", "de");
     let response = call.expect_json().await?;
     expect_eq("the version", json!(1), response["negotiateVersion"].clone())
 }

@@ -24,8 +24,7 @@ const IDLE_TIME: Duration = Duration::from_secs(60);
 
 /// Values of `asrs-user-agent`.
 const SDK_AGENT: &str = "Microsoft.Azure.SignalR.Management/1.21.0 (.NET 6.0.0; Linux; X64)";
-const HOST_AGENT: &str =
-    "Microsoft.Azure.SignalR.Management/1.21.0 (.NET 6.0.0; Linux; X64) [func=negotiate]";
+const HOST_AGENT: &str = "Microsoft.Azure.SignalR.Management/1.21.0 (.NET 6.0.0; Linux; X64) [func=negotiate]";
 
 /// Adds a negotiate endpoint for a user; returns its name and its URL.
 fn negotiate_endpoint(context: &TestContext, user: &str) -> (String, String) {
@@ -94,8 +93,7 @@ pub(super) async fn javascript_restart(context: TestContext) -> CaseResult {
     let settings = json!({"url": url, "transport": "WebSockets", "protocol": "json"});
     let mut client = ClientProcess::javascript(&context, &settings).await?;
     let before = client.wait_for("open").await?;
-    let restart =
-        context.env.restart_command.as_deref().ok_or_else(|| Failure::needs("--restart-command"))?;
+    let restart = context.env.restart_command.as_deref().ok_or_else(|| Failure::needs("--restart-command"))?;
     let exit = Command::new("sh").args(["-c", restart]).status().await;
     expect(exit.is_ok_and(|status| status.success()), "a restart that succeeds", "a failure")?;
     let after = client.wait_for("reconnected").await?;
@@ -262,8 +260,7 @@ pub(super) async fn functions_host(context: TestContext) -> CaseResult {
     let key = context.service().key.clone();
     webhooks.set_handler(&context.hub, move |event| function_trigger(&key, event));
     // The negotiation binding creates a token with the user and copied claims.
-    let mut client =
-        context.client().user(&context.user).claim("role", json!(["reader", "writer"])).connect().await?;
+    let mut client = context.client().user(&context.user).claim("role", json!(["reader", "writer"])).connect().await?;
     client.invoke(Some("1"), "Add", json!([3, 4])).await?;
     let completion = client.expect_completion("1").await?;
     let expected = json!({"type": 3, "invocationId": "1", "result": 7});

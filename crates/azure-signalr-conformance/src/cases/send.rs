@@ -57,12 +57,7 @@ pub(super) async fn arguments(context: TestContext) -> CaseResult {
         to_all(&context).json(&payload).expect_status(202).await.at(&payload)?;
     }
     client
-        .expect_invocations(&[
-            ("absent", json!([])),
-            ("null", json!([])),
-            ("none", json!([])),
-            ("twelve", twelve),
-        ])
+        .expect_invocations(&[("absent", json!([])), ("null", json!([])), ("none", json!([])), ("twelve", twelve)])
         .await
 }
 
@@ -161,9 +156,7 @@ fn frames_body(protocols: &[Protocol]) -> Vec<u8> {
 pub(super) async fn protocol_frames(context: TestContext) -> CaseResult {
     let packed = context.client().protocol(Protocol::MessagePack).connect();
     let (mut json, mut packed) = tokio::try_join!(context.client().connect(), packed)?;
-    let send = |protocols| {
-        to_all(&context).body("application/octet-stream", frames_body(protocols)).expect_status(202)
-    };
+    let send = |protocols| to_all(&context).body("application/octet-stream", frames_body(protocols)).expect_status(202);
     send(&[Protocol::Json]).await?;
     json.expect_invocations(&[("hi", json!(["x"]))]).await?;
     packed.expect_no_invocations().await?;
@@ -221,16 +214,13 @@ pub(super) async fn authorization(context: TestContext) -> CaseResult {
         call().token(&token).expect_status(202).await.at(audience)?;
     }
     let audience = format!("{base}api/v1/hubs/{}", context.hub);
-    let first = context
-        .rest_v1(Method::POST, &[])
-        .message("t", &json!([]))
-        .token(&service.token(&audience, &json!({})));
+    let first =
+        context.rest_v1(Method::POST, &[]).message("t", &json!([])).token(&service.token(&audience, &json!({})));
     first.expect_status(202).await.at(audience).map(drop)
 }
 
 pub(super) async fn thousand_clients(context: TestContext) -> CaseResult {
-    let connecting =
-        stream::iter(0..CLIENTS).map(|_| context.client().connect()).buffer_unordered(CONCURRENCY);
+    let connecting = stream::iter(0..CLIENTS).map(|_| context.client().connect()).buffer_unordered(CONCURRENCY);
     let clients: Vec<_> = connecting.try_collect().await?;
     for number in 0..MESSAGES {
         context.rest(Method::POST, &[":send"]).message("t", &json!([number])).expect_status(202).await?;

@@ -48,8 +48,8 @@ pub(super) async fn event_stream(context: TestContext) -> CaseResult {
     let url = service.client_url(&[], &query);
     let call = service.call_url(Method::GET, url).without_token().header(ACCEPT, "text/event-stream");
     let mut stream = with_timeout(service.timeout, "the headers of an event stream", call.stream()).await?;
-    let head = Response { status: stream.status(), headers: stream.headers().clone(), body: Vec::new() }
-        .expect_status(200)?;
+    let head =
+        Response { status: stream.status(), headers: stream.headers().clone(), body: Vec::new() }.expect_status(200)?;
     head.expect_header("content-type", "text/event-stream")?;
     head.expect_header("cache-control", "no-cache")?;
     head.expect_header("cache-control", "no-store")?;
@@ -117,8 +117,7 @@ pub(super) async fn poll_authorization(context: TestContext) -> CaseResult {
 
 pub(super) async fn idle_poll(context: TestContext) -> CaseResult {
     let mut client = polling_client(&context).claim("asrs.s.ttl", json!("5")).connect().await?;
-    let idle =
-        with_timeout(POLL_TIMEOUT, "a response to an idle poll", poll(&client)).await?.expect_status(200)?;
+    let idle = with_timeout(POLL_TIMEOUT, "a response to an idle poll", poll(&client)).await?.expect_status(200)?;
     expect_eq("the length of an idle poll", 0, idle.body.len())?;
     context.send(&["users", &context.user], "t", &json!([1])).await?;
     client.expect_invocations(&[("t", json!([1]))]).await
@@ -134,9 +133,7 @@ pub(super) async fn concurrent_polls(context: TestContext) -> CaseResult {
     let second = async {
         // The first poll must arrive before the second; the service does not show when it has.
         sleep(Duration::from_millis(500)).await;
-        with_timeout(timeout, "a response to the second of two polls", poll(&client))
-            .await?
-            .expect_status(200)
+        with_timeout(timeout, "a response to the second of two polls", poll(&client)).await?.expect_status(200)
     };
     let message = async {
         sleep(Duration::from_millis(1500)).await;

@@ -13,8 +13,7 @@ use crate::websocket;
 
 fn json_body(event: &ReceivedRequest) -> CaseResult<Value> {
     let text = String::from_utf8_lossy(&event.body);
-    serde_json::from_str(&text)
-        .map_err(|_| Failure::new("a JSON body without a separator", format!("{text:?}")))
+    serde_json::from_str(&text).map_err(|_| Failure::new("a JSON body without a separator", format!("{text:?}")))
 }
 
 /// The media type of the event, without parameters.
@@ -87,8 +86,7 @@ pub(super) async fn messages(context: TestContext) -> CaseResult {
     packed.invoke(None, "Foo", json!([1])).await?;
     let event = context.webhook_events(2).await?.remove(1);
     expect_eq("Content-Type", Some("application/x-msgpack"), event.header("content-type"))?;
-    let array =
-        rmpv::decode::read_value(&mut &event.body[..]).map_err(|error| Failure::new("MessagePack", error))?;
+    let array = rmpv::decode::read_value(&mut &event.body[..]).map_err(|error| Failure::new("MessagePack", error))?;
     // With a length prefix, the body is a message of the hub protocol.
     let message = Protocol::MessagePack.read(&mut add_length_prefix(&array)).and_then(Result::ok);
     expect_eq("the body", Some(json!({"type": 1, "target": "Foo", "arguments": [1]})), message)
@@ -150,8 +148,7 @@ async fn disconnected_event(
     let next = context.connect(&context.user).await?;
     let events = context.webhook_events(3).await?;
     let disconnected = events.iter().filter(|event| {
-        event.header("x-asrs-connection-id") == Some(&id)
-            && category_and_name(event) == "connections disconnected"
+        event.header("x-asrs-connection-id") == Some(&id) && category_and_name(event) == "connections disconnected"
     });
     expect_eq("the number of `disconnected` events", 1, disconnected.count())?;
     next.close().await?;
@@ -167,8 +164,7 @@ pub(super) async fn templates(context: TestContext) -> CaseResult {
             "HubPattern": context.hub, "CategoryPattern": "*", "EventPattern": events,
         })
     };
-    let templates =
-        [template("first", "connected, disconnected"), template("second", "*"), template("third", "*")];
+    let templates = [template("first", "connected, disconnected"), template("second", "*"), template("third", "*")];
     webhooks.write_templates(&templates).await?;
     let mut client = connect_when_posted_to(&context, "/first/").await?;
     record_events(&context)?;
@@ -176,10 +172,8 @@ pub(super) async fn templates(context: TestContext) -> CaseResult {
     client.close().await?;
     let paths: Vec<String> = context.webhook_events(2).await?.into_iter().map(|event| event.path).collect();
     let hub = &context.hub;
-    let expected = vec![
-        format!("/second/{hub}/messages/a%2Fb%20%C3%BC"),
-        format!("/first/{hub}/connections/disconnected"),
-    ];
+    let expected =
+        vec![format!("/second/{hub}/messages/a%2Fb%20%C3%BC"), format!("/first/{hub}/connections/disconnected")];
     expect_eq("the paths", expected, paths)?;
 
     webhooks.write_templates(&[]).await?;
@@ -223,9 +217,7 @@ pub(super) async fn client_query(context: TestContext) -> CaseResult {
 pub(super) async fn without_upstream(context: TestContext) -> CaseResult {
     if let Some(webhooks) = &context.env.webhooks {
         if !webhooks.can_write_settings() {
-            return Err(Failure::needs(
-                "--upstream-settings, or a service without an upstream and no --upstream-port",
-            ));
+            return Err(Failure::needs("--upstream-settings, or a service without an upstream and no --upstream-port"));
         }
         webhooks.write_exact_templates(&[]).await?;
     }

@@ -77,8 +77,7 @@ pub(super) async fn ids(context: TestContext) -> CaseResult {
     second.expect_status(409).at("an id in use")?;
 
     let negotiation = context.client().negotiate().await?;
-    let by_connection_id =
-        open(&context, &[("id", &negotiation.connection_id)], Some(&negotiation.token)).await?;
+    let by_connection_id = open(&context, &[("id", &negotiation.connection_id)], Some(&negotiation.token)).await?;
     by_connection_id.expect_status(404).at("a connectionId as id").map(drop)
 }
 
@@ -87,25 +86,14 @@ pub(super) async fn handshake_versions(context: TestContext) -> CaseResult {
         let mut client = context.client().open().await?;
         client.handshake(version).await.at(format_args!("version {version}"))?;
     }
-    expect_handshake_error(
-        &context,
-        "json",
-        99,
-        "The server does not support version 99 of the 'json' protocol.",
-    )
-    .await
+    expect_handshake_error(&context, "json", 99, "The server does not support version 99 of the 'json' protocol.").await
 }
 
 pub(super) async fn unknown_protocol(context: TestContext) -> CaseResult {
     expect_handshake_error(&context, "blazorpack", 1, "The protocol 'blazorpack' is not supported.").await
 }
 
-async fn expect_handshake_error(
-    context: &TestContext,
-    protocol: &str,
-    version: u32,
-    error: &str,
-) -> CaseResult {
+async fn expect_handshake_error(context: &TestContext, protocol: &str, version: u32, error: &str) -> CaseResult {
     let mut client = context.client().open().await?;
     client.send_handshake(protocol, version).await?;
     expect_eq("the handshake response", json!({"error": error}), client.handshake_response().await?)?;
@@ -162,9 +150,7 @@ pub(super) async fn message_framing(context: TestContext) -> CaseResult {
     let (first, second) = HANDSHAKE.split_at(10);
     socket.send_text(first).await?;
     socket
-        .send_text(
-            &(with_separator(second) + &with_separator(r#"{"type":6}"#) + r#"{"type":1,"invocationId":"1","#),
-        )
+        .send_text(&(with_separator(second) + &with_separator(r#"{"type":6}"#) + r#"{"type":1,"invocationId":"1","#))
         .await?;
     socket.send_text(&with_separator(r#""target":"a","arguments":[]}"#)).await?;
     let two = with_separator(r#"{"type":1,"invocationId":"2","target":"a","arguments":[]}"#)
@@ -194,16 +180,11 @@ pub(super) async fn pings(context: TestContext) -> CaseResult {
 
 async fn expect_ping(context: &TestContext, client: &mut Client, ping: Frame) -> CaseResult {
     let time_limit = KEEP_ALIVE_INTERVAL + context.service().timeout;
-    expect_eq(
-        "the first frame on an idle connection",
-        ping,
-        next_frame(client, "a hub ping", time_limit).await?,
-    )
+    expect_eq("the first frame on an idle connection", ping, next_frame(client, "a hub ping", time_limit).await?)
 }
 
 pub(super) async fn client_timeout(context: TestContext) -> CaseResult {
-    let (mut silent, mut never_pinged) =
-        tokio::try_join!(context.client().connect(), context.client().connect())?;
+    let (mut silent, mut never_pinged) = tokio::try_join!(context.client().connect(), context.client().connect())?;
     silent.send(&json!({"type": 6})).await?;
     let time_limit = CLIENT_TIMEOUT + context.service().timeout;
     let last = async {

@@ -76,10 +76,7 @@ impl Entra {
             return Err(AuthError::new("audience", format!("{AUDIENCE:?}"), "another or none"));
         }
         if !self.options.owners.iter().any(|owner| owner == claim("oid")) {
-            return Err(AuthError::forbidden(
-                "an identity (claim `oid`) with a role on the service",
-                "one without",
-            ));
+            return Err(AuthError::forbidden("an identity (claim `oid`) with a role on the service", "one without"));
         }
         Ok(())
     }
@@ -102,10 +99,7 @@ impl Entra {
         let header = jsonwebtoken::decode_header(token).ok()?;
         let id = header.kid.filter(|_| header.alg == Algorithm::HS256)?;
         let issued = self.issued();
-        issued
-            .iter()
-            .find(|issued| issued.id == id && now < issued.expires_at)
-            .map(|issued| issued.key.clone())
+        issued.iter().find(|issued| issued.id == id && now < issued.expires_at).map(|issued| issued.key.clone())
     }
 
     /// Poisoning is ignored: no update can panic halfway.

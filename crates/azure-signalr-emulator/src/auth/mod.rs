@@ -76,12 +76,7 @@ impl Auth {
     }
 
     /// Verifies the token of a REST call; `path` is the decoded path of the request.
-    pub(crate) fn authorize_caller(
-        &self,
-        token: Option<&str>,
-        path: &[String],
-        now: u64,
-    ) -> Result<Caller, AuthError> {
+    pub(crate) fn authorize_caller(&self, token: Option<&str>, path: &[String], now: u64) -> Result<Caller, AuthError> {
         match (self.verify(token, &Audience::Rest { path }, now), &self.entra, token) {
             (Err(error), Some(entra), Some(token)) if error.rule == SIGNATURE => {
                 let claims = self.claims_signed_with(entra.signing_key(), token)?.ok_or(error)?;
@@ -97,12 +92,7 @@ impl Auth {
         self.entra.as_ref().map(|entra| entra.issue_access_key(now))
     }
 
-    fn verify(
-        &self,
-        token: Option<&str>,
-        audience: &Audience<'_>,
-        now: u64,
-    ) -> Result<Map<String, Value>, AuthError> {
+    fn verify(&self, token: Option<&str>, audience: &Audience<'_>, now: u64) -> Result<Map<String, Value>, AuthError> {
         let token = token.ok_or_else(|| AuthError::new("token", "an access token", "none"))?;
         let claims = self.signed_claims(token, audience, now)?;
         if self.lenient {
@@ -114,12 +104,7 @@ impl Auth {
     }
 
     /// The header `kid` selects an issued key, for client tokens only. An unknown `kid` is ignored.
-    fn signed_claims(
-        &self,
-        token: &str,
-        audience: &Audience<'_>,
-        now: u64,
-    ) -> Result<Map<String, Value>, AuthError> {
+    fn signed_claims(&self, token: &str, audience: &Audience<'_>, now: u64) -> Result<Map<String, Value>, AuthError> {
         let issued = match audience {
             Audience::Client { .. } => self.entra.as_ref().and_then(|entra| entra.find_key(token, now)),
             Audience::Rest { .. } => None,
@@ -129,24 +114,17 @@ impl Auth {
                 return Ok(claims);
             }
         }
-        let expected =
-            format!("a signature by one of the {} access keys, used as UTF-8 text", self.keys.len());
+        let expected = format!("a signature by one of the {} access keys, used as UTF-8 text", self.keys.len());
         Err(AuthError::new(SIGNATURE, expected, "a signature by another key"))
     }
 
     /// `None` if another key signed the token.
-    fn claims_signed_with(
-        &self,
-        key: &DecodingKey,
-        token: &str,
-    ) -> Result<Option<Map<String, Value>>, AuthError> {
+    fn claims_signed_with(&self, key: &DecodingKey, token: &str) -> Result<Option<Map<String, Value>>, AuthError> {
         match jsonwebtoken::decode(token, key, &self.rules) {
             Ok(token) => Ok(Some(token.claims)),
             Err(error) => match error.kind() {
                 ErrorKind::InvalidSignature => Ok(None),
-                ErrorKind::InvalidAlgorithm => {
-                    Err(AuthError::new("algorithm", "HS256 or HS512", "another algorithm"))
-                }
+                ErrorKind::InvalidAlgorithm => Err(AuthError::new("algorithm", "HS256 or HS512", "another algorithm")),
                 _ => Err(AuthError::new("token", "a signed JWT", "something else")),
             },
         }
@@ -188,8 +166,7 @@ mod tests {
     }
 
     fn token(algorithm: Algorithm, key: &str, claims: &Value) -> String {
-        jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(key.as_bytes()))
-            .unwrap()
+        jsonwebtoken::encode(&Header::new(algorithm), claims, &EncodingKey::from_secret(key.as_bytes())).unwrap()
     }
 
     fn claims() -> Value {
@@ -218,8 +195,7 @@ mod tests {
         // Made by another implementation with the key of the official emulator; valid from 1700000000 for an hour.
         let vector = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhc3JzLnMudWlkIjoidTEiLCJuYmYiOjE3MDAwMDAwMDAsImV4cCI6MTcwMDAwMzYwMCwiaWF0IjoxNzAwMDAwMDAwLCJhdWQiOiJodHRwOi8vbG9jYWxob3N0L2NsaWVudC8_aHViPWNoYXQifQ.-WYX7JGgJKomLnyllQ2C8IAQj9M75qmV4VRPVxQ8UTM";
         let auth = Auth::new(&[AccessKey::official_emulator()], &[], Duration::ZERO);
-        let identity =
-            auth.authorize_client(Some(vector), &HubName::of_client("chat").unwrap(), NOW).unwrap();
+        let identity = auth.authorize_client(Some(vector), &HubName::of_client("chat").unwrap(), NOW).unwrap();
         assert_eq!(identity.user.unwrap().as_str(), "u1");
     }
 
@@ -232,14 +208,8 @@ mod tests {
         };
         assert_eq!(authorize(None).unwrap_err().rule, "token");
         assert_eq!(authorize(Some("no.such.token")).unwrap_err().rule, "token");
-        assert_eq!(
-            authorize(Some(&token(Algorithm::HS384, "first", &claims()))).unwrap_err().rule,
-            "algorithm"
-        );
-        assert_eq!(
-            authorize(Some(&token(Algorithm::HS256, "third", &claims()))).unwrap_err().rule,
-            "signature"
-        );
+        assert_eq!(authorize(Some(&token(Algorithm::HS384, "first", &claims()))).unwrap_err().rule, "algorithm");
+        assert_eq!(authorize(Some(&token(Algorithm::HS256, "third", &claims()))).unwrap_err().rule, "signature");
         assert_eq!(rule(&json!({"aud": "http://localhost/client/?hub=chat"})), "exp");
         assert_eq!(rule(&with("exp", json!("soon"))), "exp");
         assert_eq!(rule(&with("exp", json!(NOW - 6))), "exp");

@@ -44,8 +44,7 @@ pub(crate) struct ConnectionSettings<T> {
 
 /// Serves a connection until it is closed and the hub and the upstream have been notified.
 pub(crate) async fn run<T: Transport>(transport: T, guard: ConnectionGuard, settings: ConnectionSettings<T>) {
-    let ConnectionSettings { handshake_timeout, detailed_errors, expires_at, replacements, upstream } =
-        settings;
+    let ConnectionSettings { handshake_timeout, detailed_errors, expires_at, replacements, upstream } = settings;
     let mut handler = ConnectionHandler {
         writer: Writer::new(&guard, transport),
         reader: MessageReader::new(guard.options().max_client_message_bytes),
@@ -251,9 +250,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
                     })?;
                 }
             }
-            ClientMessage::StreamItem { .. }
-            | ClientMessage::CancelInvocation { .. }
-            | ClientMessage::Other(_) => {
+            ClientMessage::StreamItem { .. } | ClientMessage::CancelInvocation { .. } | ClientMessage::Other(_) => {
                 debug!(%connection, "ignored a message from {connection} that has no meaning in serverless mode");
             }
         }
@@ -269,8 +266,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
                 Ok(())
             }
             (None, ClientInvocation { id: Some(id), target, .. }) => {
-                let error =
-                    format!("No upstream serves '{target}': this emulator has no upstream configured.");
+                let error = format!("No upstream serves '{target}': this emulator has no upstream configured.");
                 self.complete_with_error(&id, error).await
             }
             (None, ClientInvocation { id: None, .. }) => {

@@ -163,8 +163,7 @@ impl<'a, T: Transport> Writer<'a, T> {
     /// Sends the Close message, if the reason has one, and closes the transport.
     pub(super) async fn close(self, reason: &CloseReason, detailed_errors: bool) {
         let Some(transport) = self.transport.filter(|_| !reason.drops_transport()) else { return };
-        let close_message =
-            reason.close_message(detailed_errors).map(|message| self.protocol.encode(&message));
+        let close_message = reason.close_message(detailed_errors).map(|message| self.protocol.encode(&message));
         if let (Some(recorder), Some(frame)) = (self.guard.recorder(), &close_message) {
             recorder.sent(frame);
         }

@@ -33,11 +33,7 @@ pub(super) struct ClientInvocation {
 }
 
 impl UpstreamConnection {
-    pub(crate) fn new(
-        upstream: Arc<Upstream>,
-        client: ConnectionHeaders,
-        recorder: Option<MessageRecorder>,
-    ) -> Self {
+    pub(crate) fn new(upstream: Arc<Upstream>, client: ConnectionHeaders, recorder: Option<MessageRecorder>) -> Self {
         Self { upstream, client, recorder }
     }
 

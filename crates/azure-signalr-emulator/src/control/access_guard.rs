@@ -63,8 +63,7 @@ mod tests {
     const JSON: (&str, &str) = ("content-type", "application/json; charset=utf-8");
 
     fn status(method: Method, headers: &[(&'static str, &str)], peer: Option<&str>) -> Option<StatusCode> {
-        let headers =
-            headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
         let peer = peer.map(|peer| peer.parse().unwrap());
         check_request(&method, &headers.collect(), peer).err().map(|error| error.into_json().status())
     }
@@ -80,9 +79,7 @@ mod tests {
 
     #[test]
     fn other_host_names_are_forbidden() {
-        for host in
-            ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "a b", ""]
-        {
+        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "a b", ""] {
             let forbidden = Some(StatusCode::FORBIDDEN);
             assert_eq!(status(Method::GET, &[("host", host)], Some("127.0.0.1")), forbidden, "{host}");
         }
@@ -97,8 +94,7 @@ mod tests {
 
     #[test]
     fn pages_of_other_origins_are_forbidden() {
-        let from =
-            |origin| status(Method::POST, &[("host", "localhost:8888"), ("origin", origin), JSON], None);
+        let from = |origin| status(Method::POST, &[("host", "localhost:8888"), ("origin", origin), JSON], None);
         assert_eq!(from("http://localhost:8888"), None);
         for origin in ["https://evil.example", "http://localhost:4280", "http://localhost", "null", ""] {
             assert_eq!(from(origin), Some(StatusCode::FORBIDDEN), "{origin}");
@@ -107,15 +103,11 @@ mod tests {
 
     #[test]
     fn content_types_of_forms_are_rejected() {
-        for content_type in ["text/plain", "application/x-www-form-urlencoded", "text/plain;application/json"]
-        {
+        for content_type in ["text/plain", "application/x-www-form-urlencoded", "text/plain;application/json"] {
             let headers = [("host", "localhost"), ("content-type", content_type)];
             assert_eq!(status(Method::POST, &headers, None), Some(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
-        assert_eq!(
-            status(Method::POST, &[("host", "localhost")], None),
-            Some(StatusCode::UNSUPPORTED_MEDIA_TYPE)
-        );
+        assert_eq!(status(Method::POST, &[("host", "localhost")], None), Some(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         assert_eq!(status(Method::POST, &[("host", "localhost"), JSON], None), None);
     }
 }

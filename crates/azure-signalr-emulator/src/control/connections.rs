@@ -122,9 +122,8 @@ impl SelectorBody {
             let message = "name a `connection`, a `hub`, or a `user` of a `hub`";
             return Err(ApiError::invalid("hub", message));
         }
-        let user = self.user.map(|user| {
-            UserId::new(&user).ok_or_else(|| ApiError::invalid("user", "a user id is not empty"))
-        });
+        let user =
+            self.user.map(|user| UserId::new(&user).ok_or_else(|| ApiError::invalid("user", "a user id is not empty")));
         Ok(ConnectionSelector {
             hub: self.hub.as_deref().map(HubName::of_client).transpose()?,
             user: user.transpose()?,
@@ -143,9 +142,7 @@ mod tests {
 
     #[test]
     fn an_incomplete_or_invalid_selector_is_rejected() {
-        for body in
-            ["{}", r#"{"user":"u"}"#, r#"{"hub":"chat","user":""}"#, r#"{"hub":"1"}"#, r#"{"hup":"chat"}"#]
-        {
+        for body in ["{}", r#"{"user":"u"}"#, r#"{"hub":"chat","user":""}"#, r#"{"hub":"1"}"#, r#"{"hup":"chat"}"#] {
             assert!(selector(body).is_none(), "{body}");
         }
     }

@@ -121,15 +121,11 @@ impl FaultRequest {
         let effect = match self.effect {
             EffectName::Refuse => RequestEffect::Refuse,
             EffectName::Delay => RequestEffect::Delay { milliseconds: self.delay()? },
-            EffectName::Answer => RequestEffect::Answer {
-                status: self.status()?,
-                retry_after_seconds: self.retry_after_seconds,
-            },
+            EffectName::Answer => {
+                RequestEffect::Answer { status: self.status()?, retry_after_seconds: self.retry_after_seconds }
+            }
             EffectName::Duplicate | EffectName::Reorder | EffectName::Drop => {
-                return Err(ApiError::invalid(
-                    "effect",
-                    "this effect is for messages: `\"on\":\"messages\"`",
-                ));
+                return Err(ApiError::invalid("effect", "this effect is for messages: `\"on\":\"messages\"`"));
             }
         };
         self.check_properties(match self.effect {
@@ -151,8 +147,7 @@ impl FaultRequest {
             }
         };
         self.check_properties(&["connection"])?;
-        let hub =
-            self.hub.ok_or_else(|| ApiError::invalid("hub", "name the `hub` whose messages are meant"))?;
+        let hub = self.hub.ok_or_else(|| ApiError::invalid("hub", "name the `hub` whose messages are meant"))?;
         Ok(FaultRule::Message(MessageFault { hub: hub_name(&hub)?, connection: self.connection, effect }))
     }
 
@@ -176,18 +171,13 @@ impl FaultRequest {
     fn delay(&self) -> Result<u64, ApiError> {
         let delay = self.milliseconds.filter(|delay| (1..=MAX_DELAY_MILLISECONDS).contains(delay));
         delay.ok_or_else(|| {
-            ApiError::invalid(
-                "milliseconds",
-                format!("a delay has `milliseconds`, 1 to {MAX_DELAY_MILLISECONDS}"),
-            )
+            ApiError::invalid("milliseconds", format!("a delay has `milliseconds`, 1 to {MAX_DELAY_MILLISECONDS}"))
         })
     }
 
     fn status(&self) -> Result<u16, ApiError> {
         let status = self.status.filter(|status| (400..=599).contains(status));
-        status.ok_or_else(|| {
-            ApiError::invalid("status", "an answer has a `status` from 400 to 599, such as 429")
-        })
+        status.ok_or_else(|| ApiError::invalid("status", "an answer has a `status` from 400 to 599, such as 429"))
     }
 }
 
@@ -196,11 +186,7 @@ fn hub_name(hub: &str) -> Result<String, ApiError> {
 }
 
 /// Middleware: serves the request, perhaps later, or ends it with a fault. CORS preflights do not get here.
-pub(super) async fn inject(
-    State(diagnostics): State<Arc<Diagnostics>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn inject(State(diagnostics): State<Arc<Diagnostics>>, request: Request, next: Next) -> Response {
     let uri = request.uri();
     let (endpoint, hub) = (endpoint(uri.path()), hub(uri));
     let info = RequestInfo { endpoint, hub: hub.as_ref().map(HubName::as_str), path: uri.path() };
@@ -271,9 +257,7 @@ mod tests {
     #[test]
     fn a_body_becomes_a_rule() {
         assert_eq!(
-            rule(
-                r#"{"on":"rest","hub":"Chat","effect":"answer","status":429,"retryAfterSeconds":2,"times":3}"#
-            ),
+            rule(r#"{"on":"rest","hub":"Chat","effect":"answer","status":429,"retryAfterSeconds":2,"times":3}"#),
             Ok(FaultRule::Request(RequestFault {
                 on: Endpoint::Rest,
                 hub: Some("chat".into()),

@@ -21,33 +21,15 @@ use crate::traffic_log::{Numbered, RequestRecord, RingBuffer};
 
 /// Parameters of the service whose values are not secret. Applications can add any others to a client's URL.
 const HARMLESS_PARAMETERS: [&str; 16] = [
-    "api-version",
-    "application",
-    "completed",
-    "continuationtoken",
-    "excluded",
-    "filter",
-    "hub",
-    "maxpagesize",
-    "minutestoexpire",
-    "negotiateversion",
-    "reason",
-    "top",
-    "ttl",
-    "userid",
-    "usestatefulreconnect",
-    "_",
+    "api-version", "application", "completed", "continuationtoken", "excluded", "filter", "hub", "maxpagesize",
+    "minutestoexpire", "negotiateversion", "reason", "top", "ttl", "userid", "usestatefulreconnect", "_",
 ];
 
 /// Parameters that are left out: the access token and the connection token.
 const SECRET_PARAMETERS: [&str; 2] = ["access_token", "id"];
 
 /// Middleware: serves the request, and records it with its response.
-pub(super) async fn record(
-    State(diagnostics): State<Arc<Diagnostics>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn record(State(diagnostics): State<Arc<Diagnostics>>, request: Request, next: Next) -> Response {
     let (at, start) = (unix_milliseconds(), Instant::now());
     let method = request.method().to_string();
     let path = request.uri().path().to_owned();

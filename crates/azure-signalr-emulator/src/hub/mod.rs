@@ -39,14 +39,7 @@ impl<H> Default for Hubs<H> {
 /// Connections.
 impl<H> Hubs<H> {
     /// Adds a connection, and puts it into the groups of its user. A connection with the same id is replaced.
-    pub(crate) fn join(
-        &mut self,
-        now: Instant,
-        hub: &HubName,
-        id: &ConnectionId,
-        user: Option<&UserId>,
-        handle: H,
-    ) {
+    pub(crate) fn join(&mut self, now: Instant, hub: &HubName, id: &ConnectionId, user: Option<&UserId>, handle: H) {
         self.remove_expired(now);
         self.leave(hub, id);
         let connections = self.hubs.entry(hub.clone()).or_default();
@@ -76,9 +69,7 @@ impl<H> Hubs<H> {
 
     /// Every connection of every hub, in any order.
     pub(crate) fn all(&self) -> impl Iterator<Item = (&HubName, Connection<'_, H>)> {
-        self.hubs
-            .iter()
-            .flat_map(|(hub, connections)| connections.all().map(move |connection| (hub, connection)))
+        self.hubs.iter().flat_map(|(hub, connections)| connections.all().map(move |connection| (hub, connection)))
     }
 
     /// The connections of a hub.
@@ -87,11 +78,7 @@ impl<H> Hubs<H> {
     }
 
     /// The connections of a user.
-    pub(crate) fn user<'a>(
-        &'a self,
-        hub: &HubName,
-        user: &'a UserId,
-    ) -> impl Iterator<Item = Connection<'a, H>> {
+    pub(crate) fn user<'a>(&'a self, hub: &HubName, user: &'a UserId) -> impl Iterator<Item = Connection<'a, H>> {
         self.hubs.get(hub).into_iter().flat_map(|connections| connections.of_user(user))
     }
 
@@ -124,12 +111,7 @@ impl<H> Hubs<H> {
 /// Groups of connections, which last as long as the connection.
 impl<H> Hubs<H> {
     /// Adds a connection to a group.
-    pub(crate) fn add(
-        &mut self,
-        hub: &HubName,
-        id: &ConnectionId,
-        group: &GroupName,
-    ) -> Result<(), AddToGroupError> {
+    pub(crate) fn add(&mut self, hub: &HubName, id: &ConnectionId, group: &GroupName) -> Result<(), AddToGroupError> {
         self.hubs.get_mut(hub).ok_or(AddToGroupError::UnknownConnection)?.add(id, group)
     }
 

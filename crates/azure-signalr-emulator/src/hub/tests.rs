@@ -283,15 +283,13 @@ impl Model {
             }
             Step::AddUser { hub, user, group, ttl } => {
                 let of_user = self.of_user(hub, user);
-                self.removed
-                    .retain(|entry| (entry.0, entry.2) != (hub, group) || !of_user.contains(&entry.1));
+                self.removed.retain(|entry| (entry.0, entry.2) != (hub, group) || !of_user.contains(&entry.1));
                 self.users.retain(|added| (added.0, added.1, added.2) != (hub, user, group));
                 self.users.push((hub, user, group, ttl.map_or(u32::MAX, |ttl| self.now + ttl)));
             }
             Step::RemoveUser { hub, user, group } => {
                 let of_user = self.of_user(hub, user);
-                self.direct
-                    .retain(|&(h, i, g, direct)| direct || (h, g) != (hub, group) || !of_user.contains(&i));
+                self.direct.retain(|&(h, i, g, direct)| direct || (h, g) != (hub, group) || !of_user.contains(&i));
                 self.users.retain(|added| (added.0, added.1, added.2) != (hub, user, group));
             }
             Step::RemoveUserFromAll { hub, user } => {
@@ -303,9 +301,8 @@ impl Model {
         }
         // A removal applies to the current membership of the user, not to later ones.
         let removed = std::mem::take(&mut self.removed);
-        let is_member = |&(h, i, g): &(usize, usize, usize)| {
-            self.owner(h, i).is_some_and(|user| self.has_user(h, user, g))
-        };
+        let is_member =
+            |&(h, i, g): &(usize, usize, usize)| self.owner(h, i).is_some_and(|user| self.has_user(h, user, g));
         self.removed = removed.into_iter().filter(is_member).collect();
     }
 }

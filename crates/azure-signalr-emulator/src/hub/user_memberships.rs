@@ -55,8 +55,7 @@ impl UserMemberships {
         group: &GroupName,
         ttl: Option<Duration>,
     ) -> Result<Option<GroupName>, TooManyGroups> {
-        if !self.remove(user, group)
-            && (self.ends.len() == MAX_MEMBERSHIPS || self.groups(user).count() == MAX_GROUPS)
+        if !self.remove(user, group) && (self.ends.len() == MAX_MEMBERSHIPS || self.groups(user).count() == MAX_GROUPS)
         {
             return Err(TooManyGroups);
         }

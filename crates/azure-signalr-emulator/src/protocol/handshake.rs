@@ -107,8 +107,7 @@ impl fmt::Display for HandshakeError {
 
 /// Reads a handshake request, given without its separator.
 pub(crate) fn parse_request(request: &[u8], format: TransferFormat) -> Result<Handshake, HandshakeError> {
-    let Request { protocol, version } =
-        serde_json::from_slice(request).map_err(|_| HandshakeError::Malformed)?;
+    let Request { protocol, version } = serde_json::from_slice(request).map_err(|_| HandshakeError::Malformed)?;
     let protocol = Protocol::named(&protocol).ok_or(HandshakeError::UnsupportedProtocol(protocol))?;
     if !(0..=MAX_VERSION).contains(&version) {
         return Err(HandshakeError::UnsupportedVersion(protocol, version));
@@ -160,20 +159,13 @@ mod tests {
 
     #[test]
     fn an_unsupported_protocol_or_version_is_named() {
-        assert_eq!(
-            error(r#"{"protocol":"blazorpack","version":1}"#),
-            "The protocol 'blazorpack' is not supported."
-        );
+        assert_eq!(error(r#"{"protocol":"blazorpack","version":1}"#), "The protocol 'blazorpack' is not supported.");
         assert_eq!(
             error(r#"{"protocol":"messagepack","version":99}"#),
             "The server does not support version 99 of the 'messagepack' protocol."
         );
         for request in ["{}", "", r#"{"protocol":"json"}"#, r#"{"protocol":"json","version":"1"}"#] {
-            assert_eq!(
-                error(request),
-                "An unexpected error occurred during connection handshake.",
-                "{request}"
-            );
+            assert_eq!(error(request), "An unexpected error occurred during connection handshake.", "{request}");
         }
     }
 

@@ -50,13 +50,9 @@ pub(super) fn encode(message: &ServerMessage<'_>) -> Utf8Bytes {
 fn envelope<'a>(message: &ServerMessage<'a>) -> ServerEnvelope<'a> {
     let none = ServerEnvelope::default();
     match *message {
-        ServerMessage::Invocation { id, target, arguments } => ServerEnvelope {
-            r#type: 1,
-            invocation_id: id,
-            target: Some(target),
-            arguments: Some(arguments),
-            ..none
-        },
+        ServerMessage::Invocation { id, target, arguments } => {
+            ServerEnvelope { r#type: 1, invocation_id: id, target: Some(target), arguments: Some(arguments), ..none }
+        }
         ServerMessage::StreamItem { id, item } => {
             ServerEnvelope { r#type: 2, invocation_id: Some(id), item: Some(item), ..none }
         }
@@ -69,9 +65,7 @@ fn envelope<'a>(message: &ServerMessage<'a>) -> ServerEnvelope<'a> {
             ServerEnvelope { r#type: 3, invocation_id: Some(id), result, error, ..none }
         }
         ServerMessage::Ping => ServerEnvelope { r#type: 6, ..none },
-        ServerMessage::Close { error, allow_reconnect } => {
-            ServerEnvelope { r#type: 7, error, allow_reconnect, ..none }
-        }
+        ServerMessage::Close { error, allow_reconnect } => ServerEnvelope { r#type: 7, error, allow_reconnect, ..none },
         ServerMessage::Ack(number) => ServerEnvelope { r#type: 8, sequence_id: Some(number), ..none },
         ServerMessage::Sequence(number) => ServerEnvelope { r#type: 9, sequence_id: Some(number), ..none },
     }
@@ -284,10 +278,7 @@ mod tests {
             message(r#"{"item":null,"invocationId":"2","type":2}"#),
             ClientMessage::StreamItem { id: "2".into() }
         );
-        assert_eq!(
-            message(r#"{"type":5,"invocationId":"3"}"#),
-            ClientMessage::CancelInvocation { id: "3".into() }
-        );
+        assert_eq!(message(r#"{"type":5,"invocationId":"3"}"#), ClientMessage::CancelInvocation { id: "3".into() });
         assert_eq!(message(r#"{"type":6}"#), ClientMessage::Ping);
         assert_eq!(message(r#"{"type":7}"#), ClientMessage::Close { error: None });
         assert_eq!(
@@ -306,10 +297,7 @@ mod tests {
             completion(r#"{"type":3,"invocationId":"0","result": {"a":1.0} }"#),
             Outcome::Result(json(r#"{"a":1.0}"#))
         );
-        assert_eq!(
-            completion(r#"{"type":3,"invocationId":"0","result":null}"#),
-            Outcome::Result(json("null"))
-        );
+        assert_eq!(completion(r#"{"type":3,"invocationId":"0","result":null}"#), Outcome::Result(json("null")));
         assert_eq!(completion(r#"{"type":3,"invocationId":"0","error":"no"}"#), Outcome::Error("no".into()));
         assert_eq!(
             error(r#"{"type":3,"invocationId":"0","error":"no","result":1}"#),
@@ -446,8 +434,7 @@ mod tests {
 
     #[test]
     fn arguments_reach_a_client_byte_for_byte() {
-        let arguments =
-            json(r#"[ 1.0, 12345678901234567890123, "2020-01-01T00:00:00Z", "\u00e9", {"b":1,"a":2} ]"#);
+        let arguments = json(r#"[ 1.0, 12345678901234567890123, "2020-01-01T00:00:00Z", "\u00e9", {"b":1,"a":2} ]"#);
         let record = record(&ServerMessage::Invocation { id: None, target: "t", arguments: &arguments });
         assert_eq!(record, [r#"{"type":1,"target":"t","arguments":"#, arguments.get(), "}"].concat());
     }

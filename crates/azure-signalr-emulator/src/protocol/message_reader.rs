@@ -38,10 +38,7 @@ impl MessageReader {
     }
 
     /// The next message, or `None` until more bytes arrive.
-    pub(crate) fn next_message(
-        &mut self,
-        protocol: Protocol,
-    ) -> Result<Option<ClientMessage>, MalformedMessage> {
+    pub(crate) fn next_message(&mut self, protocol: Protocol) -> Result<Option<ClientMessage>, MalformedMessage> {
         let message = match protocol {
             Protocol::Json => self.next_record().map_err(DecodeError::TooLong),
             Protocol::MessagePack => self.next_prefixed(),
@@ -184,9 +181,8 @@ mod tests {
         let record = [&message[..], b"\x1e"].concat();
         let limit = message.len();
         assert_eq!(read_in(&[99], Protocol::Json, &record, limit), [Ok(ClientMessage::Ping)]);
-        let too_long = |protocol, limit| {
-            Err(MalformedMessage { protocol, error: DecodeError::TooLong(MessageTooLong { limit }) })
-        };
+        let too_long =
+            |protocol, limit| Err(MalformedMessage { protocol, error: DecodeError::TooLong(MessageTooLong { limit }) });
         for stream in [&record[..], message] {
             let read = read_in(&[99], Protocol::Json, stream, limit - 1);
             assert_eq!(read, [too_long(Protocol::Json, limit - 1)]);

@@ -158,12 +158,12 @@ fn entry<'a>(entries: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8]), InvalidBo
 impl fmt::Display for FramingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotOneMessage(Protocol::Json) => f.write_str(
-                "a frame of the json hub protocol must be one message with the byte 0x1E after it",
-            ),
-            Self::NotOneMessage(Protocol::MessagePack) => f.write_str(
-                "a frame of the messagepack hub protocol must be one message with its length before it",
-            ),
+            Self::NotOneMessage(Protocol::Json) => {
+                f.write_str("a frame of the json hub protocol must be one message with the byte 0x1E after it")
+            }
+            Self::NotOneMessage(Protocol::MessagePack) => {
+                f.write_str("a frame of the messagepack hub protocol must be one message with its length before it")
+            }
             Self::Malformed(malformed) => malformed.fmt(f),
         }
     }
@@ -235,10 +235,7 @@ mod tests {
     #[test]
     fn case_55_each_protocol_gets_its_own_entry_or_no_message() {
         let (json, messagepack) = (Some(JSON.to_vec()), Some(MESSAGEPACK.to_vec()));
-        assert_eq!(
-            frames(&body(&[("json", JSON), ("messagepack", MESSAGEPACK)])),
-            [json.clone(), messagepack.clone()]
-        );
+        assert_eq!(frames(&body(&[("json", JSON), ("messagepack", MESSAGEPACK)])), [json.clone(), messagepack.clone()]);
         assert_eq!(frames(&body(&[("json", JSON)])), [json, None]);
         assert_eq!(frames(&body(&[("blazorpack", b"?"), ("messagepack", MESSAGEPACK)])), [None, messagepack]);
         assert_eq!(frames(&body(&[])), [None, None]);
@@ -281,10 +278,7 @@ mod tests {
         let not_binary = encoded(&Value::Map(vec![("json".into(), "{}\u{1e}".into())]));
         assert_eq!(error(&not_binary), "each entry must be the name of a hub protocol and a binary");
         for body in [&b""[..], b"{}", b"\x90", b"\x80\x80", b"\xdf\xff\xff\xff\xff"] {
-            assert_eq!(
-                error(&Bytes::from_static(body)),
-                "it must be one MessagePack map, and nothing after it"
-            );
+            assert_eq!(error(&Bytes::from_static(body)), "it must be one MessagePack map, and nothing after it");
         }
     }
 

@@ -54,11 +54,7 @@ impl<'a> Call<'a> {
     }
 
     /// A whole number in the query, within `range`.
-    pub(super) fn number(
-        &self,
-        name: &'static str,
-        range: RangeInclusive<u32>,
-    ) -> Result<Option<u32>, ApiError> {
+    pub(super) fn number(&self, name: &'static str, range: RangeInclusive<u32>) -> Result<Option<u32>, ApiError> {
         let Some(text) = self.query().last(name) else { return Ok(None) };
         let number = text.parse().ok().filter(|number| range.contains(number));
         number.map(Some).ok_or_else(|| {
@@ -86,11 +82,7 @@ pub(super) fn user_id(id: &str) -> Result<UserId, ApiError> {
 }
 
 pub(super) fn connection_id(id: &str) -> Result<ConnectionId, ApiError> {
-    if !id.is_empty() && is_short_enough(id) {
-        Ok(ConnectionId::new(id))
-    } else {
-        Err(invalid_id("connectionId"))
-    }
+    if !id.is_empty() && is_short_enough(id) { Ok(ConnectionId::new(id)) } else { Err(invalid_id("connectionId")) }
 }
 
 fn is_short_enough(id: &str) -> bool {
@@ -114,14 +106,12 @@ const MAX_TOKEN_BYTES: usize = 4 << 10;
 pub(super) fn check_size(parts: &Parts) -> Result<(), ApiError> {
     let uri = parts.uri.path_and_query().map_or(0, |uri| uri.as_str().len());
     if uri > MAX_URI_BYTES {
-        let message =
-            format!("path and query are {uri} bytes, more than the {MAX_URI_BYTES} the service reads");
+        let message = format!("path and query are {uri} bytes, more than the {MAX_URI_BYTES} the service reads");
         return Err(ApiError::new(StatusCode::URI_TOO_LONG, "UriTooLong", message));
     }
     let headers = headers_length(&parts.headers);
     if headers > MAX_HEADERS_BYTES {
-        let message =
-            format!("the headers are {headers} bytes, more than the {MAX_HEADERS_BYTES} the service reads");
+        let message = format!("the headers are {headers} bytes, more than the {MAX_HEADERS_BYTES} the service reads");
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(ApiError::new(status, "HeadersTooLong", message));
     }

@@ -127,8 +127,5 @@ pub(super) fn close_all(call: &Call<'_>, target: Target<'_>) -> Result<Response,
 
 fn close_options(call: &Call<'_>) -> CloseOptions {
     let reason = call.query().last("reason").filter(|reason| !reason.is_empty());
-    CloseOptions {
-        reason: reason.map(Into::into),
-        allow_reconnect: call.service.options.reconnect_after_close,
-    }
+    CloseOptions { reason: reason.map(Into::into), allow_reconnect: call.service.options.reconnect_after_close }
 }

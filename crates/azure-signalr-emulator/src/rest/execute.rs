@@ -103,12 +103,7 @@ mod tests {
         let read = parse_commands(body.as_bytes(), false).unwrap();
         assert!(matches!(
             read[..],
-            [
-                Command::Join(_),
-                Command::Send(_),
-                Command::Leave(_),
-                Command::Close(CloseOptions { reason: None, .. })
-            ]
+            [Command::Join(_), Command::Send(_), Command::Leave(_), Command::Close(CloseOptions { reason: None, .. })]
         ));
         assert!(parse_commands(b"[]", false).unwrap().is_empty());
     }

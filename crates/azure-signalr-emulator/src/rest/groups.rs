@@ -16,10 +16,9 @@ pub(super) fn add_connection(call: &Call<'_>, membership: Membership<'_>) -> Res
     let (hub, group, connection) = connection_in_group(call, membership)?;
     match call.service.add_to_group(&hub, &connection, &group) {
         Ok(()) => Ok(StatusCode::OK.into_response()),
-        Err(AddToGroupError::UnknownConnection) => Err(ApiError::absent(
-            "Error.Connection.NotExisted",
-            "the connection does not exist, so it is in no group",
-        )),
+        Err(AddToGroupError::UnknownConnection) => {
+            Err(ApiError::absent("Error.Connection.NotExisted", "the connection does not exist, so it is in no group"))
+        }
         Err(AddToGroupError::TooManyGroups) => Err(ApiError::too_many_groups("the connection")),
     }
 }

@@ -82,11 +82,10 @@ pub(super) fn parse(body: &[u8]) -> Result<Payload<'_>, ApiError> {
     if body.is_empty() {
         return Err(invalid(r#"the body is empty; send {"target":"…","arguments":[…]}"#));
     }
-    let fields: Fields<'_> = serde_json::from_slice(body)
-        .map_err(|error| invalid(format!("the body is not a message: {error}")))?;
+    let fields: Fields<'_> =
+        serde_json::from_slice(body).map_err(|error| invalid(format!("the body is not a message: {error}")))?;
     let target = fields.target.filter(|target| !target.is_empty());
-    let target =
-        target.ok_or_else(|| ApiError::invalid("target", "`target` must be a text that is not empty"))?;
+    let target = target.ok_or_else(|| ApiError::invalid("target", "`target` must be a text that is not empty"))?;
     let arguments = match fields.arguments.map(|arguments| (arguments, arguments.get())) {
         Some((arguments, text)) if text.starts_with('[') => arguments,
         None | Some((_, "null")) => no_arguments(),
@@ -175,9 +174,7 @@ pub(super) async fn invoke(call: &Call<'_>, connection: &str, body: Body) -> Res
     handle.send_message(&ServerMessage::Invocation { id: Some(&invocation.id), target: &target, arguments });
     let limit = call.service.options.result_timeout;
     match timeout(limit, invocation.completion()).await {
-        Ok(Ok(Outcome::Result(result))) => {
-            Ok(Json(InvocationResult { result: Some(&result) }).into_response())
-        }
+        Ok(Ok(Outcome::Result(result))) => Ok(Json(InvocationResult { result: Some(&result) }).into_response()),
         Ok(Ok(Outcome::Void)) => Ok(Json(InvocationResult { result: None }).into_response()),
         Ok(Ok(Outcome::Error(error))) => Ok(failed(error)),
         Ok(Err(_)) => Err(no_connection()),
@@ -261,9 +258,7 @@ mod tests {
 
     #[test]
     fn absent_and_null_arguments_are_none() {
-        for body in
-            [r#"{"target":"x"}"#, r#"{"target":"x","arguments":null}"#, r#"{"target":"x","arguments":[]}"#]
-        {
+        for body in [r#"{"target":"x"}"#, r#"{"target":"x","arguments":null}"#, r#"{"target":"x","arguments":[]}"#] {
             assert_eq!(read(body).1, "[]", "{body}");
         }
     }

@@ -45,8 +45,7 @@ async fn respond(service: &Service, parts: &Parts, body: Body) -> Result<Respons
     check_size(parts)?;
     let path = path_segments(parts.uri.path())
         .map_err(|_| ApiError::invalid("path", "the path does not decode to UTF-8 text"))?;
-    let route = route::find(&path)
-        .ok_or_else(|| ApiError::not_found("no operation of the REST API has this path"))?;
+    let route = route::find(&path).ok_or_else(|| ApiError::not_found("no operation of the REST API has this path"))?;
     let Action { operation, since, .. } = action(&route, &parts.method)?;
     if operation == Operation::Health {
         return Ok(StatusCode::OK.into_response());
@@ -65,12 +64,7 @@ fn action<'a>(route: &Route<'a>, method: &Method) -> Result<Action<'a>, ApiError
 }
 
 /// The version of a call, which must have the operation. In lenient mode a missing, unknown or too old version is the newest.
-fn version(
-    service: &Service,
-    route: &Route<'_>,
-    since: Version,
-    query: Query<'_>,
-) -> Result<Version, ApiError> {
+fn version(service: &Service, route: &Route<'_>, since: Version, query: Query<'_>) -> Result<Version, ApiError> {
     let version = if route.is_v1 { Ok(Version::V1) } else { Version::of_query(query) };
     match version.and_then(|version| version.at_least(since)) {
         Err(_) if service.options.lenient => Ok(Version::NEWEST),
@@ -96,9 +90,7 @@ async fn serve_call(call: &Call<'_>, operation: Operation<'_>, body: Body) -> Re
         Operation::ListConnections(group) => connections::list_group(call, group),
         Operation::AddConnection(membership) => groups::add_connection(call, membership),
         Operation::RemoveConnection(membership) => groups::remove_connection(call, membership),
-        Operation::RemoveConnectionFromAll(connection) => {
-            groups::remove_connection_from_all(call, connection)
-        }
+        Operation::RemoveConnectionFromAll(connection) => groups::remove_connection_from_all(call, connection),
         Operation::HasUser(membership) => groups::has_user(call, membership),
         Operation::AddUser(membership) => groups::add_user(call, membership),
         Operation::RemoveUser(membership) => groups::remove_user(call, membership),

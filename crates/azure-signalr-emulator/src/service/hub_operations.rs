@@ -184,8 +184,7 @@ impl Service {
             let groups: Vec<_> = state.hubs.groups_of(hub, connection.id).map(GroupName::as_str).collect();
             matches(connection.id, connection.user, &groups)
         });
-        let selected: Vec<_> =
-            selected.map(|connection| (connection.id.clone(), connection.handle.clone())).collect();
+        let selected: Vec<_> = selected.map(|connection| (connection.id.clone(), connection.handle.clone())).collect();
         for command in commands {
             match command {
                 Command::Send(message) => {
@@ -216,8 +215,7 @@ impl Service {
     /// The fault that affects a message to this hub, for all of its recipients.
     fn hub_effect(&self, hub: &HubName) -> MessageEffect {
         let diagnostics = self.diagnostics.as_ref();
-        diagnostics
-            .map_or(MessageEffect::Deliver, |diagnostics| diagnostics.faults().apply_to_hub(hub.as_str()))
+        diagnostics.map_or(MessageEffect::Deliver, |diagnostics| diagnostics.faults().apply_to_hub(hub.as_str()))
     }
 
     /// Queues a message for one connection, changed by the fault for its hub or for this connection.
@@ -260,8 +258,7 @@ impl Service {
     pub(crate) fn act_on(&self, selector: &ConnectionSelector, action: ConnectionAction) -> usize {
         let state = self.lock();
         let mut count = 0;
-        for (_, connection) in state.hubs.all().filter(|(hub, connection)| selector.matches(hub, connection))
-        {
+        for (_, connection) in state.hubs.all().filter(|(hub, connection)| selector.matches(hub, connection)) {
             let queue = connection.handle.send_queue();
             match action {
                 ConnectionAction::Drop => queue.drop_transport(),
@@ -283,8 +280,7 @@ impl Service {
         });
         let mut connections: Vec<_> = connections.collect();
         drop(state);
-        connections
-            .sort_unstable_by(|one, other| (&one.hub, &one.connection).cmp(&(&other.hub, &other.connection)));
+        connections.sort_unstable_by(|one, other| (&one.hub, &one.connection).cmp(&(&other.hub, &other.connection)));
         connections
     }
 
@@ -294,8 +290,7 @@ impl Service {
         let mut state = self.lock();
         state.tokens.open_connections().for_each(|open| open.handle.send_queue().abort());
         state.hubs = Hubs::default();
-        state.tokens =
-            ConnectionTokens::new(self.options.connection_token_lifetime, self.options.max_connections);
+        state.tokens = ConnectionTokens::new(self.options.connection_token_lifetime, self.options.max_connections);
     }
 }
 
@@ -330,11 +325,7 @@ impl ConnectionSelector {
 }
 
 impl ConnectionInfo {
-    fn new(
-        hub: &HubName,
-        connection: &Connection<'_, Arc<ConnectionHandle>>,
-        mut groups: Vec<String>,
-    ) -> Self {
+    fn new(hub: &HubName, connection: &Connection<'_, Arc<ConnectionHandle>>, mut groups: Vec<String>) -> Self {
         let handle = connection.handle;
         groups.sort_unstable();
         Self {

@@ -14,9 +14,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use crate::auth::Auth;
-use crate::connection_tokens::{
-    ConnectError, ConnectionToken, ConnectionTokens, NegotiatedConnection, TokenState,
-};
+use crate::connection_tokens::{ConnectError, ConnectionToken, ConnectionTokens, NegotiatedConnection, TokenState};
 use crate::diagnostics::{Diagnostics, MessageRecorder, unix_milliseconds};
 use crate::hub::{ConnectionId, Hubs, UserId};
 use crate::hub_name::HubName;
@@ -60,10 +58,7 @@ impl Service {
             auth: Auth::new(&options.access_keys, &options.allowed_hosts, options.clock_leeway)
                 .with_entra(options.entra.clone())
                 .lenient(options.lenient),
-            upstream: options
-                .upstream
-                .clone()
-                .map(|upstream| Upstream::new(upstream, &options.access_keys).into()),
+            upstream: options.upstream.clone().map(|upstream| Upstream::new(upstream, &options.access_keys).into()),
             diagnostics: options.control.then(|| Arc::new(Diagnostics::new())),
             state: Mutex::new(state),
             connection_ended: Notify::new(),
@@ -72,11 +67,7 @@ impl Service {
     }
 
     /// Adds a negotiated connection, which waits for its client.
-    pub(crate) fn issue(
-        &self,
-        token: ConnectionToken,
-        negotiated: NegotiatedConnection,
-    ) -> Result<(), ConnectError> {
+    pub(crate) fn issue(&self, token: ConnectionToken, negotiated: NegotiatedConnection) -> Result<(), ConnectError> {
         let mut state = self.lock();
         if state.closing {
             return Err(ConnectError::Closing);
@@ -85,12 +76,7 @@ impl Service {
     }
 
     /// The state of a connection token for this user of this hub.
-    pub(crate) fn token_state(
-        &self,
-        token: &str,
-        hub: &HubName,
-        user: Option<&UserId>,
-    ) -> TokenState<OpenConnection> {
+    pub(crate) fn token_state(&self, token: &str, hub: &HubName, user: Option<&UserId>) -> TokenState<OpenConnection> {
         self.lock().tokens.state(Instant::now(), token, hub, user)
     }
 
@@ -102,8 +88,7 @@ impl Service {
         user: Option<UserId>,
         transport: TransportHandle,
     ) -> Result<ConnectionGuard, ConnectError> {
-        let capacity =
-            Capacity { messages: self.options.max_queued_messages, bytes: self.options.max_queued_bytes };
+        let capacity = Capacity { messages: self.options.max_queued_messages, bytes: self.options.max_queued_bytes };
         let transport_type = transport.transport_type();
         let handle = Arc::new(ConnectionHandle::new(transport_type, capacity, unix_milliseconds()));
         let open = OpenConnection { handle: handle.clone(), transport };

@@ -170,8 +170,7 @@ mod tests {
     use super::*;
     use crate::protocol::Frame;
 
-    const TIMEOUTS: PollTimeouts =
-        PollTimeouts { poll: Duration::from_secs(90), absence: Duration::from_secs(15) };
+    const TIMEOUTS: PollTimeouts = PollTimeouts { poll: Duration::from_secs(90), absence: Duration::from_secs(15) };
 
     struct Client {
         posts: mpsc::Sender<Bytes>,
@@ -210,8 +209,7 @@ mod tests {
     async fn case_40_a_poll_is_answered_without_data_after_its_timeout() {
         let (client, mut transport) = transport();
         let poll = client.poll().await;
-        let transport =
-            tokio::spawn(async move { while !matches!(transport.receive().await, Received::Closed) {} });
+        let transport = tokio::spawn(async move { while !matches!(transport.receive().await, Received::Closed) {} });
         assert_eq!(data(poll.await.unwrap()), b"");
         transport.await.expect("a disconnect, since there was no further poll");
     }

@@ -72,10 +72,7 @@ impl RequestKind {
 }
 
 /// Handles a request to `/client/`.
-pub(crate) async fn connect(
-    State(service): State<Arc<Service>>,
-    request: Request,
-) -> Result<Response, ApiError> {
+pub(crate) async fn connect(State(service): State<Arc<Service>>, request: Request) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let Some(kind) = RequestKind::of(&parts.method, &parts.headers) else {
         let message = "clients connect with GET, POST or DELETE";
@@ -132,16 +129,13 @@ impl ConnectRequest {
             )));
         }
         match transport {
-            TransportType::WebSockets => {
-                match WebSocketUpgrade::from_request_parts(&mut self.parts, &()).await {
-                    Ok(upgrade) => self.open_websocket(upgrade, token, may_resume),
-                    Err(rejection) => Ok(rejection.into_response()),
-                }
-            }
+            TransportType::WebSockets => match WebSocketUpgrade::from_request_parts(&mut self.parts, &()).await {
+                Ok(upgrade) => self.open_websocket(upgrade, token, may_resume),
+                Err(rejection) => Ok(rejection.into_response()),
+            },
             TransportType::ServerSentEvents => {
                 let (posts, received) = mpsc::channel(MAX_WAITING_REQUESTS);
-                let (guard, settings) =
-                    self.connect(token, TransportHandle::ServerSentEvents(posts), None)?;
+                let (guard, settings) = self.connect(token, TransportHandle::ServerSentEvents(posts), None)?;
                 Ok(server_sent_events::open(received, guard, settings))
             }
             TransportType::LongPolling => {
@@ -179,8 +173,7 @@ impl ConnectRequest {
         replacements: Option<mpsc::Receiver<Box<T>>>,
     ) -> Result<(ConnectionGuard, ConnectionSettings<T>), ApiError> {
         let Self { service, hub, identity, parts } = self;
-        let guard =
-            service.connect(token, hub.clone(), identity.user.clone(), transport).map_err(connect_error)?;
+        let guard = service.connect(token, hub.clone(), identity.user.clone(), transport).map_err(connect_error)?;
         let upstream = service.upstream.clone().map(|upstream| {
             let client = upstream.connection_headers(&ClientDetails {
                 connection_id: guard.connection().as_str(),
@@ -225,21 +218,15 @@ async fn forward(
             })
         }
         (RequestKind::EventStream, TransportHandle::ServerSentEvents(_)) => Err(token_in_use()),
-        (RequestKind::Poll, TransportHandle::LongPolling { polls, .. }) => {
-            Ok(long_polling::poll(polls).await)
-        }
-        (
-            RequestKind::Post,
-            TransportHandle::ServerSentEvents(posts) | TransportHandle::LongPolling { posts, .. },
-        ) => {
+        (RequestKind::Poll, TransportHandle::LongPolling { polls, .. }) => Ok(long_polling::poll(polls).await),
+        (RequestKind::Post, TransportHandle::ServerSentEvents(posts) | TransportHandle::LongPolling { posts, .. }) => {
             let message = read_body(body, service.options.max_client_message_bytes).await?;
             posts.send(message).await.map_err(|_| unknown_token())?;
             Ok(StatusCode::OK.into_response())
         }
-        (RequestKind::Post, TransportHandle::WebSocket(_)) => Err(ApiError::method_not_allowed(
-            "GET",
-            "POST requests are not allowed for WebSocket connections.",
-        )),
+        (RequestKind::Post, TransportHandle::WebSocket(_)) => {
+            Err(ApiError::method_not_allowed("GET", "POST requests are not allowed for WebSocket connections."))
+        }
         (RequestKind::Delete, TransportHandle::LongPolling { .. }) => {
             service.remove_token(token);
             open.handle.send_queue().delete();
@@ -254,17 +241,14 @@ async fn forward(
 
 async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, ApiError> {
     to_bytes(body, limit).await.map_err(|_| {
-        let message =
-            format!("the body is longer than the {limit} bytes a client may send at once, or broke off");
+        let message = format!("the body is longer than the {limit} bytes a client may send at once, or broke off");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
     })
 }
 
 /// The hub in the query of a client request.
 pub(crate) fn requested_hub(query: Query<'_>) -> Result<HubName, ApiError> {
-    let name = query
-        .one("hub")
-        .map_err(|_| ApiError::invalid("hub", "`hub` is given more than once in the query"))?;
+    let name = query.one("hub").map_err(|_| ApiError::invalid("hub", "`hub` is given more than once in the query"))?;
     let name = name.ok_or_else(|| ApiError::invalid("hub", "`hub` is missing in the query"))?;
     Ok(HubName::of_client(&name)?)
 }
@@ -298,7 +282,8 @@ fn is_web_socket(headers: &HeaderMap) -> bool {
 }
 
 fn accepts_event_stream(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT).iter().any(|value| {
-        value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("text/event-stream"))
-    })
+    headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|value| value.to_ascii_lowercase().contains("text/event-stream")))
 }

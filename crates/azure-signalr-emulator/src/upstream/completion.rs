@@ -27,9 +27,7 @@ impl Completion {
     pub(super) fn new(outcome: Result<WebhookResponse, WebhookError>, invocation: &Invocation<'_>) -> Self {
         let Some(invocation_id) = invocation.invocation_id else { return Self::NotAwaited };
         match outcome {
-            Ok(WebhookResponse { status: 200, body }) => {
-                Self::from_body(body, invocation.protocol, invocation_id)
-            }
+            Ok(WebhookResponse { status: 200, body }) => Self::from_body(body, invocation.protocol, invocation_id),
             Ok(WebhookResponse { status: 204, .. }) => Self::Void,
             Ok(WebhookResponse { status, .. }) => Self::failed_for_status(status),
             Err(WebhookError::QueueFull) => {
@@ -134,20 +132,15 @@ mod tests {
 
     #[test]
     fn a_body_that_is_not_a_completion_is_an_error() {
-        let Completion::Error(error) = answer(answered(200, "hello")) else {
-            panic!("hello is not a completion")
-        };
+        let Completion::Error(error) = answer(answered(200, "hello")) else { panic!("hello is not a completion") };
         assert!(error.contains("0x1E"), "{error}");
     }
 
     #[test]
     fn a_client_that_awaits_nothing_gets_nothing() {
-        for outcome in [
-            answered(200, COMPLETION),
-            answered(500, ""),
-            Err(WebhookError::TimedOut),
-            Err(WebhookError::QueueFull),
-        ] {
+        for outcome in
+            [answered(200, COMPLETION), answered(500, ""), Err(WebhookError::TimedOut), Err(WebhookError::QueueFull)]
+        {
             assert_eq!(Completion::new(outcome, &message(None)), Completion::NotAwaited);
         }
         assert_eq!(Completion::unmatched(&message(None), "why"), Completion::NotAwaited);
@@ -194,10 +187,7 @@ mod tests {
         ] {
             assert!(matches!(json(body), Err(CompletionError::Framing(_))), "{body}");
         }
-        assert_eq!(
-            json("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e"),
-            Err(CompletionError::OtherType)
-        );
+        assert_eq!(json("{\"type\":1,\"target\":\"x\",\"arguments\":[]}\x1e"), Err(CompletionError::OtherType));
         assert_eq!(json("{\"type\":3,\"invocationId\":\"2\"}\x1e"), Err(CompletionError::OtherInvocation));
     }
 

@@ -25,8 +25,8 @@ use crate::options::UpstreamOptions;
 use reloading_templates::ReloadingTemplates;
 use templates::Template;
 use webhook_client::{
-    MAX_DISCARDED_BYTES, MAX_RESPONSE_BYTES, WebhookClient, WebhookError, WebhookRequest, WebhookResponse,
-    redact_url, truncate,
+    MAX_DISCARDED_BYTES, MAX_RESPONSE_BYTES, WebhookClient, WebhookError, WebhookRequest, WebhookResponse, redact_url,
+    truncate,
 };
 use webhook_request::Event;
 
@@ -84,11 +84,7 @@ impl Upstream {
     }
 
     /// Sends an invocation, and returns what its client gets.
-    pub(crate) async fn invoke(
-        &self,
-        connection: &ConnectionHeaders,
-        invocation: &Invocation<'_>,
-    ) -> UpstreamReply {
+    pub(crate) async fn invoke(&self, connection: &ConnectionHeaders, invocation: &Invocation<'_>) -> UpstreamReply {
         let event = Event::Invocation(invocation);
         let hub = &connection.hub;
         let Some((outcome, record)) = self.send(connection, &event).await else {

@@ -86,8 +86,7 @@ impl FromStr for Templates {
             let (line, column) = (error.line(), error.column());
             InvalidTemplates(vec![format!("line {line}, column {column}: this is not JSON")])
         })?;
-        let templates =
-            templates_of(&settings).map_err(|problem| InvalidTemplates(vec![problem.to_owned()]))?;
+        let templates = templates_of(&settings).map_err(|problem| InvalidTemplates(vec![problem.to_owned()]))?;
         let mut problems = Vec::new();
         let mut read = Vec::with_capacity(templates.len());
         for (index, template) in templates.iter().enumerate() {
@@ -135,11 +134,7 @@ fn read_url(template: &Map<String, Value>) -> Result<UrlTemplate, String> {
     UrlTemplate::parse(text).map_err(|invalid: InvalidUrl| invalid.to_string())
 }
 
-fn read_pattern(
-    template: &Map<String, Value>,
-    name: &str,
-    report: &mut impl FnMut(String),
-) -> Option<Pattern> {
+fn read_pattern(template: &Map<String, Value>, name: &str, report: &mut impl FnMut(String)) -> Option<Pattern> {
     match property(template, name) {
         None | Some(Value::Null) => Some(Pattern::Any),
         Some(Value::String(text)) => Pattern::parse(text)
@@ -161,10 +156,7 @@ fn check_auth(auth: Option<&Value>, report: &mut impl FnMut(String)) {
     match kind {
         Some(kind) if kind.eq_ignore_ascii_case("None") => {}
         Some(kind) if kind.eq_ignore_ascii_case("ManagedIdentity") => {
-            report(
-                "`Auth` of type ManagedIdentity is not emulated: use None, and check `X-ASRS-Signature`"
-                    .to_owned(),
-            );
+            report("`Auth` of type ManagedIdentity is not emulated: use None, and check `X-ASRS-Signature`".to_owned());
         }
         _ => report("`Auth` must be an object with the `Type` None".to_owned()),
     }
@@ -260,8 +252,7 @@ mod tests {
 
     #[test]
     fn a_pattern_left_out_matches_everything() {
-        let templates =
-            read(&json!([{"UrlTemplate": "http://h/", "HubPattern": null, "EventPattern": ""}])).unwrap();
+        let templates = read(&json!([{"UrlTemplate": "http://h/", "HubPattern": null, "EventPattern": ""}])).unwrap();
         assert!(goes_to(&templates, "any", "messages", "thing").is_some());
     }
 
@@ -306,8 +297,7 @@ mod tests {
     fn unsupported_features_are_named() {
         let url = "http://h/";
         assert!(
-            errors_of(&json!([{"UrlTemplate": url, "Auth": {"Type": "ManagedIdentity"}}]))
-                .contains("ManagedIdentity")
+            errors_of(&json!([{"UrlTemplate": url, "Auth": {"Type": "ManagedIdentity"}}])).contains("ManagedIdentity")
         );
         assert!(errors_of(&json!([{"UrlTemplate": url, "Auth": "None"}])).contains("`Auth` must be"));
         assert!(

@@ -118,8 +118,7 @@ fn has_dot_segment(text: &str) -> bool {
     let path = text.split(['?', '#']).next().unwrap_or_default();
     path.split(['/', '\\']).any(|segment| {
         let max_len = "%2e%2e".len();
-        segment.len() <= max_len
-            && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+        segment.len() <= max_len && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
     })
 }
 
@@ -136,9 +135,9 @@ impl fmt::Display for InvalidUrl {
             Self::Unclosed => f.write_str("a `{` is not closed"),
             Self::NotAbsolute => f.write_str("it must be an absolute URL, http or https"),
             Self::Credentials => f.write_str("a user name or password before the host is not sent: leave it out"),
-            Self::ParameterInHost => {
-                f.write_str("parameters may stand in the path and in the query, not in the host, since clients choose the event")
-            }
+            Self::ParameterInHost => f.write_str(
+                "parameters may stand in the path and in the query, not in the host, since clients choose the event",
+            ),
             Self::DotSegment => f.write_str("write its path without `.` and `..`"),
         }
     }
@@ -168,8 +167,7 @@ mod tests {
 
     #[test]
     fn unsupported_parameters_are_named() {
-        let reference =
-            "https://h/?code={@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s/)}";
+        let reference = "https://h/?code={@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s/)}";
         assert_eq!(error_of(reference), InvalidUrl::KeyVault);
         assert!(InvalidUrl::KeyVault.to_string().contains("Key Vault"));
         assert_eq!(error_of("http://h/{Hub}"), InvalidUrl::UnknownParameter("Hub".to_owned()));

@@ -193,9 +193,7 @@ impl WebhookOutcome {
     /// What the status usually means if the upstream is a Functions host, as the end of a sentence.
     pub(super) fn hint(&self) -> &'static str {
         match self {
-            Self::Answered(401) => {
-                " (does the upstream have an access key of this service in its connection string?)"
-            }
+            Self::Answered(401) => " (does the upstream have an access key of this service in its connection string?)",
             Self::Answered(403) => " (has the function of this event failed?)",
             Self::Answered(404) => " (is there a function for this hub, category and event?)",
             _ => "",

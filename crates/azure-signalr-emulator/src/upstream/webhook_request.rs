@@ -71,8 +71,7 @@ impl ConnectionHeaders {
         let mut headers = HeaderMap::with_capacity(6);
         headers.insert(CONNECTION_ID, header_value(details.connection_id, Charset::Ascii));
         headers.insert(HUB, header_value(details.hub, Charset::Ascii));
-        headers
-            .insert(SIGNATURE, sensitive(header_value(&sign(keys, details.connection_id), Charset::Ascii)));
+        headers.insert(SIGNATURE, sensitive(header_value(&sign(keys, details.connection_id), Charset::Ascii)));
         if let Some(user) = details.user.filter(|user| !user.is_empty()) {
             headers.insert(USER_ID, header_value(user, Charset::Utf8));
         }
@@ -198,8 +197,7 @@ fn header_value(text: &str, charset: Charset) -> HeaderValue {
             bytes.for_each(|byte| escaped.push_str(percent_encoding::percent_encode_byte(byte)));
         }
     }
-    HeaderValue::from_bytes(escaped.as_bytes())
-        .expect("control characters are escaped, and all others are valid")
+    HeaderValue::from_bytes(escaped.as_bytes()).expect("control characters are escaped, and all others are valid")
 }
 
 /// The header `X-ASRS-Signature`: `sha256=…` with the HMAC-SHA256 of the connection id in lower-case hex, for each key. Receivers
@@ -210,8 +208,7 @@ fn sign(keys: &[AccessKey], connection_id: &str) -> String {
 }
 
 fn sign_with(key: &AccessKey, connection_id: &str) -> String {
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key.as_str().as_bytes()).expect("HMAC accepts keys of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key.as_str().as_bytes()).expect("HMAC accepts keys of any length");
     mac.update(connection_id.as_bytes());
     let mut signature = "sha256=".to_owned();
     for byte in mac.finalize().into_bytes() {
@@ -310,10 +307,7 @@ mod tests {
         };
         let (json, message_pack) = (message(Protocol::Json), message(Protocol::MessagePack));
         let (json, message_pack) = (Event::Invocation(&json), Event::Invocation(&message_pack));
-        assert_eq!(
-            (json.category(), json.name(), json.content_type()),
-            ("messages", "Foo", "application/json")
-        );
+        assert_eq!((json.category(), json.name(), json.content_type()), ("messages", "Foo", "application/json"));
         assert_eq!(message_pack.content_type(), "application/x-msgpack");
         assert_eq!(message_pack.body(), "unchanged");
     }

@@ -92,8 +92,7 @@ async fn case_24_an_id_works_for_its_user_only() {
 
 #[tokio::test]
 async fn an_id_that_is_not_used_in_time_expires() {
-    let service =
-        TestService::with(Options { connection_token_lifetime: Duration::ZERO, ..Options::default() }).await;
+    let service = TestService::with(Options { connection_token_lifetime: Duration::ZERO, ..Options::default() }).await;
     let token = client_token(json!({}));
     let (_, secret) = service.negotiated_ids(&token).await;
     assert_eq!(error_status(service.open(&format!("{WS}&id={secret}"), Some(&token)).await), 404);
@@ -146,17 +145,13 @@ async fn case_27_a_handshake_may_take_15_seconds() {
     assert_eq!(Options::default().handshake_timeout, Duration::from_secs(15));
     let service = TestService::with(Options { handshake_timeout: soon(), ..Options::default() }).await;
     let mut client = service.open(WS, Some(&client_token(json!({})))).await.unwrap();
-    assert_eq!(
-        client.receive_until_end().await,
-        (vec![json!({"error": "Handshake was canceled."})], Some(1000))
-    );
+    assert_eq!(client.receive_until_end().await, (vec![json!({"error": "Handshake was canceled."})], Some(1000)));
 }
 
 #[tokio::test]
 async fn case_27_a_token_can_shorten_the_handshake_time_out() {
     let service =
-        TestService::with(Options { handshake_timeout: Duration::from_secs(600), ..Options::default() })
-            .await;
+        TestService::with(Options { handshake_timeout: Duration::from_secs(600), ..Options::default() }).await;
     let mut client = service.open(WS, Some(&client_token(json!({"asrs.s.cht": "1"})))).await.unwrap();
     assert_eq!(client.receive_until_end().await.0, [json!({"error": "Handshake was canceled."})]);
 }
@@ -165,9 +160,7 @@ async fn case_27_a_token_can_shorten_the_handshake_time_out() {
 async fn case_29_messages_may_be_split_and_joined_in_frames() {
     let service = TestService::start().await;
     let mut client = service.open(WS, Some(&client_token(json!({})))).await.unwrap();
-    let call = |id: &str| {
-        format!("{{\"type\":1,\"target\":\"t\",\"arguments\":[],\"invocationId\":\"{id}\"}}\u{1e}")
-    };
+    let call = |id: &str| format!("{{\"type\":1,\"target\":\"t\",\"arguments\":[],\"invocationId\":\"{id}\"}}\u{1e}");
     client.send_text("{\"protocol\":\"json\",").await;
     client.send_text(&format!("\"version\":1}}\u{1e}{}{}", call("1"), call("2"))).await;
     assert_eq!(client.receive().await, json!({}));
@@ -327,8 +320,7 @@ async fn an_oversized_message_closes_the_connection_in_one_frame_or_in_many() {
 #[tokio::test]
 async fn a_silent_socket_is_dropped_after_the_close_time_out() {
     let service =
-        TestService::with(Options { handshake_timeout: soon(), close_timeout: soon(), ..Options::default() })
-            .await;
+        TestService::with(Options { handshake_timeout: soon(), close_timeout: soon(), ..Options::default() }).await;
     let stream = service.slow_socket().await;
     service.wait_until_empty().await;
     drop(stream);
@@ -399,11 +391,9 @@ async fn an_incomplete_upgrade_counts_as_no_connection() {
 #[tokio::test]
 async fn the_user_of_a_connection_comes_from_its_token() {
     let service = TestService::start().await;
-    for (claims, user) in [
-        (json!({"asrs.s.uid": "a", "sub": "x"}), "a"),
-        (json!({"nameid": "b"}), "b"),
-        (json!({"sub": "c"}), "c"),
-    ] {
+    for (claims, user) in
+        [(json!({"asrs.s.uid": "a", "sub": "x"}), "a"), (json!({"nameid": "b"}), "b"), (json!({"sub": "c"}), "c")]
+    {
         let mut client = service.connect(WS, &client_token(claims)).await;
         let path = format!("/api/hubs/chat/users/{user}/:send?api-version=2022-06-01");
         assert_eq!(service.send(&path, &json!({"target": "t", "arguments": [user]})).await, 202);

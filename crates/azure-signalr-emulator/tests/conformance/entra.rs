@@ -99,8 +99,7 @@ async fn a_client_connects_with_a_token_signed_by_any_issued_key() {
     for (key, id) in [(&first, &first_id), (&second, &second_id)] {
         service.connect("/client/?hub=chat", &client_token(key, id)).await;
     }
-    for (key, id) in [(&first, &second_id), (&first, &"unknown".to_owned()), (&"guess".to_owned(), &first_id)]
-    {
+    for (key, id) in [(&first, &second_id), (&first, &"unknown".to_owned()), (&"guess".to_owned(), &first_id)] {
         assert_eq!(service.negotiate("", &client_token(key, id)).await.status(), 401);
     }
     // An unknown `kid` is ignored.
@@ -121,10 +120,7 @@ async fn an_issued_key_is_for_clients_and_an_entra_token_for_callers() {
 async fn callers_with_a_key_are_issued_none() {
     let service = service().await;
     assert_eq!(service.call(Method::GET, ACCESS_KEY).send().await.unwrap().status(), 403);
-    assert_eq!(
-        send(&service, &token(json!({"aud": "http://localhost/api/hubs/chat/:send"}))).await.status(),
-        202
-    );
+    assert_eq!(send(&service, &token(json!({"aud": "http://localhost/api/hubs/chat/:send"}))).await.status(), 202);
 }
 
 #[tokio::test]

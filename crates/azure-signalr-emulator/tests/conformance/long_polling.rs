@@ -31,8 +31,7 @@ impl<'a> Polls<'a> {
 
     async fn greeted(service: &'a TestService) -> Self {
         let client = Self::open(service).await;
-        let (held, posted) =
-            tokio::join!(client.poll(), client.post("{\"protocol\":\"json\",\"version\":1}\u{1e}"));
+        let (held, posted) = tokio::join!(client.poll(), client.post("{\"protocol\":\"json\",\"version\":1}\u{1e}"));
         assert_eq!(posted, 200);
         assert_eq!(held.headers()["content-length"], "3");
         assert_eq!(held.text().await.unwrap(), "{}\u{1e}");
@@ -81,8 +80,7 @@ async fn case_39_a_poll_has_its_token_in_the_header() {
 #[tokio::test]
 async fn case_40_a_poll_without_messages_is_empty_and_the_next_one_works() {
     assert_eq!(Options::default().poll_timeout, Duration::from_secs(90));
-    let service =
-        TestService::with(Options { poll_timeout: Duration::from_millis(50), ..Options::default() }).await;
+    let service = TestService::with(Options { poll_timeout: Duration::from_millis(50), ..Options::default() }).await;
     let client = Polls::greeted(&service).await;
     for _ in 0..2 {
         let answer = client.poll().await;
@@ -157,8 +155,7 @@ async fn case_43_transports_do_not_change() {
 async fn case_44_a_client_that_stops_polling_is_disconnected() {
     assert_eq!(Options::default().disconnect_timeout, Duration::from_secs(15));
     let service =
-        TestService::with(Options { disconnect_timeout: Duration::from_millis(200), ..Options::default() })
-            .await;
+        TestService::with(Options { disconnect_timeout: Duration::from_millis(200), ..Options::default() }).await;
     let client = Polls::greeted(&service).await;
     service.wait_until_empty().await;
     assert!(!client.exists().await);

@@ -2,10 +2,7 @@
 //!
 //! Tokens are made by hand here, independently of the library that verifies them.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test says what it expects by failing; clippy knows only its inner functions"
-)]
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by failing; clippy knows only its inner functions")]
 
 mod connections;
 mod entra;

@@ -114,14 +114,10 @@ async fn case_14_an_audience_may_differ_in_port_and_slash_but_not_in_hub() {
 #[tokio::test]
 async fn case_15_a_rest_token_is_not_valid_for_clients() {
     let service = TestService::start().await;
-    let response =
-        service.negotiate("", &token(json!({"aud": "http://localhost/api/hubs/chat/:send"}))).await;
+    let response = service.negotiate("", &token(json!({"aud": "http://localhost/api/hubs/chat/:send"}))).await;
     assert_eq!(response.status(), 401);
     let message = response.text().await.unwrap();
-    assert!(
-        message.contains("rule `audience path`") && message.contains("/api/hubs/chat/:send"),
-        "{message}"
-    );
+    assert!(message.contains("rule `audience path`") && message.contains("/api/hubs/chat/:send"), "{message}");
 }
 
 #[tokio::test]
@@ -148,8 +144,7 @@ async fn case_18_a_preflight_needs_no_token() {
     assert_eq!(headers["access-control-allow-origin"], "http://localhost:5500");
     assert_eq!(headers["access-control-allow-credentials"], "true");
     let allowed = headers["access-control-allow-headers"].to_str().unwrap();
-    for name in ["authorization", "x-requested-with", "x-signalr-user-agent", "content-type", "cache-control"]
-    {
+    for name in ["authorization", "x-requested-with", "x-signalr-user-agent", "content-type", "cache-control"] {
         assert!(allowed.contains(name), "{allowed}");
     }
 }

@@ -113,8 +113,7 @@ async fn case_43_an_id_has_one_stream_which_ends_when_the_client_disconnects() {
     drop(client);
     service.wait_until_empty().await;
     assert_eq!(post(&service, &path, "x").await, 404);
-    let exists =
-        service.call(Method::HEAD, &format!("/api/hubs/chat/connections/{public}?api-version=2022-06-01"));
+    let exists = service.call(Method::HEAD, &format!("/api/hubs/chat/connections/{public}?api-version=2022-06-01"));
     assert_eq!(exists.send().await.unwrap().status(), 404);
 }
 

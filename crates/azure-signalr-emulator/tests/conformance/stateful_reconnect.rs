@@ -39,8 +39,7 @@ async fn say(client: &mut Client, message: &Value) {
 async fn case_17_stateful_reconnect_is_offered_on_request_if_enabled() {
     let service = TestService::start().await;
     assert_eq!(negotiated(&service).await.0["useStatefulReconnect"], true);
-    let unasked: Value =
-        service.negotiate("&negotiateVersion=1", &client_token(json!({}))).await.json().await.unwrap();
+    let unasked: Value = service.negotiate("&negotiateVersion=1", &client_token(json!({}))).await.json().await.unwrap();
     assert_eq!(unasked.get("useStatefulReconnect"), None);
     let service = TestService::with(Options { stateful_reconnect: false, ..Options::default() }).await;
     assert_eq!(negotiated(&service).await.0.get("useStatefulReconnect"), None);

@@ -69,8 +69,7 @@ impl TestUpstream {
         let (sender, received) = mpsc::unbounded_channel();
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = socket.local_addr().unwrap().port();
-        let router =
-            Router::new().route("/{hub}/{category}/{event}", axum::routing::post(receive)).with_state(sender);
+        let router = Router::new().route("/{hub}/{category}/{event}", axum::routing::post(receive)).with_state(sender);
         tokio::spawn(async move { axum::serve(socket, router).await });
         let template = format!("http://127.0.0.1:{port}/{{hub}}/{{category}}/{{event}}");
         Self { service: TestService::with(sending_to(&template, options)).await, received }
@@ -101,8 +100,7 @@ async fn case_74_connected_arrives_before_the_first_message() {
     let (public, secret) = upstream.service.negotiated_ids(&token).await;
     let mut client =
         upstream.service.open(&format!("/client/?hub=chat&id={secret}&page=3"), Some(&token)).await.unwrap();
-    let hello =
-        "{\"protocol\":\"json\",\"version\":1}\u{1e}{\"type\":1,\"target\":\"Hi\",\"arguments\":[]}\u{1e}";
+    let hello = "{\"protocol\":\"json\",\"version\":1}\u{1e}{\"type\":1,\"target\":\"Hi\",\"arguments\":[]}\u{1e}";
     client.send_text(hello).await;
 
     let connected = upstream.received().await;
@@ -129,8 +127,7 @@ async fn case_75_an_invocation_is_forwarded_without_framing_and_headers() {
     assert_eq!(message.header("content-type"), "application/json");
     assert_eq!(message.json(), json!({"type": 1, "target": "Foo", "arguments": [1.0, {"a": null}]}));
 
-    let mut packed =
-        upstream.service.open("/client/?hub=chat", Some(&client_token(json!({})))).await.unwrap();
+    let mut packed = upstream.service.open("/client/?hub=chat", Some(&client_token(json!({})))).await.unwrap();
     packed.send_text("{\"protocol\":\"messagepack\",\"version\":1}\u{1e}").await;
     assert_eq!(packed.next_frame().await, Some(Message::binary(&b"{}\x1e"[..])));
     upstream.received().await;
@@ -180,8 +177,7 @@ async fn case_77_disconnected_is_sent_once_with_the_error_if_there_was_one() {
 #[tokio::test]
 async fn case_77_a_client_without_a_handshake_causes_no_events() {
     let mut upstream = TestUpstream::start().await;
-    let mut client =
-        upstream.service.open("/client/?hub=chat", Some(&client_token(json!({})))).await.unwrap();
+    let mut client = upstream.service.open("/client/?hub=chat", Some(&client_token(json!({})))).await.unwrap();
     client.send_text("{\"protocol\":\"none\",\"version\":1}\u{1e}").await;
     client.receive_until_end().await;
     upstream.service.wait_until_empty().await;

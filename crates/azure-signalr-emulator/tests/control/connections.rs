@@ -40,10 +40,7 @@ async fn a_frozen_connection_neither_reads_nor_writes() {
     let service = start().await;
     let (mut ann, mut bob) = (service.user("ann").await, service.user("bob").await);
     let selector = json!({"hub": "chat", "user": "ann"});
-    assert_eq!(
-        post(&service, "/emulator/connections/freeze", &selector).await,
-        (200, json!({"connections": 1}))
-    );
+    assert_eq!(post(&service, "/emulator/connections/freeze", &selector).await, (200, json!({"connections": 1})));
     ann.send_text("{\"type\":1,\"target\":\"x\",\"invocationId\":\"1\",\"arguments\":[]}\u{1e}").await;
     service.broadcast("cold").await;
     assert_eq!(bob.receive_argument().await, "cold");
@@ -51,10 +48,7 @@ async fn a_frozen_connection_neither_reads_nor_writes() {
     let frozen = connections.iter().find(|info| info["user"] == "ann").unwrap();
     assert_eq!((&frozen["frozen"], &frozen["queued"]), (&json!(true), &json!(1)));
     let messages = list(&service, "frames").await;
-    assert!(
-        !messages.iter().any(|frame| frame["direction"] == "fromClient" && frame["type"] == 1),
-        "{messages:?}"
-    );
+    assert!(!messages.iter().any(|frame| frame["direction"] == "fromClient" && frame["type"] == 1), "{messages:?}");
 
     assert_eq!(post(&service, "/emulator/connections/thaw", &selector).await.0, 200);
     let messages = [ann.receive().await, ann.receive().await];
@@ -78,10 +72,7 @@ async fn an_expired_connection_is_closed_and_may_reconnect() {
     assert_eq!(act_on_all(&service, "expire").await, 1);
     let (messages, code) = client.receive_until_end().await;
     assert_eq!(messages.len(), 1, "{messages:?}");
-    assert_eq!(
-        (&messages[0]["type"], &messages[0]["allowReconnect"], code),
-        (&json!(7), &json!(true), Some(1000))
-    );
+    assert_eq!((&messages[0]["type"], &messages[0]["allowReconnect"], code), (&json!(7), &json!(true), Some(1000)));
 }
 
 #[tokio::test]
@@ -89,8 +80,7 @@ async fn connections_are_selected_by_hub_user_or_id() {
     let service = start().await;
     let (id, mut known) = service.client_with_id().await;
     let (mut ann, mut bob) = (service.user("ann").await, service.user("bob").await);
-    for unknown in [json!({"hub": "news"}), json!({"hub": "chat", "user": "eve"}), json!({"connection": "x"})]
-    {
+    for unknown in [json!({"hub": "news"}), json!({"hub": "chat", "user": "eve"}), json!({"connection": "x"})] {
         assert_eq!(post(&service, "/emulator/connections/drop", &unknown).await.0, 404, "{unknown}");
     }
     for invalid in [json!({}), json!({"user": "ann"}), json!({"hup": "chat"})] {
@@ -98,10 +88,7 @@ async fn connections_are_selected_by_hub_user_or_id() {
     }
     assert_eq!(post(&service, "/emulator/connections/melt", &json!({"hub": "chat"})).await.0, 404);
     for selector in [json!({"hub": "chat", "user": "ann"}), json!({"connection": id})] {
-        assert_eq!(
-            post(&service, "/emulator/connections/drop", &selector).await,
-            (200, json!({"connections": 1}))
-        );
+        assert_eq!(post(&service, "/emulator/connections/drop", &selector).await, (200, json!({"connections": 1})));
     }
     assert_eq!(ann.receive_until_end().await, (vec![], None));
     assert_eq!(known.receive_until_end().await, (vec![], None));

@@ -15,7 +15,8 @@ async fn send(service: &TestService) -> reqwest::Response {
 #[tokio::test]
 async fn two_calls_get_429_with_retry_after_and_later_ones_succeed() {
     let service = start().await;
-    let body = json!({"on": "rest", "hub": "chat", "effect": "answer", "status": 429, "retryAfterSeconds": 7, "times": 2});
+    let body =
+        json!({"on": "rest", "hub": "chat", "effect": "answer", "status": 429, "retryAfterSeconds": 7, "times": 2});
     fault(&service, body).await;
     for _ in 0..2 {
         let response = send(&service).await;
@@ -34,8 +35,7 @@ async fn faults_do_not_affect_other_hubs_and_paths() {
     fault(&service, json!({"on": "rest", "hub": "news", "effect": "answer", "status": 500})).await;
     fault(&service, json!({"on": "rest", "path": "/api/v1/", "effect": "answer", "status": 503})).await;
     assert_eq!(send(&service).await.status(), 202);
-    let v1 =
-        service.call(Method::POST, "/api/v1/hubs/chat").json(&json!({"target": "t"})).send().await.unwrap();
+    let v1 = service.call(Method::POST, "/api/v1/hubs/chat").json(&json!({"target": "t"})).send().await.unwrap();
     assert_eq!(v1.status(), 503);
     let news = "/api/hubs/NEWS/:send?api-version=2022-06-01";
     assert_eq!(service.send(news, &json!({"target": "t"})).await, 500);
@@ -63,8 +63,7 @@ async fn a_delayed_call_is_served_later() {
 async fn negotiate_and_connect_have_separate_faults() {
     let service = start().await;
     fault(&service, json!({"on": "negotiate", "effect": "answer", "status": 503, "times": 1})).await;
-    fault(&service, json!({"on": "connect", "hub": "chat", "effect": "answer", "status": 500, "times": 1}))
-        .await;
+    fault(&service, json!({"on": "connect", "hub": "chat", "effect": "answer", "status": 500, "times": 1})).await;
     let token = client_token(json!({}));
     assert_eq!(service.negotiate("", &token).await.status(), 503);
     assert_eq!(service.negotiate("", &token).await.status(), 200);
@@ -78,8 +77,7 @@ async fn a_browser_can_read_the_response_of_a_fault() {
     fault(&service, json!({"on": "negotiate", "effect": "answer", "status": 429})).await;
     let origin = "https://page.example";
     let ask = |method| service.request(method, "/client/negotiate?hub=chat").header(header::ORIGIN, origin);
-    let preflight =
-        ask(Method::OPTIONS).header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST").send().await.unwrap();
+    let preflight = ask(Method::OPTIONS).header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST").send().await.unwrap();
     assert!(preflight.status().is_success());
     let answer = ask(Method::POST).send().await.unwrap();
     assert_eq!(answer.status(), 429);

@@ -104,13 +104,11 @@ async fn messages_are_listed_in_both_directions_and_without_headers() {
     client
         .send_text("{\"type\":1,\"target\":\"x\",\"headers\":{\"Authorization\":\"secret\"},\"arguments\":[5]}\u{1e}")
         .await;
-    let sent =
-        wait_for(&service, "frames", |frame| frame["direction"] == "toClient" && frame["type"] == 1).await;
+    let sent = wait_for(&service, "frames", |frame| frame["direction"] == "toClient" && frame["type"] == 1).await;
     let text = "{\"type\":1,\"target\":\"t\",\"arguments\":[\"hello\"]}";
     assert_eq!((&sent["text"], &sent["size"]), (&json!(text), &json!(text.len() + 1)));
     assert_eq!(sent["hub"], "chat");
-    let received =
-        wait_for(&service, "frames", |frame| frame["direction"] == "fromClient" && frame["type"] == 1).await;
+    let received = wait_for(&service, "frames", |frame| frame["direction"] == "fromClient" && frame["type"] == 1).await;
     assert!(received["text"].as_str().unwrap().contains("[5]"), "{received}");
     assert!(!Value::from(list(&service, "frames").await).to_string().contains("secret"));
 }
@@ -148,18 +146,14 @@ async fn without_the_option_the_control_api_does_not_exist() {
     for path in ["/emulator/", "/emulator/connections", "/emulator/faults"] {
         assert_eq!(service.request(Method::GET, path).send().await.unwrap().status(), 404, "{path}");
     }
-    assert_eq!(
-        service.request(Method::POST, "/emulator/restart").json(&json!({})).send().await.unwrap().status(),
-        404
-    );
+    assert_eq!(service.request(Method::POST, "/emulator/restart").json(&json!({})).send().await.unwrap().status(), 404);
 }
 
 #[tokio::test]
 async fn the_manual_is_at_the_root_and_unknown_paths_name_it() {
     let service = start().await;
     let manual = service.request(Method::GET, "/emulator/").send().await.unwrap().text().await.unwrap();
-    for call in ["/emulator/faults", "/emulator/restart", "/emulator/connections/freeze", "/emulator/frames"]
-    {
+    for call in ["/emulator/faults", "/emulator/restart", "/emulator/connections/freeze", "/emulator/frames"] {
         assert!(manual.contains(call), "{call}");
     }
     let unknown = service.request(Method::GET, "/emulator/what").send().await.unwrap();

@@ -5,9 +5,7 @@
 
 use azure_signalr::ClientAccess;
 use futures_util::{SinkExt as _, StreamExt as _};
-use reqwest::header::{
-    AUTHORIZATION, CONNECTION, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
-};
+use reqwest::header::{AUTHORIZATION, CONNECTION, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use reqwest::{Client, Url};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -120,10 +118,7 @@ mod tests {
     fn the_first_record_is_the_handshake_response() {
         assert_eq!(evaluate_handshake("{}\u{1e}"), Ok(()));
         assert_eq!(evaluate_handshake("{}\u{1e}{\"type\":6}\u{1e}"), Ok(()));
-        assert_eq!(
-            evaluate_handshake("{\"error\":\"no\"}\u{1e}"),
-            Err(ConnectError::Handshake("no".to_owned()))
-        );
+        assert_eq!(evaluate_handshake("{\"error\":\"no\"}\u{1e}"), Err(ConnectError::Handshake("no".to_owned())));
         for text in ["", "\u{1e}", "[]\u{1e}", "hello"] {
             assert_eq!(evaluate_handshake(text), Err(ConnectError::UnexpectedResponse), "{text:?}");
         }

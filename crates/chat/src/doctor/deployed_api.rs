@@ -67,30 +67,20 @@ fn error_code(response: &HttpResponse) -> Option<String> {
 /// Evaluates the response to `POST /api/negotiate` without a body: who sent it, and what that means.
 fn evaluate_negotiate(response: &HttpResponse, api: &Site) -> Finding {
     let problem = |what: &str, fix: &str| Finding::problem("negotiate", what, fix);
-    let restricted =
-        "in the portal, function app, Authentication, Restrict access: Allow unauthenticated access";
+    let restricted = "in the portal, function app, Authentication, Restrict access: Allow unauthenticated access";
     match (response.status, error_code(response).as_deref()) {
         (200, _) if response.access_token().is_some() => Finding::ok("negotiate", "allows guests"),
         (401, Some("unauthenticated")) => Finding::ok("negotiate", "requires sign-in"),
-        (300..=399, _) if redirects_to_https(response, api) => {
-            problem("redirects to https", "give --api https://…")
-        }
-        (300..=399, _) => {
-            problem("redirects, which `fetch` cannot follow: browsers report a CORS error", restricted)
-        }
+        (300..=399, _) if redirects_to_https(response, api) => problem("redirects to https", "give --api https://…"),
+        (300..=399, _) => problem("redirects, which `fetch` cannot follow: browsers report a CORS error", restricted),
         (401 | 403, None) if response.header("www-authenticate").is_some() || response.status == 403 => {
-            problem(
-                "App Service rejects callers who are not signed in, before the handler answers",
-                restricted,
-            )
+            problem("App Service rejects callers who are not signed in, before the handler answers", restricted)
         }
         (401, _) => problem(
             "the host requires a function key, which the page does not have",
             "set \"authLevel\": \"anonymous\" in negotiate/function.json, then deploy",
         ),
-        (404 | 405, _) => {
-            problem("no functions are deployed there, or under another route prefix", DEPLOY_COMMAND)
-        }
+        (404 | 405, _) => problem("no functions are deployed there, or under another route prefix", DEPLOY_COMMAND),
         (429, _) => problem("too many calls for the plan or the service", "docs/scale.md"),
         (500, Some("not_forwarded")) => problem(
             "the host sends JSON envelopes instead of requests",
@@ -101,13 +91,10 @@ fn evaluate_negotiate(response: &HttpResponse, api: &Site) -> Finding {
             "the handler cannot use the service: its identity lacks a role, or got it minutes ago, or keys are disabled",
             "docs/deploy.md, steps 4 and 5; then wait ten minutes",
         ),
-        (503, None) => {
-            problem("the host is not running", "az functionapp start --name $api --resource-group $group")
+        (503, None) => problem("the host is not running", "az functionapp start --name $api --resource-group $group"),
+        (500.., _) => {
+            problem("the host cannot start the handler: not executable, or built for another system", DEPLOY_COMMAND)
         }
-        (500.., _) => problem(
-            "the host cannot start the handler: not executable, or built for another system",
-            DEPLOY_COMMAND,
-        ),
         (status, _) => Finding::problem(
             "negotiate",
             format!("the server at {api} does not run these functions: it answers {status}"),
@@ -129,10 +116,8 @@ fn host(site: &Site) -> Option<String> {
 
 /// The handler's message names the settings; only known names are repeated.
 fn not_configured(response: &HttpResponse, api: &Site) -> Finding {
-    let message = response
-        .json()
-        .and_then(|body| body["error"]["message"].as_str().map(str::to_owned))
-        .unwrap_or_default();
+    let message =
+        response.json().and_then(|body| body["error"]["message"].as_str().map(str::to_owned)).unwrap_or_default();
     let words: Vec<_> = message.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
     let names: Vec<_> = REPORTED_SETTINGS.into_iter().filter(|name| words.contains(name)).collect();
     let problem = format!("settings of the app are missing or invalid: {}", names.join(", "));
@@ -140,9 +125,7 @@ fn not_configured(response: &HttpResponse, api: &Site) -> Finding {
     let fix = if api.is_local() {
         format!("set {first} under Values in local.settings.json")
     } else {
-        format!(
-            "az functionapp config appsettings set --name $api --resource-group $group --settings \"{first}=…\""
-        )
+        format!("az functionapp config appsettings set --name $api --resource-group $group --settings \"{first}=…\"")
     };
     Finding::problem("negotiate", problem, fix)
 }
@@ -168,9 +151,7 @@ async fn check_cors(http: &Client, url: &Url, page: Option<&Site>) -> Finding {
 /// Evaluates what `page` at `origin` and a page of another origin are allowed.
 fn evaluate_cors(page: &CorsAccess, other: &CorsAccess, origin: &str) -> Finding {
     let command = |verb: &str, origin: &str| {
-        format!(
-            "az functionapp cors {verb} --name $api --resource-group $group --allowed-origins \"{origin}\""
-        )
+        format!("az functionapp cors {verb} --name $api --resource-group $group --allowed-origins \"{origin}\"")
     };
     let (problem, fix) = match (page, other) {
         (CorsAccess::AnyOrigin, _) | (CorsAccess::Allowed, CorsAccess::AnyOrigin | CorsAccess::Allowed) => (
@@ -232,14 +213,8 @@ mod tests {
     fn every_other_response_of_negotiate_is_a_problem_with_a_cause() {
         let nothing = Value::Null;
         for (response, cause) in [
-            (
-                test_response(302, &[("location", "https://login.microsoftonline.com/x")], &nothing),
-                "redirects, which",
-            ),
-            (
-                test_response(401, &[("www-authenticate", "Bearer realm=\"x\"")], &nothing),
-                "App Service rejects",
-            ),
+            (test_response(302, &[("location", "https://login.microsoftonline.com/x")], &nothing), "redirects, which"),
+            (test_response(401, &[("www-authenticate", "Bearer realm=\"x\"")], &nothing), "App Service rejects"),
             (test_response(403, &[], &nothing), "App Service rejects"),
             (test_response(401, &[], &nothing), "function key"),
             (test_response(404, &[], &nothing), "no functions are deployed"),
@@ -248,10 +223,7 @@ mod tests {
             (test_response(500, &[], &nothing), "cannot start the handler"),
             (error(502, "upstream_rejected", "x"), "cannot use the service"),
             (error(503, "unavailable", "x"), "cannot use the service"),
-            (
-                error(503, "not_configured", "Set AzureSignalRHubName in the app's settings."),
-                "AzureSignalRHubName",
-            ),
+            (error(503, "not_configured", "Set AzureSignalRHubName in the app's settings."), "AzureSignalRHubName"),
             (test_response(503, &[], &nothing), "the host is not running"),
             (test_response(200, &[], &json!({"hello": 1})), "does not run these functions"),
         ] {
@@ -263,10 +235,7 @@ mod tests {
     #[test]
     fn a_redirect_to_https_asks_for_an_https_address() {
         let response = test_response(307, &[("location", "https://localhost/api/negotiate")], &Value::Null);
-        assert!(
-            format!("{:?}", evaluate_negotiate(&response, &site("http://localhost")))
-                .contains("give --api https")
-        );
+        assert!(format!("{:?}", evaluate_negotiate(&response, &site("http://localhost"))).contains("give --api https"));
     }
 
     #[test]

@@ -22,8 +22,7 @@ pub(super) async fn check(http: &Client, options: &Options) -> Page {
         let findings = vec![Finding::skipped("page", "give --page https://ACCOUNT.z6.web.core.windows.net")];
         return Page { findings, provider: None };
     };
-    let (index, config) =
-        tokio::join!(send(http.get(page.join(&[""]))), send(http.get(page.join(&[CONFIG]))));
+    let (index, config) = tokio::join!(send(http.get(page.join(&[""]))), send(http.get(page.join(&[CONFIG]))));
     let index = evaluate_index(index, page);
     if index.is_problem() && config.is_err() {
         return Page { findings: vec![index], provider: None };
@@ -31,12 +30,7 @@ pub(super) async fn check(http: &Client, options: &Options) -> Page {
     let config = config.ok().and_then(|response| json_object(&response));
     let provider = config.as_ref().and_then(|config| config["authProvider"].as_str()).map(str::to_owned);
     let mut findings = vec![index];
-    findings.extend(evaluate_config(
-        config.as_ref(),
-        page,
-        options.api.as_ref(),
-        options.provider.as_deref(),
-    ));
+    findings.extend(evaluate_config(config.as_ref(), page, options.api.as_ref(), options.provider.as_deref()));
     Page { findings, provider }
 }
 
@@ -61,9 +55,7 @@ fn evaluate_index(index: Result<HttpResponse, RequestError>, page: &Site) -> Fin
             };
             problem(format!("{page} cannot be reached: {error}"), fix.to_owned())
         }
-        Ok(response) if response.status == 200 && is_html(&response) => {
-            Finding::ok("page", format!("{page} responds"))
-        }
+        Ok(response) if response.status == 200 && is_html(&response) => Finding::ok("page", format!("{page} responds")),
         Ok(_) if page.is_local() => problem(format!("{page} serves no page"), "make page".to_owned()),
         Ok(response) => {
             let what = format!(
@@ -85,19 +77,11 @@ fn json_object(response: &HttpResponse) -> Option<Value> {
 }
 
 /// Compares `config.json` with the `api` and `provider` given on the command line.
-fn evaluate_config(
-    config: Option<&Value>,
-    page: &Site,
-    api: Option<&Site>,
-    provider: Option<&str>,
-) -> Vec<Finding> {
+fn evaluate_config(config: Option<&Value>, page: &Site, api: Option<&Site>, provider: Option<&str>) -> Vec<Finding> {
     let api_option = api.map_or_else(|| "--api $apiUrl".to_owned(), |api| format!("--api {api}"));
     let problem = |what: String, option: &str| {
-        let fix = if page.is_local() {
-            "make page, then make run to serve it".to_owned()
-        } else {
-            upload_command(option)
-        };
+        let fix =
+            if page.is_local() { "make page, then make run to serve it".to_owned() } else { upload_command(option) };
         Finding::problem(CONFIG, what, fix)
     };
     let Some(config) = config else {
@@ -116,9 +100,7 @@ fn evaluate_config(
         (Some(page_api), _) if page_api.is_local() && !page.is_local() => {
             Some(format!("apiBaseUrl is {page_api}: every visitor would call their own machine"))
         }
-        (Some(page_api), Some(api)) if page_api != api => {
-            Some(format!("apiBaseUrl is {page_api}, and --api is {api}"))
-        }
+        (Some(page_api), Some(api)) if page_api != api => Some(format!("apiBaseUrl is {page_api}, and --api is {api}")),
         (Some(_), _) => None,
     };
     problems.extend(api_problem.map(|what| problem(what, &api_option)));
@@ -169,12 +151,9 @@ mod tests {
         assert_eq!(problems(&config, "https://p.example", None, None), [""; 0]);
         assert_eq!(problems(&config, "https://p.example", Some("https://api.example"), Some("aad")), [""; 0]);
         assert!(
-            problems(&config, "https://p.example", Some("https://other.example"), None)[0]
-                .contains("other.example")
+            problems(&config, "https://p.example", Some("https://other.example"), None)[0].contains("other.example")
         );
-        assert!(
-            problems(&config, "https://p.example", None, Some("github"))[0].contains("--provider github")
-        );
+        assert!(problems(&config, "https://p.example", None, Some("github"))[0].contains("--provider github"));
     }
 
     #[test]

@@ -82,8 +82,7 @@ enum Target {
 impl Target {
     fn of(headers: &[u8]) -> Self {
         let Ok(file) = FileHeader64::<LittleEndian>::parse(headers) else {
-            let is_elf =
-                FileHeader64::<Endianness>::parse(headers).is_ok() || headers.starts_with(b"\x7fELF");
+            let is_elf = FileHeader64::<Endianness>::parse(headers).is_ok() || headers.starts_with(b"\x7fELF");
             return if is_elf { Self::OtherLinux } else { Self::NotLinux };
         };
         if file.e_machine.get(LittleEndian) != EM_X86_64 {
@@ -106,30 +105,21 @@ fn evaluate(name: &str, executable: Option<&Executable>, folder: FolderKind) -> 
     };
     let Some(Executable { is_executable, headers }) = executable else {
         return match folder {
-            FolderKind::Clone => {
-                Finding::skipped(name, format!("not built yet; `func start` needs it: {build}"))
-            }
+            FolderKind::Clone => Finding::skipped(name, format!("not built yet; `func start` needs it: {build}")),
             _ => Finding::problem(name, "does not exist, and host.json says to start it", build),
         };
     };
     if !is_executable {
-        let problem =
-            "is not executable: calls would hang for two minutes, then \"Initialization timed out\"";
+        let problem = "is not executable: calls would hang for two minutes, then \"Initialization timed out\"";
         return Finding::problem(name, problem, format!("chmod +x {name}"));
     }
     match (Target::of(headers), folder) {
-        (Target::LinuxX64 { is_static: false }, FolderKind::Package) => Finding::problem(
-            name,
-            "is not static: it needs the libraries of the machine it was built on",
-            build,
-        ),
-        (Target::LinuxX64 { .. }, FolderKind::Package) => {
-            Finding::ok(name, "executable, static, for Linux on x86-64")
+        (Target::LinuxX64 { is_static: false }, FolderKind::Package) => {
+            Finding::problem(name, "is not static: it needs the libraries of the machine it was built on", build)
         }
+        (Target::LinuxX64 { .. }, FolderKind::Package) => Finding::ok(name, "executable, static, for Linux on x86-64"),
         (Target::LinuxX64 { .. }, _) => Finding::ok(name, "executable, for Linux on x86-64"),
-        (_, FolderKind::Project | FolderKind::Clone)
-            if !cfg!(all(target_os = "linux", target_arch = "x86_64")) =>
-        {
+        (_, FolderKind::Project | FolderKind::Clone) if !cfg!(all(target_os = "linux", target_arch = "x86_64")) => {
             Finding::ok(name, "executable; for Azure build another with `make package`")
         }
         (Target::OtherLinux, _) => Finding::problem(
@@ -162,10 +152,7 @@ mod tests {
             (elf(62, true), Target::LinuxX64 { is_static: false }),
             (elf(183, true), Target::OtherLinux),
             (Executable { is_executable: true, headers: b"\x7fELF\x01".to_vec() }, Target::OtherLinux),
-            (
-                Executable { is_executable: true, headers: b"\xcf\xfa\xed\xfe\x07\0\0\x01".to_vec() },
-                Target::NotLinux,
-            ),
+            (Executable { is_executable: true, headers: b"\xcf\xfa\xed\xfe\x07\0\0\x01".to_vec() }, Target::NotLinux),
             (Executable { is_executable: true, headers: b"MZ\x90\0".to_vec() }, Target::NotLinux),
             (Executable { is_executable: true, headers: b"#!/bin/sh\n".to_vec() }, Target::NotLinux),
             (Executable { is_executable: true, headers: Vec::new() }, Target::NotLinux),

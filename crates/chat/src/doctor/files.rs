@@ -21,9 +21,7 @@ pub(super) fn is_in_git(file: &Path) -> bool {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let mut git = Command::new("git");
     // The repository's configuration may name a file-watching program, which must not be started.
-    git.args(["-c", "core.fsmonitor=false", "ls-files", "--error-unmatch", "--"])
-        .arg(name)
-        .current_dir(folder);
+    git.args(["-c", "core.fsmonitor=false", "ls-files", "--error-unmatch", "--"]).arg(name).current_dir(folder);
     git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     git.status().is_ok_and(|status| status.success())
 }
@@ -68,8 +66,7 @@ pub(super) fn parse_env_file(text: &str) -> Result<Vec<(String, String)>, usize>
 fn parse_env_line(line: &str) -> Option<(String, String)> {
     let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
     let name = name.trim();
-    let is_name =
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte));
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte));
     is_name.then_some(())?;
     Some((name.to_owned(), unquote(value.trim())?))
 }
@@ -104,18 +101,13 @@ mod tests {
 
     #[test]
     fn values_of_an_env_file_are_read_as_written() {
-        let text = "# ours\n\nA=Endpoint=http://h;AccessKey=k==; \nexport B='a # \"b\"' # c\nC = \"$HOME\"\nD=x # y\nE=";
+        let text =
+            "# ours\n\nA=Endpoint=http://h;AccessKey=k==; \nexport B='a # \"b\"' # c\nC = \"$HOME\"\nD=x # y\nE=";
         let read = parse_env_file(text).unwrap();
         let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(
             read,
-            [
-                ("A", "Endpoint=http://h;AccessKey=k==;"),
-                ("B", "a # \"b\""),
-                ("C", "$HOME"),
-                ("D", "x"),
-                ("E", "")
-            ]
+            [("A", "Endpoint=http://h;AccessKey=k==;"), ("B", "a # \"b\""), ("C", "$HOME"), ("D", "x"), ("E", "")]
         );
     }
 

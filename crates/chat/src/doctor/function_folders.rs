@@ -50,11 +50,7 @@ pub(super) async fn check(files: &BTreeMap<String, String>) -> Vec<Finding> {
     }
     if let Err(conflict) = Function::check_conflicts(&functions) {
         let problem = format!("{conflict}; the host does not start with both");
-        findings.push(Finding::problem(
-            "routes",
-            problem,
-            "give one of them another `route`, or delete its folder",
-        ));
+        findings.push(Finding::problem("routes", problem, "give one of them another `route`, or delete its folder"));
     }
     findings
 }
@@ -96,8 +92,7 @@ async fn check_function(function: &Function, required: Option<&Function>) -> Fin
 }
 
 fn methods(function: &Function) -> String {
-    let listed =
-        function.methods().map(|methods| methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", "));
+    let listed = function.methods().map(|methods| methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", "));
     listed.unwrap_or_else(|| "every method".to_owned())
 }
 
@@ -125,8 +120,7 @@ async fn unserved_method(function: &Function) -> Option<Method> {
 
 /// The app over a service that is never called: without a body nothing is sent, and tokens are signed locally.
 fn handler() -> Router {
-    let unused: ConnectionString =
-        "Endpoint=http://localhost:1;AccessKey=none".parse().expect("an address and a key");
+    let unused: ConnectionString = "Endpoint=http://localhost:1;AccessKey=none".parse().expect("an address and a key");
     let hub = Hub::new(&unused, &"chat".parse().expect("a hub name")).expect("its roots are compiled in");
     let auth = AuthConfig { trust: Trust::Untrusted, validator: None, allow_anonymous: true };
     app(hub, None, auth, DEFAULT_ROUTE_PREFIX, Export::default())
@@ -163,10 +157,7 @@ mod tests {
         let all = files["negotiate"].replace(r#""methods": ["post"],"#, "");
         files.insert("negotiate".to_owned(), all.clone());
         assert_eq!(problems(files.clone()).await, []);
-        files.insert(
-            "Surprise".to_owned(),
-            all.replace("\"route\": \"negotiate\"", "\"route\": \"surprise\""),
-        );
+        files.insert("Surprise".to_owned(), all.replace("\"route\": \"negotiate\"", "\"route\": \"surprise\""));
         assert!(format!("{:?}", problems(files).await).contains("does not serve POST /api/surprise"));
     }
 

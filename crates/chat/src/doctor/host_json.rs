@@ -13,8 +13,7 @@ use super::report::{Finding, problems_or_ok};
 pub(super) const FILE: &str = "host.json";
 
 /// The setting that overrides the executable in the file.
-pub(super) const EXECUTABLE_SETTING: &str =
-    "AzureFunctionsJobHost__customHandler__description__defaultExecutablePath";
+pub(super) const EXECUTABLE_SETTING: &str = "AzureFunctionsJobHost__customHandler__description__defaultExecutablePath";
 
 const EXECUTABLE_PATH: [&str; 3] = ["customHandler", "description", "defaultExecutablePath"];
 
@@ -63,8 +62,7 @@ fn check_version(host: &Value) -> Option<Finding> {
 
 fn check_handler(host: &Value) -> Option<Finding> {
     if json_at(host, &["customHandler"]).is_none() {
-        let problem =
-            "has no `customHandler`: the host fails with \"WorkerConfig for runtime: custom not found\"";
+        let problem = "has no `customHandler`: the host fails with \"WorkerConfig for runtime: custom not found\"";
         return Some(Finding::problem(FILE, problem, "git restore host.json"));
     }
     let path = json_at(host, &EXECUTABLE_PATH).and_then(Value::as_str).unwrap_or_default();
@@ -78,8 +76,7 @@ fn check_handler(host: &Value) -> Option<Finding> {
 }
 
 fn check_routes(host: &Value) -> Option<Finding> {
-    let problem =
-        "has routes in customHandler.http beside the function folders; the host does not start with both";
+    let problem = "has routes in customHandler.http beside the function folders; the host does not start with both";
     json_at(host, &["customHandler", "http", "routes"])
         .map(|_| Finding::problem(FILE, problem, "remove customHandler.http from host.json"))
 }
@@ -115,7 +112,9 @@ fn check_route_prefix(host: &Value, setting: Option<&str>) -> Option<Finding> {
     let of_host = trimmed(setting.or(of_file).unwrap_or(DEFAULT_ROUTE_PREFIX));
     (of_host != of_handler).then(|| {
         let problem = format!("routePrefix is not `{of_handler}`, which handler and page use");
-        let fix = format!("set extensions.http.routePrefix to \"api\" in host.json, or change it by the setting {ROUTE_PREFIX}");
+        let fix = format!(
+            "set extensions.http.routePrefix to \"api\" in host.json, or change it by the setting {ROUTE_PREFIX}"
+        );
         Finding::problem(FILE, problem, fix)
     })
 }
@@ -140,9 +139,7 @@ mod tests {
 
     #[test]
     fn one_of_the_two_forwarding_switches_is_enough_also_as_text() {
-        for line in
-            ["    \"enableForwardingHttpRequest\": true,\n", ",\n    \"enableProxyingHttpRequest\": true"]
-        {
+        for line in ["    \"enableForwardingHttpRequest\": true,\n", ",\n    \"enableProxyingHttpRequest\": true"] {
             assert!(VALID.contains(line.trim()), "{line}");
             assert!(!check(&VALID.replace(line, ""), None)[0].is_problem(), "{line}");
         }

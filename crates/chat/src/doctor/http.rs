@@ -31,8 +31,7 @@ pub(super) const OTHER_ORIGIN: &str = "https://example.com";
 pub(super) fn client(service: Option<&ConnectionString>) -> Result<Client, HttpError> {
     let roots = service.map(ConnectionString::roots).cloned().unwrap_or_default();
     let user_agent = Some(concat!("serverless-chat-doctor/", env!("CARGO_PKG_VERSION")));
-    let options =
-        HttpOptions { roots, connect_timeout: CONNECT_TIMEOUT, timeout: Some(REQUEST_TIMEOUT), user_agent };
+    let options = HttpOptions { roots, connect_timeout: CONNECT_TIMEOUT, timeout: Some(REQUEST_TIMEOUT), user_agent };
     Ok(HttpClient::new(&options)?.as_reqwest().clone())
 }
 
@@ -64,16 +63,11 @@ impl HttpResponse {
 
 /// Builds a response for tests.
 #[cfg(test)]
-pub(super) fn test_response(
-    status: u16,
-    headers: &[(&'static str, &str)],
-    body: &serde_json::Value,
-) -> HttpResponse {
+pub(super) fn test_response(status: u16, headers: &[(&'static str, &str)], body: &serde_json::Value) -> HttpResponse {
     use reqwest::header::{HeaderName, HeaderValue};
 
-    let headers = headers
-        .iter()
-        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
+    let headers =
+        headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()));
     HttpResponse { status, headers: headers.collect(), body: body.to_string().into_bytes() }
 }
 
@@ -107,9 +101,7 @@ impl From<reqwest::Error> for RequestError {
                 return Some(Self::CertificateNotTrusted);
             }
             match cause.downcast_ref::<io::Error>() {
-                Some(io) => {
-                    (io.kind() == io::ErrorKind::ConnectionRefused).then_some(Self::ConnectionRefused)
-                }
+                Some(io) => (io.kind() == io::ErrorKind::ConnectionRefused).then_some(Self::ConnectionRefused),
                 // The connector's error type is private.
                 None => (cause.to_string() == "dns error").then_some(Self::UnknownHost),
             }
@@ -176,16 +168,13 @@ pub(super) fn cors_access(response: &HeaderMap, origin: &str, header: &'static s
         (Some(_), _) if !allows_header(response, header) => CorsAccess::HeaderDenied(header),
         (Some("*"), _) => CorsAccess::AnyOrigin,
         (Some(named), _) if named == origin => CorsAccess::Allowed,
-        (Some(named), _) if named.trim_end_matches('/').eq_ignore_ascii_case(origin) => {
-            CorsAccess::MisspelledOrigin
-        }
+        (Some(named), _) if named.trim_end_matches('/').eq_ignore_ascii_case(origin) => CorsAccess::MisspelledOrigin,
         (Some(_), _) => CorsAccess::Denied,
     }
 }
 
 fn allows_header(response: &HeaderMap, header: &str) -> bool {
-    let listed =
-        response.get_all(ACCESS_CONTROL_ALLOW_HEADERS).iter().filter_map(|value| value.to_str().ok());
+    let listed = response.get_all(ACCESS_CONTROL_ALLOW_HEADERS).iter().filter_map(|value| value.to_str().ok());
     listed
         .flat_map(|listed| listed.split(','))
         .any(|name| name.trim() == "*" || name.trim().eq_ignore_ascii_case(header))

@@ -36,21 +36,17 @@ pub(super) fn check(name: &str, text: &str) -> (Option<Values>, Vec<Finding>) {
         let what = format!("{} is not text, so `func` ignores the whole file", not_text.join(", "));
         findings.push(problem(what, format!("put quotes around the value under Values in {name}")));
     }
-    let value_of = |wanted: &str| {
-        values.iter().find(|(known, _)| known.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
-    };
+    let value_of =
+        |wanted: &str| values.iter().find(|(known, _)| known.eq_ignore_ascii_case(wanted)).map(|(_, value)| value);
     if value_of(RUNTIME).is_none_or(|runtime| !runtime.eq_ignore_ascii_case("custom")) {
-        let what = format!(
-            "{RUNTIME} is not `custom`, so `func` asks for a language or starts another one's worker"
-        );
+        let what = format!("{RUNTIME} is not `custom`, so `func` asks for a language or starts another one's worker");
         findings.push(problem(what, format!("set \"{RUNTIME}\": \"custom\" under Values in {name}")));
     }
     for reserved in RESERVED.iter().filter(|reserved| value_of(reserved).is_some()) {
         let what = format!("{reserved} under Values keeps `func` from starting, because `func` sets it");
         findings.push(problem(what, format!("remove {reserved} from {name}")));
     }
-    findings
-        .extend(check_cors(&file).map(|(what, fix)| problem(what.to_owned(), format!("{fix} in {name}"))));
+    findings.extend(check_cors(&file).map(|(what, fix)| problem(what.to_owned(), format!("{fix} in {name}"))));
     (Some(values), findings)
 }
 

@@ -144,11 +144,7 @@ mod tests {
 
     #[test]
     fn http_is_unencrypted_only_beyond_this_machine() {
-        let unencrypted =
-            ["http://localhost:1", "http://[::1]:1", "https://chat.example", "http://chat.example"];
-        assert_eq!(
-            unencrypted.map(|text| Site::parse(text).unwrap().is_unencrypted()),
-            [false, false, false, true]
-        );
+        let unencrypted = ["http://localhost:1", "http://[::1]:1", "https://chat.example", "http://chat.example"];
+        assert_eq!(unencrypted.map(|text| Site::parse(text).unwrap().is_unencrypted()), [false, false, false, true]);
     }
 }

@@ -26,11 +26,7 @@ impl Finding {
     }
 
     /// `subject` has a problem; `fix` is a command, or a setting and where it is.
-    pub(super) fn problem(
-        subject: impl Into<String>,
-        problem: impl Into<String>,
-        fix: impl Into<String>,
-    ) -> Self {
+    pub(super) fn problem(subject: impl Into<String>, problem: impl Into<String>, fix: impl Into<String>) -> Self {
         let outcome = Outcome::Problem { problem: problem.into(), fix: fix.into() };
         Self { subject: subject.into(), outcome }
     }
@@ -135,8 +131,7 @@ impl Report {
 /// `text` with control and invisible formatting characters replaced.
 fn printable(text: &str) -> String {
     let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.chars().map(|c| if hidden(c) { '?' } else { c }).collect()
 }
@@ -169,10 +164,7 @@ mod tests {
     #[test]
     fn control_characters_are_replaced() {
         let printed = report(vec![Finding::problem("a\u{1b}[2J", "b\r\u{202e}", "c\n")]).to_string();
-        assert!(
-            printed.contains("a?[2J") && printed.contains("b??") && printed.contains("c?"),
-            "{printed:?}"
-        );
+        assert!(printed.contains("a?[2J") && printed.contains("b??") && printed.contains("c?"), "{printed:?}");
     }
 
     #[test]

@@ -4,9 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use azure_signalr::{
-    Client as ClientInfo, ConnectionString, CredentialSource, Error, Hub, Message, Recipient,
-};
+use azure_signalr::{Client as ClientInfo, ConnectionString, CredentialSource, Error, Hub, Message, Recipient};
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::{Client, Url};
 use serverless_chat::config::{Config, ROOTS};
@@ -137,10 +135,8 @@ impl ServiceCheck<'_> {
                 Finding::problem("service", problem, "wait, and look at https://azure.status.microsoft")
             }
             _ => {
-                let problem = format!(
-                    "the server at {} is not a SignalR service: {status} for /api/health",
-                    self.origin()
-                );
+                let problem =
+                    format!("the server at {} is not a SignalR service: {status} for /api/health", self.origin());
                 Finding::problem("service", problem, self.start_command())
             }
         }
@@ -155,9 +151,8 @@ impl ServiceCheck<'_> {
         let subject = if self.signalr.identity().is_some() { "identity" } else { "key" };
         let access = async {
             let hub = Hub::new(self.signalr, &self.config.hub)?;
-            let unused_id = format!("doctor-{}", Uuid::new_v4())
-                .parse()
-                .expect("letters, digits and dashes are a user id");
+            let unused_id =
+                format!("doctor-{}", Uuid::new_v4()).parse().expect("letters, digits and dashes are a user id");
             let message = Message::new::<()>("doctor", &[])?;
             hub.send(Recipient::User(&unused_id), &message, (self.now)()).await?;
             hub.client_access(&ClientInfo::anonymous(), (self.now)()).await
@@ -204,8 +199,7 @@ impl ServiceCheck<'_> {
     }
 
     fn mode(&self, result: &Result<(), ConnectError>) -> Finding {
-        let update =
-            |what: &str| format!("az signalr update --name {} --resource-group $group --{what}", self.name());
+        let update = |what: &str| format!("az signalr update --name {} --resource-group $group --{what}", self.name());
         let (problem, fix) = match result {
             Ok(()) => return Finding::ok("mode", "clients can connect without an app server"),
             Err(ConnectError::Handshake(error)) if is_about_mode(error) => (
@@ -221,19 +215,15 @@ impl ServiceCheck<'_> {
             ),
             Err(ConnectError::Status(status @ (401 | 403))) => (
                 format!("clients are rejected ({status}), though messages are accepted"),
-                "set ClientEndpoint of the connection string to the address that browsers reach, or omit it"
-                    .to_owned(),
+                "set ClientEndpoint of the connection string to the address that browsers reach, or omit it".to_owned(),
             ),
-            Err(ConnectError::Status(status)) => (
-                format!("clients get status {status}: the mode is not Serverless"),
-                update("service-mode Serverless"),
-            ),
+            Err(ConnectError::Status(status)) => {
+                (format!("clients get status {status}: the mode is not Serverless"), update("service-mode Serverless"))
+            }
             Err(ConnectError::UnexpectedResponse) => {
                 ("the response to clients is not SignalR".to_owned(), self.start_command())
             }
-            Err(ConnectError::Request(error)) => {
-                (format!("clients get no response: {error}"), self.start_command())
-            }
+            Err(ConnectError::Request(error)) => (format!("clients get no response: {error}"), self.start_command()),
         };
         Finding::problem("mode", problem, fix)
     }
@@ -253,8 +243,7 @@ impl ServiceCheck<'_> {
                 return Finding::ok("service CORS", format!("allows {origin}"));
             }
             Ok(CorsAccess::MisspelledOrigin) => {
-                "lists the page's origin with a slash or in capitals; browsers compare it letter by letter"
-                    .to_owned()
+                "lists the page's origin with a slash or in capitals; browsers compare it letter by letter".to_owned()
             }
             Ok(_) => format!("does not allow {origin}: after negotiate, browsers report a CORS error"),
             Err(error) => format!("cannot be checked: {error}"),
@@ -327,10 +316,7 @@ mod tests {
             ConnectError::UnexpectedResponse,
             ConnectError::Request(RequestError::TimedOut),
         ] {
-            assert!(
-                with_service("https://h", |check| check.mode(&Err(error.clone()))).is_problem(),
-                "{error:?}"
-            );
+            assert!(with_service("https://h", |check| check.mode(&Err(error.clone()))).is_problem(), "{error:?}");
         }
         assert!(!with_service("https://h", |check| check.mode(&Ok(()))).is_problem());
     }

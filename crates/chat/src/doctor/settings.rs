@@ -6,11 +6,10 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serverless_chat::config::{
-    ALLOW_ANONYMOUS, CLIENT_ID, CLIENT_SECRET, COMMUNICATION, COMMUNICATION_CLIENT_ID,
-    COMMUNICATION_CREDENTIAL, COMMUNICATION_ENDPOINT, COMMUNICATION_ROOTS, CREDENTIAL, Config, ConfigError,
-    ENTRA_AUDIENCE, ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_TENANT_ID, Env, HOST_PORT, HUB, IDENTITY_STORE,
-    IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_KEY, IDENTITY_STORE_ROOTS, ROOTS, SERVICE_URI, SIGNALR,
-    TENANT_ID, TOKEN_MINUTES, TOKEN_SCOPES,
+    ALLOW_ANONYMOUS, CLIENT_ID, CLIENT_SECRET, COMMUNICATION, COMMUNICATION_CLIENT_ID, COMMUNICATION_CREDENTIAL,
+    COMMUNICATION_ENDPOINT, COMMUNICATION_ROOTS, CREDENTIAL, Config, ConfigError, ENTRA_AUDIENCE, ENTRA_CLIENT_ID,
+    ENTRA_INSTANCE, ENTRA_TENANT_ID, Env, HOST_PORT, HUB, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_KEY,
+    IDENTITY_STORE_ROOTS, ROOTS, SERVICE_URI, SIGNALR, TENANT_ID, TOKEN_MINUTES, TOKEN_SCOPES,
 };
 
 use super::files::{is_in_git, parse_env_file, read_text};
@@ -20,30 +19,10 @@ use super::report::Finding;
 
 /// The settings that findings name, in the order of the README.
 pub(super) const REPORTED_SETTINGS: [&str; 24] = [
-    SIGNALR,
-    SERVICE_URI,
-    CREDENTIAL,
-    CLIENT_ID,
-    TENANT_ID,
-    CLIENT_SECRET,
-    ROOTS,
-    HUB,
-    COMMUNICATION,
-    COMMUNICATION_ENDPOINT,
-    COMMUNICATION_CREDENTIAL,
-    COMMUNICATION_CLIENT_ID,
-    COMMUNICATION_ROOTS,
-    TOKEN_SCOPES,
-    TOKEN_MINUTES,
-    IDENTITY_STORE,
-    IDENTITY_STORE_KEY,
-    IDENTITY_STORE_CLIENT_ID,
-    IDENTITY_STORE_ROOTS,
-    ENTRA_TENANT_ID,
-    ENTRA_CLIENT_ID,
-    ENTRA_INSTANCE,
-    ENTRA_AUDIENCE,
-    ALLOW_ANONYMOUS,
+    SIGNALR, SERVICE_URI, CREDENTIAL, CLIENT_ID, TENANT_ID, CLIENT_SECRET, ROOTS, HUB, COMMUNICATION,
+    COMMUNICATION_ENDPOINT, COMMUNICATION_CREDENTIAL, COMMUNICATION_CLIENT_ID, COMMUNICATION_ROOTS, TOKEN_SCOPES,
+    TOKEN_MINUTES, IDENTITY_STORE, IDENTITY_STORE_KEY, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS, ENTRA_TENANT_ID,
+    ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_AUDIENCE, ALLOW_ANONYMOUS,
 ];
 
 /// The settings of all sources, valid or not.
@@ -119,8 +98,7 @@ fn read_local_settings(options: &Options, findings: &mut Vec<Finding>) -> Option
     let text = match read_text(path) {
         Ok(text) => text,
         Err(error) if options.settings.is_none() && error.kind() == ErrorKind::NotFound => {
-            let reason =
-                "does not exist; `func start` needs it: cp local.settings.json.example local.settings.json";
+            let reason = "does not exist; `func start` needs it: cp local.settings.json.example local.settings.json";
             findings.push(Finding::skipped(name, reason));
             return None;
         }
@@ -141,8 +119,7 @@ fn read_local_settings(options: &Options, findings: &mut Vec<Finding>) -> Option
 
 fn check_not_in_git(path: &Path, name: &str) -> Option<Finding> {
     let problem = "is tracked by git, with every key in it";
-    is_in_git(path)
-        .then(|| Finding::problem(name, problem, format!("git rm --cached {name}, and create new keys")))
+    is_in_git(path).then(|| Finding::problem(name, problem, format!("git rm --cached {name}, and create new keys")))
 }
 
 /// The name of the source that a setting's value is from.
@@ -166,7 +143,8 @@ fn invalid_setting(problem: &ConfigError, sources: &[Source]) -> Finding {
 }
 
 /// Prints the connection string of a service.
-const LIST_KEYS_COMMAND: &str = "az signalr key list --name $signalr --resource-group $group --query primaryConnectionString --output tsv";
+const LIST_KEYS_COMMAND: &str =
+    "az signalr key list --name $signalr --resource-group $group --query primaryConnectionString --output tsv";
 
 /// Checks the address of the service for values that are valid but never intended.
 fn check_plausible(env: &Env, config: Option<&Config>, sources: &[Source]) -> Option<Finding> {

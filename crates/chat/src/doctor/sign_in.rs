@@ -30,15 +30,11 @@ pub(super) fn check_easy_auth(me: &Result<HttpResponse, RequestError>, api: &Sit
         Ok(response) if response.status == 404 && api.is_local() => {
             Finding::skipped("Easy Auth", "`func start` has none; `make run` emulates it")
         }
-        Ok(response) if response.status == 404 => Finding::problem(
-            "Easy Auth",
-            "is off: users cannot sign in, and principal headers are not trusted",
-            fix,
-        ),
-        Ok(response) => Finding::problem("Easy Auth", format!("/.auth/me answers {}", response.status), fix),
-        Err(error) => {
-            Finding::problem("Easy Auth", format!("/.auth/me cannot be checked: {error}"), "run it again")
+        Ok(response) if response.status == 404 => {
+            Finding::problem("Easy Auth", "is off: users cannot sign in, and principal headers are not trusted", fix)
         }
+        Ok(response) => Finding::problem("Easy Auth", format!("/.auth/me answers {}", response.status), fix),
+        Err(error) => Finding::problem("Easy Auth", format!("/.auth/me cannot be checked: {error}"), "run it again"),
     }
 }
 
@@ -54,9 +50,7 @@ pub(super) async fn check(http: &Client, api: &Site, page: Option<&Site>, provid
         .append_pair("post_login_redirect_url", page.join(&[""]).as_str());
     match send(http.get(url)).await {
         Ok(response) => evaluate(&response, page, provider),
-        Err(error) => {
-            Finding::problem("sign-in", format!("with {provider} gives no response: {error}"), GUIDE_STEP)
-        }
+        Err(error) => Finding::problem("sign-in", format!("with {provider} gives no response: {error}"), GUIDE_STEP),
     }
 }
 
@@ -66,24 +60,18 @@ fn evaluate(response: &HttpResponse, page: &Site, provider: &str) -> Finding {
         (200 | 300..=399, Some(ReturnTarget::Page)) => {
             Finding::ok("sign-in", format!("with {provider}, and back to {page}"))
         }
-        (300..=399, Some(ReturnTarget::Hidden)) => Finding::ok(
-            "sign-in",
-            format!("with {provider}; sign in once to see that you return to the page"),
-        ),
+        (300..=399, Some(ReturnTarget::Hidden)) => {
+            Finding::ok("sign-in", format!("with {provider}; sign in once to see that you return to the page"))
+        }
         (200 | 300..=399, Some(ReturnTarget::Other)) | (400 | 403, _) => {
-            let what =
-                format!("users would not return to {page}: it is not among the allowed redirect addresses");
+            let what = format!("users would not return to {page}: it is not among the allowed redirect addresses");
             problem(what, &format!("add {page} and {page}/ to Allowed external redirect URLs ({GUIDE_STEP})"))
         }
         (404, _) => {
-            let fix = format!(
-                "add {provider} as an identity provider ({GUIDE_STEP}), or name another with --provider"
-            );
+            let fix = format!("add {provider} as an identity provider ({GUIDE_STEP}), or name another with --provider");
             problem(format!("{provider} is not set up"), &fix)
         }
-        (status, _) => {
-            problem(format!("with {provider} answers {status}, which is not a redirect"), GUIDE_STEP)
-        }
+        (status, _) => problem(format!("with {provider} answers {status}, which is not a redirect"), GUIDE_STEP),
     }
 }
 
@@ -128,8 +116,7 @@ pub(super) fn check_forged_user(response: &HttpResponse) -> Finding {
     match user {
         Some(user) if user == FORGED_USER => {
             let problem = "is accepted: callers can use any name, since principal headers are trusted and forged ones are not removed";
-            let fix =
-                format!("turn Easy Auth on ({GUIDE_STEP}), and do not set WEBSITE_AUTH_ENABLED by hand");
+            let fix = format!("turn Easy Auth on ({GUIDE_STEP}), and do not set WEBSITE_AUTH_ENABLED by hand");
             Finding::problem("a forged name", problem, fix)
         }
         _ => Finding::ok("a forged name", "is not accepted"),
@@ -167,9 +154,7 @@ mod tests {
         let me = |status, api| check_easy_auth(&Ok(test_response(status, &[], &Value::Null)), &site(api));
         assert!(!me(401, API).is_problem() && !me(200, API).is_problem());
         assert!(me(404, API).is_problem() && me(500, API).is_problem());
-        assert!(
-            !me(404, "http://localhost:7071").is_problem() && me(500, "http://localhost:7071").is_problem()
-        );
+        assert!(!me(404, "http://localhost:7071").is_problem() && me(500, "http://localhost:7071").is_problem());
     }
 
     #[test]
@@ -184,10 +169,7 @@ mod tests {
         assert!(redirect("redir=%2F.auth%2Flogin%2Fdone").is_problem());
         assert!(redirect("redir=https%3A%2F%2Fpage.example.evil.example%2F").is_problem());
         for status in [400, 403, 404, 500] {
-            assert!(
-                evaluate(&test_response(status, &[], &Value::Null), &site(PAGE), "aad").is_problem(),
-                "{status}"
-            );
+            assert!(evaluate(&test_response(status, &[], &Value::Null), &site(PAGE), "aad").is_problem(), "{status}");
         }
     }
 

@@ -46,8 +46,7 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
 
 /// Removes every `X-MS-*` header, which callers could forge, and the session token. Other cookies stay.
 pub(super) fn remove(headers: &mut HeaderMap) {
-    let forgeable: Vec<_> =
-        headers.keys().filter(|name| name.as_str().starts_with("x-ms-")).cloned().collect();
+    let forgeable: Vec<_> = headers.keys().filter(|name| name.as_str().starts_with("x-ms-")).cloned().collect();
     for name in forgeable {
         headers.remove(name);
     }

@@ -51,23 +51,14 @@ struct SignInRequest {
 
 impl SignInRequest {
     fn parse(easy_auth: &EasyAuth, uri: &Uri) -> Self {
-        let destination =
-            destination(easy_auth, uri, &["post_login_redirect_url", "post_login_redirect_uri"]);
+        let destination = destination(easy_auth, uri, &["post_login_redirect_url", "post_login_redirect_uri"]);
         let as_token = parameter(uri, &["session_mode"]).is_some_and(|mode| mode == "token");
-        Self {
-            redirect_rejected: destination.is_err(),
-            destination: destination.unwrap_or_default(),
-            as_token,
-        }
+        Self { redirect_rejected: destination.is_err(), destination: destination.unwrap_or_default(), as_token }
     }
 }
 
 /// The redirect address in one of the parameters `names`.
-fn destination(
-    easy_auth: &EasyAuth,
-    uri: &Uri,
-    names: &[&str],
-) -> Result<Option<Destination>, RedirectError> {
+fn destination(easy_auth: &EasyAuth, uri: &Uri, names: &[&str]) -> Result<Option<Destination>, RedirectError> {
     let Some(text) = parameter(uri, names) else { return Ok(None) };
     Destination::parse(&text, easy_auth.page(), easy_auth.own())
         .map(Some)
@@ -76,8 +67,7 @@ fn destination(
 
 fn parameter(uri: &Uri, names: &[&str]) -> Option<String> {
     let query = uri.query().unwrap_or_default();
-    let mut found =
-        form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| names.contains(&name.as_ref()));
+    let mut found = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| names.contains(&name.as_ref()));
     found.next().map(|(_, value)| value.into_owned())
 }
 
@@ -114,16 +104,11 @@ struct ProviderToken {
     id_token: Option<String>,
 }
 
-async fn sign_in_program(
-    easy_auth: &EasyAuth,
-    provider: Provider,
-    request: Request,
-) -> Result<Response, Response> {
+async fn sign_in_program(easy_auth: &EasyAuth, provider: Provider, request: Request) -> Result<Response, Response> {
     let body = read_body(request.into_body()).await?;
     let token = serde_json::from_slice::<ProviderToken>(&body).ok();
     let text = token.and_then(|token| token.access_token.or(token.id_token)).ok_or_else(|| {
-        let message =
-            "The body must be a JSON object with `access_token` or `id_token`; locally that is the name.";
+        let message = "The body must be a JSON object with `access_token` or `id_token`; locally that is the name.";
         error_response(StatusCode::BAD_REQUEST, "invalid_token_request", message)
     })?;
     let name = Name::parse(&text)
@@ -134,25 +119,18 @@ async fn sign_in_program(
     Ok(json_response(&token_response(&identity, &token)))
 }
 
-async fn sign_in_browser(
-    easy_auth: &EasyAuth,
-    provider: Provider,
-    request: Request,
-) -> Result<Response, Response> {
+async fn sign_in_browser(easy_auth: &EasyAuth, provider: Provider, request: Request) -> Result<Response, Response> {
     if !comes_from(request.headers(), &[easy_auth.own()]) {
         tracing::warn!("rejected a sign-in form that is not from the sign-in page");
         let message = "Only the sign-in page may send this form: open it and choose a name there.";
         return Err(error_response(StatusCode::FORBIDDEN, "origin_not_allowed", message));
     }
-    let SignInRequest { destination, redirect_rejected, as_token } =
-        SignInRequest::parse(easy_auth, request.uri());
+    let SignInRequest { destination, redirect_rejected, as_token } = SignInRequest::parse(easy_auth, request.uri());
     let body = read_body(request.into_body()).await?;
-    let typed =
-        form_urlencoded::parse(&body).find(|(field, _)| field == pages::FIELD).map(|(_, value)| value);
+    let typed = form_urlencoded::parse(&body).find(|(field, _)| field == pages::FIELD).map(|(_, value)| value);
     let typed = typed.unwrap_or_default();
-    let name = Name::parse(&typed).map_err(|error| {
-        pages::sign_in(provider, destination.as_ref(), redirect_rejected, Some((&typed, error)))
-    })?;
+    let name = Name::parse(&typed)
+        .map_err(|error| pages::sign_in(provider, destination.as_ref(), redirect_rejected, Some((&typed, error))))?;
     let identity = Identity { provider, name };
     let token = easy_auth.issue(&identity).map_err(signing_error)?;
     tracing::info!(provider = provider.alias, as_token, "a user signed in");
@@ -187,8 +165,7 @@ async fn me(State(easy_auth): State<EasyAuth>, headers: HeaderMap) -> Response {
         Ok(None) => return unauthenticated(),
         Err(error) => return error.into_response(),
     };
-    let expires =
-        i64::try_from(session.expires).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let expires = i64::try_from(session.expires).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     json_response(&json!([{
         "provider_name": session.identity.provider.alias,
         "user_id": session.identity.name.as_str(),
@@ -214,8 +191,7 @@ async fn refresh(State(easy_auth): State<EasyAuth>, headers: HeaderMap) -> Respo
 
 /// Deletes the cookie only: a token stays valid until it expires, as in Azure.
 async fn sign_out(State(easy_auth): State<EasyAuth>, uri: Uri) -> Response {
-    let destination =
-        destination(&easy_auth, &uri, &["post_logout_redirect_uri", "post_logout_redirect_url"]);
+    let destination = destination(&easy_auth, &uri, &["post_logout_redirect_uri", "post_logout_redirect_url"]);
     let location = destination.ok().flatten().map_or_else(|| SIGNED_OUT.to_owned(), |to| to.location());
     let mut response = redirect(&location);
     set_cookie(&mut response, &format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"));
@@ -251,11 +227,7 @@ async fn signed_out_page(State(easy_auth): State<EasyAuth>) -> Response {
 
 fn signing_error(error: jsonwebtoken::errors::Error) -> Response {
     tracing::error!(%error, "cannot sign a session token");
-    error_response(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
-        "The session could not be created: try again.",
-    )
+    error_response(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The session could not be created: try again.")
 }
 
 fn unauthenticated() -> Response {
@@ -269,7 +241,6 @@ fn unknown_provider() -> Response {
 }
 
 async fn not_found() -> Response {
-    let message =
-        "Below /.auth/ there are login/{provider}, me, refresh and logout; nothing else is emulated.";
+    let message = "Below /.auth/ there are login/{provider}, me, refresh and logout; nothing else is emulated.";
     error_response(StatusCode::NOT_FOUND, "not_found", message)
 }

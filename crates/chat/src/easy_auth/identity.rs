@@ -71,9 +71,7 @@ impl fmt::Display for NameError {
         match self {
             Self::Empty => f.write_str("Type a name first."),
             Self::TooLong => write!(f, "Use a name of at most {MAX_NAME_CHARS} characters."),
-            Self::ControlCharacter => {
-                f.write_str("Use a name without line breaks and other control characters.")
-            }
+            Self::ControlCharacter => f.write_str("Use a name without line breaks and other control characters."),
         }
     }
 }
@@ -155,8 +153,7 @@ impl Identity {
 }
 
 fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text)
-        .expect("base64, UUIDs and ASCII without control characters can be in a header")
+    HeaderValue::from_str(text).expect("base64, UUIDs and ASCII without control characters can be in a header")
 }
 
 #[cfg(test)]

@@ -76,8 +76,7 @@ mod tests {
     impl TestApp {
         fn new() -> Self {
             let easy_auth = EasyAuth::new(Origins::of_port(5500), Origins::of_port(7071)).unwrap();
-            let echo =
-                Router::new().fallback(async |headers: HeaderMap| (headers, "reached").into_response());
+            let echo = Router::new().fallback(async |headers: HeaderMap| (headers, "reached").into_response());
             let router = with_easy_auth(echo, easy_auth.clone());
             Self { easy_auth, router }
         }
@@ -98,8 +97,7 @@ mod tests {
         }
 
         fn token(&self, name: &str, now: u64) -> String {
-            let identity =
-                Identity { provider: Provider::find("aad").unwrap(), name: Name::parse(name).unwrap() };
+            let identity = Identity { provider: Provider::find("aad").unwrap(), name: Name::parse(name).unwrap() };
             self.easy_auth.issue_at(&identity, now).unwrap()
         }
 
@@ -127,8 +125,7 @@ mod tests {
     }
 
     fn cookie(response: &Response) -> &str {
-        let (cookie, attributes) =
-            response.headers()[header::SET_COOKIE].to_str().unwrap().split_once(';').unwrap();
+        let (cookie, attributes) = response.headers()[header::SET_COOKIE].to_str().unwrap().split_once(';').unwrap();
         assert_eq!(attributes, " Path=/; HttpOnly; SameSite=Lax");
         cookie
     }
@@ -158,8 +155,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_forged_principal_is_removed() {
-        let forged =
-            Request::get("/api/x").header("x-ms-client-principal-name", "root").header("X-MS-X", "1");
+        let forged = Request::get("/api/x").header("x-ms-client-principal-name", "root").header("X-MS-X", "1");
         let response = TestApp::new().send(forged, "").await;
         assert!(response.headers().keys().all(|name| !name.as_str().starts_with("x-ms-")));
     }
@@ -207,8 +203,7 @@ mod tests {
     #[tokio::test]
     async fn programs_sign_in_with_json() {
         let app = TestApp::new();
-        for body in [r#"{"access_token":" alice@contoso.com "}"#, r#"{"id_token":"alice@contoso.com","x":1}"#]
-        {
+        for body in [r#"{"access_token":" alice@contoso.com "}"#, r#"{"id_token":"alice@contoso.com","x":1}"#] {
             let request = Request::post(LOGIN).header("content-type", "application/json");
             let response = app.send(request, body).await;
             assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
@@ -246,9 +241,7 @@ mod tests {
     #[tokio::test]
     async fn every_provider_is_supported_and_no_other_path() {
         let app = TestApp::new();
-        for alias in
-            ["aad", "facebook", "google", "x", "twitter", "github", "apple", "microsoftaccount", "AAD"]
-        {
+        for alias in ["aad", "facebook", "google", "x", "twitter", "github", "apple", "microsoftaccount", "AAD"] {
             assert_eq!(app.get(&format!("/.auth/login/{alias}")).await.status(), StatusCode::OK, "{alias}");
         }
         for path in ["/.auth/login/myspace", "/.auth/login", "/.auth/login/aad/callback", "/.auth/nowhere"] {
@@ -263,8 +256,7 @@ mod tests {
     async fn the_form_redirects_to_the_page_with_a_token() {
         let app = TestApp::new();
         for name in ["post_login_redirect_url", "post_login_redirect_uri"] {
-            let path =
-                format!("{LOGIN}?session_mode=token&{name}=http%3A%2F%2Flocalhost%3A5500%2Fchat%3Fa%3Db");
+            let path = format!("{LOGIN}?session_mode=token&{name}=http%3A%2F%2Flocalhost%3A5500%2Fchat%3Fa%3Db");
             let response = app.submit(&path, "name=%C5%81ucja+Nowak").await;
             let location = location(&response);
             assert!(location.starts_with("http://localhost:5500/chat?a=b#token=%7B"), "{location}");
@@ -317,9 +309,8 @@ mod tests {
         for (name, value) in
             [("origin", PAGE), ("origin", "https://evil.example"), ("origin", "null"), ("accept", "*/*")]
         {
-            let request = Request::post(LOGIN)
-                .header("content-type", "application/x-www-form-urlencoded")
-                .header(name, value);
+            let request =
+                Request::post(LOGIN).header("content-type", "application/x-www-form-urlencoded").header(name, value);
             let response = app.send(request, "name=alice").await;
             assert_eq!(response.status(), StatusCode::FORBIDDEN, "{name}: {value}");
             assert!(!response.headers().contains_key(header::SET_COOKIE));
@@ -390,10 +381,7 @@ mod tests {
             assert_eq!(response.headers()[header::X_FRAME_OPTIONS], HeaderValue::from_static("DENY"));
             assert_eq!(response.headers()[header::CACHE_CONTROL], HeaderValue::from_static("no-store"));
             let html = text(response).await;
-            assert!(
-                !html.contains("<script") && !html.contains(" style=") && !html.contains(" onclick="),
-                "{path}"
-            );
+            assert!(!html.contains("<script") && !html.contains(" style=") && !html.contains(" onclick="), "{path}");
         }
         let style = app.get(pages::STYLE_PATH).await;
         assert_eq!(style.headers()[header::CONTENT_TYPE], "text/css; charset=utf-8");

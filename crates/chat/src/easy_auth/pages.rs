@@ -147,8 +147,7 @@ fn page(status: StatusCode, title: &str, destination: Option<&Destination>, body
 }
 
 fn policy(destination: Option<&Destination>) -> HeaderValue {
-    let target =
-        destination.map(|destination| format!(" {}", destination.policy_source())).unwrap_or_default();
+    let target = destination.map(|destination| format!(" {}", destination.policy_source())).unwrap_or_default();
     let policy = format!(
         "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'{target}"
     );
@@ -184,10 +183,7 @@ mod tests {
             ("http://[::1]:5500/x", "'self' http://*:5500"),
         ] {
             let to = Destination::parse(text, &Origins::of_port(5500), &Origins::of_port(7071)).unwrap();
-            assert!(
-                policy(Some(&to)).to_str().unwrap().ends_with(&format!("form-action {sources}")),
-                "{text}"
-            );
+            assert!(policy(Some(&to)).to_str().unwrap().ends_with(&format!("form-action {sources}")), "{text}");
         }
         assert!(policy(None).to_str().unwrap().ends_with("form-action 'self'"));
     }

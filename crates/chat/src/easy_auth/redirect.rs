@@ -47,8 +47,7 @@ impl Destination {
             return Err(RedirectError::Misleading);
         }
         let is_path = text.starts_with('/');
-        let url =
-            if is_path { Url::parse(own.first()).and_then(|base| base.join(text)) } else { Url::parse(text) };
+        let url = if is_path { Url::parse(own.first()).and_then(|base| base.join(text)) } else { Url::parse(text) };
         let url = url.map_err(|_| RedirectError::NotAnAddress)?;
         let anonymous = url.username().is_empty() && url.password().is_none();
         if !anonymous || !(own.contains_url(&url) || page.contains_url(&url)) {
@@ -106,11 +105,7 @@ mod tests {
             ("/.auth/me?x=1", "/.auth/me?x=1"),
             ("/a/../b", "/b"),
         ] {
-            assert_eq!(
-                parse(text).map(|destination| destination.location()),
-                Ok(location.to_owned()),
-                "{text}"
-            );
+            assert_eq!(parse(text).map(|destination| destination.location()), Ok(location.to_owned()), "{text}");
         }
     }
 
@@ -175,8 +170,7 @@ mod tests {
 
     #[test]
     fn the_token_is_percent_encoded_in_the_fragment() {
-        let location =
-            parse("http://localhost:5500/a?b=c#old").unwrap().location_with_token(r#"{"t":"a.b-c_d&e#f"}"#);
+        let location = parse("http://localhost:5500/a?b=c#old").unwrap().location_with_token(r#"{"t":"a.b-c_d&e#f"}"#);
         assert_eq!(location, "http://localhost:5500/a?b=c#token=%7B%22t%22%3A%22a%2Eb%2Dc%5Fd%26e%23f%22%7D");
     }
 }

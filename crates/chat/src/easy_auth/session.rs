@@ -65,10 +65,7 @@ impl EasyAuth {
     /// The session in `headers`, and the credential it came with. `Ok(None)` is an anonymous caller.
     ///
     /// An invalid cookie is ignored; an invalid `X-ZUMO-AUTH` token is an error.
-    pub(super) fn caller<'a>(
-        &self,
-        headers: &'a HeaderMap,
-    ) -> Result<Option<(Session, Credential<'a>)>, InvalidToken> {
+    pub(super) fn caller<'a>(&self, headers: &'a HeaderMap) -> Result<Option<(Session, Credential<'a>)>, InvalidToken> {
         let Some(credential) = Credential::of(headers) else { return Ok(None) };
         match (self.0.sessions.read(credential.token(), now()), credential) {
             (Some(session), _) => Ok(Some((session, credential))),
@@ -87,11 +84,7 @@ impl EasyAuth {
         self.issue_at(identity, now())
     }
 
-    pub(super) fn issue_at(
-        &self,
-        identity: &Identity,
-        now: u64,
-    ) -> Result<String, jsonwebtoken::errors::Error> {
+    pub(super) fn issue_at(&self, identity: &Identity, now: u64) -> Result<String, jsonwebtoken::errors::Error> {
         self.0.sessions.issue(identity, now)
     }
 }
@@ -130,11 +123,7 @@ impl SessionTokens {
         let mut validation = Validation::new(Algorithm::HS256);
         // The library would use the system clock; here the time is an argument.
         validation.validate_exp = false;
-        Self {
-            encoding_key: EncodingKey::from_secret(key),
-            decoding_key: DecodingKey::from_secret(key),
-            validation,
-        }
+        Self { encoding_key: EncodingKey::from_secret(key), decoding_key: DecodingKey::from_secret(key), validation }
     }
 
     /// A token for `identity`, valid for eight hours from `now` (seconds since 1970).
@@ -194,15 +183,9 @@ mod tests {
         let sessions = SessionTokens::new(&[1; 32]);
         let token = sessions.issue(&alice(), NOW).unwrap();
         assert!(
-            sessions
-                .read_for_renewal(&token, NOW + SESSION_LIFETIME_SECONDS + RENEWAL_PERIOD_SECONDS - 1)
-                .is_some()
+            sessions.read_for_renewal(&token, NOW + SESSION_LIFETIME_SECONDS + RENEWAL_PERIOD_SECONDS - 1).is_some()
         );
-        assert!(
-            sessions
-                .read_for_renewal(&token, NOW + SESSION_LIFETIME_SECONDS + RENEWAL_PERIOD_SECONDS)
-                .is_none()
-        );
+        assert!(sessions.read_for_renewal(&token, NOW + SESSION_LIFETIME_SECONDS + RENEWAL_PERIOD_SECONDS).is_none());
     }
 
     #[test]
@@ -218,14 +201,11 @@ mod tests {
         let token = sessions.issue(&alice(), NOW).unwrap();
         let payload = token.split('.').nth(1).unwrap();
         let unsigned = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
-        for forged in [format!("{unsigned}.{payload}."), format!("{unsigned}.{payload}"), payload.to_owned()]
-        {
+        for forged in [format!("{unsigned}.{payload}."), format!("{unsigned}.{payload}"), payload.to_owned()] {
             assert_eq!(sessions.read(&forged, NOW), None, "{forged}");
         }
-        let claims =
-            Claims { sub: String::new(), name: "alice".into(), idp: "aad".into(), iat: NOW, exp: NOW + 60 };
-        let stronger =
-            encode(&Header::new(Algorithm::HS512), &claims, &EncodingKey::from_secret(&key)).unwrap();
+        let claims = Claims { sub: String::new(), name: "alice".into(), idp: "aad".into(), iat: NOW, exp: NOW + 60 };
+        let stronger = encode(&Header::new(Algorithm::HS512), &claims, &EncodingKey::from_secret(&key)).unwrap();
         assert_eq!(sessions.read(&stronger, NOW), None);
     }
 

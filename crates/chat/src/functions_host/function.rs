@@ -152,7 +152,10 @@ fn check_name(name: &str) -> Result<(), String> {
 fn check_level(level: Option<&str>) -> Result<(), String> {
     match level {
         Some(level) if level.eq_ignore_ascii_case("anonymous") => Ok(()),
-        Some(_) => Err("`authLevel` must be `anonymous`: the page has no function key to send, and keys are not emulated".to_owned()),
+        Some(_) => {
+            Err("`authLevel` must be `anonymous`: the page has no function key to send, and keys are not emulated"
+                .to_owned())
+        }
         None => Err("without `authLevel` the host asks for a function key: set it to `anonymous`".to_owned()),
     }
 }
@@ -212,9 +215,7 @@ mod tests {
         assert_eq!((function.name(), function.route()), ("SendMessage", "messages"));
         assert!(function.allows(&Method::POST));
         assert!(
-            !function.allows(&Method::GET)
-                && !function.allows(&Method::HEAD)
-                && !function.allows(&Method::OPTIONS)
+            !function.allows(&Method::GET) && !function.allows(&Method::HEAD) && !function.allows(&Method::OPTIONS)
         );
     }
 
@@ -233,15 +234,8 @@ mod tests {
             assert!(function.is_at(path), "{path}");
         }
         for path in [
-            "/",
-            "/api",
-            "/api/",
-            "/SignalRInfo",
-            "/api/SignalRInfo//",
-            "/api//SignalRInfo",
-            "/api/SignalRInfo/x",
-            "/äpi/SignalRInfo",
-            "/apiä",
+            "/", "/api", "/api/", "/SignalRInfo", "/api/SignalRInfo//", "/api//SignalRInfo", "/api/SignalRInfo/x",
+            "/äpi/SignalRInfo", "/apiä",
         ] {
             assert!(!function.is_at(path), "{path}");
         }
@@ -251,8 +245,7 @@ mod tests {
     fn bindings_that_are_not_forwarded_as_plain_http_are_rejected() {
         let incomplete = r#"{"bindings":[{"type":"httpTrigger","direction":"in","authLevel":"anonymous"}]}"#;
         assert!(parse_error("x", incomplete).contains("exactly two bindings"));
-        let reversed =
-            r#"{"bindings":[{"type":"httpTrigger","direction":"out"},{"type":"http","direction":"in"}]}"#;
+        let reversed = r#"{"bindings":[{"type":"httpTrigger","direction":"out"},{"type":"http","direction":"in"}]}"#;
         assert!(parse_error("x", reversed).contains("exactly two bindings"));
         assert!(parse_error("x", "{}").contains("bindings"));
         assert!(parse_error("x", "not json").starts_with("x/function.json: "));
@@ -262,10 +255,7 @@ mod tests {
     fn keys_and_route_templates_are_not_emulated() {
         assert!(parse_error("x", &trigger("")).contains("authLevel"));
         assert!(parse_error("x", &trigger(r#","authLevel":"function""#)).contains("not emulated"));
-        assert!(
-            parse_error("x", &trigger(r#","authLevel":"anonymous","route":"x/{id}""#))
-                .contains("not emulated")
-        );
+        assert!(parse_error("x", &trigger(r#","authLevel":"anonymous","route":"x/{id}""#)).contains("not emulated"));
     }
 
     #[test]
@@ -278,9 +268,7 @@ mod tests {
             let json = trigger(&format!(r#","authLevel":"anonymous","route":"{route}""#));
             assert!(Function::parse("x", &json).is_err(), "{route}");
         }
-        assert!(
-            parse_error("x", &trigger(r#","authLevel":"anonymous","methods":["fetch"]"#)).contains("`fetch`")
-        );
+        assert!(parse_error("x", &trigger(r#","authLevel":"anonymous","methods":["fetch"]"#)).contains("`fetch`"));
     }
 
     #[test]
@@ -290,9 +278,7 @@ mod tests {
             Function::parse("f", &trigger(&fields)).unwrap()
         };
         assert!(Function::check_conflicts(&[at_x("x", r#"["get"]"#), at_x("X", r#"["post"]"#)]).is_ok());
-        assert!(
-            Function::check_conflicts(&[at_x("x", r#"["get"]"#), at_x("X", r#"["post","get"]"#)]).is_err()
-        );
+        assert!(Function::check_conflicts(&[at_x("x", r#"["get"]"#), at_x("X", r#"["post","get"]"#)]).is_err());
         assert!(Function::check_conflicts(&[at_x("x", "null"), at_x("x", r#"["post"]"#)]).is_err());
         assert!(Function::check_conflicts(&[at_x("x", "null"), at_x("y", "null")]).is_ok());
     }

@@ -57,8 +57,7 @@ async fn route(State(host): State<FunctionsHost>, request: Request) -> Response 
     if path == "/" && matches!(*request.method(), Method::GET | Method::HEAD) {
         return home_page(&host.functions).into_response();
     }
-    let function =
-        host.functions.iter().find(|function| function.is_at(path) && function.allows(request.method()));
+    let function = host.functions.iter().find(|function| function.is_at(path) && function.allows(request.method()));
     match function {
         Some(function) => invoke(function, host.app.clone(), request).await,
         None => StatusCode::NOT_FOUND.into_response(),
@@ -143,9 +142,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_methods_and_paths_are_404_of_the_host() {
-        for request in
-            [Request::get("/api/x"), Request::options("/api/x"), Request::post("/x"), Request::post("/")]
-        {
+        for request in [Request::get("/api/x"), Request::options("/api/x"), Request::post("/x"), Request::post("/")] {
             let response = send(request).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND);
             assert!(to_bytes(response.into_body(), 1).await.unwrap().is_empty());

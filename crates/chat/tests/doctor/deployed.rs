@@ -12,9 +12,7 @@ use serverless_chat::config::Config;
 use serverless_chat::telemetry::Export;
 
 use crate::test_project::{KEY, Project, Report};
-use crate::test_servers::{
-    Change, LocalStack, changed, error, is_preflight, page, response, run_deployed, serve,
-};
+use crate::test_servers::{Change, LocalStack, changed, error, is_preflight, page, response, run_deployed, serve};
 
 /// Runs the doctor for functions with one change and a page without problems.
 async fn with_api(change: Change) -> Report {
@@ -41,8 +39,7 @@ fn negotiate(request: &Request, response: Response) -> Option<Response> {
 fn preflight(request: &Request, headers: &[(&str, &str)]) -> Option<Response> {
     let origin = request.headers().get("origin")?.to_str().unwrap();
     is_preflight(request).then(|| {
-        let headers: Vec<_> =
-            headers.iter().map(|(name, value)| (*name, value.replace("PAGE", origin))).collect();
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.replace("PAGE", origin))).collect();
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         response(204, &headers, "")
     })
@@ -74,11 +71,7 @@ async fn functions_that_were_not_deployed_are_reported() {
 async fn settings_that_are_missing_in_the_app_are_named() {
     let port = serve(unconfigured(["AzureSignalRConnectionString", "ChatAllowAnonymous"], "api")).await;
     let report = run_for_api(port).await;
-    report.finds_only(
-        "negotiate",
-        "AzureSignalRConnectionString, ChatAllowAnonymous",
-        "AzureSignalRConnectionString",
-    );
+    report.finds_only("negotiate", "AzureSignalRConnectionString, ChatAllowAnonymous", "AzureSignalRConnectionString");
 }
 
 #[tokio::test]
@@ -98,10 +91,8 @@ async fn an_app_that_restricts_access_by_redirects_is_reported() {
 
 #[tokio::test]
 async fn an_app_that_restricts_access_by_401_is_reported() {
-    let report = with_api(|request| {
-        negotiate(request, response(401, &[("www-authenticate", "Bearer realm=\"h\"")], ""))
-    })
-    .await;
+    let report =
+        with_api(|request| negotiate(request, response(401, &[("www-authenticate", "Bearer realm=\"h\"")], ""))).await;
     report.finds_only("negotiate", "App Service rejects", "Allow unauthenticated access");
 }
 
@@ -125,8 +116,7 @@ async fn an_app_whose_identity_lacks_a_role_is_reported() {
 
 #[tokio::test]
 async fn an_app_that_is_stopped_is_reported() {
-    let report =
-        with_api(|request| negotiate(request, response(503, &[], "Function host is not running."))).await;
+    let report = with_api(|request| negotiate(request, response(503, &[], "Function host is not running."))).await;
     report.finds_only("negotiate", "not running", "az functionapp start");
 }
 
@@ -156,10 +146,8 @@ async fn cors_with_a_trailing_slash_is_reported() {
 
 #[tokio::test]
 async fn duplicate_cors_headers_are_reported() {
-    let report = with_api(|request| {
-        preflight(request, &[(ALLOW_ORIGIN, "PAGE"), (ALLOW_ORIGIN, "PAGE"), ALLOW_HEADERS])
-    })
-    .await;
+    let report =
+        with_api(|request| preflight(request, &[(ALLOW_ORIGIN, "PAGE"), (ALLOW_ORIGIN, "PAGE"), ALLOW_HEADERS])).await;
     report.finds_only("CORS", "more than once", "only the platform");
 }
 
@@ -175,8 +163,7 @@ async fn cors_without_the_session_header_is_reported() {
 
 #[tokio::test]
 async fn without_a_local_easy_auth_sign_in_is_skipped() {
-    let report =
-        with_api(|request| (request.uri().path() == "/.auth/me").then(|| response(404, &[], ""))).await;
+    let report = with_api(|request| (request.uri().path() == "/.auth/me").then(|| response(404, &[], ""))).await;
     report.passes();
     report.skips("Easy Auth", "func start");
     report.skips("sign-in", "turn on Easy Auth");
@@ -184,8 +171,7 @@ async fn without_a_local_easy_auth_sign_in_is_skipped() {
 
 #[tokio::test]
 async fn easy_auth_that_fails_is_reported() {
-    let report =
-        with_api(|request| (request.uri().path() == "/.auth/me").then(|| response(500, &[], ""))).await;
+    let report = with_api(|request| (request.uri().path() == "/.auth/me").then(|| response(500, &[], ""))).await;
     report.finds_only("Easy Auth", "answers 500", "step 6");
 }
 
@@ -194,8 +180,8 @@ async fn a_provider_that_is_not_set_up_is_reported() {
     let report = run_deployed(|_| None, page, &["--provider", "aad"]).await;
     report.passes();
     let stack = LocalStack::start();
-    let report = Project::cloned()
-        .run_with(&["--api", &stack.api(), "--page", &stack.page(), "--provider", "fax"], &[]);
+    let report =
+        Project::cloned().run_with(&["--api", &stack.api(), "--page", &stack.page(), "--provider", "fax"], &[]);
     report.finds("sign-in", "fax is not set up", "--provider");
     report.finds("config.json", "authProvider is github, and --provider is fax", "");
 }
@@ -223,8 +209,7 @@ async fn a_page_that_the_local_easy_auth_does_not_allow_is_reported() {
 async fn a_forged_name_that_is_accepted_is_reported() {
     let connection = format!("Endpoint=http://127.0.0.1:1;AccessKey={KEY};");
     // The app trusts Easy Auth, and nothing in front of it removes forged headers.
-    let variables =
-        [("WEBSITE_AUTH_ENABLED", "true"), ("AzureSignalRConnectionString", &*connection)].into_iter();
+    let variables = [("WEBSITE_AUTH_ENABLED", "true"), ("AzureSignalRConnectionString", &*connection)].into_iter();
     let config = Config::read(&variables.collect()).unwrap();
     let signalr = config.signalr.as_ref().unwrap();
     let app = from_config(&config, signalr, None, Trust::EasyAuth, &Export::default()).unwrap();
@@ -246,8 +231,7 @@ async fn a_page_served_unencrypted_is_reported() {
 
 #[tokio::test]
 async fn a_page_without_its_config_is_reported() {
-    let report =
-        with_page(|request| (request.uri().path() == "/config.json").then(|| response(404, &[], "{}"))).await;
+    let report = with_page(|request| (request.uri().path() == "/config.json").then(|| response(404, &[], "{}"))).await;
     report.finds_only("config.json", "does not exist", "make page");
 }
 
@@ -265,8 +249,7 @@ async fn a_page_whose_config_is_html_is_reported() {
 fn page_with(config: serde_json::Value) -> impl Fn(&str) -> Router {
     move |_| {
         let config = config.to_string();
-        let json =
-            move || async move { response(200, &[("content-type", "application/json")], config.clone()) };
+        let json = move || async move { response(200, &[("content-type", "application/json")], config.clone()) };
         let html = async || response(200, &[("content-type", "text/html")], "<!doctype html>");
         Router::new().route("/", axum::routing::get(html)).route("/config.json", axum::routing::get(json))
     }

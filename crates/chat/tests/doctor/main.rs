@@ -25,21 +25,8 @@ fn the_local_stack_passes_every_check() {
     );
     report.passes();
     for subject in [
-        "host.json",
-        "negotiate",
-        "SendMessage",
-        "SignalRInfo",
-        "AccessToken",
-        "handler",
-        "service",
-        "clock",
-        "key",
-        "mode",
-        "service CORS",
-        "CORS",
-        "Easy Auth",
-        "a forged name",
-        "page",
+        "host.json", "negotiate", "SendMessage", "SignalRInfo", "AccessToken", "handler", "service", "clock", "key",
+        "mode", "service CORS", "CORS", "Easy Auth", "a forged name", "page",
     ] {
         report.is_ok(subject, "");
     }
@@ -133,9 +120,7 @@ fn no_value_of_a_setting_is_printed() {
     ] {
         assert_secret(&Project::cloned().run_with(&[], &[("AzureSignalRConnectionString", value)]), "hush");
     }
-    for name in
-        ["AzureSignalRHubName", "ChatAllowAnonymous", "AzureSignalRConnectionString__rootCertificates"]
-    {
+    for name in ["AzureSignalRHubName", "ChatAllowAnonymous", "AzureSignalRConnectionString__rootCertificates"] {
         let connection = ("AzureSignalRConnectionString", "Endpoint=https://chat.invalid;AccessKey=hush;");
         assert_secret(&Project::cloned().run_with(&[], &[(name, "0-hush"), connection]), "hush");
     }
@@ -149,11 +134,9 @@ fn no_line_of_a_settings_file_is_printed() {
     assert_secret(&project.run(), "hush");
     project.change("local.settings.json", "\"hush\"", "hush");
     assert_secret(&project.run(), "hush");
-    for line in [
-        "AzureSignalRConnectionString hush",
-        "AzureSignalRConnectionString='hush",
-        "AzureSignalRConnectionString=hush",
-    ] {
+    for line in
+        ["AzureSignalRConnectionString hush", "AzureSignalRConnectionString='hush", "AzureSignalRConnectionString=hush"]
+    {
         project.write(".env", line);
         assert_secret(&project.run_with(&["--env-file", ".env"], &[]), "hush");
     }

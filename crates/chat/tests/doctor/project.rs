@@ -25,11 +25,8 @@ fn a_folder_without_host_json_is_no_function_app() {
 
 #[test]
 fn a_host_json_with_a_comment_in_it_is_not_json() {
-    with_host("{\n  \"version\"", "{ // ours\n  \"version\"").finds_only(
-        "host.json",
-        "is not JSON",
-        "git restore host.json",
-    );
+    with_host("{\n  \"version\"", "{ // ours\n  \"version\"")
+        .finds_only("host.json", "is not JSON", "git restore host.json");
 }
 
 #[test]
@@ -61,11 +58,8 @@ fn an_executable_path_with_a_dot_is_reported() {
 
 #[test]
 fn an_empty_executable_path_is_reported() {
-    with_host("\"defaultExecutablePath\": \"handler\",", "").finds_only(
-        "host.json",
-        "does not say what to start",
-        "defaultExecutablePath",
-    );
+    with_host("\"defaultExecutablePath\": \"handler\",", "")
+        .finds_only("host.json", "does not say what to start", "defaultExecutablePath");
 }
 
 #[test]
@@ -100,21 +94,15 @@ fn a_route_prefix_in_the_file_alone_is_unknown_to_the_handler() {
 
 #[test]
 fn a_fixed_port_of_the_handler_is_reported() {
-    with_host("\"customHandler\": {", "\"customHandler\": { \"port\": 9000,").finds_only(
-        "host.json",
-        "second host",
-        "remove customHandler.port",
-    );
+    with_host("\"customHandler\": {", "\"customHandler\": { \"port\": 9000,")
+        .finds_only("host.json", "second host", "remove customHandler.port");
 }
 
 #[test]
 fn routes_beside_function_folders_stop_the_host() {
     let wrong = "\"customHandler\": { \"http\": { \"routes\": [{ \"route\": \"x\" }] },";
-    with_host("\"customHandler\": {", wrong).finds_only(
-        "host.json",
-        "does not start with both",
-        "remove customHandler.http",
-    );
+    with_host("\"customHandler\": {", wrong)
+        .finds_only("host.json", "does not start with both", "remove customHandler.http");
 }
 
 #[test]
@@ -126,31 +114,18 @@ fn a_missing_function_folder_is_reported() {
 
 #[test]
 fn an_invalid_function_json_is_reported() {
-    with_function("negotiate", "{", "").finds_only(
-        "negotiate",
-        "function.json",
-        "git restore negotiate/function.json",
-    );
+    with_function("negotiate", "{", "").finds_only("negotiate", "function.json", "git restore negotiate/function.json");
 }
 
 #[test]
 fn an_additional_binding_is_reported() {
-    let wrong =
-        "\"bindings\": [ { \"type\": \"signalRConnectionInfo\", \"direction\": \"in\", \"name\": \"c\" },";
-    with_function("negotiate", "\"bindings\": [", wrong).finds_only(
-        "negotiate",
-        "exactly two bindings",
-        "git restore",
-    );
+    let wrong = "\"bindings\": [ { \"type\": \"signalRConnectionInfo\", \"direction\": \"in\", \"name\": \"c\" },";
+    with_function("negotiate", "\"bindings\": [", wrong).finds_only("negotiate", "exactly two bindings", "git restore");
 }
 
 #[test]
 fn a_function_that_requires_a_key_is_reported() {
-    with_function("SendMessage", "\"anonymous\"", "\"function\"").finds_only(
-        "SendMessage",
-        "authLevel",
-        "git restore",
-    );
+    with_function("SendMessage", "\"anonymous\"", "\"function\"").finds_only("SendMessage", "authLevel", "git restore");
 }
 
 #[test]
@@ -160,18 +135,14 @@ fn a_missing_method_is_reported() {
 
 #[test]
 fn a_function_with_another_route_is_reported() {
-    with_function("SendMessage", "\"messages\"", "\"message\"").finds_only(
-        "SendMessage",
-        "callers expect `messages`",
-        "git restore",
-    );
+    with_function("SendMessage", "\"messages\"", "\"message\"")
+        .finds_only("SendMessage", "callers expect `messages`", "git restore");
 }
 
 #[test]
 fn a_function_that_the_handler_does_not_serve_is_reported() {
     let project = Project::cloned();
-    let json =
-        crate::test_project::repository("SendMessage/function.json").replace("\"messages\"", "\"presence\"");
+    let json = crate::test_project::repository("SendMessage/function.json").replace("\"messages\"", "\"presence\"");
     project.write("Presence/function.json", &json);
     project.run().finds_only("Presence", "does not serve POST /api/presence", "delete the folder Presence");
 }

@@ -36,11 +36,7 @@ async fn a_service_without_problems_passes() {
 
 #[test]
 fn a_service_that_is_not_running_is_reported() {
-    Project::set_up(1).run().finds_only(
-        "service",
-        "connection refused: no process listens there",
-        "emulator --port 1",
-    );
+    Project::set_up(1).run().finds_only("service", "connection refused: no process listens there", "emulator --port 1");
 }
 
 #[test]
@@ -62,11 +58,7 @@ async fn an_untrusted_certificate_is_reported_unless_the_settings_trust_it() {
         (without_root, Project::cloned().run_with(&[], &[connection, roots]))
     };
     let (without_root, with_root) = tokio::task::spawn_blocking(reports).await.unwrap();
-    without_root.finds_only(
-        "service",
-        "certificate is not trusted",
-        "AzureSignalRConnectionString__rootCertificates",
-    );
+    without_root.finds_only("service", "certificate is not trusted", "AzureSignalRConnectionString__rootCertificates");
     with_root.passes();
     with_root.is_ok("mode", "clients can connect");
 }
@@ -87,16 +79,14 @@ async fn a_server_that_is_not_a_signalr_service_is_reported() {
 
 #[tokio::test]
 async fn an_unhealthy_service_is_reported() {
-    let report =
-        with_change(|request| (request.uri().path() == "/api/health").then(|| response(503, &[], ""))).await;
+    let report = with_change(|request| (request.uri().path() == "/api/health").then(|| response(503, &[], ""))).await;
     report.finds_only("service", "answers 503", "wait");
 }
 
 #[tokio::test]
 async fn a_clock_that_is_far_off_is_reported() {
     let report = with_change(|request| {
-        (request.uri().path() == "/api/health")
-            .then(|| response(200, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")], ""))
+        (request.uri().path() == "/api/health").then(|| response(200, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")], ""))
     })
     .await;
     report.finds_only("clock", "minutes ahead", "timedatectl");
@@ -110,16 +100,12 @@ fn default_mode(request: &Request) -> Option<Response> {
     tokio::spawn(async move {
         let stream = TokioIo::new(upgrade.await.unwrap());
         let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
-        assert_eq!(
-            socket.next().await.unwrap().unwrap(),
-            Message::text("{\"protocol\":\"json\",\"version\":1}\u{1e}")
-        );
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("{\"protocol\":\"json\",\"version\":1}\u{1e}"));
         let error = "{\"error\":\"SignalR Service is now in 'Default' service mode. However app servers are not connected.\"}\u{1e}";
         socket.send(Message::text(error)).await.unwrap();
         while let Some(Ok(_)) = socket.next().await {}
     });
-    let headers =
-        [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", accept.as_str())];
+    let headers = [("upgrade", "websocket"), ("connection", "Upgrade"), ("sec-websocket-accept", accept.as_str())];
     Some(response(101, &headers, ""))
 }
 
@@ -131,8 +117,7 @@ async fn a_service_in_mode_default_is_reported() {
 #[tokio::test]
 async fn a_service_that_rejects_clients_is_reported() {
     let report =
-        with_change(|request| (request.uri().path() == "/client/negotiate").then(|| response(404, &[], "")))
-            .await;
+        with_change(|request| (request.uri().path() == "/client/negotiate").then(|| response(404, &[], ""))).await;
     report.finds_only("mode", "status 404", "--service-mode Serverless");
 }
 
@@ -147,8 +132,7 @@ async fn a_service_whose_cors_lacks_the_page_is_reported() {
 #[tokio::test]
 async fn a_service_whose_cors_lists_the_page_with_a_slash_is_reported() {
     let change: Change = |request| {
-        let headers =
-            [("access-control-allow-origin", "https://chat.invalid/"), ("access-control-allow-headers", "*")];
+        let headers = [("access-control-allow-origin", "https://chat.invalid/"), ("access-control-allow-headers", "*")];
         (request.method() == "OPTIONS").then(|| response(204, &headers, ""))
     };
     let report = with(changed(signalr_service().await, change), &["--page", "https://chat.invalid"]).await;

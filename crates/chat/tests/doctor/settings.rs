@@ -21,11 +21,7 @@ fn with_connection(connection: &str) -> Report {
 
 #[test]
 fn a_settings_file_that_is_not_json_is_reported() {
-    with_settings("\"Values\": {", "\"Values\": {,").finds_only(
-        FILE,
-        "is not JSON",
-        "cp local.settings.json.example",
-    );
+    with_settings("\"Values\": {", "\"Values\": {,").finds_only(FILE, "is not JSON", "cp local.settings.json.example");
 }
 
 #[test]
@@ -39,48 +35,29 @@ fn a_settings_file_in_another_encoding_is_reported() {
 
 #[test]
 fn a_settings_file_without_is_encrypted_is_reported() {
-    with_settings("\"IsEncrypted\": false,", "").finds(
-        FILE,
-        "Failed to decrypt settings",
-        "\"IsEncrypted\": false",
-    );
+    with_settings("\"IsEncrypted\": false,", "").finds(FILE, "Failed to decrypt settings", "\"IsEncrypted\": false");
 }
 
 #[test]
 fn a_settings_file_without_a_runtime_is_reported() {
     let report = with_settings("\"FUNCTIONS_WORKER_RUNTIME\": \"custom\",", "");
-    report.finds(
-        FILE,
-        "FUNCTIONS_WORKER_RUNTIME is not `custom`",
-        "\"FUNCTIONS_WORKER_RUNTIME\": \"custom\"",
-    );
+    report.finds(FILE, "FUNCTIONS_WORKER_RUNTIME is not `custom`", "\"FUNCTIONS_WORKER_RUNTIME\": \"custom\"");
 }
 
 #[test]
 fn a_settings_file_for_another_runtime_is_reported() {
-    with_settings("\"custom\"", "\"node\"").finds(
-        FILE,
-        "FUNCTIONS_WORKER_RUNTIME is not `custom`",
-        "under Values",
-    );
+    with_settings("\"custom\"", "\"node\"").finds(FILE, "FUNCTIONS_WORKER_RUNTIME is not `custom`", "under Values");
 }
 
 #[test]
 fn a_value_that_is_not_text_is_reported() {
-    with_settings("\"ChatAllowAnonymous\": \"true\"", "\"ChatAllowAnonymous\": true").finds(
-        FILE,
-        "ChatAllowAnonymous is not text",
-        "quotes",
-    );
+    with_settings("\"ChatAllowAnonymous\": \"true\"", "\"ChatAllowAnonymous\": true")
+        .finds(FILE, "ChatAllowAnonymous is not text", "quotes");
 }
 
 #[test]
 fn a_name_that_func_reserves_is_reported() {
-    with_settings("\"RUST_LOG\"", "\"WEBSITE_HOSTNAME\"").finds(
-        FILE,
-        "WEBSITE_HOSTNAME",
-        "remove WEBSITE_HOSTNAME",
-    );
+    with_settings("\"RUST_LOG\"", "\"WEBSITE_HOSTNAME\"").finds(FILE, "WEBSITE_HOSTNAME", "remove WEBSITE_HOSTNAME");
 }
 
 #[test]
@@ -110,11 +87,8 @@ fn a_placeholder_is_reported() {
 
 #[test]
 fn a_connection_string_without_a_key_is_reported() {
-    with_connection("Endpoint=https://chat.service.signalr.net;Version=1.0;").finds_only(
-        SIGNALR,
-        "accesskey is required",
-        "the environment",
-    );
+    with_connection("Endpoint=https://chat.service.signalr.net;Version=1.0;")
+        .finds_only(SIGNALR, "accesskey is required", "the environment");
 }
 
 #[test]
@@ -133,20 +107,13 @@ fn a_key_and_an_identity_at_once_are_reported() {
 fn the_official_emulators_key_for_a_service_in_azure_is_reported() {
     let connection =
         "Endpoint=https://chat.invalid;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;";
-    with_connection(connection).finds(
-        SIGNALR,
-        "published key of the official emulator",
-        "az signalr key list",
-    );
+    with_connection(connection).finds(SIGNALR, "published key of the official emulator", "az signalr key list");
 }
 
 #[test]
 fn a_service_in_azure_over_http_is_reported() {
-    with_connection(&format!("Endpoint=http://chat.invalid;AccessKey={KEY};Version=1.0;")).finds(
-        SIGNALR,
-        "unencrypted",
-        "https://",
-    );
+    with_connection(&format!("Endpoint=http://chat.invalid;AccessKey={KEY};Version=1.0;"))
+        .finds(SIGNALR, "unencrypted", "https://");
 }
 
 #[test]
@@ -156,11 +123,8 @@ fn an_invalid_hub_name_is_reported() {
 
 #[test]
 fn an_invalid_switch_is_reported() {
-    with_settings("\"ChatAllowAnonymous\": \"true\"", "\"ChatAllowAnonymous\": \"yes\"").finds_only(
-        "ChatAllowAnonymous",
-        "must be true or false",
-        "in local.settings.json",
-    );
+    with_settings("\"ChatAllowAnonymous\": \"true\"", "\"ChatAllowAnonymous\": \"yes\"")
+        .finds_only("ChatAllowAnonymous", "must be true or false", "in local.settings.json");
 }
 
 #[test]
@@ -194,9 +158,5 @@ fn the_environment_overrides_an_env_file_and_that_the_settings_file() {
     report.is_ok("ChatAllowAnonymous", "from the environment");
     report.is_ok("AzureSignalRHubName", "from .env");
     report.is_ok(SIGNALR, "from local.settings.json");
-    project.run_with(&["--env-file", ".env"], &[]).finds_only(
-        "ChatAllowAnonymous",
-        "must be true or false",
-        "in .env",
-    );
+    project.run_with(&["--env-file", ".env"], &[]).finds_only("ChatAllowAnonymous", "must be true or false", "in .env");
 }

@@ -24,8 +24,7 @@ impl Project {
     pub(crate) fn set_up(service: u16) -> Self {
         let project = Self::cloned();
         let example = repository("local.settings.json.example");
-        let official =
-            "Endpoint=http://localhost;Port=8888;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;";
+        let official = "Endpoint=http://localhost;Port=8888;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;";
         assert!(example.contains(official));
         let test_service = format!("Endpoint=http://localhost;Port={service};AccessKey={KEY};");
         project.write("local.settings.json", &example.replace(official, &test_service));
@@ -36,10 +35,7 @@ impl Project {
     pub(crate) fn package() -> Self {
         let project = Self(std::env::temp_dir().join(format!("doctor-{}", Uuid::new_v4())));
         for file in [
-            "host.json",
-            "negotiate/function.json",
-            "SendMessage/function.json",
-            "SignalRInfo/function.json",
+            "host.json", "negotiate/function.json", "SendMessage/function.json", "SignalRInfo/function.json",
             "AccessToken/function.json",
         ] {
             project.write(file, &repository(file));
@@ -128,8 +124,7 @@ impl Report {
     pub(crate) fn finds(&self, subject: &str, what: &str, fix: &str) {
         let lines: Vec<_> = self.out.lines().collect();
         let matches = |pair: &[&str]| {
-            let found =
-                pair[0].trim_start().strip_prefix("PROBLEM  ").and_then(|rest| rest.strip_prefix(subject));
+            let found = pair[0].trim_start().strip_prefix("PROBLEM  ").and_then(|rest| rest.strip_prefix(subject));
             found.is_some_and(|rest| rest.contains(what))
                 && pair[1].trim_start().starts_with("fix: ")
                 && pair[1].contains(fix)
@@ -156,10 +151,8 @@ impl Report {
     }
 
     fn has_line(&self, outcome: &str, subject: &str, what: &str) {
-        let mut lines = self
-            .out
-            .lines()
-            .filter_map(|line| line.trim_start().strip_prefix(outcome)?.strip_prefix(subject));
+        let mut lines =
+            self.out.lines().filter_map(|line| line.trim_start().strip_prefix(outcome)?.strip_prefix(subject));
         assert!(lines.any(|rest| rest.contains(what)), "no {outcome}{subject}: {what} in\n{}", self.out);
     }
 }

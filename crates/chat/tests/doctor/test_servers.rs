@@ -1,6 +1,5 @@
 //! Test servers without problems, except for what a test changes.
 
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,27 +10,18 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use azure_signalr_emulator::{AccessKey, Emulator, Options};
 use serde_json::json;
+pub(crate) use test_support::http::serve;
+use test_support::http::{listen, proxy};
 use test_support::process::Process;
-use test_support::proxy::proxy;
-use tokio::net::TcpListener;
 
 use crate::test_project::{KEY, Project, Report};
-
-/// Serves `router` on a free loopback port until the test ends; returns the port.
-pub(crate) async fn serve(router: Router) -> u16 {
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = socket.local_addr().unwrap().port();
-    tokio::spawn(async move { axum::serve(socket, router).await });
-    port
-}
 
 /// A SignalR service with the test key, behind a proxy that a test can change.
 pub(crate) async fn signalr_service() -> Router {
     let access_keys = vec![AccessKey::new(KEY).unwrap()];
     let emulator = Emulator::new(Options { access_keys, ..Options::default() });
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = socket.local_addr().unwrap().port();
-    tokio::spawn(async move { emulator.serve(vec![socket], std::future::pending()).await });
+    let (listener, port) = listen().await;
+    tokio::spawn(async move { emulator.serve(vec![listener], std::future::pending()).await });
     proxy(port)
 }
 
@@ -93,9 +83,7 @@ fn functions(request: &Request) -> Response {
         "/.auth/login/aad" => {
             let url = reqwest::Url::parse(&format!("http://h{}", request.uri())).unwrap();
             let (_, back) = url.query_pairs().find(|(name, _)| name == "post_login_redirect_url").unwrap();
-            let mut to =
-                reqwest::Url::parse("https://login.microsoftonline.com/common/oauth2/v2.0/authorize")
-                    .unwrap();
+            let mut to = reqwest::Url::parse("https://login.microsoftonline.com/common/oauth2/v2.0/authorize").unwrap();
             let state: String = reqwest::Url::parse_with_params("http://h", [("redir", back.as_ref())])
                 .unwrap()
                 .query()
@@ -109,14 +97,8 @@ fn functions(request: &Request) -> Response {
 }
 
 /// Runs the doctor for deployed functions with `change_api` and a page. `page` gets the API's address.
-pub(crate) async fn run_deployed(
-    change_api: Change,
-    page: impl Fn(&str) -> Router,
-    arguments: &[&str],
-) -> Report {
-    let api =
-        serve(changed(Router::new().fallback(async |request: Request| functions(&request)), change_api))
-            .await;
+pub(crate) async fn run_deployed(change_api: Change, page: impl Fn(&str) -> Router, arguments: &[&str]) -> Report {
+    let api = serve(changed(Router::new().fallback(async |request: Request| functions(&request)), change_api)).await;
     let api = format!("http://127.0.0.1:{api}");
     let page = format!("http://127.0.0.1:{}", serve(page(&api)).await);
     let arguments: Vec<_> =
@@ -156,10 +138,7 @@ impl LocalStack {
         let free: Vec<_> = ports.iter().flat_map(|port| [*port, "0"]).collect();
         let folder = Project::cloned();
         folder.write("content/dist/index.html", "<!doctype html>");
-        folder.write(
-            "content/dist/config.json",
-            &json!({"apiBaseUrl": "", "authProvider": "github"}).to_string(),
-        );
+        folder.write("content/dist/config.json", &json!({"apiBaseUrl": "", "authProvider": "github"}).to_string());
         let mut command = Process::command(Path::new(env!("CARGO_BIN_EXE_chat")), &free, &[]);
         let process = Process::spawn(command.current_dir(&folder.0));
         process.out.line("ready");

@@ -62,14 +62,12 @@ async fn case_41_an_identity_is_deleted_from_the_store_before_the_service() {
     let setting = service.connection_string(&address);
     let stack = TestStack::with(&FREE_PORTS, &[("AzureCommunicationServicesConnectionString", &setting)]);
     let files = || fs::read_dir(stack.path(".chat/identities").join(&address[7..])).unwrap().count();
-    let forget = |who: &str| {
-        stack.request(Method::DELETE, "/API/Access-Token?forget=true").header("x-zumo-auth", who).send()
-    };
+    let forget =
+        |who: &str| stack.request(Method::DELETE, "/API/Access-Token?forget=true").header("x-zumo-auth", who).send();
     let ids = || service.identities().into_iter().map(|identity| identity.id).collect::<Vec<_>>();
     let [ann, bob] = [stack.sign_in("ann").await, stack.sign_in("bob").await];
     let request = |who: &str| stack.post_as(Some(who), PATH).send();
-    let [first, bob_id] =
-        [id_of(request(&ann).await.unwrap()).await, id_of(request(&bob).await.unwrap()).await];
+    let [first, bob_id] = [id_of(request(&ann).await.unwrap()).await, id_of(request(&bob).await.unwrap()).await];
     assert_eq!((files(), ids()), (2, vec![first.clone(), bob_id.clone()]));
 
     service.inject(Fault::new(403).unwrap().on(Operation::Delete)).unwrap();

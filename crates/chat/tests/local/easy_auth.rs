@@ -5,23 +5,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::header::HeaderMap;
-use reqwest::{Method, RequestBuilder, Response, Url};
+use reqwest::{Method, Response, Url};
 use serde_json::{Value, json};
 
 use crate::test_stack::{FREE_PORTS, TestStack};
 use test_support::entra::Entra;
-use test_support::http::{api_error, claims};
+use test_support::http::{api_error, negotiated_user};
 
 const ALICE: &str = "alice@contoso.com";
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
-
-/// The user id in the access token of negotiate; null for a guest.
-async fn user(negotiate: RequestBuilder) -> Value {
-    let response = negotiate.send().await.unwrap();
-    assert_eq!(response.status(), 200);
-    let body: Value = response.json().await.unwrap();
-    claims(body["accessToken"].as_str().unwrap())["asrs.s.uid"].clone()
-}
 
 /// Submits the sign-in form at `path` with `name`, which is percent-encoded.
 async fn submit(stack: &TestStack, path: &str, name: &str) -> Response {
@@ -83,7 +75,7 @@ async fn a_program_signs_in_and_its_token_identifies_it() {
         let body: Value = sign_in.send().await.unwrap().json().await.unwrap();
         assert!(body["user"]["userId"].as_str().unwrap().starts_with("sid:"), "{provider}");
         let token = body["authenticationToken"].as_str();
-        assert_eq!(user(stack.post_as(token, "/api/negotiate")).await, ALICE, "{provider}");
+        assert_eq!(negotiated_user(stack.post_as(token, "/api/negotiate")).await, ALICE, "{provider}");
         let published = stack.send(token, &json!({"text": "hi", "sender": "root", "nickname": "root"})).await;
         assert_eq!((&published["sender"], &published["nickname"]), (&json!(ALICE), &Value::Null));
         let me = stack.get("/.auth/me").header("x-zumo-auth", token.unwrap()).send().await.unwrap();
@@ -102,11 +94,10 @@ async fn case_54_principal_headers_of_a_caller_are_removed() {
     for (session, expected) in [(None, Value::Null), (Some(alice.as_str()), json!(ALICE))] {
         let forged = |path: &str| {
             let request = stack.post_as(session, path).header("x-ms-client-principal", &root);
-            let request =
-                request.header("x-ms-client-principal-id", "root").header("x-ms-client-principal-idp", "aad");
+            let request = request.header("x-ms-client-principal-id", "root").header("x-ms-client-principal-idp", "aad");
             request.header("X-MS-CLIENT-PRINCIPAL-NAME", "root").header("x-ms-client-principal-name", "root")
         };
-        assert_eq!(user(forged("/api/negotiate")).await, expected);
+        assert_eq!(negotiated_user(forged("/api/negotiate")).await, expected);
         let sent = forged("/api/messages").json(&json!({"text": "hi"})).send().await.unwrap();
         let published: Value = sent.json().await.unwrap();
         assert_eq!(published["sender"], expected.as_str().unwrap_or_default());
@@ -121,8 +112,7 @@ async fn case_59_an_invalid_session_token_is_401_without_a_redirect() {
     let alice = stack.sign_in(ALICE).await;
     let parts: Vec<_> = alice.split('.').collect();
     let payload = |exp: u64| {
-        URL_SAFE_NO_PAD
-            .encode(json!({"sub": "sid:1", "name": "root", "idp": "aad", "iat": 0, "exp": exp}).to_string())
+        URL_SAFE_NO_PAD.encode(json!({"sub": "sid:1", "name": "root", "idp": "aad", "iat": 0, "exp": exp}).to_string())
     };
     let unsigned = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
     let forged = [
@@ -138,29 +128,27 @@ async fn case_59_an_invalid_session_token_is_401_without_a_redirect() {
         for (method, path) in
             [(Method::POST, "/api/negotiate"), (Method::POST, "/api/messages"), (Method::GET, "/.auth/me")]
         {
-            let request =
-                stack.request(method, path).header("x-zumo-auth", &token).header("origin", stack.page());
+            let request = stack.request(method, path).header("x-zumo-auth", &token).header("origin", stack.page());
             let response = request.json(&json!({"text": "hi"})).send().await.unwrap();
             assert!(!response.headers().contains_key("location"));
             assert_eq!(response.headers()["access-control-allow-origin"], stack.page().as_str());
             assert_eq!(api_error(response).await, (401, "invalid_token".to_owned()), "{path} {token}");
         }
     }
-    assert_eq!(user(stack.post_as(Some(&alice), "/api/negotiate")).await, ALICE);
+    assert_eq!(negotiated_user(stack.post_as(Some(&alice), "/api/negotiate")).await, ALICE);
 }
 
 #[tokio::test]
 async fn without_guests_only_signed_in_users_can_chat() {
     let stack = TestStack::with(&FREE_PORTS, &[("ChatAllowAnonymous", "false")]);
     for path in ["/api/negotiate", "/api/messages"] {
-        let forged =
-            stack.post(path).header("x-ms-client-principal-name", "root").json(&json!({"text": "hi"}));
+        let forged = stack.post(path).header("x-ms-client-principal-name", "root").json(&json!({"text": "hi"}));
         let rejected = forged.send().await.unwrap();
         assert!(!rejected.headers().contains_key("location"));
         assert_eq!(api_error(rejected).await, (401, "unauthenticated".to_owned()), "{path}");
     }
     let alice = stack.sign_in(ALICE).await;
-    assert_eq!(user(stack.post_as(Some(&alice), "/api/negotiate")).await, ALICE);
+    assert_eq!(negotiated_user(stack.post_as(Some(&alice), "/api/negotiate")).await, ALICE);
     assert_eq!(stack.send(Some(&alice), &json!({"text": "hi"})).await["sender"], ALICE);
 }
 
@@ -181,7 +169,7 @@ async fn the_form_signs_in_with_an_http_only_cookie() {
     }
     let cookie = cookie(&signed_in);
     assert_eq!(
-        user(stack.post("/api/negotiate").header("cookie", format!("a=b; {cookie}"))).await,
+        negotiated_user(stack.post("/api/negotiate").header("cookie", format!("a=b; {cookie}"))).await,
         "bob@contoso.com"
     );
     let published = stack.post("/api/messages").header("cookie", &cookie).json(&json!({"text": "hi"}));
@@ -200,9 +188,7 @@ async fn a_page_of_another_origin_can_neither_sign_in_nor_post_with_the_cookie()
     let own_page = stack.page();
     for path in ["/api/negotiate", "/api/messages"] {
         assert!(post(path, &own_page).send().await.unwrap().status().is_success(), "{path}");
-        for origin in
-            ["https://evil.example", "null", "http://localhost", &format!("{own_page}0"), &stack.service()]
-        {
+        for origin in ["https://evil.example", "null", "http://localhost", &format!("{own_page}0"), &stack.service()] {
             let rejected = post(path, origin).send().await.unwrap();
             assert_eq!(api_error(rejected).await, (403, "origin_not_allowed".to_owned()), "{origin}");
         }
@@ -235,7 +221,7 @@ async fn a_token_is_sent_to_the_page_and_to_no_other_address() {
             assert_eq!(name, "token");
             let token: Value = serde_json::from_str(&token).unwrap();
             let session = token["authenticationToken"].as_str();
-            assert_eq!(user(stack.post_as(session, "/api/negotiate")).await, "bob");
+            assert_eq!(negotiated_user(stack.post_as(session, "/api/negotiate")).await, "bob");
         }
     }
     for address in similar_addresses(&stack.page()) {
@@ -247,8 +233,7 @@ async fn a_token_is_sent_to_the_page_and_to_no_other_address() {
             location(&with_token)
         );
         assert_eq!(location(&submit(&stack, &login, "bob").await), "/.auth/login/done", "{address:?}");
-        let logout =
-            stack.get(&auth_path("logout", "post_logout_redirect_uri", &address)).send().await.unwrap();
+        let logout = stack.get(&auth_path("logout", "post_logout_redirect_uri", &address)).send().await.unwrap();
         assert_eq!(location(&logout), "/.auth/logout/done", "{address:?}");
     }
 }
@@ -271,11 +256,11 @@ async fn me_refresh_and_logout_behave_as_in_app_service() {
 
     let renewed = stack.get("/.auth/refresh").header("x-zumo-auth", &alice).send().await.unwrap();
     let renewed: Value = renewed.json().await.unwrap();
-    assert_eq!(user(stack.post_as(renewed["authenticationToken"].as_str(), "/api/negotiate")).await, ALICE);
+    assert_eq!(negotiated_user(stack.post_as(renewed["authenticationToken"].as_str(), "/api/negotiate")).await, ALICE);
 
     let by_cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
     let renewed = stack.get("/.auth/refresh").header("cookie", &by_cookie).send().await.unwrap();
-    assert_eq!(user(stack.post("/api/negotiate").header("cookie", cookie(&renewed))).await, "bob");
+    assert_eq!(negotiated_user(stack.post("/api/negotiate").header("cookie", cookie(&renewed))).await, "bob");
 
     let back = stack.page() + "/bye";
     for (path, expected) in [
@@ -286,7 +271,7 @@ async fn me_refresh_and_logout_behave_as_in_app_service() {
         assert_eq!(location(&out), expected);
         assert_eq!(cookie(&out), "AppServiceAuthSession=");
         assert!(out.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
-        assert_eq!(user(stack.post("/api/negotiate").header("cookie", cookie(&out))).await, Value::Null);
+        assert_eq!(negotiated_user(stack.post("/api/negotiate").header("cookie", cookie(&out))).await, Value::Null);
     }
 }
 
@@ -317,13 +302,9 @@ async fn case_52_only_the_page_may_call_with_a_token_and_read() {
             }
             assert_eq!(headers["vary"], "Origin");
         }
-        for origin in [
-            "https://evil.example",
-            "null",
-            "http://localhost",
-            &format!("{}0", stack.page()),
-            &stack.service(),
-        ] {
+        for origin in
+            ["https://evil.example", "null", "http://localhost", &format!("{}0", stack.page()), &stack.service()]
+        {
             for response in [
                 preflight(path, origin).await.unwrap(),
                 stack.post(path).header("origin", origin).send().await.unwrap(),
@@ -374,10 +355,10 @@ async fn case_57_a_name_in_any_script_is_unchanged() {
         ("a/b+c%20d", "a%2Fb%2Bc%2520d"),
     ] {
         let session = stack.sign_in(name).await;
-        assert_eq!(user(stack.post_as(Some(&session), "/api/negotiate")).await, name);
+        assert_eq!(negotiated_user(stack.post_as(Some(&session), "/api/negotiate")).await, name);
         assert_eq!(stack.send(Some(&session), &json!({"text": "hi"})).await["sender"], name);
         let cookie = cookie(&submit(&stack, "/.auth/login/aad", encoded).await);
-        assert_eq!(user(stack.post("/api/negotiate").header("cookie", cookie)).await, name);
+        assert_eq!(negotiated_user(stack.post("/api/negotiate").header("cookie", cookie)).await, name);
     }
 }
 
@@ -386,8 +367,7 @@ async fn case_60_no_session_token_is_logged() {
     let mut stack = TestStack::with(&FREE_PORTS, &[("RUST_LOG", "trace")]);
     let alice = stack.sign_in(ALICE).await;
     let cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
-    let as_token =
-        auth_path("login/aad", "post_login_redirect_url", &stack.page()) + "&session_mode=token&code=SECRET";
+    let as_token = auth_path("login/aad", "post_login_redirect_url", &stack.page()) + "&session_mode=token&code=SECRET";
     let in_fragment = location(&submit(&stack, &as_token, "carol").await).to_owned();
     stack.send(Some(&alice), &json!({"text": "SECRET"})).await;
     let negotiated = stack.post("/api/negotiate").header("cookie", &cookie).send().await.unwrap();
@@ -395,7 +375,7 @@ async fn case_60_no_session_token_is_logged() {
     for forged in ["SECRET", &format!("{alice}SECRET")] {
         assert_eq!(stack.post_as(Some(forged), "/api/messages").send().await.unwrap().status(), 401);
         let stale = format!("AppServiceAuthSession={forged}");
-        assert_eq!(user(stack.post("/api/negotiate").header("cookie", stale)).await, Value::Null);
+        assert_eq!(negotiated_user(stack.post("/api/negotiate").header("cookie", stale)).await, Value::Null);
     }
     let other_origin = stack.post("/api/negotiate").header("cookie", &cookie).header("user-agent", BROWSER);
     assert_eq!(other_origin.header("origin", "https://evil.example").send().await.unwrap().status(), 403);
@@ -427,8 +407,8 @@ async fn a_bearer_token_of_entra_is_accepted_if_configured() {
     let entra = Entra::start().await;
     let stack = TestStack::with(&FREE_PORTS, &entra.settings());
     let negotiate = |token: &str| stack.post("/api/negotiate").bearer_auth(token);
-    assert_eq!(user(negotiate(&entra.token("ann"))).await, "ann@contoso.com");
+    assert_eq!(negotiated_user(negotiate(&entra.token("ann"))).await, "ann@contoso.com");
     assert_eq!(negotiate("x").send().await.unwrap().status(), 401);
     let bob = stack.sign_in("bob").await;
-    assert_eq!(user(stack.post_as(Some(&bob), "/api/negotiate")).await, "bob");
+    assert_eq!(negotiated_user(stack.post_as(Some(&bob), "/api/negotiate")).await, "bob");
 }

@@ -125,10 +125,7 @@ async fn the_emulator_uses_the_configured_key_or_that_of_the_official_emulator()
     for (variables, key) in [(&[(SIGNALR, setting.as_str())][..], KEY), (&[], OFFICIAL_KEY)] {
         let service = TestStack::with(&["emulator", "--port", "0"], variables);
         let address = service.service();
-        assert_eq!(
-            service.printed("connection").unwrap(),
-            format!("Endpoint={address};AccessKey={key};Version=1.0;")
-        );
+        assert_eq!(service.printed("connection").unwrap(), format!("Endpoint={address};AccessKey={key};Version=1.0;"));
         assert!(service.printed("page").is_none() && service.printed("functions").is_none());
         let health = service.client.get(address + "/api/health?api-version=2022-06-01").send().await;
         assert_eq!(health.unwrap().status(), 200);
@@ -141,8 +138,7 @@ async fn a_configured_service_is_used_instead_of_the_embedded_one() {
     // The port of the embedded service is not bound, so it may be taken.
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    let arguments =
-        ["--page-port", "0", "--api-port", "0", "--communication-port", "0", "--signalr-port", &port];
+    let arguments = ["--page-port", "0", "--api-port", "0", "--communication-port", "0", "--signalr-port", &port];
     let stack = TestStack::with(&arguments, &[(SIGNALR, &setting)]);
     assert!(stack.printed("connection").is_none());
     assert!(!stack.process.out.text().contains(KEY));

@@ -46,8 +46,7 @@ async fn a_public_message_arrives_once_at_every_client_as_published() {
 async fn a_private_message_arrives_at_every_connection_of_its_recipient_only() {
     let stack = TestStack::start();
     let names = ["alice@contoso.com", "bob@contoso.com", "carol@contoso.com", "BOB@contoso.com"];
-    let [(alice, mut her), (bob, mut bobs_first), (_, mut carols), (_, mut anothers)] =
-        users(&stack, names).await;
+    let [(alice, mut her), (bob, mut bobs_first), (_, mut carols), (_, mut anothers)] = users(&stack, names).await;
     let mut bobs_second = join(&stack, Some(&bob)).await;
     let mut guests = join(&stack, None).await;
     let published = stack.send(Some(&alice), &json!({"text": "psst", "recipient": "bob@contoso.com"})).await;
@@ -130,10 +129,7 @@ async fn messages_of_one_hub_do_not_reach_another() {
     let service = TestStack::with(&["emulator", "--port", "0"], &[]);
     let connection = service.printed("connection").unwrap();
     let of_hub = |hub| {
-        TestStack::with(
-            &FREE_PORTS,
-            &[("AzureSignalRConnectionString", &connection), ("AzureSignalRHubName", hub)],
-        )
+        TestStack::with(&FREE_PORTS, &[("AzureSignalRConnectionString", &connection), ("AzureSignalRHubName", hub)])
     };
     let stacks = [of_hub("Lobby"), of_hub("attic")];
     let mut clients = Vec::new();
@@ -159,15 +155,13 @@ async fn invalid_tokens_are_rejected_with_the_reason() {
     let (key, url) = (stack.key(), negotiate(&stack, None).await.url);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let sign = |key: &str, hub: &str, nbf: u64, exp: u64| {
-        let claims = json!({"aud": format!("http://localhost/client/?hub={hub}"), "nbf": nbf, "exp": exp, "asrs.s.uid": "root"});
+        let claims =
+            json!({"aud": format!("http://localhost/client/?hub={hub}"), "nbf": nbf, "exp": exp, "asrs.s.uid": "root"});
         encode(&Header::default(), &claims, &EncodingKey::from_secret(key.as_bytes())).unwrap()
     };
     let good = sign(&key, "chat", now, now + 600);
-    let unsigned = format!(
-        "{}.{}.",
-        URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#),
-        good.split('.').nth(1).unwrap()
-    );
+    let unsigned =
+        format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#), good.split('.').nth(1).unwrap());
     let accepted = Access { url: url.clone(), token: good };
     assert_eq!(accepted.negotiate(&stack.client).await.status(), 200);
     for (token, reason) in [
@@ -261,8 +255,7 @@ async fn messages_and_negotiation_work_after_a_restart_of_the_service() {
     let service = emulator("0");
     let connection = service.printed("connection").unwrap();
     let port = port(&service.service()).to_string();
-    let stack =
-        TestStack::with(&FREE_PORTS, &[("AzureSignalRConnectionString", &connection), ("RUST_LOG", "warn")]);
+    let stack = TestStack::with(&FREE_PORTS, &[("AzureSignalRConnectionString", &connection), ("RUST_LOG", "warn")]);
     let alice = stack.sign_in("alice@contoso.com").await;
     let mut before = join(&stack, Some(&alice)).await;
     let first = stack.send(Some(&alice), &json!({"text": "one"})).await;

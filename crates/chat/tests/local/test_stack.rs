@@ -135,8 +135,7 @@ impl TestStack {
 
     /// Signs in with `name` and returns the session token.
     pub(crate) async fn sign_in(&self, name: &str) -> String {
-        let response =
-            self.post("/.auth/login/aad").json(&json!({"access_token": name})).send().await.unwrap();
+        let response = self.post("/.auth/login/aad").json(&json!({"access_token": name})).send().await.unwrap();
         assert_eq!(response.status(), 200);
         let body: Value = response.json().await.unwrap();
         body["authenticationToken"].as_str().unwrap().to_owned()

@@ -239,9 +239,9 @@ mod tests {
             },
             serde_json::Value::String(text) => text.as_str().into(),
             serde_json::Value::Array(values) => Value::Array(values.iter().map(expected).collect()),
-            serde_json::Value::Object(pairs) => Value::Map(
-                pairs.iter().map(|(name, value)| (name.as_str().into(), expected(value))).collect(),
-            ),
+            serde_json::Value::Object(pairs) => {
+                Value::Map(pairs.iter().map(|(name, value)| (name.as_str().into(), expected(value))).collect())
+            }
         }
     }
 
@@ -266,9 +266,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_token_is_found_with_and_without_space() {
-        for text in
-            [r#"[null,true,false,-1.5e3,{"a":"]"}]"#, " [ null , true,false\n,-1.5e3\t,{ \"a\" : \"]\" } ] "]
-        {
+        for text in [r#"[null,true,false,-1.5e3,{"a":"]"}]"#, " [ null , true,false\n,-1.5e3\t,{ \"a\" : \"]\" } ] "] {
             let json = json(text);
             assert_eq!(
                 tokens(&json).collect::<Vec<_>>(),
@@ -295,10 +293,7 @@ mod tests {
 
     #[test]
     fn an_unpaired_surrogate_becomes_a_replacement_character() {
-        assert_eq!(
-            unescape(r#""\ud83dx\ude00\ud83d\ud83d\ude00\ud83d\n""#),
-            "\u{fffd}x\u{fffd}\u{fffd}😀\u{fffd}\n"
-        );
+        assert_eq!(unescape(r#""\ud83dx\ude00\ud83d\ud83d\ude00\ud83d\n""#), "\u{fffd}x\u{fffd}\u{fffd}😀\u{fffd}\n");
     }
 
     proptest! {

@@ -285,10 +285,7 @@ mod tests {
             (completion(Outcome::Result(json("42"))), "07 95 03 80 a1 31 03 2a"),
             (completion(Outcome::Error("no".into())), "09 95 03 80 a1 31 01 a2 6e 6f"),
             (hex(&ServerMessage::Close { error: None, allow_reconnect: false }), "03 92 07 c0"),
-            (
-                hex(&ServerMessage::Close { error: Some("bye"), allow_reconnect: true }),
-                "07 93 07 a3 62 79 65 c3",
-            ),
+            (hex(&ServerMessage::Close { error: Some("bye"), allow_reconnect: true }), "07 93 07 a3 62 79 65 c3"),
             (hex(&ServerMessage::Close { error: None, allow_reconnect: true }), "04 93 07 c0 c3"),
             (hex(&ServerMessage::Ack(5)), "03 92 08 05"),
             (hex(&ServerMessage::Sequence(1)), "03 92 09 01"),
@@ -344,10 +341,7 @@ mod tests {
         let longer = [six.clone(), vec![no_headers(), "new".into()]].concat();
         for elements in [five, six, longer] {
             let forwarded = encoded(elements.clone());
-            assert_eq!(
-                message(elements),
-                ClientMessage::Invocation { id: None, target: "hi".into(), forwarded }
-            );
+            assert_eq!(message(elements), ClientMessage::Invocation { id: None, target: "hi".into(), forwarded });
         }
     }
 
@@ -361,10 +355,7 @@ mod tests {
             message(vec![4.into(), secret_headers(), "1".into(), "t".into(), nothing()]),
             ClientMessage::StreamInvocation { id: "1".into(), target: "t".into() }
         );
-        assert_eq!(
-            message(vec![5.into(), Value::Nil, "1".into()]),
-            ClientMessage::CancelInvocation { id: "1".into() }
-        );
+        assert_eq!(message(vec![5.into(), Value::Nil, "1".into()]), ClientMessage::CancelInvocation { id: "1".into() });
         assert_eq!(message(vec![6.into()]), ClientMessage::Ping);
         assert_eq!(message(vec![7.into(), Value::Nil]), ClientMessage::Close { error: None });
         assert_eq!(
@@ -388,9 +379,7 @@ mod tests {
     fn a_result_without_a_json_form_is_an_error() {
         assert_eq!(
             completion(3, Value::Ext(7, vec![0])),
-            Outcome::Error(
-                "the value cannot be written as JSON: it holds a MessagePack extension of type 7".into()
-            )
+            Outcome::Error("the value cannot be written as JSON: it holds a MessagePack extension of type 7".into())
         );
     }
 
@@ -406,8 +395,7 @@ mod tests {
             // Encodings that are not the shortest, and more elements than needed.
             let rest = [0xcd, 0, 5, 0xc4, 1, 0];
             let received =
-                [&[0xdc, 0, 7, 1][..], &encoded(vec![headers])[1..], &[0xc0, 0xd9, 1, b'x', 0x90], &rest]
-                    .concat();
+                [&[0xdc, 0, 7, 1][..], &encoded(vec![headers])[1..], &[0xc0, 0xd9, 1, b'x', 0x90], &rest].concat();
             let expected = [&[0xdc, 0, 7, 1, 0x80, 0xc0, 0xd9, 1, b'x', 0x90][..], &rest].concat();
             assert_eq!(
                 decode(&received.into()),
@@ -465,10 +453,7 @@ mod tests {
     fn half_a_million_levels_need_no_stack() {
         let deep = [vec![0x91; 500_000], vec![0xc0]].concat();
         let result = [&[0x95, 3, 0x80, 0xa1, b'1', 3], &deep[..]].concat();
-        assert!(matches!(
-            decode(&result.into()),
-            Ok(ClientMessage::Completion { outcome: Outcome::Result(_), .. })
-        ));
+        assert!(matches!(decode(&result.into()), Ok(ClientMessage::Completion { outcome: Outcome::Result(_), .. })));
         let call = [&[0x95, 1, 0x80, 0xc0, 0xa1, b't'], &deep[..]].concat();
         assert!(matches!(decode(&call.into()), Ok(ClientMessage::Invocation { .. })));
     }

@@ -233,9 +233,7 @@ mod tests {
 
     #[test]
     fn numbers_are_equal_in_any_width() {
-        for five in
-            [&[5][..], &[0xcc, 5], &[0xcd, 0, 5], &[0xce, 0, 0, 0, 5], &[0xd0, 5], &[0xd2, 0, 0, 0, 5]]
-        {
+        for five in [&[5][..], &[0xcc, 5], &[0xcd, 0, 5], &[0xce, 0, 0, 0, 5], &[0xd0, 5], &[0xd2, 0, 0, 0, 5]] {
             assert_eq!(value(five), Value::Unsigned(5), "{five:x?}");
         }
         for minus_two in [&[0xfe][..], &[0xd0, 0xfe], &[0xd1, 0xff, 0xfe], &[0xd2, 0xff, 0xff, 0xff, 0xfe]] {

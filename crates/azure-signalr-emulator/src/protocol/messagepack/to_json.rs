@@ -36,12 +36,8 @@ impl fmt::Display for NoJsonForm {
         f.write_str("the value cannot be written as JSON: ")?;
         match self {
             Self::Extension(kind) => write!(f, "it holds a MessagePack extension of type {kind}"),
-            Self::Timestamp => {
-                f.write_str("it holds a timestamp that is none between the years -9999 and 9999")
-            }
-            Self::Key => {
-                f.write_str("the key of a map is neither a text, nor a whole number, nor true or false")
-            }
+            Self::Timestamp => f.write_str("it holds a timestamp that is none between the years -9999 and 9999"),
+            Self::Key => f.write_str("the key of a map is neither a text, nor a whole number, nor true or false"),
             Self::Text => f.write_str("it holds a text that is not UTF-8"),
             Self::Malformed => f.write_str("it is not MessagePack"),
         }
@@ -136,9 +132,7 @@ fn scalar(value: Value<'_>) -> Result<String, NoJsonForm> {
         Value::Float(number) => serde_json::Value::from(number).to_string(),
         Value::Text(text) => quoted(str::from_utf8(text).map_err(|_| NoJsonForm::Text)?),
         Value::Binary(bytes) => quoted(&BASE64_STANDARD.encode(bytes)),
-        Value::Extension(TIMESTAMP_TYPE, bytes) => {
-            quoted(&timestamp(bytes).ok_or(NoJsonForm::Timestamp)?.to_string())
-        }
+        Value::Extension(TIMESTAMP_TYPE, bytes) => quoted(&timestamp(bytes).ok_or(NoJsonForm::Timestamp)?.to_string()),
         Value::Extension(kind, _) => return Err(NoJsonForm::Extension(kind)),
         Value::Array(_) | Value::Map(_) => return Err(NoJsonForm::Malformed),
     })
@@ -190,10 +184,7 @@ mod tests {
     fn containers_have_the_separators_of_json() {
         let value = rmpv::Value::Map(vec![
             ("a".into(), rmpv::Value::Array(vec![])),
-            (
-                "b[".into(),
-                rmpv::Value::Array(vec![1.into(), rmpv::Value::Map(vec![]), "{".into(), 2.5.into()]),
-            ),
+            ("b[".into(), rmpv::Value::Array(vec![1.into(), rmpv::Value::Map(vec![]), "{".into(), 2.5.into()])),
             ("c".into(), rmpv::Value::Map(vec![("d".into(), rmpv::Value::Nil), ("e".into(), (-3).into())])),
         ]);
         assert_eq!(converted(&encoded(&value)), r#"{"a":[],"b[":[1,{},"{",2.5],"c":{"d":null,"e":-3}}"#);
@@ -220,8 +211,7 @@ mod tests {
     #[test]
     fn keys_are_texts_integers_or_booleans() {
         let map = |key| encoded(&rmpv::Value::Map(vec![(key, 1.into())]));
-        for (key, text) in
-            [("\"".into(), r#"{"\"":1}"#), ((-1).into(), r#"{"-1":1}"#), (true.into(), r#"{"true":1}"#)]
+        for (key, text) in [("\"".into(), r#"{"\"":1}"#), ((-1).into(), r#"{"-1":1}"#), (true.into(), r#"{"true":1}"#)]
         {
             assert_eq!(converted(&map(key)), text);
         }

@@ -122,9 +122,7 @@ impl Display for Condition {
                 f.write_str("not ")?;
                 Self::part(f, part, matches!(**part, Self::Boolean(_) | Self::Not(_)))
             }
-            Self::And(parts) => {
-                Self::chain(f, parts, " and ", |part| !matches!(part, Self::And(_) | Self::Or(_)))
-            }
+            Self::And(parts) => Self::chain(f, parts, " and ", |part| !matches!(part, Self::And(_) | Self::Or(_))),
             Self::Or(parts) => Self::chain(f, parts, " or ", |part| !matches!(part, Self::Or(_))),
             Self::Texts(test) => test.fmt(f),
             Self::Numbers(test) => test.fmt(f),
@@ -236,9 +234,7 @@ fn combine(conditions: &[Condition], subject: Subject<'_>, deciding: bool) -> Op
 impl<T: Expression> Comparison<T> {
     fn evaluate(&self, subject: Subject<'_>) -> bool {
         match self {
-            Self::Compare(left, operator, right) => {
-                compare(left.evaluate(subject), *operator, right.evaluate(subject))
-            }
+            Self::Compare(left, operator, right) => compare(left.evaluate(subject), *operator, right.evaluate(subject)),
             Self::In(value, list) => {
                 let value = value.evaluate(subject);
                 list.iter().any(|item| item.evaluate(subject) == value)
@@ -286,12 +282,8 @@ impl Expression for Text {
             Self::Lower(text) => text.evaluate(subject)?.to_lowercase().into(),
             Self::Upper(text) => text.evaluate(subject)?.to_uppercase().into(),
             Self::Trim(text) => text.evaluate(subject)?.trim().to_owned().into(),
-            Self::Substring(text, start, length) => {
-                substring(&text.evaluate(subject)?, *start, *length).into()
-            }
-            Self::Concat(first, second) => {
-                (first.evaluate(subject)? + second.evaluate(subject)?).into_owned().into()
-            }
+            Self::Substring(text, start, length) => substring(&text.evaluate(subject)?, *start, *length).into(),
+            Self::Concat(first, second) => (first.evaluate(subject)? + second.evaluate(subject)?).into_owned().into(),
         })
     }
 }

@@ -3,11 +3,9 @@
 use super::expression::{Boolean, Comparison, Condition, Number, Operator, Text};
 use super::tokenizer::{InvalidFilter, PositionedToken, Token, Tokens};
 
-const VALUE: &str =
-    "a value: a text in quotes, a number, true, false, null, userId, connectionId or a function";
+const VALUE: &str = "a value: a text in quotes, a number, true, false, null, userId, connectionId or a function";
 const LIST: &str = "`groups` or a list in parentheses";
-const FUNCTION: &str =
-    "startswith, endswith, contains, indexof, length, concat, substring, tolower, toupper or trim";
+const FUNCTION: &str = "startswith, endswith, contains, indexof, length, concat, substring, tolower, toupper or trim";
 
 /// How deep parentheses, `not` and calls may nest, so that no filter exhausts the stack.
 pub(super) const MAX_DEPTH: usize = 64;
@@ -70,8 +68,7 @@ impl<'a> Parser<'a> {
                 self.membership(left)?
             }
             Token::Word(word) => {
-                let Some(operator) = Operator::ALL.into_iter().find(|operator| operator.name() == word)
-                else {
+                let Some(operator) = Operator::ALL.into_iter().find(|operator| operator.name() == word) else {
                     return Ok(left);
                 };
                 let left = left.comparable()?;
@@ -139,11 +136,9 @@ impl<'a> Parser<'a> {
             "toupper" => Kind::Text(Text::Upper(arguments.text()?.into())),
             "trim" => Kind::Text(Text::Trim(arguments.text()?.into())),
             "concat" => Kind::Text(Text::Concat(arguments.text()?.into(), arguments.text()?.into())),
-            "substring" => Kind::Text(Text::Substring(
-                arguments.text()?.into(),
-                arguments.index()?,
-                arguments.optional_index()?,
-            )),
+            "substring" => {
+                Kind::Text(Text::Substring(arguments.text()?.into(), arguments.index()?, arguments.optional_index()?))
+            }
             _ => return Err(start.unexpected(FUNCTION)),
         };
         arguments.no_more()?;
@@ -172,10 +167,7 @@ impl<'a> Parser<'a> {
         Ok(std::mem::replace(&mut self.next, next))
     }
 
-    fn nested<T>(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<T, InvalidFilter>,
-    ) -> Result<T, InvalidFilter> {
+    fn nested<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, InvalidFilter>) -> Result<T, InvalidFilter> {
         if self.depth == MAX_DEPTH {
             return Err(InvalidFilter::TooDeep { at: self.next.at, limit: MAX_DEPTH });
         }
@@ -342,8 +334,8 @@ impl<'p, 'a> Arguments<'p, 'a> {
     }
 
     fn no_more(&mut self) -> Result<(), InvalidFilter> {
-        self.given.next().map_or(Ok(()), |argument| {
-            Err(argument.start.unexpected("no further argument for this function"))
-        })
+        self.given
+            .next()
+            .map_or(Ok(()), |argument| Err(argument.start.unexpected("no further argument for this function")))
     }
 }

@@ -89,14 +89,8 @@ fn an_error_names_the_character_and_what_was_expected() {
         error("userId eq"),
         "character 10 of the filter: expected a value: a text in quotes, a number, true, false, null, userId, connectionId or a function, found the end"
     );
-    assert_eq!(
-        error("userId = 'a'"),
-        "character 8 of the filter: expected a word, a text or a number, found `= 'a'`"
-    );
-    assert_eq!(
-        error("true AND true"),
-        "character 6 of the filter: expected `and`, `or` or the end, found `AND true`"
-    );
+    assert_eq!(error("userId = 'a'"), "character 8 of the filter: expected a word, a text or a number, found `= 'a'`");
+    assert_eq!(error("true AND true"), "character 6 of the filter: expected `and`, `or` or the end, found `AND true`");
     assert_eq!(
         error("userId like 'a'"),
         "character 8 of the filter: expected `eq`, `ne`, `gt`, `ge`, `lt`, `le` or `in`, found `like 'a'`"
@@ -225,8 +219,11 @@ fn text() -> impl Strategy<Value = Text> {
             text.clone().prop_map(|text| Text::Lower(text.into())),
             text.clone().prop_map(|text| Text::Upper(text.into())),
             text.clone().prop_map(|text| Text::Trim(text.into())),
-            (text.clone(), 0..6usize, prop::option::of(0..6usize))
-                .prop_map(|(text, start, length)| Text::Substring(text.into(), start, length)),
+            (text.clone(), 0..6usize, prop::option::of(0..6usize)).prop_map(|(text, start, length)| Text::Substring(
+                text.into(),
+                start,
+                length
+            )),
             (text.clone(), text).prop_map(|(a, b)| Text::Concat(a.into(), b.into())),
         ]
     })
@@ -258,8 +255,7 @@ fn tests<T: Clone + std::fmt::Debug + 'static>(
     prop_oneof![
         (value.clone(), prop::sample::select(operators), value.clone())
             .prop_map(|(left, operator, right)| Comparison::Compare(left, operator, right)),
-        (value.clone(), prop::collection::vec(value, 1..4))
-            .prop_map(|(value, list)| Comparison::In(value, list)),
+        (value.clone(), prop::collection::vec(value, 1..4)).prop_map(|(value, list)| Comparison::In(value, list)),
     ]
 }
 

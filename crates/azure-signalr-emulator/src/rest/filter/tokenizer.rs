@@ -83,9 +83,8 @@ impl<'a> Tokens<'a> {
     fn number(&self) -> Result<(Token<'a>, usize), InvalidFilter> {
         let length = 1 + length_of(&self.rest[1..], |c| c.is_ascii_alphanumeric() || "._".contains(c));
         let number = self.rest[..length].parse();
-        let number = number.map_err(|_| {
-            InvalidFilter::unexpected(self.at, "a whole number of at most 64 bits", self.rest)
-        })?;
+        let number =
+            number.map_err(|_| InvalidFilter::unexpected(self.at, "a whole number of at most 64 bits", self.rest))?;
         Ok((Token::Number(number), length))
     }
 

@@ -15,10 +15,7 @@ async fn case_74_connected_is_sent_with_user_and_signature() {
     let upstream = upstream(options_for(&webhook.url("/runtime/webhooks/signalr?code=k")));
     let record = upstream.connected(&alice(&upstream)).await.unwrap();
     let received = webhook.received().await;
-    assert_eq!(
-        (received.method.as_str(), received.target.as_str()),
-        ("POST", "/runtime/webhooks/signalr?code=k")
-    );
+    assert_eq!((received.method.as_str(), received.target.as_str()), ("POST", "/runtime/webhooks/signalr?code=k"));
     let expected = [
         ("content-type", "application/json"),
         ("content-length", "11"),
@@ -56,12 +53,8 @@ async fn case_75_an_invocation_is_sent_as_its_client_wrote_it() {
     assert_eq!(received.body, r#"{"type":1,"target":"Foo","arguments":[1]}"#);
 
     let forwarded = Bytes::from_static(b"\x95\x01\x80\xc0\xa2hi\x91\xa1x");
-    let message = Invocation {
-        target: "hi",
-        invocation_id: None,
-        protocol: Protocol::MessagePack,
-        forwarded: forwarded.clone(),
-    };
+    let message =
+        Invocation { target: "hi", invocation_id: None, protocol: Protocol::MessagePack, forwarded: forwarded.clone() };
     upstream.invoke(&client, &message).await;
     let received = webhook.received().await;
     assert_eq!(received.header("content-type"), "application/x-msgpack");
@@ -75,10 +68,7 @@ async fn case_77_disconnected_is_sent_with_its_error() {
     let client = alice(&upstream);
     upstream.disconnected(&client, None).await.unwrap();
     let received = webhook.received().await;
-    assert_eq!(
-        (received.header("x-asrs-event"), &received.body[..]),
-        ("disconnected", &br#"{"type":11}"#[..])
-    );
+    assert_eq!((received.header("x-asrs-event"), &received.body[..]), ("disconnected", &br#"{"type":11}"#[..]));
     upstream.disconnected(&client, Some("it fell silent")).await.unwrap();
     assert_eq!(webhook.received().await.body, r#"{"type":11,"error":"it fell silent"}"#);
     assert!(webhook.is_quiet().await);
@@ -118,12 +108,8 @@ async fn names_in_any_script_arrive_and_none_ends_a_header() {
         query: "q=é",
     };
     let target = "größer?\n";
-    let message = Invocation {
-        target,
-        invocation_id: None,
-        protocol: Protocol::Json,
-        forwarded: Bytes::from_static(b"{}"),
-    };
+    let message =
+        Invocation { target, invocation_id: None, protocol: Protocol::Json, forwarded: Bytes::from_static(b"{}") };
     upstream.invoke(&upstream.connection_headers(&details), &message).await;
     let received = webhook.received().await;
     assert_eq!(received.target, "/gr%C3%B6%C3%9Fer%3F%0A");
@@ -141,10 +127,7 @@ async fn unusual_urls_work() {
     {
         let upstream = upstream(options_for(&webhook.url(template)));
         let record = upstream.connected(&alice(&upstream)).await.unwrap();
-        assert_eq!(
-            (record.outcome, webhook.received().await.target.as_str()),
-            (WebhookOutcome::Answered(200), target)
-        );
+        assert_eq!((record.outcome, webhook.received().await.target.as_str()), (WebhookOutcome::Answered(200), target));
     }
 }
 
@@ -226,9 +209,7 @@ fn is_signed(received: &ReceivedRequest, key: &str) -> bool {
     let digest = mac.finalize().into_bytes();
     let expected: String = digest.iter().map(|byte| format!("{byte:02X}")).collect();
     let signatures = received.header("x-asrs-signature").split(',');
-    signatures
-        .filter_map(|signature| signature.strip_prefix("sha256="))
-        .any(|own| own.eq_ignore_ascii_case(&expected))
+    signatures.filter_map(|signature| signature.strip_prefix("sha256=")).any(|own| own.eq_ignore_ascii_case(&expected))
 }
 
 fn two_keys(webhook: &Webhook) -> Upstream {
@@ -238,12 +219,8 @@ fn two_keys(webhook: &Webhook) -> Upstream {
 
 async fn call(upstream: &Upstream, target: &str) -> Completion {
     let body = json!({"type": 1, "invocationId": "0", "target": target, "arguments": [1, 2, 39]});
-    let message = Invocation {
-        target,
-        invocation_id: Some("0"),
-        protocol: Protocol::Json,
-        forwarded: body.to_string().into(),
-    };
+    let message =
+        Invocation { target, invocation_id: Some("0"), protocol: Protocol::Json, forwarded: body.to_string().into() };
     upstream.invoke(&alice(upstream), &message).await.completion
 }
 
@@ -254,13 +231,9 @@ async fn case_90_functions_accept_the_signature_of_either_key() {
         let upstream = two_keys(&host);
         let client = alice(&upstream);
         assert_eq!(upstream.connected(&client).await.unwrap().outcome, WebhookOutcome::Answered(200));
-        assert_eq!(
-            upstream.disconnected(&client, None).await.unwrap().outcome,
-            WebhookOutcome::Answered(200)
-        );
+        assert_eq!(upstream.disconnected(&client, None).await.unwrap().outcome, WebhookOutcome::Answered(200));
         let Completion::Framed(body) = call(&upstream, "Add").await else { panic!("no completion") };
-        let completion: Value =
-            serde_json::from_slice(body.as_bytes().strip_suffix(b"\x1e").unwrap()).unwrap();
+        let completion: Value = serde_json::from_slice(body.as_bytes().strip_suffix(b"\x1e").unwrap()).unwrap();
         assert_eq!(completion, json!({"type": 3, "invocationId": "0", "result": 42}));
     }
 }
@@ -269,9 +242,7 @@ async fn case_90_functions_accept_the_signature_of_either_key() {
 async fn case_76_the_error_of_a_function_reaches_its_client() {
     let host = host("primary").await;
     let answer = call(&two_keys(&host), "fail").await;
-    assert!(
-        matches!(answer, Completion::Framed(body) if body.as_bytes().windows(9).any(|part| part == b"it failed"))
-    );
+    assert!(matches!(answer, Completion::Framed(body) if body.as_bytes().windows(9).any(|part| part == b"it failed")));
 }
 
 #[tokio::test]

@@ -111,16 +111,14 @@ async fn case_80_defect_9_an_unmatched_invocation_is_completed_at_once() {
     let settings = json!({"UpstreamSettings": {"Templates": [template]}}).to_string();
     let some = upstream(UpstreamOptions::new(TemplateSource::Fixed(settings.parse().unwrap())));
     let reply = invoke(&some).await;
-    let expected = "No upstream serves 'Foo': no upstream template matches hub 'chat', category 'messages', event 'Foo'.";
+    let expected =
+        "No upstream serves 'Foo': no upstream template matches hub 'chat', category 'messages', event 'Foo'.";
     assert_eq!((reply.completion, reply.record), (error(expected), None));
     assert_eq!(some.invoke(&alice(&some), &foo(None)).await.completion, Completion::NotAwaited);
 
     let none = TemplateSource::Fixed(Templates::default());
     let reply = invoke(&upstream(UpstreamOptions::new(none))).await;
-    assert_eq!(
-        reply.completion,
-        error("No upstream serves 'Foo': this emulator has no upstream configured.")
-    );
+    assert_eq!(reply.completion, error("No upstream serves 'Foo': this emulator has no upstream configured."));
     assert!(webhook.is_quiet().await);
 }
 
@@ -198,10 +196,7 @@ async fn requests_are_queued_and_the_queue_is_bounded() {
     assert_eq!(first.completion, Completion::Framed(Frame::Text(COMPLETION.into())));
     assert_eq!(second.completion, Completion::Framed(Frame::Text(COMPLETION.into())));
     assert_eq!(third.record.unwrap().outcome, WebhookOutcome::Failed(WebhookError::QueueFull));
-    assert_eq!(
-        third.completion,
-        error("Invocation failed, too many others are in the queue of the upstream.")
-    );
+    assert_eq!(third.completion, error("Invocation failed, too many others are in the queue of the upstream."));
     permits.add_permits(1);
     assert_eq!(invoke(&upstream).await.completion, Completion::Framed(Frame::Text(COMPLETION.into())));
 }
@@ -239,9 +234,7 @@ async fn case_76_a_response_may_have_the_documented_size() {
         format!("{{\"type\":3,\"invocationId\":\"1\",\"result\":\"{result}\"}}\u{1e}")
     };
     let webhook = Webhook::returning(answer(MAX_RESPONSE_BYTES)).await;
-    assert!(
-        matches!(completion_from(&webhook).await, Completion::Framed(body) if body.len() == MAX_RESPONSE_BYTES)
-    );
+    assert!(matches!(completion_from(&webhook).await, Completion::Framed(body) if body.len() == MAX_RESPONSE_BYTES));
     let webhook = Webhook::returning(answer(MAX_RESPONSE_BYTES + 1)).await;
     assert_eq!(completion_from(&webhook).await, error("Invocation failed, response too large."));
 }

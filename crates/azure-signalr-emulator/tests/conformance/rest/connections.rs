@@ -4,8 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    api, call, client_of_user, client_with_claims, message, not_found, received, send_to_group, status,
-    status_and_code,
+    api, call, client_of_user, client_with_claims, message, not_found, received, send_to_group, status, status_and_code,
 };
 use crate::support::{Client, TestService};
 
@@ -21,9 +20,8 @@ async fn case_59_and_defect_3_existing_targets_are_200_and_others_404_with_a_cod
         (Method::HEAD, "/api/v1/hubs", ""),
         (Method::GET, "/api/v1/hubs", ""),
     ] {
-        let ask = async |rest: &str| {
-            status_and_code(&service, method.clone(), &format!("{prefix}/{rest}{query}")).await
-        };
+        let ask =
+            async |rest: &str| status_and_code(&service, method.clone(), &format!("{prefix}/{rest}{query}")).await;
         assert_eq!(ask(&format!("chat/connections/{id}")).await, (200, None));
         assert_eq!(ask(&format!("other/connections/{id}")).await, not_found("Warning.Connection.NotExisted"));
         assert_eq!(ask("chat/users/alice").await, (200, None));
@@ -80,10 +78,7 @@ async fn pages(service: &TestService, query: &str) -> Vec<Vec<String>> {
         pages.push(entries.iter().map(id).collect());
         let Some(next) = page.get("nextLink") else { return pages };
         let next = next.as_str().unwrap();
-        path = next
-            .strip_prefix(&service.url(""))
-            .expect("an absolute link to the host that was called")
-            .to_owned();
+        path = next.strip_prefix(&service.url("")).expect("an absolute link to the host that was called").to_owned();
         assert!(path.contains("a%2Fb") && path.contains(LISTING_VERSION), "{path}");
     }
 }
@@ -112,11 +107,8 @@ async fn case_70_entries_have_a_user_id_if_there_is_a_user() {
     let (ids, anonymous, _clients) = five(&service).await;
     let page = page(&service, &format!("/api/hubs/chat/groups/a%2Fb/connections?{LISTING_VERSION}")).await;
     for (id, entry) in ids.iter().zip(page["value"].as_array().unwrap()) {
-        let expected = if *id == anonymous {
-            json!({"connectionId": id})
-        } else {
-            json!({"connectionId": id, "userId": "ann"})
-        };
+        let expected =
+            if *id == anonymous { json!({"connectionId": id}) } else { json!({"connectionId": id, "userId": "ann"}) };
         assert_eq!(*entry, expected);
     }
 }
@@ -192,8 +184,7 @@ async fn a_closed_client_may_reconnect_if_the_options_say_so() {
 
 #[tokio::test]
 async fn case_66_a_client_that_ignores_a_close_message_is_disconnected() {
-    let options =
-        azure_signalr_emulator::Options { close_timeout: std::time::Duration::ZERO, ..Default::default() };
+    let options = azure_signalr_emulator::Options { close_timeout: std::time::Duration::ZERO, ..Default::default() };
     let service = TestService::with(options).await;
     let (id, _silent) = service.client_with_id().await;
     assert_eq!(status(&service, Method::DELETE, &api(&format!("hubs/chat/connections/{id}"))).await, 200);
@@ -213,11 +204,9 @@ async fn queued_messages_arrive_before_the_close_message() {
 #[tokio::test]
 async fn a_closed_connection_is_gone_at_once_and_cannot_be_closed_again() {
     let service = TestService::start().await;
-    for (path, query, accepted) in [
-        ("/api", "?api-version=2020-10-01", 200),
-        ("/api", "?api-version=2024-12-01", 200),
-        ("/api/v1", "", 202),
-    ] {
+    for (path, query, accepted) in
+        [("/api", "?api-version=2020-10-01", 200), ("/api", "?api-version=2024-12-01", 200), ("/api/v1", "", 202)]
+    {
         let (id, _client) = service.client_with_id().await;
         let path = format!("{path}/hubs/chat/connections/{id}{query}");
         assert_eq!(status_and_code(&service, Method::DELETE, &path).await, (accepted, None), "{path}");

@@ -3,9 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::{
-    api, client_of_user, not_found, received, send_to_group, status, status_and_code, wait_for_status,
-};
+use super::{api, client_of_user, not_found, received, send_to_group, status, status_and_code, wait_for_status};
 use crate::support::{TestService, client_token};
 
 fn connection_path(group: &str, id: &str) -> String {
@@ -155,8 +153,7 @@ async fn defect_6_statuses_depend_on_the_version() {
         let path = |rest: &str| format!("/api/hubs/chat/users/ann/groups{rest}?api-version={version}");
         (path("/g"), path(""))
     };
-    let v1 =
-        ("/api/v1/hubs/chat/groups/g/users/ann".to_owned(), "/api/v1/hubs/chat/users/ann/groups".to_owned());
+    let v1 = ("/api/v1/hubs/chat/groups/g/users/ann".to_owned(), "/api/v1/hubs/chat/users/ann/groups".to_owned());
     for ((one, all), expected) in [
         (v1, [202, 202, 200]),
         (dated("2020-10-01"), [202, 200, 200]),

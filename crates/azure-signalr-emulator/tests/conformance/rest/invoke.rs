@@ -55,8 +55,7 @@ async fn case_71_a_message_pack_client_is_invoked_in_message_pack() {
         let Some(Message::Binary(frame)) = client.next_frame().await else { panic!("no call") };
         let call = rmpv::decode::read_value(&mut &frame[1..]).unwrap();
         let id = call[2].as_str().unwrap().to_owned();
-        let completion =
-            rmpv::Value::Array(vec![3.into(), rmpv::Value::Map(vec![]), id.into(), 3.into(), 42.into()]);
+        let completion = rmpv::Value::Array(vec![3.into(), rmpv::Value::Map(vec![]), id.into(), 3.into(), 42.into()]);
         let mut bytes = Vec::new();
         rmpv::encode::write_value(&mut bytes, &completion).unwrap();
         bytes.insert(0, u8::try_from(bytes.len()).unwrap());

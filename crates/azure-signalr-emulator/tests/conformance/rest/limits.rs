@@ -7,8 +7,7 @@ use super::{api, call, message};
 use crate::support::{TestService, token};
 
 async fn post(service: &TestService, body: &str) -> reqwest::Response {
-    let request =
-        service.call(Method::POST, &api("hubs/chat/:send")).header("content-type", "application/json");
+    let request = service.call(Method::POST, &api("hubs/chat/:send")).header("content-type", "application/json");
     request.body(body.to_owned()).send().await.unwrap()
 }
 
@@ -67,8 +66,7 @@ async fn overlong_headers_and_tokens_are_rejected() {
 
     let audience = "http://localhost/api/hubs/chat/:send";
     let long = token(serde_json::json!({"aud": audience, "padding": "x".repeat(4 << 10)}));
-    let response =
-        service.request(Method::POST, &path).bearer_auth(long).json(&message("x")).send().await.unwrap();
+    let response = service.request(Method::POST, &path).bearer_auth(long).json(&message("x")).send().await.unwrap();
     assert_eq!(response.status(), 413);
     assert_eq!(response.headers()["x-ms-error-code"], "AccessTokenTooLong");
 }

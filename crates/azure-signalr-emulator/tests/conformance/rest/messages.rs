@@ -77,10 +77,7 @@ async fn case_49_v1_sends_with_a_bare_path() {
     let mut alice = service.user("alice").await;
     assert_eq!(service.send("/api/v1/hubs/chat", &message("all")).await, 202);
     assert_eq!(service.send("/api/v1/hubs/chat/users/alice", &message("user")).await, 202);
-    assert_eq!(
-        service.send(&format!("/api/v1/hubs/chat/connections/{id}"), &message("connection")).await,
-        202
-    );
+    assert_eq!(service.send(&format!("/api/v1/hubs/chat/connections/{id}"), &message("connection")).await, 202);
     for (client, second) in [(&mut client, "connection"), (&mut alice, "user")] {
         assert_eq!(client.receive_argument().await, "all");
         assert_eq!(client.receive_argument().await, second);
@@ -140,9 +137,7 @@ async fn case_52_a_group_message_reaches_members_except_excluded_ones() {
     let path = api(&format!("hubs/chat/groups/g/:send?excluded={one}"));
     assert_eq!(service.send(&path, &message("two only")).await, 202);
     service.broadcast("end").await;
-    for (client, expected) in
-        [(&mut first, ["v1", "end"].as_slice()), (&mut second, &["v1", "two only", "end"])]
-    {
+    for (client, expected) in [(&mut first, ["v1", "end"].as_slice()), (&mut second, &["v1", "two only", "end"])] {
         for text in expected {
             assert_eq!(client.receive_argument().await, *text);
         }
@@ -170,9 +165,7 @@ async fn case_53_application_selects_the_hub_of_the_application() {
 #[tokio::test]
 async fn case_54_invalid_bodies_are_rejected() {
     let service = TestService::start().await;
-    for body in
-        ["", "x", "{}", "[]", r#"{"target":""}"#, r#"{"arguments":[]}"#, r#"{"target":"t","arguments":1}"#]
-    {
+    for body in ["", "x", "{}", "[]", r#"{"target":""}"#, r#"{"arguments":[]}"#, r#"{"target":"t","arguments":1}"#] {
         let response = post(&service, body, "application/json").await;
         assert_eq!(response.status(), 400, "{body}");
         assert_eq!(response.headers()["x-ms-error-code"], "Error.Request.Invalid");
@@ -186,8 +179,7 @@ async fn case_54_invalid_bodies_are_rejected() {
 #[tokio::test]
 async fn an_invalid_body_is_not_repeated_in_the_error() {
     let service = TestService::start().await;
-    let response =
-        post(&service, r#"{"target":{"hush":"hush"},"arguments":"hush"}"#, "application/json").await;
+    let response = post(&service, r#"{"target":{"hush":"hush"},"arguments":"hush"}"#, "application/json").await;
     assert_eq!(response.status(), 400);
     assert!(!response.text().await.unwrap().contains("hush"));
 }
@@ -227,8 +219,7 @@ async fn messagepack_client(service: &TestService) -> Client {
 #[tokio::test]
 async fn case_51_one_message_reaches_clients_of_either_protocol() {
     let service = TestService::start().await;
-    let (mut json_client, mut messagepack_client) =
-        (service.client().await, messagepack_client(&service).await);
+    let (mut json_client, mut messagepack_client) = (service.client().await, messagepack_client(&service).await);
     let message = json!({"target": "hi", "arguments": ["x"]});
     assert_eq!(service.send(&api("hubs/chat/:send"), &message).await, 202);
     assert_eq!(json_client.receive_argument().await, "x");
@@ -238,8 +229,7 @@ async fn case_51_one_message_reaches_clients_of_either_protocol() {
 #[tokio::test]
 async fn case_55_each_client_gets_the_frame_of_its_own_protocol() {
     let service = TestService::start().await;
-    let (mut json_client, mut messagepack_client) =
-        (service.client().await, messagepack_client(&service).await);
+    let (mut json_client, mut messagepack_client) = (service.client().await, messagepack_client(&service).await);
     let record = b"{\"type\":1,\"target\":\"t\",\"arguments\":[\"json\"]}\x1e";
     let both = [&[0x82], &map_of("json", record)[1..], &map_of("messagepack", HI)[1..]].concat();
     let json_only = map_of("json", record);

@@ -39,8 +39,7 @@ async fn defect_1_operations_need_their_version() {
         (Method::GET, "hubs/chat/groups/g/connections", "2024-12-01"),
     ] {
         for version in ["2020-10-01", "2022-06-01", "2022-11-01", "2023-07-01", "2024-12-01"] {
-            let response =
-                call(&service, method.clone(), &format!("/api/{rest}?api-version={version}")).await;
+            let response = call(&service, method.clone(), &format!("/api/{rest}?api-version={version}")).await;
             let answered = response.status();
             let body = response.text().await.unwrap();
             let is_too_early = answered == 404 && body.contains(&format!("needs `api-version` {since}"));
@@ -52,9 +51,7 @@ async fn defect_1_operations_need_their_version() {
 #[tokio::test]
 async fn application_needs_version_2022_06() {
     let service = TestService::start().await;
-    for path in
-        ["/api/v1/hubs/chat?application=app", "/api/hubs/chat/:send?application=app&api-version=2020-10-01"]
-    {
+    for path in ["/api/v1/hubs/chat?application=app", "/api/hubs/chat/:send?application=app&api-version=2020-10-01"] {
         let response = service.call(Method::POST, path).json(&message("x")).send().await.unwrap();
         assert_eq!(response.status(), 400, "{path}");
         assert!(response.text().await.unwrap().contains("2022-06-01"));
@@ -89,14 +86,8 @@ async fn unsupported_operations_are_named() {
 async fn case_73_an_unknown_path_is_404_and_an_unknown_method_405() {
     let service = TestService::start().await;
     for path in [
-        "/api",
-        "/api/",
-        "/api/hubs",
-        "/api/hubs/chat",
-        "/api/hubs/chat/:sing",
-        "/api/v1/hubs/chat/:send",
-        "/api/v2/hubs/chat",
-        "/api/v1-preview/hub/chat",
+        "/api", "/api/", "/api/hubs", "/api/hubs/chat", "/api/hubs/chat/:sing", "/api/v1/hubs/chat/:send",
+        "/api/v2/hubs/chat", "/api/v1-preview/hub/chat",
     ] {
         let response = call(&service, Method::POST, path).await;
         assert_eq!(response.status(), 404, "{path}");

@@ -1,4 +1,4 @@
-//! The files the Functions host and its tools read beside the binary.
+//! Tests of the files that the Functions host and its tools read: `host.json`, `function.json`, settings, `.funcignore`, `.vscode`.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::House;
+use crate::test_app::TestApp;
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -16,7 +16,7 @@ fn json_file(path: &str) -> Value {
     serde_json::from_str(&read(path)).unwrap()
 }
 
-/// Every function folder: its name, and what its `function.json` says.
+/// The name and the `function.json` of each function.
 fn functions() -> Vec<(String, Value)> {
     let folders = fs::read_dir(env!("CARGO_MANIFEST_DIR")).unwrap().map(|entry| entry.unwrap());
     let named = folders.filter(|folder| folder.path().join("function.json").exists());
@@ -34,7 +34,7 @@ fn trigger(function: &Value) -> &Value {
 }
 
 #[test]
-fn case_61_the_host_file_starts_our_binary_and_forwards_requests() {
+fn host_json_starts_the_handler_and_forwards_requests() {
     let host = json_file("host.json");
     assert_eq!(host["version"], "2.0");
     let handler = &host["customHandler"];
@@ -45,7 +45,7 @@ fn case_61_the_host_file_starts_our_binary_and_forwards_requests() {
 }
 
 #[test]
-fn case_62_each_function_has_one_trigger_and_one_answer() {
+fn each_function_has_one_trigger_and_one_output() {
     let names: Vec<_> = functions().into_iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), 4, "{names:?}");
     for (name, function) in functions() {
@@ -62,30 +62,27 @@ fn case_62_each_function_has_one_trigger_and_one_answer() {
 }
 
 #[tokio::test]
-async fn case_63_every_route_that_is_declared_is_served() {
-    // What is off is a 404 as well.
-    let house = House::before(
+async fn every_declared_route_is_served() {
+    // A disabled function would be 404.
+    let app = TestApp::with_signalr(
         1,
         &[
             ("AzureCommunicationServicesConnectionString", "endpoint=http://127.0.0.1:1/;accesskey=aHVzaA=="),
-            (
-                "ChatIdentityStore",
-                &format!("http://127.0.0.1:1/account/chat-identities?{}", crate::blobs::SAS),
-            ),
+            ("ChatIdentityStore", &format!("http://127.0.0.1:1/account/chat-identities?{}", crate::blob_storage::SAS)),
         ],
     );
     for (name, function) in functions() {
         let path = format!("/api/{}", trigger(&function)["route"].as_str().unwrap());
         for method in trigger(&function)["methods"].as_array().unwrap() {
             let method: Method = method.as_str().unwrap().to_ascii_uppercase().parse().unwrap();
-            let status = house.request(method.clone(), &path).send().await.unwrap().status().as_u16();
+            let status = app.request(method.clone(), &path).send().await.unwrap().status().as_u16();
             assert!(![404, 405, 500].contains(&status), "{name}: {method} {path} is {status}");
         }
     }
 }
 
 #[test]
-fn case_64_the_example_settings_can_be_used_as_they_are() {
+fn the_example_settings_are_valid() {
     let settings = json_file("local.settings.json.example");
     assert_eq!(settings["IsEncrypted"], false);
     assert_eq!(settings["Values"]["FUNCTIONS_WORKER_RUNTIME"], "custom");
@@ -98,34 +95,24 @@ fn case_64_the_example_settings_can_be_used_as_they_are() {
 }
 
 #[test]
-fn the_editor_deploys_what_make_package_makes() {
+fn visual_studio_code_deploys_the_output_of_make_package() {
     let (settings, tasks) = (json_file(".vscode/settings.json"), json_file(".vscode/tasks.json"));
     let before = &settings["azureFunctions.preDeployTask"];
     let task = tasks["tasks"].as_array().unwrap().iter().find(|task| task["label"] == *before).unwrap();
     assert_eq!(task["command"], "make package");
-    let sent = settings["azureFunctions.deploySubpath"].as_str().unwrap();
-    assert!(read(".ci/package").contains(sent), "{sent}");
+    let deployed = settings["azureFunctions.deploySubpath"].as_str().unwrap();
+    assert!(read(".ci/package").contains(deployed), "{deployed}");
     for task in tasks["tasks"].as_array().unwrap() {
-        let needed = task["dependsOn"].as_str();
-        assert!(
-            needed.is_none_or(|needed| tasks.to_string().contains(&format!("\"label\":\"{needed}\""))),
-            "{task}"
-        );
+        let dependency = task["dependsOn"].as_str();
+        assert!(dependency.is_none_or(|label| tasks.to_string().contains(&format!("\"label\":\"{label}\""))), "{task}");
     }
 }
 
 #[test]
-fn case_65_what_is_ignored_is_named_plainly_enough_for_every_tool() {
+fn funcignore_uses_plain_names_that_every_tool_understands() {
     let ignored = read(".funcignore");
     for name in [
-        "local.settings.json",
-        "target",
-        "src",
-        "crates",
-        "tests",
-        "content",
-        "Cargo.toml",
-        "Cargo.lock",
+        "local.settings.json", "target", "src", "crates", "tests", "content", "Cargo.toml", "Cargo.lock",
         "node_modules",
     ] {
         assert!(ignored.lines().any(|line| line == name), "{name}");

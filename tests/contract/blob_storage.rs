@@ -1,9 +1,8 @@
 //! A scripted storage account with the Blob operations of the identity store: read, create and replace under a condition.
 //!
-//! It checks no signature and no token; the tests against Azurite do.
+//! It checks no signature and no token; the end-to-end tests with Azurite do.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -12,14 +11,14 @@ use axum::extract::State;
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH, LAST_MODIFIED};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
-use tokio::net::TcpListener;
+use test_support::http::serve;
 
-/// A container's SAS that a handler accepts.
+/// The SAS of the container.
 pub(crate) const SAS: &str = "sv=2026-06-06&sr=c&sp=rcwd&se=2999-01-01T00:00:00Z&sig=SECRET-of-the-sas";
 
 /// All blobs by path, each with the number of the put that wrote it.
 #[derive(Clone, Default)]
-pub(crate) struct Blobs(Arc<Mutex<Inner>>);
+pub(crate) struct BlobStorage(Arc<Mutex<Inner>>);
 
 #[derive(Default)]
 struct Inner {
@@ -28,23 +27,22 @@ struct Inner {
     /// The `Authorization` headers of all requests.
     authorizations: Vec<String>,
     /// The status of all responses, if set.
-    refusal: Option<StatusCode>,
-    /// How many puts are done and answered with an error.
-    lost: u64,
+    failure: Option<StatusCode>,
+    /// Whether the next put is done and answered with 500.
+    fails_after_put: bool,
 }
 
-impl Blobs {
-    /// An account with one container, and the container's SAS URL.
+impl BlobStorage {
+    /// Starts an account with one container and returns the container's SAS URL.
     pub(crate) async fn start() -> (Self, String) {
         let blobs = Self::default();
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = format!("http://{}/account/chat-identities?{SAS}", socket.local_addr().unwrap());
-        tokio::spawn(axum::serve(socket, blobs.router()).into_future());
+        let port = serve(blobs.router()).await;
+        let address = format!("http://127.0.0.1:{port}/account/chat-identities?{SAS}");
         (blobs, address)
     }
 
     pub(crate) fn router(&self) -> Router {
-        Router::new().fallback(answer).with_state(self.clone())
+        Router::new().fallback(respond).with_state(self.clone())
     }
 
     /// Writes a blob of the container.
@@ -69,40 +67,38 @@ impl Blobs {
         self.0.lock().unwrap().blobs.keys().cloned().collect()
     }
 
-    /// Answers everything with this status, or as before.
-    pub(crate) fn refuse(&self, status: Option<u16>) {
-        self.0.lock().unwrap().refusal = status.map(|status| StatusCode::from_u16(status).unwrap());
+    /// Answers all requests with this status, or normally again.
+    pub(crate) fn fail_with(&self, status: Option<u16>) {
+        self.0.lock().unwrap().failure = status.map(|status| StatusCode::from_u16(status).unwrap());
     }
 
-    /// Does the next put and answers 500.
-    pub(crate) fn lose_an_answer(&self) {
-        self.0.lock().unwrap().lost = 1;
+    /// Writes the blob of the next put, but answers 500.
+    pub(crate) fn fail_after_next_put(&self) {
+        self.0.lock().unwrap().fails_after_put = true;
     }
 }
 
-async fn answer(
-    State(blobs): State<Blobs>,
+async fn respond(
+    State(blobs): State<BlobStorage>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let mut inner = blobs.0.lock().unwrap();
-    if let Some(status) = inner.refusal {
-        return (status, "words of the storage account").into_response();
+    if let Some(status) = inner.failure {
+        return (status, "text of the storage account").into_response();
     }
     match headers.get("authorization") {
         Some(header) => inner.authorizations.push(header.to_str().unwrap().to_owned()),
         None => assert_eq!(uri.query().unwrap(), SAS),
     }
     let tag = |number: u64| format!("\"{number}\"");
-    let error =
-        |status: StatusCode, code: &'static str| (status, [("x-ms-error-code", code)]).into_response();
+    let error = |status: StatusCode, code: &'static str| (status, [("x-ms-error-code", code)]).into_response();
     // The official client escapes the slash in a blob's name.
     let path = uri.path().replace("%2F", "/");
     let found = inner.blobs.get(&path).cloned();
-    let described =
-        |number: u64| [(ETAG, tag(number)), (LAST_MODIFIED, "Sun, 22 Nov 2026 00:00:00 GMT".to_owned())];
+    let described = |number: u64| [(ETAG, tag(number)), (LAST_MODIFIED, "Sun, 22 Nov 2026 00:00:00 GMT".to_owned())];
     match method {
         Method::GET => match found {
             Some((number, text)) => (described(number), text).into_response(),
@@ -122,8 +118,7 @@ async fn answer(
             inner.puts += 1;
             let number = inner.puts;
             inner.blobs.insert(path, (number, body));
-            if inner.lost > 0 {
-                inner.lost -= 1;
+            if std::mem::take(&mut inner.fails_after_put) {
                 return StatusCode::INTERNAL_SERVER_ERROR.into_response();
             }
             (StatusCode::CREATED, described(number)).into_response()

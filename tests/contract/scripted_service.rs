@@ -1,4 +1,4 @@
-//! A service that answers as it was told, or when it is told to, and keeps what it was asked.
+//! A scripted SignalR service: it records all requests and answers them with given statuses, immediately or once released.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -8,22 +8,22 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use test_support::http::serve;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::support::{KEY, PATIENCE};
+use crate::test_app::{KEY, TEST_TIMEOUT};
 
-/// One call, as it came.
+/// A received request.
 pub(crate) struct Call {
     pub(crate) target: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
 }
 
-/// A status, and what it says in `Retry-After`.
-type Answer = (u16, Option<&'static str>);
+/// A status and the value of `Retry-After`.
+type Reply = (u16, Option<&'static str>);
 
-pub(crate) struct Service {
+pub(crate) struct ScriptedService {
     pub(crate) port: u16,
     pub(crate) calls: Arc<Mutex<Vec<Call>>>,
     arrivals: mpsc::UnboundedReceiver<Instant>,
@@ -32,58 +32,50 @@ pub(crate) struct Service {
 
 #[derive(Clone)]
 struct Script {
-    answers: Arc<[Answer]>,
+    replies: Arc<[Reply]>,
     calls: Arc<Mutex<Vec<Call>>>,
     arrived: mpsc::UnboundedSender<Instant>,
     released: Arc<Semaphore>,
 }
 
-impl Service {
-    /// Gives the answers one after the other, the last one for ever.
-    pub(crate) async fn start(answers: &[Answer]) -> Self {
-        let service = Self::scripted(answers).await;
+impl ScriptedService {
+    /// Starts a service that sends the replies in order and repeats the last one.
+    pub(crate) async fn start(replies: &[Reply]) -> Self {
+        let service = Self::start_held(replies).await;
         service.release();
         service
     }
 
-    /// Takes every call and answers none until it is released.
+    /// Starts a service that answers 202, but only after [`release`](Self::release).
     pub(crate) async fn held() -> Self {
-        Self::scripted(&[(202, None)]).await
+        Self::start_held(&[(202, None)]).await
     }
 
-    async fn scripted(answers: &[Answer]) -> Self {
+    async fn start_held(replies: &[Reply]) -> Self {
         let (arrived, arrivals) = mpsc::unbounded_channel();
         let (calls, released) = (Arc::default(), Arc::new(Semaphore::new(0)));
-        let script = Script {
-            answers: answers.into(),
-            calls: Arc::clone(&calls),
-            arrived,
-            released: released.clone(),
-        };
-        let socket = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let port = socket.local_addr().unwrap().port();
-        let app = Router::new().fallback(answer).with_state(script);
-        tokio::spawn(async move { axum::serve(socket, app).await });
+        let script = Script { replies: replies.into(), calls: Arc::clone(&calls), arrived, released: released.clone() };
+        let port = serve(Router::new().fallback(respond).with_state(script)).await;
         Self { port, calls, arrivals, released }
     }
 
-    /// The connection string to it.
+    /// The connection string.
     pub(crate) fn connection(&self) -> String {
         format!("Endpoint=http://127.0.0.1:{};AccessKey={KEY};Version=1.0;", self.port)
     }
 
-    /// When the next call arrived, as soon as it has.
+    /// Waits for the next request and returns when it arrived.
     pub(crate) async fn next_call(&mut self) -> Instant {
-        tokio::time::timeout(PATIENCE, self.arrivals.recv()).await.unwrap().unwrap()
+        tokio::time::timeout(TEST_TIMEOUT, self.arrivals.recv()).await.unwrap().unwrap()
     }
 
-    /// Answers what was held, and all that comes after it.
+    /// Answers all requests, waiting and future ones.
     pub(crate) fn release(&self) {
         self.released.close();
     }
 }
 
-async fn answer(State(script): State<Script>, request: Request) -> impl IntoResponse {
+async fn respond(State(script): State<Script>, request: Request) -> impl IntoResponse {
     let arrived = Instant::now();
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
@@ -93,11 +85,11 @@ async fn answer(State(script): State<Script>, request: Request) -> impl IntoResp
         calls.push(Call { target: head.uri.to_string(), headers: head.headers, body });
         calls.len() - 1
     };
-    // A test that does not ask for arrivals lets them lie.
+    // Fails after the test has dropped the service.
     let _ = script.arrived.send(arrived);
-    // Closed is released.
+    // The semaphore is closed on release.
     let _ = script.released.acquire().await;
-    let (status, retry_after) = script.answers[number.min(script.answers.len() - 1)];
+    let (status, retry_after) = script.replies[number.min(script.replies.len() - 1)];
     let headers = AppendHeaders(retry_after.map(|seconds| ("retry-after", seconds)));
-    (StatusCode::from_u16(status).unwrap(), headers, "SECRET-UPSTREAM-WORDS")
+    (StatusCode::from_u16(status).unwrap(), headers, "SECRET-UPSTREAM-TEXT")
 }

@@ -1,0 +1,97 @@
+//! The real `handler` as a process, started as the Functions host starts it, and requests to it.
+
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
+
+use reqwest::{Method, RequestBuilder};
+use serde_json::Value;
+pub(crate) use test_support::http::{api_error, claims, client, free_port};
+pub(crate) use test_support::process::{Process, TEST_TIMEOUT, wait_until};
+
+/// The access key of the SignalR service.
+pub(crate) const KEY: &str = "the-access-key-of-this-app";
+
+/// The path of the binary: `HANDLER_UNDER_TEST` if set, else Cargo's build.
+pub(crate) fn handler_path() -> PathBuf {
+    std::env::var_os("HANDLER_UNDER_TEST").unwrap_or_else(|| env!("CARGO_BIN_EXE_handler").into()).into()
+}
+
+/// Starts the handler with no environment but `variables`.
+pub(crate) fn start_handler(arguments: &[&str], variables: &[(&str, &str)]) -> Process {
+    Process::start(&handler_path(), arguments, variables)
+}
+
+/// The command of [`start_handler`].
+pub(crate) fn handler_command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+    Process::command(&handler_path(), arguments, variables)
+}
+
+/// A running handler; the test acts as its Functions host. Dropping it kills the process.
+pub(crate) struct TestApp {
+    pub(crate) process: Process,
+    pub(crate) port: u16,
+    client: reqwest::Client,
+}
+
+impl TestApp {
+    /// Starts a handler for the SignalR service at port `signalr`, with additional settings.
+    pub(crate) fn with_signalr(signalr: u16, variables: &[(&str, &str)]) -> Self {
+        let connection = format!("Endpoint=http://127.0.0.1:{signalr};AccessKey={KEY};Version=1.0;");
+        let mut all = vec![("AzureSignalRConnectionString", connection.as_str())];
+        all.extend(variables);
+        Self::with_settings(&all)
+    }
+
+    /// Starts a handler whose SignalR service is not reachable.
+    pub(crate) fn start() -> Self {
+        Self::with_signalr(1, &[])
+    }
+
+    /// Starts a handler with exactly these settings.
+    pub(crate) fn with_settings(variables: &[(&str, &str)]) -> Self {
+        let port = free_port();
+        let text = port.to_string();
+        let mut all = vec![("FUNCTIONS_CUSTOMHANDLER_PORT", text.as_str())];
+        all.extend(variables);
+        Self { process: start_handler(&[], &all), port, client: client() }.wait_until_listening()
+    }
+
+    /// Waits until the handler accepts connections.
+    pub(crate) fn wait_until_listening(self) -> Self {
+        wait_until("the handler to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok());
+        self
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    /// `POST /api/messages`, as the page sends it.
+    pub(crate) fn message(&self, message: &Value) -> RequestBuilder {
+        self.post("/api/messages").json(message)
+    }
+
+    /// Sends `bytes` over a new connection and reads until its end.
+    pub(crate) fn send_raw(&self, bytes: &[u8]) -> String {
+        use std::io::{Read as _, Write as _};
+        let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).unwrap();
+        socket.set_read_timeout(Some(TEST_TIMEOUT)).unwrap();
+        socket.write_all(bytes).unwrap();
+        let mut response = Vec::new();
+        socket.read_to_end(&mut response).unwrap();
+        String::from_utf8(response).unwrap()
+    }
+}
