@@ -21,6 +21,7 @@ REASONS = {
     "make deny": "installs cargo-deny from the network",
     "make package FEATURES=otel": OTEL,
     "cargo run --features otel": OTEL,
+    "cargo doc --open": "opens a browser",
     "cargo test -p": "is part of `make test`",
     "npm --prefix content test": "is part of `make test`",
     "cargo build &&": FORMER,
