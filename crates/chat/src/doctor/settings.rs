@@ -136,6 +136,7 @@ fn invalid_setting(problem: &ConfigError, sources: &[Source]) -> Finding {
     let fix = match (name, source_of(name, sources)) {
         (SIGNALR, Some(source)) => format!("{LIST_KEYS_COMMAND}, and put its output into {source}"),
         (SIGNALR, None) => format!("{LIST_KEYS_COMMAND}, and set {SIGNALR} to its output"),
+        (IDENTITY_STORE_KEY, Some(source)) => format!("remove {name} from {source}"),
         (_, Some(source)) => format!("correct {name} in {source}, or remove it"),
         (_, None) => format!("set {name}"),
     };

@@ -160,3 +160,17 @@ fn the_environment_overrides_an_env_file_and_that_the_settings_file() {
     report.is_ok(SIGNALR, "from local.settings.json");
     project.run_with(&["--env-file", ".env"], &[]).finds_only("ChatAllowAnonymous", "must be true or false", "in .env");
 }
+
+#[test]
+fn an_account_key_of_the_identity_store_and_a_sas_that_cannot_work_are_reported() {
+    let report = Project::cloned().run_with(&[], &[("ChatIdentityStoreKey", "aHVzaA==")]);
+    report.finds(
+        "ChatIdentityStoreKey",
+        "a SAS URL of the container",
+        "remove ChatIdentityStoreKey from the environment",
+    );
+    let container = "https://account.blob.core.windows.net/chat-identities";
+    let expired = format!("{container}?sv=2026-06-06&sp=rcwd&se=2026-01-01&sr=c&sig=hush");
+    let report = Project::cloned().run_with(&[], &[("ChatIdentityStore", &expired)]);
+    report.finds("ChatIdentityStore", "has expired", "correct ChatIdentityStore");
+}
