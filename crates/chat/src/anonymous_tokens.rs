@@ -41,7 +41,7 @@ pub(crate) fn allow_get(functions: &mut [Function]) {
 
 /// Answers `GET` itself and leaves all other requests to `app`.
 pub(crate) fn with_anonymous_tokens(app: Router, config: &Config, client: Client) -> Router {
-    let tokens = AnonymousTokens { client, grant: config.tokens.most.clone() };
+    let tokens = AnonymousTokens { client, grant: config.tokens.max_grant.clone() };
     let path = ["", config.route_prefix.as_str(), "access-token"].join("/");
     let route = get(issue).fallback_service(app.clone()).with_state(tokens);
     Router::new().route(&path, route).fallback_service(app)
