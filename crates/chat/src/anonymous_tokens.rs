@@ -34,7 +34,7 @@ struct AnonymousTokens {
 /// Makes the host forward `GET` too.
 pub(crate) fn allow_get(functions: &mut [Function]) {
     let with_get = Function::parse(NAME, FUNCTION).expect("the constant is valid");
-    for function in functions.iter_mut().filter(|function| function.name() == NAME) {
+    for function in functions.iter_mut().filter(|function| function.name == NAME) {
         function.clone_from(&with_get);
     }
 }
