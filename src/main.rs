@@ -82,7 +82,7 @@ fn configured(config: &Config, export: &Export) -> Result<Router, ExitError> {
         (Some(resource), Some(container)) => {
             let identities = IdentityStore::in_container(container, resource.endpoint()).map_err(ExitError::other)?;
             let service = communication::client(resource).map_err(ExitError::Other)?;
-            Some(TokenService::new(service, identities, config.tokens.most.clone(), Timestamp::now))
+            Some(TokenService::new(service, identities, config.tokens.max_grant.clone(), Timestamp::now))
         }
         _ => None,
     };

@@ -29,7 +29,7 @@ const SAS_PERMISSIONS: [char; 4] = ['r', 'c', 'w', 'd'];
 #[derive(Clone, Debug)]
 pub struct AccessTokens {
     /// The most that one may allow, and for how long.
-    pub most: Grant,
+    pub max_grant: Grant,
     /// The container of the identity store. Behind a host it is present if tokens are issued.
     pub container: Option<Container>,
 }
@@ -73,7 +73,7 @@ pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens
     let lifetime = lifetime(env).map_err(|problem| problems.push(problem));
     match (scopes, lifetime) {
         (Ok(scopes), Ok(lifetime)) if problems.is_empty() => {
-            Ok(AccessTokens { most: scopes.with_lifetime(lifetime), container })
+            Ok(AccessTokens { max_grant: scopes.with_lifetime(lifetime), container })
         }
         _ => Err(problems),
     }
@@ -220,12 +220,12 @@ mod tests {
 
     #[test]
     fn a_token_has_minimal_scopes_and_lifetime_by_default() {
-        let most = read(&[]).unwrap().tokens.most;
-        assert_eq!(most.scopes(), [Scope::CHAT_JOIN_LIMITED, Scope::VOIP_JOIN]);
-        assert_eq!(most.lifetime(), Some(Lifetime::MIN));
-        let most = read(&[(TOKEN_SCOPES, "chat, voip chat"), (TOKEN_MINUTES, "1440")]).unwrap().tokens.most;
-        assert_eq!(most.scopes(), [Scope::CHAT, Scope::VOIP]);
-        assert_eq!(most.lifetime(), Some(Lifetime::MAX));
+        let grant = read(&[]).unwrap().tokens.max_grant;
+        assert_eq!(grant.scopes(), [Scope::CHAT_JOIN_LIMITED, Scope::VOIP_JOIN]);
+        assert_eq!(grant.lifetime(), Some(Lifetime::MIN));
+        let grant = read(&[(TOKEN_SCOPES, "chat, voip chat"), (TOKEN_MINUTES, "1440")]).unwrap().tokens.max_grant;
+        assert_eq!(grant.scopes(), [Scope::CHAT, Scope::VOIP]);
+        assert_eq!(grant.lifetime(), Some(Lifetime::MAX));
     }
 
     #[test]

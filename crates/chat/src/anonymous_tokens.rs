@@ -34,14 +34,14 @@ struct AnonymousTokens {
 /// Makes the host forward `GET` too.
 pub(crate) fn allow_get(functions: &mut [Function]) {
     let with_get = Function::parse(NAME, FUNCTION).expect("the constant is valid");
-    for function in functions.iter_mut().filter(|function| function.name() == NAME) {
+    for function in functions.iter_mut().filter(|function| function.name == NAME) {
         function.clone_from(&with_get);
     }
 }
 
 /// Answers `GET` itself and leaves all other requests to `app`.
 pub(crate) fn with_anonymous_tokens(app: Router, config: &Config, client: Client) -> Router {
-    let tokens = AnonymousTokens { client, grant: config.tokens.most.clone() };
+    let tokens = AnonymousTokens { client, grant: config.tokens.max_grant.clone() };
     let path = ["", config.route_prefix.as_str(), "access-token"].join("/");
     let route = get(issue).fallback_service(app.clone()).with_state(tokens);
     Router::new().route(&path, route).fallback_service(app)

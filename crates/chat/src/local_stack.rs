@@ -12,6 +12,7 @@
 use std::fmt;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::Router;
 use azure_signalr_emulator::{AccessKey, Emulator, LoopbackListener};
@@ -62,7 +63,7 @@ pub(crate) struct LocalStack {
     communication: Option<Embedded<azure_communication_emulator::Emulator>>,
     pages: Origins,
     allowed_hosts: Vec<String>,
-    easy_auth: EasyAuth,
+    easy_auth: Arc<EasyAuth>,
     page_folder: PathBuf,
     functions: Vec<Function>,
 }
@@ -74,10 +75,7 @@ struct Embedded<E> {
     connection_string: String,
 }
 
-/// Listens on `port` of `localhost`; 0 is any free port.
-///
-/// # Errors
-/// When the port cannot be bound. The error names it and `option`, the argument that changes it.
+/// Listens on `port` of `localhost`; 0 is any free port. The error names the port and `option`, the argument that changes it.
 pub(crate) async fn listen(port: u16, option: &'static str) -> Result<LoopbackListener, ExitError> {
     LoopbackListener::bind(port).await.map_err(|source| ExitError::bind(port, option, source))
 }
@@ -89,9 +87,6 @@ pub(crate) fn announce(addresses: &dyn fmt::Display, next: &str) {
 }
 
 /// Binds all ports before any request is served.
-///
-/// # Errors
-/// When a port cannot be bound, two functions conflict, or the system provides no random bytes.
 pub(crate) async fn bind(options: Options) -> Result<LocalStack, ExitError> {
     Function::check_conflicts(&options.functions).map_err(ExitError::other)?;
     let page = listen(options.page_port, "--page-port").await?;
@@ -160,9 +155,6 @@ impl LocalStack {
 
     /// Serves all parts, with `app` behind the Functions host, until `stop`. Then it closes the client connections and waits up to one
     /// second for running requests.
-    ///
-    /// # Errors
-    /// When a server fails.
     pub(crate) async fn serve(self, app: Router, stop: impl Future<Output = ()> + Send) -> io::Result<()> {
         let host = functions_host::router(app, self.functions);
         let api = functions_host::with_cors(self.pages, easy_auth::with_easy_auth(host, self.easy_auth));
@@ -225,7 +217,7 @@ mod tests {
     #[test]
     fn the_functions_of_this_repository_can_be_hosted() {
         let functions = Function::of_repository();
-        let names: Vec<_> = functions.iter().map(|function| (function.name(), function.route())).collect();
+        let names: Vec<_> = functions.iter().map(|function| (&*function.name, &*function.route)).collect();
         assert_eq!(
             names,
             [

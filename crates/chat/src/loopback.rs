@@ -26,9 +26,6 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Serves `router` at every listener until `shutdown`, then waits up to one second for running requests. Only requests to a loopback name
 /// or to one of `allowed_hosts` (in lower case) reach it.
-///
-/// # Errors
-/// When a server fails.
 pub(crate) async fn serve(
     router: Router,
     listeners: Vec<TcpListener>,

@@ -85,9 +85,9 @@ pub(crate) async fn run_local(arguments: LocalArgs, config: &Config, export: &Ex
 
     let service = communication::client(resource).map_err(ExitError::Other)?;
     let identities = identities(config, resource)?;
-    let desk = TokenService::new(service.clone(), identities, config.tokens.most.clone(), Timestamp::now);
+    let tokens = TokenService::new(service.clone(), identities, config.tokens.max_grant.clone(), Timestamp::now);
     // Easy Auth removes the caller's own principal headers before it sets its own.
-    let mut app = app::from_config(config, signalr, Some(desk), Trust::EasyAuth, export).map_err(ExitError::Other)?;
+    let mut app = app::from_config(config, signalr, Some(tokens), Trust::EasyAuth, export).map_err(ExitError::Other)?;
     if arguments.anonymous_tokens {
         app = anonymous_tokens::with_anonymous_tokens(app, config, service);
     }

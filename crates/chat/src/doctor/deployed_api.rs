@@ -240,18 +240,11 @@ mod tests {
 
     #[test]
     fn only_known_setting_names_of_a_message_are_repeated() {
-        let response = error(
-            503,
-            "not_configured",
-            "Set hush, AzureSignalRConnectionString__serviceUri and ChatAllowAnonymous=hush.",
-        );
+        let message = "Set hush, AzureSignalRConnectionString__serviceUri and ChatAllowAnonymous=hush.";
+        let response = error(503, "not_configured", message);
         let printed = format!("{:?}", evaluate_negotiate(&response, &site(API)));
-        assert!(
-            printed.contains("AzureSignalRConnectionString__serviceUri, ChatAllowAnonymous")
-                && !printed.contains("hush"),
-            "{printed}"
-        );
-        assert!(!printed.contains("AzureSignalRConnectionString,"), "{printed}");
+        assert!(printed.contains("AzureSignalRConnectionString__serviceUri, ChatAllowAnonymous"), "{printed}");
+        assert!(!printed.contains("hush") && !printed.contains("AzureSignalRConnectionString,"), "{printed}");
     }
 
     #[test]

@@ -27,9 +27,6 @@ pub(super) fn is_in_git(file: &Path) -> bool {
 }
 
 /// Parses JSON as .NET does: a byte order mark is skipped. Comments are an error, because not every reader of these files accepts them.
-///
-/// # Errors
-/// The position of the syntax error.
 pub(super) fn parse_json(text: &str) -> Result<Value, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     serde_json::from_str(text)
@@ -53,10 +50,7 @@ pub(super) fn is_true(value: Option<&Value>) -> bool {
     })
 }
 
-/// Parses a `.env` file: `NAME=value` in each line.
-///
-/// # Errors
-/// The number of the first invalid line, from 1.
+/// Parses a `.env` file: `NAME=value` in each line. The error is the number of the first invalid line, from 1.
 pub(super) fn parse_env_file(text: &str) -> Result<Vec<(String, String)>, usize> {
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim).enumerate();
     let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));

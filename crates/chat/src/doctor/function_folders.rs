@@ -36,10 +36,10 @@ pub(super) fn read(folder: &Path) -> BTreeMap<String, String> {
 pub(super) async fn check(files: &BTreeMap<String, String>) -> Vec<Finding> {
     let required = Function::of_repository();
     let mut findings: Vec<_> =
-        required.iter().filter(|function| !files.contains_key(function.name())).map(missing).collect();
+        required.iter().filter(|function| !files.contains_key(&function.name)).map(missing).collect();
     let mut functions = Vec::new();
     for (name, text) in files {
-        let required = required.iter().find(|function| function.name() == name);
+        let required = required.iter().find(|function| &function.name == name);
         match Function::parse(name, text) {
             Ok(function) => {
                 findings.push(check_function(&function, required).await);
@@ -56,7 +56,7 @@ pub(super) async fn check(files: &BTreeMap<String, String>) -> Vec<Finding> {
 }
 
 fn missing(required: &Function) -> Finding {
-    let (name, route) = (required.name(), required.route());
+    let Function { name, route, .. } = required;
     let problem = format!("there is no {name}/function.json, so /api/{route} is 404");
     Finding::problem(name, problem, format!("git restore {name}"))
 }
@@ -71,18 +71,16 @@ fn fix(name: &str, required: Option<&Function>) -> String {
 
 /// Checks a valid function; `required` is this repository's version of it.
 async fn check_function(function: &Function, required: Option<&Function>) -> Finding {
-    let (name, route) = (function.name(), function.route());
+    let Function { name, route, .. } = function;
     let problem = |what| Finding::problem(name, what, fix(name, required));
     if let Some(required) = required {
-        if !function.is_at(&format!("/api/{}", required.route())) {
-            return problem(format!("its route is `{route}`, and callers expect `{}`", required.route()));
+        if !function.is_at(&format!("/api/{}", required.route)) {
+            return problem(format!("its route is `{route}`, and callers expect `{}`", required.route));
         }
-        let missing = required.methods().unwrap_or_default().iter().find(|method| !function.allows(method));
+        let missing = required.methods.iter().flatten().find(|method| !function.allows(method));
         if let Some(method) = missing {
-            return problem(format!(
-                "its methods lack `{}`, so the host answers 404 to it",
-                method.as_str().to_ascii_lowercase()
-            ));
+            let method = method.as_str().to_ascii_lowercase();
+            return problem(format!("its methods lack `{method}`, so the host answers 404 to it"));
         }
     }
     match unserved_method(function).await {
@@ -92,16 +90,17 @@ async fn check_function(function: &Function, required: Option<&Function>) -> Fin
 }
 
 fn methods(function: &Function) -> String {
-    let listed = function.methods().map(|methods| methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", "));
+    let listed =
+        function.methods.as_ref().map(|methods| methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", "));
     listed.unwrap_or_else(|| "every method".to_owned())
 }
 
 /// A method of `function` that the handler answers with not found or method not allowed.
 async fn unserved_method(function: &Function) -> Option<Method> {
-    let (app, route) = (handler(), function.route());
+    let (app, route) = (handler(), &function.route);
     // A file without a list allows all methods: then it is enough that one is served.
-    let (methods, required_count) = match function.methods() {
-        Some(methods) => (methods, methods.len()),
+    let (methods, required_count) = match &function.methods {
+        Some(methods) => (&methods[..], methods.len()),
         None => (&[Method::POST, Method::GET][..], 1),
     };
     let mut unserved = Vec::new();
@@ -129,16 +128,10 @@ fn handler() -> Router {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::functions_host::REPOSITORY_FILES;
 
     fn files() -> BTreeMap<String, String> {
-        [
-            ("negotiate", include_str!("../../../../negotiate/function.json")),
-            ("SendMessage", include_str!("../../../../SendMessage/function.json")),
-            ("SignalRInfo", include_str!("../../../../SignalRInfo/function.json")),
-            ("AccessToken", include_str!("../../../../AccessToken/function.json")),
-        ]
-        .map(|(name, text)| (name.to_owned(), text.to_owned()))
-        .into()
+        REPOSITORY_FILES.map(|(name, text)| (name.to_owned(), text.to_owned())).into()
     }
 
     async fn problems(files: BTreeMap<String, String>) -> Vec<Finding> {

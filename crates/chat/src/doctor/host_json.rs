@@ -21,13 +21,19 @@ const EXECUTABLE_PATH: [&str; 3] = ["customHandler", "description", "defaultExec
 pub(super) fn check(text: &str, prefix: Option<&str>) -> Vec<Finding> {
     let host = match parse_json(text) {
         Ok(host) => host,
-        Err(reason) => return vec![Finding::problem(FILE, reason, "git restore host.json")],
+        Err(reason) => return vec![problem(reason, "git restore host.json")],
+    };
+    let unwanted = |path: &[&str], what| {
+        json_at(&host, path).map(|_| problem(what, format!("remove customHandler.{} from host.json", path[1])))
     };
     let problems = [
         check_version(&host),
         check_handler(&host),
-        check_routes(&host),
-        check_port(&host),
+        unwanted(
+            &["customHandler", "http", "routes"],
+            "has routes beside the function folders; the host does not start with both",
+        ),
+        unwanted(&["customHandler", "port"], "fixes the handler's port, so a second host on this machine cannot start"),
         check_forwarding(&host),
         check_route_prefix(&host, prefix),
     ];
@@ -37,10 +43,14 @@ pub(super) fn check(text: &str, prefix: Option<&str>) -> Vec<Finding> {
     })
 }
 
+fn problem(what: impl Into<String>, fix: impl Into<String>) -> Finding {
+    Finding::problem(FILE, what, fix)
+}
+
 /// The finding where there is no `host.json`.
 pub(super) fn missing(folder: &str) -> Finding {
-    let problem = format!("there is none in {folder}, so this is not a function app");
-    Finding::problem(FILE, problem, "run the doctor in the project's folder, or give that as --folder")
+    let what = format!("there is none in {folder}, so this is not a function app");
+    problem(what, "run the doctor in the project's folder, or give that as --folder")
 }
 
 /// The path of the file that the host starts.
@@ -51,40 +61,23 @@ pub(super) fn executable_path(text: &str) -> Option<String> {
 
 fn check_version(host: &Value) -> Option<Finding> {
     let is_valid = json_at(host, &["version"]).and_then(Value::as_str) == Some("2.0");
-    (!is_valid).then(|| {
-        Finding::problem(
-            FILE,
-            "without version \"2.0\" the host does not start",
-            "set \"version\": \"2.0\" in host.json",
-        )
-    })
+    let what = "without version \"2.0\" the host does not start";
+    (!is_valid).then(|| problem(what, "set \"version\": \"2.0\" in host.json"))
 }
 
 fn check_handler(host: &Value) -> Option<Finding> {
     if json_at(host, &["customHandler"]).is_none() {
-        let problem = "has no `customHandler`: the host fails with \"WorkerConfig for runtime: custom not found\"";
-        return Some(Finding::problem(FILE, problem, "git restore host.json"));
+        let what = "has no `customHandler`: the host fails with \"WorkerConfig for runtime: custom not found\"";
+        return Some(problem(what, "git restore host.json"));
     }
     let path = json_at(host, &EXECUTABLE_PATH).and_then(Value::as_str).unwrap_or_default();
     let fix = "set customHandler.description.defaultExecutablePath to \"handler\" in host.json";
     if path.is_empty() {
-        let problem = "does not say what to start: customHandler.description.defaultExecutablePath is empty";
-        return Some(Finding::problem(FILE, problem, fix));
+        let what = "does not say what to start: customHandler.description.defaultExecutablePath is empty";
+        return Some(problem(what, fix));
     }
-    let problem = "`func` makes only the file executable whose path in the package equals defaultExecutablePath exactly: no `./`, no `\\`";
-    (path.starts_with("./") || path.contains('\\')).then(|| Finding::problem(FILE, problem, fix))
-}
-
-fn check_routes(host: &Value) -> Option<Finding> {
-    let problem = "has routes in customHandler.http beside the function folders; the host does not start with both";
-    json_at(host, &["customHandler", "http", "routes"])
-        .map(|_| Finding::problem(FILE, problem, "remove customHandler.http from host.json"))
-}
-
-fn check_port(host: &Value) -> Option<Finding> {
-    let problem = "fixes the handler's port, so a second host on this machine cannot start";
-    json_at(host, &["customHandler", "port"])
-        .map(|_| Finding::problem(FILE, problem, "remove customHandler.port from host.json"))
+    let what = "`func` makes only the file executable whose path in the package equals defaultExecutablePath exactly: no `./`, no `\\`";
+    (path.starts_with("./") || path.contains('\\')).then(|| problem(what, fix))
 }
 
 fn check_forwarding(host: &Value) -> Option<Finding> {
@@ -95,13 +88,13 @@ fn check_forwarding(host: &Value) -> Option<Finding> {
         return None;
     }
     let fix = "set customHandler.enableForwardingHttpRequest to true in host.json";
-    let problem = match switch("enableHttpProxyingRequest") {
+    let what = match switch("enableHttpProxyingRequest") {
         Some(_) => {
             "`enableHttpProxyingRequest` is not a setting; it is `enableProxyingHttpRequest`, and neither that nor forwarding is on"
         }
         None => "does not forward requests: the handler gets JSON envelopes, and answers not_forwarded",
     };
-    Some(Finding::problem(FILE, problem, fix))
+    Some(problem(what, fix))
 }
 
 /// The handler reads the prefix from the setting only; for the host the setting overrides the file.
@@ -111,11 +104,11 @@ fn check_route_prefix(host: &Value, setting: Option<&str>) -> Option<Finding> {
     let of_handler = trimmed(setting.unwrap_or(DEFAULT_ROUTE_PREFIX));
     let of_host = trimmed(setting.or(of_file).unwrap_or(DEFAULT_ROUTE_PREFIX));
     (of_host != of_handler).then(|| {
-        let problem = format!("routePrefix is not `{of_handler}`, which handler and page use");
+        let what = format!("routePrefix is not `{of_handler}`, which handler and page use");
         let fix = format!(
             "set extensions.http.routePrefix to \"api\" in host.json, or change it by the setting {ROUTE_PREFIX}"
         );
-        Finding::problem(FILE, problem, fix)
+        problem(what, fix)
     })
 }
 

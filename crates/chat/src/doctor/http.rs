@@ -3,7 +3,6 @@
 //! A browser compares `Access-Control-Allow-Origin` with the page's origin byte by byte, and accepts it exactly once.
 
 use std::error::Error as _;
-use std::fmt;
 use std::io;
 use std::time::Duration;
 
@@ -25,9 +24,6 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 pub(super) const OTHER_ORIGIN: &str = "https://example.com";
 
 /// Builds a client that trusts Mozilla's roots and those in the settings of the service.
-///
-/// # Errors
-/// When no HTTP client can be built.
 pub(super) fn client(service: Option<&ConnectionString>) -> Result<Client, HttpError> {
     let roots = service.map(ConnectionString::roots).cloned().unwrap_or_default();
     let user_agent = Some(concat!("serverless-chat-doctor/", env!("CARGO_PKG_VERSION")));
@@ -72,25 +68,18 @@ pub(super) fn test_response(status: u16, headers: &[(&'static str, &str)], body:
 }
 
 /// Why there is no response. It does not name the address, which may hold a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum RequestError {
+    #[error("the host name does not exist")]
     UnknownHost,
+    #[error("connection refused: no process listens there")]
     ConnectionRefused,
+    #[error("its certificate is not trusted")]
     CertificateNotTrusted,
+    #[error("no response within ten seconds")]
     TimedOut,
+    #[error("the connection was lost before a response")]
     ConnectionLost,
-}
-
-impl fmt::Display for RequestError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UnknownHost => "the host name does not exist",
-            Self::ConnectionRefused => "connection refused: no process listens there",
-            Self::CertificateNotTrusted => "its certificate is not trusted",
-            Self::TimedOut => "no response within ten seconds",
-            Self::ConnectionLost => "the connection was lost before a response",
-        })
-    }
 }
 
 impl From<reqwest::Error> for RequestError {
@@ -119,9 +108,6 @@ fn is_about_certificate(cause: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 /// Sends `request` and reads the body, up to about 64 KiB.
-///
-/// # Errors
-/// When there is no response.
 pub(super) async fn send(request: RequestBuilder) -> Result<HttpResponse, RequestError> {
     let mut response = request.send().await?;
     let mut body = Vec::new();

@@ -46,9 +46,6 @@ const PROBLEM_FOUND: u8 = 78;
 const DEFAULT_PROVIDER: &str = "aad";
 
 /// Runs all checks, prints the report and returns the exit code: 0 without problems, else 78.
-///
-/// # Errors
-/// When an option is invalid or no HTTP client can be built.
 pub(crate) async fn run(arguments: DoctorArgs, env: Env) -> Result<ExitCode, ExitError> {
     let options = Options::try_from(arguments)?;
     let report = check(&options, env, SystemTime::now).await.map_err(ExitError::other)?;

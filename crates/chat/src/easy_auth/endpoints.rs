@@ -3,6 +3,8 @@
 //! `POST /.auth/login/{provider}` takes the form of the sign-in page, or JSON from programs. They differ by content type: a page of
 //! another origin can send JSON only after a CORS preflight.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
@@ -18,7 +20,7 @@ use super::credential::{COOKIE, Credential, comes_from};
 use super::identity::{Identity, Name, Provider};
 use super::pages;
 use super::redirect::{Destination, RedirectError, token_fragment};
-use super::session::EasyAuth;
+use super::session::{EasyAuth, now};
 use crate::responses::error_response;
 
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -29,14 +31,14 @@ const SIGNED_OUT: &str = "/.auth/logout/done";
 const NO_STORE: (HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
 /// All routes below `/.auth/`.
-pub(super) fn routes() -> Router<EasyAuth> {
+pub(super) fn routes() -> Router<Arc<EasyAuth>> {
     Router::new()
         .route("/.auth/login/{provider}", get(sign_in_page).post(sign_in))
-        .route(SIGNED_IN, get(signed_in_page))
+        .route(SIGNED_IN, get(async |State(auth): State<Arc<EasyAuth>>| pages::signed_in(auth.page.first())))
         .route("/.auth/me", get(me))
         .route("/.auth/refresh", get(refresh))
         .route("/.auth/logout", get(sign_out).post(sign_out))
-        .route(SIGNED_OUT, get(signed_out_page))
+        .route(SIGNED_OUT, get(async |State(auth): State<Arc<EasyAuth>>| pages::signed_out(auth.page.first())))
         .route(pages::STYLE_PATH, get(pages::style))
         .route("/.auth/{*rest}", any(not_found))
 }
@@ -60,7 +62,7 @@ impl SignInRequest {
 /// The redirect address in one of the parameters `names`.
 fn destination(easy_auth: &EasyAuth, uri: &Uri, names: &[&str]) -> Result<Option<Destination>, RedirectError> {
     let Some(text) = parameter(uri, names) else { return Ok(None) };
-    Destination::parse(&text, easy_auth.page(), easy_auth.own())
+    Destination::parse(&text, &easy_auth.page, &easy_auth.own)
         .map(Some)
         .inspect_err(|reason| tracing::warn!(%reason, "rejected a redirect address"))
 }
@@ -71,13 +73,13 @@ fn parameter(uri: &Uri, names: &[&str]) -> Option<String> {
     found.next().map(|(_, value)| value.into_owned())
 }
 
-async fn sign_in_page(State(easy_auth): State<EasyAuth>, Path(alias): Path<String>, uri: Uri) -> Response {
+async fn sign_in_page(State(easy_auth): State<Arc<EasyAuth>>, Path(alias): Path<String>, uri: Uri) -> Response {
     let Some(provider) = Provider::find(&alias) else { return unknown_provider() };
     let request = SignInRequest::parse(&easy_auth, &uri);
     pages::sign_in(provider, request.destination.as_ref(), request.redirect_rejected, None)
 }
 
-async fn sign_in(State(easy_auth): State<EasyAuth>, Path(alias): Path<String>, request: Request) -> Response {
+async fn sign_in(State(easy_auth): State<Arc<EasyAuth>>, Path(alias): Path<String>, request: Request) -> Response {
     let Some(provider) = Provider::find(&alias) else { return unknown_provider() };
     let kind = content_type(request.headers());
     let result = match kind.as_deref() {
@@ -114,13 +116,13 @@ async fn sign_in_program(easy_auth: &EasyAuth, provider: Provider, request: Requ
     let name = Name::parse(&text)
         .map_err(|error| error_response(StatusCode::BAD_REQUEST, "invalid_name", &error.to_string()))?;
     let identity = Identity { provider, name };
-    let token = easy_auth.issue(&identity).map_err(signing_error)?;
+    let token = easy_auth.sessions.issue(&identity, now()).map_err(signing_error)?;
     tracing::info!(provider = provider.alias, "a program signed in");
     Ok(json_response(&token_response(&identity, &token)))
 }
 
 async fn sign_in_browser(easy_auth: &EasyAuth, provider: Provider, request: Request) -> Result<Response, Response> {
-    if !comes_from(request.headers(), &[easy_auth.own()]) {
+    if !comes_from(request.headers(), &[&easy_auth.own]) {
         tracing::warn!("rejected a sign-in form that is not from the sign-in page");
         let message = "Only the sign-in page may send this form: open it and choose a name there.";
         return Err(error_response(StatusCode::FORBIDDEN, "origin_not_allowed", message));
@@ -132,7 +134,7 @@ async fn sign_in_browser(easy_auth: &EasyAuth, provider: Provider, request: Requ
     let name = Name::parse(&typed)
         .map_err(|error| pages::sign_in(provider, destination.as_ref(), redirect_rejected, Some((&typed, error))))?;
     let identity = Identity { provider, name };
-    let token = easy_auth.issue(&identity).map_err(signing_error)?;
+    let token = easy_auth.sessions.issue(&identity, now()).map_err(signing_error)?;
     tracing::info!(provider = provider.alias, as_token, "a user signed in");
     if as_token {
         let json = token_response(&identity, &token).to_string();
@@ -159,7 +161,7 @@ fn token_response(identity: &Identity, token: &str) -> Value {
     json!({ "authenticationToken": token, "user": { "userId": identity.sid() } })
 }
 
-async fn me(State(easy_auth): State<EasyAuth>, headers: HeaderMap) -> Response {
+async fn me(State(easy_auth): State<Arc<EasyAuth>>, headers: HeaderMap) -> Response {
     let session = match easy_auth.caller(&headers) {
         Ok(Some((session, _))) => session,
         Ok(None) => return unauthenticated(),
@@ -175,10 +177,11 @@ async fn me(State(easy_auth): State<EasyAuth>, headers: HeaderMap) -> Response {
 }
 
 /// Renews a session in its own form: a cookie as a cookie, a token in the body.
-async fn refresh(State(easy_auth): State<EasyAuth>, headers: HeaderMap) -> Response {
+async fn refresh(State(easy_auth): State<Arc<EasyAuth>>, headers: HeaderMap) -> Response {
     let Some(credential) = Credential::of(&headers) else { return unauthenticated() };
-    let Some(session) = easy_auth.renewable(credential.token()) else { return unauthenticated() };
-    match (easy_auth.issue(&session.identity), credential) {
+    let session = easy_auth.sessions.read_for_renewal(credential.token(), now());
+    let Some(session) = session else { return unauthenticated() };
+    match (easy_auth.sessions.issue(&session.identity, now()), credential) {
         (Err(error), _) => signing_error(error),
         (Ok(token), Credential::Header(_)) => json_response(&token_response(&session.identity, &token)),
         (Ok(token), Credential::Cookie(_)) => {
@@ -190,7 +193,7 @@ async fn refresh(State(easy_auth): State<EasyAuth>, headers: HeaderMap) -> Respo
 }
 
 /// Deletes the cookie only: a token stays valid until it expires, as in Azure.
-async fn sign_out(State(easy_auth): State<EasyAuth>, uri: Uri) -> Response {
+async fn sign_out(State(easy_auth): State<Arc<EasyAuth>>, uri: Uri) -> Response {
     let destination = destination(&easy_auth, &uri, &["post_logout_redirect_uri", "post_logout_redirect_url"]);
     let location = destination.ok().flatten().map_or_else(|| SIGNED_OUT.to_owned(), |to| to.location());
     let mut response = redirect(&location);
@@ -215,14 +218,6 @@ fn redirect(location: &str) -> Response {
 fn json_response(body: &Value) -> Response {
     let json = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     ([json, NO_STORE], body.to_string()).into_response()
-}
-
-async fn signed_in_page(State(easy_auth): State<EasyAuth>) -> Response {
-    pages::signed_in(easy_auth.page().first())
-}
-
-async fn signed_out_page(State(easy_auth): State<EasyAuth>) -> Response {
-    pages::signed_out(easy_auth.page().first())
 }
 
 fn signing_error(error: jsonwebtoken::errors::Error) -> Response {

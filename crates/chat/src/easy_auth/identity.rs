@@ -2,8 +2,6 @@
 //!
 //! A name that is not ASCII is only among the claims of `X-MS-CLIENT-PRINCIPAL`: `X-MS-CLIENT-PRINCIPAL-NAME` is left out.
 
-use std::fmt;
-
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -59,26 +57,18 @@ impl Provider {
 pub(super) struct Name(String);
 
 /// Why a text is not a valid name. `Display` says what to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NameError {
+    #[error("Type a name first.")]
     Empty,
+    #[error("Use a name of at most {MAX_NAME_CHARS} characters.")]
     TooLong,
+    #[error("Use a name without line breaks and other control characters.")]
     ControlCharacter,
 }
 
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("Type a name first."),
-            Self::TooLong => write!(f, "Use a name of at most {MAX_NAME_CHARS} characters."),
-            Self::ControlCharacter => f.write_str("Use a name without line breaks and other control characters."),
-        }
-    }
-}
-
 impl Name {
-    /// # Errors
-    /// When `text`, without the space around it, is empty, too long, or holds control characters.
+    /// Parses `text` without the space around it.
     pub(super) fn parse(text: &str) -> Result<Self, NameError> {
         let name = text.trim();
         if name.is_empty() {

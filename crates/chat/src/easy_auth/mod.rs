@@ -9,6 +9,8 @@ mod pages;
 mod redirect;
 mod session;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -20,17 +22,15 @@ pub(crate) use self::session::EasyAuth;
 use crate::responses::error_response;
 
 /// Serves `/.auth/*`, and forwards all other requests to `host` with the caller's principal.
-pub(crate) fn with_easy_auth(host: Router, easy_auth: EasyAuth) -> Router {
+pub(crate) fn with_easy_auth(host: Router, easy_auth: Arc<EasyAuth>) -> Router {
     let host = host.layer(from_fn_with_state(easy_auth.clone(), add_principal));
     endpoints::routes().with_state(easy_auth).fallback_service(host)
 }
 
-async fn add_principal(State(easy_auth): State<EasyAuth>, mut request: Request, next: Next) -> Response {
+async fn add_principal(State(easy_auth): State<Arc<EasyAuth>>, mut request: Request, next: Next) -> Response {
     let session = match easy_auth.caller(request.headers()) {
         Err(error) => return error.into_response(),
-        Ok(Some((_, Credential::Cookie(_))))
-            if credential::is_forgeable(&request, easy_auth.page(), easy_auth.own()) =>
-        {
+        Ok(Some((_, Credential::Cookie(_)))) if credential::is_forgeable(&request, &easy_auth.page, &easy_auth.own) => {
             return forged_request();
         }
         Ok(caller) => caller.map(|(session, _)| session),
@@ -67,9 +67,10 @@ mod tests {
     const PAGE: &str = "http://localhost:5500";
     const OWN: &str = "http://localhost:7071";
     const LOGIN: &str = "/.auth/login/aad";
+    const FORM: &str = "application/x-www-form-urlencoded";
 
     struct TestApp {
-        easy_auth: EasyAuth,
+        easy_auth: Arc<EasyAuth>,
         router: Router,
     }
 
@@ -90,15 +91,13 @@ mod tests {
         }
 
         async fn submit(&self, path: &str, form: &'static str) -> Response {
-            let request = Request::post(path)
-                .header("origin", OWN)
-                .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
-            self.send(request, form).await
+            let request = Request::post(path).header("origin", OWN);
+            self.send(request.header("content-type", format!("{FORM}; charset=utf-8")), form).await
         }
 
         fn token(&self, name: &str, now: u64) -> String {
             let identity = Identity { provider: Provider::find("aad").unwrap(), name: Name::parse(name).unwrap() };
-            self.easy_auth.issue_at(&identity, now).unwrap()
+            self.easy_auth.sessions.issue(&identity, now).unwrap()
         }
 
         fn alice(&self) -> String {
@@ -269,9 +268,8 @@ mod tests {
     #[tokio::test]
     async fn a_token_never_goes_to_an_address_that_is_not_allowed() {
         let app = TestApp::new();
-        for parameter in
-            ["", "&post_login_redirect_url=https://evil.example", "&post_login_redirect_url=//evil.example"]
-        {
+        for address in ["", "https://evil.example", "//evil.example"] {
+            let parameter = format!("&post_login_redirect_url={address}");
             let path = format!("{LOGIN}?session_mode=token{parameter}");
             let response = app.submit(&path, "name=alice").await;
             assert!(location(&response).starts_with("/.auth/login/done#token="));
@@ -306,11 +304,9 @@ mod tests {
     #[tokio::test]
     async fn only_the_sign_in_page_may_send_its_form() {
         let app = TestApp::new();
-        for (name, value) in
-            [("origin", PAGE), ("origin", "https://evil.example"), ("origin", "null"), ("accept", "*/*")]
-        {
-            let request =
-                Request::post(LOGIN).header("content-type", "application/x-www-form-urlencoded").header(name, value);
+        let other = ("origin", "https://evil.example");
+        for (name, value) in [("origin", PAGE), other, ("origin", "null"), ("accept", "*/*")] {
+            let request = Request::post(LOGIN).header("content-type", FORM).header(name, value);
             let response = app.send(request, "name=alice").await;
             assert_eq!(response.status(), StatusCode::FORBIDDEN, "{name}: {value}");
             assert!(!response.headers().contains_key(header::SET_COOKIE));

@@ -21,13 +21,11 @@ const SESSION_LIFETIME_SECONDS: u64 = 8 * 60 * 60;
 const RENEWAL_PERIOD_SECONDS: u64 = 72 * 60 * 60;
 
 /// The state of Easy Auth: the session key, and the origins of the page and of Easy Auth itself.
-#[derive(Clone)]
-pub(crate) struct EasyAuth(Arc<State>);
-
-struct State {
-    sessions: SessionTokens,
-    page: Origins,
-    own: Origins,
+pub(crate) struct EasyAuth {
+    pub(super) sessions: SessionTokens,
+    pub(super) page: Origins,
+    /// The origins of the API, and so of the sign-in page.
+    pub(super) own: Origins,
 }
 
 /// An `X-ZUMO-AUTH` token that is invalid or expired.
@@ -43,23 +41,10 @@ impl InvalidToken {
 
 impl EasyAuth {
     /// Creates the state with a new key.
-    ///
-    /// # Errors
-    /// When the operating system provides no random bytes.
-    pub(crate) fn new(page: Origins, own: Origins) -> Result<Self, getrandom::Error> {
+    pub(crate) fn new(page: Origins, own: Origins) -> Result<Arc<Self>, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
-        Ok(Self(Arc::new(State { sessions: SessionTokens::new(&key), page, own })))
-    }
-
-    /// The origins of the page.
-    pub(super) fn page(&self) -> &Origins {
-        &self.0.page
-    }
-
-    /// The origins of the API, and so of the sign-in page.
-    pub(super) fn own(&self) -> &Origins {
-        &self.0.own
+        Ok(Arc::new(Self { sessions: SessionTokens::new(&key), page, own }))
     }
 
     /// The session in `headers`, and the credential it came with. `Ok(None)` is an anonymous caller.
@@ -67,25 +52,11 @@ impl EasyAuth {
     /// An invalid cookie is ignored; an invalid `X-ZUMO-AUTH` token is an error.
     pub(super) fn caller<'a>(&self, headers: &'a HeaderMap) -> Result<Option<(Session, Credential<'a>)>, InvalidToken> {
         let Some(credential) = Credential::of(headers) else { return Ok(None) };
-        match (self.0.sessions.read(credential.token(), now()), credential) {
+        match (self.sessions.read(credential.token(), now()), credential) {
             (Some(session), _) => Ok(Some((session, credential))),
             (None, Credential::Cookie(_)) => Ok(None),
             (None, Credential::Header(_)) => Err(InvalidToken),
         }
-    }
-
-    /// The session of a token that may be renewed.
-    pub(super) fn renewable(&self, token: &str) -> Option<Session> {
-        self.0.sessions.read_for_renewal(token, now())
-    }
-
-    /// A new session token for `identity`.
-    pub(super) fn issue(&self, identity: &Identity) -> Result<String, jsonwebtoken::errors::Error> {
-        self.issue_at(identity, now())
-    }
-
-    pub(super) fn issue_at(&self, identity: &Identity, now: u64) -> Result<String, jsonwebtoken::errors::Error> {
-        self.0.sessions.issue(identity, now)
     }
 }
 
@@ -95,7 +66,7 @@ pub(super) fn now() -> u64 {
 }
 
 /// Signs and verifies session tokens. It has no `Debug`, because it holds the key.
-struct SessionTokens {
+pub(super) struct SessionTokens {
     encoding_key: EncodingKey,
     decoding_key: DecodingKey,
     validation: Validation,
@@ -127,7 +98,7 @@ impl SessionTokens {
     }
 
     /// A token for `identity`, valid for eight hours from `now` (seconds since 1970).
-    fn issue(&self, identity: &Identity, now: u64) -> Result<String, jsonwebtoken::errors::Error> {
+    pub(super) fn issue(&self, identity: &Identity, now: u64) -> Result<String, jsonwebtoken::errors::Error> {
         let claims = Claims {
             sub: identity.sid(),
             name: identity.name.as_str().to_owned(),
@@ -144,7 +115,7 @@ impl SessionTokens {
     }
 
     /// As [`Self::read`], but also for up to 72 hours after expiry.
-    fn read_for_renewal(&self, token: &str, now: u64) -> Option<Session> {
+    pub(super) fn read_for_renewal(&self, token: &str, now: u64) -> Option<Session> {
         self.verify(token).filter(|session| now < session.expires.saturating_add(RENEWAL_PERIOD_SECONDS))
     }
 

@@ -3,33 +3,34 @@
 //! Accepted is only what the host forwards as plain HTTP: exactly one `httpTrigger` in and one `http` out. With other bindings the host
 //! silently switches to another protocol, so here that is an error at start.
 
-use std::fmt;
-
 use axum::http::Method;
 use serde::Deserialize;
+
+/// The name and the `function.json` of each function of this repository.
+pub(crate) const REPOSITORY_FILES: [(&str, &str); 4] = [
+    ("negotiate", include_str!("../../../../negotiate/function.json")),
+    ("SendMessage", include_str!("../../../../SendMessage/function.json")),
+    ("SignalRInfo", include_str!("../../../../SignalRInfo/function.json")),
+    ("AccessToken", include_str!("../../../../AccessToken/function.json")),
+];
 
 /// The name, route and methods of a function.
 #[derive(Clone, Debug)]
 pub(crate) struct Function {
-    name: String,
-    route: String,
-    methods: Option<Vec<Method>>,
+    pub(crate) name: String,
+    /// The route below `/api/`, as written.
+    pub(crate) route: String,
+    /// The allowed methods; `None` is all.
+    pub(crate) methods: Option<Vec<Method>>,
 }
 
 /// Why a `function.json` is invalid. `Display` names the function and the change to make.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{function}/function.json: {reason}")]
 pub(crate) struct FunctionError {
     function: String,
     reason: String,
 }
-
-impl fmt::Display for FunctionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/function.json: {}", self.function, self.reason)
-    }
-}
-
-impl std::error::Error for FunctionError {}
 
 #[derive(Deserialize)]
 struct File {
@@ -55,38 +56,13 @@ impl Binding {
 impl Function {
     /// The functions of this repository, compiled in so that the binary can be started anywhere.
     pub(crate) fn of_repository() -> Vec<Self> {
-        [
-            ("negotiate", include_str!("../../../../negotiate/function.json")),
-            ("SendMessage", include_str!("../../../../SendMessage/function.json")),
-            ("SignalRInfo", include_str!("../../../../SignalRInfo/function.json")),
-            ("AccessToken", include_str!("../../../../AccessToken/function.json")),
-        ]
-        .into_iter()
-        .map(|(name, json)| Self::parse(name, json).expect("a test parses these files"))
-        .collect()
+        REPOSITORY_FILES.map(|(name, json)| Self::parse(name, json).expect("a test parses these files")).into()
     }
 
-    /// Reads `json`, the text of `function.json` in the folder `name`.
-    ///
-    /// # Errors
-    /// When the host would reject the file or not forward plain HTTP, and for function keys and route templates, which are not
+    /// Parses `json`, the text of `function.json` in the folder `name`. Function keys and route templates are errors too: they are not
     /// emulated.
     pub(crate) fn parse(name: &str, json: &str) -> Result<Self, FunctionError> {
         read(name, json).map_err(|reason| FunctionError { function: name.to_owned(), reason })
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The route below `/api/`, as written.
-    pub(crate) fn route(&self) -> &str {
-        &self.route
-    }
-
-    /// The allowed methods; `None` is all.
-    pub(crate) fn methods(&self) -> Option<&[Method]> {
-        self.methods.as_deref()
     }
 
     /// Whether `path` is the function's, in any letter case, with or without a trailing slash.
@@ -102,8 +78,7 @@ impl Function {
         self.methods.as_ref().is_none_or(|listed| listed.contains(method))
     }
 
-    /// # Errors
-    /// When two functions have a route and a method in common.
+    /// Checks that no two functions have a route and a method in common.
     pub(crate) fn check_conflicts(functions: &[Self]) -> Result<(), FunctionError> {
         for (index, function) in functions.iter().enumerate() {
             if let Some(other) = functions[..index].iter().find(|other| function.conflicts_with(other)) {
@@ -135,7 +110,7 @@ fn read(name: &str, json: &str) -> Result<Function, String> {
     check_level(trigger.auth_level.as_deref())?;
     let route = trigger.route.as_deref().unwrap_or(name);
     check_route(route)?;
-    let methods = trigger.methods.as_deref().map(read_methods).transpose()?;
+    let methods = trigger.methods.as_ref().map(|listed| listed.iter().map(read_method).collect()).transpose()?;
     Ok(Function { name: name.to_owned(), route: route.to_owned(), methods })
 }
 
@@ -174,23 +149,11 @@ fn check_route(route: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn read_methods(listed: &[String]) -> Result<Vec<Method>, String> {
-    listed.iter().map(|method| read_method(method)).collect()
-}
-
-fn read_method(text: &str) -> Result<Method, String> {
-    let known = [
-        Method::GET,
-        Method::POST,
-        Method::PUT,
-        Method::DELETE,
-        Method::PATCH,
-        Method::HEAD,
-        Method::OPTIONS,
-        Method::TRACE,
-    ];
-    let method = known.into_iter().find(|method| method.as_str().eq_ignore_ascii_case(text));
-    method.ok_or_else(|| format!("`methods` lists `{text}`, which is not an HTTP method"))
+fn read_method(text: &String) -> Result<Method, String> {
+    let known =
+        "GET POST PUT DELETE PATCH HEAD OPTIONS TRACE".split(' ').find(|known| known.eq_ignore_ascii_case(text));
+    let known = known.ok_or_else(|| format!("`methods` lists `{text}`, which is not an HTTP method"))?;
+    Ok(known.parse().expect("these are HTTP methods"))
 }
 
 #[cfg(test)]
@@ -212,7 +175,7 @@ mod tests {
     fn a_file_names_the_route_and_the_methods() {
         let json = trigger(r#","authLevel":"anonymous","methods":["post"],"route":"messages""#);
         let function = Function::parse("SendMessage", &json).unwrap();
-        assert_eq!((function.name(), function.route()), ("SendMessage", "messages"));
+        assert_eq!((&*function.name, &*function.route), ("SendMessage", "messages"));
         assert!(function.allows(&Method::POST));
         assert!(
             !function.allows(&Method::GET) && !function.allows(&Method::HEAD) && !function.allows(&Method::OPTIONS)
@@ -222,7 +185,7 @@ mod tests {
     #[test]
     fn the_default_is_the_folder_as_route_and_every_method() {
         let function = Function::parse("negotiate", &trigger(r#","authLevel":"Anonymous""#)).unwrap();
-        assert_eq!(function.route(), "negotiate");
+        assert_eq!(function.route, "negotiate");
         assert!(function.allows(&Method::GET) && function.allows(&Method::DELETE));
     }
 

@@ -20,6 +20,8 @@ use uuid::Uuid;
 
 pub(crate) use cors::with_cors;
 pub(crate) use function::Function;
+#[cfg(test)]
+pub(crate) use function::REPOSITORY_FILES;
 
 use crate::responses::html_page;
 
@@ -66,7 +68,7 @@ async fn route(State(host): State<FunctionsHost>, request: Request) -> Response 
 
 async fn invoke(function: &Function, app: Router, mut request: Request) -> Response {
     let invocation = Uuid::new_v4();
-    tracing::debug!(function = function.name(), %invocation, "invoking a function");
+    tracing::debug!(function = function.name, %invocation, "invoking a function");
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
     rewrite(request.headers_mut(), invocation, peer.unwrap_or(Ipv4Addr::LOCALHOST.into()));
     let Ok(mut response) = app.oneshot(request).await;
@@ -102,7 +104,7 @@ fn home_page(functions: &[Function]) -> Html<String> {
         p { "This is a local emulation of the Azure Functions host. It calls:" }
         ul {
             @for function in functions {
-                li { code { "/api/" (function.route()) } " – " (function.name()) }
+                li { code { "/api/" (function.route) } " – " (function.name) }
             }
         }
     };

@@ -13,16 +13,14 @@ mod settings;
 mod test_project;
 mod test_servers;
 
-use crate::test_project::{KEY, Project, Report, repository};
+use crate::test_project::{KEY, Project, Report, SIGNALR, repository};
 use crate::test_servers::{LocalStack, serve, signalr_service};
 
 #[test]
 fn the_local_stack_passes_every_check() {
     let stack = LocalStack::start();
-    let report = Project::cloned().run_with(
-        &["--api", &stack.api(), "--page", &stack.page()],
-        &[("AzureSignalRConnectionString", &stack.connection())],
-    );
+    let arguments = ["--api", &stack.api(), "--page", &stack.page()];
+    let report = Project::cloned().run_with(&arguments, &[(SIGNALR, &stack.connection())]);
     report.passes();
     for subject in [
         "host.json", "negotiate", "SendMessage", "SignalRInfo", "AccessToken", "handler", "service", "clock", "key",
@@ -42,16 +40,12 @@ fn the_local_stack_passes_by_its_addresses_alone() {
 }
 
 /// As for `func start`: example settings, an executable for this machine, the emulator.
-#[tokio::test]
-async fn this_repository_passes_once_it_is_set_up() {
-    let port = serve(signalr_service().await).await;
-    let run = move || {
-        let project = Project::set_up(port);
-        project.remove("handler");
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_chat"), project.0.join("handler")).unwrap();
-        project.run()
-    };
-    let report = tokio::task::spawn_blocking(run).await.unwrap();
+#[test]
+fn this_repository_passes_once_it_is_set_up() {
+    let project = Project::set_up(serve(signalr_service()));
+    project.remove("handler");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_chat"), project.0.join("handler")).unwrap();
+    let report = project.run();
     report.passes();
     report.is_ok("handler", "executable");
     report.is_ok("local.settings.json", "");
@@ -87,10 +81,7 @@ fn it_can_run_in_another_folder() {
 
 #[test]
 fn behind_a_host_the_doctor_does_not_run() {
-    let variables = [
-        ("FUNCTIONS_CUSTOMHANDLER_PORT", "7"),
-        ("AzureSignalRConnectionString", "Endpoint=https://chat.invalid;AccessKey=hush;"),
-    ];
+    let variables = [("FUNCTIONS_CUSTOMHANDLER_PORT", "7"), (SIGNALR, "Endpoint=https://chat.invalid;AccessKey=hush;")];
     let report = Project::cloned().run_with(&[], &variables);
     assert_eq!((report.code, report.out.as_str()), (64, ""));
 }
@@ -118,10 +109,10 @@ fn no_value_of_a_setting_is_printed() {
         "Endpoint=https://chat.invalid;AuthType=azure.app;ClientId=hush;TenantId=hush;ClientSecret=hush;",
         "Endpoint=https://NAME.invalid;AccessKey=hush;Version=hush;",
     ] {
-        assert_secret(&Project::cloned().run_with(&[], &[("AzureSignalRConnectionString", value)]), "hush");
+        assert_secret(&Project::cloned().run_with(&[], &[(SIGNALR, value)]), "hush");
     }
     for name in ["AzureSignalRHubName", "ChatAllowAnonymous", "AzureSignalRConnectionString__rootCertificates"] {
-        let connection = ("AzureSignalRConnectionString", "Endpoint=https://chat.invalid;AccessKey=hush;");
+        let connection = (SIGNALR, "Endpoint=https://chat.invalid;AccessKey=hush;");
         assert_secret(&Project::cloned().run_with(&[], &[(name, "0-hush"), connection]), "hush");
     }
 }
@@ -142,16 +133,12 @@ fn no_line_of_a_settings_file_is_printed() {
     }
 }
 
-#[tokio::test]
-async fn no_key_is_printed_valid_or_not() {
-    let port = serve(signalr_service().await).await;
-    let run = move || {
-        let project = Project::set_up(port);
-        assert_secret(&project.run(), KEY);
-        project.change("local.settings.json", KEY, "another-hush");
-        assert_secret(&project.run(), "hush");
-    };
-    tokio::task::spawn_blocking(run).await.unwrap();
+#[test]
+fn no_key_is_printed_valid_or_not() {
+    let project = Project::set_up(serve(signalr_service()));
+    assert_secret(&project.run(), KEY);
+    project.change("local.settings.json", KEY, "another-hush");
+    assert_secret(&project.run(), "hush");
 }
 
 #[test]

@@ -11,85 +11,27 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
-use crate::test_project::{KEY, Project, Report};
-use crate::test_servers::{Change, changed, response, serve, signalr_service};
+use crate::test_project::{KEY, Project, Report, SIGNALR, problem_tests};
+use crate::test_servers::{Change, at, block_on, changed, is_preflight, response, serve, signalr_service};
 
 /// Runs the doctor with `router` as the service of a project that is set up.
-async fn with(router: Router, arguments: &'static [&'static str]) -> Report {
-    let port = serve(router).await;
-    tokio::task::spawn_blocking(move || Project::set_up(port).run_with(arguments, &[])).await.unwrap()
+fn with(router: Router, arguments: &[&str]) -> Report {
+    Project::set_up(serve(router)).run_with(arguments, &[])
 }
 
-async fn with_change(change: Change) -> Report {
-    with(changed(signalr_service().await, change), &[]).await
+fn with_change(change: impl Change) -> Report {
+    with(changed(signalr_service(), change), &[])
 }
 
-#[tokio::test]
-async fn a_service_without_problems_passes() {
-    let report = with(signalr_service().await, &[]).await;
-    report.passes();
-    for subject in ["service", "clock", "key", "mode"] {
-        report.is_ok(subject, "");
-    }
-    report.skips("service CORS", "--page");
+/// Runs the doctor for a page with these headers in preflight responses of the service.
+fn with_cors(headers: &'static [(&'static str, &'static str)]) -> Report {
+    let change = move |request: &Request| is_preflight(request).then(|| response(204, headers, ""));
+    with(changed(signalr_service(), change), &["--page", "https://chat.invalid"])
 }
 
-#[test]
-fn a_service_that_is_not_running_is_reported() {
-    Project::set_up(1).run().finds_only("service", "connection refused: no process listens there", "emulator --port 1");
-}
-
-#[test]
-fn an_unknown_host_name_is_reported() {
-    let connection = ("AzureSignalRConnectionString", "Endpoint=https://chat.invalid;AccessKey=hush;");
-    let report = Project::cloned().run_with(&[], &[connection]);
-    report.finds_only("service", "cannot be reached", "az signalr show --name $signalr");
-    assert!(report.out.contains("docs/deploy.md"), "{}", report.out);
-}
-
-#[tokio::test]
-async fn an_untrusted_certificate_is_reported_unless_the_settings_trust_it() {
-    let (port, authority) = tls::terminate(serve(signalr_service().await).await).await;
-    let connection = format!("Endpoint=https://localhost:{port};AccessKey={KEY};");
-    let reports = move || {
-        let connection = ("AzureSignalRConnectionString", connection.as_str());
-        let without_root = Project::cloned().run_with(&[], &[connection]);
-        let roots = ("AzureSignalRConnectionString__rootCertificates", authority.as_str());
-        (without_root, Project::cloned().run_with(&[], &[connection, roots]))
-    };
-    let (without_root, with_root) = tokio::task::spawn_blocking(reports).await.unwrap();
-    without_root.finds_only("service", "certificate is not trusted", "AzureSignalRConnectionString__rootCertificates");
-    with_root.passes();
-    with_root.is_ok("mode", "clients can connect");
-}
-
-#[tokio::test]
-async fn a_key_of_another_service_is_reported() {
-    let port = serve(signalr_service().await).await;
-    let connection = format!("Endpoint=http://127.0.0.1:{port};AccessKey=another;");
-    let reports = move || Project::cloned().run_with(&[], &[("AzureSignalRConnectionString", &connection)]);
-    let report = tokio::task::spawn_blocking(reports).await.unwrap();
-    report.finds_only("key", "rejects the key (401)", "connection string");
-}
-
-#[tokio::test]
-async fn a_server_that_is_not_a_signalr_service_is_reported() {
-    with(Router::new(), &[]).await.finds_only("service", "not a SignalR service", "emulator");
-}
-
-#[tokio::test]
-async fn an_unhealthy_service_is_reported() {
-    let report = with_change(|request| (request.uri().path() == "/api/health").then(|| response(503, &[], ""))).await;
-    report.finds_only("service", "answers 503", "wait");
-}
-
-#[tokio::test]
-async fn a_clock_that_is_far_off_is_reported() {
-    let report = with_change(|request| {
-        (request.uri().path() == "/api/health").then(|| response(200, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")], ""))
-    })
-    .await;
-    report.finds_only("clock", "minutes ahead", "timedatectl");
+/// Runs the doctor with a connection string and other variables.
+fn with_connection(connection: &str, variables: &[(&str, &str)]) -> Report {
+    Project::cloned().run_with(&[], &[&[(SIGNALR, connection)], variables].concat())
 }
 
 /// Accepts the WebSocket and answers the handshake as a service in mode *Default*.
@@ -109,34 +51,59 @@ fn default_mode(request: &Request) -> Option<Response> {
     Some(response(101, &headers, ""))
 }
 
-#[tokio::test]
-async fn a_service_in_mode_default_is_reported() {
-    with_change(default_mode).await.finds_only("mode", "is Default", "--service-mode Serverless");
+problem_tests! { finds_only:
+    a_service_that_is_not_running_is_reported = Project::set_up(1).run()
+        => "service", "connection refused: no process listens there", "emulator --port 1";
+    a_key_of_another_service_is_reported =
+        with_connection(&format!("Endpoint=http://127.0.0.1:{};AccessKey=another;", serve(signalr_service())), &[])
+        => "key", "rejects the key (401)", "connection string";
+    a_server_that_is_not_a_signalr_service_is_reported = with(Router::new(), &[])
+        => "service", "not a SignalR service", "emulator";
+    an_unhealthy_service_is_reported = with_change(at("/api/health", || response(503, &[], "")))
+        => "service", "answers 503", "wait";
+    a_clock_that_is_far_off_is_reported =
+        with_change(at("/api/health", || response(200, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")], "")))
+        => "clock", "minutes ahead", "timedatectl";
+    a_service_in_mode_default_is_reported = with_change(default_mode)
+        => "mode", "is Default", "--service-mode Serverless";
+    a_service_that_rejects_clients_is_reported = with_change(at("/client/negotiate", || response(404, &[], "")))
+        => "mode", "status 404", "--service-mode Serverless";
 }
 
-#[tokio::test]
-async fn a_service_that_rejects_clients_is_reported() {
-    let report =
-        with_change(|request| (request.uri().path() == "/client/negotiate").then(|| response(404, &[], ""))).await;
-    report.finds_only("mode", "status 404", "--service-mode Serverless");
+problem_tests! { finds:
+    a_service_whose_cors_lacks_the_page_is_reported = with_cors(&[])
+        => "service CORS", "does not allow https://chat.invalid", "az signalr cors update";
+    a_service_whose_cors_lists_the_page_with_a_slash_is_reported =
+        with_cors(&[("access-control-allow-origin", "https://chat.invalid/"), ("access-control-allow-headers", "*")])
+        => "service CORS", "slash", "--allowed-origins \"https://chat.invalid\"";
 }
 
-#[tokio::test]
-async fn a_service_whose_cors_lacks_the_page_is_reported() {
-    let change: Change = |request| (request.method() == "OPTIONS").then(|| response(204, &[], ""));
-    let router = changed(signalr_service().await, change);
-    let report = with(router, &["--page", "https://chat.invalid"]).await;
-    report.finds("service CORS", "does not allow https://chat.invalid", "az signalr cors update");
+#[test]
+fn a_service_without_problems_passes() {
+    let report = with(signalr_service(), &[]);
+    report.passes();
+    for subject in ["service", "clock", "key", "mode"] {
+        report.is_ok(subject, "");
+    }
+    report.skips("service CORS", "--page");
 }
 
-#[tokio::test]
-async fn a_service_whose_cors_lists_the_page_with_a_slash_is_reported() {
-    let change: Change = |request| {
-        let headers = [("access-control-allow-origin", "https://chat.invalid/"), ("access-control-allow-headers", "*")];
-        (request.method() == "OPTIONS").then(|| response(204, &headers, ""))
-    };
-    let report = with(changed(signalr_service().await, change), &["--page", "https://chat.invalid"]).await;
-    report.finds("service CORS", "slash", "--allowed-origins \"https://chat.invalid\"");
+#[test]
+fn an_unknown_host_name_is_reported() {
+    let report = with_connection("Endpoint=https://chat.invalid;AccessKey=hush;", &[]);
+    report.finds_only("service", "cannot be reached", "az signalr show --name $signalr");
+    assert!(report.out.contains("docs/deploy.md"), "{}", report.out);
+}
+
+#[test]
+fn an_untrusted_certificate_is_reported_unless_the_settings_trust_it() {
+    let (port, authority) = block_on(tls::terminate(serve(signalr_service())));
+    let connection = format!("Endpoint=https://localhost:{port};AccessKey={KEY};");
+    let roots = "AzureSignalRConnectionString__rootCertificates";
+    with_connection(&connection, &[]).finds_only("service", "certificate is not trusted", roots);
+    let with_root = with_connection(&connection, &[(roots, &authority)]);
+    with_root.passes();
+    with_root.is_ok("mode", "clients can connect");
 }
 
 #[test]

@@ -2,16 +2,13 @@
 
 use std::process::Command;
 
-use crate::test_project::{KEY, Project, Report};
+use crate::test_project::{KEY, Project, Report, SIGNALR, problem_tests};
 
-const SIGNALR: &str = "AzureSignalRConnectionString";
 const FILE: &str = "local.settings.json";
 
 /// Runs the doctor after one change of `local.settings.json`.
 fn with_settings(right: &str, wrong: &str) -> Report {
-    let project = Project::set_up(1);
-    project.change(FILE, right, wrong);
-    project.run()
+    Project::set_up(1).change(FILE, right, wrong).run()
 }
 
 /// Runs the doctor with a connection string.
@@ -19,9 +16,53 @@ fn with_connection(connection: &str) -> Report {
     Project::cloned().run_with(&[], &[(SIGNALR, connection)])
 }
 
-#[test]
-fn a_settings_file_that_is_not_json_is_reported() {
-    with_settings("\"Values\": {", "\"Values\": {,").finds_only(FILE, "is not JSON", "cp local.settings.json.example");
+problem_tests! { finds_only:
+    a_settings_file_that_is_not_json_is_reported = with_settings(r#""Values": {"#, r#""Values": {,"#)
+        => FILE, "is not JSON", "cp local.settings.json.example";
+    a_connection_string_without_a_key_is_reported =
+        with_connection("Endpoint=https://chat.service.signalr.net;Version=1.0;")
+        => SIGNALR, "accesskey is required", "the environment";
+    a_connection_string_without_an_address_is_reported = with_connection("AccessKey=hush;Version=1.0;")
+        => SIGNALR, "endpoint", "az signalr key list";
+    a_key_and_an_identity_at_once_are_reported = Project::set_up(1)
+        .run_with(&[], &[("AzureSignalRConnectionString__serviceUri", "https://chat.service.signalr.net")])
+        => SIGNALR, "take away the one you do not mean", FILE;
+    an_invalid_hub_name_is_reported = with_settings(r#""chat""#, r#""1-chat""#)
+        => "AzureSignalRHubName", "", "in local.settings.json";
+    an_invalid_switch_is_reported =
+        with_settings(r#""ChatAllowAnonymous": "true""#, r#""ChatAllowAnonymous": "yes""#)
+        => "ChatAllowAnonymous", "must be true or false", "in local.settings.json";
+    an_invalid_line_of_an_env_file_is_reported_by_its_number = Project::cloned()
+        .write(".env", "# ours\nChatAllowAnonymous=true\nhush hush\n")
+        .run_with(&["--env-file", ".env"], &[])
+        => ".env", "line 3", "line 3 of .env";
+}
+
+problem_tests! { finds:
+    a_settings_file_without_is_encrypted_is_reported = with_settings(r#""IsEncrypted": false,"#, "")
+        => FILE, "Failed to decrypt settings", r#""IsEncrypted": false"#;
+    a_settings_file_without_a_runtime_is_reported = with_settings(r#""FUNCTIONS_WORKER_RUNTIME": "custom","#, "")
+        => FILE, "FUNCTIONS_WORKER_RUNTIME is not `custom`", r#""FUNCTIONS_WORKER_RUNTIME": "custom""#;
+    a_settings_file_for_another_runtime_is_reported = with_settings(r#""custom""#, r#""node""#)
+        => FILE, "FUNCTIONS_WORKER_RUNTIME is not `custom`", "under Values";
+    a_value_that_is_not_text_is_reported =
+        with_settings(r#""ChatAllowAnonymous": "true""#, r#""ChatAllowAnonymous": true"#)
+        => FILE, "ChatAllowAnonymous is not text", "quotes";
+    a_name_that_func_reserves_is_reported = with_settings("RUST_LOG", "WEBSITE_HOSTNAME")
+        => FILE, "WEBSITE_HOSTNAME", "remove WEBSITE_HOSTNAME";
+    an_origin_with_a_slash_in_the_settings_file_is_reported = with_settings(":5500,", ":5500/,")
+        => FILE, "slash at its end", "Host.CORS";
+    settings_for_a_host_that_name_no_service_are_reported = with_settings(SIGNALR, "OtherConnectionString")
+        => SIGNALR, "is not set", "az signalr key list";
+    a_placeholder_is_reported =
+        with_connection("Endpoint=https://NAME.service.signalr.net;AccessKey=KEY;Version=1.0;")
+        => SIGNALR, "placeholder", "az signalr key list";
+    the_official_emulators_key_for_a_service_in_azure_is_reported =
+        with_connection("Endpoint=https://chat.invalid;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;")
+        => SIGNALR, "published key of the official emulator", "az signalr key list";
+    a_service_in_azure_over_http_is_reported =
+        with_connection(&format!("Endpoint=http://chat.invalid;AccessKey={KEY};Version=1.0;"))
+        => SIGNALR, "unencrypted", "https://";
 }
 
 #[test]
@@ -34,38 +75,6 @@ fn a_settings_file_in_another_encoding_is_reported() {
 }
 
 #[test]
-fn a_settings_file_without_is_encrypted_is_reported() {
-    with_settings("\"IsEncrypted\": false,", "").finds(FILE, "Failed to decrypt settings", "\"IsEncrypted\": false");
-}
-
-#[test]
-fn a_settings_file_without_a_runtime_is_reported() {
-    let report = with_settings("\"FUNCTIONS_WORKER_RUNTIME\": \"custom\",", "");
-    report.finds(FILE, "FUNCTIONS_WORKER_RUNTIME is not `custom`", "\"FUNCTIONS_WORKER_RUNTIME\": \"custom\"");
-}
-
-#[test]
-fn a_settings_file_for_another_runtime_is_reported() {
-    with_settings("\"custom\"", "\"node\"").finds(FILE, "FUNCTIONS_WORKER_RUNTIME is not `custom`", "under Values");
-}
-
-#[test]
-fn a_value_that_is_not_text_is_reported() {
-    with_settings("\"ChatAllowAnonymous\": \"true\"", "\"ChatAllowAnonymous\": true")
-        .finds(FILE, "ChatAllowAnonymous is not text", "quotes");
-}
-
-#[test]
-fn a_name_that_func_reserves_is_reported() {
-    with_settings("\"RUST_LOG\"", "\"WEBSITE_HOSTNAME\"").finds(FILE, "WEBSITE_HOSTNAME", "remove WEBSITE_HOSTNAME");
-}
-
-#[test]
-fn an_origin_with_a_slash_in_the_settings_file_is_reported() {
-    with_settings(":5500,", ":5500/,").finds(FILE, "slash at its end", "Host.CORS");
-}
-
-#[test]
 fn a_settings_file_tracked_by_git_is_reported() {
     let project = Project::set_up(1);
     for arguments in [&["init", "--quiet"][..], &["add", FILE]] {
@@ -75,72 +84,12 @@ fn a_settings_file_tracked_by_git_is_reported() {
 }
 
 #[test]
-fn settings_for_a_host_that_name_no_service_are_reported() {
-    with_settings(SIGNALR, "OtherConnectionString").finds(SIGNALR, "is not set", "az signalr key list");
-}
-
-#[test]
-fn a_placeholder_is_reported() {
-    let report = with_connection("Endpoint=https://NAME.service.signalr.net;AccessKey=KEY;Version=1.0;");
-    report.finds(SIGNALR, "placeholder", "az signalr key list");
-}
-
-#[test]
-fn a_connection_string_without_a_key_is_reported() {
-    with_connection("Endpoint=https://chat.service.signalr.net;Version=1.0;")
-        .finds_only(SIGNALR, "accesskey is required", "the environment");
-}
-
-#[test]
-fn a_connection_string_without_an_address_is_reported() {
-    with_connection("AccessKey=hush;Version=1.0;").finds_only(SIGNALR, "endpoint", "az signalr key list");
-}
-
-#[test]
-fn a_key_and_an_identity_at_once_are_reported() {
-    let project = Project::set_up(1);
-    let uri = ("AzureSignalRConnectionString__serviceUri", "https://chat.service.signalr.net");
-    project.run_with(&[], &[uri]).finds_only(SIGNALR, "take away the one you do not mean", FILE);
-}
-
-#[test]
-fn the_official_emulators_key_for_a_service_in_azure_is_reported() {
-    let connection =
-        "Endpoint=https://chat.invalid;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;";
-    with_connection(connection).finds(SIGNALR, "published key of the official emulator", "az signalr key list");
-}
-
-#[test]
-fn a_service_in_azure_over_http_is_reported() {
-    with_connection(&format!("Endpoint=http://chat.invalid;AccessKey={KEY};Version=1.0;"))
-        .finds(SIGNALR, "unencrypted", "https://");
-}
-
-#[test]
-fn an_invalid_hub_name_is_reported() {
-    with_settings("\"chat\"", "\"1-chat\"").finds_only("AzureSignalRHubName", "", "in local.settings.json");
-}
-
-#[test]
-fn an_invalid_switch_is_reported() {
-    with_settings("\"ChatAllowAnonymous\": \"true\"", "\"ChatAllowAnonymous\": \"yes\"")
-        .finds_only("ChatAllowAnonymous", "must be true or false", "in local.settings.json");
-}
-
-#[test]
 fn all_invalid_settings_are_reported_at_once() {
     let variables = [("ChatAllowAnonymous", "yes"), ("AzureSignalRHubName", "1"), (SIGNALR, "x")];
     let report = Project::cloned().run_with(&[], &variables);
     for (name, _) in variables {
         report.finds(name, "", "the environment");
     }
-}
-
-#[test]
-fn an_invalid_line_of_an_env_file_is_reported_by_its_number() {
-    let project = Project::cloned();
-    project.write(".env", "# ours\nChatAllowAnonymous=true\nhush hush\n");
-    project.run_with(&["--env-file", ".env"], &[]).finds_only(".env", "line 3", "line 3 of .env");
 }
 
 #[test]

@@ -9,6 +9,20 @@ use uuid::Uuid;
 /// The access key of the test service.
 pub(crate) const KEY: &str = "the-key-of-this-test";
 
+/// The setting with the connection string of the service.
+pub(crate) const SIGNALR: &str = "AzureSignalRConnectionString";
+
+/// Tests of the form `NAME = REPORT => SUBJECT, PROBLEM, FIX;`. `finds_only` and `finds` are the methods of [`Report`].
+macro_rules! problem_tests {
+    ($finds:ident: $($name:ident = $report:expr => $subject:expr, $problem:expr, $fix:expr;)+) => {$(
+        #[test]
+        fn $name() {
+            $report.$finds($subject, $problem, $fix);
+        }
+    )+};
+}
+pub(crate) use problem_tests;
+
 /// A project folder, deleted when dropped.
 pub(crate) struct Project(pub(crate) PathBuf);
 
@@ -44,30 +58,33 @@ impl Project {
         project
     }
 
-    pub(crate) fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) -> &Self {
         let path = self.0.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+        self
     }
 
     /// Writes the file that the host starts.
-    pub(crate) fn handler(&self, bytes: &[u8], mode: u32) {
+    pub(crate) fn handler(&self, bytes: &[u8], mode: u32) -> &Self {
         use std::os::unix::fs::PermissionsExt as _;
         let path = self.0.join("handler");
         fs::write(&path, bytes).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        self
     }
 
-    pub(crate) fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) -> &Self {
         let path = self.0.join(name);
         if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+        self
     }
 
     /// Replaces `right` by `wrong` in a file.
-    pub(crate) fn change(&self, name: &str, right: &str, wrong: &str) {
+    pub(crate) fn change(&self, name: &str, right: &str, wrong: &str) -> &Self {
         let text = fs::read_to_string(self.0.join(name)).unwrap();
         assert!(text.contains(right), "{right} is not in {name}");
-        self.write(name, &text.replace(right, wrong));
+        self.write(name, &text.replace(right, wrong))
     }
 
     /// Runs the doctor without arguments.

@@ -1,7 +1,7 @@
 //! Test servers without problems, except for what a test changes.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -10,26 +10,48 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use azure_signalr_emulator::{AccessKey, Emulator, Options};
 use serde_json::json;
-pub(crate) use test_support::http::serve;
-use test_support::http::{listen, proxy};
+use test_support::http::{self, listen, proxy};
 use test_support::process::Process;
+use tokio::runtime::Runtime;
+use url::form_urlencoded::Serializer;
 
 use crate::test_project::{KEY, Project, Report};
 
+/// Runs the servers while the tests wait for the doctor.
+static SERVERS: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    SERVERS.block_on(future)
+}
+
+/// Serves `router` on a free port of 127.0.0.1 and returns the port.
+pub(crate) fn serve(router: Router) -> u16 {
+    block_on(http::serve(router))
+}
+
 /// A SignalR service with the test key, behind a proxy that a test can change.
-pub(crate) async fn signalr_service() -> Router {
+pub(crate) fn signalr_service() -> Router {
     let access_keys = vec![AccessKey::new(KEY).unwrap()];
     let emulator = Emulator::new(Options { access_keys, ..Options::default() });
-    let (listener, port) = listen().await;
-    tokio::spawn(async move { emulator.serve(vec![listener], std::future::pending()).await });
+    let (listener, port) = block_on(listen());
+    SERVERS.spawn(async move { emulator.serve(vec![listener], std::future::pending()).await });
     proxy(port)
 }
 
 /// A change of a test: a response in place of the normal one, for selected requests.
-pub(crate) type Change = fn(&Request) -> Option<Response>;
+pub(crate) trait Change: Fn(&Request) -> Option<Response> + Send + Sync + 'static {}
+impl<F: Fn(&Request) -> Option<Response> + Send + Sync + 'static> Change for F {}
+
+/// The change that requests to `path`, except preflights, get `response`.
+pub(crate) fn at(
+    path: &'static str,
+    response: impl Fn() -> Response + Clone + Send + Sync + 'static,
+) -> impl Change + Clone {
+    move |request: &Request| (request.uri().path() == path && !is_preflight(request)).then(&response)
+}
 
 /// `router` with `change`.
-pub(crate) fn changed(router: Router, change: Change) -> Router {
+pub(crate) fn changed(router: Router, change: impl Change) -> Router {
     let change = Arc::new(change);
     router.layer(axum::middleware::from_fn(move |request: Request, next: axum::middleware::Next| {
         let change = change.clone();
@@ -40,11 +62,6 @@ pub(crate) fn changed(router: Router, change: Change) -> Router {
             }
         }
     }))
-}
-
-/// The origin of a request.
-fn origin(request: &Request) -> &str {
-    request.headers().get("origin").map_or("", |origin| origin.to_str().unwrap())
 }
 
 /// Whether a request is a CORS preflight.
@@ -70,13 +87,12 @@ pub(crate) fn error(status: u16, code: &str, message: &str) -> Response {
 /// The deployed functions: sign-in is required, and pages of this machine may call them.
 fn functions(request: &Request) -> Response {
     match request.uri().path() {
-        "/api/negotiate" if is_preflight(request) => match origin(request) {
+        "/api/negotiate" if is_preflight(request) => match request.headers()["origin"].to_str().unwrap() {
             "https://example.com" => response(204, &[], ""),
-            page => response(
-                204,
-                &[("access-control-allow-origin", page), ("access-control-allow-headers", "x-zumo-auth")],
-                "",
-            ),
+            page => {
+                let headers = [("access-control-allow-origin", page), ("access-control-allow-headers", "x-zumo-auth")];
+                response(204, &headers, "")
+            }
         },
         "/api/negotiate" => error(401, "unauthenticated", "Sign in to chat."),
         "/.auth/me" => response(401, &[], ""),
@@ -84,11 +100,7 @@ fn functions(request: &Request) -> Response {
             let url = reqwest::Url::parse(&format!("http://h{}", request.uri())).unwrap();
             let (_, back) = url.query_pairs().find(|(name, _)| name == "post_login_redirect_url").unwrap();
             let mut to = reqwest::Url::parse("https://login.microsoftonline.com/common/oauth2/v2.0/authorize").unwrap();
-            let state: String = reqwest::Url::parse_with_params("http://h", [("redir", back.as_ref())])
-                .unwrap()
-                .query()
-                .unwrap()
-                .to_owned();
+            let state = Serializer::new(String::new()).append_pair("redir", &back).finish();
             to.query_pairs_mut().append_pair("state", &state);
             response(302, &[("location", to.as_str())], "")
         }
@@ -97,18 +109,11 @@ fn functions(request: &Request) -> Response {
 }
 
 /// Runs the doctor for deployed functions with `change_api` and a page. `page` gets the API's address.
-pub(crate) async fn run_deployed(change_api: Change, page: impl Fn(&str) -> Router, arguments: &[&str]) -> Report {
-    let api = serve(changed(Router::new().fallback(async |request: Request| functions(&request)), change_api)).await;
+pub(crate) fn run_deployed(change_api: impl Change, page: impl Fn(&str) -> Router, arguments: &[&str]) -> Report {
+    let api = serve(changed(Router::new().fallback(async |request: Request| functions(&request)), change_api));
     let api = format!("http://127.0.0.1:{api}");
-    let page = format!("http://127.0.0.1:{}", serve(page(&api)).await);
-    let arguments: Vec<_> =
-        [&["--api", &api, "--page", &page][..], arguments].concat().into_iter().map(str::to_owned).collect();
-    tokio::task::spawn_blocking(move || {
-        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-        Project::cloned().run_with(&arguments, &[])
-    })
-    .await
-    .unwrap()
+    let page = format!("http://127.0.0.1:{}", serve(page(&api)));
+    Project::cloned().run_with(&[&["--api", &api, "--page", &page], arguments].concat(), &[])
 }
 
 /// The deployed page, with the functions at `api`.

@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, Url};
 use serde_json::{Value, json};
 
-use crate::test_stack::{FREE_PORTS, TestStack};
+use crate::test_stack::{FREE_PORTS, TestStack, json_of};
 use test_support::entra::Entra;
 use test_support::http::{api_error, negotiated_user};
 
@@ -42,29 +42,16 @@ fn auth_path(what: &str, parameter: &str, value: &str) -> String {
 }
 
 /// Addresses that resemble the page's.
-fn similar_addresses(page: &str) -> Vec<String> {
+fn similar_addresses(page: &str) -> impl Iterator<Item = String> {
     let port = page.rsplit(':').next().unwrap();
-    vec![
-        "https://evil.example/".to_owned(),
-        "//evil.example/".to_owned(),
-        "/\\evil.example/".to_owned(),
-        "\\\\evil.example/".to_owned(),
-        "///evil.example/".to_owned(),
-        "\t//evil.example/".to_owned(),
-        "http:evil.example".to_owned(),
-        "javascript:alert(1)".to_owned(),
-        "data:text/html,x".to_owned(),
-        format!("{page}@evil.example/"),
-        format!("{page}.evil.example/"),
-        format!("http://evil.example/#{page}"),
-        format!("http://evil.example:{port}/"),
-        format!("http://localhost.evil.example:{port}/"),
-        format!("http://alice:secret@localhost:{port}/"),
-        format!("https://localhost:{port}/"),
-        "http://localhost/".to_owned(),
-        "http://localhost:1/".to_owned(),
-        format!("blob:{page}/x"),
-    ]
+    let addresses = [
+        "https://evil.example/", "//evil.example/", "/\\evil.example/", "\\\\evil.example/", "///evil.example/",
+        "\t//evil.example/", "http:evil.example", "javascript:alert(1)", "data:text/html,x", "PAGE@evil.example/",
+        "PAGE.evil.example/", "http://evil.example/#PAGE", "http://evil.example:PORT/",
+        "http://localhost.example:PORT/", "http://a:b@localhost:PORT/", "https://localhost:PORT/", "http://localhost/",
+        "http://localhost:1/", "blob:PAGE/x",
+    ];
+    addresses.into_iter().map(move |address| address.replace("PAGE", page).replace("PORT", port))
 }
 
 #[tokio::test]
@@ -72,14 +59,13 @@ async fn a_program_signs_in_and_its_token_identifies_it() {
     let stack = TestStack::start();
     for provider in ["aad", "facebook", "google", "x", "twitter", "github", "apple", "microsoftaccount"] {
         let sign_in = stack.post(&format!("/.auth/login/{provider}")).json(&json!({"access_token": ALICE}));
-        let body: Value = sign_in.send().await.unwrap().json().await.unwrap();
+        let body = json_of(sign_in).await;
         assert!(body["user"]["userId"].as_str().unwrap().starts_with("sid:"), "{provider}");
         let token = body["authenticationToken"].as_str();
         assert_eq!(negotiated_user(stack.post_as(token, "/api/negotiate")).await, ALICE, "{provider}");
         let published = stack.send(token, &json!({"text": "hi", "sender": "root", "nickname": "root"})).await;
         assert_eq!((&published["sender"], &published["nickname"]), (&json!(ALICE), &Value::Null));
-        let me = stack.get("/.auth/me").header("x-zumo-auth", token.unwrap()).send().await.unwrap();
-        let me: Value = me.json().await.unwrap();
+        let me = json_of(stack.get("/.auth/me").header("x-zumo-auth", token.unwrap())).await;
         assert_eq!((&me[0]["provider_name"], &me[0]["user_id"]), (&json!(provider), &json!(ALICE)));
     }
     let unknown = stack.post("/.auth/login/myspace").json(&json!({"access_token": ALICE}));
@@ -98,8 +84,7 @@ async fn case_54_principal_headers_of_a_caller_are_removed() {
             request.header("X-MS-CLIENT-PRINCIPAL-NAME", "root").header("x-ms-client-principal-name", "root")
         };
         assert_eq!(negotiated_user(forged("/api/negotiate")).await, expected);
-        let sent = forged("/api/messages").json(&json!({"text": "hi"})).send().await.unwrap();
-        let published: Value = sent.json().await.unwrap();
+        let published = json_of(forged("/api/messages").json(&json!({"text": "hi"}))).await;
         assert_eq!(published["sender"], expected.as_str().unwrap_or_default());
         let private = forged("/api/messages").json(&json!({"text": "hi", "recipient": "bob"}));
         assert_eq!(private.send().await.unwrap().status(), if session.is_some() { 202 } else { 401 });
@@ -125,9 +110,8 @@ async fn case_59_an_invalid_session_token_is_401_without_a_redirect() {
         TestStack::start().sign_in(ALICE).await,
     ];
     for token in forged {
-        for (method, path) in
-            [(Method::POST, "/api/negotiate"), (Method::POST, "/api/messages"), (Method::GET, "/.auth/me")]
-        {
+        for path in ["/api/negotiate", "/api/messages", "/.auth/me"] {
+            let method = if path == "/.auth/me" { Method::GET } else { Method::POST };
             let request = stack.request(method, path).header("x-zumo-auth", &token).header("origin", stack.page());
             let response = request.json(&json!({"text": "hi"})).send().await.unwrap();
             assert!(!response.headers().contains_key("location"));
@@ -168,13 +152,10 @@ async fn the_form_signs_in_with_an_http_only_cookie() {
         assert!(attributes.contains(attribute), "{attribute}");
     }
     let cookie = cookie(&signed_in);
-    assert_eq!(
-        negotiated_user(stack.post("/api/negotiate").header("cookie", format!("a=b; {cookie}"))).await,
-        "bob@contoso.com"
-    );
+    let negotiate = stack.post("/api/negotiate").header("cookie", format!("a=b; {cookie}"));
+    assert_eq!(negotiated_user(negotiate).await, "bob@contoso.com");
     let published = stack.post("/api/messages").header("cookie", &cookie).json(&json!({"text": "hi"}));
-    let published: Value = published.send().await.unwrap().json().await.unwrap();
-    assert_eq!(published["sender"], "bob@contoso.com");
+    assert_eq!(json_of(published).await["sender"], "bob@contoso.com");
 }
 
 #[tokio::test]
@@ -227,11 +208,7 @@ async fn a_token_is_sent_to_the_page_and_to_no_other_address() {
     for address in similar_addresses(&stack.page()) {
         let login = auth_path("login/aad", "post_login_redirect_url", &address);
         let with_token = submit(&stack, &(login.clone() + "&session_mode=token"), "bob").await;
-        assert!(
-            location(&with_token).starts_with("/.auth/login/done#token="),
-            "{address:?}: {}",
-            location(&with_token)
-        );
+        assert!(location(&with_token).starts_with("/.auth/login/done#token="), "{address:?}: {with_token:?}");
         assert_eq!(location(&submit(&stack, &login, "bob").await), "/.auth/login/done", "{address:?}");
         let logout = stack.get(&auth_path("logout", "post_logout_redirect_uri", &address)).send().await.unwrap();
         assert_eq!(location(&logout), "/.auth/logout/done", "{address:?}");
@@ -254,8 +231,7 @@ async fn me_refresh_and_logout_behave_as_in_app_service() {
     assert_eq!(me[0]["user_id"], ALICE);
     assert!(me[0]["user_claims"].as_array().unwrap().iter().any(|claim| claim["val"] == ALICE));
 
-    let renewed = stack.get("/.auth/refresh").header("x-zumo-auth", &alice).send().await.unwrap();
-    let renewed: Value = renewed.json().await.unwrap();
+    let renewed = json_of(stack.get("/.auth/refresh").header("x-zumo-auth", &alice)).await;
     assert_eq!(negotiated_user(stack.post_as(renewed["authenticationToken"].as_str(), "/api/negotiate")).await, ALICE);
 
     let by_cookie = cookie(&submit(&stack, "/.auth/login/aad", "bob").await);
@@ -302,18 +278,15 @@ async fn case_52_only_the_page_may_call_with_a_token_and_read() {
             }
             assert_eq!(headers["vary"], "Origin");
         }
-        for origin in
-            ["https://evil.example", "null", "http://localhost", &format!("{}0", stack.page()), &stack.service()]
-        {
+        let similar = stack.page() + "0";
+        for origin in ["https://evil.example", "null", "http://localhost", &similar, &stack.service()] {
             for response in [
                 preflight(path, origin).await.unwrap(),
                 stack.post(path).header("origin", origin).send().await.unwrap(),
             ] {
-                assert!(
-                    response.headers().keys().all(|name| !name.as_str().starts_with("access-control-")),
-                    "{origin}"
-                );
-                assert!(response.headers().get_all("vary").iter().any(|value| value == "Origin"));
+                let headers = response.headers();
+                assert!(headers.keys().all(|name| !name.as_str().starts_with("access-control-")), "{origin}");
+                assert!(headers.get_all("vary").iter().any(|value| value == "Origin"));
             }
         }
     }
@@ -370,8 +343,7 @@ async fn case_60_no_session_token_is_logged() {
     let as_token = auth_path("login/aad", "post_login_redirect_url", &stack.page()) + "&session_mode=token&code=SECRET";
     let in_fragment = location(&submit(&stack, &as_token, "carol").await).to_owned();
     stack.send(Some(&alice), &json!({"text": "SECRET"})).await;
-    let negotiated = stack.post("/api/negotiate").header("cookie", &cookie).send().await.unwrap();
-    let negotiated: Value = negotiated.json().await.unwrap();
+    let negotiated = json_of(stack.post("/api/negotiate").header("cookie", &cookie)).await;
     for forged in ["SECRET", &format!("{alice}SECRET")] {
         assert_eq!(stack.post_as(Some(forged), "/api/messages").send().await.unwrap().status(), 401);
         let stale = format!("AppServiceAuthSession={forged}");
@@ -383,21 +355,11 @@ async fn case_60_no_session_token_is_logged() {
     stack.process.end();
 
     let printed = stack.process.out.text() + &stack.process.err.text();
-    assert!(
-        printed.contains("/api/negotiate") && printed.contains("signed in"),
-        "the log is too short for this test: {printed}"
-    );
+    assert!(printed.contains("/api/negotiate") && printed.contains("signed in"), "the log is too short: {printed}");
     let (_, in_cookie) = cookie.split_once('=').unwrap();
     let (_, in_fragment) = in_fragment.split_once('#').unwrap();
-    for secret in [
-        &alice,
-        in_cookie,
-        in_fragment,
-        negotiated["accessToken"].as_str().unwrap(),
-        "eyJ",
-        "SECRET",
-        "AppServiceAuthSession=",
-    ] {
+    let access_token = negotiated["accessToken"].as_str().unwrap();
+    for secret in [&alice, in_cookie, in_fragment, access_token, "eyJ", "SECRET", "AppServiceAuthSession="] {
         assert!(!printed.contains(secret), "{secret} in {printed}");
     }
 }

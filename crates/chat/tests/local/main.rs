@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use test_support::http::claims;
 use test_support::signalr_client::Access;
 
-use crate::test_stack::{FREE_PORTS, KEY, OFFICIAL_KEY, PAGE, TestStack, join, negotiate, port, start_chat};
+use crate::test_stack::{FREE_PORTS, KEY, OFFICIAL_KEY, PAGE, TestStack, join, json_of, negotiate, port, start_chat};
 
 const SIGNALR: &str = "AzureSignalRConnectionString";
 
@@ -142,12 +142,9 @@ async fn a_configured_service_is_used_instead_of_the_embedded_one() {
     let stack = TestStack::with(&arguments, &[(SIGNALR, &setting)]);
     assert!(stack.printed("connection").is_none());
     assert!(!stack.process.out.text().contains(KEY));
-    let body: Value = stack.post("/api/negotiate").send().await.unwrap().json().await.unwrap();
+    let body = json_of(stack.post("/api/negotiate")).await;
     assert_eq!(body["url"], "https://chat.service.signalr.net/client/?hub=chat");
-    assert_eq!(
-        claims(body["accessToken"].as_str().unwrap())["aud"],
-        "https://chat.service.signalr.net/client/?hub=chat"
-    );
+    assert_eq!(claims(body["accessToken"].as_str().unwrap())["aud"], body["url"]);
 }
 
 #[tokio::test]
@@ -214,8 +211,7 @@ async fn the_page_is_served_with_the_address_of_this_api() {
     let page = stack.client.get(stack.page()).send().await.unwrap();
     assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
     assert_eq!(page.text().await.unwrap(), PAGE);
-    let config = stack.client.get(stack.page() + "/config.json").send().await.unwrap();
-    let config: Value = config.json().await.unwrap();
+    let config = json_of(stack.client.get(stack.page() + "/config.json")).await;
     assert_eq!(config, json!({"apiBaseUrl": stack.api(), "authProvider": "github"}));
 }
 
@@ -247,10 +243,8 @@ fn an_option_with_an_unusable_value_exits_with_64() {
 #[test]
 fn behind_a_functions_host_it_exits_with_64() {
     for arguments in [&[][..], &["--anonymous-tokens"], &["emulator"]] {
-        let mut chat = start_chat(
-            arguments,
-            &[("FUNCTIONS_CUSTOMHANDLER_PORT", "1"), (SIGNALR, "Endpoint=https://h;AccessKey=k")],
-        );
+        let variables = [("FUNCTIONS_CUSTOMHANDLER_PORT", "1"), (SIGNALR, "Endpoint=https://h;AccessKey=k")];
+        let mut chat = start_chat(arguments, &variables);
         assert_eq!(chat.end().code(), Some(64), "{arguments:?}");
         assert!(chat.err.text().contains("`handler`"));
     }

@@ -44,6 +44,11 @@ pub(crate) async fn join(stack: &TestStack, session: Option<&str>) -> Client {
     Client::connect(&negotiate(stack, session).await, &stack.client).await
 }
 
+/// Sends `request` and returns the JSON in the response.
+pub(crate) async fn json_of(request: RequestBuilder) -> Value {
+    request.send().await.unwrap().json().await.unwrap()
+}
+
 /// A temporary folder, deleted when dropped.
 struct Folder(PathBuf);
 
@@ -135,19 +140,13 @@ impl TestStack {
 
     /// Signs in with `name` and returns the session token.
     pub(crate) async fn sign_in(&self, name: &str) -> String {
-        let response = self.post("/.auth/login/aad").json(&json!({"access_token": name})).send().await.unwrap();
-        assert_eq!(response.status(), 200);
-        let body: Value = response.json().await.unwrap();
+        let body = json_of(self.post("/.auth/login/aad").json(&json!({"access_token": name}))).await;
         body["authenticationToken"].as_str().unwrap().to_owned()
     }
 
     /// `POST path` with a session token, or as a guest.
     pub(crate) fn post_as(&self, session: Option<&str>, path: &str) -> RequestBuilder {
-        let request = self.post(path);
-        match session {
-            Some(token) => request.header("x-zumo-auth", token),
-            None => request,
-        }
+        session.into_iter().fold(self.post(path), |request, token| request.header("x-zumo-auth", token))
     }
 
     /// Sends a message, asserts that it is accepted, and returns it as published.
