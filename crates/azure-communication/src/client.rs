@@ -56,7 +56,7 @@ impl Client {
     ///
     /// When no HTTP client can be built on this machine.
     pub fn new(connection: &ConnectionString) -> Result<Self, Error> {
-        Self::build(connection.endpoint(), RequestAuth::Key(connection.key().clone()))
+        Self::build(connection.endpoint(), RequestAuth::Key(connection.key.clone()))
     }
 
     /// Calls the resource with the tokens of an identity. Nothing is sent or requested yet.
@@ -74,7 +74,7 @@ impl Client {
 
     fn build(endpoint: &Endpoint, auth: RequestAuth) -> Result<Self, Error> {
         let user_agent = Some(concat!("azure-communication-rust/", env!("CARGO_PKG_VERSION")));
-        let options = HttpOptions { roots: endpoint.roots().clone(), user_agent, ..HttpOptions::default() };
+        let options = HttpOptions { roots: endpoint.roots.clone(), user_agent, ..HttpOptions::default() };
         Ok(Self(Arc::new(Inner { http: HttpClient::new(&options)?, endpoint: endpoint.clone(), auth })))
     }
 

@@ -49,7 +49,6 @@ impl Token {
     }
 
     /// The token's text, to be sent to its audience only.
-    #[must_use]
     pub fn expose(&self) -> &str {
         self.secret.expose()
     }

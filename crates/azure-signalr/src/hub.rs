@@ -203,7 +203,6 @@ impl Hub {
     }
 
     /// Host and port of REST calls. Neither is a secret.
-    #[must_use]
     pub fn server(&self) -> (&str, u16) {
         let (host, port) = (self.0.rest.host_str(), self.0.rest.port_or_known_default());
         (host.unwrap_or_default(), port.unwrap_or_default())

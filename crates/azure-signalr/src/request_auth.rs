@@ -43,7 +43,7 @@ pub(crate) enum RequestAuth {
 impl RequestAuth {
     /// Nothing is requested yet.
     pub(crate) fn new(connection: &ConnectionString, transport: &Transport) -> Self {
-        match connection.credential() {
+        match &connection.credential {
             Credential::AccessKey(key) => Self::Key(Signer::new(key.expose())),
             Credential::Identity(identity) => {
                 Self::Identity(IdentityAuth::new(identity, connection.server_endpoint(), transport))

@@ -39,7 +39,7 @@ pub(crate) struct Keys {
     /// Of tokens of version 2.0 and 1.0.
     issuers: [String; 2],
     by_id: HashMap<String, Key>,
-    fetched_at: SystemTime,
+    pub(crate) fetched_at: SystemTime,
 }
 
 /// A public key that verifies RS256 signatures.
@@ -81,10 +81,6 @@ impl Keys {
         self.by_id.get(kid)
     }
 
-    pub(crate) fn fetched_at(&self) -> SystemTime {
-        self.fetched_at
-    }
-
     /// Whether the tenant issues tokens as `issuer`.
     pub(crate) fn is_issuer(&self, issuer: &str) -> bool {
         self.issuers.iter().any(|own| own == issuer)
@@ -118,8 +114,8 @@ impl fmt::Debug for Keys {
 
 /// Fetches [`Keys`]: first the metadata document, then the key set that it names.
 pub(crate) struct KeyFetcher {
-    authority: Authority,
-    http: HttpClient,
+    pub(crate) authority: Authority,
+    pub(crate) http: HttpClient,
 }
 
 /// The used properties of the OpenID metadata document.
@@ -130,10 +126,6 @@ struct Metadata {
 }
 
 impl KeyFetcher {
-    pub(crate) fn new(authority: Authority, http: HttpClient) -> Self {
-        Self { authority, http }
-    }
-
     async fn fetch_keys(&self) -> Result<Keys, KeysUnavailable> {
         let metadata = self.read(self.authority.metadata_url(), Document::Metadata).await?;
         let discovered = self.discover(&metadata);
@@ -152,14 +144,12 @@ impl KeyFetcher {
 
     async fn read(&self, url: Url, document: Document) -> Result<Vec<u8>, KeysUnavailable> {
         let failed = |error: HttpError| {
-            KeysUnavailable::new(
-                document,
-                match error.kind() {
-                    HttpErrorKind::TimedOut => Reason::TimedOut,
-                    HttpErrorKind::BodyTooLarge => Reason::Unusable,
-                    _ => Reason::Unreachable,
-                },
-            )
+            let reason = match error.kind() {
+                HttpErrorKind::TimedOut => Reason::TimedOut,
+                HttpErrorKind::BodyTooLarge => Reason::Unusable,
+                _ => Reason::Unreachable,
+            };
+            KeysUnavailable { document, reason }
         };
         let response = self.http.send(Request::new(Method::GET, url)).await.map_err(failed)?;
         if response.status() != 200 {
@@ -180,30 +170,38 @@ impl Fetch for KeyFetcher {
     async fn fetch(&self) -> Result<Expiring<Arc<Keys>>, KeysUnavailable> {
         let late = |_| Err(KeysUnavailable::new(Document::Keys, Reason::TimedOut));
         let keys = timeout(FETCH_TIMEOUT, self.fetch_keys()).await.unwrap_or_else(late)?;
-        let fetched_at = keys.fetched_at();
+        let fetched_at = keys.fetched_at;
         Ok(Expiring::new(Arc::new(keys), fetched_at + RENEWAL_INTERVAL, fetched_at + LIFETIME))
     }
 }
 
 /// The signing keys of a tenant cannot be had. Of a response only its status is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {document} of the tenant {reason}")]
 pub struct KeysUnavailable {
     document: Document,
     reason: Reason,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Document {
+    #[error("OpenID metadata")]
     Metadata,
+    #[error("signing keys")]
     Keys,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Reason {
+    #[error("cannot be reached")]
     Unreachable,
+    #[error("did not come in time")]
     TimedOut,
+    #[error("answered {0}; check the ids of tenant and cloud")]
     Status(u16),
+    #[error("are malformed or of another tenant; check the ids of tenant and cloud")]
     Unusable,
+    #[error("are no longer fetched")]
     Stopped,
 }
 
@@ -217,24 +215,6 @@ impl KeysUnavailable {
         Self { document, reason }
     }
 }
-
-impl fmt::Display for KeysUnavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.document {
-            Document::Metadata => "the OpenID metadata of the tenant ",
-            Document::Keys => "the signing keys of the tenant ",
-        })?;
-        match self.reason {
-            Reason::Unreachable => f.write_str("cannot be reached"),
-            Reason::TimedOut => f.write_str("did not come in time"),
-            Reason::Status(status) => write!(f, "answered {status}; check the ids of tenant and cloud"),
-            Reason::Unusable => f.write_str("are malformed or of another tenant; check the ids of tenant and cloud"),
-            Reason::Stopped => f.write_str("are no longer fetched"),
-        }
-    }
-}
-
-impl std::error::Error for KeysUnavailable {}
 
 #[cfg(test)]
 mod tests {
@@ -282,7 +262,7 @@ mod tests {
             with(&jwk, "issuer", json!("https://sts.windows.net/another-tenant/")),
         ] {
             assert!(parse(&json!([unusable])).is_none(), "{unusable}");
-            assert!(parse(&json!([unusable, jwk])).unwrap().get(right.kid()).is_some());
+            assert!(parse(&json!([unusable, jwk])).unwrap().get(&right.kid).is_some());
         }
     }
 

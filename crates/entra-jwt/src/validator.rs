@@ -33,8 +33,8 @@ impl Validator {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn start(authority: Authority, resource: Resource, http: &HttpClient) -> Self {
-        let tenant_id = authority.tenant_id().to_owned();
-        let keys = RefreshingCache::start(KeyFetcher::new(authority, http.clone()), SystemTime::now);
+        let tenant_id = authority.tenant_id.clone();
+        let keys = RefreshingCache::start(KeyFetcher { authority, http: http.clone() }, SystemTime::now);
         Self(Arc::new(Inner { tenant_id, resource, keys, throttle: Mutex::default() }))
     }
 
@@ -47,7 +47,7 @@ impl Validator {
     /// [`Error`] when the token is invalid, lacks the scope, or cannot be verified.
     pub async fn validate(&self, token: &str, now: SystemTime) -> Result<User, Error> {
         let token = UnverifiedToken::parse(token)?;
-        let keys = self.keys_with(token.kid(), now).await?;
+        let keys = self.keys_with(&token.kid, now).await?;
         let claims = Claims::parse(&token.verify(&keys)?)?;
         claims.user(&keys, &self.0.tenant_id, &self.0.resource, now)
     }
@@ -64,7 +64,7 @@ impl Validator {
     fn may_fetch(&self, keys: &Keys, now: SystemTime) -> bool {
         // Poisoning is ignored: no update can panic halfway.
         let mut throttle = self.0.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.may_fetch(keys.fetched_at(), now)
+        throttle.may_fetch(keys.fetched_at, now)
     }
 }
 
