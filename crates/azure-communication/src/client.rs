@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use azure_http::{HttpClient, HttpOptions, Request, Retry, RetryState};
+use azure_http::{HttpClient, HttpOptions, Retry, RetryState};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -152,14 +152,14 @@ impl Inner {
             let now = now.checked_add(start.elapsed()).unwrap_or(Timestamp::MAX);
             let mut request = operation.request();
             self.auth.authenticate(&mut request, now, state.deadline()).await?;
-            let sending = self.send(request, operation.expected_status, now);
+            let sending =
+                async { response::read(self.http.send(request).await?, operation.expected_status, now).await };
             let error = match state.attempt(sending).await {
                 Ok(body) => return Ok(body),
                 Err(error) => error,
             };
             // A repeated delete may respond that there is nothing to delete, though no documentation says so.
-            let is_gone = error.kind() == ErrorKind::NotFound;
-            if operation.retry == Retry::Delete && may_have_been_done && is_gone {
+            if operation.retry == Retry::Delete && may_have_been_done && error.kind() == ErrorKind::NotFound {
                 return Ok(Body::empty());
             }
             may_have_been_done |= error.may_have_been_done();
@@ -167,10 +167,6 @@ impl Inner {
                 return Err(error);
             }
         }
-    }
-
-    async fn send(&self, request: Request, expected_status: u16, now: Timestamp) -> Result<Body, Error> {
-        response::read(self.http.send(request).await?, expected_status, now).await
     }
 }
 

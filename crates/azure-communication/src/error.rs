@@ -125,7 +125,6 @@ impl Error {
         }
     }
 
-    /// An error response of the service.
     #[cold]
     pub(crate) fn rejected(status: u16, retry_after: Option<Duration>, service_error: Option<ServiceError>) -> Self {
         let kind = match status {

@@ -58,19 +58,16 @@ impl Operation {
         Self::new(Method::POST, url, Some(json(&body)), 200, Retry::Idempotent)
     }
 
-    /// Revokes all tokens of a user.
     pub(crate) fn revoke(endpoint: &Endpoint, user: &UserId) -> Self {
         let url = endpoint.url(&["identities", user.as_str()], Some("revokeAccessTokens"));
         Self::new(Method::POST, url, None, 204, Retry::Idempotent)
     }
 
-    /// Deletes a user.
     pub(crate) fn delete(endpoint: &Endpoint, user: &UserId) -> Self {
         let url = endpoint.url(&["identities", user.as_str()], None);
         Self::new(Method::DELETE, url, None, 204, Retry::Delete)
     }
 
-    /// Exchanges a Teams user's own token for one of the service's.
     pub(crate) fn exchange(endpoint: &Endpoint, user: &TeamsUser<'_>) -> Self {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]

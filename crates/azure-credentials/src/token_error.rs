@@ -11,9 +11,9 @@ use crate::credential_source::{CredentialSource, Source};
 #[error("{} {reason}; {}", issuer.0, issuer.1)]
 pub struct TokenError {
     /// The name of the issuer, and what to do.
-    issuer: &'static (&'static str, &'static str),
+    pub(crate) issuer: &'static (&'static str, &'static str),
     pub(crate) reason: Reason,
-    retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,10 +45,6 @@ impl TokenError {
             }
         };
         Self { issuer, reason, retry_after: None }
-    }
-
-    pub(crate) fn with_retry_after(self, retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), ..self }
     }
 
     /// Whether a later request may succeed without a change of configuration.

@@ -16,9 +16,9 @@ use crate::send_receipt::Attempt;
 pub struct Error {
     pub(crate) kind: Kind,
     /// The delay before another call, where it is known here and not by the service.
-    retry_after: Option<Duration>,
-    attempts: Vec<Attempt>,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,14 +85,6 @@ impl Error {
             self.kind = Kind::IdentityRefused { status, code };
         }
         self
-    }
-
-    pub(crate) fn with_attempts(self, attempts: Vec<Attempt>) -> Self {
-        Self { attempts, ..self }
-    }
-
-    pub(crate) fn with_retry_after(self, delay: Duration) -> Self {
-        Self { retry_after: Some(delay), ..self }
     }
 
     /// What the retry policy has to know.

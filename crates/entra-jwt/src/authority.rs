@@ -40,7 +40,6 @@ impl Authority {
         Ok(Self { instance, tenant_id: tenant_id.to_ascii_lowercase() })
     }
 
-    /// The address of the OpenID metadata document.
     pub(crate) fn metadata_url(&self) -> Url {
         let path = [&self.tenant_id, "v2.0", ".well-known", "openid-configuration"];
         azure_http::join_segments(&self.instance, &path)
@@ -52,7 +51,6 @@ impl Authority {
         Url::parse(issuer).is_ok_and(|url| self.is_trusted_url(&url) && url.path() == path && url.as_str() == issuer)
     }
 
-    /// The issuer of version 1.0 tokens.
     pub(crate) fn issuer_v1(&self) -> String {
         let is_china = self.instance.host_str().is_some_and(|host| host.ends_with(".cn"));
         let host = if is_china { ISSUER_V1_CHINA } else { ISSUER_V1 };

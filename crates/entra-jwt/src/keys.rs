@@ -38,12 +38,9 @@ const ANY_TENANT: &str = "{tenantid}";
 pub(crate) struct Keys {
     /// Of tokens of version 2.0 and 1.0.
     issuers: [String; 2],
-    by_id: HashMap<String, Key>,
+    by_id: HashMap<String, RsaPublicKeyComponents<Vec<u8>>>,
     pub(crate) fetched_at: SystemTime,
 }
-
-/// A public key that verifies RS256 signatures.
-pub(crate) struct Key(RsaPublicKeyComponents<Vec<u8>>);
 
 #[derive(Deserialize)]
 struct KeySet {
@@ -77,8 +74,14 @@ impl Keys {
         (!by_id.is_empty()).then_some(Self { issuers, by_id, fetched_at })
     }
 
-    pub(crate) fn get(&self, kid: &str) -> Option<&Key> {
-        self.by_id.get(kid)
+    pub(crate) fn contains(&self, kid: &str) -> bool {
+        self.by_id.contains_key(kid)
+    }
+
+    /// Whether the key `kid` has signed `message`, with RS256.
+    pub(crate) fn verify(&self, kid: &str, message: &[u8], signature: &[u8]) -> bool {
+        let key = self.by_id.get(kid);
+        key.is_some_and(|key| key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok())
     }
 
     /// Whether the tenant issues tokens as `issuer`.
@@ -88,7 +91,7 @@ impl Keys {
 }
 
 impl Jwk {
-    fn key(&self) -> Option<(String, Key)> {
+    fn key(&self) -> Option<(String, RsaPublicKeyComponents<Vec<u8>>)> {
         let signs = self.purpose.as_deref().is_none_or(|purpose| purpose == "sig");
         let fits = self.alg.as_deref().is_none_or(|alg| alg == "RS256");
         if self.kty != "RSA" || !signs || !fits {
@@ -96,13 +99,7 @@ impl Jwk {
         }
         let number = |text: &Option<String>| URL_SAFE_NO_PAD.decode(text.as_deref()?).ok();
         let key = RsaPublicKeyComponents { n: number(&self.n)?, e: number(&self.e)? };
-        Some((self.kid.clone()?, Key(key)))
-    }
-}
-
-impl Key {
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.0.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok()
+        Some((self.kid.clone()?, key))
     }
 }
 
@@ -262,7 +259,7 @@ mod tests {
             with(&jwk, "issuer", json!("https://sts.windows.net/another-tenant/")),
         ] {
             assert!(parse(&json!([unusable])).is_none(), "{unusable}");
-            assert!(parse(&json!([unusable, jwk])).unwrap().get(&right.kid).is_some());
+            assert!(parse(&json!([unusable, jwk])).unwrap().contains(&right.kid));
         }
     }
 

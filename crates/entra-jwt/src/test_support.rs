@@ -28,7 +28,6 @@ fn issuer() -> String {
     format!("https://login.microsoftonline.com/{TENANT}/v2.0")
 }
 
-/// The claims of a valid token.
 pub(crate) fn claims(now: u64) -> Value {
     json!({
         "iss": issuer(), "aud": CLIENT, "tid": TENANT, "oid": "ann", "sub": "s", "ver": "2.0",
@@ -36,7 +35,6 @@ pub(crate) fn claims(now: u64) -> Value {
     })
 }
 
-/// A signer with an RSA key.
 #[derive(Clone)]
 pub(crate) struct Signer {
     key: RsaPrivateKey,

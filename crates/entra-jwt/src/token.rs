@@ -57,8 +57,7 @@ impl<'a> UnverifiedToken<'a> {
 
     /// The payload, if one of `keys` has signed it.
     pub(crate) fn verify(&self, keys: &Keys) -> Result<Vec<u8>, InvalidToken> {
-        let key = keys.get(&self.kid).ok_or(InvalidToken::Signature)?;
-        if !key.verifies(self.message.as_bytes(), &self.signature) {
+        if !keys.verify(&self.kid, self.message.as_bytes(), &self.signature) {
             return Err(InvalidToken::Signature);
         }
         decode(self.payload)

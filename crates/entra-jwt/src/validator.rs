@@ -55,10 +55,10 @@ impl Validator {
     /// The keys, fetched again if `kid` is not among them and the throttle allows it.
     async fn keys_with(&self, kid: &str, now: SystemTime) -> Result<Arc<Keys>, Error> {
         let keys = self.0.keys.get(now).await.map_err(unavailable)?;
-        if keys.get(kid).is_some() || !self.may_fetch(&keys, now) {
+        if keys.contains(kid) || !self.may_fetch(&keys, now) {
             return Ok(keys);
         }
-        self.0.keys.get_newer(|keys| keys.get(kid).is_none(), now).await.map_err(unavailable)
+        self.0.keys.get_newer(|keys| !keys.contains(kid), now).await.map_err(unavailable)
     }
 
     fn may_fetch(&self, keys: &Keys, now: SystemTime) -> bool {
@@ -75,12 +75,11 @@ impl fmt::Debug for Validator {
 }
 
 fn unavailable(unavailable: Unavailable<KeysUnavailable>) -> Error {
-    match unavailable {
-        Unavailable::Failed { error, retry_after } => Error::KeysUnavailable { cause: error, retry_after },
-        Unavailable::Stopped => {
-            Error::KeysUnavailable { cause: KeysUnavailable::stopped(), retry_after: Duration::ZERO }
-        }
-    }
+    let (cause, retry_after) = match unavailable {
+        Unavailable::Failed { error, retry_after } => (error, retry_after),
+        Unavailable::Stopped => (KeysUnavailable::stopped(), Duration::ZERO),
+    };
+    Error::KeysUnavailable { cause, retry_after }
 }
 
 /// Limits how often unknown key ids cause a fetch, since a sender can invent them. Holds the time of the last such fetch.
