@@ -231,24 +231,17 @@ impl std::error::Error for Error {
 /// The error in a response of the service, as the cause of an [`Error`] and fit for a log.
 ///
 /// Its message may repeat what was sent, addresses with the id of a person in them included. So only what looks like a word is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct ServiceError {
     code: String,
+    #[serde(default)]
     message: String,
     target: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct ErrorBody {
-    error: ErrorDetails,
-}
-
-#[derive(Deserialize)]
-struct ErrorDetails {
-    code: String,
-    #[serde(default)]
-    message: String,
-    target: Option<String>,
+    error: ServiceError,
 }
 
 impl ServiceError {
@@ -281,17 +274,13 @@ fn name(text: String) -> Option<String> {
 
 /// The words of `message`, with `***` for anything else.
 fn without_secrets(message: &str) -> String {
-    let words = message.split_whitespace().map(|word| if is_word(word) { word } else { "***" });
     let mut kept = String::new();
-    for word in words {
+    for word in message.split_whitespace().map(|word| if is_word(word) { word } else { "***" }) {
         if kept.len() + word.len() >= MAX_MESSAGE_BYTES {
-            kept.push('…');
-            break;
+            return kept + "…";
         }
-        if !kept.is_empty() {
-            kept.push(' ');
-        }
-        kept.push_str(word);
+        let space = if kept.is_empty() { "" } else { " " };
+        kept.extend([space, word]);
     }
     kept
 }

@@ -56,7 +56,6 @@ impl AccessToken {
     }
 }
 
-/// An access token as the service writes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TokenBody {
@@ -71,7 +70,6 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// That of a response without content.
     pub(crate) fn empty() -> Self {
         Self { status: 204, bytes: Vec::new() }
     }
@@ -99,7 +97,6 @@ impl Body {
         self.usable(self.json()?)
     }
 
-    /// The error of a response without the token that was requested.
     pub(crate) fn without_token(&self) -> Error {
         self.unexpected(Unexpected::NoToken)
     }

@@ -83,7 +83,6 @@ impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Refresh
     }
 
     /// The value, if there is one that is valid at `now`.
-    #[must_use]
     pub fn cached(&self, now: SystemTime) -> Option<T> {
         self.state.borrow().valid(now).map(|valid| {
             self.wake_if_late(valid, now);

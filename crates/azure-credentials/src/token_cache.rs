@@ -44,10 +44,6 @@ pub struct Token {
 }
 
 impl Token {
-    fn new(text: &str, expires_at: SystemTime) -> Self {
-        Self { secret: Secret::new(text), expires_at }
-    }
-
     /// The token's text, to be sent to its audience only.
     pub fn expose(&self) -> &str {
         self.secret.expose()
@@ -176,7 +172,7 @@ impl TokenFetcher {
             match credential.get_token(&[self.scope], None).await {
                 Ok(token) => {
                     let (now, expires_at) = (SystemTime::now(), SystemTime::from(token.expires_on));
-                    let token = Token::new(token.token.secret(), expires_at);
+                    let token = Token { secret: Secret::new(token.token.secret()), expires_at };
                     return Ok(Expiring::token(token, now, expires_at));
                 }
                 Err(error) => reason = reason_of(&error),
@@ -278,7 +274,8 @@ mod tests {
     #[test]
     fn neither_a_token_nor_a_cache_prints_a_secret() {
         let tokens = cache_of(CredentialSource::application("c", "t", "hush"));
-        assert!(!format!("{tokens:?} {:?}", Token::new("hush", SystemTime::now())).contains("hush"));
+        let token = Token { secret: Secret::new("hush"), expires_at: SystemTime::now() };
+        assert!(!format!("{tokens:?} {token:?}").contains("hush"));
     }
 
     #[tokio::test]

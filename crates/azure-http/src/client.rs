@@ -20,7 +20,6 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// Under the idle time-outs of Azure's load balancers, so that this side closes first.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest `x-ms-error-code` that is read.
 const MAX_ERROR_CODE_BYTES: usize = 100;
 
 /// Root certificates to trust beside Mozilla's, for a service behind a gateway or proxy that has its own.
@@ -206,7 +205,6 @@ impl Response {
     }
 
     /// The delay that `Retry-After` asks for at `now`, in either of its forms (RFC 9110 §10.2.3), at most [`MAX_RETRY_AFTER`].
-    #[must_use]
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         parse_retry_after(self.headers().get(RETRY_AFTER)?.to_str().ok()?, now)
     }

@@ -31,7 +31,6 @@ impl<'a> ConnectionProperties<'a> {
     }
 
     /// The value of a property. One without a value counts as absent.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a str> {
         let found = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| *value).filter(|value| !value.is_empty())

@@ -187,7 +187,7 @@ impl Hub {
         let mut attempts = Vec::with_capacity(1);
         loop {
             let started = std::time::Instant::now();
-            let result = state.attempt(self.0.transport.post_json(&url, &token, &message.body, now)).await;
+            let result = state.attempt(self.0.transport.post(&url, &token, &message.body, now)).await;
             let outcome = result.as_ref().map_or_else(Error::outcome, |status| Ok(*status));
             attempts.push(Attempt::ended(recipient.route(), started, outcome));
             let Err(error) = result else { return Ok(SendReceipt { attempts }) };

@@ -11,7 +11,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use azure_credentials::{CredentialSource, Expiring, Fetch, RefreshingCache, TokenCache, Unavailable};
+use azure_credentials::{Expiring, Fetch, RefreshingCache, TokenCache, Unavailable};
 use azure_http::{HttpErrorKind, Secret, join_segments};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -44,9 +44,12 @@ impl RequestAuth {
     pub(crate) fn new(connection: &ConnectionString, transport: &Transport) -> Self {
         match &connection.credential {
             Credential::AccessKey(key) => Self::Key(Signer::new(key.expose())),
-            Credential::Identity(identity) => {
-                Self::Identity(IdentityAuth::new(identity, connection.server_endpoint(), transport))
-            }
+            Credential::Identity(identity) => Self::Identity(IdentityAuth {
+                server: connection.server_endpoint().clone(),
+                transport: transport.clone(),
+                tokens: TokenCache::new(identity, SCOPE, &transport.0),
+                keys: OnceLock::new(),
+            }),
         }
     }
 
@@ -93,11 +96,6 @@ pub(crate) struct IdentityAuth {
 }
 
 impl IdentityAuth {
-    fn new(identity: &CredentialSource, server: &Url, transport: &Transport) -> Self {
-        let tokens = TokenCache::new(identity, SCOPE, transport.http_client());
-        Self { server: server.clone(), transport: transport.clone(), tokens, keys: OnceLock::new() }
-    }
-
     async fn signer(&self, now: SystemTime, deadline: Instant) -> Result<Arc<Signer>, Error> {
         let keys = self.keys();
         if let Some(signer) = keys.cached(now) {

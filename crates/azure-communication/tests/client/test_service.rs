@@ -56,7 +56,6 @@ impl Request {
         headers.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// When it was signed.
     pub(crate) fn date(&self) -> Timestamp {
         let date = self.header("x-ms-date").unwrap();
         jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).unwrap()
