@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use azure_http::{HttpClient, HttpOptions, Request, Retry, RetryState};
+use azure_http::{HttpClient, HttpOptions, Retry, RetryState};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -56,7 +56,7 @@ impl Client {
     ///
     /// When no HTTP client can be built on this machine.
     pub fn new(connection: &ConnectionString) -> Result<Self, Error> {
-        Self::build(connection.endpoint(), RequestAuth::Key(connection.key().clone()))
+        Self::build(connection.endpoint(), RequestAuth::Key(connection.key.clone()))
     }
 
     /// Calls the resource with the tokens of an identity. Nothing is sent or requested yet.
@@ -74,7 +74,7 @@ impl Client {
 
     fn build(endpoint: &Endpoint, auth: RequestAuth) -> Result<Self, Error> {
         let user_agent = Some(concat!("azure-communication-rust/", env!("CARGO_PKG_VERSION")));
-        let options = HttpOptions { roots: endpoint.roots().clone(), user_agent, ..HttpOptions::default() };
+        let options = HttpOptions { roots: endpoint.roots.clone(), user_agent, ..HttpOptions::default() };
         Ok(Self(Arc::new(Inner { http: HttpClient::new(&options)?, endpoint: endpoint.clone(), auth })))
     }
 
@@ -152,14 +152,14 @@ impl Inner {
             let now = now.checked_add(start.elapsed()).unwrap_or(Timestamp::MAX);
             let mut request = operation.request();
             self.auth.authenticate(&mut request, now, state.deadline()).await?;
-            let sending = self.send(request, operation.expected_status, now);
+            let sending =
+                async { response::read(self.http.send(request).await?, operation.expected_status, now).await };
             let error = match state.attempt(sending).await {
                 Ok(body) => return Ok(body),
                 Err(error) => error,
             };
             // A repeated delete may respond that there is nothing to delete, though no documentation says so.
-            let is_gone = error.kind() == ErrorKind::NotFound;
-            if operation.retry == Retry::Delete && may_have_been_done && is_gone {
+            if operation.retry == Retry::Delete && may_have_been_done && error.kind() == ErrorKind::NotFound {
                 return Ok(Body::empty());
             }
             may_have_been_done |= error.may_have_been_done();
@@ -167,10 +167,6 @@ impl Inner {
                 return Err(error);
             }
         }
-    }
-
-    async fn send(&self, request: Request, expected_status: u16, now: Timestamp) -> Result<Body, Error> {
-        response::read(self.http.send(request).await?, expected_status, now).await
     }
 }
 

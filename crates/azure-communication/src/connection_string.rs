@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use azure_http::{ConnectionProperties, DuplicateProperty, RootCertificates, is_encrypted_or_local, parse_base_url};
+use azure_http::{ConnectionProperties, RootCertificates, is_encrypted_or_local, parse_base_url};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -35,7 +35,7 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 #[derive(Clone, Debug)]
 pub struct ConnectionString {
     endpoint: Endpoint,
-    key: AccessKey,
+    pub(crate) key: AccessKey,
 }
 
 impl ConnectionString {
@@ -52,13 +52,8 @@ impl ConnectionString {
     }
 
     /// The address of the resource.
-    #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
-    }
-
-    pub(crate) fn key(&self) -> &AccessKey {
-        &self.key
     }
 }
 
@@ -66,7 +61,7 @@ impl FromStr for ConnectionString {
     type Err = ConnectionStringError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let properties = ConnectionProperties::parse(text)?;
+        let properties = ConnectionProperties::parse(text).map_err(|_| ConnectionStringError::DuplicateProperty)?;
         let endpoint = properties.get("endpoint").ok_or(ConnectionStringError::MissingEndpoint)?;
         let key = properties.get("accesskey").ok_or(ConnectionStringError::MissingAccessKey)?;
         Ok(Self::new(endpoint.parse()?, key.parse()?))
@@ -79,7 +74,7 @@ impl FromStr for ConnectionString {
 #[derive(Clone)]
 pub struct Endpoint {
     url: Url,
-    roots: RootCertificates,
+    pub(crate) roots: RootCertificates,
 }
 
 impl Endpoint {
@@ -90,13 +85,8 @@ impl Endpoint {
     }
 
     /// The address, with the slash at its end.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         self.url.as_str()
-    }
-
-    pub(crate) fn roots(&self) -> &RootCertificates {
-        &self.roots
     }
 
     pub(crate) fn is_encrypted(&self) -> bool {
@@ -180,52 +170,31 @@ impl fmt::Debug for AccessKey {
 
 /// What is wrong with a connection string or a part of one. `Display` names the property and never repeats a value, since it may be the
 /// key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionStringError {
     /// There is no `endpoint=…`.
+    #[error(
+        "the connection string has no endpoint; it looks like endpoint=https://NAME.communication.azure.com/;accesskey=KEY"
+    )]
     MissingEndpoint,
     /// `endpoint` is not an absolute http or https address, or has more than a host and a port.
+    #[error("the endpoint must be an address without a path, like https://NAME.communication.azure.com/")]
     InvalidEndpoint,
     /// Tokens would be sent unencrypted: http is for this machine only, and never for an identity.
+    #[error(
+        "the endpoint must be https, or tokens would travel in clear; http is for an access key and this machine only"
+    )]
     InsecureEndpoint,
     /// There is no `accesskey=…`.
+    #[error("the connection string has no accesskey; copy the whole of it from the resource's Keys page")]
     MissingAccessKey,
     /// `accesskey` is not base64.
+    #[error("the accesskey is not base64; copy the whole connection string from the resource's Keys page")]
     InvalidAccessKey,
     /// A property occurs twice.
+    #[error("the connection string has a property twice; give each one once")]
     DuplicateProperty,
-}
-
-impl fmt::Display for ConnectionStringError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MissingEndpoint => {
-                "the connection string has no endpoint; it looks like endpoint=https://NAME.communication.azure.com/;accesskey=KEY"
-            }
-            Self::InvalidEndpoint => {
-                "the endpoint must be an address without a path, like https://NAME.communication.azure.com/"
-            }
-            Self::InsecureEndpoint => {
-                "the endpoint must be https, or tokens would travel in clear; http is for an access key and this machine only"
-            }
-            Self::MissingAccessKey => {
-                "the connection string has no accesskey; copy the whole of it from the resource's Keys page"
-            }
-            Self::InvalidAccessKey => {
-                "the accesskey is not base64; copy the whole connection string from the resource's Keys page"
-            }
-            Self::DuplicateProperty => "the connection string has a property twice; give each one once",
-        })
-    }
-}
-
-impl std::error::Error for ConnectionStringError {}
-
-impl From<DuplicateProperty> for ConnectionStringError {
-    fn from(_: DuplicateProperty) -> Self {
-        Self::DuplicateProperty
-    }
 }
 
 #[cfg(test)]
@@ -255,7 +224,7 @@ mod tests {
         ] {
             let parsed = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(parsed.endpoint().as_str(), "https://contoso.communication.azure.com/", "{text}");
-            assert_eq!(parsed.key().sign("a"), expected_key.sign("a"), "{text}");
+            assert_eq!(parsed.key.sign("a"), expected_key.sign("a"), "{text}");
         }
     }
 

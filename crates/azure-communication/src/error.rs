@@ -65,13 +65,11 @@ pub enum ErrorKind {
 
 impl Error {
     /// What went wrong.
-    #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
     /// Whether the same call may succeed later.
-    #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.kind {
             ErrorKind::Throttled
@@ -79,14 +77,16 @@ impl Error {
             | ErrorKind::Unreachable
             | ErrorKind::Interrupted
             | ErrorKind::TimedOut => true,
-            ErrorKind::NoToken => self.is_transient_token_error(),
+            ErrorKind::NoToken => {
+                let why = self.cause.as_deref().and_then(|cause| cause.downcast_ref::<TokenError>());
+                why.is_none_or(|why| why.is_transient)
+            }
             _ => false,
         }
     }
 
     /// Whether the service may have performed the call although it failed: a failed create may have left a user behind whose id is not
     /// known.
-    #[must_use]
     pub fn may_have_been_done(&self) -> bool {
         matches!(
             self.kind,
@@ -95,25 +95,21 @@ impl Error {
     }
 
     /// The status of the service's response, if there was one.
-    #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.status
     }
 
     /// The service's name for what is wrong, like `ValidationError`.
-    #[must_use]
     pub fn code(&self) -> Option<&str> {
-        self.service_error.as_deref().map(ServiceError::code)
+        self.service_error.as_deref().map(|error| error.code.as_str())
     }
 
     /// The part of the request that is wrong, like `Scopes`.
-    #[must_use]
     pub fn target(&self) -> Option<&str> {
-        self.service_error.as_deref().and_then(ServiceError::target)
+        self.service_error.as_deref()?.target.as_deref()
     }
 
     /// The delay before another call, where the service or the source of tokens asks for one. A day at most.
-    #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after.map(|delay| delay.min(MAX_RETRY_AFTER))
     }
@@ -129,7 +125,6 @@ impl Error {
         }
     }
 
-    /// An error response of the service.
     #[cold]
     pub(crate) fn rejected(status: u16, retry_after: Option<Duration>, service_error: Option<ServiceError>) -> Self {
         let kind = match status {
@@ -171,11 +166,6 @@ impl Error {
         let cause = ConnectionStringError::InsecureEndpoint;
         Self { cause: Some(Arc::new(cause)), ..ErrorKind::Unusable.into() }
     }
-
-    fn is_transient_token_error(&self) -> bool {
-        let why = self.cause.as_deref().and_then(|cause| cause.downcast_ref::<TokenError>());
-        why.is_none_or(|why| why.is_transient)
-    }
 }
 
 impl From<ErrorKind> for Error {
@@ -204,10 +194,10 @@ impl fmt::Display for Error {
         f.write_str("Azure Communication Services ")?;
         if let Some(status) = self.status {
             write!(f, "answered {status}")?;
-            if let Some(error) = &self.service_error {
-                write!(f, " ({}", error.code())?;
-                error.target().map_or(Ok(()), |target| write!(f, ", {target}"))?;
-                f.write_str(")")?;
+            match (self.code(), self.target()) {
+                (Some(code), Some(target)) => write!(f, " ({code}, {target})")?,
+                (Some(code), None) => write!(f, " ({code})")?,
+                (None, _) => {}
             }
             f.write_str(": ")?;
         }
@@ -241,24 +231,17 @@ impl std::error::Error for Error {
 /// The error in a response of the service, as the cause of an [`Error`] and fit for a log.
 ///
 /// Its message may repeat what was sent, addresses with the id of a person in them included. So only what looks like a word is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct ServiceError {
     code: String,
+    #[serde(default)]
     message: String,
     target: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct ErrorBody {
-    error: ErrorDetails,
-}
-
-#[derive(Deserialize)]
-struct ErrorDetails {
-    code: String,
-    #[serde(default)]
-    message: String,
-    target: Option<String>,
+    error: ServiceError,
 }
 
 impl ServiceError {
@@ -270,14 +253,6 @@ impl ServiceError {
             message: without_secrets(&error.message),
             target: error.target.and_then(name),
         })
-    }
-
-    pub(crate) fn code(&self) -> &str {
-        &self.code
-    }
-
-    pub(crate) fn target(&self) -> Option<&str> {
-        self.target.as_deref()
     }
 }
 
@@ -299,17 +274,13 @@ fn name(text: String) -> Option<String> {
 
 /// The words of `message`, with `***` for anything else.
 fn without_secrets(message: &str) -> String {
-    let words = message.split_whitespace().map(|word| if is_word(word) { word } else { "***" });
     let mut kept = String::new();
-    for word in words {
+    for word in message.split_whitespace().map(|word| if is_word(word) { word } else { "***" }) {
         if kept.len() + word.len() >= MAX_MESSAGE_BYTES {
-            kept.push('…');
-            break;
+            return kept + "…";
         }
-        if !kept.is_empty() {
-            kept.push(' ');
-        }
-        kept.push_str(word);
+        let space = if kept.is_empty() { "" } else { " " };
+        kept.extend([space, word]);
     }
     kept
 }
@@ -335,7 +306,7 @@ mod tests {
             r#"{"error":{"code":"ValidationError","message":"ExpiresInMinutes value 59 is invalid. Value must be within the [60, 1440] interval.","target":"ExpiresInMinutes","details":[{"code":"a"}],"innererror":{}}}"#,
         )
         .unwrap();
-        assert_eq!((error.code(), error.target()), ("ValidationError", Some("ExpiresInMinutes")));
+        assert_eq!((error.code.as_str(), error.target.as_deref()), ("ValidationError", Some("ExpiresInMinutes")));
         assert_eq!(
             error.to_string(),
             "the service says ValidationError: ExpiresInMinutes value 59 is invalid. Value must be within the [60, 1440] interval. (about ExpiresInMinutes)"

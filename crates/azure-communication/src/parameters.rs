@@ -19,7 +19,6 @@ impl UserId {
     const MAX_BYTES: usize = 256;
 
     /// The id as the service writes it, to be stored or sent to its owner, not to be logged.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -63,7 +62,6 @@ impl Scope {
     const MAX_BYTES: usize = 64;
 
     /// The name as it is sent.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -109,7 +107,6 @@ impl Lifetime {
     }
 
     /// The lifetime in minutes.
-    #[must_use]
     pub const fn minutes(self) -> u16 {
         self.0
     }
@@ -151,13 +148,11 @@ impl Grant {
     }
 
     /// What is allowed.
-    #[must_use]
     pub fn scopes(&self) -> &[Scope] {
         &self.scopes
     }
 
     /// For how long, if it is not the service's default.
-    #[must_use]
     pub fn lifetime(&self) -> Option<Lifetime> {
         self.lifetime
     }
@@ -171,15 +166,11 @@ impl From<Scope> for Grant {
 
 /// A token of Microsoft Entra ID. It cannot be printed.
 #[derive(Clone, Debug)]
-pub struct EntraToken(Secret);
+pub struct EntraToken(pub(crate) Secret);
 
 impl EntraToken {
     /// The common limit for all headers of a request.
     const MAX_BYTES: usize = 16_384;
-
-    pub(crate) fn secret(&self) -> &Secret {
-        &self.0
-    }
 }
 
 impl FromStr for EntraToken {
@@ -209,33 +200,22 @@ impl fmt::Debug for TeamsUser<'_> {
 }
 
 /// Why a text or number is not a parameter of the service. It does not repeat the value, which may be secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueError {
     /// Not a [`UserId`].
+    #[error("a user id is 1 to 256 bytes of text without spaces or control characters, and not `.` or `..`")]
     UserId,
     /// Not a [`Scope`].
+    #[error("a scope is 1 to 64 ASCII letters, digits and any of .-_, like `chat` or `voip.join`")]
     Scope,
     /// Not a [`Lifetime`].
+    #[error("an access token lives from 60 to 1440 minutes")]
     Lifetime,
     /// Not an [`EntraToken`].
+    #[error("a Microsoft Entra token is 1 to 16,384 visible ASCII characters")]
     EntraToken,
 }
-
-impl fmt::Display for ValueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UserId => {
-                "a user id is 1 to 256 bytes of text without spaces or control characters, and not `.` or `..`"
-            }
-            Self::Scope => "a scope is 1 to 64 ASCII letters, digits and any of .-_, like `chat` or `voip.join`",
-            Self::Lifetime => "an access token lives from 60 to 1440 minutes",
-            Self::EntraToken => "a Microsoft Entra token is 1 to 16,384 visible ASCII characters",
-        })
-    }
-}
-
-impl std::error::Error for ValueError {}
 
 #[cfg(test)]
 mod tests {

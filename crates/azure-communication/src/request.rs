@@ -58,19 +58,16 @@ impl Operation {
         Self::new(Method::POST, url, Some(json(&body)), 200, Retry::Idempotent)
     }
 
-    /// Revokes all tokens of a user.
     pub(crate) fn revoke(endpoint: &Endpoint, user: &UserId) -> Self {
         let url = endpoint.url(&["identities", user.as_str()], Some("revokeAccessTokens"));
         Self::new(Method::POST, url, None, 204, Retry::Idempotent)
     }
 
-    /// Deletes a user.
     pub(crate) fn delete(endpoint: &Endpoint, user: &UserId) -> Self {
         let url = endpoint.url(&["identities", user.as_str()], None);
         Self::new(Method::DELETE, url, None, 204, Retry::Delete)
     }
 
-    /// Exchanges a Teams user's own token for one of the service's.
     pub(crate) fn exchange(endpoint: &Endpoint, user: &TeamsUser<'_>) -> Self {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -79,7 +76,7 @@ impl Operation {
             app_id: &'a str,
             user_id: &'a str,
         }
-        let token = user.token.secret().expose();
+        let token = user.token.0.expose();
         let body = Body { token, app_id: user.app_id, user_id: user.user_id };
         let url = endpoint.url(&["teamsUser"], Some("exchangeAccessToken"));
         Self::new(Method::POST, url, Some(json(&body)), 200, Retry::Idempotent)
@@ -121,7 +118,7 @@ impl RequestAuth {
             Self::Tokens(source) => {
                 let token = timeout_at(deadline, source.token(now)).await;
                 let token = token.unwrap_or_else(|elapsed| Err(TokenError::transient(elapsed, None)));
-                request.set_bearer(token.map_err(Error::no_token)?.secret())?;
+                request.set_bearer(&token.map_err(Error::no_token)?.0)?;
             }
         }
         Ok(())
@@ -158,7 +155,7 @@ mod tests {
     async fn case_1_the_clients_own_requests_are_the_vectors_a_b_and_c() {
         let connection: ConnectionString = CONNECTION.parse().unwrap();
         let (endpoint, user) = (connection.endpoint(), USER.parse().unwrap());
-        let auth = RequestAuth::Key(connection.key().clone());
+        let auth = RequestAuth::Key(connection.key.clone());
         let hour_of_calls = Grant::from(Scope::VOIP).with_lifetime(Lifetime::MIN);
         for (operation, signature) in [
             (Operation::create(endpoint, Some(&Scope::CHAT.into())), "+3OqYUFvTRx8KkLQgdM8JC1XqO5/5XB9VsTPlUasCNs="),

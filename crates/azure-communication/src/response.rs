@@ -2,7 +2,6 @@
 //!
 //! It is not certain that a response comes from the service, so its body may be of any length, speed and content.
 
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use azure_http::{HttpError, HttpErrorKind, Response, Secret};
@@ -47,19 +46,16 @@ pub struct AccessToken {
 
 impl AccessToken {
     /// The token itself, to be sent to its user only.
-    #[must_use]
     pub fn secret(&self) -> &str {
         self.token.expose()
     }
 
     /// When it expires.
-    #[must_use]
     pub fn expires_on(&self) -> Timestamp {
         self.expires_on
     }
 }
 
-/// An access token as the service writes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TokenBody {
@@ -74,7 +70,6 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    /// That of a response without content.
     pub(crate) fn empty() -> Self {
         Self { status: 204, bytes: Vec::new() }
     }
@@ -102,7 +97,6 @@ impl Body {
         self.usable(self.json()?)
     }
 
-    /// The error of a response without the token that was requested.
     pub(crate) fn without_token(&self) -> Error {
         self.unexpected(Unexpected::NoToken)
     }
@@ -115,7 +109,13 @@ impl Body {
     }
 
     fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        serde_json::from_slice(&self.bytes).map_err(|error| self.unexpected(Unexpected::Json(error.classify())))
+        serde_json::from_slice(&self.bytes).map_err(|error| {
+            self.unexpected(match error.classify() {
+                Category::Data => Unexpected::AnotherForm,
+                Category::Eof => Unexpected::TooShort,
+                Category::Syntax | Category::Io => Unexpected::NotJson,
+            })
+        })
     }
 
     fn unexpected(&self, what: Unexpected) -> Error {
@@ -124,28 +124,21 @@ impl Body {
 }
 
 /// What is wrong with a body. The messages of `serde_json` are left out, since they repeat what they read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Unexpected {
-    Json(Category),
+    #[error("the response is JSON of another form")]
+    AnotherForm,
+    #[error("the response ends too early")]
+    TooShort,
+    #[error("the response is not JSON")]
+    NotJson,
+    #[error("the response has no usable user id")]
     UserId,
+    #[error("the response has no token")]
     NoToken,
+    #[error("the response is longer than 64 KiB")]
     TooLong,
 }
-
-impl fmt::Display for Unexpected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Json(Category::Data) => "the response is JSON of another form",
-            Self::Json(Category::Eof) => "the response ends too early",
-            Self::Json(Category::Syntax | Category::Io) => "the response is not JSON",
-            Self::UserId => "the response has no usable user id",
-            Self::NoToken => "the response has no token",
-            Self::TooLong => "the response is longer than 64 KiB",
-        })
-    }
-}
-
-impl std::error::Error for Unexpected {}
 
 #[cfg(test)]
 mod tests {

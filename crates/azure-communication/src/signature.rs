@@ -92,7 +92,6 @@ mod tests {
         Signature::new(&KEY.parse().unwrap(), request, now())
     }
 
-    /// The signature alone.
     fn mac(request: &SignedParts<'_>) -> String {
         sign(request).authorization.split_once("&Signature=").unwrap().1.to_owned()
     }

@@ -1,6 +1,5 @@
 //! Where tokens of Microsoft Entra ID come from: [`TokenSource`], which the caller implements.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,10 +34,12 @@ pub trait TokenSource: Send + Sync + 'static {
 }
 
 /// Why there is no token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("there is no Microsoft Entra token")]
 pub struct TokenError {
     pub(crate) is_transient: bool,
     pub(crate) retry_after: Option<Duration>,
+    #[source]
     cause: Arc<dyn std::error::Error + Send + Sync>,
 }
 
@@ -56,18 +57,6 @@ impl TokenError {
     #[must_use]
     pub fn permanent(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { is_transient: false, retry_after: None, cause: cause.into().into() }
-    }
-}
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there is no Microsoft Entra token")
-    }
-}
-
-impl std::error::Error for TokenError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(self.cause.as_ref())
     }
 }
 

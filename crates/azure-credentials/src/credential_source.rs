@@ -2,8 +2,6 @@
 //!
 //! Client and tenant ids are not secret; a client secret is, and is never printed.
 
-use std::fmt;
-
 use azure_http::Secret;
 
 /// Where the tokens of a Microsoft Entra identity come from.
@@ -74,7 +72,6 @@ impl CredentialSource {
     }
 
     /// Whether this is a managed identity, whose tokens come from the Azure platform.
-    #[must_use]
     pub fn is_managed_identity(&self) -> bool {
         matches!(self.0, Source::ManagedIdentity { .. })
     }
@@ -91,44 +88,34 @@ impl CredentialSource {
 }
 
 /// What is wrong with the description of a credential source. The message does not repeat any value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CredentialSourceError {
     /// The client id is malformed.
+    #[error("the client id must be that of an identity or application: letters, digits and dashes")]
     InvalidClientId,
     /// The tenant is neither an id nor a domain name.
+    #[error("the tenant must be its id or its domain name")]
     InvalidTenantId,
     /// The client secret of an application is empty.
+    #[error("an application needs its client secret")]
     MissingClientSecret,
 }
 
-impl fmt::Display for CredentialSourceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::InvalidClientId => {
-                "the client id must be that of an identity or application: letters, digits and dashes"
-            }
-            Self::InvalidTenantId => "the tenant must be its id or its domain name",
-            Self::MissingClientSecret => "an application needs its client secret",
-        })
-    }
-}
-
-impl std::error::Error for CredentialSourceError {}
-
 fn checked_client_id(id: &str) -> Result<String, CredentialSourceError> {
-    if is_id(id) { Ok(id.to_owned()) } else { Err(CredentialSourceError::InvalidClientId) }
+    checked_id(id).ok_or(CredentialSourceError::InvalidClientId)
 }
 
 fn checked_tenant_id(id: &str) -> Result<String, CredentialSourceError> {
-    if is_id(id) { Ok(id.to_owned()) } else { Err(CredentialSourceError::InvalidTenantId) }
+    checked_id(id).ok_or(CredentialSourceError::InvalidTenantId)
 }
 
 /// Rejects everything that could have a meaning in a URL or on a command line.
-fn is_id(text: &str) -> bool {
-    (1..=100).contains(&text.len())
+fn checked_id(text: &str) -> Option<String> {
+    let valid = (1..=100).contains(&text.len())
         && text.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
+    valid.then(|| text.to_owned())
 }
 
 #[cfg(test)]

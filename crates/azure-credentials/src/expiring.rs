@@ -43,7 +43,6 @@ impl<T> Expiring<T> {
     }
 
     /// What to do with the value at `now`.
-    #[must_use]
     pub fn freshness(&self, now: SystemTime) -> Freshness {
         if now < self.renew_at {
             Freshness::Fresh

@@ -3,6 +3,7 @@
 //! A single background task fetches, so any number of callers cause one request. They read what the task has published and wait only
 //! while there is no value. No lock is held across an await.
 
+use std::iter::successors;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -82,7 +83,6 @@ impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Refresh
     }
 
     /// The value, if there is one that is valid at `now`.
-    #[must_use]
     pub fn cached(&self, now: SystemTime) -> Option<T> {
         self.state.borrow().valid(now).map(|valid| {
             self.wake_if_late(valid, now);
@@ -125,7 +125,8 @@ impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Refresh
             }
             state.fetches
         };
-        self.signal.fetch_after(fetches);
+        self.signal.fetch.fetch_max(fetches + 1, Ordering::AcqRel);
+        self.signal.wake.notify_one();
         let state = state.wait_for(|state| state.fetches > fetches).await.map_err(|_| Unavailable::Stopped)?;
         match (state.unavailable(now), state.valid(now)) {
             (None, Some(valid)) => Ok(valid.value.clone()),
@@ -145,11 +146,10 @@ impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Refresh
             self.wake_if_late(valid, now);
             return Some(Ok(valid.value.clone()));
         }
-        let unavailable = state.unavailable(now).map(Err);
-        if unavailable.is_none() {
+        state.unavailable(now).map(Err).or_else(|| {
             self.signal.wake.notify_one();
-        }
-        unavailable
+            None
+        })
     }
 
     /// Timers stop while a machine sleeps and the clock does not, so a caller can be the first to see that a renewal is due.
@@ -157,17 +157,6 @@ impl<T: Clone + Send + Sync + 'static, E: Clone + Send + Sync + 'static> Refresh
         if value.freshness(now) == Freshness::Renew {
             self.signal.wake.notify_one();
         }
-    }
-}
-
-impl RefreshSignal {
-    fn fetch_after(&self, fetches: u64) {
-        self.fetch.fetch_max(fetches + 1, Ordering::AcqRel);
-        self.wake.notify_one();
-    }
-
-    fn is_for_more_than(&self, fetches: u64) -> bool {
-        self.fetch.load(Ordering::Acquire) > fetches
     }
 }
 
@@ -226,7 +215,7 @@ async fn refresh<F: Fetch>(
         };
         while let Ok(wait) = next.duration_since(clock())
             && !wait.is_zero()
-            && !signal.is_for_more_than(fetches)
+            && signal.fetch.load(Ordering::Acquire) <= fetches
         {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -238,15 +227,9 @@ async fn refresh<F: Fetch>(
 }
 
 /// Logs the error with its causes: usually no caller is waiting for it.
-fn log_failure(name: &str, error: &dyn std::error::Error, wait: Duration) {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        message.push_str(": ");
-        message.push_str(&error.to_string());
-        cause = error.source();
-    }
-    warn!("{name} could not be had, next try in {:.1} s: {message}", wait.as_secs_f64());
+fn log_failure(name: &str, error: &(dyn std::error::Error + 'static), wait: Duration) {
+    let chain: Vec<_> = successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    warn!("{name} could not be had, next try in {:.1} s: {}", wait.as_secs_f64(), chain.join(": "));
 }
 
 #[cfg(test)]
@@ -255,6 +238,7 @@ mod tests {
     use std::sync::atomic::AtomicU32;
     use std::time::UNIX_EPOCH;
 
+    use tokio::task::JoinSet;
     use tokio::time::Instant;
 
     use super::*;
@@ -298,6 +282,15 @@ mod tests {
         fn calls(&self) -> u32 {
             self.calls.load(Ordering::SeqCst)
         }
+
+        fn start(self) -> (Self, RefreshingCache<u32, fmt::Error>) {
+            (self.clone(), RefreshingCache::start(self, clock))
+        }
+    }
+
+    /// The values that 50 concurrent callers of `get` receive.
+    async fn concurrent<F: Future<Output = u32> + Send + 'static>(get: impl Fn() -> F) -> Vec<u32> {
+        (0..50).map(|_| get()).collect::<JoinSet<_>>().join_all().await
     }
 
     fn minutes(minutes: u64) -> Duration {
@@ -306,24 +299,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn concurrent_callers_share_one_fetch() {
-        let numbers = Numbers { takes: Duration::from_secs(2), ..Numbers::default() };
-        let cache = RefreshingCache::start(numbers.clone(), clock);
-        let callers: Vec<_> = (0..50)
-            .map(|_| {
-                let cache = cache.clone();
-                tokio::spawn(async move { cache.get(clock()).await.unwrap() })
-            })
-            .collect();
-        for caller in callers {
-            assert_eq!(caller.await.unwrap(), 1);
-        }
+        let (numbers, cache) = Numbers { takes: Duration::from_secs(2), ..Numbers::default() }.start();
+        let values = concurrent(|| {
+            let cache = cache.clone();
+            async move { cache.get(clock()).await.unwrap() }
+        });
+        assert_eq!(values.await, [1; 50]);
         assert_eq!((cache.cached(clock()), numbers.calls()), (Some(1), 1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_value_is_renewed_before_it_expires() {
-        let numbers = Numbers { takes: minutes(1), ..Numbers::default() };
-        let cache = RefreshingCache::start(numbers.clone(), clock);
+        let (numbers, cache) = Numbers { takes: minutes(1), ..Numbers::default() }.start();
         cache.get(clock()).await.unwrap();
         for minute in 1..600 {
             tokio::time::sleep(minutes(1)).await;
@@ -334,8 +321,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_failed_renewal_keeps_the_old_value_until_it_expires_and_is_retried() {
-        let numbers = Numbers { failing: 2..4, ..Numbers::default() };
-        let cache = RefreshingCache::start(numbers.clone(), clock);
+        let (numbers, cache) = Numbers { failing: 2..4, ..Numbers::default() }.start();
         assert_eq!(cache.get(clock()).await.unwrap(), 1);
         tokio::time::sleep(minutes(55) + Duration::from_millis(1)).await;
         assert_eq!((cache.get(clock()).await.unwrap(), numbers.calls()), (1, 2));
@@ -345,8 +331,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_expired_value_is_not_returned_and_the_error_says_when_to_retry() {
-        let numbers = Numbers { failing: 2..u32::MAX, ..Numbers::default() };
-        let cache = RefreshingCache::start(numbers.clone(), clock);
+        let (numbers, cache) = Numbers { failing: 2..u32::MAX, ..Numbers::default() }.start();
         cache.get(clock()).await.unwrap();
         tokio::time::sleep(minutes(61)).await;
         let calls = numbers.calls();
@@ -357,26 +342,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn wait_returns_the_first_value_after_failures() {
-        let numbers = Numbers { failing: 1..5, ..Numbers::default() };
-        let cache = RefreshingCache::start(numbers, clock);
+        let (_, cache) = Numbers { failing: 1..5, ..Numbers::default() }.start();
         assert_eq!(cache.wait(clock).await.unwrap(), 5);
     }
 
     #[tokio::test(start_paused = true)]
     async fn concurrent_callers_with_an_outdated_value_share_one_newer_value() {
-        let numbers = Numbers { takes: Duration::from_secs(2), ..Numbers::default() };
-        let cache = RefreshingCache::start(numbers.clone(), clock);
+        let (numbers, cache) = Numbers { takes: Duration::from_secs(2), ..Numbers::default() }.start();
         assert_eq!(cache.get(clock()).await.unwrap(), 1);
         assert_eq!((cache.get_newer(|_| false, clock()).await.unwrap(), numbers.calls()), (1, 1));
-        let callers: Vec<_> = (0..50)
-            .map(|_| {
-                let cache = cache.clone();
-                tokio::spawn(async move { cache.get_newer(|number| *number < 2, clock()).await.unwrap() })
-            })
-            .collect();
-        for caller in callers {
-            assert_eq!(caller.await.unwrap(), 2);
-        }
+        let values = concurrent(|| {
+            let cache = cache.clone();
+            async move { cache.get_newer(|number| *number < 2, clock()).await.unwrap() }
+        });
+        assert_eq!(values.await, [2; 50]);
         tokio::time::sleep(minutes(1)).await;
         assert_eq!((cache.get_newer(|number| *number < 2, clock()).await.unwrap(), numbers.calls()), (2, 2));
         // The next renewal is counted from then.
@@ -386,8 +365,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_a_failed_fetch_the_old_value_stays_and_retries_are_delayed() {
-        let numbers = Numbers { failing: 2..u32::MAX, ..Numbers::default() };
-        let cache = RefreshingCache::start(numbers.clone(), clock);
+        let (numbers, cache) = Numbers { failing: 2..u32::MAX, ..Numbers::default() }.start();
         cache.get(clock()).await.unwrap();
         for _ in 0..50 {
             let Err(Unavailable::Failed { retry_after, .. }) = cache.get_newer(|_| true, clock()).await else {
@@ -400,8 +378,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_task_ends_with_the_last_clone() {
-        let numbers = Numbers::default();
-        let cache = RefreshingCache::start(numbers.clone(), clock);
+        let (numbers, cache) = Numbers::default().start();
         cache.get(clock()).await.unwrap();
         drop(cache);
         tokio::time::sleep(minutes(600)).await;

@@ -44,12 +44,7 @@ pub struct Token {
 }
 
 impl Token {
-    fn new(text: &str, expires_at: SystemTime) -> Self {
-        Self { secret: Secret::new(text), expires_at }
-    }
-
     /// The token's text, to be sent to its audience only.
-    #[must_use]
     pub fn expose(&self) -> &str {
         self.secret.expose()
     }
@@ -103,7 +98,9 @@ impl TokenCache {
         }
         match timeout_at(deadline, cache.get(now)).await {
             Ok(Ok(token)) => Ok(token),
-            Ok(Err(Unavailable::Failed { error, retry_after })) => Err(error.with_retry_after(retry_after)),
+            Ok(Err(Unavailable::Failed { error, retry_after })) => {
+                Err(TokenError { retry_after: Some(retry_after), ..error })
+            }
             Ok(Err(Unavailable::Stopped)) => Err(self.error(Reason::Failed)),
             Err(_late) => Err(self.error(Reason::TimedOut)),
         }
@@ -175,7 +172,7 @@ impl TokenFetcher {
             match credential.get_token(&[self.scope], None).await {
                 Ok(token) => {
                     let (now, expires_at) = (SystemTime::now(), SystemTime::from(token.expires_on));
-                    let token = Token::new(token.token.secret(), expires_at);
+                    let token = Token { secret: Secret::new(token.token.secret()), expires_at };
                     return Ok(Expiring::token(token, now, expires_at));
                 }
                 Err(error) => reason = reason_of(&error),
@@ -256,9 +253,11 @@ mod tests {
     use azure_http::HttpOptions;
 
     use super::*;
+    use crate::credential_source::CredentialSourceError;
 
-    fn http() -> HttpClient {
-        HttpClient::new(&HttpOptions::default()).unwrap()
+    fn cache_of(source: Result<CredentialSource, CredentialSourceError>) -> TokenCache {
+        let http = HttpClient::new(&HttpOptions::default()).unwrap();
+        TokenCache::new(&source.unwrap(), "https://h/.default", &http)
     }
 
     #[test]
@@ -274,15 +273,14 @@ mod tests {
 
     #[test]
     fn neither_a_token_nor_a_cache_prints_a_secret() {
-        let source = CredentialSource::application("c", "t", "hush").unwrap();
-        let tokens = TokenCache::new(&source, "https://h/.default", &http());
-        assert!(!format!("{tokens:?} {:?}", Token::new("hush", SystemTime::now())).contains("hush"));
+        let tokens = cache_of(CredentialSource::application("c", "t", "hush"));
+        let token = Token { secret: Secret::new("hush"), expires_at: SystemTime::now() };
+        assert!(!format!("{tokens:?} {token:?}").contains("hush"));
     }
 
     #[tokio::test]
     async fn a_token_that_does_not_come_in_time_is_an_error_that_names_the_issuer() {
-        let source = CredentialSource::managed_identity(None).unwrap();
-        let tokens = TokenCache::new(&source, "https://h/.default", &http());
+        let tokens = cache_of(CredentialSource::managed_identity(None));
         let late = tokens.get(SystemTime::now(), Instant::now()).await.unwrap_err();
         assert_eq!((&late.reason, late.is_retryable(), late.retry_after()), (&Reason::TimedOut, true, None));
         assert!(late.to_string().starts_with("the managed identity endpoint did not answer in time"));
@@ -290,8 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cache_issues_no_token_for_another_scope() {
-        let source = CredentialSource::managed_identity(None).unwrap();
-        let tokens = TokenCache::new(&source, "https://h/.default", &http());
+        let tokens = cache_of(CredentialSource::managed_identity(None));
         let error = tokens.get_token(&["https://other/.default"], None).await.unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::Credential);
     }

@@ -2,30 +2,31 @@
 //!
 //! Of a response only its status and the digits of its error code are kept; its text could contain anything.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::credential_source::{CredentialSource, Source};
 
 /// No token could be had for a credential source. `Display` names the source, the reason and what to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} {reason}; {}", issuer.0, issuer.1)]
 pub struct TokenError {
     /// The name of the issuer, and what to do.
-    issuer: &'static (&'static str, &'static str),
+    pub(crate) issuer: &'static (&'static str, &'static str),
     pub(crate) reason: Reason,
-    retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Reason {
+    #[error("cannot be reached")]
     Unreachable,
+    #[error("did not answer in time")]
     TimedOut,
     /// An error response, with an error code like `AADSTS700016`.
-    Refused {
-        status: u16,
-        code: Option<String>,
-    },
+    #[error("answered {status}{}", code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default())]
+    Refused { status: u16, code: Option<String> },
     /// Any other failure. Its text is not kept.
+    #[error("gave none")]
     Failed,
 }
 
@@ -46,12 +47,7 @@ impl TokenError {
         Self { issuer, reason, retry_after: None }
     }
 
-    pub(crate) fn with_retry_after(self, retry_after: Duration) -> Self {
-        Self { retry_after: Some(retry_after), ..self }
-    }
-
     /// Whether a later request may succeed without a change of configuration.
-    #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.reason {
             Reason::Unreachable | Reason::TimedOut => true,
@@ -61,32 +57,10 @@ impl TokenError {
     }
 
     /// How long it takes until the next token request, if known. Coming back sooner is of no use.
-    #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 }
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (issuer, advice) = self.issuer;
-        write!(f, "{issuer} {}; {advice}", self.reason)
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable => f.write_str("cannot be reached"),
-            Self::TimedOut => f.write_str("did not answer in time"),
-            Self::Refused { status, code: Some(code) } => write!(f, "answered {status} ({code})"),
-            Self::Refused { status, code: None } => write!(f, "answered {status}"),
-            Self::Failed => f.write_str("gave none"),
-        }
-    }
-}
-
-impl std::error::Error for TokenError {}
 
 #[cfg(test)]
 mod tests {

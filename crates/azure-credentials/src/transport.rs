@@ -52,12 +52,10 @@ fn to_outgoing(request: &Request) -> azure_core::Result<azure_http::Request> {
         let value = azure_http::HeaderValue::try_from(value.as_str()).map_err(|_| invalid())?;
         outgoing.headers.insert(name, value);
     }
-    match request.body() {
-        Body::Bytes(body) => outgoing.body = body.to_vec(),
-        Body::SeekableStream(_) => {
-            return Err(Error::with_message(ErrorKind::Other, "bodies of requests must be in memory"));
-        }
-    }
+    let Body::Bytes(body) = request.body() else {
+        return Err(Error::with_message(ErrorKind::Other, "bodies of requests must be in memory"));
+    };
+    outgoing.body = body.to_vec();
     Ok(outgoing)
 }
 

@@ -20,7 +20,6 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// Under the idle time-outs of Azure's load balancers, so that this side closes first.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest `x-ms-error-code` that is read.
 const MAX_ERROR_CODE_BYTES: usize = 100;
 
 /// Root certificates to trust beside Mozilla's, for a service behind a gateway or proxy that has its own.
@@ -41,16 +40,9 @@ impl FromStr for RootCertificates {
 }
 
 /// The text is not PEM with certificates in it, or one of them cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be certificates in PEM form: -----BEGIN CERTIFICATE----- and so on")]
 pub struct RootCertificatesError;
-
-impl fmt::Display for RootCertificatesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("must be certificates in PEM form: -----BEGIN CERTIFICATE----- and so on")
-    }
-}
-
-impl std::error::Error for RootCertificatesError {}
 
 /// What an [`HttpClient`] is built with.
 #[derive(Clone, Debug)]
@@ -145,7 +137,6 @@ impl HttpClient {
 
     /// The client of the HTTP library, for code that has to hand one to a library of its own. The only part of this crate's API that
     /// names reqwest.
-    #[must_use]
     pub fn as_reqwest(&self) -> &reqwest::Client {
         &self.0
     }
@@ -196,19 +187,16 @@ pub struct Response(reqwest::Response);
 
 impl Response {
     /// The HTTP status.
-    #[must_use]
     pub fn status(&self) -> u16 {
         self.0.status().as_u16()
     }
 
     /// The headers.
-    #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         self.0.headers()
     }
 
     /// `x-ms-error-code`, if it has the form of a name and so may be logged.
-    #[must_use]
     pub fn error_code(&self) -> Option<&str> {
         let code = self.headers().get("x-ms-error-code")?.to_str().ok()?;
         let plain =
@@ -217,7 +205,6 @@ impl Response {
     }
 
     /// The delay that `Retry-After` asks for at `now`, in either of its forms (RFC 9110 §10.2.3), at most [`MAX_RETRY_AFTER`].
-    #[must_use]
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         parse_retry_after(self.headers().get(RETRY_AFTER)?.to_str().ok()?, now)
     }
@@ -259,31 +246,36 @@ fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// Why there is no response, or no whole one. Neither it nor its causes hold the address, which can have secrets in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{kind}")]
 pub struct HttpError {
     kind: HttpErrorKind,
     source: Option<Arc<reqwest::Error>>,
 }
 
 /// The ways a request can fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpErrorKind {
     /// No connection was made: nothing was sent.
+    #[error("no connection could be made")]
     Unreachable,
     /// The connection broke after something was sent.
+    #[error("the connection broke before the response was complete")]
     Interrupted,
     /// The time for the attempt was up.
+    #[error("there was no response in time")]
     TimedOut,
     /// The body is longer than the caller reads.
+    #[error("the response is too long")]
     BodyTooLarge,
     /// The client or the request cannot be built.
+    #[error("the HTTP client or request cannot be built")]
     Unusable,
 }
 
 impl HttpError {
     /// Which way it failed.
-    #[must_use]
     pub fn kind(&self) -> HttpErrorKind {
         self.kind
     }
@@ -304,30 +296,6 @@ impl HttpError {
             HttpErrorKind::Interrupted
         };
         Self { kind, source: Some(Arc::new(error.without_url())) }
-    }
-}
-
-impl fmt::Display for HttpErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unreachable => "no connection could be made",
-            Self::Interrupted => "the connection broke before the response was complete",
-            Self::TimedOut => "there was no response in time",
-            Self::BodyTooLarge => "the response is too long",
-            Self::Unusable => "the HTTP client or request cannot be built",
-        })
-    }
-}
-
-impl fmt::Display for HttpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.kind.fmt(f)
-    }
-}
-
-impl std::error::Error for HttpError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|cause| cause as _)
     }
 }
 
@@ -378,9 +346,8 @@ mod tests {
     }
 
     /// Sends a request to a server that reads it, responds with `response` and closes; the request as it arrived, and the result.
-    async fn exchange(request: Request, response: &'static str) -> (String, Result<Response, HttpError>) {
+    async fn exchange(mut request: Request, response: &'static str) -> (String, Result<Response, HttpError>) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let mut request = request;
         request.url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
         let server = async {
             let (mut socket, _) = listener.accept().await.unwrap();

@@ -1,7 +1,5 @@
 //! The `Name=Value;` form of the connection strings of Azure services.
 
-use std::fmt;
-
 /// The properties of a connection string, by name in any case.
 ///
 /// Parts without `=` and empty parts are skipped, spaces around names and values are cut off, and only the first `=` of a part splits it,
@@ -33,7 +31,6 @@ impl<'a> ConnectionProperties<'a> {
     }
 
     /// The value of a property. One without a value counts as absent.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a str> {
         let found = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| *value).filter(|value| !value.is_empty())
@@ -41,16 +38,9 @@ impl<'a> ConnectionProperties<'a> {
 }
 
 /// A connection string has a property twice. The property is not named: a mangled string may have its key there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a property occurs twice in the connection string")]
 pub struct DuplicateProperty;
-
-impl fmt::Display for DuplicateProperty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a property occurs twice in the connection string")
-    }
-}
-
-impl std::error::Error for DuplicateProperty {}
 
 #[cfg(test)]
 mod tests {

@@ -126,7 +126,6 @@ impl RetryState {
     }
 
     /// When the time for the whole call is up.
-    #[must_use]
     pub fn deadline(&self) -> Instant {
         self.deadline
     }

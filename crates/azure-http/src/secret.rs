@@ -22,7 +22,6 @@ impl Secret {
     }
 
     /// The text itself. It must not be logged.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -6,7 +6,6 @@
 //! a third of the time a general JWT library takes, on the path of every negotiation. In the tests, a library reads the tokens.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
@@ -30,7 +29,7 @@ pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(3_600);
 /// Names that a user's claim cannot have, since the token itself needs them; they get a prefix, which the service takes off again.
 const RESERVED: [&str; 11] = ["aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"];
 
-/// Signs tokens with one access key, which its `Debug` form does not show.
+/// Signs tokens with one access key.
 #[derive(Clone)]
 pub(crate) struct Signer {
     header: Cow<'static, str>,
@@ -50,7 +49,6 @@ impl Signer {
         Self { header: URL_SAFE_NO_PAD.encode(header).into(), ..Self::new(key) }
     }
 
-    /// The token with these claims.
     pub(crate) fn sign(&self, claims: &Claims<'_>) -> String {
         let payload = serde_json::to_vec(claims).expect("claims are texts and numbers under text keys");
         let mut token = String::with_capacity(self.header.len() + payload.len() * 4 / 3 + 50);
@@ -64,12 +62,6 @@ impl Signer {
     }
 }
 
-impl fmt::Debug for Signer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Signer(***)")
-    }
-}
-
 /// The claims of a token. Times are whole seconds since 1970 (RFC 7519 §2, NumericDate).
 pub(crate) struct Claims<'a> {
     pub(crate) user: Option<&'a UserId>,
@@ -77,6 +69,13 @@ pub(crate) struct Claims<'a> {
     pub(crate) issued_at: SystemTime,
     pub(crate) lifetime: Duration,
     pub(crate) audience: &'a str,
+}
+
+impl<'a> Claims<'a> {
+    /// Those of every token: for no user, and for an hour.
+    pub(crate) fn new(audience: &'a str, issued_at: SystemTime) -> Self {
+        Self { user: None, extra: &[], issued_at, lifetime: TOKEN_LIFETIME, audience }
+    }
 }
 
 impl Serialize for Claims<'_> {
@@ -114,13 +113,8 @@ mod tests {
     #[test]
     fn case_6_the_published_vector_comes_out_byte_for_byte() {
         let user = "u1".parse().unwrap();
-        let token = Signer::new(EMULATOR_KEY).sign(&Claims {
-            user: Some(&user),
-            extra: &[],
-            issued_at: UNIX_EPOCH + Duration::from_secs(1_700_000_000),
-            lifetime: Duration::from_secs(3_600),
-            audience: "http://localhost/client/?hub=chat",
-        });
+        let claims = Claims::new("http://localhost/client/?hub=chat", UNIX_EPOCH + Duration::from_secs(1_700_000_000));
+        let token = Signer::new(EMULATOR_KEY).sign(&Claims { user: Some(&user), ..claims });
         assert_eq!(
             token,
             "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhc3JzLnMudWlkIjoidTEiLCJuYmYiOjE3MDAwMDAwMDAsImV4cCI6MTcwMDAwMzYwMCwiaWF0IjoxNzAwMDAwMDAwLCJhdWQiOiJodHRwOi8vbG9jYWxob3N0L2NsaWVudC8_aHViPWNoYXQifQ.-WYX7JGgJKomLnyllQ2C8IAQj9M75qmV4VRPVxQ8UTM"
@@ -150,9 +144,7 @@ mod tests {
     fn a_key_with_a_name_is_named_in_the_header() {
         let now = UNIX_EPOCH + Duration::from_secs(4_000_000_000);
         let signer = Signer::named("k", "key-\"7\"");
-        let claims =
-            Claims { user: None, extra: &[], issued_at: now, lifetime: Duration::from_secs(60), audience: "a" };
-        let token = signer.sign(&claims);
+        let token = signer.sign(&Claims { lifetime: Duration::from_secs(60), ..Claims::new("a", now) });
         let header = jsonwebtoken::decode_header(&token).unwrap();
         assert_eq!((header.kid.as_deref(), header.alg), (Some("key-\"7\""), jsonwebtoken::Algorithm::HS256));
         let mut rules = jsonwebtoken::Validation::new(header.alg);

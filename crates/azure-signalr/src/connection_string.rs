@@ -3,13 +3,10 @@
 //! The grammar is that of the official SDK (`ConnectionStringParser.cs` of Azure/azure-signalr), with one addition: what is well-formed
 //! there but cannot be used here is an error of its own instead of a failure of the first call.
 
-use std::fmt;
 use std::str::FromStr;
 
 use azure_credentials::{CredentialSource, CredentialSourceError};
-use azure_http::{
-    ConnectionProperties, DuplicateProperty, RootCertificates, Secret, is_encrypted_or_local, parse_base_url,
-};
+use azure_http::{ConnectionProperties, RootCertificates, Secret, is_encrypted_or_local, parse_base_url};
 use url::Url;
 
 /// The address of a service and the credential to call it with: an access key, or an identity of Microsoft Entra ID.
@@ -28,7 +25,7 @@ pub struct ConnectionString {
     endpoint: Url,
     client_endpoint: Option<Url>,
     server_endpoint: Option<Url>,
-    credential: Credential,
+    pub(crate) credential: Credential,
     roots: RootCertificates,
 }
 
@@ -70,31 +67,26 @@ impl ConnectionString {
     }
 
     /// The authorities that are trusted beside Mozilla's.
-    #[must_use]
     pub fn roots(&self) -> &RootCertificates {
         &self.roots
     }
 
     /// The address of the service, with `Port` applied.
-    #[must_use]
     pub fn endpoint(&self) -> &Url {
         &self.endpoint
     }
 
     /// The address clients connect to: `ClientEndpoint` where there is one (a gateway in front of the service).
-    #[must_use]
     pub fn client_endpoint(&self) -> &Url {
         self.client_endpoint.as_ref().unwrap_or(&self.endpoint)
     }
 
     /// The address REST calls go to: `ServerEndpoint` where there is one.
-    #[must_use]
     pub fn server_endpoint(&self) -> &Url {
         self.server_endpoint.as_ref().unwrap_or(&self.endpoint)
     }
 
     /// The beginning of the audiences of tokens: scheme and host of the endpoint, without port and path.
-    #[must_use]
     pub fn audience_base(&self) -> Url {
         let mut base = self.endpoint.clone();
         // Both calls fail only for addresses without a host, which `base_url` has refused.
@@ -104,7 +96,6 @@ impl ConnectionString {
     }
 
     /// The key itself, if there is one, for an emulator of the service. It must not be logged.
-    #[must_use]
     pub fn access_key(&self) -> Option<&str> {
         match &self.credential {
             Credential::AccessKey(key) => Some(key.expose()),
@@ -113,7 +104,6 @@ impl ConnectionString {
     }
 
     /// The identity, if there is no key.
-    #[must_use]
     pub fn identity(&self) -> Option<&CredentialSource> {
         match &self.credential {
             Credential::AccessKey(_) => None,
@@ -121,19 +111,11 @@ impl ConnectionString {
         }
     }
 
-    pub(crate) fn credential(&self) -> &Credential {
-        &self.credential
-    }
-
     /// A key signs and is never sent. The token of an identity is sent, and is good for all that the identity may do: only encrypted, or
     /// on this machine.
     fn checked(self) -> Result<Self, ConnectionStringError> {
-        match self.credential {
-            Credential::Identity(_) if !is_encrypted_or_local(self.server_endpoint()) => {
-                Err(ConnectionStringError::InsecureEndpoint)
-            }
-            _ => Ok(self),
-        }
+        let is_safe = self.identity().is_none() || is_encrypted_or_local(self.server_endpoint());
+        is_safe.then_some(self).ok_or(ConnectionStringError::InsecureEndpoint)
     }
 }
 
@@ -141,7 +123,7 @@ impl FromStr for ConnectionString {
     type Err = ConnectionStringError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let properties = ConnectionProperties::parse(text)?;
+        let properties = ConnectionProperties::parse(text).map_err(|_| ConnectionStringError::DuplicateProperty)?;
         let endpoint = properties.get("Endpoint").ok_or(ConnectionStringError::MissingEndpoint)?;
         let mut endpoint = base_url(endpoint).ok_or(ConnectionStringError::InvalidEndpoint)?;
         if let Some(port) = properties.get("Port") {
@@ -205,76 +187,61 @@ fn is_version_1(version: &str) -> bool {
 /// What is wrong with a connection string. `Display` names the property and never repeats a value, since it may be a key.
 ///
 /// The words are those of the official SDK where it has some, so that they can be searched for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionStringError {
     /// There is no `Endpoint=…`.
+    #[error(
+        "Connection string missing required properties endpoint. It looks like Endpoint=https://NAME.service.signalr.net;AccessKey=KEY;Version=1.0;"
+    )]
     MissingEndpoint,
     /// `Endpoint` is not an absolute http or https address.
+    #[error("Invalid value for endpoint property, it must be a valid URI (http or https).")]
     InvalidEndpoint,
     /// `ClientEndpoint` is not an absolute http or https address.
+    #[error("Invalid value for clientEndpoint property, it must be a valid URI (http or https).")]
     InvalidClientEndpoint,
     /// `ServerEndpoint` is not an absolute http or https address.
+    #[error("ServerEndpoint property in connection string is not a valid URI (http or https).")]
     InvalidServerEndpoint,
     /// `Port` is not a number from 1 to 65535.
+    #[error("Invalid value for port property, it must be a positive integer between (0, 65536).")]
     InvalidPort,
     /// `Version` is not `1.…`.
+    #[error("This version property is not supported, it must be 1.x.")]
     UnsupportedVersion,
     /// A property occurs twice.
+    #[error("Duplicate properties found in connection string; give each one once.")]
     DuplicateProperty,
     /// There is no `AccessKey=…` and no known `AuthType=…`.
+    #[error("accesskey is required. Copy the whole connection string from the service's Keys page.")]
     MissingAccessKey,
     /// `AuthType=azure.app` without `ClientId`.
+    #[error("Connection string missing required properties clientId.")]
     MissingClientId,
     /// `AuthType=azure.app` without `TenantId`.
+    #[error("Connection string missing required properties tenantId.")]
     MissingTenantId,
     /// `AuthType=azure.app` without `ClientSecret`.
+    #[error("Connection string missing required properties clientSecret.")]
     MissingClientSecret,
     /// `ClientId` is not an id.
+    #[error("clientId must be the id of an identity or application: letters, digits and dashes.")]
     InvalidClientId,
     /// `TenantId` is neither an id nor a domain name.
+    #[error("tenantId must be the id or the domain name of a tenant.")]
     InvalidTenantId,
     /// `AuthType=azure.app` with a certificate, which needs OpenSSL.
+    #[error(
+        "clientCert is not supported, since it needs OpenSSL; use clientSecret or, better, AuthType=azure.msi, which needs no secret."
+    )]
     CertificateNotSupported,
     /// The token of an identity would be sent unencrypted.
+    #[error(
+        "With an identity the endpoint must be https, or its token would travel in clear; http is for this machine only."
+    )]
     InsecureEndpoint,
 }
-
-impl fmt::Display for ConnectionStringError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MissingEndpoint => {
-                "Connection string missing required properties endpoint. It looks like Endpoint=https://NAME.service.signalr.net;AccessKey=KEY;Version=1.0;"
-            }
-            Self::InvalidEndpoint => "Invalid value for endpoint property, it must be a valid URI (http or https).",
-            Self::InvalidClientEndpoint => {
-                "Invalid value for clientEndpoint property, it must be a valid URI (http or https)."
-            }
-            Self::InvalidServerEndpoint => {
-                "ServerEndpoint property in connection string is not a valid URI (http or https)."
-            }
-            Self::InvalidPort => {
-                "Invalid value for port property, it must be a positive integer between (0, 65536)."
-            }
-            Self::UnsupportedVersion => "This version property is not supported, it must be 1.x.",
-            Self::DuplicateProperty => "Duplicate properties found in connection string; give each one once.",
-            Self::MissingAccessKey => "accesskey is required. Copy the whole connection string from the service's Keys page.",
-            Self::MissingClientId => "Connection string missing required properties clientId.",
-            Self::MissingTenantId => "Connection string missing required properties tenantId.",
-            Self::MissingClientSecret => "Connection string missing required properties clientSecret.",
-            Self::InvalidClientId => "clientId must be the id of an identity or application: letters, digits and dashes.",
-            Self::InvalidTenantId => "tenantId must be the id or the domain name of a tenant.",
-            Self::CertificateNotSupported => {
-                "clientCert is not supported, since it needs OpenSSL; use clientSecret or, better, AuthType=azure.msi, which needs no secret."
-            }
-            Self::InsecureEndpoint => {
-                "With an identity the endpoint must be https, or its token would travel in clear; http is for this machine only."
-            }
-        })
-    }
-}
-
-impl std::error::Error for ConnectionStringError {}
 
 impl From<CredentialSourceError> for ConnectionStringError {
     fn from(error: CredentialSourceError) -> Self {
@@ -283,12 +250,6 @@ impl From<CredentialSourceError> for ConnectionStringError {
             CredentialSourceError::MissingClientSecret => Self::MissingClientSecret,
             _ => Self::InvalidClientId,
         }
-    }
-}
-
-impl From<DuplicateProperty> for ConnectionStringError {
-    fn from(_: DuplicateProperty) -> Self {
-        Self::DuplicateProperty
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! `Display` says its own line only; causes are in `source()`. Neither holds an address, since it can have tokens in it.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,36 +11,39 @@ use azure_http::{Failure, HttpError, HttpErrorKind};
 use crate::send_receipt::Attempt;
 
 /// A failed call of the service. Clones are the same failure.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{kind}")]
 pub struct Error {
     pub(crate) kind: Kind,
     /// The delay before another call, where it is known here and not by the service.
-    retry_after: Option<Duration>,
-    attempts: Vec<Attempt>,
-    source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Kind {
-    /// The service responded with an error.
+    #[error("the SignalR service answered {status}{}", in_brackets(code.as_deref()))]
     Rejected { status: u16, code: Option<String>, retry_after: Option<Duration> },
     /// The service does not accept the token of an identity (401), or does not let the identity do this (403).
+    #[error("the SignalR service answered {status}: {}", advice(*status))]
     IdentityRefused { status: u16, code: Option<String> },
-    /// There is no token for the identity.
+    // Not a source: its text is part of this one.
+    #[error("no token for the SignalR service: {0}")]
     NoToken(TokenError),
-    /// The response to a request for a key has none.
+    #[error("the SignalR service gave no access key, but something else")]
     NoKey,
     /// There is no response, or the HTTP client cannot be built.
+    #[error("{}", http_message(*.0))]
     Http(HttpErrorKind),
-    /// The access token would be longer than the service takes.
+    #[error("the access token would be longer than the 4,096 characters the service takes")]
     TokenTooLong,
-    /// The arguments cannot be written as JSON.
+    #[error("the arguments of the message cannot be written as JSON")]
     Unserialisable,
 }
 
 impl Error {
     /// Whether the same call may succeed later.
-    #[must_use]
     pub fn is_retryable(&self) -> bool {
         match &self.kind {
             Kind::Http(kind) => Failure::from(*kind) != Failure::Permanent,
@@ -52,13 +54,11 @@ impl Error {
     }
 
     /// Whether the service did not respond in time.
-    #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.kind == Kind::Http(HttpErrorKind::TimedOut)
     }
 
     /// The status of the service's response, if there was one.
-    #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self.kind {
             Kind::Rejected { status, .. } | Kind::IdentityRefused { status, .. } => Some(status),
@@ -67,7 +67,6 @@ impl Error {
     }
 
     /// The delay before another call is of use: as the service asks, a day at most, or until a token or key is requested again.
-    #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.kind {
             Kind::Rejected { retry_after: Some(delay), .. } => Some(delay),
@@ -76,7 +75,6 @@ impl Error {
     }
 
     /// The requests that were made to send a message, in order; none of them succeeded. Empty if there was none.
-    #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
@@ -87,14 +85,6 @@ impl Error {
             self.kind = Kind::IdentityRefused { status, code };
         }
         self
-    }
-
-    pub(crate) fn with_attempts(self, attempts: Vec<Attempt>) -> Self {
-        Self { attempts, ..self }
-    }
-
-    pub(crate) fn with_retry_after(self, delay: Duration) -> Self {
-        Self { retry_after: Some(delay), ..self }
     }
 
     /// What the retry policy has to know.
@@ -143,41 +133,26 @@ impl From<HttpError> for Error {
     }
 }
 
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Rejected { status, code: Some(code), .. } => {
-                write!(f, "the SignalR service answered {status} ({code})")
-            }
-            Kind::Rejected { status, code: None, .. } => write!(f, "the SignalR service answered {status}"),
-            Kind::IdentityRefused { status: 403, .. } => f.write_str(
-                "the SignalR service answered 403: the identity may not do this; assign it the roles SignalR App Server and SignalR REST API \
-                 Owner on the service, and give that a few minutes",
-            ),
-            Kind::IdentityRefused { status, .. } => write!(
-                f,
-                "the SignalR service answered {status}: it does not accept the identity's token; the identity has to be of the tenant the \
-                 service is in"
-            ),
-            Kind::NoToken(why) => write!(f, "no token for the SignalR service: {why}"),
-            Kind::NoKey => f.write_str("the SignalR service gave no access key, but something else"),
-            Kind::Http(kind) => f.write_str(match kind {
-                HttpErrorKind::Unreachable => "the SignalR service cannot be reached",
-                HttpErrorKind::TimedOut => "the SignalR service did not answer in time",
-                HttpErrorKind::BodyTooLarge => "the answer of the SignalR service is too long",
-                HttpErrorKind::Unusable => "no HTTP client can be built here",
-                _ => "the connection to the SignalR service broke before its answer came",
-            }),
-            Kind::TokenTooLong => {
-                f.write_str("the access token would be longer than the 4,096 characters the service takes")
-            }
-            Kind::Unserialisable => f.write_str("the arguments of the message cannot be written as JSON"),
+fn in_brackets(code: Option<&str>) -> String {
+    code.map_or_else(String::new, |code| format!(" ({code})"))
+}
+
+fn advice(status: u16) -> &'static str {
+    match status {
+        403 => {
+            "the identity may not do this; assign it the roles SignalR App Server and SignalR REST API Owner on the service, and give \
+             that a few minutes"
         }
+        _ => "it does not accept the identity's token; the identity has to be of the tenant the service is in",
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|cause| cause as _)
+fn http_message(kind: HttpErrorKind) -> &'static str {
+    match kind {
+        HttpErrorKind::Unreachable => "the SignalR service cannot be reached",
+        HttpErrorKind::TimedOut => "the SignalR service did not answer in time",
+        HttpErrorKind::BodyTooLarge => "the answer of the SignalR service is too long",
+        HttpErrorKind::Unusable => "no HTTP client can be built here",
+        _ => "the connection to the SignalR service broke before its answer came",
     }
 }

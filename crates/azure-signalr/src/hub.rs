@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::access_token::{Claims, MAX_TOKEN_BYTES, TOKEN_LIFETIME, claim_name};
+use crate::access_token::{Claims, MAX_TOKEN_BYTES, claim_name};
 use crate::connection_string::ConnectionString;
 use crate::error::{Error, Kind};
 use crate::message::{Message, Recipient};
@@ -157,13 +157,8 @@ impl Hub {
     ///
     /// When the claims make a token longer than the service takes; with an identity, when there is no key.
     pub async fn client_access(&self, client: &Client<'_>, now: SystemTime) -> Result<ClientAccess, Error> {
-        let claims = Claims {
-            user: client.user,
-            extra: &client.claims,
-            issued_at: now,
-            lifetime: TOKEN_LIFETIME,
-            audience: self.0.client_audience.as_str(),
-        };
+        let claims = Claims::new(self.0.client_audience.as_str(), now);
+        let claims = Claims { user: client.user, extra: &client.claims, ..claims };
         let access_token = self.0.auth.sign(&claims, Instant::now() + CALL_TIMEOUT).await?;
         if access_token.len() > MAX_TOKEN_BYTES {
             return Err(Kind::TokenTooLong.into());
@@ -192,18 +187,17 @@ impl Hub {
         let mut attempts = Vec::with_capacity(1);
         loop {
             let started = std::time::Instant::now();
-            let result = state.attempt(self.0.transport.post_json(&url, &token, &message.body, now)).await;
+            let result = state.attempt(self.0.transport.post(&url, &token, &message.body, now)).await;
             let outcome = result.as_ref().map_or_else(Error::outcome, |status| Ok(*status));
             attempts.push(Attempt::ended(recipient.route(), started, outcome));
             let Err(error) = result else { return Ok(SendReceipt { attempts }) };
             if !state.wait(error.failure()).await {
-                return Err(self.0.auth.explain(error).with_attempts(attempts));
+                return Err(Error { attempts, ..self.0.auth.explain(error) });
             }
         }
     }
 
     /// Host and port of REST calls. Neither is a secret.
-    #[must_use]
     pub fn server(&self) -> (&str, u16) {
         let (host, port) = (self.0.rest.host_str(), self.0.rest.port_or_known_default());
         (host.unwrap_or_default(), port.unwrap_or_default())

@@ -2,7 +2,6 @@
 //!
 //! Hub names compare without case and are sent in lower case; user ids are taken exactly as they are.
 
-use std::fmt;
 use std::str::FromStr;
 
 /// The name of a hub, in lower case.
@@ -13,7 +12,6 @@ pub struct HubName(String);
 
 impl HubName {
     /// The name as it is sent.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -41,7 +39,6 @@ impl UserId {
     pub const MAX_BYTES: usize = 1_024;
 
     /// The id as it is written.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -60,27 +57,16 @@ impl FromStr for UserId {
 }
 
 /// Why a text is not a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
     /// Not a hub name.
+    #[error("a hub name is a letter, then up to 127 letters, digits and any of _`,.[]")]
     Hub,
     /// Not a user id.
+    #[error("a user id is 1 to 1,024 bytes of text without control characters, and not only spaces, `.` or `..`")]
     User,
 }
-
-impl fmt::Display for NameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Hub => "a hub name is a letter, then up to 127 letters, digits and any of _`,.[]",
-            Self::User => {
-                "a user id is 1 to 1,024 bytes of text without control characters, and not only spaces, `.` or `..`"
-            }
-        })
-    }
-}
-
-impl std::error::Error for NameError {}
 
 #[cfg(test)]
 mod tests {

@@ -11,13 +11,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use azure_credentials::{CredentialSource, Expiring, Fetch, RefreshingCache, TokenCache, Unavailable};
+use azure_credentials::{Expiring, Fetch, RefreshingCache, TokenCache, Unavailable};
 use azure_http::{HttpErrorKind, Secret, join_segments};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-use crate::access_token::{Claims, Signer, TOKEN_LIFETIME};
+use crate::access_token::{Claims, Signer};
 use crate::connection_string::{ConnectionString, Credential};
 use crate::error::{Error, Kind};
 use crate::transport::Transport;
@@ -41,13 +41,15 @@ pub(crate) enum RequestAuth {
 }
 
 impl RequestAuth {
-    /// Nothing is requested yet.
     pub(crate) fn new(connection: &ConnectionString, transport: &Transport) -> Self {
-        match connection.credential() {
+        match &connection.credential {
             Credential::AccessKey(key) => Self::Key(Signer::new(key.expose())),
-            Credential::Identity(identity) => {
-                Self::Identity(IdentityAuth::new(identity, connection.server_endpoint(), transport))
-            }
+            Credential::Identity(identity) => Self::Identity(IdentityAuth {
+                server: connection.server_endpoint().clone(),
+                transport: transport.clone(),
+                tokens: TokenCache::new(identity, SCOPE, &transport.0),
+                keys: OnceLock::new(),
+            }),
         }
     }
 
@@ -62,13 +64,7 @@ impl RequestAuth {
     /// The token for a REST call: signed for its address, or the identity's own, which is for all of them.
     pub(crate) async fn token(&self, audience: &Url, now: SystemTime, deadline: Instant) -> Result<Secret, Error> {
         match self {
-            Self::Key(signer) => Ok(Secret::new(signer.sign(&Claims {
-                user: None,
-                extra: &[],
-                issued_at: now,
-                lifetime: TOKEN_LIFETIME,
-                audience: audience.as_str(),
-            }))),
+            Self::Key(signer) => Ok(Secret::new(signer.sign(&Claims::new(audience.as_str(), now)))),
             Self::Identity(identity) => {
                 // What sends will soon sign as well.
                 identity.keys();
@@ -87,10 +83,7 @@ impl RequestAuth {
 
     /// The meaning of an error response depends on how the request was authenticated.
     pub(crate) fn explain(&self, error: Error) -> Error {
-        match self {
-            Self::Key(_) => error,
-            Self::Identity(_) => error.of_identity(),
-        }
+        if let Self::Identity(_) = self { error.of_identity() } else { error }
     }
 }
 
@@ -103,11 +96,6 @@ pub(crate) struct IdentityAuth {
 }
 
 impl IdentityAuth {
-    fn new(identity: &CredentialSource, server: &Url, transport: &Transport) -> Self {
-        let tokens = TokenCache::new(identity, SCOPE, transport.http_client());
-        Self { server: server.clone(), transport: transport.clone(), tokens, keys: OnceLock::new() }
-    }
-
     async fn signer(&self, now: SystemTime, deadline: Instant) -> Result<Arc<Signer>, Error> {
         let keys = self.keys();
         if let Some(signer) = keys.cached(now) {
@@ -117,7 +105,9 @@ impl IdentityAuth {
         self.tokens.get(now, deadline).await?;
         match timeout_at(deadline, keys.get(now)).await {
             Ok(Ok(signer)) => Ok(signer),
-            Ok(Err(Unavailable::Failed { error, retry_after })) => Err(error.with_retry_after(retry_after)),
+            Ok(Err(Unavailable::Failed { error, retry_after })) => {
+                Err(Error { retry_after: Some(retry_after), ..error })
+            }
             Ok(Err(Unavailable::Stopped)) => Err(Kind::Http(HttpErrorKind::Unusable).into()),
             Err(_elapsed) => Err(Kind::Http(HttpErrorKind::TimedOut).into()),
         }
@@ -187,6 +177,7 @@ mod tests {
     use azure_credentials::Freshness::{Expired, Fresh, Renew};
 
     use super::*;
+    use crate::access_token::TOKEN_LIFETIME;
 
     fn at(minutes: f64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs_f64(minutes * 60.0)

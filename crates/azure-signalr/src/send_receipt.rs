@@ -12,7 +12,6 @@ pub struct SendReceipt {
 
 impl SendReceipt {
     /// The requests that were made, in order; the last one succeeded.
-    #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
@@ -35,31 +34,26 @@ impl Attempt {
     }
 
     /// The path with placeholders for names: `/api/hubs/{hub}/:send` or `/api/hubs/{hub}/users/{user}/:send`.
-    #[must_use]
     pub fn route(&self) -> &'static str {
         self.route
     }
 
     /// When the request was made.
-    #[must_use]
     pub fn started(&self) -> Instant {
         self.started
     }
 
     /// From then until the head of the response arrived, or the failure.
-    #[must_use]
     pub fn duration(&self) -> Duration {
         self.duration
     }
 
     /// The status of the response, if there was one.
-    #[must_use]
     pub fn status(&self) -> Option<u16> {
         self.outcome.ok()
     }
 
     /// Why there was no response, in a word: `unreachable`, `interrupted` or `timed_out`.
-    #[must_use]
     pub fn failure(&self) -> Option<&'static str> {
         self.outcome.err()
     }

@@ -12,9 +12,9 @@ use crate::error::{Error, Kind};
 /// The longest body that is read; an access key takes a few hundred bytes.
 const MAX_BODY_BYTES: usize = 64 * 1_024;
 
-/// Sends requests over a pool of connections, which clones share.
+/// Sends requests over a pool of connections, which clones share; tokens of an identity come over it too.
 #[derive(Clone)]
-pub(crate) struct Transport(HttpClient);
+pub(crate) struct Transport(pub(crate) HttpClient);
 
 impl Transport {
     pub(crate) fn new(roots: &RootCertificates) -> Result<Self, Error> {
@@ -23,19 +23,8 @@ impl Transport {
         Ok(Self(HttpClient::new(&options)?))
     }
 
-    /// The client, for tokens of an identity, which come over it too.
-    pub(crate) fn http_client(&self) -> &HttpClient {
-        &self.0
-    }
-
     /// Posts JSON and returns the status, if it means success.
-    pub(crate) async fn post_json(
-        &self,
-        url: &Url,
-        token: &Secret,
-        json: &[u8],
-        now: SystemTime,
-    ) -> Result<u16, Error> {
+    pub(crate) async fn post(&self, url: &Url, token: &Secret, json: &[u8], now: SystemTime) -> Result<u16, Error> {
         let mut request = Request::new(Method::POST, url.clone());
         let json_type = HeaderValue::from_static("application/json; charset=utf-8");
         request.headers.insert(header::CONTENT_TYPE, json_type);

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
 use std::collections::VecDeque;
+use std::iter::successors;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
@@ -60,13 +61,8 @@ fn message() -> Message {
 }
 
 fn error_chain(error: &Error) -> String {
-    let mut chain = format!("{error:?} {error}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        chain += &format!(" {error:?} {error}");
-        cause = error.source();
-    }
-    chain
+    let chain = successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
+    chain.map(|error| format!("{error:?} {error} ")).collect()
 }
 
 #[tokio::test]

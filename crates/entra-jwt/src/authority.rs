@@ -2,8 +2,6 @@
 //!
 //! A single tenant, by its id: `common` and the like would admit every account of Microsoft.
 
-use std::fmt;
-
 use azure_http::{is_encrypted_or_local, is_loopback, parse_base_url};
 use url::Url;
 
@@ -23,7 +21,7 @@ const ISSUER_V1_CHINA: &str = "https://sts.chinacloudapi.cn";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
     instance: Url,
-    tenant_id: String,
+    pub(crate) tenant_id: String,
 }
 
 impl Authority {
@@ -42,11 +40,6 @@ impl Authority {
         Ok(Self { instance, tenant_id: tenant_id.to_ascii_lowercase() })
     }
 
-    pub(crate) fn tenant_id(&self) -> &str {
-        &self.tenant_id
-    }
-
-    /// The address of the OpenID metadata document.
     pub(crate) fn metadata_url(&self) -> Url {
         let path = [&self.tenant_id, "v2.0", ".well-known", "openid-configuration"];
         azure_http::join_segments(&self.instance, &path)
@@ -58,7 +51,6 @@ impl Authority {
         Url::parse(issuer).is_ok_and(|url| self.is_trusted_url(&url) && url.path() == path && url.as_str() == issuer)
     }
 
-    /// The issuer of version 1.0 tokens.
     pub(crate) fn issuer_v1(&self) -> String {
         let is_china = self.instance.host_str().is_some_and(|host| host.ends_with(".cn"));
         let host = if is_china { ISSUER_V1_CHINA } else { ISSUER_V1 };
@@ -72,26 +64,15 @@ impl Authority {
 }
 
 /// What is wrong with an authority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthorityError {
     /// The instance is not the sign-in address of a cloud.
+    #[error("must be where people sign in, https://login.microsoftonline.com/, and nothing more")]
     Instance,
     /// The tenant is not given by its id.
+    #[error("must be the id of a tenant, like 6babcaad-604b-40ac-a9d7-9fd97c0b779f; neither its name nor `common`")]
     TenantId,
 }
-
-impl fmt::Display for AuthorityError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Instance => "must be where people sign in, https://login.microsoftonline.com/, and nothing more",
-            Self::TenantId => {
-                "must be the id of a tenant, like 6babcaad-604b-40ac-a9d7-9fd97c0b779f; neither its name nor `common`"
-            }
-        })
-    }
-}
-
-impl std::error::Error for AuthorityError {}
 
 /// The app that tokens must be for, and the scope they must have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,16 +104,9 @@ impl Resource {
 }
 
 /// The client id of a resource is not a GUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be the id of an app, like 0b3ad9a5-5b1c-4f1f-a7b0-c3d2d1a0a001")]
 pub struct ClientIdError;
-
-impl fmt::Display for ClientIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("must be the id of an app, like 0b3ad9a5-5b1c-4f1f-a7b0-c3d2d1a0a001")
-    }
-}
-
-impl std::error::Error for ClientIdError {}
 
 /// Whether `text` is a GUID as Entra writes them: 32 hexadecimal digits in groups.
 fn is_guid(text: &str) -> bool {

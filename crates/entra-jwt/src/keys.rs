@@ -38,12 +38,9 @@ const ANY_TENANT: &str = "{tenantid}";
 pub(crate) struct Keys {
     /// Of tokens of version 2.0 and 1.0.
     issuers: [String; 2],
-    by_id: HashMap<String, Key>,
-    fetched_at: SystemTime,
+    by_id: HashMap<String, RsaPublicKeyComponents<Vec<u8>>>,
+    pub(crate) fetched_at: SystemTime,
 }
-
-/// A public key that verifies RS256 signatures.
-pub(crate) struct Key(RsaPublicKeyComponents<Vec<u8>>);
 
 #[derive(Deserialize)]
 struct KeySet {
@@ -77,12 +74,14 @@ impl Keys {
         (!by_id.is_empty()).then_some(Self { issuers, by_id, fetched_at })
     }
 
-    pub(crate) fn get(&self, kid: &str) -> Option<&Key> {
-        self.by_id.get(kid)
+    pub(crate) fn contains(&self, kid: &str) -> bool {
+        self.by_id.contains_key(kid)
     }
 
-    pub(crate) fn fetched_at(&self) -> SystemTime {
-        self.fetched_at
+    /// Whether the key `kid` has signed `message`, with RS256.
+    pub(crate) fn verify(&self, kid: &str, message: &[u8], signature: &[u8]) -> bool {
+        let key = self.by_id.get(kid);
+        key.is_some_and(|key| key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok())
     }
 
     /// Whether the tenant issues tokens as `issuer`.
@@ -92,7 +91,7 @@ impl Keys {
 }
 
 impl Jwk {
-    fn key(&self) -> Option<(String, Key)> {
+    fn key(&self) -> Option<(String, RsaPublicKeyComponents<Vec<u8>>)> {
         let signs = self.purpose.as_deref().is_none_or(|purpose| purpose == "sig");
         let fits = self.alg.as_deref().is_none_or(|alg| alg == "RS256");
         if self.kty != "RSA" || !signs || !fits {
@@ -100,13 +99,7 @@ impl Jwk {
         }
         let number = |text: &Option<String>| URL_SAFE_NO_PAD.decode(text.as_deref()?).ok();
         let key = RsaPublicKeyComponents { n: number(&self.n)?, e: number(&self.e)? };
-        Some((self.kid.clone()?, Key(key)))
-    }
-}
-
-impl Key {
-    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.0.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok()
+        Some((self.kid.clone()?, key))
     }
 }
 
@@ -118,8 +111,8 @@ impl fmt::Debug for Keys {
 
 /// Fetches [`Keys`]: first the metadata document, then the key set that it names.
 pub(crate) struct KeyFetcher {
-    authority: Authority,
-    http: HttpClient,
+    pub(crate) authority: Authority,
+    pub(crate) http: HttpClient,
 }
 
 /// The used properties of the OpenID metadata document.
@@ -130,10 +123,6 @@ struct Metadata {
 }
 
 impl KeyFetcher {
-    pub(crate) fn new(authority: Authority, http: HttpClient) -> Self {
-        Self { authority, http }
-    }
-
     async fn fetch_keys(&self) -> Result<Keys, KeysUnavailable> {
         let metadata = self.read(self.authority.metadata_url(), Document::Metadata).await?;
         let discovered = self.discover(&metadata);
@@ -152,14 +141,12 @@ impl KeyFetcher {
 
     async fn read(&self, url: Url, document: Document) -> Result<Vec<u8>, KeysUnavailable> {
         let failed = |error: HttpError| {
-            KeysUnavailable::new(
-                document,
-                match error.kind() {
-                    HttpErrorKind::TimedOut => Reason::TimedOut,
-                    HttpErrorKind::BodyTooLarge => Reason::Unusable,
-                    _ => Reason::Unreachable,
-                },
-            )
+            let reason = match error.kind() {
+                HttpErrorKind::TimedOut => Reason::TimedOut,
+                HttpErrorKind::BodyTooLarge => Reason::Unusable,
+                _ => Reason::Unreachable,
+            };
+            KeysUnavailable { document, reason }
         };
         let response = self.http.send(Request::new(Method::GET, url)).await.map_err(failed)?;
         if response.status() != 200 {
@@ -180,30 +167,38 @@ impl Fetch for KeyFetcher {
     async fn fetch(&self) -> Result<Expiring<Arc<Keys>>, KeysUnavailable> {
         let late = |_| Err(KeysUnavailable::new(Document::Keys, Reason::TimedOut));
         let keys = timeout(FETCH_TIMEOUT, self.fetch_keys()).await.unwrap_or_else(late)?;
-        let fetched_at = keys.fetched_at();
+        let fetched_at = keys.fetched_at;
         Ok(Expiring::new(Arc::new(keys), fetched_at + RENEWAL_INTERVAL, fetched_at + LIFETIME))
     }
 }
 
 /// The signing keys of a tenant cannot be had. Of a response only its status is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the {document} of the tenant {reason}")]
 pub struct KeysUnavailable {
     document: Document,
     reason: Reason,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Document {
+    #[error("OpenID metadata")]
     Metadata,
+    #[error("signing keys")]
     Keys,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Reason {
+    #[error("cannot be reached")]
     Unreachable,
+    #[error("did not come in time")]
     TimedOut,
+    #[error("answered {0}; check the ids of tenant and cloud")]
     Status(u16),
+    #[error("are malformed or of another tenant; check the ids of tenant and cloud")]
     Unusable,
+    #[error("are no longer fetched")]
     Stopped,
 }
 
@@ -217,24 +212,6 @@ impl KeysUnavailable {
         Self { document, reason }
     }
 }
-
-impl fmt::Display for KeysUnavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.document {
-            Document::Metadata => "the OpenID metadata of the tenant ",
-            Document::Keys => "the signing keys of the tenant ",
-        })?;
-        match self.reason {
-            Reason::Unreachable => f.write_str("cannot be reached"),
-            Reason::TimedOut => f.write_str("did not come in time"),
-            Reason::Status(status) => write!(f, "answered {status}; check the ids of tenant and cloud"),
-            Reason::Unusable => f.write_str("are malformed or of another tenant; check the ids of tenant and cloud"),
-            Reason::Stopped => f.write_str("are no longer fetched"),
-        }
-    }
-}
-
-impl std::error::Error for KeysUnavailable {}
 
 #[cfg(test)]
 mod tests {
@@ -282,7 +259,7 @@ mod tests {
             with(&jwk, "issuer", json!("https://sts.windows.net/another-tenant/")),
         ] {
             assert!(parse(&json!([unusable])).is_none(), "{unusable}");
-            assert!(parse(&json!([unusable, jwk])).unwrap().get(right.kid()).is_some());
+            assert!(parse(&json!([unusable, jwk])).unwrap().contains(&right.kid));
         }
     }
 

@@ -28,7 +28,6 @@ fn issuer() -> String {
     format!("https://login.microsoftonline.com/{TENANT}/v2.0")
 }
 
-/// The claims of a valid token.
 pub(crate) fn claims(now: u64) -> Value {
     json!({
         "iss": issuer(), "aud": CLIENT, "tid": TENANT, "oid": "ann", "sub": "s", "ver": "2.0",
@@ -36,16 +35,10 @@ pub(crate) fn claims(now: u64) -> Value {
     })
 }
 
-pub(crate) fn keys_of(signer: &Signer) -> Keys {
-    let set = json!({ "keys": [signer.jwk()] }).to_string();
-    Keys::parse(set.as_bytes(), &authority(), &issuer(), UNIX_EPOCH).unwrap()
-}
-
-/// A signer with an RSA key.
 #[derive(Clone)]
 pub(crate) struct Signer {
     key: RsaPrivateKey,
-    kid: String,
+    pub(crate) kid: String,
 }
 
 impl Signer {
@@ -61,17 +54,14 @@ impl Signer {
         Self { kid: kid.to_owned(), ..self.clone() }
     }
 
-    pub(crate) fn kid(&self) -> &str {
-        &self.kid
-    }
-
     pub(crate) fn jwk(&self) -> Value {
         let text = |number: &rsa::BigUint| URL_SAFE_NO_PAD.encode(number.to_bytes_be());
         json!({"kty": "RSA", "use": "sig", "kid": self.kid, "n": text(self.key.n()), "e": text(self.key.e())})
     }
 
     pub(crate) fn keys(&self) -> Keys {
-        keys_of(self)
+        let set = json!({ "keys": [self.jwk()] }).to_string();
+        Keys::parse(set.as_bytes(), &authority(), &issuer(), UNIX_EPOCH).unwrap()
     }
 
     pub(crate) fn sign(&self, claims: &Value) -> String {

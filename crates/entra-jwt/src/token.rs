@@ -24,7 +24,8 @@ const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
 
 /// A token whose signature has not been verified.
 pub(crate) struct UnverifiedToken<'a> {
-    kid: String,
+    /// The id of the key that the token claims to be signed with.
+    pub(crate) kid: String,
     /// Header and payload, as they are signed.
     message: &'a str,
     payload: &'a str,
@@ -54,15 +55,9 @@ impl<'a> UnverifiedToken<'a> {
         Ok(Self { kid, message, payload, signature: decode(signature)? })
     }
 
-    /// The id of the key that the token claims to be signed with.
-    pub(crate) fn kid(&self) -> &str {
-        &self.kid
-    }
-
     /// The payload, if one of `keys` has signed it.
     pub(crate) fn verify(&self, keys: &Keys) -> Result<Vec<u8>, InvalidToken> {
-        let key = keys.get(&self.kid).ok_or(InvalidToken::Signature)?;
-        if !key.verifies(self.message.as_bytes(), &self.signature) {
+        if !keys.verify(&self.kid, self.message.as_bytes(), &self.signature) {
             return Err(InvalidToken::Signature);
         }
         decode(self.payload)
@@ -137,19 +132,16 @@ pub struct User {
 
 impl User {
     /// The id of the user's tenant.
-    #[must_use]
     pub fn tenant_id(&self) -> &str {
         &self.tenant_id
     }
 
     /// The user's id in the tenant: the same for every app, stable for as long as the account exists, and never reused.
-    #[must_use]
     pub fn object_id(&self) -> &str {
         &self.object_id
     }
 
     /// The user's name, usually in the form of an e-mail address. It can change and be reused: for display, not for decisions.
-    #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
@@ -163,15 +155,19 @@ impl fmt::Debug for User {
 }
 
 /// Why a token is not accepted. Nothing of the token is repeated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The token is not valid.
+    #[error("the access token cannot be used: {0}")]
     Invalid(InvalidToken),
     /// The token is valid, but lacks the scope.
+    #[error("the access token lacks the scope")]
     InsufficientScope,
     /// The token cannot be verified, since there are no keys.
+    #[error("the access token cannot be checked")]
     KeysUnavailable {
         /// Why there are no keys.
+        #[source]
         cause: KeysUnavailable,
         /// How long it takes until they are fetched again.
         retry_after: Duration,
@@ -179,24 +175,32 @@ pub enum Error {
 }
 
 /// What is wrong with a token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidToken {
     /// It is not a JSON Web Token, or lacks claims that each of Entra's tokens has.
+    #[error("it is no access token of Microsoft Entra ID")]
     Malformed,
     /// Its algorithm is not RS256.
+    #[error("it is not signed with RS256")]
     Algorithm,
     /// It is not signed by the tenant.
+    #[error("no key of the tenant has signed it")]
     Signature,
     /// It is from another issuer, or of another tenant.
+    #[error("it is of another tenant")]
     Issuer,
     /// It is for another app.
+    #[error("it is for another app")]
     Audience,
     /// It has expired.
+    #[error("it has ended")]
     Expired,
     /// It is not valid yet.
+    #[error("it has not begun")]
     NotYetValid,
     /// It is a token of an app for itself, without a user.
+    #[error("it is about no user")]
     NoUser,
 }
 
@@ -206,48 +210,12 @@ impl From<InvalidToken> for Error {
     }
 }
 
-impl fmt::Display for InvalidToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "it is no access token of Microsoft Entra ID",
-            Self::Algorithm => "it is not signed with RS256",
-            Self::Signature => "no key of the tenant has signed it",
-            Self::Issuer => "it is of another tenant",
-            Self::Audience => "it is for another app",
-            Self::Expired => "it has ended",
-            Self::NotYetValid => "it has not begun",
-            Self::NoUser => "it is about no user",
-        })
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Invalid(invalid) => write!(f, "the access token cannot be used: {invalid}"),
-            Self::InsufficientScope => f.write_str("the access token lacks the scope"),
-            Self::KeysUnavailable { .. } => f.write_str("the access token cannot be checked"),
-        }
-    }
-}
-
-impl std::error::Error for InvalidToken {}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::KeysUnavailable { cause, .. } => Some(cause),
-            Self::Invalid(_) | Self::InsufficientScope => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::test_support::{CLIENT, SCOPE, Signer, TENANT, claims, hs256, keys_of, unsigned};
+    use crate::test_support::{CLIENT, SCOPE, Signer, TENANT, claims, hs256, unsigned};
 
     fn verified(token: &str) -> Result<Vec<u8>, InvalidToken> {
         let (right, _) = Signer::pair();
@@ -267,16 +235,16 @@ mod tests {
         assert_eq!(verified(&wrong.sign(&claims)), Err(InvalidToken::Signature));
         assert_eq!(verified(&wrong.named("another").sign(&claims)), Err(InvalidToken::Signature));
         for alg in ["none", "None", "NONE", "HS256", "PS256", "ES256", ""] {
-            assert_eq!(verified(&unsigned(alg, right.kid(), &claims)), Err(InvalidToken::Algorithm), "{alg}");
+            assert_eq!(verified(&unsigned(alg, &right.kid, &claims)), Err(InvalidToken::Algorithm), "{alg}");
         }
-        assert_eq!(verified(&unsigned("RS256", right.kid(), &claims)), Err(InvalidToken::Signature));
+        assert_eq!(verified(&unsigned("RS256", &right.kid, &claims)), Err(InvalidToken::Signature));
     }
 
     #[test]
     fn case_36_a_token_signed_with_the_public_key_as_secret_is_rejected() {
         let (right, _) = Signer::pair();
         for secret in right.public_forms() {
-            assert_eq!(verified(&hs256(&secret, right.kid(), &json!({"a": 1}))), Err(InvalidToken::Algorithm));
+            assert_eq!(verified(&hs256(&secret, &right.kid, &json!({"a": 1}))), Err(InvalidToken::Algorithm));
         }
     }
 
@@ -306,7 +274,7 @@ mod tests {
             verified(&format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header.to_string())))
         };
         assert_eq!(header(json!({"alg": "RS256"})), Err(InvalidToken::Signature));
-        let crit = json!({"alg": "RS256", "kid": right.kid(), "crit": ["b64"], "b64": false});
+        let crit = json!({"alg": "RS256", "kid": right.kid, "crit": ["b64"], "b64": false});
         assert_eq!(header(crit), Err(InvalidToken::Algorithm));
         assert_eq!(header(json!({"alg": ["RS256"]})), Err(InvalidToken::Malformed));
     }
@@ -318,7 +286,7 @@ mod tests {
         let claims = Claims::parse(claims.to_string().as_bytes())?;
         let now = UNIX_EPOCH + Duration::from_secs(now);
         let resource = Resource::for_client_id(CLIENT, SCOPE).unwrap();
-        claims.user(&keys_of(&right), TENANT, &resource, now)
+        claims.user(&right.keys(), TENANT, &resource, now)
     }
 
     fn user(claims: &Value) -> Result<User, Error> {
@@ -359,13 +327,7 @@ mod tests {
 
     #[test]
     fn case_36_a_token_is_rejected_before_and_after_its_validity_with_a_minute_of_leeway() {
-        let token = json!({"nbf": NOW, "exp": NOW + 3_600});
-        let at = |now| {
-            let mut claims = claims(NOW);
-            claims["nbf"] = token["nbf"].clone();
-            claims["exp"] = token["exp"].clone();
-            user_at(&claims, now).map(drop)
-        };
+        let at = |now| user_at(&claims(NOW), now).map(drop);
         assert_eq!(at(NOW - 61), Err(InvalidToken::NotYetValid.into()));
         assert_eq!((at(NOW - 60), at(NOW), at(NOW + 3_659)), (Ok(()), Ok(()), Ok(())));
         assert_eq!(at(NOW + 3_660), Err(InvalidToken::Expired.into()));

@@ -33,8 +33,8 @@ impl Validator {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn start(authority: Authority, resource: Resource, http: &HttpClient) -> Self {
-        let tenant_id = authority.tenant_id().to_owned();
-        let keys = RefreshingCache::start(KeyFetcher::new(authority, http.clone()), SystemTime::now);
+        let tenant_id = authority.tenant_id.clone();
+        let keys = RefreshingCache::start(KeyFetcher { authority, http: http.clone() }, SystemTime::now);
         Self(Arc::new(Inner { tenant_id, resource, keys, throttle: Mutex::default() }))
     }
 
@@ -47,7 +47,7 @@ impl Validator {
     /// [`Error`] when the token is invalid, lacks the scope, or cannot be verified.
     pub async fn validate(&self, token: &str, now: SystemTime) -> Result<User, Error> {
         let token = UnverifiedToken::parse(token)?;
-        let keys = self.keys_with(token.kid(), now).await?;
+        let keys = self.keys_with(&token.kid, now).await?;
         let claims = Claims::parse(&token.verify(&keys)?)?;
         claims.user(&keys, &self.0.tenant_id, &self.0.resource, now)
     }
@@ -55,16 +55,16 @@ impl Validator {
     /// The keys, fetched again if `kid` is not among them and the throttle allows it.
     async fn keys_with(&self, kid: &str, now: SystemTime) -> Result<Arc<Keys>, Error> {
         let keys = self.0.keys.get(now).await.map_err(unavailable)?;
-        if keys.get(kid).is_some() || !self.may_fetch(&keys, now) {
+        if keys.contains(kid) || !self.may_fetch(&keys, now) {
             return Ok(keys);
         }
-        self.0.keys.get_newer(|keys| keys.get(kid).is_none(), now).await.map_err(unavailable)
+        self.0.keys.get_newer(|keys| !keys.contains(kid), now).await.map_err(unavailable)
     }
 
     fn may_fetch(&self, keys: &Keys, now: SystemTime) -> bool {
         // Poisoning is ignored: no update can panic halfway.
         let mut throttle = self.0.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        throttle.may_fetch(keys.fetched_at(), now)
+        throttle.may_fetch(keys.fetched_at, now)
     }
 }
 
@@ -75,12 +75,11 @@ impl fmt::Debug for Validator {
 }
 
 fn unavailable(unavailable: Unavailable<KeysUnavailable>) -> Error {
-    match unavailable {
-        Unavailable::Failed { error, retry_after } => Error::KeysUnavailable { cause: error, retry_after },
-        Unavailable::Stopped => {
-            Error::KeysUnavailable { cause: KeysUnavailable::stopped(), retry_after: Duration::ZERO }
-        }
-    }
+    let (cause, retry_after) = match unavailable {
+        Unavailable::Failed { error, retry_after } => (error, retry_after),
+        Unavailable::Stopped => (KeysUnavailable::stopped(), Duration::ZERO),
+    };
+    Error::KeysUnavailable { cause, retry_after }
 }
 
 /// Limits how often unknown key ids cause a fetch, since a sender can invent them. Holds the time of the last such fetch.

@@ -3,7 +3,7 @@
 //! It reads and writes bytes itself, since bytes are what is tested.
 
 use std::collections::VecDeque;
-use std::error::Error as _;
+use std::iter::successors;
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -56,7 +56,6 @@ impl Request {
         headers.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// When it was signed.
     pub(crate) fn date(&self) -> Timestamp {
         let date = self.header("x-ms-date").unwrap();
         jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).unwrap()
@@ -75,12 +74,10 @@ impl TestService {
         Self { script: Arc::new(Mutex::new(script.into_iter().collect())), ..Self::default() }
     }
 
-    /// Everything that has arrived so far.
     pub(crate) fn requests(&self) -> Vec<Request> {
         self.requests.borrow().clone()
     }
 
-    /// Waits for the first request.
     pub(crate) async fn first_request(&self) {
         let mut requests = self.requests.subscribe();
         let first = requests.wait_for(|requests| !requests.is_empty());
@@ -93,7 +90,6 @@ impl TestService {
         requests[0].clone()
     }
 
-    /// Connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
@@ -104,23 +100,16 @@ impl TestService {
         while let Some(request) = read(&mut socket).await {
             self.requests.send_modify(|requests| requests.push(request));
             let next = self.script.lock().unwrap().pop_front();
-            match next.unwrap_or_else(|| reply(418, "the script is over")) {
-                Reply::Full(text) => socket.write_all(text.as_bytes()).await.unwrap(),
-                Reply::Stall(text) => {
-                    socket.write_all(text.as_bytes()).await.unwrap();
-                    let _ = socket.read(&mut [0]).await;
-                    return;
-                }
-                Reply::Disconnect(text) => {
-                    socket.write_all(text.as_bytes()).await.unwrap();
-                    return;
-                }
-                Reply::Endless(text) => {
-                    socket.write_all(text.as_bytes()).await.unwrap();
-                    while socket.write_all(&[b' '; 4_096]).await.is_ok() {}
-                    return;
-                }
+            let reply = next.unwrap_or_else(|| reply(418, "the script is over"));
+            let (Reply::Full(text) | Reply::Stall(text) | Reply::Disconnect(text) | Reply::Endless(text)) = &reply;
+            socket.write_all(text.as_bytes()).await.unwrap();
+            match reply {
+                Reply::Full(_) => continue,
+                Reply::Stall(_) => drop(socket.read(&mut [0]).await),
+                Reply::Disconnect(_) => {}
+                Reply::Endless(_) => while socket.write_all(&[b' '; 4_096]).await.is_ok() {},
             }
+            return;
         }
     }
 }
@@ -139,7 +128,6 @@ async fn read(socket: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
     Some(request)
 }
 
-/// A complete response.
 pub(crate) fn reply(status: u16, body: &str) -> Reply {
     reply_with(status, "", body)
 }
@@ -157,7 +145,6 @@ pub(crate) async fn start(script: impl IntoIterator<Item = Reply>) -> (Client, T
     (client(port), service)
 }
 
-/// The service on a free port.
 pub(crate) async fn listen(script: impl IntoIterator<Item = Reply>) -> (u16, TestService) {
     let service = TestService::new(script);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -192,12 +179,8 @@ pub(crate) async fn issue(client: &Client) -> Result<AccessToken, Error> {
 
 /// `Debug` and `Display` of an error and its causes, after a search for secrets.
 pub(crate) fn error_chain(error: &Error) -> String {
-    let mut chain = format!("{error:?} {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        chain += &format!(" {error:?} {error}");
-        cause = error.source();
-    }
+    let chain = successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
+    let chain: String = chain.map(|error| format!("{error:?} {error} ")).collect();
     for secret in [KEY, &KEY[..20], "hush", "8:acs", "8%3A", "2dee53b4", "identities", "HMAC-SHA256", "://"] {
         assert!(!chain.contains(secret), "{secret} is in {chain}");
     }
