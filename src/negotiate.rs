@@ -8,15 +8,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::IntoResponse;
-use azure_signalr::{Client, Hub};
+use azure_signalr::{ClientIdentity, Hub};
 
 use crate::auth::Caller;
 use crate::error::Error;
 
 pub(crate) async fn negotiate(State(hub): State<Hub>, caller: Caller) -> Result<impl IntoResponse, Error> {
     let client = match &caller {
-        Caller::User(user) => Client::user(user),
-        Caller::Anonymous => Client::anonymous(),
+        Caller::User(user) => ClientIdentity::user(user),
+        Caller::Anonymous => ClientIdentity::anonymous(),
     };
     let access = hub.client_access(&client, SystemTime::now()).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Json(access)))

@@ -130,7 +130,7 @@ impl Client {
         self.0.perform(&Operation::delete(&self.0.endpoint, user), now).await.map(drop)
     }
 
-    /// Exchanges the token of a Teams user for one of the service's, which expires when that one does.
+    /// Exchanges the Entra token of a Teams user for an access token of the service with the same expiry.
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::secret::Secret;
 
-/// The longest delay that is read from `Retry-After`: a day. More is a mistake, and might not fit into a clock.
+/// The cap for a delay from `Retry-After`: a day. Longer ones are mistakes, and might not fit into a clock.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Under the idle time-outs of Azure's load balancers, so that this side closes first.

@@ -46,7 +46,7 @@ pub struct EmulatorArgs {
     no_control: bool,
 }
 
-/// Why the emulator did not start or stopped by itself.
+/// Why the emulator could not start, or ended without a signal.
 #[derive(Debug)]
 pub enum CliError {
     /// An argument cannot be used.

@@ -28,11 +28,11 @@ const API_VERSION: &str = "2022-06-01";
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::SystemTime;
-/// use azure_signalr::{Client, ConnectionString, Hub};
+/// use azure_signalr::{ClientIdentity, ConnectionString, Hub};
 ///
 /// let connection: ConnectionString = "Endpoint=https://contoso.service.signalr.net;AccessKey=KEY".parse()?;
 /// let hub = Hub::new(&connection, &"chat".parse()?)?;
-/// let access = hub.client_access(&Client::anonymous(), SystemTime::now()).await?;
+/// let access = hub.client_access(&ClientIdentity::anonymous(), SystemTime::now()).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -61,21 +61,21 @@ pub struct ClientAccess {
     pub access_token: String,
 }
 
-/// The client that an access token is for.
+/// Who a client is: the user and further claims for its access token.
 #[derive(Clone, Debug, Default)]
-pub struct Client<'a> {
+pub struct ClientIdentity<'a> {
     user: Option<&'a UserId>,
     claims: Vec<(String, Vec<String>)>,
 }
 
-impl<'a> Client<'a> {
+impl<'a> ClientIdentity<'a> {
     /// A client without a user: messages to a user never reach this connection.
     #[must_use]
     pub fn anonymous() -> Self {
         Self::default()
     }
 
-    /// A client of this user.
+    /// A client that is signed in as `user`.
     #[must_use]
     pub fn user(user: &'a UserId) -> Self {
         Self { user: Some(user), claims: Vec::new() }
@@ -156,7 +156,7 @@ impl Hub {
     /// # Errors
     ///
     /// When the claims make a token longer than the service takes; with an identity, when there is no key.
-    pub async fn client_access(&self, client: &Client<'_>, now: SystemTime) -> Result<ClientAccess, Error> {
+    pub async fn client_access(&self, client: &ClientIdentity<'_>, now: SystemTime) -> Result<ClientAccess, Error> {
         let claims = Claims::new(self.0.client_audience.as_str(), now);
         let claims = Claims { user: client.user, extra: &client.claims, ..claims };
         let access_token = self.0.auth.sign(&claims, Instant::now() + CALL_TIMEOUT).await?;
@@ -248,7 +248,7 @@ mod tests {
     async fn case_6_a_users_token_is_for_the_hub_in_lower_case_and_lasts_an_hour() {
         let hub = Hub::new(&connection("Endpoint=http://localhost;Port=8888"), &"Chat".parse().unwrap()).unwrap();
         let user = "u1".parse().unwrap();
-        let access = hub.client_access(&Client::user(&user), NOW).await.unwrap();
+        let access = hub.client_access(&ClientIdentity::user(&user), NOW).await.unwrap();
         assert_eq!(access.url, "http://localhost:8888/client/?hub=chat");
         let claims = claims(&access.access_token);
         assert_eq!(claims["aud"], "http://localhost/client/?hub=chat");
@@ -260,7 +260,7 @@ mod tests {
     async fn case_7_an_application_goes_before_the_hub() {
         let (application, name) = ("App".parse().unwrap(), "Chat".parse().unwrap());
         let hub = Hub::in_application(&connection("Endpoint=https://h"), &application, &name).unwrap();
-        let access = hub.client_access(&Client::anonymous(), NOW).await.unwrap();
+        let access = hub.client_access(&ClientIdentity::anonymous(), NOW).await.unwrap();
         assert_eq!(access.url, "https://h/client/?hub=app_chat");
         assert_eq!(claims(&access.access_token)["aud"], "https://h/client/?hub=app_chat");
         let (url, _) = hub.0.send_addresses(Recipient::Everyone);
@@ -270,7 +270,7 @@ mod tests {
     #[tokio::test]
     async fn case_8_extra_claims_travel_and_lists_stay_lists() {
         let hub = Hub::new(&connection("Endpoint=https://h"), &"chat".parse().unwrap()).unwrap();
-        let client = Client::anonymous().claim("exp", "x").claim("role", "a").claim("role", "b");
+        let client = ClientIdentity::anonymous().claim("exp", "x").claim("role", "a").claim("role", "b");
         let claims = claims(&hub.client_access(&client, NOW).await.unwrap().access_token);
         assert_eq!(claims["asrs.u.exp"], "x");
         assert_eq!(claims["role"], serde_json::json!(["a", "b"]));
@@ -281,7 +281,7 @@ mod tests {
     async fn a_gateway_keeps_its_path_and_the_audience_stays_the_services() {
         let connection = connection("Endpoint=https://h;ClientEndpoint=https://gw/p;ServerEndpoint=https://srv:444/q/");
         let hub = Hub::new(&connection, &"chat".parse().unwrap()).unwrap();
-        let access = hub.client_access(&Client::anonymous(), NOW).await.unwrap();
+        let access = hub.client_access(&ClientIdentity::anonymous(), NOW).await.unwrap();
         assert_eq!(access.url, "https://gw/p/client/?hub=chat");
         assert_eq!(claims(&access.access_token)["aud"], "https://h/client/?hub=chat");
         let (url, audience) = hub.0.send_addresses(Recipient::Everyone);
@@ -302,16 +302,17 @@ mod tests {
     #[tokio::test]
     async fn a_token_the_service_would_refuse_is_not_made() {
         let hub = Hub::new(&connection("Endpoint=https://h"), &"chat".parse().unwrap()).unwrap();
-        let long = hub.client_access(&Client::anonymous().claim("a", "x".repeat(4_096)), NOW).await.unwrap_err();
+        let long =
+            hub.client_access(&ClientIdentity::anonymous().claim("a", "x".repeat(4_096)), NOW).await.unwrap_err();
         assert!(!long.is_retryable());
         let longest = "\"".repeat(UserId::MAX_BYTES).parse().unwrap();
-        hub.client_access(&Client::user(&longest), NOW).await.unwrap();
+        hub.client_access(&ClientIdentity::user(&longest), NOW).await.unwrap();
     }
 
     #[tokio::test]
     async fn what_holds_a_key_or_a_token_does_not_print_it() {
         let hub = Hub::new(&connection("Endpoint=https://h"), &"chat".parse().unwrap()).unwrap();
-        let access = hub.client_access(&Client::anonymous(), NOW).await.unwrap();
+        let access = hub.client_access(&ClientIdentity::anonymous(), NOW).await.unwrap();
         assert!(!format!("{hub:?} {access:?}").contains(&access.access_token));
     }
 }

@@ -14,7 +14,7 @@ pub use azure_credentials::{CredentialSource, CredentialSourceError};
 pub use azure_http::{RootCertificates, RootCertificatesError};
 pub use connection_string::{ConnectionString, ConnectionStringError};
 pub use error::Error;
-pub use hub::{Client, ClientAccess, Hub};
+pub use hub::{ClientAccess, ClientIdentity, Hub};
 pub use message::{Message, Recipient};
 pub use name::{HubName, NameError, UserId};
 pub use send_receipt::{Attempt, SendReceipt};

@@ -1,4 +1,4 @@
-//! `chat` without a command: starts the local stack with the app.
+//! `chat` without a command: starts the local stack around the handler's app.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use azure_signalr::{Client as ClientInfo, ConnectionString, CredentialSource, Error, Hub, Message, Recipient};
+use azure_signalr::{ClientIdentity, ConnectionString, CredentialSource, Error, Hub, Message, Recipient};
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::{Client, Url};
 use serverless_chat::config::{Config, ROOTS};
@@ -155,7 +155,7 @@ impl ServiceCheck<'_> {
                 format!("doctor-{}", Uuid::new_v4()).parse().expect("letters, digits and dashes are a user id");
             let message = Message::new::<()>("doctor", &[])?;
             hub.send(Recipient::User(&unused_id), &message, (self.now)()).await?;
-            hub.client_access(&ClientInfo::anonymous(), (self.now)()).await
+            hub.client_access(&ClientIdentity::anonymous(), (self.now)()).await
         };
         let access = match access.await {
             Ok(access) => access,
