@@ -183,7 +183,6 @@ impl Scope {
     ];
 
     /// The name of the scope in requests and tokens.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         Self::ALL[self as usize].1
     }

@@ -53,7 +53,6 @@ impl ConnectionString {
     }
 
     /// Whether it contains an access key.
-    #[must_use]
     pub fn has_key(&self) -> bool {
         self.key.is_some()
     }

@@ -42,21 +42,18 @@ pub enum Format {
 
 impl Report {
     /// Whether every case that was run passed or is known to differ.
-    #[must_use]
     pub fn is_success(&self) -> bool {
         let is_failure = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::NotImplemented { .. });
         !self.cases.iter().any(|case| is_failure(&case.outcome))
     }
 
     /// The numbers of the cases that are listed as known to differ but passed.
-    #[must_use]
     pub fn obsolete_differences(&self) -> Vec<u8> {
         let obsolete = self.cases.iter().filter(|case| case.is_known_difference && case.outcome == Outcome::Passed);
         obsolete.map(|case| case.number).collect()
     }
 
     /// Renders the report as text that ends with a line feed.
-    #[must_use]
     pub fn render(&self, format: Format) -> String {
         match format {
             Format::Table => self.table(),

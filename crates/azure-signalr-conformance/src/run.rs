@@ -47,7 +47,6 @@ pub struct Options {
 
 impl Options {
     /// The default settings: all cases that need only the service, a timeout of 10 seconds, 16 cases at a time.
-    #[must_use]
     pub fn new(connection: ConnectionString) -> Self {
         Self {
             connection,

@@ -37,13 +37,11 @@ impl AccessKey {
     /// # Panics
     ///
     /// When the operating system has no random bytes.
-    #[must_use]
     pub fn generate() -> Self {
         Self(STANDARD.encode(random::bytes::<32>()))
     }
 
     /// The key of the official emulator, so that settings for that one work unchanged.
-    #[must_use]
     pub fn official_emulator() -> Self {
         Self(OFFICIAL_EMULATOR_KEY.to_owned())
     }
@@ -83,16 +81,9 @@ impl FromStr for AccessKey {
 }
 
 /// The text cannot be an access key. The message never repeats it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an access key is a text without `;`, not empty, with no white space around it")]
 pub struct InvalidAccessKey(());
-
-impl fmt::Display for InvalidAccessKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an access key is a text without `;`, not empty, with no white space around it")
-    }
-}
-
-impl std::error::Error for InvalidAccessKey {}
 
 #[cfg(test)]
 mod tests {

@@ -50,17 +50,11 @@ fn check(name: &str, max: usize, parameter: &'static str) -> Result<(), InvalidH
 }
 
 /// A name of a hub or an application is invalid.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{parameter}` must be 1 to {max} characters: a letter, then letters, digits and any of _ ` , . [ ]")]
 pub(crate) struct InvalidHubName {
     pub(crate) parameter: &'static str,
     max: usize,
-}
-
-impl fmt::Display for InvalidHubName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { parameter, max } = self;
-        write!(f, "`{parameter}` must be 1 to {max} characters: a letter, then letters, digits and any of _ ` , . [ ]")
-    }
 }
 
 #[cfg(test)]

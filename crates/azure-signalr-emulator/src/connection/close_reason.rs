@@ -1,38 +1,40 @@
 //! Why a connection ends, and what follows for the client, the log, the upstream, and stateful reconnect.
 
-use std::fmt;
-
 use crate::protocol::ServerMessage;
 use crate::protocol::handshake::HandshakeError;
 use crate::service::{CloseOptions, StopReason};
 
 /// Why a connection ends.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum CloseReason {
-    /// The transport has ended.
+    #[error("the transport ended")]
     Disconnected,
-    /// The transport has failed.
+    #[error("the transport failed: {0}")]
     TransportFailed(String),
-    /// The client has sent a Close message, with an optional error.
+    /// With a Close message and its optional error.
+    #[error("the client closed it")]
     ClientClosed(Option<String>),
+    #[error("the handshake failed: {0}")]
     HandshakeFailed(HandshakeError),
     /// The client has sent pings, and then nothing for the client timeout.
+    #[error("the client timed out")]
     ClientTimedOut,
     /// The client has sent an invalid message, or a message that is too long.
+    #[error("{0}")]
     Malformed(String),
-    /// The client reads too slowly, or not at all.
+    #[error("the client reads too slowly")]
     ClientSlow,
-    /// The access token has expired, and a claim ends the connection with it.
+    /// A claim ends the connection with its token.
+    #[error("the access token expired")]
     TokenExpired,
-    /// The client has sent a DELETE request.
+    /// With a DELETE request.
+    #[error("the client closed it")]
     ClientDeleted,
-    /// The control API has dropped the connection.
+    #[error("the control API dropped it")]
     Aborted,
     /// A REST call has closed the connection, or the service shuts down.
-    Closed {
-        options: CloseOptions,
-        after_handshake: bool,
-    },
+    #[error("the service closed it")]
+    Closed { options: CloseOptions, after_handshake: bool },
 }
 
 impl CloseReason {
@@ -82,23 +84,6 @@ impl CloseReason {
             Self::ClientDeleted => None,
             Self::Closed { options, .. } => options.reason.clone(),
             reason => Some(reason.to_string()),
-        }
-    }
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Disconnected => f.write_str("the transport ended"),
-            Self::TransportFailed(error) => write!(f, "the transport failed: {error}"),
-            Self::ClientClosed(_) | Self::ClientDeleted => f.write_str("the client closed it"),
-            Self::HandshakeFailed(error) => write!(f, "the handshake failed: {error}"),
-            Self::ClientTimedOut => f.write_str("the client timed out"),
-            Self::Malformed(error) => f.write_str(error),
-            Self::ClientSlow => f.write_str("the client reads too slowly"),
-            Self::TokenExpired => f.write_str("the access token expired"),
-            Self::Aborted => f.write_str("the control API dropped it"),
-            Self::Closed { .. } => f.write_str("the service closed it"),
         }
     }
 }

@@ -19,7 +19,8 @@ pub(crate) struct UserId(Arc<str>);
 pub(crate) struct GroupName(Arc<str>);
 
 /// The service rejects this group name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`group` must be 1 to {} characters, not only white space", MAX_GROUP_NAME_CHARS)]
 pub(crate) struct InvalidGroupName;
 
 impl ConnectionId {
@@ -58,12 +59,6 @@ impl GroupName {
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for InvalidGroupName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`group` must be 1 to {MAX_GROUP_NAME_CHARS} characters, not only white space")
     }
 }
 

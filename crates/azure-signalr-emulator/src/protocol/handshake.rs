@@ -72,37 +72,23 @@ struct Request {
 }
 
 /// Why a handshake failed. The texts are those of ASP.NET Core, so that users can search for them.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HandshakeError {
     /// Not a handshake request.
+    #[error("An unexpected error occurred during connection handshake.")]
     Malformed,
+    #[error("The protocol '{0}' is not supported.")]
     UnsupportedProtocol(String),
+    #[error("The server does not support version {1} of the '{name}' protocol.", name = .0.name())]
     UnsupportedVersion(Protocol, i64),
-    /// The transport cannot carry the protocol.
+    #[error(
+        "Cannot use the '{name}' protocol on the current transport. \
+         The transport does not support 'Binary' transfer format.",
+        name = .0.name()
+    )]
     TransferFormat(Protocol),
+    #[error("Handshake was canceled.")]
     TimedOut,
-}
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed => f.write_str("An unexpected error occurred during connection handshake."),
-            Self::UnsupportedProtocol(name) => write!(f, "The protocol '{name}' is not supported."),
-            Self::UnsupportedVersion(protocol, version) => {
-                let name = protocol.name();
-                write!(f, "The server does not support version {version} of the '{name}' protocol.")
-            }
-            Self::TransferFormat(protocol) => {
-                let name = protocol.name();
-                write!(
-                    f,
-                    "Cannot use the '{name}' protocol on the current transport. \
-                     The transport does not support 'Binary' transfer format."
-                )
-            }
-            Self::TimedOut => f.write_str("Handshake was canceled."),
-        }
-    }
 }
 
 /// Reads a handshake request, given without its separator.

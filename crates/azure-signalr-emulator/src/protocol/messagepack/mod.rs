@@ -243,10 +243,10 @@ impl<'a> Fields<'a> {
         match self.natural("resultKind")? {
             1 => Ok(Outcome::Error(self.text("error")?)),
             2 => Ok(Outcome::Void),
-            3 => {
-                let result = to_json(self.next("result")?);
-                Ok(result.map_or_else(|error| Outcome::Error(error.to_string()), Outcome::Result))
-            }
+            3 => Ok(match to_json(self.next("result")?) {
+                Ok(result) => Outcome::Result(result),
+                Err(error) => Outcome::Error(format!("the value cannot be written as JSON: {error}")),
+            }),
             _ => Err(DecodeError::Wrong { property: "resultKind", expected: "1, 2 or 3" }),
         }
     }
