@@ -37,7 +37,8 @@ pub struct EntraOptions {
 /// Checks tokens of identities, and issues access keys to them.
 pub(crate) struct Entra {
     options: EntraOptions,
-    signing_key: DecodingKey,
+    /// Verifies the issuer's tokens.
+    pub(super) signing_key: DecodingKey,
     issued: Mutex<VecDeque<StoredKey>>,
 }
 
@@ -59,11 +60,6 @@ impl Entra {
     pub(crate) fn new(options: EntraOptions) -> Self {
         let signing_key = DecodingKey::from_secret(options.signing_key.as_str().as_bytes());
         Self { options, signing_key, issued: Mutex::default() }
-    }
-
-    /// The key that verifies the issuer's tokens.
-    pub(crate) fn signing_key(&self) -> &DecodingKey {
-        &self.signing_key
     }
 
     /// Checks issuer, audience and role, in the claims of a token whose signature and times are valid.

@@ -124,7 +124,7 @@ impl<'a, T: Transport> Writer<'a, T> {
         let guard = self.guard;
         let Some(transport) = &mut self.transport else { return Err(CloseReason::Disconnected) };
         let frames = frames.into_iter().inspect(|frame| {
-            if let Some(recorder) = guard.recorder() {
+            if let Some(recorder) = &guard.recorder {
                 recorder.sent(frame);
             }
         });
@@ -138,14 +138,14 @@ impl<'a, T: Transport> Writer<'a, T> {
                 Ok(Err(Disconnected)) => Err(CloseReason::Disconnected),
                 Err(_) => Err(CloseReason::ClientSlow),
             },
-            reason = guard.handle().send_queue().stopped_now() => Err(CloseReason::from_stop(reason, true)),
+            reason = guard.handle.send_queue.stopped_now() => Err(CloseReason::from_stop(reason, true)),
         }
     }
 
     /// Drops the transport of a client that may resume.
     pub(super) fn disconnect(&mut self) {
         self.transport = None;
-        self.guard.handle().send_queue().transport_is_gone();
+        self.guard.handle.send_queue.transport_is_gone();
     }
 
     /// Continues over another transport: sends the next sequence id, and again all messages that are not acknowledged.
@@ -156,7 +156,7 @@ impl<'a, T: Transport> Writer<'a, T> {
         let (number, unacknowledged) = buffer.resume();
         let mut frames = vec![self.protocol.encode(&ServerMessage::Sequence(number))];
         frames.extend(unacknowledged);
-        debug!(connection = %self.guard.connection(), messages = frames.len() - 1, "resumed");
+        debug!(connection = %self.guard.connection, messages = frames.len() - 1, "resumed");
         self.send(frames).await
     }
 
@@ -164,7 +164,7 @@ impl<'a, T: Transport> Writer<'a, T> {
     pub(super) async fn close(self, reason: &CloseReason, detailed_errors: bool) {
         let Some(transport) = self.transport.filter(|_| !reason.drops_transport()) else { return };
         let close_message = reason.close_message(detailed_errors).map(|message| self.protocol.encode(&message));
-        if let (Some(recorder), Some(frame)) = (self.guard.recorder(), &close_message) {
+        if let (Some(recorder), Some(frame)) = (&self.guard.recorder, &close_message) {
             recorder.sent(frame);
         }
         let request = CloseRequest { close_message, is_error: reason.is_error() };

@@ -19,7 +19,7 @@ use super::{ControlState, read_json};
 use crate::api_error::ApiError;
 use crate::diagnostics::Diagnostics;
 use crate::fault_injection::{
-    Endpoint, FaultId, FaultRule, MessageEffect, MessageFault, RequestEffect, RequestFault, RequestInfo,
+    Endpoint, FaultRule, MessageEffect, MessageFault, RequestEffect, RequestFault, RequestInfo,
 };
 use crate::hub_name::HubName;
 use crate::request::{Query, path_segments};
@@ -79,10 +79,8 @@ async fn try_add(state: &ControlState, request: Request) -> Result<Response, Api
     let body: FaultRequest = read_json(request).await?;
     let times = body.times;
     if times == Some(0) {
-        return Err(ApiError::invalid(
-            "times",
-            "`times` is 1 or more; without it the fault is active until it is deleted",
-        ));
+        let message = "`times` is 1 or more; without it the fault is active until it is deleted";
+        return Err(ApiError::invalid("times", message));
     }
     let rule = body.rule()?;
     let mut faults = state.diagnostics.faults();
@@ -97,7 +95,7 @@ async fn try_add(state: &ControlState, request: Request) -> Result<Response, Api
 
 /// `DELETE /emulator/faults/{id}`
 pub(super) async fn remove(State(state): State<ControlState>, Path(id): Path<String>) -> Response {
-    let removed = id.parse().is_ok_and(|id| state.diagnostics.faults().remove(FaultId(id)));
+    let removed = id.parse().is_ok_and(|id| state.diagnostics.faults().remove(id));
     if removed {
         return StatusCode::NO_CONTENT.into_response();
     }

@@ -57,11 +57,11 @@ pub(crate) enum PollResponse {
 /// A connection, as its hub holds it.
 #[derive(Debug)]
 pub(crate) struct ConnectionHandle {
-    send_queue: SendQueue,
+    pub(crate) send_queue: SendQueue,
     invocations: Mutex<Invocations>,
-    transport_type: TransportType,
+    pub(crate) transport_type: TransportType,
     /// In milliseconds since 1970.
-    connected_at: u64,
+    pub(crate) connected_at: u64,
     /// Set by the handshake.
     protocol: OnceLock<Protocol>,
 }
@@ -83,14 +83,6 @@ impl ConnectionHandle {
             connected_at,
             protocol: OnceLock::new(),
         }
-    }
-
-    pub(crate) fn transport_type(&self) -> TransportType {
-        self.transport_type
-    }
-
-    pub(crate) fn connected_at(&self) -> u64 {
-        self.connected_at
     }
 
     /// The protocol of the client; `None` before the handshake.
@@ -126,10 +118,6 @@ impl ConnectionHandle {
 
     fn frame(&self, message: &OutgoingMessage) -> Option<Frame> {
         message.frame(self.protocol()?)
-    }
-
-    pub(crate) fn send_queue(&self) -> &SendQueue {
-        &self.send_queue
     }
 
     /// Registers an invocation under a new id. The caller sends it with [`send_message`](Self::send_message).
@@ -175,10 +163,6 @@ pub(crate) struct PendingInvocation<'a> {
 
 impl PendingInvocation<'_> {
     /// Waits for the completion. The caller limits the time.
-    ///
-    /// # Errors
-    ///
-    /// The connection has ended.
     pub(crate) async fn completion(&mut self) -> Result<Outcome, ConnectionEnded> {
         (&mut self.completion).await.map_err(|_| ConnectionEnded)
     }

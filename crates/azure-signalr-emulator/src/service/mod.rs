@@ -134,7 +134,7 @@ impl Service {
         let mut state = self.lock();
         state.closing = true;
         let options = CloseOptions { reason: None, allow_reconnect: true };
-        state.tokens.open_connections().for_each(|open| open.handle.send_queue().close(options.clone()));
+        state.tokens.open_connections().for_each(|open| open.handle.send_queue.close(options.clone()));
     }
 
     /// Waits until all connections are closed and their upstream posts are done.
@@ -160,10 +160,10 @@ pub(crate) struct ConnectionGuard {
     service: Arc<Service>,
     token: ConnectionToken,
     hub: HubName,
-    connection: ConnectionId,
+    pub(crate) connection: ConnectionId,
     user: Option<UserId>,
-    handle: Arc<ConnectionHandle>,
-    recorder: Option<MessageRecorder>,
+    pub(crate) handle: Arc<ConnectionHandle>,
+    pub(crate) recorder: Option<MessageRecorder>,
 }
 
 impl ConnectionGuard {
@@ -173,7 +173,7 @@ impl ConnectionGuard {
         self.handle.set_protocol(protocol);
         let (user, handle) = (self.user.as_ref(), self.handle.clone());
         self.service.lock().hubs.join(Instant::now(), hub, connection, user, handle);
-        let (user, transport) = (user.map(UserId::as_str), self.handle.transport_type());
+        let (user, transport) = (user.map(UserId::as_str), self.handle.transport_type);
         info!(%hub, %connection, user, %transport, "connection {connection} joined hub {hub}");
     }
 
@@ -190,18 +190,6 @@ impl ConnectionGuard {
 
     pub(crate) fn options(&self) -> &Options {
         &self.service.options
-    }
-
-    pub(crate) fn recorder(&self) -> Option<&MessageRecorder> {
-        self.recorder.as_ref()
-    }
-
-    pub(crate) fn connection(&self) -> &ConnectionId {
-        &self.connection
-    }
-
-    pub(crate) fn handle(&self) -> &ConnectionHandle {
-        &self.handle
     }
 }
 

@@ -176,13 +176,13 @@ impl ConnectRequest {
         let guard = service.connect(token, hub.clone(), identity.user.clone(), transport).map_err(connect_error)?;
         let upstream = service.upstream.clone().map(|upstream| {
             let client = upstream.connection_headers(&ClientDetails {
-                connection_id: guard.connection().as_str(),
+                connection_id: guard.connection.as_str(),
                 hub: hub.as_str(),
                 user: identity.user.as_ref().map(UserId::as_str),
                 claims: &identity.claims,
                 query: parts.uri.query().unwrap_or_default(),
             });
-            UpstreamConnection::new(upstream, client, service.recorder(&hub, guard.connection()))
+            UpstreamConnection::new(upstream, client, service.recorder(&hub, &guard.connection))
         });
         let time_left = |end: u64| Duration::from_secs(end.saturating_sub(unix_now()));
         let settings = ConnectionSettings {
@@ -229,7 +229,7 @@ async fn forward(
         }
         (RequestKind::Delete, TransportHandle::LongPolling { .. }) => {
             service.remove_token(token);
-            open.handle.send_queue().delete();
+            open.handle.send_queue.delete();
             Ok(StatusCode::ACCEPTED.into_response())
         }
         (RequestKind::Delete, _) => Err(delete_not_allowed()),
