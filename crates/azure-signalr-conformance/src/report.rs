@@ -120,13 +120,9 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        let case = |number, outcome, is_known_difference| CaseReport {
-            number,
-            title: "a title",
-            outcome,
-            note: None,
-            is_known_difference,
-        };
+        let (title, note) = ("a title", None);
+        let case =
+            |number, outcome, is_known_difference| CaseReport { number, title, outcome, note, is_known_difference };
         let failed = Outcome::Failed { expected: "202".into(), actual: "a | b\nc".into() };
         let mut cases = vec![
             case(1, Outcome::Passed, true),

@@ -1,12 +1,12 @@
-//! [`AccessKey`]: the key that signs access tokens. Its text is used as UTF-8 bytes; it looks like base64 but is not decoded.
+//! [`AccessKey`]: the key that signs access tokens, and random ids.
+//!
+//! The text of a key is used as UTF-8 bytes; it looks like base64 but is not decoded.
 
 use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use crate::random;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 /// The public key of every installation of the official emulator.
 const OFFICIAL_EMULATOR_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
@@ -38,7 +38,7 @@ impl AccessKey {
     ///
     /// When the operating system has no random bytes.
     pub fn generate() -> Self {
-        Self(STANDARD.encode(random::bytes::<32>()))
+        Self(STANDARD.encode(random_bytes::<32>()))
     }
 
     /// The key of the official emulator, so that settings for that one work unchanged.
@@ -64,14 +64,6 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-impl TryFrom<String> for AccessKey {
-    type Error = InvalidAccessKey;
-
-    fn try_from(key: String) -> Result<Self, InvalidAccessKey> {
-        Self::new(key)
-    }
-}
-
 impl FromStr for AccessKey {
     type Err = InvalidAccessKey;
 
@@ -84,6 +76,17 @@ impl FromStr for AccessKey {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("an access key is a text without `;`, not empty, with no white space around it")]
 pub struct InvalidAccessKey(());
+
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("every supported system has random bytes once it is up");
+    bytes
+}
+
+/// A random id: 22 characters of base64url, since clients put ids into URLs without escaping.
+pub(crate) fn random_id() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<16>())
+}
 
 #[cfg(test)]
 mod tests {

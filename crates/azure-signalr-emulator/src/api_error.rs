@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tracing::{debug, warn};
 
-use crate::hub_name::InvalidHubName;
+use crate::hub::InvalidHubName;
 
 /// Carries the error code; a response to HEAD has nothing else.
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::api_error::AuthError;
-use crate::hub_name::HubName;
+use crate::hub::HubName;
 use crate::loopback;
 use crate::request::{Query, path_segments};
 

@@ -10,9 +10,8 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::access_key::AccessKey;
+use crate::access_key::{AccessKey, random_id};
 use crate::api_error::AuthError;
-use crate::random;
 
 /// The audience of Entra tokens for any SignalR service.
 const AUDIENCE: &str = "https://signalr.azure.com";
@@ -79,7 +78,7 @@ impl Entra {
 
     /// Issues a new key that is valid from `now`, in seconds since 1970.
     pub(crate) fn issue_access_key(&self, now: u64) -> IssuedAccessKey {
-        let (access_key, key_id) = (AccessKey::generate().as_str().to_owned(), random::id());
+        let (access_key, key_id) = (AccessKey::generate().as_str().to_owned(), random_id());
         let key = DecodingKey::from_secret(access_key.as_bytes());
         let mut issued = self.issued();
         issued.retain(|issued| now < issued.expires_at);

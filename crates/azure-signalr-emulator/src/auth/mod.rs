@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::access_key::AccessKey;
 use crate::api_error::{AuthError, SIGNATURE};
-use crate::hub_name::HubName;
+use crate::hub::HubName;
 use audience::Audience;
 use entra::{Entra, IssuedAccessKey};
 

@@ -14,10 +14,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
-use super::close_reason::CloseReason;
 use super::keep_alive::Due;
 use super::message_buffer::MessageBuffer;
-use super::transport::{Received, Transport, Writer};
+use super::transport::{CloseReason, Received, Transport, Writer};
 use super::upstream_connection::{ClientInvocation, UpstreamConnection, UpstreamQueue};
 use crate::protocol::handshake::{self, Handshake, HandshakeError};
 use crate::protocol::{ClientMessage, MessageReader, Outcome, ServerMessage};

@@ -18,7 +18,7 @@ const ACK_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct SequenceGap;
 
 /// The message buffer of a connection that can be resumed, as `MessageBuffer` of ASP.NET Core.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct MessageBuffer {
     unacknowledged: VecDeque<Frame>,
     bytes: usize,
@@ -38,16 +38,7 @@ pub(super) struct MessageBuffer {
 impl MessageBuffer {
     /// `capacity` is the size in bytes of unacknowledged messages from which on no more are sent.
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            unacknowledged: VecDeque::new(),
-            bytes: 0,
-            capacity,
-            first: 1,
-            next_received: 1,
-            last_handled: 0,
-            acknowledge_at: None,
-            awaits_sequence: false,
-        }
+        Self { capacity, first: 1, next_received: 1, ..Self::default() }
     }
 
     /// Whether more messages may be sent.

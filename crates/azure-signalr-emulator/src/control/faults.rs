@@ -21,7 +21,7 @@ use crate::diagnostics::Diagnostics;
 use crate::fault_injection::{
     Endpoint, FaultRule, MessageEffect, MessageFault, RequestEffect, RequestFault, RequestInfo,
 };
-use crate::hub_name::HubName;
+use crate::hub::HubName;
 use crate::request::{Query, path_segments};
 
 /// Maximum delay of a request.
@@ -69,10 +69,7 @@ pub(super) async fn list(State(state): State<ControlState>) -> Response {
 
 /// `POST /emulator/faults`
 pub(super) async fn add(State(state): State<ControlState>, request: Request) -> Response {
-    match try_add(&state, request).await {
-        Ok(response) => response,
-        Err(error) => error.into_json(),
-    }
+    try_add(&state, request).await.unwrap_or_else(ApiError::into_json)
 }
 
 async fn try_add(state: &ControlState, request: Request) -> Result<Response, ApiError> {
@@ -254,23 +251,14 @@ mod tests {
 
     #[test]
     fn a_body_becomes_a_rule() {
-        assert_eq!(
-            rule(r#"{"on":"rest","hub":"Chat","effect":"answer","status":429,"retryAfterSeconds":2,"times":3}"#),
-            Ok(FaultRule::Request(RequestFault {
-                on: Endpoint::Rest,
-                hub: Some("chat".into()),
-                path: None,
-                effect: RequestEffect::Answer { status: 429, retry_after_seconds: Some(2) },
-            }))
-        );
-        assert_eq!(
-            rule(r#"{"on":"messages","hub":"chat","connection":"c","effect":"reorder"}"#),
-            Ok(FaultRule::Message(MessageFault {
-                hub: "chat".into(),
-                connection: Some("c".into()),
-                effect: MessageEffect::Reorder,
-            }))
-        );
+        let body = r#"{"on":"rest","hub":"Chat","effect":"answer","status":429,"retryAfterSeconds":2,"times":3}"#;
+        let effect = RequestEffect::Answer { status: 429, retry_after_seconds: Some(2) };
+        let fault = RequestFault { on: Endpoint::Rest, hub: Some("chat".into()), path: None, effect };
+        assert_eq!(rule(body), Ok(FaultRule::Request(fault)));
+        let body = r#"{"on":"messages","hub":"chat","connection":"c","effect":"reorder"}"#;
+        let (hub, connection) = ("chat".into(), Some("c".into()));
+        let fault = MessageFault { hub, connection, effect: MessageEffect::Reorder };
+        assert_eq!(rule(body), Ok(FaultRule::Message(fault)));
     }
 
     #[test]

@@ -36,11 +36,7 @@ impl TransportType {
 
     /// The bit in the token claim `asrs.s.htt`.
     pub(crate) fn bit(self) -> u64 {
-        match self {
-            Self::WebSockets => 1,
-            Self::ServerSentEvents => 2,
-            Self::LongPolling => 4,
-        }
+        1 << self as u64
     }
 }
 
@@ -109,10 +105,7 @@ pub(crate) fn response(outcome: &Result<Handshake, HandshakeError>) -> Frame {
     match outcome {
         Ok(Handshake { protocol: Protocol::Json, .. }) => Frame::Text(Utf8Bytes::from_static("{}\u{1e}")),
         Ok(Handshake { protocol: Protocol::MessagePack, .. }) => Frame::Binary((&b"{}\x1e"[..]).into()),
-        Err(error) => {
-            let error = json!({"error": error.to_string()});
-            Frame::Text(format!("{error}\u{1e}").into())
-        }
+        Err(error) => Frame::Text(format!("{}\u{1e}", json!({"error": error.to_string()})).into()),
     }
 }
 
@@ -157,10 +150,8 @@ mod tests {
 
     #[test]
     fn an_error_is_json_in_a_text_frame() {
-        assert_eq!(
-            response(&Err(HandshakeError::TimedOut)),
-            Frame::Text("{\"error\":\"Handshake was canceled.\"}\u{1e}".into())
-        );
+        let expected = Frame::Text("{\"error\":\"Handshake was canceled.\"}\u{1e}".into());
+        assert_eq!(response(&Err(HandshakeError::TimedOut)), expected);
     }
 
     #[test]

@@ -248,18 +248,12 @@ mod tests {
     #[test]
     fn errors_name_what_is_wrong() {
         let error = |body: &Bytes| parse_body(body).unwrap_err().to_string();
-        assert_eq!(
-            error(&body(&[("json", b"{\"type\":6}")])),
-            "a frame of the json hub protocol must be one message with the byte 0x1E after it"
-        );
-        assert_eq!(
-            error(&body(&[("messagepack", b"\x03\x91\x06")])),
-            "a frame of the messagepack hub protocol must be one message with its length before it"
-        );
-        assert_eq!(
-            error(&body(&[("messagepack", b"\x02\x91\xc1")])),
-            "not a message of the messagepack hub protocol: no MessagePack value begins with the byte 0xC1"
-        );
+        let json = "a frame of the json hub protocol must be one message with the byte 0x1E after it";
+        assert_eq!(error(&body(&[("json", b"{\"type\":6}")])), json);
+        let prefix = "a frame of the messagepack hub protocol must be one message with its length before it";
+        assert_eq!(error(&body(&[("messagepack", b"\x03\x91\x06")])), prefix);
+        let reserved = "not a message of the messagepack hub protocol: no MessagePack value begins with the byte 0xC1";
+        assert_eq!(error(&body(&[("messagepack", b"\x02\x91\xc1")])), reserved);
         assert_eq!(error(&body(&[("json", JSON), ("json", JSON)])), "there are two messages for `json`");
         let not_binary = encoded(&Value::Map(vec![("json".into(), "{}\u{1e}".into())]));
         assert_eq!(error(&not_binary), "each entry must be the name of a hub protocol and a binary");

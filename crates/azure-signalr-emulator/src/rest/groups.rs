@@ -9,8 +9,7 @@ use tokio::time::Instant;
 use super::call::{Call, connection_id, group_name, user_id};
 use super::route::{Membership, Version};
 use crate::api_error::ApiError;
-use crate::hub::{AddToGroupError, ConnectionId, GroupName, UserId};
-use crate::hub_name::HubName;
+use crate::hub::{AddToGroupError, ConnectionId, GroupName, HubName, UserId};
 
 /// Adds a connection, for as long as it lasts.
 pub(super) fn add_connection(call: &Call<'_>, membership: Membership<'_>) -> Result<Response, ApiError> {

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::send_queue::{Capacity, SendQueue};
+use crate::access_key::random_id;
 use crate::protocol::handshake::TransportType;
 use crate::protocol::{Frame, Outcome, OutgoingMessage, Protocol, ServerMessage};
-use crate::random;
 
 /// An open connection, as later requests with its token find it.
 #[derive(Debug, Clone)]
@@ -76,13 +76,8 @@ struct Invocations {
 impl ConnectionHandle {
     /// `connected_at` is in milliseconds since 1970.
     pub(crate) fn new(transport_type: TransportType, capacity: Capacity, connected_at: u64) -> Self {
-        Self {
-            send_queue: SendQueue::new(capacity),
-            invocations: Mutex::default(),
-            transport_type,
-            connected_at,
-            protocol: OnceLock::new(),
-        }
+        let (send_queue, invocations) = (SendQueue::new(capacity), Mutex::default());
+        Self { send_queue, invocations, transport_type, connected_at, protocol: OnceLock::new() }
     }
 
     /// The protocol of the client; `None` before the handshake.
@@ -123,7 +118,7 @@ impl ConnectionHandle {
     /// Registers an invocation under a new id. The caller sends it with [`send_message`](Self::send_message).
     pub(crate) fn begin_invocation(&self) -> PendingInvocation<'_> {
         let (sender, completion) = oneshot::channel();
-        let id = random::id();
+        let id = random_id();
         let mut invocations = self.lock();
         if !invocations.closed {
             invocations.pending.insert(id.clone(), sender);

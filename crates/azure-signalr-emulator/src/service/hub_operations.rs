@@ -12,8 +12,7 @@ use super::send_queue::CloseOptions;
 use super::{Service, State};
 use crate::connection_tokens::ConnectionTokens;
 use crate::fault_injection::{ConnectionAction, MessageEffect};
-use crate::hub::{AddToGroupError, Connection, ConnectionId, GroupName, Hubs, UserId};
-use crate::hub_name::HubName;
+use crate::hub::{AddToGroupError, Connection, ConnectionId, GroupName, HubName, Hubs, UserId};
 use crate::protocol::{OutgoingMessage, Protocol};
 
 /// The connections of a hub that a REST call addresses.

@@ -13,14 +13,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::info;
 
+use crate::access_key::random_id;
 use crate::auth::Auth;
 use crate::connection_tokens::{ConnectError, ConnectionToken, ConnectionTokens, NegotiatedConnection, TokenState};
 use crate::diagnostics::{Diagnostics, MessageRecorder, unix_milliseconds};
-use crate::hub::{ConnectionId, Hubs, UserId};
-use crate::hub_name::HubName;
+use crate::hub::{ConnectionId, HubName, Hubs, UserId};
 use crate::options::Options;
 use crate::protocol::Protocol;
-use crate::random;
 use crate::upstream::Upstream;
 
 pub(crate) use connection_handle::{ConnectionHandle, OpenConnection, Poll, PollResponse, TransportHandle};
@@ -100,14 +99,10 @@ impl Service {
         let (token, connection) = match token {
             Some(token) => state.tokens.redeem(now, token, &hub, user.as_ref(), open)?,
             None => {
-                let token = ConnectionToken::from(random::id());
-                let connection = ConnectionId::new(&random::id());
-                let negotiated = NegotiatedConnection {
-                    connection: connection.clone(),
-                    hub: hub.clone(),
-                    user: user.clone(),
-                    may_resume: false,
-                };
+                let token = ConnectionToken::from(random_id());
+                let connection = ConnectionId::new(&random_id());
+                let (hub, user) = (hub.clone(), user.clone());
+                let negotiated = NegotiatedConnection { connection: connection.clone(), hub, user, may_resume: false };
                 state.tokens.open(now, token.clone(), negotiated, open)?;
                 (token, connection)
             }
