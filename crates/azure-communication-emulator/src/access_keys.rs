@@ -34,7 +34,6 @@ impl AccessKey {
     /// # Panics
     ///
     /// When the operating system provides no random bytes.
-    #[must_use]
     pub fn generate() -> Self {
         Self(random_bytes::<64>().to_vec())
     }
@@ -64,16 +63,9 @@ impl FromStr for AccessKey {
 }
 
 /// The error of [`AccessKey::new`]. Its message does not contain the text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an access key is base64 in the standard alphabet, with its padding, and not empty")]
 pub struct InvalidAccessKey(());
-
-impl fmt::Display for InvalidAccessKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an access key is base64 in the standard alphabet, with its padding, and not empty")
-    }
-}
-
-impl std::error::Error for InvalidAccessKey {}
 
 /// Random bytes from the operating system, the only source of randomness in this crate.
 ///

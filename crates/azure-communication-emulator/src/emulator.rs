@@ -37,7 +37,6 @@ impl Emulator {
     /// # Panics
     ///
     /// When the operating system provides no random bytes for the key that signs tokens.
-    #[must_use]
     pub fn new(mut options: Options) -> Self {
         Self {
             allowed_hosts: std::mem::take(&mut options.allowed_hosts).into(),
@@ -49,13 +48,11 @@ impl Emulator {
     /// Returns the connection string with the primary key in clear text.
     ///
     /// `endpoint` is the scheme, host and port under which clients reach the emulator, such as `http://localhost:8889`.
-    #[must_use]
     pub fn connection_string(&self, endpoint: &str) -> String {
         self.connection_string_with(KeyType::Primary, endpoint)
     }
 
     /// Returns the connection string with the chosen key in clear text.
-    #[must_use]
     pub fn connection_string_with(&self, key_type: KeyType, endpoint: &str) -> String {
         let key = self.resource().keys.get(key_type).to_text();
         // The JavaScript client requires this order.
@@ -73,31 +70,26 @@ impl Emulator {
     }
 
     /// Returns what an access token was issued for and whether it is valid; `None` if this emulator did not issue it.
-    #[must_use]
     pub fn introspect(&self, token: &str) -> Option<Introspection> {
         self.resource().introspect(token, system_time())
     }
 
     /// Returns all identities in the order of creation.
-    #[must_use]
     pub fn identities(&self) -> Vec<IdentityRecord> {
         self.resource().identities.list()
     }
 
     /// Returns how often the identity API was called. Calls of the control API are not counted.
-    #[must_use]
     pub fn calls(&self) -> CallCounts {
         self.resource().calls
     }
 
     /// Returns the clock.
-    #[must_use]
     pub fn clock(&self) -> Clock {
         self.resource().clock
     }
 
     /// Returns the time of the clock, in seconds since 1970.
-    #[must_use]
     pub fn now(&self) -> u64 {
         self.clock().now(system_time())
     }

@@ -2,8 +2,6 @@
 //!
 //! Where the service has a published sentence, the body carries that sentence and the log a more precise one.
 
-use std::fmt;
-
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -120,7 +118,8 @@ impl IntoResponse for ApiError {
 
 /// A rejected credential: the rule it breaks, what the rule expects, and what the request has. It contains no key, token or
 /// signature.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("request rejected, rule `{rule}`: expected {expected}; got {actual}")]
 pub(crate) struct AuthError {
     pub(crate) rule: &'static str,
     pub(crate) expected: String,
@@ -137,13 +136,6 @@ impl AuthError {
     pub(crate) fn new(rule: &'static str, expected: impl Into<String>, actual: impl Into<String>) -> Self {
         let (expected, actual) = (expected.into(), actual.into());
         Self { rule, expected, actual, forbidden: false, published_message: None, string_to_sign: None }
-    }
-}
-
-impl fmt::Display for AuthError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, expected, actual, .. } = self;
-        write!(f, "request rejected, rule `{rule}`: expected {expected}; got {actual}")
     }
 }
 

@@ -3,7 +3,6 @@
 //! Faults apply before all checks, so a failed request has changed nothing and may succeed when it is repeated.
 
 use std::collections::VecDeque;
-use std::fmt;
 
 use axum::http::StatusCode;
 use serde::de::Error as _;
@@ -48,7 +47,6 @@ impl Fault {
     }
 
     /// Fails the next request with 429, and `Retry-After` in seconds if given.
-    #[must_use]
     pub fn throttled(retry_after: Option<u32>) -> Self {
         Self { status: 429, retry_after, operation: None }
     }
@@ -87,32 +85,18 @@ impl From<Fault> for ApiError {
 }
 
 /// The error of [`Fault::new`]: the status is not 400 to 599.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the status of a fault must be 400 to 599")]
 pub struct InvalidFault(());
-
-impl fmt::Display for InvalidFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the status of a fault must be 400 to 599")
-    }
-}
-
-impl std::error::Error for InvalidFault {}
 
 fn deserialize_status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     Fault::new(u16::deserialize(deserializer)?).map(|fault| fault.status).map_err(D::Error::custom)
 }
 
 /// The error of [`Emulator::inject`](crate::Emulator::inject): 1,024 faults are pending.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} faults are pending; send requests or clear them", MAX_PENDING_FAULTS)]
 pub struct TooManyFaults(());
-
-impl fmt::Display for TooManyFaults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{MAX_PENDING_FAULTS} faults are pending; send requests or clear them")
-    }
-}
-
-impl std::error::Error for TooManyFaults {}
 
 /// The pending faults, oldest first.
 #[derive(Default)]

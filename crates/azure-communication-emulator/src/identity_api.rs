@@ -119,11 +119,9 @@ impl ApiVersion {
         let mut versions = query.filter(|(name, _)| name.eq_ignore_ascii_case("api-version"));
         let first = versions.next().map(|(_, version)| version).filter(|version| !version.is_empty());
         let Some(version) = first else {
-            return Err(ApiError::new(
-                StatusCode::BAD_REQUEST,
-                "ApiVersionUnspecified",
-                ["An API version is required, but was not specified. Supported are ", SUPPORTED_VERSIONS, "."].concat(),
-            ));
+            let message =
+                format!("An API version is required, but was not specified. Supported are {SUPPORTED_VERSIONS}.");
+            return Err(ApiError::new(StatusCode::BAD_REQUEST, "ApiVersionUnspecified", message));
         };
         if versions.next().is_some() {
             let message = "The query has `api-version` more than once.";
@@ -183,7 +181,6 @@ impl Scope {
     ];
 
     /// The name of the scope in requests and tokens.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         Self::ALL[self as usize].1
     }

@@ -80,13 +80,8 @@ impl IdentityStore {
             return Err(StoreFull);
         }
         self.created_count += 1;
-        let identity = Identity {
-            number: self.created_count,
-            created_at: now,
-            token_count: 0,
-            last_issued_at: None,
-            revocations: VecDeque::new(),
-        };
+        let (number, revocations) = (self.created_count, VecDeque::new());
+        let identity = Identity { number, created_at: now, token_count: 0, last_issued_at: None, revocations };
         let id = [&self.prefix, user.to_string().as_str()].concat();
         self.identities.insert(id.clone(), identity);
         Ok(id)

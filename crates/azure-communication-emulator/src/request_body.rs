@@ -141,10 +141,8 @@ fn lifetime(fields: &Map<String, Value>, version: ApiVersion) -> Result<u64, Api
     let (min, max) = LIFETIME_MINUTES.into_inner();
     let seconds = u64::try_from(minutes * 60).ok().filter(|_| LIFETIME_MINUTES.contains(&minutes));
     seconds.ok_or_else(|| {
-        ApiError::invalid(
-            TARGET,
-            format!("ExpiresInMinutes value {minutes} is invalid. Value must be within the [{min}, {max}] interval."),
-        )
+        let interval = format!("Value must be within the [{min}, {max}] interval.");
+        ApiError::invalid(TARGET, format!("ExpiresInMinutes value {minutes} is invalid. {interval}"))
     })
 }
 

@@ -180,24 +180,17 @@ impl Resource {
 
     fn issue_token(&mut self, id: &str, token: TokenRequest, caller: Caller) -> Result<Value, ApiError> {
         let issued_at = self.identities.issue(id, caller.now)?;
-        Ok(self.token_response(&TokenClaims {
-            identity: id.to_owned(),
-            scopes: token.scopes,
-            issued_at,
-            expires_at: caller.now.saturating_add(token.lifetime_seconds),
-            generation: caller.generation,
-        }))
+        let expires_at = caller.now.saturating_add(token.lifetime_seconds);
+        let (identity, scopes, generation) = (id.to_owned(), token.scopes, caller.generation);
+        Ok(self.token_response(&TokenClaims { identity, scopes, issued_at, expires_at, generation }))
     }
 
     fn exchange(&self, request: &ExchangeRequest, caller: Caller) -> Result<Value, ApiError> {
         let found = find_teams_token(&self.teams_tokens, request, caller.now)?;
-        Ok(self.token_response(&TokenClaims {
-            identity: [TEAMS_PREFIX, &found.user_id].concat(),
-            scopes: vec![Scope::Chat, Scope::Voip],
-            issued_at: caller.now,
-            expires_at: found.expires_at,
-            generation: caller.generation,
-        }))
+        let (identity, scopes) = ([TEAMS_PREFIX, &found.user_id].concat(), vec![Scope::Chat, Scope::Voip]);
+        let Caller { generation, now: issued_at } = caller;
+        let expires_at = found.expires_at;
+        Ok(self.token_response(&TokenClaims { identity, scopes, issued_at, expires_at, generation }))
     }
 
     fn token_response(&self, claims: &TokenClaims) -> Value {

@@ -19,7 +19,6 @@ pub struct CaseSelection(Vec<RangeInclusive<u8>>);
 
 impl CaseSelection {
     /// Whether the case is selected.
-    #[must_use]
     pub fn contains(&self, number: u8) -> bool {
         self.0.iter().any(|range| range.contains(&number))
     }
@@ -67,19 +66,16 @@ pub struct KnownDifferences(BTreeMap<u8, String>);
 
 impl KnownDifferences {
     /// The reason why the case fails, if it is listed.
-    #[must_use]
     pub fn reason(&self, number: u8) -> Option<&str> {
         self.0.get(&number).map(String::as_str)
     }
 
     /// The number of listed cases.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether no case is listed.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

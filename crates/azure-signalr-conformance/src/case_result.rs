@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 
 use serde::Serialize;
 
-use crate::token::AccessKey;
+use crate::credentials::AccessKey;
 
 const REDACTED: &str = "***";
 
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn keys_and_tokens_are_redacted() {
         let key = AccessKey("hush".to_owned());
-        let token = key.sign(crate::token::HEADER, "{}").0;
+        let token = key.sign(crate::credentials::HEADER, "{}").0;
         let actual = format!("401 key hush, token \"{token}\", and {token}");
         let outcome = Outcome::Failed { expected: "200".to_owned(), actual }.redacted(&key);
         let actual = "401 key ***, token \"***\", and ***".to_owned();

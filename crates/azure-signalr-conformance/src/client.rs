@@ -8,9 +8,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::case_result::{AtStep, CaseResult, Failure, expect_eq};
+use crate::credentials::Token;
 use crate::protocol::{Protocol, RECORD_SEPARATOR, take_record};
 use crate::service::{API_VERSION, Call, Service, unique_name, with_timeout};
-use crate::token::Token;
 use crate::transport::{Transport, TransportType};
 use crate::websocket::{Frame, WebSocket};
 
@@ -257,11 +257,8 @@ impl Client {
     /// Expects the next message to be the Completion of an invocation.
     pub(crate) async fn expect_completion(&mut self, id: &str) -> CaseResult<Value> {
         let message = self.next_message().await?;
-        expect_eq(
-            "type and invocationId",
-            (json!(3), json!(id)),
-            (message["type"].clone(), message["invocationId"].clone()),
-        )?;
+        let actual = (message["type"].clone(), message["invocationId"].clone());
+        expect_eq("type and invocationId", (json!(3), json!(id)), actual)?;
         Ok(message)
     }
 

@@ -68,11 +68,8 @@ impl ClientProcess {
 
     /// Sends a line of input: the settings or a command.
     pub(crate) async fn send(&mut self, line: &Value) -> CaseResult {
-        let line = format!("{line}\n");
-        self.input
-            .write_all(line.as_bytes())
-            .await
-            .map_err(|error| Failure::new("a running client", error_chain(&error)))
+        let written = self.input.write_all(format!("{line}\n").as_bytes()).await;
+        written.map_err(|error| Failure::new("a running client", error_chain(&error)))
     }
 
     /// Waits for a line of output with this event and returns its value; lines with other events are skipped.

@@ -7,7 +7,7 @@
 //! - `run`, `case_numbers`, `case_result`, `report`: which cases run, how they end, and how that is shown
 //! - `cases`: the cases, a file for each subject; `test_context`: what a case gets
 //! - `service`: REST calls; `client`, `transport`, `websocket`, `protocol`: a hub client
-//! - `connection_string`, `token`: credentials
+//! - `credentials`: connection strings and access tokens
 //! - `local_server`, `webhooks`: servers that the service and the published clients call; `client_process`: those clients
 
 mod case_numbers;
@@ -15,21 +15,20 @@ mod case_result;
 mod cases;
 mod client;
 mod client_process;
-mod connection_string;
+mod credentials;
 mod local_server;
 mod protocol;
 mod report;
 mod run;
 mod service;
 mod test_context;
-mod token;
 mod transport;
 mod webhooks;
 mod websocket;
 
 pub use case_numbers::{CASE_NUMBERS, CaseSelection, KnownDifferences};
 pub use case_result::Outcome;
-pub use connection_string::ConnectionString;
+pub use credentials::ConnectionString;
 pub use report::{CaseReport, Format, Report};
 pub use run::{Options, run};
 pub use webhooks::UpstreamOptions;

@@ -85,14 +85,8 @@ fn pack_message(message: &Value) -> Packed {
     let kind = message["type"].as_u64().unwrap_or_default();
     let array = match kind {
         1 | 4 => {
-            vec![
-                kind.into(),
-                headers(),
-                text("invocationId"),
-                text("target"),
-                pack(&message["arguments"]),
-                Packed::Array(vec![]),
-            ]
+            let (arguments, streams) = (pack(&message["arguments"]), Packed::Array(vec![]));
+            vec![kind.into(), headers(), text("invocationId"), text("target"), arguments, streams]
         }
         3 => {
             let mut completion = vec![kind.into(), headers(), text("invocationId")];
@@ -193,15 +187,9 @@ mod tests {
         let messages: [(&[u8], Value); 5] = [
             (&[0x06, 0x94, 0x03, 0x80, 0xa1, 0x31, 0x02], json!({"type": 3, "invocationId": "1"})),
             (&[0x07, 0x95, 0x03, 0x80, 0xa1, 0x31, 0x03, 0x2a], json!({"type": 3, "invocationId": "1", "result": 42})),
-            (
-                &[0x09, 0x95, 0x03, 0x80, 0xa1, 0x31, 0x01, 0xa2, 0x6e, 0x6f],
-                json!({"type": 3, "invocationId": "1", "error": "no"}),
-            ),
-            (&[0x03, 0x92, 0x07, 0xc0], json!({"type": 7})),
-            (
-                &[0x07, 0x93, 0x07, 0xa3, 0x62, 0x79, 0x65, 0xc3],
-                json!({"type": 7, "error": "bye", "allowReconnect": true}),
-            ),
+            (b"\x09\x95\x03\x80\xa1\x31\x01\xa2no", json!({"type": 3, "invocationId": "1", "error": "no"})),
+            (b"\x03\x92\x07\xc0", json!({"type": 7})),
+            (b"\x07\x93\x07\xa3bye\xc3", json!({"type": 7, "error": "bye", "allowReconnect": true})),
         ];
         for (frame, message) in messages {
             assert_eq!(Protocol::MessagePack.read(&mut frame.to_vec()), Some(Ok(message)));

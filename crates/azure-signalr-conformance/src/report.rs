@@ -42,21 +42,18 @@ pub enum Format {
 
 impl Report {
     /// Whether every case that was run passed or is known to differ.
-    #[must_use]
     pub fn is_success(&self) -> bool {
         let is_failure = |outcome: &Outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::NotImplemented { .. });
         !self.cases.iter().any(|case| is_failure(&case.outcome))
     }
 
     /// The numbers of the cases that are listed as known to differ but passed.
-    #[must_use]
     pub fn obsolete_differences(&self) -> Vec<u8> {
         let obsolete = self.cases.iter().filter(|case| case.is_known_difference && case.outcome == Outcome::Passed);
         obsolete.map(|case| case.number).collect()
     }
 
     /// Renders the report as text that ends with a line feed.
-    #[must_use]
     pub fn render(&self, format: Format) -> String {
         match format {
             Format::Table => self.table(),
@@ -123,13 +120,9 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        let case = |number, outcome, is_known_difference| CaseReport {
-            number,
-            title: "a title",
-            outcome,
-            note: None,
-            is_known_difference,
-        };
+        let (title, note) = ("a title", None);
+        let case =
+            |number, outcome, is_known_difference| CaseReport { number, title, outcome, note, is_known_difference };
         let failed = Outcome::Failed { expected: "202".into(), actual: "a | b\nc".into() };
         let mut cases = vec![
             case(1, Outcome::Passed, true),

@@ -9,7 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use crate::case_numbers::{CaseSelection, KnownDifferences};
 use crate::case_result::Outcome;
 use crate::cases::{ALL, Case};
-use crate::connection_string::ConnectionString;
+use crate::credentials::ConnectionString;
 use crate::local_server::{NegotiateServer, Reply};
 use crate::report::{CaseReport, Report};
 use crate::service::Service;
@@ -47,7 +47,6 @@ pub struct Options {
 
 impl Options {
     /// The default settings: all cases that need only the service, a timeout of 10 seconds, 16 cases at a time.
-    #[must_use]
     pub fn new(connection: ConnectionString) -> Self {
         Self {
             connection,
@@ -118,14 +117,8 @@ async fn prepare(options: Options) -> Result<TestEnv, String> {
     let negotiate_server = NegotiateServer::start(service.clone()).await;
     let negotiate_server =
         negotiate_server.map_err(|error| format!("a port for negotiate requests cannot be opened: {error}"))?;
-    Ok(TestEnv {
-        service,
-        negotiate_server,
-        webhooks,
-        restart_command: options.restart_command,
-        node_modules: options.node_modules,
-        python: options.python,
-    })
+    let Options { restart_command, node_modules, python, .. } = options;
+    Ok(TestEnv { service, negotiate_server, webhooks, restart_command, node_modules, python })
 }
 
 async fn start_webhooks(upstream: UpstreamOptions) -> Result<WebhookReceiver, String> {
@@ -179,13 +172,8 @@ async fn run_case(case: Case, env: Arc<TestEnv>, known: &KnownDifferences) -> Ca
         }
         (outcome, _) => outcome,
     };
-    CaseReport {
-        number: case.number,
-        title: case.title,
-        outcome,
-        note: case.note(),
-        is_known_difference: known_reason.is_some(),
-    }
+    let (number, title, note) = (case.number, case.title, case.note());
+    CaseReport { number, title, outcome, note, is_known_difference: known_reason.is_some() }
 }
 
 fn unfinished(actual: &str) -> Outcome {

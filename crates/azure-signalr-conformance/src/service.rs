@@ -13,8 +13,7 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use crate::case_result::{CaseResult, Failure, Outcome, error_chain, expect_eq};
-use crate::connection_string::ConnectionString;
-use crate::token::{AccessKey, HEADER, Token};
+use crate::credentials::{AccessKey, ConnectionString, HEADER, Token};
 
 /// The default `api-version` of REST calls: the one that the published SDKs share.
 pub(crate) const API_VERSION: &str = "2022-06-01";
@@ -89,15 +88,8 @@ impl Service {
 
     /// A call of a whole URL, with a token for exactly its path.
     pub(crate) fn call_url(&self, method: Method, url: Url) -> Call<'_> {
-        Call {
-            service: self,
-            method,
-            url,
-            version: None,
-            authorization: Authorization::ForPath,
-            headers: HeaderMap::new(),
-            body: None,
-        }
+        let (authorization, headers) = (Authorization::ForPath, HeaderMap::new());
+        Call { service: self, method, url, version: None, authorization, headers, body: None }
     }
 
     /// `POST /client/negotiate`.

@@ -6,8 +6,8 @@ use reqwest::Method;
 use reqwest::header::ACCEPT;
 
 use crate::case_result::{CaseResult, Failure, expect_eq};
+use crate::credentials::Token;
 use crate::service::{Response, Service, with_timeout};
-use crate::token::Token;
 use crate::websocket::{self, WebSocket};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

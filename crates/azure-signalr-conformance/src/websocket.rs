@@ -14,8 +14,8 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
 
 use crate::case_result::{CaseResult, Failure, error_chain};
+use crate::credentials::Token;
 use crate::service::{Response, Service, with_timeout};
-use crate::token::Token;
 
 trait Duplex: AsyncRead + AsyncWrite + Unpin + Send + Sync {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Duplex for T {}

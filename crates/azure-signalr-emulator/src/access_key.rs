@@ -1,12 +1,12 @@
-//! [`AccessKey`]: the key that signs access tokens. Its text is used as UTF-8 bytes; it looks like base64 but is not decoded.
+//! [`AccessKey`]: the key that signs access tokens, and random ids.
+//!
+//! The text of a key is used as UTF-8 bytes; it looks like base64 but is not decoded.
 
 use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use crate::random;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 /// The public key of every installation of the official emulator.
 const OFFICIAL_EMULATOR_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
@@ -37,13 +37,11 @@ impl AccessKey {
     /// # Panics
     ///
     /// When the operating system has no random bytes.
-    #[must_use]
     pub fn generate() -> Self {
-        Self(STANDARD.encode(random::bytes::<32>()))
+        Self(STANDARD.encode(random_bytes::<32>()))
     }
 
     /// The key of the official emulator, so that settings for that one work unchanged.
-    #[must_use]
     pub fn official_emulator() -> Self {
         Self(OFFICIAL_EMULATOR_KEY.to_owned())
     }
@@ -66,14 +64,6 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-impl TryFrom<String> for AccessKey {
-    type Error = InvalidAccessKey;
-
-    fn try_from(key: String) -> Result<Self, InvalidAccessKey> {
-        Self::new(key)
-    }
-}
-
 impl FromStr for AccessKey {
     type Err = InvalidAccessKey;
 
@@ -83,16 +73,20 @@ impl FromStr for AccessKey {
 }
 
 /// The text cannot be an access key. The message never repeats it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an access key is a text without `;`, not empty, with no white space around it")]
 pub struct InvalidAccessKey(());
 
-impl fmt::Display for InvalidAccessKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an access key is a text without `;`, not empty, with no white space around it")
-    }
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("every supported system has random bytes once it is up");
+    bytes
 }
 
-impl std::error::Error for InvalidAccessKey {}
+/// A random id: 22 characters of base64url, since clients put ids into URLs without escaping.
+pub(crate) fn random_id() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<16>())
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,5 @@
 //! Error responses: [`ApiError`] with its status, code and message, and [`AuthError`] for tokens.
 
-use std::fmt;
-
 use axum::Json;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -10,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tracing::{debug, warn};
 
-use crate::hub_name::InvalidHubName;
+use crate::hub::InvalidHubName;
 
 /// Carries the error code; a response to HEAD has nothing else.
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
@@ -107,10 +105,9 @@ impl ApiError {
 
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
-        let (status, code) = if error.is_forbidden() {
-            (StatusCode::FORBIDDEN, "Forbidden")
-        } else {
-            (StatusCode::UNAUTHORIZED, "Unauthorized")
+        let (status, code) = match error.rule {
+            ROLE => (StatusCode::FORBIDDEN, "Forbidden"),
+            _ => (StatusCode::UNAUTHORIZED, "Unauthorized"),
         };
         Self::new(status, code, error.to_string())
     }
@@ -149,7 +146,8 @@ pub(crate) const SIGNATURE: &str = "signature";
 const ROLE: &str = "role";
 
 /// An access token was rejected: by which rule, what it expected, and what it found. Holds neither token nor key.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("access token refused, rule `{rule}`: expected {expected}; found {found}")]
 pub(crate) struct AuthError {
     pub(crate) rule: &'static str,
     expected: String,
@@ -164,16 +162,5 @@ impl AuthError {
     /// The token is valid, but its identity has no role on the service.
     pub(crate) fn forbidden(expected: impl Into<String>, found: impl Into<String>) -> Self {
         Self::new(ROLE, expected, found)
-    }
-
-    pub(crate) fn is_forbidden(&self) -> bool {
-        self.rule == ROLE
-    }
-}
-
-impl fmt::Display for AuthError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, expected, found } = self;
-        write!(f, "access token refused, rule `{rule}`: expected {expected}; found {found}")
     }
 }

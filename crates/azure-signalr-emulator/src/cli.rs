@@ -1,6 +1,5 @@
 //! The command line of the emulator, for its own binary and for programs that have it as a subcommand.
 
-use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -47,19 +46,21 @@ pub struct EmulatorArgs {
 }
 
 /// Why the emulator could not start, or ended without a signal.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// An argument cannot be used.
+    #[error("{0}")]
     Arguments(String),
     /// The port is taken, or cannot be bound for another reason.
+    #[error("{0}")]
     Port(String),
     /// The server failed while it ran.
+    #[error("{0}")]
     Serve(io::Error),
 }
 
 impl CliError {
     /// The exit code of the process, from `sysexits.h`: 64 for arguments, 69 for the port, else 70.
-    #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Arguments(_) => 64,
@@ -69,18 +70,7 @@ impl CliError {
     }
 }
 
-impl fmt::Display for CliError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Arguments(message) | Self::Port(message) => f.write_str(message),
-            Self::Serve(error) => error.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for CliError {}
-
-/// Runs the emulator until `shutdown` completes, with 127.0.0.1 and `[::1]` as its addresses.
+/// Runs the emulator on 127.0.0.1 and `[::1]` until `shutdown` completes.
 ///
 /// Prints the address, the connection string and then a line that begins with `ready` to standard output. `default_key` signs
 /// tokens where `--access-keys` names no file; `None` is the key of the official emulator.

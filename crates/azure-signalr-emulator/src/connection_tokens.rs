@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::hub::{ConnectionId, UserId};
-use crate::hub_name::HubName;
+use crate::hub::{ConnectionId, HubName, UserId};
 
 /// The secret name of a connection, from its negotiation to its end.
 pub(crate) type ConnectionToken = Arc<str>;
@@ -175,12 +174,8 @@ mod tests {
     }
 
     fn negotiated() -> NegotiatedConnection {
-        NegotiatedConnection {
-            connection: ConnectionId::new("public"),
-            hub: hub(),
-            user: UserId::new("alice"),
-            may_resume: true,
-        }
+        let (connection, user) = (ConnectionId::new("public"), UserId::new("alice"));
+        NegotiatedConnection { connection, hub: hub(), user, may_resume: true }
     }
 
     fn redeem(tokens: &mut ConnectionTokens<()>, now: Instant, token: &str) -> Result<ConnectionId, ConnectError> {

@@ -73,17 +73,11 @@ impl MessageRecorder {
 
     pub(crate) fn posted(&self, post: WebhookRecord) {
         let WebhookRecord { category, event, url, outcome, took } = post;
-        let milliseconds = to_milliseconds(took);
-        self.diagnostics.traffic_log().push_post(PostRecord {
-            at: unix_milliseconds().saturating_sub(milliseconds),
-            url,
-            hub: self.connection_ref.hub.clone(),
-            connection: self.connection_ref.connection.clone(),
-            category,
-            event,
-            outcome: outcome.to_string(),
-            milliseconds,
-        });
+        let (milliseconds, outcome) = (to_milliseconds(took), outcome.to_string());
+        let at = unix_milliseconds().saturating_sub(milliseconds);
+        let (hub, connection) = (self.connection_ref.hub.clone(), self.connection_ref.connection.clone());
+        let post = PostRecord { at, url, hub, connection, category, event, outcome, milliseconds };
+        self.diagnostics.traffic_log().push_post(post);
     }
 
     fn record(&self, direction: Direction, (kind, size, text): Summary) {

@@ -45,7 +45,6 @@ pub struct Emulator {
 
 impl Emulator {
     /// Makes a service without connections. It owns no socket and no task until it is served.
-    #[must_use]
     pub fn new(mut options: Options) -> Self {
         if options.access_keys.is_empty() {
             options.access_keys.push(AccessKey::generate());
@@ -120,7 +119,6 @@ impl Emulator {
     }
 
     /// The connection string for callers on this machine. It contains the first access key.
-    #[must_use]
     pub fn connection_string(&self, port: u16) -> String {
         let keys = &self.service.options.access_keys;
         let key = keys.first().expect("`new` makes a key when none is given").as_str();

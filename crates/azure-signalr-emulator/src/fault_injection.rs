@@ -22,9 +22,6 @@ pub(crate) enum ConnectionAction {
     Expire,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct FaultId(pub(crate) u64);
-
 /// What a fault does, and to which requests or messages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
@@ -115,7 +112,7 @@ pub(crate) enum MessageEffect {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Fault {
-    id: FaultId,
+    id: u64,
     #[serde(flatten)]
     rule: FaultRule,
     /// How often the fault will still be applied; `None` for no limit.
@@ -145,12 +142,12 @@ impl Faults {
             self.faults.remove(spent);
         }
         self.last_id += 1;
-        self.faults.push(Fault { id: FaultId(self.last_id), rule, left: times, applied: 0 });
+        self.faults.push(Fault { id: self.last_id, rule, left: times, applied: 0 });
         self.faults.last().ok_or(TooManyFaults)
     }
 
     /// Removes a fault. False if it does not exist.
-    pub(crate) fn remove(&mut self, id: FaultId) -> bool {
+    pub(crate) fn remove(&mut self, id: u64) -> bool {
         let before = self.faults.len();
         self.faults.retain(|fault| fault.id != id);
         self.faults.len() < before
@@ -304,7 +301,7 @@ mod tests {
         assert_eq!(faults.add(on(Endpoint::Rest, RequestEffect::Refuse), None), Err(TooManyFaults));
         faults.apply_to_request(rest());
         let added = faults.add(on(Endpoint::Rest, RequestEffect::Refuse), None).unwrap().id;
-        assert_eq!((faults.all().len(), faults.all()[0].id), (MAX_FAULTS, FaultId(2)));
+        assert_eq!((faults.all().len(), faults.all()[0].id), (MAX_FAULTS, 2));
         assert!(faults.remove(added));
         assert!(!faults.remove(added));
         faults.clear();

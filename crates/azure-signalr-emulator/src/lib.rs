@@ -5,10 +5,11 @@
 //! - `emulator`: [`Emulator`] and its routes; `options`: [`Options`]; `cli` and `main`: the binary.
 //! - `negotiate`, `transport`: the endpoints for clients; `rest`: the REST API; `control`: the control API; `diagnostics`: its
 //!   data, which is `fault_injection` and `traffic_log`.
-//! - `auth`: access tokens; `access_key`: keys; `api_error`: error responses; `request`: queries, paths and bearer tokens.
-//! - `service`: the shared state; `hub` (connections and groups) and `connection_tokens` are its parts without I/O.
+//! - `auth`: access tokens; `access_key`: keys and random ids; `api_error`: error responses; `request`: queries, paths and
+//!   bearer tokens.
+//! - `service`: the shared state; `hub` (names, connections and groups) and `connection_tokens` are its parts without I/O.
 //! - `connection`: one client from handshake to close, over any `transport`; `protocol`: the hub protocols.
-//! - `upstream`: webhooks; `loopback`: sockets and the check of `Host`; `hub_name`, `random`: small types and helpers.
+//! - `upstream`: webhooks; `loopback`: sockets and the check of `Host`.
 
 mod access_key;
 mod api_error;
@@ -25,12 +26,10 @@ mod fault_injection;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hub;
-mod hub_name;
 mod loopback;
 mod negotiate;
 mod options;
 mod protocol;
-mod random;
 mod request;
 mod rest;
 mod service;

@@ -67,13 +67,11 @@ impl LoopbackListener {
     }
 
     /// The port, the same on both addresses; never 0.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The sockets, one or two, to be served together.
-    #[must_use]
     pub fn into_listeners(self) -> Vec<TcpListener> {
         [Some(self.v4), self.v6].into_iter().flatten().collect()
     }

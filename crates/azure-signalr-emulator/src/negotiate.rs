@@ -11,11 +11,11 @@ use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::access_key::random_id;
 use crate::api_error::ApiError;
 use crate::connection_tokens::NegotiatedConnection;
 use crate::hub::ConnectionId;
 use crate::protocol::handshake::TransportType;
-use crate::random;
 use crate::request::{Query, bearer_token};
 use crate::service::{Service, unix_now};
 use crate::transport::{connect_error, requested_hub};
@@ -73,8 +73,8 @@ pub(crate) async fn negotiate(State(service): State<Arc<Service>>, request: Requ
         Err(error) => return Ok(Json(NegotiateError { error }).into_response()),
     };
 
-    let secret = random::id();
-    let public = if version == 0 { secret.clone() } else { random::id() };
+    let secret = random_id();
+    let public = if version == 0 { secret.clone() } else { random_id() };
     let requested = query.last("useStatefulReconnect").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let may_resume = requested && service.options.stateful_reconnect && identity.allows(TransportType::WebSockets);
     let connection = ConnectionId::new(&public);

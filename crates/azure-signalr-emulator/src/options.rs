@@ -142,7 +142,6 @@ pub enum TemplateSource {
 
 impl UpstreamOptions {
     /// Sends requests as these templates say: 100 s for each, 64 at a time, 16,384 in the queue.
-    #[must_use]
     pub fn new(templates: TemplateSource) -> Self {
         Self {
             templates,

@@ -234,15 +234,8 @@ mod tests {
     #[test]
     fn absent_properties_are_not_serialized() {
         let mut log = TrafficLog::new();
-        log.push_request(RequestRecord {
-            at: 1_700_000_000_000,
-            method: "POST".into(),
-            path: "/api/hubs/chat/:send".into(),
-            query: String::new(),
-            status: 202,
-            milliseconds: 1,
-            error: None,
-        });
+        let (at, method, path, query) = (1_700_000_000_000, "POST".into(), "/api/hubs/chat/:send".into(), "".into());
+        log.push_request(RequestRecord { at, method, path, query, status: 202, milliseconds: 1, error: None });
         let entry = log.requests.after(0).next().unwrap();
         assert_eq!(
             serde_json::to_string(entry).unwrap(),

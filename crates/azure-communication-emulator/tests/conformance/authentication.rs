@@ -175,8 +175,7 @@ async fn case_15_a_signed_request_may_be_sent_again() {
 
 #[tokio::test]
 async fn case_16_all_escapings_of_an_id_are_signed_as_sent_and_name_the_same_identity() {
-    let service = TestService::start().await;
-    let id = service.create().await;
+    let (service, id) = TestService::with_identity().await;
     for spelled in [id.clone(), id.replace(':', "%3A"), id.replace(':', "%3a"), id.replace('_', "%5F")] {
         let target = format!("/identities/{spelled}/:issueAccessToken?api-version=2023-10-01");
         let response = service.call("POST", &target, r#"{"scopes":["chat"]}"#).await;

@@ -56,8 +56,7 @@ async fn case_28_a_body_that_is_not_a_json_object_is_400_and_unknown_fields_are_
 
 #[tokio::test]
 async fn an_unknown_path_is_404_and_a_wrong_method_405_with_allow() {
-    let service = TestService::start().await;
-    let id = service.create().await;
+    let (service, id) = TestService::with_identity().await;
     for path in ["/", "/identities/", "/users", "/identities/x/:suspend", "/teamsUser"] {
         let response = service.call("POST", &format!("{path}?api-version=2023-10-01"), "").await;
         assert_eq!(response.error(), (404, "NotFound".to_owned()), "{path}");
@@ -108,8 +107,7 @@ async fn a_body_has_at_most_64_kib() {
 
 #[tokio::test]
 async fn a_delete_needs_no_content_length() {
-    let service = TestService::start().await;
-    let id = service.create().await;
+    let (service, id) = TestService::with_identity().await;
     let target = format!("/identities/{id}?api-version=2023-10-01");
     let bytes = service.request("DELETE", &target, "").signed_with(KEY).into_bytes();
     let bytes = String::from_utf8(bytes).unwrap().replace("content-length: 0\r\n", "");

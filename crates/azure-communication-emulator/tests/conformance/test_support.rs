@@ -67,6 +67,13 @@ impl TestService {
         Self::with(options()).await
     }
 
+    /// A service with an identity, and its id.
+    pub(crate) async fn with_identity() -> (Self, String) {
+        let service = Self::start().await;
+        let id = service.create().await;
+        (service, id)
+    }
+
     pub(crate) async fn with(options: Options) -> Self {
         let emulator = Emulator::new(options);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

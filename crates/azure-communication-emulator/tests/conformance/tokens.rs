@@ -14,8 +14,7 @@ fn state(service: &TestService, token: &str) -> TokenState {
 
 #[tokio::test]
 async fn case_20_the_default_lifetime_of_a_token_is_a_day() {
-    let service = TestService::start().await;
-    let id = service.create().await;
+    let (service, id) = TestService::with_identity().await;
     for body in [r#"{"scopes":["voip"]}"#, r#"{"scopes": ["voip"], "expiresInMinutes": null}"#] {
         let response = service.issue(&id, body).await;
         assert_eq!((response.status, expiry(&response.json())), (200, NOW + 24 * 3600));
@@ -25,8 +24,7 @@ async fn case_20_the_default_lifetime_of_a_token_is_a_day() {
 
 #[tokio::test]
 async fn case_21_a_lifetime_is_an_hour_to_a_day_and_the_error_is_that_of_the_service() {
-    let service = TestService::start().await;
-    let id = service.create().await;
+    let (service, id) = TestService::with_identity().await;
     let issue = async |minutes: &str| {
         let body = format!(r#"{{"scopes":["chat"],"expiresInMinutes":{minutes}}}"#);
         service.issue(&id, &body).await
@@ -51,8 +49,7 @@ async fn case_21_a_lifetime_is_an_hour_to_a_day_and_the_error_is_that_of_the_ser
 
 #[tokio::test]
 async fn case_22_issuing_without_scopes_fails_with_the_message_of_the_service() {
-    let service = TestService::start().await;
-    let id = service.create().await;
+    let (service, id) = TestService::with_identity().await;
     for body in ["", "{}", r#"{"scopes":null}"#, r#"{"scopes":[]}"#, r#"{"expiresInMinutes":60}"#] {
         let response = service.issue(&id, body).await;
         let error =
@@ -63,8 +60,7 @@ async fn case_22_issuing_without_scopes_fails_with_the_message_of_the_service() 
 
 #[tokio::test]
 async fn case_23_exactly_five_scopes_are_accepted() {
-    let service = TestService::start().await;
-    let id = service.create().await;
+    let (service, id) = TestService::with_identity().await;
     for scope in ["chat", "voip", "chat.join", "chat.join.limited", "voip.join"] {
         let response = service.issue(&id, &json!({"scopes": [scope]}).to_string()).await;
         assert_eq!(claims(response.json()["token"].as_str().unwrap())["acsScope"], scope);
@@ -80,8 +76,7 @@ async fn case_23_exactly_five_scopes_are_accepted() {
 
 #[tokio::test]
 async fn case_24_an_unknown_or_deleted_identity_gets_no_token() {
-    let service = TestService::start().await;
-    let id = service.create().await;
+    let (service, id) = TestService::with_identity().await;
     service.call_identity("DELETE", &id, "", "").await;
     let never = format!("8:acs:{RESOURCE}_00000005-14a2-493b-8a72-5a3a0d000081");
     for unknown in [id.as_str(), &never, "8:acs:unknown", "alice", &id.to_uppercase()] {
@@ -117,8 +112,7 @@ async fn case_25_revoking_affects_earlier_tokens_and_no_later_one() {
 
 #[tokio::test]
 async fn a_token_is_valid_until_its_last_second() {
-    let service = TestService::start().await;
-    let id = service.create().await;
+    let (service, id) = TestService::with_identity().await;
     let token = service.token(&id).await;
     service.emulator.advance(24 * 3600 - 1);
     assert_eq!(state(&service, &token), TokenState::Alive);

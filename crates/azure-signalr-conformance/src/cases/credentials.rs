@@ -5,9 +5,8 @@
 use serde_json::json;
 
 use crate::case_result::{AtStep, CaseResult, Failure, expect_eq};
-use crate::connection_string::ConnectionString;
+use crate::credentials::{AccessKey, ConnectionString, HEADER, user_claim};
 use crate::test_context::TestContext;
-use crate::token::{AccessKey, HEADER, user_claim};
 
 fn parse(text: &str) -> CaseResult<ConnectionString> {
     text.parse().map_err(|error| Failure::new("a connection string", error))

@@ -9,9 +9,9 @@ use url::Url;
 
 use crate::case_result::{AtStep, CaseResult, Failure, expect, expect_eq};
 use crate::client::Client;
+use crate::credentials::Token;
 use crate::service::{Call, unix_now};
 use crate::test_context::TestContext;
-use crate::token::Token;
 use crate::websocket;
 
 /// The versions of the API that introduced an operation, and the newest one.
@@ -178,29 +178,23 @@ pub(super) async fn generate_token(context: TestContext) -> CaseResult {
     let mut client = Client::from_socket(socket, context.service(), &context.hub, token);
     client.handshake(1).await?;
     context.send(&["users", &context.user], "t", &json!([])).await?;
-    expect_eq(
-        "the target of the message to the user",
-        "t",
-        client.next_message().await?["target"].as_str().unwrap_or_default(),
-    )?;
+    let message = client.next_message().await?;
+    expect_eq("the target of the message to the user", "t", message["target"].as_str().unwrap_or_default())?;
     generate("0").expect_status(400).await.at("minutesToExpire=0").map(drop)
 }
 
 pub(super) async fn list_group(context: TestContext) -> CaseResult {
-    let mut members = Vec::new();
+    let (mut members, mut expected) = (Vec::new(), Vec::new());
     for number in 0..5 {
-        let client = context.connect(&format!("{}{number}", context.user)).await?;
+        let user = format!("{}{number}", context.user);
+        let client = context.connect(&user).await?;
         context.join_group(&client).await?;
+        expected.push((client.id.clone(), user));
         members.push(client);
     }
     let list = || context.rest(Method::GET, &["groups", &context.group, "connections"]).version(NEWEST_VERSION);
     let (sizes, mut found) = read_pages(&context, list().query("maxpagesize", "2")).await?;
     expect_eq("the sizes of the pages", vec![2, 2, 1], sizes)?;
-    let mut expected: Vec<(String, String)> = members
-        .iter()
-        .enumerate()
-        .map(|(number, client)| (client.id.clone(), format!("{}{number}", context.user)))
-        .collect();
     expected.sort();
     found.sort();
     expect_eq("the members and their users", expected, found)?;
@@ -248,11 +242,8 @@ pub(super) async fn invoke_client(context: TestContext) -> CaseResult {
 /// Completes the next invocation of the client with a result or an error.
 async fn complete(client: &mut Client, outcome: Value) -> CaseResult {
     let invocation = client.next_message().await?;
-    expect_eq(
-        "the invocation",
-        (json!("add"), json!([3, 4])),
-        (invocation["target"].clone(), invocation["arguments"].clone()),
-    )?;
+    let called = (invocation["target"].clone(), invocation["arguments"].clone());
+    expect_eq("the invocation", (json!("add"), json!([3, 4])), called)?;
     expect(invocation["invocationId"].is_string(), "an invocationId", &invocation)?;
     let mut completion = json!({"type": 3, "invocationId": invocation["invocationId"]});
     for (name, value) in outcome.as_object().into_iter().flatten() {

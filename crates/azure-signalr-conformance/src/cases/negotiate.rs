@@ -5,9 +5,9 @@ use reqwest::header::{ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_MET
 use serde_json::{Value, json};
 
 use crate::case_result::{AtStep, CaseResult, expect, expect_eq};
+use crate::credentials::{AccessKey, HEADER};
 use crate::service::{Call, unix_now};
 use crate::test_context::TestContext;
-use crate::token::{AccessKey, HEADER};
 
 /// The query parameter for version 1.
 const VERSION_1: (&str, &str) = ("negotiateVersion", "1");

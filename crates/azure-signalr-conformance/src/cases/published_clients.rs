@@ -13,11 +13,11 @@ use tokio::time::sleep;
 
 use crate::case_result::{AtStep, CaseResult, Failure, expect, expect_eq};
 use crate::client_process::ClientProcess;
+use crate::credentials::AccessKey;
 use crate::local_server::{ReceivedRequest, Reply};
 use crate::protocol::Protocol;
 use crate::service::{API_VERSION, Call, unique_name};
 use crate::test_context::TestContext;
-use crate::token::AccessKey;
 
 /// Longer than the server timeout of any client.
 const IDLE_TIME: Duration = Duration::from_secs(60);

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::case_result::{AtStep, CaseResult};
 use crate::client::Client;
+use crate::credentials::{AccessKey, HEADER};
 use crate::protocol::Protocol;
 use crate::service::{API_VERSION, Call, unix_now};
 use crate::test_context::TestContext;
-use crate::token::{AccessKey, HEADER};
 
 /// The numbers of clients, messages and concurrent connection attempts of case 91.
 const CLIENTS: usize = 1000;
@@ -56,20 +56,15 @@ pub(super) async fn arguments(context: TestContext) -> CaseResult {
     for payload in payloads {
         to_all(&context).json(&payload).expect_status(202).await.at(&payload)?;
     }
-    client
-        .expect_invocations(&[("absent", json!([])), ("null", json!([])), ("none", json!([])), ("twelve", twelve)])
-        .await
+    let expected = [("absent", json!([])), ("null", json!([])), ("none", json!([])), ("twelve", twelve)];
+    client.expect_invocations(&expected).await
 }
 
 pub(super) async fn excluded(context: TestContext) -> CaseResult {
     let (mut a, mut b) = connect_two(&context).await?;
     let mut c = context.client().connect().await?;
-    to_all(&context)
-        .query("excluded", &a.id)
-        .query("excluded", &b.id)
-        .message("t", &json!([]))
-        .expect_status(202)
-        .await?;
+    let call = to_all(&context).query("excluded", &a.id).query("excluded", &b.id);
+    call.message("t", &json!([])).expect_status(202).await?;
     a.expect_no_invocations().await?;
     b.expect_no_invocations().await?;
     c.expect_invocations(&[("t", json!([]))]).await

@@ -140,11 +140,8 @@ pub(super) async fn concurrent_polls(context: TestContext) -> CaseResult {
         context.send(&["users", &context.user], "t", &json!([])).await
     };
     let ((), second, _) = tokio::try_join!(first, second, message)?;
-    expect_eq(
-        "the response to the second poll",
-        with_separator(r#"{"type":1,"target":"t","arguments":[]}"#),
-        second.text(),
-    )
+    let message = with_separator(r#"{"type":1,"target":"t","arguments":[]}"#);
+    expect_eq("the response to the second poll", message, second.text())
 }
 
 pub(super) async fn delete(context: TestContext) -> CaseResult {
@@ -181,17 +178,12 @@ pub(super) async fn poll_timeout(context: TestContext) -> CaseResult {
     let deadline = Instant::now() + DISCONNECT_TIMEOUT * 2 + context.service().timeout;
     while exists().response().await?.status == 200 {
         if Instant::now() > deadline {
-            return Err(Failure::new(
-                "the removal of a connection without polls",
-                format!("it exists after {:?}", DISCONNECT_TIMEOUT * 2),
-            ));
+            let actual = format!("it exists after {:?}", DISCONNECT_TIMEOUT * 2);
+            return Err(Failure::new("the removal of a connection without polls", actual));
         }
         sleep(Duration::from_millis(500)).await;
     }
     exists().expect_error(404, "Warning.Connection.NotExisted").await?;
-    context
-        .rest(Method::HEAD, &["groups", &context.group])
-        .expect_error(404, "Warning.Group.NotExisted")
-        .await
-        .map(drop)
+    let group = context.rest(Method::HEAD, &["groups", &context.group]);
+    group.expect_error(404, "Warning.Group.NotExisted").await.map(drop)
 }

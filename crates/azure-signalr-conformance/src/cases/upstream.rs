@@ -53,11 +53,8 @@ pub(super) async fn connected(context: TestContext) -> CaseResult {
     let mut client = context.connect(&context.user).await?;
     client.invoke(None, "Foo", json!([1])).await?;
     let events = context.webhook_events(2).await?;
-    expect_eq(
-        "the events",
-        vec!["connections connected".to_owned(), "messages foo".to_owned()],
-        events.iter().map(category_and_name).collect(),
-    )?;
+    let names: Vec<_> = events.iter().map(category_and_name).collect();
+    expect_eq("the events", "connections connected, messages foo", &names.join(", "))?;
     let event = &events[0];
     expect_eq("the method", "POST", event.method.as_str())?;
     expect_eq("the path", format!("/{}/connections/connected", context.hub), event.path.clone())?;
@@ -105,11 +102,8 @@ pub(super) async fn responses(context: TestContext) -> CaseResult {
         client.invoke(Some(id), target, json!([])).await?;
         client.expect_completion(id).await.at(target)
     };
-    expect_eq(
-        "200 with a Completion",
-        json!({"type": 3, "invocationId": "1", "result": {"is": [7]}}),
-        invoke("1", "Result").await?,
-    )?;
+    let completion = json!({"type": 3, "invocationId": "1", "result": {"is": [7]}});
+    expect_eq("200 with a Completion", completion, invoke("1", "Result").await?)?;
     let void = invoke("2", "Void").await?;
     let is_void = void.get("error").is_none() && void["result"].is_null();
     expect(is_void, "a Completion without a result for 204", &void)?;

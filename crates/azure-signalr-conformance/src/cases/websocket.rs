@@ -8,10 +8,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::case_result::{AtStep, CaseResult, Failure, expect, expect_eq};
 use crate::client::{Client, with_separator};
+use crate::credentials::Token;
 use crate::protocol::Protocol;
 use crate::service::with_timeout;
 use crate::test_context::TestContext;
-use crate::token::Token;
 use crate::websocket::{self, Frame, Upgrade};
 
 const HANDSHAKE: &str = r#"{"protocol":"json","version":1}"#;

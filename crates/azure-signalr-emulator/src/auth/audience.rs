@@ -4,33 +4,15 @@
 //! in Azure.
 
 use serde_json::Value;
-use url::{Host, Url};
+use url::Url;
 
 use crate::api_error::AuthError;
-use crate::hub_name::HubName;
+use crate::hub::HubName;
 use crate::loopback;
 use crate::request::{Query, path_segments};
 
 /// How many characters of an invalid audience an error repeats.
 const MAX_QUOTED_CHARS: usize = 200;
-
-/// The host names an audience may have besides the loopback names.
-pub(crate) struct AllowedHosts(Vec<String>);
-
-impl AllowedHosts {
-    pub(crate) fn new(hosts: &[String]) -> Self {
-        Self(hosts.to_vec())
-    }
-
-    fn contains(&self, host: &Host<&str>) -> bool {
-        loopback::is_allowed_host(&host.to_string(), &self.0)
-    }
-
-    fn expected(&self) -> String {
-        let known: String = self.0.iter().map(|host| [", ", host].concat()).collect();
-        format!("a loopback name{known}")
-    }
-}
 
 /// What a token must be issued for.
 pub(crate) enum Audience<'a> {
@@ -41,8 +23,8 @@ pub(crate) enum Audience<'a> {
 }
 
 impl Audience<'_> {
-    /// Checks the claim `aud`. One matching audience of several is enough.
-    pub(super) fn check(&self, claim: Option<&Value>, hosts: &AllowedHosts) -> Result<(), AuthError> {
+    /// Checks the claim `aud`. One matching audience of several is enough. `hosts` are allowed besides the loopback names.
+    pub(super) fn check(&self, claim: Option<&Value>, hosts: &[String]) -> Result<(), AuthError> {
         let audiences = match claim {
             Some(Value::Array(audiences)) => audiences.as_slice(),
             Some(audience) => std::slice::from_ref(audience),
@@ -58,7 +40,7 @@ impl Audience<'_> {
         Err(last)
     }
 
-    fn check_one(&self, audience: &str, hosts: &AllowedHosts) -> Result<(), AuthError> {
+    fn check_one(&self, audience: &str, hosts: &[String]) -> Result<(), AuthError> {
         let found = || quoted(audience);
         let not_a_url = || AuthError::new("audience", self.expected(), found());
         let url = Url::parse(audience).map_err(|_| not_a_url())?;
@@ -66,8 +48,9 @@ impl Audience<'_> {
         if !self.matches_path(&path_segments(url.path()).map_err(|_| not_a_url())?) {
             return Err(AuthError::new("audience path", self.expected(), found()));
         }
-        if !hosts.contains(&host) {
-            return Err(AuthError::new("audience host", hosts.expected(), found()));
+        if !loopback::is_allowed_host(&host.to_string(), hosts) {
+            let allowed: String = hosts.iter().map(|host| [", ", host].concat()).collect();
+            return Err(AuthError::new("audience host", format!("a loopback name{allowed}"), found()));
         }
         if let Self::Client { hub } = self
             && !names_hub(&url, hub)
@@ -111,12 +94,12 @@ mod tests {
 
     fn client(audience: &Value) -> Result<(), AuthError> {
         let hub = HubName::of_client("chat").unwrap();
-        Audience::Client { hub: &hub }.check(Some(audience), &AllowedHosts::new(&["My.Host".to_owned()]))
+        Audience::Client { hub: &hub }.check(Some(audience), &["My.Host".to_owned()])
     }
 
     fn rest(audience: &str) -> Result<(), AuthError> {
         let path = ["api", "hubs", "chat", "users", "a/b", ":send"].map(str::to_owned);
-        Audience::Rest { path: &path }.check(Some(&json!(audience)), &AllowedHosts::new(&[]))
+        Audience::Rest { path: &path }.check(Some(&json!(audience)), &[])
     }
 
     #[test]

@@ -8,8 +8,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use crate::access_key::AccessKey;
-use crate::hub::UserId;
-use crate::hub_name::HubName;
+use crate::hub::{HubName, UserId};
 use crate::protocol::handshake::TransportType;
 
 /// Longest handshake time-out that a token may ask for, in seconds.

@@ -10,9 +10,8 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::access_key::AccessKey;
+use crate::access_key::{AccessKey, random_id};
 use crate::api_error::AuthError;
-use crate::random;
 
 /// The audience of Entra tokens for any SignalR service.
 const AUDIENCE: &str = "https://signalr.azure.com";
@@ -37,7 +36,8 @@ pub struct EntraOptions {
 /// Checks tokens of identities, and issues access keys to them.
 pub(crate) struct Entra {
     options: EntraOptions,
-    signing_key: DecodingKey,
+    /// Verifies the issuer's tokens.
+    pub(super) signing_key: DecodingKey,
     issued: Mutex<VecDeque<StoredKey>>,
 }
 
@@ -61,11 +61,6 @@ impl Entra {
         Self { options, signing_key, issued: Mutex::default() }
     }
 
-    /// The key that verifies the issuer's tokens.
-    pub(crate) fn signing_key(&self) -> &DecodingKey {
-        &self.signing_key
-    }
-
     /// Checks issuer, audience and role, in the claims of a token whose signature and times are valid.
     pub(crate) fn authorize(&self, claims: &serde_json::Map<String, Value>) -> Result<(), AuthError> {
         let claim = |name: &str| claims.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -83,7 +78,7 @@ impl Entra {
 
     /// Issues a new key that is valid from `now`, in seconds since 1970.
     pub(crate) fn issue_access_key(&self, now: u64) -> IssuedAccessKey {
-        let (access_key, key_id) = (AccessKey::generate().as_str().to_owned(), random::id());
+        let (access_key, key_id) = (AccessKey::generate().as_str().to_owned(), random_id());
         let key = DecodingKey::from_secret(access_key.as_bytes());
         let mut issued = self.issued();
         issued.retain(|issued| now < issued.expires_at);

@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::access_key::AccessKey;
 use crate::api_error::{AuthError, SIGNATURE};
-use crate::hub_name::HubName;
-use audience::{AllowedHosts, Audience};
+use crate::hub::HubName;
+use audience::Audience;
 use entra::{Entra, IssuedAccessKey};
 
 pub(crate) use client_token::{ClientIdentity, client_token};
@@ -25,7 +25,8 @@ pub use entra::EntraOptions;
 pub(crate) struct Auth {
     keys: Vec<DecodingKey>,
     rules: Validation,
-    hosts: AllowedHosts,
+    /// The host names of audiences besides the loopback names.
+    hosts: Vec<String>,
     leeway: Duration,
     entra: Option<Entra>,
     /// Check the signature only.
@@ -51,7 +52,7 @@ impl Auth {
         rules.validate_nbf = false;
         rules.validate_aud = false;
         let keys = keys.iter().map(|key| DecodingKey::from_secret(key.as_str().as_bytes())).collect();
-        Self { keys, rules, hosts: AllowedHosts::new(hosts), leeway, entra: None, lenient: false }
+        Self { keys, rules, hosts: hosts.to_vec(), leeway, entra: None, lenient: false }
     }
 
     /// Ignores times and audiences if `lenient`.
@@ -79,7 +80,7 @@ impl Auth {
     pub(crate) fn authorize_caller(&self, token: Option<&str>, path: &[String], now: u64) -> Result<Caller, AuthError> {
         match (self.verify(token, &Audience::Rest { path }, now), &self.entra, token) {
             (Err(error), Some(entra), Some(token)) if error.rule == SIGNATURE => {
-                let claims = self.claims_signed_with(entra.signing_key(), token)?.ok_or(error)?;
+                let claims = self.claims_signed_with(&entra.signing_key, token)?.ok_or(error)?;
                 self.check_time(&claims, now)?;
                 entra.authorize(&claims).map(|()| Caller::Identity)
             }

@@ -14,10 +14,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
-use super::close_reason::CloseReason;
 use super::keep_alive::Due;
 use super::message_buffer::MessageBuffer;
-use super::transport::{Received, Transport, Writer};
+use super::transport::{CloseReason, Received, Transport, Writer};
 use super::upstream_connection::{ClientInvocation, UpstreamConnection, UpstreamQueue};
 use crate::protocol::handshake::{self, Handshake, HandshakeError};
 use crate::protocol::{ClientMessage, MessageReader, Outcome, ServerMessage};
@@ -57,7 +56,7 @@ pub(crate) async fn run<T: Transport>(transport: T, guard: ConnectionGuard, sett
     };
     let Err(reason) = handler.serve(handshake_timeout).await;
     guard.leave_hub();
-    let id = guard.connection();
+    let id = &guard.connection;
     info!(connection = %id, "connection {id} ended: {reason}");
     // Boxed, so that an open connection reserves no memory for it.
     Box::pin(handler.close(&reason, detailed_errors)).await;
@@ -99,7 +98,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
         let guard = self.guard;
         let request = select! {
             request = timeout(limit, self.handshake_request()) => request,
-            reason = guard.handle().send_queue().stopped() => return Err(CloseReason::from_stop(reason, false)),
+            reason = guard.handle.send_queue.stopped() => return Err(CloseReason::from_stop(reason, false)),
         };
         let outcome = match request {
             Ok(request) => handshake::parse_request(&request?, T::TRANSFER_FORMAT),
@@ -134,7 +133,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
 
     /// Handles all messages that have arrived, then waits for the next event and handles it.
     async fn step(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), CloseReason> {
-        let send_queue = self.guard.handle().send_queue();
+        let send_queue = &self.guard.handle.send_queue;
         if send_queue.is_frozen() {
             send_queue.unfrozen().await;
             self.writer.keep_alive.received(Instant::now());
@@ -177,7 +176,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
 
     /// The earliest time at which something is due.
     fn next_due(&self) -> Instant {
-        let acknowledgement = self.writer.message_buffer.as_ref().and_then(MessageBuffer::acknowledge_at);
+        let acknowledgement = self.writer.message_buffer.as_ref().and_then(|buffer| buffer.acknowledge_at);
         let times = [self.writer.keep_alive.next_due(), acknowledgement, self.expires_at];
         times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + IDLE_INTERVAL)
     }
@@ -203,7 +202,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
     }
 
     async fn handle_message(&mut self, message: ClientMessage) -> Result<(), CloseReason> {
-        if let Some(recorder) = self.guard.recorder() {
+        if let Some(recorder) = &self.guard.recorder {
             recorder.received(&message);
         }
         if let Some(buffer) = &mut self.writer.message_buffer
@@ -212,13 +211,13 @@ impl<T: Transport> ConnectionHandler<'_, T> {
             let is_new = if message.is_sequenced() {
                 buffer.received_sequenced(Instant::now())
             } else {
-                buffer.accepts_unsequenced()
+                !buffer.awaits_sequence
             };
             if !is_new {
                 return Ok(());
             }
         }
-        let connection = self.guard.connection();
+        let connection = &self.guard.connection;
         match message {
             ClientMessage::Close { error } => return Err(CloseReason::ClientClosed(error)),
             ClientMessage::Ping => self.writer.keep_alive.ping_received(),
@@ -233,7 +232,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
                 return self.complete_with_error(&id, error).await;
             }
             ClientMessage::Completion { id, outcome } => {
-                if !self.guard.handle().complete_invocation(&id, outcome) {
+                if !self.guard.handle.complete_invocation(&id, outcome) {
                     debug!(%connection, "ignored a completion from {connection}: no caller waits for it");
                 }
             }
@@ -270,7 +269,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
                 self.complete_with_error(&id, error).await
             }
             (None, ClientInvocation { id: None, .. }) => {
-                let connection = self.guard.connection();
+                let connection = &self.guard.connection;
                 debug!(%connection, "ignored an invocation from {connection}: no upstream is configured");
                 Ok(())
             }
@@ -297,7 +296,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
         self.writer.disconnect();
         select! {
             transport = replacement(&mut self.replacements) => self.resume(transport).await,
-            stopped = self.guard.handle().send_queue().stopped() => Err(CloseReason::from_stop(stopped, true)),
+            stopped = self.guard.handle.send_queue.stopped() => Err(CloseReason::from_stop(stopped, true)),
             () = sleep(self.guard.options().resume_timeout) => Err(reason),
         }
     }

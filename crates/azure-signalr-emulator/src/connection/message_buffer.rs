@@ -18,7 +18,7 @@ const ACK_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) struct SequenceGap;
 
 /// The message buffer of a connection that can be resumed, as `MessageBuffer` of ASP.NET Core.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct MessageBuffer {
     unacknowledged: VecDeque<Frame>,
     bytes: usize,
@@ -29,24 +29,16 @@ pub(super) struct MessageBuffer {
     next_received: u64,
     /// The sequence id of the last message that was handled.
     last_handled: u64,
-    acknowledge_at: Option<Instant>,
+    /// When an acknowledgement is due.
+    pub(super) acknowledge_at: Option<Instant>,
     /// After a reconnect all messages are ignored until the client sends its sequence id.
-    awaits_sequence: bool,
+    pub(super) awaits_sequence: bool,
 }
 
 impl MessageBuffer {
     /// `capacity` is the size in bytes of unacknowledged messages from which on no more are sent.
     pub(super) fn new(capacity: usize) -> Self {
-        Self {
-            unacknowledged: VecDeque::new(),
-            bytes: 0,
-            capacity,
-            first: 1,
-            next_received: 1,
-            last_handled: 0,
-            acknowledge_at: None,
-            awaits_sequence: false,
-        }
+        Self { capacity, first: 1, next_received: 1, ..Self::default() }
     }
 
     /// Whether more messages may be sent.
@@ -70,11 +62,6 @@ impl MessageBuffer {
         }
     }
 
-    /// Whether a message without a sequence id is handled.
-    pub(super) fn accepts_unsequenced(&self) -> bool {
-        !self.awaits_sequence
-    }
-
     /// Counts a received message with a sequence id. False if it must not be handled, because it was received before.
     pub(super) fn received_sequenced(&mut self, now: Instant) -> bool {
         if self.awaits_sequence {
@@ -90,11 +77,7 @@ impl MessageBuffer {
         true
     }
 
-    /// Sets the sequence id of the next message from the client.
-    ///
-    /// # Errors
-    ///
-    /// Messages before it were never received.
+    /// Sets the sequence id of the next message from the client. Fails if messages before it were never received.
     pub(super) fn set_next_received(&mut self, number: u64) -> Result<(), SequenceGap> {
         if number > self.last_handled + 1 {
             return Err(SequenceGap);
@@ -102,11 +85,6 @@ impl MessageBuffer {
         self.awaits_sequence = false;
         self.next_received = number;
         Ok(())
-    }
-
-    /// When an acknowledgement is due.
-    pub(super) fn acknowledge_at(&self) -> Option<Instant> {
-        self.acknowledge_at
     }
 
     /// The sequence id to acknowledge, if that is due.
@@ -160,7 +138,7 @@ mod tests {
         let (mut buffer, now) = (MessageBuffer::new(100), Instant::now());
         assert!(buffer.received_sequenced(now) && buffer.received_sequenced(now));
         let _ = buffer.resume();
-        assert!(!buffer.accepts_unsequenced());
+        assert!(buffer.awaits_sequence);
         assert!(!buffer.received_sequenced(now), "messages before the sequence id are ignored");
         assert_eq!(buffer.set_next_received(2), Ok(()));
         assert!(!buffer.received_sequenced(now), "the second, again");
@@ -182,10 +160,10 @@ mod tests {
         assert_eq!(buffer.take_acknowledgement(now), None);
         buffer.received_sequenced(now);
         buffer.received_sequenced(now + ACK_INTERVAL / 2);
-        assert_eq!(buffer.acknowledge_at(), Some(now + ACK_INTERVAL));
+        assert_eq!(buffer.acknowledge_at, Some(now + ACK_INTERVAL));
         assert_eq!(buffer.take_acknowledgement(now), None);
         assert_eq!(buffer.take_acknowledgement(now + ACK_INTERVAL), Some(2));
-        assert_eq!(buffer.acknowledge_at(), None);
+        assert_eq!(buffer.acknowledge_at, None);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //!
 //! [`run`] serves a connection in one task, over any [`Transport`]. `keep_alive` and `message_buffer` are pure state.
 
-mod close_reason;
 mod connection_handler;
 mod keep_alive;
 mod message_buffer;

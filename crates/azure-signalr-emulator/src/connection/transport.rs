@@ -1,4 +1,4 @@
-//! The trait [`Transport`], and the [`Writer`] that sends over the transport of a connection.
+//! The trait [`Transport`], the [`Writer`] that sends over the transport of a connection, and [`CloseReason`].
 
 use std::future::pending;
 
@@ -7,12 +7,11 @@ use tokio::select;
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
-use super::close_reason::CloseReason;
 use super::keep_alive::KeepAlive;
 use super::message_buffer::MessageBuffer;
-use crate::protocol::handshake::TransferFormat;
+use crate::protocol::handshake::{HandshakeError, TransferFormat};
 use crate::protocol::{Frame, Protocol, ServerMessage};
-use crate::service::ConnectionGuard;
+use crate::service::{CloseOptions, ConnectionGuard, StopReason};
 
 /// Frames to be sent in order.
 pub(crate) trait Frames: IntoIterator<Item = Frame, IntoIter: Send> + Send {}
@@ -124,7 +123,7 @@ impl<'a, T: Transport> Writer<'a, T> {
         let guard = self.guard;
         let Some(transport) = &mut self.transport else { return Err(CloseReason::Disconnected) };
         let frames = frames.into_iter().inspect(|frame| {
-            if let Some(recorder) = guard.recorder() {
+            if let Some(recorder) = &guard.recorder {
                 recorder.sent(frame);
             }
         });
@@ -138,14 +137,14 @@ impl<'a, T: Transport> Writer<'a, T> {
                 Ok(Err(Disconnected)) => Err(CloseReason::Disconnected),
                 Err(_) => Err(CloseReason::ClientSlow),
             },
-            reason = guard.handle().send_queue().stopped_now() => Err(CloseReason::from_stop(reason, true)),
+            reason = guard.handle.send_queue.stopped_now() => Err(CloseReason::from_stop(reason, true)),
         }
     }
 
     /// Drops the transport of a client that may resume.
     pub(super) fn disconnect(&mut self) {
         self.transport = None;
-        self.guard.handle().send_queue().transport_is_gone();
+        self.guard.handle.send_queue.transport_is_gone();
     }
 
     /// Continues over another transport: sends the next sequence id, and again all messages that are not acknowledged.
@@ -156,7 +155,7 @@ impl<'a, T: Transport> Writer<'a, T> {
         let (number, unacknowledged) = buffer.resume();
         let mut frames = vec![self.protocol.encode(&ServerMessage::Sequence(number))];
         frames.extend(unacknowledged);
-        debug!(connection = %self.guard.connection(), messages = frames.len() - 1, "resumed");
+        debug!(connection = %self.guard.connection, messages = frames.len() - 1, "resumed");
         self.send(frames).await
     }
 
@@ -164,11 +163,95 @@ impl<'a, T: Transport> Writer<'a, T> {
     pub(super) async fn close(self, reason: &CloseReason, detailed_errors: bool) {
         let Some(transport) = self.transport.filter(|_| !reason.drops_transport()) else { return };
         let close_message = reason.close_message(detailed_errors).map(|message| self.protocol.encode(&message));
-        if let (Some(recorder), Some(frame)) = (self.guard.recorder(), &close_message) {
+        if let (Some(recorder), Some(frame)) = (&self.guard.recorder, &close_message) {
             recorder.sent(frame);
         }
         let request = CloseRequest { close_message, is_error: reason.is_error() };
         // The connection ends in any case.
         let _ = timeout(self.guard.options().close_timeout, transport.close(request)).await;
+    }
+}
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CloseReason {
+    #[error("the transport ended")]
+    Disconnected,
+    #[error("the transport failed: {0}")]
+    TransportFailed(String),
+    /// With a Close message and its optional error.
+    #[error("the client closed it")]
+    ClientClosed(Option<String>),
+    #[error("the handshake failed: {0}")]
+    HandshakeFailed(HandshakeError),
+    /// The client has sent pings, and then nothing for the client timeout.
+    #[error("the client timed out")]
+    ClientTimedOut,
+    /// The client has sent an invalid message, or a message that is too long.
+    #[error("{0}")]
+    Malformed(String),
+    #[error("the client reads too slowly")]
+    ClientSlow,
+    /// A claim ends the connection with its token.
+    #[error("the access token expired")]
+    TokenExpired,
+    /// With a DELETE request.
+    #[error("the client closed it")]
+    ClientDeleted,
+    #[error("the control API dropped it")]
+    Aborted,
+    /// A REST call has closed the connection, or the service shuts down.
+    #[error("the service closed it")]
+    Closed { options: CloseOptions, after_handshake: bool },
+}
+
+impl CloseReason {
+    pub(super) fn from_stop(reason: StopReason, after_handshake: bool) -> Self {
+        match reason {
+            StopReason::Overflow => Self::ClientSlow,
+            StopReason::TransportDropped => Self::Disconnected,
+            StopReason::Aborted => Self::Aborted,
+            StopReason::Deleted => Self::ClientDeleted,
+            StopReason::Closed(options) => Self::Closed { options, after_handshake },
+            StopReason::TokenExpired => Self::TokenExpired,
+        }
+    }
+
+    /// Whether a client with stateful reconnect may resume.
+    pub(super) fn is_resumable(&self) -> bool {
+        matches!(self, Self::Disconnected | Self::TransportFailed(_))
+    }
+
+    /// Whether the transport is dropped instead of closed.
+    pub(super) fn drops_transport(&self) -> bool {
+        matches!(self, Self::Disconnected | Self::ClientSlow | Self::Aborted | Self::ClientDeleted)
+    }
+
+    pub(super) fn is_error(&self) -> bool {
+        matches!(self, Self::TransportFailed(_) | Self::Malformed(_))
+    }
+
+    /// The Close message. The reason of a caller is included only with `detailed_errors`, errors of the client always.
+    pub(super) fn close_message(&self, detailed_errors: bool) -> Option<ServerMessage<'_>> {
+        let (error, allow_reconnect) = match self {
+            Self::Malformed(error) => (Some(error.as_str()), false),
+            Self::ClientTimedOut => (None, true),
+            Self::TokenExpired => (Some("The access token has expired."), true),
+            Self::Closed { options, after_handshake: true } => {
+                (options.reason.as_deref().filter(|_| detailed_errors), options.allow_reconnect)
+            }
+            _ => return None,
+        };
+        Some(ServerMessage::Close { error, allow_reconnect })
+    }
+
+    /// The error that an upstream receives with the `disconnected` event.
+    pub(super) fn upstream_error(&self) -> Option<String> {
+        match self {
+            Self::ClientClosed(error) => error.clone(),
+            Self::ClientDeleted => None,
+            Self::Closed { options, .. } => options.reason.clone(),
+            reason => Some(reason.to_string()),
+        }
     }
 }

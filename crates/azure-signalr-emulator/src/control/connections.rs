@@ -13,8 +13,7 @@ use serde_json::{Value, json};
 use super::{ControlState, read_json};
 use crate::api_error::ApiError;
 use crate::fault_injection::ConnectionAction;
-use crate::hub::{ConnectionId, UserId};
-use crate::hub_name::HubName;
+use crate::hub::{ConnectionId, HubName, UserId};
 use crate::request::Query;
 use crate::service::hub_operations::{ConnectionInfo, ConnectionSelector};
 
@@ -93,10 +92,7 @@ pub(super) async fn act_on(
     Path(action): Path<String>,
     request: Request,
 ) -> Response {
-    match try_act_on(&state, &action, request).await {
-        Ok(response) => response,
-        Err(error) => error.into_json(),
-    }
+    try_act_on(&state, &action, request).await.unwrap_or_else(ApiError::into_json)
 }
 
 async fn try_act_on(state: &ControlState, action: &str, request: Request) -> Result<Response, ApiError> {

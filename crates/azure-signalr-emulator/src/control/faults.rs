@@ -19,9 +19,9 @@ use super::{ControlState, read_json};
 use crate::api_error::ApiError;
 use crate::diagnostics::Diagnostics;
 use crate::fault_injection::{
-    Endpoint, FaultId, FaultRule, MessageEffect, MessageFault, RequestEffect, RequestFault, RequestInfo,
+    Endpoint, FaultRule, MessageEffect, MessageFault, RequestEffect, RequestFault, RequestInfo,
 };
-use crate::hub_name::HubName;
+use crate::hub::HubName;
 use crate::request::{Query, path_segments};
 
 /// Maximum delay of a request.
@@ -69,20 +69,15 @@ pub(super) async fn list(State(state): State<ControlState>) -> Response {
 
 /// `POST /emulator/faults`
 pub(super) async fn add(State(state): State<ControlState>, request: Request) -> Response {
-    match try_add(&state, request).await {
-        Ok(response) => response,
-        Err(error) => error.into_json(),
-    }
+    try_add(&state, request).await.unwrap_or_else(ApiError::into_json)
 }
 
 async fn try_add(state: &ControlState, request: Request) -> Result<Response, ApiError> {
     let body: FaultRequest = read_json(request).await?;
     let times = body.times;
     if times == Some(0) {
-        return Err(ApiError::invalid(
-            "times",
-            "`times` is 1 or more; without it the fault is active until it is deleted",
-        ));
+        let message = "`times` is 1 or more; without it the fault is active until it is deleted";
+        return Err(ApiError::invalid("times", message));
     }
     let rule = body.rule()?;
     let mut faults = state.diagnostics.faults();
@@ -97,7 +92,7 @@ async fn try_add(state: &ControlState, request: Request) -> Result<Response, Api
 
 /// `DELETE /emulator/faults/{id}`
 pub(super) async fn remove(State(state): State<ControlState>, Path(id): Path<String>) -> Response {
-    let removed = id.parse().is_ok_and(|id| state.diagnostics.faults().remove(FaultId(id)));
+    let removed = id.parse().is_ok_and(|id| state.diagnostics.faults().remove(id));
     if removed {
         return StatusCode::NO_CONTENT.into_response();
     }
@@ -256,23 +251,14 @@ mod tests {
 
     #[test]
     fn a_body_becomes_a_rule() {
-        assert_eq!(
-            rule(r#"{"on":"rest","hub":"Chat","effect":"answer","status":429,"retryAfterSeconds":2,"times":3}"#),
-            Ok(FaultRule::Request(RequestFault {
-                on: Endpoint::Rest,
-                hub: Some("chat".into()),
-                path: None,
-                effect: RequestEffect::Answer { status: 429, retry_after_seconds: Some(2) },
-            }))
-        );
-        assert_eq!(
-            rule(r#"{"on":"messages","hub":"chat","connection":"c","effect":"reorder"}"#),
-            Ok(FaultRule::Message(MessageFault {
-                hub: "chat".into(),
-                connection: Some("c".into()),
-                effect: MessageEffect::Reorder,
-            }))
-        );
+        let body = r#"{"on":"rest","hub":"Chat","effect":"answer","status":429,"retryAfterSeconds":2,"times":3}"#;
+        let effect = RequestEffect::Answer { status: 429, retry_after_seconds: Some(2) };
+        let fault = RequestFault { on: Endpoint::Rest, hub: Some("chat".into()), path: None, effect };
+        assert_eq!(rule(body), Ok(FaultRule::Request(fault)));
+        let body = r#"{"on":"messages","hub":"chat","connection":"c","effect":"reorder"}"#;
+        let (hub, connection) = ("chat".into(), Some("c".into()));
+        let fault = MessageFault { hub, connection, effect: MessageEffect::Reorder };
+        assert_eq!(rule(body), Ok(FaultRule::Message(fault)));
     }
 
     #[test]

@@ -74,10 +74,8 @@ pub(crate) fn with_fault_injection<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     diagnostics: Option<&Arc<Diagnostics>>,
 ) -> Router<S> {
-    match diagnostics {
-        Some(diagnostics) => router.layer(from_fn_with_state(diagnostics.clone(), faults::inject)),
-        None => router,
-    }
+    let Some(diagnostics) = diagnostics else { return router };
+    router.layer(from_fn_with_state(diagnostics.clone(), faults::inject))
 }
 
 /// Records the requests to `router` in the traffic log.
@@ -85,10 +83,8 @@ pub(crate) fn with_traffic_log<S: Clone + Send + Sync + 'static>(
     router: Router<S>,
     diagnostics: Option<&Arc<Diagnostics>>,
 ) -> Router<S> {
-    match diagnostics {
-        Some(diagnostics) => router.layer(from_fn_with_state(diagnostics.clone(), traffic::record)),
-        None => router,
-    }
+    let Some(diagnostics) = diagnostics else { return router };
+    router.layer(from_fn_with_state(diagnostics.clone(), traffic::record))
 }
 
 /// Reads a JSON body.

@@ -36,15 +36,9 @@ pub(super) async fn record(State(diagnostics): State<Arc<Diagnostics>>, request:
     let query = request.uri().query().map(redact_query).unwrap_or_default();
     let response = next.run(request).await;
     let error = response.extensions().get::<ApiError>().map(|error| error.message().to_owned());
-    diagnostics.traffic_log().push_request(RequestRecord {
-        at,
-        method,
-        path,
-        query,
-        status: response.status().as_u16(),
-        milliseconds: to_milliseconds(start.elapsed()),
-        error,
-    });
+    let (status, milliseconds) = (response.status().as_u16(), to_milliseconds(start.elapsed()));
+    let record = RequestRecord { at, method, path, query, status, milliseconds, error };
+    diagnostics.traffic_log().push_request(record);
     response
 }
 

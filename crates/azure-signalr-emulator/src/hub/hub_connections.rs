@@ -27,7 +27,8 @@ pub(super) struct HubConnections<H> {
 struct Entry<H> {
     user: Option<UserId>,
     handle: H,
-    groups: HashMap<GroupName, Reasons>,
+    /// Each with the set of reasons, as bits.
+    groups: HashMap<GroupName, u8>,
 }
 
 /// The connections of each group that has any. Sorted, since callers list them page by page.
@@ -44,10 +45,6 @@ pub(super) enum Reason {
     /// The user is a member.
     User = 4,
 }
-
-/// A set of reasons.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Reasons(u8);
 
 /// One connection of a hub.
 #[derive(Debug)]
@@ -216,7 +213,7 @@ impl<H> HubConnections<H> {
         let mut connections = self.users.get(user).into_iter().flatten();
         connections.any(|id| {
             let reasons = self.connections.get(id).and_then(|entry| entry.groups.get(group));
-            reasons.is_some_and(|reasons| reasons.include(Reason::UserOnce))
+            reasons.is_some_and(|reasons| reasons & Reason::UserOnce as u8 != 0)
         })
     }
 }
@@ -231,14 +228,14 @@ impl<H> Entry<H> {
     }
 
     fn add(&mut self, id: &ConnectionId, group: &GroupName, reason: Reason, groups: &mut Groups) {
-        self.groups.entry(group.clone()).or_default().add(reason);
+        *self.groups.entry(group.clone()).or_default() |= reason as u8;
         groups.0.entry(group.clone()).or_default().insert(id.clone());
     }
 
     fn remove_reason(&mut self, id: &ConnectionId, group: &GroupName, reason: Reason, groups: &mut Groups) {
         let Some(reasons) = self.groups.get_mut(group) else { return };
-        reasons.remove(reason);
-        if *reasons == Reasons::default() {
+        *reasons &= !(reason as u8);
+        if *reasons == 0 {
             self.groups.remove(group);
             groups.remove(group, id);
         }
@@ -252,19 +249,5 @@ impl Groups {
         if members.is_empty() {
             self.0.remove(group);
         }
-    }
-}
-
-impl Reasons {
-    fn include(self, reason: Reason) -> bool {
-        self.0 & reason as u8 != 0
-    }
-
-    fn add(&mut self, reason: Reason) {
-        self.0 |= reason as u8;
-    }
-
-    fn remove(&mut self, reason: Reason) {
-        self.0 &= !(reason as u8);
     }
 }

@@ -16,12 +16,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::hub_name::HubName;
 use hub_connections::{HubConnections, Reason};
 use user_memberships::{HubUser, UserMemberships};
 
 pub(crate) use hub_connections::{AddToGroupError, Connection, TooManyGroups};
-pub(crate) use ids::{ConnectionId, GroupName, UserId};
+pub(crate) use ids::{ConnectionId, GroupName, HubName, InvalidHubName, UserId};
 
 /// All hubs with connections, and all memberships of users.
 #[derive(Debug)]

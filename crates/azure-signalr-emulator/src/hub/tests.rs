@@ -348,27 +348,20 @@ fn sorted(handles: impl IntoIterator<Item = usize>) -> Vec<usize> {
 
 proptest! {
     #[test]
-    fn hubs_users_and_groups_have_exactly_their_connections(
-        steps in prop::collection::vec(step(), 0..80),
-    ) {
+    fn hubs_users_and_groups_have_exactly_their_connections(steps in prop::collection::vec(step(), 0..80)) {
         let (hubs, model, _) = replay(&steps);
         for h in 0..2 {
             let everyone = model.connections.iter().filter(|entry| entry.0 == h).map(|entry| entry.1);
             prop_assert_eq!(sorted(handles(hubs.everyone(&hub(h)))), sorted(everyone));
             for name in 0..NAMES.len() {
-                prop_assert_eq!(
-                    sorted(handles(hubs.user(&hub(h), &user(name)))),
-                    model.of_user(h, name)
-                );
+                prop_assert_eq!(sorted(handles(hubs.user(&hub(h), &user(name)))), model.of_user(h, name));
                 // In the order of ids.
                 let members = model.group(h, name);
                 prop_assert_eq!(hubs.has_group(&hub(h), &group(name)), !members.is_empty());
                 prop_assert_eq!(handles(hubs.group(&hub(h), &group(name), None)), members);
                 for u in 0..NAMES.len() {
-                    prop_assert_eq!(
-                        hubs.has_user_in(&hub(h), &user(u), &group(name)),
-                        model.was_added(h, u, name)
-                    );
+                    let was_added = model.was_added(h, u, name);
+                    prop_assert_eq!(hubs.has_user_in(&hub(h), &user(u), &group(name)), was_added);
                 }
             }
             for i in 0..CONNECTIONS {

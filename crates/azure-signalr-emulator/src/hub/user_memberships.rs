@@ -8,8 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::hub_connections::{MAX_GROUPS, TooManyGroups};
-use super::ids::{GroupName, UserId};
-use crate::hub_name::HubName;
+use super::ids::{GroupName, HubName, UserId};
 
 /// The lifetime of a membership without a `ttl`.
 const DEFAULT_TTL: Duration = Duration::from_secs(365 * 24 * 60 * 60);

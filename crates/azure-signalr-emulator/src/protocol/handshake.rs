@@ -36,11 +36,7 @@ impl TransportType {
 
     /// The bit in the token claim `asrs.s.htt`.
     pub(crate) fn bit(self) -> u64 {
-        match self {
-            Self::WebSockets => 1,
-            Self::ServerSentEvents => 2,
-            Self::LongPolling => 4,
-        }
+        1 << self as u64
     }
 }
 
@@ -72,37 +68,23 @@ struct Request {
 }
 
 /// Why a handshake failed. The texts are those of ASP.NET Core, so that users can search for them.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HandshakeError {
     /// Not a handshake request.
+    #[error("An unexpected error occurred during connection handshake.")]
     Malformed,
+    #[error("The protocol '{0}' is not supported.")]
     UnsupportedProtocol(String),
+    #[error("The server does not support version {1} of the '{name}' protocol.", name = .0.name())]
     UnsupportedVersion(Protocol, i64),
-    /// The transport cannot carry the protocol.
+    #[error(
+        "Cannot use the '{name}' protocol on the current transport. \
+         The transport does not support 'Binary' transfer format.",
+        name = .0.name()
+    )]
     TransferFormat(Protocol),
+    #[error("Handshake was canceled.")]
     TimedOut,
-}
-
-impl fmt::Display for HandshakeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Malformed => f.write_str("An unexpected error occurred during connection handshake."),
-            Self::UnsupportedProtocol(name) => write!(f, "The protocol '{name}' is not supported."),
-            Self::UnsupportedVersion(protocol, version) => {
-                let name = protocol.name();
-                write!(f, "The server does not support version {version} of the '{name}' protocol.")
-            }
-            Self::TransferFormat(protocol) => {
-                let name = protocol.name();
-                write!(
-                    f,
-                    "Cannot use the '{name}' protocol on the current transport. \
-                     The transport does not support 'Binary' transfer format."
-                )
-            }
-            Self::TimedOut => f.write_str("Handshake was canceled."),
-        }
-    }
 }
 
 /// Reads a handshake request, given without its separator.
@@ -123,10 +105,7 @@ pub(crate) fn response(outcome: &Result<Handshake, HandshakeError>) -> Frame {
     match outcome {
         Ok(Handshake { protocol: Protocol::Json, .. }) => Frame::Text(Utf8Bytes::from_static("{}\u{1e}")),
         Ok(Handshake { protocol: Protocol::MessagePack, .. }) => Frame::Binary((&b"{}\x1e"[..]).into()),
-        Err(error) => {
-            let error = json!({"error": error.to_string()});
-            Frame::Text(format!("{error}\u{1e}").into())
-        }
+        Err(error) => Frame::Text(format!("{}\u{1e}", json!({"error": error.to_string()})).into()),
     }
 }
 
@@ -171,10 +150,8 @@ mod tests {
 
     #[test]
     fn an_error_is_json_in_a_text_frame() {
-        assert_eq!(
-            response(&Err(HandshakeError::TimedOut)),
-            Frame::Text("{\"error\":\"Handshake was canceled.\"}\u{1e}".into())
-        );
+        let expected = Frame::Text("{\"error\":\"Handshake was canceled.\"}\u{1e}".into());
+        assert_eq!(response(&Err(HandshakeError::TimedOut)), expected);
     }
 
     #[test]

@@ -168,7 +168,8 @@ impl From<Frame> for Bytes {
 }
 
 /// A message is longer than the limit.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message is longer than {limit} bytes")]
 pub(crate) struct MessageTooLong {
     /// In bytes.
     pub(super) limit: usize,
@@ -183,42 +184,33 @@ pub(crate) struct MalformedMessage {
     pub(super) error: DecodeError,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DecodeError {
-    TooLong(MessageTooLong),
-    /// A length prefix of more than five bytes, or of more than 2,147,483,647.
+    #[error(transparent)]
+    TooLong(#[from] MessageTooLong),
+    #[error("a length prefix is 1 to 5 bytes and at most 2147483647")]
     LengthPrefix,
-    /// A byte of a JSON message, counted from 0, is not UTF-8.
-    NotUtf8 {
-        byte: usize,
-    },
-    /// Not a JSON object, or an object with a repeated property.
-    NotJson {
-        line: usize,
-        column: usize,
-    },
+    /// The byte of a JSON message is counted from 0.
+    #[error("byte {byte} is not UTF-8")]
+    NotUtf8 { byte: usize },
+    #[error("line {line}, column {column}: a JSON object is needed, with no property twice")]
+    NotJson { line: usize, column: usize },
     /// A value announces more bytes or elements than the message has.
+    #[error("a value is longer than its frame")]
     Truncated,
-    /// The byte 0xC1, which MessagePack never uses.
+    #[error("no MessagePack value begins with the byte 0xC1")]
     Reserved,
-    /// Not a MessagePack array.
+    #[error("it must be a MessagePack array")]
     NotAnArray,
-    /// Bytes follow the array.
+    #[error("the frame goes on after its array")]
     Trailing,
-    /// A required property is missing.
+    #[error("`{0}` is missing")]
     Missing(&'static str),
-    /// A property has the wrong type or value.
-    Wrong {
-        property: &'static str,
-        expected: &'static str,
-    },
+    #[error("`{property}` must be {expected}")]
+    Wrong { property: &'static str, expected: &'static str },
 }
 
-impl fmt::Display for MessageTooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a message is longer than {} bytes", self.limit)
-    }
-}
+impl std::error::Error for MalformedMessage {}
 
 impl fmt::Display for MalformedMessage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -226,24 +218,5 @@ impl fmt::Display for MalformedMessage {
             return too_long.fmt(f);
         }
         write!(f, "not a message of the {} hub protocol: {}", self.protocol.name(), self.error)
-    }
-}
-
-impl fmt::Display for DecodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong(too_long) => too_long.fmt(f),
-            Self::LengthPrefix => f.write_str("a length prefix is 1 to 5 bytes and at most 2147483647"),
-            Self::NotUtf8 { byte } => write!(f, "byte {byte} is not UTF-8"),
-            Self::NotJson { line, column } => {
-                write!(f, "line {line}, column {column}: a JSON object is needed, with no property twice")
-            }
-            Self::Truncated => f.write_str("a value is longer than its frame"),
-            Self::Reserved => f.write_str("no MessagePack value begins with the byte 0xC1"),
-            Self::NotAnArray => f.write_str("it must be a MessagePack array"),
-            Self::Trailing => f.write_str("the frame goes on after its array"),
-            Self::Missing(property) => write!(f, "`{property}` is missing"),
-            Self::Wrong { property, expected } => write!(f, "`{property}` must be {expected}"),
-        }
     }
 }

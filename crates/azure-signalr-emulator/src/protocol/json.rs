@@ -194,28 +194,19 @@ fn not_json(error: serde_json::Error) -> DecodeError {
 
 /// Removes `headers` from an object; the text of all other properties is unchanged.
 fn without_headers(object: &str) -> Result<String, DecodeError> {
-    let WithoutHeaders(object) = serde_json::from_str(object).map_err(not_json)?;
-    Ok(object)
-}
-
-struct WithoutHeaders(String);
-
-impl<'de> Deserialize<'de> for WithoutHeaders {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(HeaderRemover)
-    }
+    serde_json::Deserializer::from_str(object).deserialize_map(HeaderRemover).map_err(not_json)
 }
 
 struct HeaderRemover;
 
 impl<'de> Visitor<'de> for HeaderRemover {
-    type Value = WithoutHeaders;
+    type Value = String;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<WithoutHeaders, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<String, A::Error> {
         let mut kept = String::from("{");
         while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
             // The name may contain escapes.
@@ -228,7 +219,7 @@ impl<'de> Visitor<'de> for HeaderRemover {
             kept.extend([name.get(), ":", value.get()]);
         }
         kept.push('}');
-        Ok(WithoutHeaders(kept))
+        Ok(kept)
     }
 }
 
@@ -266,25 +257,17 @@ mod tests {
     #[test]
     fn messages_are_read_in_any_order_of_properties() {
         let text = r#"{"target":"Bar","arguments":[1],"invocationId":"0","type":1}"#;
-        assert_eq!(
-            message(text),
-            ClientMessage::Invocation { id: Some("0".into()), target: "Bar".into(), forwarded: text.into() }
-        );
-        assert_eq!(
-            message(r#"{"type":4,"invocationId":"1","target":"Bar","arguments":[]}"#),
-            ClientMessage::StreamInvocation { id: "1".into(), target: "Bar".into() }
-        );
-        assert_eq!(
-            message(r#"{"item":null,"invocationId":"2","type":2}"#),
-            ClientMessage::StreamItem { id: "2".into() }
-        );
+        let (id, target) = (Some("0".into()), "Bar".into());
+        assert_eq!(message(text), ClientMessage::Invocation { id, target, forwarded: text.into() });
+        let stream = ClientMessage::StreamInvocation { id: "1".into(), target: "Bar".into() };
+        assert_eq!(message(r#"{"type":4,"invocationId":"1","target":"Bar","arguments":[]}"#), stream);
+        let item = ClientMessage::StreamItem { id: "2".into() };
+        assert_eq!(message(r#"{"item":null,"invocationId":"2","type":2}"#), item);
         assert_eq!(message(r#"{"type":5,"invocationId":"3"}"#), ClientMessage::CancelInvocation { id: "3".into() });
         assert_eq!(message(r#"{"type":6}"#), ClientMessage::Ping);
         assert_eq!(message(r#"{"type":7}"#), ClientMessage::Close { error: None });
-        assert_eq!(
-            message(r#"{"type":7,"error":"bye","allowReconnect":true}"#),
-            ClientMessage::Close { error: Some("bye".into()) }
-        );
+        let close = ClientMessage::Close { error: Some("bye".into()) };
+        assert_eq!(message(r#"{"type":7,"error":"bye","allowReconnect":true}"#), close);
         assert_eq!(message(r#"{"type":8,"sequenceId":5}"#), ClientMessage::Ack(5));
         assert_eq!(message(r#"{"sequenceId":1,"type":9}"#), ClientMessage::Sequence(1));
     }
@@ -293,16 +276,12 @@ mod tests {
     fn a_completion_is_void_or_has_a_result_or_an_error() {
         assert_eq!(completion(r#"{"type":3,"invocationId":"0"}"#), Outcome::Void);
         assert_eq!(completion(r#"{"type":3,"invocationId":"0","error":null}"#), Outcome::Void);
-        assert_eq!(
-            completion(r#"{"type":3,"invocationId":"0","result": {"a":1.0} }"#),
-            Outcome::Result(json(r#"{"a":1.0}"#))
-        );
+        let result = Outcome::Result(json(r#"{"a":1.0}"#));
+        assert_eq!(completion(r#"{"type":3,"invocationId":"0","result": {"a":1.0} }"#), result);
         assert_eq!(completion(r#"{"type":3,"invocationId":"0","result":null}"#), Outcome::Result(json("null")));
         assert_eq!(completion(r#"{"type":3,"invocationId":"0","error":"no"}"#), Outcome::Error("no".into()));
-        assert_eq!(
-            error(r#"{"type":3,"invocationId":"0","error":"no","result":1}"#),
-            "`error` must be absent where there is a `result`"
-        );
+        let both = error(r#"{"type":3,"invocationId":"0","error":"no","result":1}"#);
+        assert_eq!(both, "`error` must be absent where there is a `result`");
     }
 
     #[test]
@@ -322,11 +301,9 @@ mod tests {
 
     #[test]
     fn an_upstream_gets_the_unchanged_message_without_headers() {
+        let unchanged = r#"{"arguments":[1.0,"\u00e9"],"new":0,"target":"x","streamIds":["1"],"type":1}"#;
         for (text, expected) in [
-            (
-                r#"{"arguments":[1.0,"\u00e9"],"new":0,"target":"x","streamIds":["1"],"type":1}"#,
-                r#"{"arguments":[1.0,"\u00e9"],"new":0,"target":"x","streamIds":["1"],"type":1}"#,
-            ),
+            (unchanged, unchanged),
             (
                 r#"{"type":1,"headers":{"Authorization":"Bearer x"},"target":"x","arguments":[ 1.0 ]}"#,
                 r#"{"type":1,"target":"x","arguments":[ 1.0 ]}"#,
@@ -346,20 +323,19 @@ mod tests {
 
     #[test]
     fn errors_name_the_reason() {
+        for (text, column) in [
+            ("", 0),
+            ("{", 1),
+            ("6", 1),
+            (r#"{"type":x}"#, 9),
+            (r#"{"type":1,"target":"a","target":"b","arguments":[]}"#, 31),
+            (r#"{"type":1,"headers":{},"headers":{},"target":"b","arguments":[]}"#, 32),
+            (r#"{"type":6} {}"#, 12),
+        ] {
+            let expected = format!("line 1, column {column}: a JSON object is needed, with no property twice");
+            assert_eq!(error(text), expected, "{text}");
+        }
         for (text, expected) in [
-            ("", "line 1, column 0: a JSON object is needed, with no property twice"),
-            ("{", "line 1, column 1: a JSON object is needed, with no property twice"),
-            ("6", "line 1, column 1: a JSON object is needed, with no property twice"),
-            (r#"{"type":x}"#, "line 1, column 9: a JSON object is needed, with no property twice"),
-            (
-                r#"{"type":1,"target":"a","target":"b","arguments":[]}"#,
-                "line 1, column 31: a JSON object is needed, with no property twice",
-            ),
-            (
-                r#"{"type":1,"headers":{},"headers":{},"target":"b","arguments":[]}"#,
-                "line 1, column 32: a JSON object is needed, with no property twice",
-            ),
-            (r#"{"type":6} {}"#, "line 1, column 12: a JSON object is needed, with no property twice"),
             ("{}", "`type` is missing"),
             (r#"{"type":"6"}"#, "`type` must be a whole number from 0 on"),
             (r#"{"type":-1}"#, "`type` must be a whole number from 0 on"),
@@ -403,28 +379,20 @@ mod tests {
     #[test]
     fn records_hold_the_expected_properties_only() {
         let completion = |outcome| record(&ServerMessage::Completion { id: "0", outcome: &outcome });
+        let invocation =
+            |id, arguments| record(&ServerMessage::Invocation { id, target: "t", arguments: &json(arguments) });
+        let close = |error, allow_reconnect| record(&ServerMessage::Close { error, allow_reconnect });
+        let item = record(&ServerMessage::StreamItem { id: "0", item: &json("null") });
         for (record, expected) in [
-            (
-                record(&ServerMessage::Invocation { id: None, target: "t", arguments: &json("[]") }),
-                r#"{"type":1,"target":"t","arguments":[]}"#,
-            ),
-            (
-                record(&ServerMessage::Invocation { id: Some("9"), target: "t", arguments: &json("[1]") }),
-                r#"{"type":1,"invocationId":"9","target":"t","arguments":[1]}"#,
-            ),
-            (
-                record(&ServerMessage::StreamItem { id: "0", item: &json("null") }),
-                r#"{"type":2,"invocationId":"0","item":null}"#,
-            ),
+            (invocation(None, "[]"), r#"{"type":1,"target":"t","arguments":[]}"#),
+            (invocation(Some("9"), "[1]"), r#"{"type":1,"invocationId":"9","target":"t","arguments":[1]}"#),
+            (item, r#"{"type":2,"invocationId":"0","item":null}"#),
             (completion(Outcome::Void), r#"{"type":3,"invocationId":"0"}"#),
             (completion(Outcome::Result(json("1"))), r#"{"type":3,"invocationId":"0","result":1}"#),
             (completion(Outcome::Error("no".into())), r#"{"type":3,"invocationId":"0","error":"no"}"#),
             (record(&ServerMessage::Ping), r#"{"type":6}"#),
-            (record(&ServerMessage::Close { error: None, allow_reconnect: false }), r#"{"type":7}"#),
-            (
-                record(&ServerMessage::Close { error: Some("bye"), allow_reconnect: true }),
-                r#"{"type":7,"error":"bye","allowReconnect":true}"#,
-            ),
+            (close(None, false), r#"{"type":7}"#),
+            (close(Some("bye"), true), r#"{"type":7,"error":"bye","allowReconnect":true}"#),
             (record(&ServerMessage::Ack(5)), r#"{"type":8,"sequenceId":5}"#),
             (record(&ServerMessage::Sequence(1)), r#"{"type":9,"sequenceId":1}"#),
         ] {

@@ -40,7 +40,7 @@ impl MessageReader {
     /// The next message, or `None` until more bytes arrive.
     pub(crate) fn next_message(&mut self, protocol: Protocol) -> Result<Option<ClientMessage>, MalformedMessage> {
         let message = match protocol {
-            Protocol::Json => self.next_record().map_err(DecodeError::TooLong),
+            Protocol::Json => self.next_record().map_err(DecodeError::from),
             Protocol::MessagePack => self.next_prefixed(),
         };
         let message = message.map_err(|error| MalformedMessage { protocol, error })?;
@@ -71,7 +71,7 @@ impl MessageReader {
             return Ok(None);
         };
         if length > self.limit {
-            return Err(DecodeError::TooLong(self.too_long()));
+            return Err(self.too_long().into());
         }
         if self.unread.len() < prefix + length {
             return Ok(None);

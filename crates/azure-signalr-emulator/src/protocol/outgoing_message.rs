@@ -3,7 +3,6 @@
 //! A REST caller sends encoded messages in an octet-stream body, an upstream in its response. They are validated before they
 //! are sent: a client closes its connection when it receives half a message, or two where it expects one.
 
-use std::fmt;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -75,26 +74,38 @@ impl Content {
 }
 
 /// Bytes are not one valid message with its separator or length prefix.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FramingError {
+    #[error("a frame of the {} hub protocol must be one message with {}", .0.name(), framing(*.0))]
     NotOneMessage(Protocol),
-    Malformed(MalformedMessage),
+    #[error(transparent)]
+    Malformed(#[from] MalformedMessage),
 }
 
 /// A body is not a map of encoded messages.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidBody {
+    #[error("it must be one MessagePack map, and nothing after it")]
     NotAMap,
-    /// A key is not a text, or a value not binary.
+    #[error("each entry must be the name of a hub protocol and a binary")]
     Entry,
+    #[error("there are two messages for `{}`", .0.name())]
     Repeated(Protocol),
-    Framing(FramingError),
+    #[error(transparent)]
+    Framing(#[from] FramingError),
+}
+
+fn framing(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Json => "the byte 0x1E after it",
+        Protocol::MessagePack => "its length before it",
+    }
 }
 
 /// Validates that `bytes` are exactly one message of `protocol` with its separator or length prefix, and decodes it.
 pub(crate) fn parse_frame(protocol: Protocol, bytes: Bytes) -> Result<(Frame, ClientMessage), FramingError> {
     let message = unframed(protocol, &bytes).ok_or(FramingError::NotOneMessage(protocol))?;
-    let message = protocol.decode(&message).map_err(FramingError::Malformed)?;
+    let message = protocol.decode(&message)?;
     let frame = match protocol {
         Protocol::Json => Frame::Text(bytes.try_into().map_err(|_| FramingError::NotOneMessage(protocol))?),
         Protocol::MessagePack => Frame::Binary(bytes),
@@ -127,7 +138,7 @@ pub(crate) fn parse_body(body: &Bytes) -> Result<OutgoingMessage, InvalidBody> {
             Protocol::Json => &mut json,
             Protocol::MessagePack => &mut messagepack,
         };
-        let (frame, _) = parse_frame(protocol, body.slice_ref(bytes)).map_err(InvalidBody::Framing)?;
+        let (frame, _) = parse_frame(protocol, body.slice_ref(bytes))?;
         if slot.replace(frame).is_some() {
             return Err(InvalidBody::Repeated(protocol));
         }
@@ -152,31 +163,6 @@ fn entry<'a>(entries: &mut Reader<'a>) -> Result<(&'a [u8], &'a [u8]), InvalidBo
     match (entries.value(), entries.value()) {
         (Ok(Value::Text(name)), Ok(Value::Binary(bytes))) => Ok((name, bytes)),
         _ => Err(InvalidBody::Entry),
-    }
-}
-
-impl fmt::Display for FramingError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotOneMessage(Protocol::Json) => {
-                f.write_str("a frame of the json hub protocol must be one message with the byte 0x1E after it")
-            }
-            Self::NotOneMessage(Protocol::MessagePack) => {
-                f.write_str("a frame of the messagepack hub protocol must be one message with its length before it")
-            }
-            Self::Malformed(malformed) => malformed.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for InvalidBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAMap => f.write_str("it must be one MessagePack map, and nothing after it"),
-            Self::Entry => f.write_str("each entry must be the name of a hub protocol and a binary"),
-            Self::Repeated(protocol) => write!(f, "there are two messages for `{}`", protocol.name()),
-            Self::Framing(error) => error.fmt(f),
-        }
     }
 }
 
@@ -262,18 +248,12 @@ mod tests {
     #[test]
     fn errors_name_what_is_wrong() {
         let error = |body: &Bytes| parse_body(body).unwrap_err().to_string();
-        assert_eq!(
-            error(&body(&[("json", b"{\"type\":6}")])),
-            "a frame of the json hub protocol must be one message with the byte 0x1E after it"
-        );
-        assert_eq!(
-            error(&body(&[("messagepack", b"\x03\x91\x06")])),
-            "a frame of the messagepack hub protocol must be one message with its length before it"
-        );
-        assert_eq!(
-            error(&body(&[("messagepack", b"\x02\x91\xc1")])),
-            "not a message of the messagepack hub protocol: no MessagePack value begins with the byte 0xC1"
-        );
+        let json = "a frame of the json hub protocol must be one message with the byte 0x1E after it";
+        assert_eq!(error(&body(&[("json", b"{\"type\":6}")])), json);
+        let prefix = "a frame of the messagepack hub protocol must be one message with its length before it";
+        assert_eq!(error(&body(&[("messagepack", b"\x03\x91\x06")])), prefix);
+        let reserved = "not a message of the messagepack hub protocol: no MessagePack value begins with the byte 0xC1";
+        assert_eq!(error(&body(&[("messagepack", b"\x02\x91\xc1")])), reserved);
         assert_eq!(error(&body(&[("json", JSON), ("json", JSON)])), "there are two messages for `json`");
         let not_binary = encoded(&Value::Map(vec![("json".into(), "{}\u{1e}".into())]));
         assert_eq!(error(&not_binary), "each entry must be the name of a hub protocol and a binary");

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::call::{Call, check_token, user_id};
 use crate::api_error::ApiError;
 use crate::auth::{self, Caller};
-use crate::hub_name::HubName;
+use crate::hub::HubName;
 use crate::service::unix_now;
 
 /// Default lifetime of a token, in minutes.

@@ -10,9 +10,9 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use super::send_queue::{Capacity, SendQueue};
+use crate::access_key::random_id;
 use crate::protocol::handshake::TransportType;
 use crate::protocol::{Frame, Outcome, OutgoingMessage, Protocol, ServerMessage};
-use crate::random;
 
 /// An open connection, as later requests with its token find it.
 #[derive(Debug, Clone)]
@@ -57,11 +57,11 @@ pub(crate) enum PollResponse {
 /// A connection, as its hub holds it.
 #[derive(Debug)]
 pub(crate) struct ConnectionHandle {
-    send_queue: SendQueue,
+    pub(crate) send_queue: SendQueue,
     invocations: Mutex<Invocations>,
-    transport_type: TransportType,
+    pub(crate) transport_type: TransportType,
     /// In milliseconds since 1970.
-    connected_at: u64,
+    pub(crate) connected_at: u64,
     /// Set by the handshake.
     protocol: OnceLock<Protocol>,
 }
@@ -76,21 +76,8 @@ struct Invocations {
 impl ConnectionHandle {
     /// `connected_at` is in milliseconds since 1970.
     pub(crate) fn new(transport_type: TransportType, capacity: Capacity, connected_at: u64) -> Self {
-        Self {
-            send_queue: SendQueue::new(capacity),
-            invocations: Mutex::default(),
-            transport_type,
-            connected_at,
-            protocol: OnceLock::new(),
-        }
-    }
-
-    pub(crate) fn transport_type(&self) -> TransportType {
-        self.transport_type
-    }
-
-    pub(crate) fn connected_at(&self) -> u64 {
-        self.connected_at
+        let (send_queue, invocations) = (SendQueue::new(capacity), Mutex::default());
+        Self { send_queue, invocations, transport_type, connected_at, protocol: OnceLock::new() }
     }
 
     /// The protocol of the client; `None` before the handshake.
@@ -128,14 +115,10 @@ impl ConnectionHandle {
         message.frame(self.protocol()?)
     }
 
-    pub(crate) fn send_queue(&self) -> &SendQueue {
-        &self.send_queue
-    }
-
     /// Registers an invocation under a new id. The caller sends it with [`send_message`](Self::send_message).
     pub(crate) fn begin_invocation(&self) -> PendingInvocation<'_> {
         let (sender, completion) = oneshot::channel();
-        let id = random::id();
+        let id = random_id();
         let mut invocations = self.lock();
         if !invocations.closed {
             invocations.pending.insert(id.clone(), sender);
@@ -175,10 +158,6 @@ pub(crate) struct PendingInvocation<'a> {
 
 impl PendingInvocation<'_> {
     /// Waits for the completion. The caller limits the time.
-    ///
-    /// # Errors
-    ///
-    /// The connection has ended.
     pub(crate) async fn completion(&mut self) -> Result<Outcome, ConnectionEnded> {
         (&mut self.completion).await.map_err(|_| ConnectionEnded)
     }

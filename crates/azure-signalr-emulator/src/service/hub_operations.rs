@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard};
-use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::Instant;
@@ -13,8 +12,7 @@ use super::send_queue::CloseOptions;
 use super::{Service, State};
 use crate::connection_tokens::ConnectionTokens;
 use crate::fault_injection::{ConnectionAction, MessageEffect};
-use crate::hub::{AddToGroupError, Connection, ConnectionId, GroupName, Hubs, TooManyGroups, UserId};
-use crate::hub_name::HubName;
+use crate::hub::{AddToGroupError, Connection, ConnectionId, GroupName, HubName, Hubs, UserId};
 use crate::protocol::{OutgoingMessage, Protocol};
 
 /// The connections of a hub that a REST call addresses.
@@ -94,7 +92,7 @@ impl Service {
     ) -> usize {
         let (mut state, mut closed) = (self.current_state(), Vec::new());
         state.each(hub, recipients, excluded, |connection| {
-            connection.handle.send_queue().close(options.clone());
+            connection.handle.send_queue.close(options.clone());
             closed.push(connection.id.clone());
         });
         for id in &closed {
@@ -130,44 +128,9 @@ impl Service {
         (listed, connections.next().is_none())
     }
 
-    pub(crate) fn add_to_group(
-        &self,
-        hub: &HubName,
-        id: &ConnectionId,
-        group: &GroupName,
-    ) -> Result<(), AddToGroupError> {
-        self.current_state().hubs.add(hub, id, group)
-    }
-
-    pub(crate) fn remove_from_group(&self, hub: &HubName, id: &ConnectionId, group: &GroupName) {
-        self.current_state().hubs.remove(hub, id, group);
-    }
-
-    pub(crate) fn remove_from_all_groups(&self, hub: &HubName, id: &ConnectionId) {
-        self.current_state().hubs.remove_from_all(hub, id);
-    }
-
-    pub(crate) fn is_user_in_group(&self, hub: &HubName, user: &UserId, group: &GroupName) -> bool {
-        self.current_state().hubs.has_user_in(hub, user, group)
-    }
-
-    /// Adds a user to a group for `ttl`, or for the default lifetime.
-    pub(crate) fn add_user_to_group(
-        &self,
-        hub: &HubName,
-        user: &UserId,
-        group: &GroupName,
-        ttl: Option<Duration>,
-    ) -> Result<(), TooManyGroups> {
-        self.current_state().hubs.add_user(Instant::now(), hub, user, group, ttl)
-    }
-
-    pub(crate) fn remove_user_from_group(&self, hub: &HubName, user: &UserId, group: &GroupName) {
-        self.current_state().hubs.remove_user(hub, user, group);
-    }
-
-    pub(crate) fn remove_user_from_all_groups(&self, hub: &HubName, user: &UserId) {
-        self.current_state().hubs.remove_user_from_all(hub, user);
+    /// Reads or changes groups and memberships.
+    pub(crate) fn with_hubs<R>(&self, operation: impl FnOnce(&mut Hubs<Arc<ConnectionHandle>>) -> R) -> R {
+        operation(&mut self.current_state().hubs)
     }
 
     /// Executes all commands in order for each connection that matches, and returns the number of these connections.
@@ -203,7 +166,7 @@ impl Service {
                 }
                 Command::Close(options) => {
                     for (id, handle) in &selected {
-                        handle.send_queue().close(options.clone());
+                        handle.send_queue.close(options.clone());
                         state.hubs.leave(hub, id);
                     }
                 }
@@ -259,7 +222,7 @@ impl Service {
         let state = self.lock();
         let mut count = 0;
         for (_, connection) in state.hubs.all().filter(|(hub, connection)| selector.matches(hub, connection)) {
-            let queue = connection.handle.send_queue();
+            let queue = &connection.handle.send_queue;
             match action {
                 ConnectionAction::Drop => queue.drop_transport(),
                 ConnectionAction::Freeze => queue.set_frozen(true),
@@ -288,7 +251,7 @@ impl Service {
     /// faults and the traffic log stay.
     pub(crate) fn restart(&self) {
         let mut state = self.lock();
-        state.tokens.open_connections().for_each(|open| open.handle.send_queue().abort());
+        state.tokens.open_connections().for_each(|open| open.handle.send_queue.abort());
         state.hubs = Hubs::default();
         state.tokens = ConnectionTokens::new(self.options.connection_token_lifetime, self.options.max_connections);
     }
@@ -332,12 +295,12 @@ impl ConnectionInfo {
             connection: connection.id.to_string(),
             hub: hub.to_string(),
             user: connection.user.map(|user| user.as_str().to_owned()),
-            transport: handle.transport_type().name(),
+            transport: handle.transport_type.name(),
             protocol: handle.protocol().map_or("none", Protocol::name),
             groups,
-            connected_at: handle.connected_at(),
-            queued: handle.send_queue().len(),
-            frozen: handle.send_queue().is_frozen(),
+            connected_at: handle.connected_at,
+            queued: handle.send_queue.len(),
+            frozen: handle.send_queue.is_frozen(),
         }
     }
 }

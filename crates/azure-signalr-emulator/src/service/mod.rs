@@ -13,14 +13,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::info;
 
+use crate::access_key::random_id;
 use crate::auth::Auth;
 use crate::connection_tokens::{ConnectError, ConnectionToken, ConnectionTokens, NegotiatedConnection, TokenState};
 use crate::diagnostics::{Diagnostics, MessageRecorder, unix_milliseconds};
-use crate::hub::{ConnectionId, Hubs, UserId};
-use crate::hub_name::HubName;
+use crate::hub::{ConnectionId, HubName, Hubs, UserId};
 use crate::options::Options;
 use crate::protocol::Protocol;
-use crate::random;
 use crate::upstream::Upstream;
 
 pub(crate) use connection_handle::{ConnectionHandle, OpenConnection, Poll, PollResponse, TransportHandle};
@@ -100,14 +99,10 @@ impl Service {
         let (token, connection) = match token {
             Some(token) => state.tokens.redeem(now, token, &hub, user.as_ref(), open)?,
             None => {
-                let token = ConnectionToken::from(random::id());
-                let connection = ConnectionId::new(&random::id());
-                let negotiated = NegotiatedConnection {
-                    connection: connection.clone(),
-                    hub: hub.clone(),
-                    user: user.clone(),
-                    may_resume: false,
-                };
+                let token = ConnectionToken::from(random_id());
+                let connection = ConnectionId::new(&random_id());
+                let (hub, user) = (hub.clone(), user.clone());
+                let negotiated = NegotiatedConnection { connection: connection.clone(), hub, user, may_resume: false };
                 state.tokens.open(now, token.clone(), negotiated, open)?;
                 (token, connection)
             }
@@ -134,7 +129,7 @@ impl Service {
         let mut state = self.lock();
         state.closing = true;
         let options = CloseOptions { reason: None, allow_reconnect: true };
-        state.tokens.open_connections().for_each(|open| open.handle.send_queue().close(options.clone()));
+        state.tokens.open_connections().for_each(|open| open.handle.send_queue.close(options.clone()));
     }
 
     /// Waits until all connections are closed and their upstream posts are done.
@@ -160,10 +155,10 @@ pub(crate) struct ConnectionGuard {
     service: Arc<Service>,
     token: ConnectionToken,
     hub: HubName,
-    connection: ConnectionId,
+    pub(crate) connection: ConnectionId,
     user: Option<UserId>,
-    handle: Arc<ConnectionHandle>,
-    recorder: Option<MessageRecorder>,
+    pub(crate) handle: Arc<ConnectionHandle>,
+    pub(crate) recorder: Option<MessageRecorder>,
 }
 
 impl ConnectionGuard {
@@ -173,7 +168,7 @@ impl ConnectionGuard {
         self.handle.set_protocol(protocol);
         let (user, handle) = (self.user.as_ref(), self.handle.clone());
         self.service.lock().hubs.join(Instant::now(), hub, connection, user, handle);
-        let (user, transport) = (user.map(UserId::as_str), self.handle.transport_type());
+        let (user, transport) = (user.map(UserId::as_str), self.handle.transport_type);
         info!(%hub, %connection, user, %transport, "connection {connection} joined hub {hub}");
     }
 
@@ -190,18 +185,6 @@ impl ConnectionGuard {
 
     pub(crate) fn options(&self) -> &Options {
         &self.service.options
-    }
-
-    pub(crate) fn recorder(&self) -> Option<&MessageRecorder> {
-        self.recorder.as_ref()
-    }
-
-    pub(crate) fn connection(&self) -> &ConnectionId {
-        &self.connection
-    }
-
-    pub(crate) fn handle(&self) -> &ConnectionHandle {
-        &self.handle
     }
 }
 

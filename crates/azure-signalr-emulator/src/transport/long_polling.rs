@@ -75,11 +75,7 @@ impl PollQueue {
         Self { polls, timeouts, pending: None, since: Instant::now() }
     }
 
-    /// Waits for the next poll, or for the end or the timeout of the pending one. Cancel safe.
-    ///
-    /// # Errors
-    ///
-    /// The client sends no more polls.
+    /// Waits for the next poll, or for the end or the timeout of the pending one. Fails if no more polls come. Cancel safe.
     async fn change(&mut self) -> Result<(), Disconnected> {
         let Some(pending) = &mut self.pending else {
             select! {

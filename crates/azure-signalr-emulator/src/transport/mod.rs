@@ -22,8 +22,7 @@ use crate::api_error::ApiError;
 use crate::auth::ClientIdentity;
 use crate::connection::{ConnectionSettings, UpstreamConnection};
 use crate::connection_tokens::{ConnectError, TokenState};
-use crate::hub::UserId;
-use crate::hub_name::HubName;
+use crate::hub::{HubName, UserId};
 use crate::protocol::handshake::TransportType;
 use crate::request::{Query, bearer_token};
 use crate::service::{ConnectionGuard, OpenConnection, Service, TransportHandle, unix_now};
@@ -175,14 +174,11 @@ impl ConnectRequest {
         let Self { service, hub, identity, parts } = self;
         let guard = service.connect(token, hub.clone(), identity.user.clone(), transport).map_err(connect_error)?;
         let upstream = service.upstream.clone().map(|upstream| {
-            let client = upstream.connection_headers(&ClientDetails {
-                connection_id: guard.connection().as_str(),
-                hub: hub.as_str(),
-                user: identity.user.as_ref().map(UserId::as_str),
-                claims: &identity.claims,
-                query: parts.uri.query().unwrap_or_default(),
-            });
-            UpstreamConnection::new(upstream, client, service.recorder(&hub, guard.connection()))
+            let (connection_id, hub_name) = (guard.connection.as_str(), hub.as_str());
+            let (user, query) = (identity.user.as_ref().map(UserId::as_str), parts.uri.query().unwrap_or_default());
+            let details = ClientDetails { connection_id, hub: hub_name, user, claims: &identity.claims, query };
+            let client = upstream.connection_headers(&details);
+            UpstreamConnection::new(upstream, client, service.recorder(&hub, &guard.connection))
         });
         let time_left = |end: u64| Duration::from_secs(end.saturating_sub(unix_now()));
         let settings = ConnectionSettings {
@@ -229,7 +225,7 @@ async fn forward(
         }
         (RequestKind::Delete, TransportHandle::LongPolling { .. }) => {
             service.remove_token(token);
-            open.handle.send_queue().delete();
+            open.handle.send_queue.delete();
             Ok(StatusCode::ACCEPTED.into_response())
         }
         (RequestKind::Delete, _) => Err(delete_not_allowed()),

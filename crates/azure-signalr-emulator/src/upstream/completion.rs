@@ -1,7 +1,5 @@
 //! Turns the response of an upstream into the completion that its client awaits.
 
-use std::fmt;
-
 use bytes::Bytes;
 
 use super::webhook_client::{Body, WebhookError, WebhookResponse};
@@ -65,29 +63,22 @@ impl Completion {
 }
 
 /// Why bytes are not a completion of an invocation.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 enum CompletionError {
-    Framing(FramingError),
+    #[error(transparent)]
+    Framing(#[from] FramingError),
+    #[error("it is a message of another type")]
     OtherType,
+    #[error("it is the completion of another invocation")]
     OtherInvocation,
 }
 
 /// Parses a body as one framed completion of the invocation.
 fn parse(body: Bytes, protocol: Protocol, invocation_id: &str) -> Result<Frame, CompletionError> {
-    match parse_frame(protocol, body).map_err(CompletionError::Framing)? {
+    match parse_frame(protocol, body)? {
         (frame, ClientMessage::Completion { id, .. }) if id == invocation_id => Ok(frame),
         (_, ClientMessage::Completion { .. }) => Err(CompletionError::OtherInvocation),
         _ => Err(CompletionError::OtherType),
-    }
-}
-
-impl fmt::Display for CompletionError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Framing(error) => error.fmt(f),
-            Self::OtherType => f.write_str("it is a message of another type"),
-            Self::OtherInvocation => f.write_str("it is the completion of another invocation"),
-        }
     }
 }
 

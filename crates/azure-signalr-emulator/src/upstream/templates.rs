@@ -40,7 +40,8 @@ pub(super) struct Template {
 }
 
 /// All problems of the templates in a settings file. Never repeats a URL.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
 pub struct InvalidTemplates(Vec<String>);
 
 impl Templates {
@@ -165,14 +166,6 @@ fn check_auth(auth: Option<&Value>, report: &mut impl FnMut(String)) {
 fn property<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     object.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
-
-impl fmt::Display for InvalidTemplates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.join("; "))
-    }
-}
-
-impl std::error::Error for InvalidTemplates {}
 
 /// A pattern of a template. There are no wildcards inside of names.
 #[derive(Debug, Clone, PartialEq, Eq)]

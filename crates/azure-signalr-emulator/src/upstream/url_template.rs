@@ -3,8 +3,6 @@
 //! Clients choose the names of events, so a value stays inside its path segment or query value: it cannot add a segment, leave its
 //! folder, or change the host.
 
-use std::fmt;
-
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
@@ -27,15 +25,26 @@ enum Part {
 }
 
 /// Why a URL template is invalid. Never repeats it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidUrl {
+    #[error("a secret of Azure Key Vault (`{{@Microsoft.KeyVault(…)}}`) is not emulated: write the secret itself")]
     KeyVault,
+    #[error("`{{{}}}` is unknown: there are `{{hub}}`, `{{category}}` and `{{event}}`", shortened(.0))]
     UnknownParameter(String),
+    #[error("a `{{` is not closed")]
     Unclosed,
+    #[error("it must be an absolute URL, http or https")]
     NotAbsolute,
+    #[error("a user name or password before the host is not sent: leave it out")]
     Credentials,
+    #[error("parameters may stand in the path and in the query, not in the host, since clients choose the event")]
     ParameterInHost,
+    #[error("write its path without `.` and `..`")]
     DotSegment,
+}
+
+fn shortened(name: &str) -> String {
+    name.chars().take(32).collect()
 }
 
 impl UrlTemplate {
@@ -120,27 +129,6 @@ fn has_dot_segment(text: &str) -> bool {
         let max_len = "%2e%2e".len();
         segment.len() <= max_len && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
     })
-}
-
-impl fmt::Display for InvalidUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::KeyVault => f.write_str(
-                "a secret of Azure Key Vault (`{@Microsoft.KeyVault(…)}`) is not emulated: write the secret itself",
-            ),
-            Self::UnknownParameter(name) => {
-                let shown: String = name.chars().take(32).collect();
-                write!(f, "`{{{shown}}}` is unknown: there are `{{hub}}`, `{{category}}` and `{{event}}`")
-            }
-            Self::Unclosed => f.write_str("a `{` is not closed"),
-            Self::NotAbsolute => f.write_str("it must be an absolute URL, http or https"),
-            Self::Credentials => f.write_str("a user name or password before the host is not sent: leave it out"),
-            Self::ParameterInHost => f.write_str(
-                "parameters may stand in the path and in the query, not in the host, since clients choose the event",
-            ),
-            Self::DotSegment => f.write_str("write its path without `.` and `..`"),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -54,17 +54,17 @@ pub(super) enum Body {
 }
 
 /// Why there is no response. Does not repeat the URL, whose query may be secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WebhookError {
-    /// The template gives no valid URL for the names of the event.
+    #[error("the template gives no valid URL for the names of this event")]
     InvalidUrl,
-    /// The queue is full.
+    #[error("too many requests are in the queue (`max_queued_requests`)")]
     QueueFull,
-    /// There was no response within the time-out.
+    #[error("there was no response in time")]
     TimedOut,
-    /// No connection could be opened.
+    #[error("the upstream cannot be reached: {0}")]
     Unreachable(String),
-    /// The connection ended before the response did.
+    #[error("the response ended early: {0}")]
     Interrupted(String),
 }
 
@@ -146,18 +146,6 @@ fn root_cause(error: &reqwest::Error) -> String {
         cause = deeper;
     }
     cause.to_string()
-}
-
-impl fmt::Display for WebhookError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InvalidUrl => f.write_str("the template gives no valid URL for the names of this event"),
-            Self::QueueFull => f.write_str("too many requests are in the queue (`max_queued_requests`)"),
-            Self::TimedOut => f.write_str("there was no response in time"),
-            Self::Unreachable(cause) => write!(f, "the upstream cannot be reached: {cause}"),
-            Self::Interrupted(cause) => write!(f, "the response ended early: {cause}"),
-        }
-    }
 }
 
 /// How much of names and URLs is kept, in characters.

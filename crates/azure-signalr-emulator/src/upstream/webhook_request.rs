@@ -299,12 +299,9 @@ mod tests {
 
     #[test]
     fn case_75_invocations_are_forwarded_unchanged() {
-        let message = |protocol| Invocation {
-            target: "Foo",
-            invocation_id: None,
-            protocol,
-            forwarded: Bytes::from_static(b"unchanged"),
-        };
+        let forwarded = Bytes::from_static(b"unchanged");
+        let message =
+            |protocol| Invocation { target: "Foo", invocation_id: None, protocol, forwarded: forwarded.clone() };
         let (json, message_pack) = (message(Protocol::Json), message(Protocol::MessagePack));
         let (json, message_pack) = (Event::Invocation(&json), Event::Invocation(&message_pack));
         assert_eq!((json.category(), json.name(), json.content_type()), ("messages", "Foo", "application/json"));

@@ -40,8 +40,7 @@ async fn error_code(service: &TestService, id: &str) -> Option<String> {
 
 #[tokio::test]
 async fn case_21_a_negotiated_id_opens_a_socket_and_the_handshake_is_answered_first() {
-    let service = TestService::start().await;
-    let (public, mut client) = service.client_with_id().await;
+    let (service, public, mut client) = TestService::with_client_id().await;
     assert_eq!(exists(&service, &public).await.0, 200);
     service.broadcast("hi").await;
     assert_eq!(client.receive_argument().await, "hi");
@@ -186,8 +185,7 @@ async fn case_30_an_idle_client_gets_ping_messages_and_no_ping_frames() {
 
 #[tokio::test]
 async fn case_30_a_ping_frame_of_the_client_is_answered() {
-    let service = TestService::start().await;
-    let mut client = service.client().await;
+    let (_service, mut client) = TestService::with_client().await;
     client.send_frame(Message::Ping("ping".into())).await;
     assert_eq!(client.next_frame().await, Some(Message::Pong("ping".into())));
 }
@@ -216,8 +214,7 @@ async fn case_31_a_client_that_never_pings_stays_connected() {
 
 #[tokio::test]
 async fn case_32_a_client_that_closes_is_unknown_afterwards() {
-    let service = TestService::start().await;
-    let (public, mut client) = service.client_with_id().await;
+    let (service, public, mut client) = TestService::with_client_id().await;
     client.send_text("{\"type\":7}\u{1e}").await;
     assert_eq!(client.receive_until_end().await, (vec![], Some(1000)));
     assert_eq!(error_code(&service, &public).await.unwrap(), "Warning.Connection.NotExisted");
@@ -225,8 +222,7 @@ async fn case_32_a_client_that_closes_is_unknown_afterwards() {
 
 #[tokio::test]
 async fn a_client_whose_socket_ends_is_unknown_afterwards() {
-    let service = TestService::start().await;
-    let (public, client) = service.client_with_id().await;
+    let (service, public, client) = TestService::with_client_id().await;
     drop(client);
     assert_eq!(error_code(&service, &public).await.unwrap(), "Warning.Connection.NotExisted");
 }
@@ -248,8 +244,7 @@ async fn case_33_a_host_header_without_a_port_is_accepted() {
 
 #[tokio::test]
 async fn case_34_unknown_messages_are_ignored() {
-    let service = TestService::start().await;
-    let mut client = service.client().await;
+    let (service, mut client) = TestService::with_client().await;
     for message in [
         r#"{"type":99}"#,
         r#"{"type":2,"invocationId":"0","item":1}"#,
@@ -266,8 +261,7 @@ async fn case_34_unknown_messages_are_ignored() {
 
 #[tokio::test]
 async fn invocations_and_streams_without_an_upstream_get_an_error() {
-    let service = TestService::start().await;
-    let mut client = service.client().await;
+    let (_service, mut client) = TestService::with_client().await;
     client.send_text("{\"type\":1,\"target\":\"Foo\",\"arguments\":[],\"invocationId\":\"i\"}\u{1e}").await;
     client.send_text("{\"type\":4,\"target\":\"Bar\",\"arguments\":[],\"invocationId\":\"s\"}\u{1e}").await;
     for (id, target) in [("i", "'Foo'"), ("s", "'Bar'")] {
@@ -280,8 +274,7 @@ async fn invocations_and_streams_without_an_upstream_get_an_error() {
 
 #[tokio::test]
 async fn an_invalid_message_closes_its_own_connection_only() {
-    let service = TestService::start().await;
-    let mut other = service.client().await;
+    let (service, mut other) = TestService::with_client().await;
     for invalid in [
         Message::text("invalid\u{1e}"),
         Message::text("[]\u{1e}"),

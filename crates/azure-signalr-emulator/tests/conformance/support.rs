@@ -54,6 +54,20 @@ impl TestService {
         Self { emulator, port, http: reqwest::Client::new(), server }
     }
 
+    /// A service with the default options, and an anonymous client of the hub `chat`.
+    pub(crate) async fn with_client() -> (Self, Client) {
+        let service = Self::start().await;
+        let client = service.client().await;
+        (service, client)
+    }
+
+    /// The same, with the connection id of the client.
+    pub(crate) async fn with_client_id() -> (Self, String, Client) {
+        let service = Self::start().await;
+        let (id, client) = service.client_with_id().await;
+        (service, id, client)
+    }
+
     pub(crate) fn url(&self, rest: &str) -> String {
         format!("http://127.0.0.1:{}{rest}", self.port)
     }

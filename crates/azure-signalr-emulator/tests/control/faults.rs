@@ -96,10 +96,8 @@ async fn faults_are_listed_and_removed_one_by_one_or_all_at_once() {
     assert_eq!(delete(&service, "/emulator/faults/x").await, 404);
     assert_eq!(send(&service).await.status(), 500);
     let listed = get(&service, "/emulator/faults").await;
-    assert_eq!(
-        listed,
-        json!({"faults": [{"id": second, "on": "rest", "effect": "answer", "status": 500, "struck": 1}]})
-    );
+    let expected = json!({"id": second, "on": "rest", "effect": "answer", "status": 500, "struck": 1});
+    assert_eq!(listed, json!({"faults": [expected]}));
     assert_eq!(delete(&service, "/emulator/faults").await, 204);
     assert_eq!(send(&service).await.status(), 202);
     assert_eq!(get(&service, "/emulator/faults").await, json!({"faults": []}));

@@ -2,10 +2,7 @@
 //!
 //! Each test of a fault also checks that the service works again afterwards.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a failed unwrap is a failed test; clippy exempts only functions with `#[test]`"
-)]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test; clippy exempts only functions marked as tests")]
 
 mod connections;
 mod control_client;

@@ -168,10 +168,13 @@ mod tests {
     use proptest::prelude::*;
     use rmpv::Value;
 
+    fn json(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.into()).unwrap()
+    }
+
     fn messagepack(text: &str) -> Vec<u8> {
-        let json = RawValue::from_string(text.into()).unwrap();
         let mut writer = Writer::new(0);
-        write(&json, &mut writer);
+        write(&json(text), &mut writer);
         let frame = writer.into_frame();
         let (prefix, _) = super::super::length_prefix::read(&frame).unwrap().unwrap();
         frame[prefix..].to_vec()
@@ -252,10 +255,6 @@ mod tests {
                 prop_assert_eq!(value(&text), expected(&json));
             }
         }
-    }
-
-    fn json(text: &str) -> Box<RawValue> {
-        RawValue::from_string(text.into()).unwrap()
     }
 
     fn unescape(text: &str) -> String {

@@ -243,10 +243,10 @@ impl<'a> Fields<'a> {
         match self.natural("resultKind")? {
             1 => Ok(Outcome::Error(self.text("error")?)),
             2 => Ok(Outcome::Void),
-            3 => {
-                let result = to_json(self.next("result")?);
-                Ok(result.map_or_else(|error| Outcome::Error(error.to_string()), Outcome::Result))
-            }
+            3 => Ok(match to_json(self.next("result")?) {
+                Ok(result) => Outcome::Result(result),
+                Err(error) => Outcome::Error(format!("the value cannot be written as JSON: {error}")),
+            }),
             _ => Err(DecodeError::Wrong { property: "resultKind", expected: "1, 2 or 3" }),
         }
     }
@@ -270,16 +270,12 @@ mod tests {
     #[test]
     fn frames_are_encoded_as_the_specification_shows() {
         let completion = |outcome| hex(&ServerMessage::Completion { id: "1", outcome: &outcome });
+        let invocation =
+            |id, arguments| hex(&ServerMessage::Invocation { id, target: "hi", arguments: &json(arguments) });
         for (hex, expected) in [
             (hex(&ServerMessage::Ping), "02 91 06"),
-            (
-                hex(&ServerMessage::Invocation { id: None, target: "hi", arguments: &json(r#"["x"]"#) }),
-                "0b 96 01 80 c0 a2 68 69 91 a1 78 90",
-            ),
-            (
-                hex(&ServerMessage::Invocation { id: Some("1"), target: "hi", arguments: &json("[]") }),
-                "0a 96 01 80 a1 31 a2 68 69 90 90",
-            ),
+            (invocation(None, r#"["x"]"#), "0b 96 01 80 c0 a2 68 69 91 a1 78 90"),
+            (invocation(Some("1"), "[]"), "0a 96 01 80 a1 31 a2 68 69 90 90"),
             (hex(&ServerMessage::StreamItem { id: "1", item: &json("42") }), "06 94 02 80 a1 31 2a"),
             (completion(Outcome::Void), "06 94 03 80 a1 31 02"),
             (completion(Outcome::Result(json("42"))), "07 95 03 80 a1 31 03 2a"),
@@ -347,21 +343,15 @@ mod tests {
 
     #[test]
     fn every_message_type_is_read() {
-        assert_eq!(
-            message(vec![2.into(), no_headers(), "1".into(), Value::Nil]),
-            ClientMessage::StreamItem { id: "1".into() }
-        );
-        assert_eq!(
-            message(vec![4.into(), secret_headers(), "1".into(), "t".into(), nothing()]),
-            ClientMessage::StreamInvocation { id: "1".into(), target: "t".into() }
-        );
+        let item = ClientMessage::StreamItem { id: "1".into() };
+        assert_eq!(message(vec![2.into(), no_headers(), "1".into(), Value::Nil]), item);
+        let stream = ClientMessage::StreamInvocation { id: "1".into(), target: "t".into() };
+        assert_eq!(message(vec![4.into(), secret_headers(), "1".into(), "t".into(), nothing()]), stream);
         assert_eq!(message(vec![5.into(), Value::Nil, "1".into()]), ClientMessage::CancelInvocation { id: "1".into() });
         assert_eq!(message(vec![6.into()]), ClientMessage::Ping);
         assert_eq!(message(vec![7.into(), Value::Nil]), ClientMessage::Close { error: None });
-        assert_eq!(
-            message(vec![7.into(), "bye".into(), true.into()]),
-            ClientMessage::Close { error: Some("bye".into()) }
-        );
+        let close = ClientMessage::Close { error: Some("bye".into()) };
+        assert_eq!(message(vec![7.into(), "bye".into(), true.into()]), close);
         assert_eq!(message(vec![8.into(), 5.into()]), ClientMessage::Ack(5));
         assert_eq!(message(vec![9.into(), u64::MAX.into()]), ClientMessage::Sequence(u64::MAX));
     }
@@ -377,10 +367,8 @@ mod tests {
 
     #[test]
     fn a_result_without_a_json_form_is_an_error() {
-        assert_eq!(
-            completion(3, Value::Ext(7, vec![0])),
-            Outcome::Error("the value cannot be written as JSON: it holds a MessagePack extension of type 7".into())
-        );
+        let error = "the value cannot be written as JSON: it holds a MessagePack extension of type 7";
+        assert_eq!(completion(3, Value::Ext(7, vec![0])), Outcome::Error(error.into()));
     }
 
     #[test]
@@ -397,10 +385,8 @@ mod tests {
             let received =
                 [&[0xdc, 0, 7, 1][..], &encoded(vec![headers])[1..], &[0xc0, 0xd9, 1, b'x', 0x90], &rest].concat();
             let expected = [&[0xdc, 0, 7, 1, 0x80, 0xc0, 0xd9, 1, b'x', 0x90][..], &rest].concat();
-            assert_eq!(
-                decode(&received.into()),
-                Ok(ClientMessage::Invocation { id: None, target: "x".into(), forwarded: expected.into() })
-            );
+            let expected = ClientMessage::Invocation { id: None, target: "x".into(), forwarded: expected.into() };
+            assert_eq!(decode(&received.into()), Ok(expected));
         }
     }
 

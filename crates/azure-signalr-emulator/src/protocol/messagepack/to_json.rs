@@ -3,8 +3,6 @@
 //! Binary becomes base64, a timestamp RFC 3339 text, NaN and infinities `null`, as a JSON client in a browser writes them.
 //! Other values without a JSON form are errors.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
@@ -17,31 +15,19 @@ use crate::protocol::hub_message::DecodeError;
 const TIMESTAMP_TYPE: i8 = -1;
 
 /// Why a value has no JSON form.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoJsonForm {
-    /// An extension of this type.
+    #[error("it holds a MessagePack extension of type {0}")]
     Extension(i8),
-    /// A timestamp outside the years -9999 to 9999, or of a wrong length.
+    /// Also for a timestamp of a wrong length.
+    #[error("it holds a timestamp that is none between the years -9999 and 9999")]
     Timestamp,
-    /// The key of a map is not a text, an integer or a boolean.
+    #[error("the key of a map is neither a text, nor a whole number, nor true or false")]
     Key,
-    /// A text is not UTF-8.
+    #[error("it holds a text that is not UTF-8")]
     Text,
-    /// Not MessagePack.
+    #[error("it is not MessagePack")]
     Malformed,
-}
-
-impl fmt::Display for NoJsonForm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the value cannot be written as JSON: ")?;
-        match self {
-            Self::Extension(kind) => write!(f, "it holds a MessagePack extension of type {kind}"),
-            Self::Timestamp => f.write_str("it holds a timestamp that is none between the years -9999 and 9999"),
-            Self::Key => f.write_str("the key of a map is neither a text, nor a whole number, nor true or false"),
-            Self::Text => f.write_str("it holds a text that is not UTF-8"),
-            Self::Malformed => f.write_str("it is not MessagePack"),
-        }
-    }
 }
 
 impl From<DecodeError> for NoJsonForm {

@@ -28,10 +28,6 @@ pub(crate) struct Filter(Condition);
 
 impl Filter {
     /// Parses a filter, decoded from the query.
-    ///
-    /// # Errors
-    ///
-    /// When it is too long, too deep or malformed: the error names the character, and what was expected there.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidFilter> {
         if text.len() > MAX_FILTER_BYTES {
             return Err(InvalidFilter::TooLong { limit: MAX_FILTER_BYTES });

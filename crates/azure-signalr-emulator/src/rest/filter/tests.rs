@@ -214,16 +214,13 @@ fn text() -> impl Strategy<Value = Text> {
         Just(Text::ConnectionId),
         "[-'a-zA-Zé😀 ]{0,4}".prop_map(Text::Literal),
     ];
-    leaf.prop_recursive(3, 8, 2, |text| {
+    let substring = |(text, start, length): (Text, _, _)| Text::Substring(text.into(), start, length);
+    leaf.prop_recursive(3, 8, 2, move |text| {
         prop_oneof![
             text.clone().prop_map(|text| Text::Lower(text.into())),
             text.clone().prop_map(|text| Text::Upper(text.into())),
             text.clone().prop_map(|text| Text::Trim(text.into())),
-            (text.clone(), 0..6usize, prop::option::of(0..6usize)).prop_map(|(text, start, length)| Text::Substring(
-                text.into(),
-                start,
-                length
-            )),
+            (text.clone(), 0..6usize, prop::option::of(0..6usize)).prop_map(substring),
             (text.clone(), text).prop_map(|(a, b)| Text::Concat(a.into(), b.into())),
         ]
     })

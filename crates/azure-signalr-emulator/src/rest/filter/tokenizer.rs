@@ -1,7 +1,5 @@
 //! Splits a filter into words, texts, numbers and signs; and [`InvalidFilter`], the error of all steps.
 
-use std::fmt;
-
 /// A token of a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token<'a> {
@@ -104,15 +102,17 @@ fn length_of(text: &str, fits: impl Fn(char) -> bool) -> usize {
 const MAX_QUOTE_CHARS: usize = 24;
 
 /// Why a filter cannot be parsed. Positions count characters of the decoded filter from 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidFilter {
-    /// Longer than the limit, in bytes.
+    #[error("the filter is longer than {limit} bytes")]
     TooLong { limit: usize },
-    /// Nested deeper than the limit, at the character.
+    #[error("the filter nests deeper than {limit} levels at character {at}")]
     TooDeep { at: usize, limit: usize },
-    /// The text that begins at the character has no closing quote.
+    #[error(
+        "the text that begins at character {at} of the filter has no closing quote; a quote in a text is written twice"
+    )]
     Unclosed { at: usize },
-    /// Another token was expected at the character.
+    #[error("character {at} of the filter: expected {expected}, found {found}")]
     Unexpected { at: usize, expected: &'static str, found: String },
 }
 
@@ -122,24 +122,6 @@ impl InvalidFilter {
         let end = rest.char_indices().nth(MAX_QUOTE_CHARS).map_or(rest.len(), |(end, _)| end);
         let found = if rest.is_empty() { "the end".to_owned() } else { format!("`{}`", &rest[..end]) };
         Self::Unexpected { at, expected, found }
-    }
-}
-
-impl fmt::Display for InvalidFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong { limit } => write!(f, "the filter is longer than {limit} bytes"),
-            Self::TooDeep { at, limit } => {
-                write!(f, "the filter nests deeper than {limit} levels at character {at}")
-            }
-            Self::Unclosed { at } => write!(
-                f,
-                "the text that begins at character {at} of the filter has no closing quote; a quote in a text is written twice"
-            ),
-            Self::Unexpected { at, expected, found } => {
-                write!(f, "character {at} of the filter: expected {expected}, found {found}")
-            }
-        }
     }
 }
 

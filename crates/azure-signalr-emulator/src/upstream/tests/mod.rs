@@ -25,8 +25,9 @@ use tracing::{Metadata, Subscriber};
 
 use super::webhook_client::{MAX_RESPONSE_BYTES, WebhookError, WebhookOutcome, WebhookRecord};
 use super::{ClientDetails, Completion, ConnectionHeaders, Invocation, Upstream, UpstreamReply};
+use crate::access_key::random_id;
 use crate::protocol::{Frame, Protocol};
-use crate::{AccessKey, TemplateSource, Templates, UpstreamOptions, random};
+use crate::{AccessKey, TemplateSource, Templates, UpstreamOptions};
 
 const COMPLETION: &str = "{\"type\":3,\"invocationId\":\"1\",\"result\":42}\u{1e}";
 
@@ -35,7 +36,7 @@ pub(super) struct Folder(PathBuf);
 
 impl Folder {
     pub(super) fn new() -> Self {
-        let path = std::env::temp_dir().join(random::id());
+        let path = std::env::temp_dir().join(random_id());
         std::fs::create_dir(&path).unwrap();
         Self(path)
     }
@@ -67,13 +68,8 @@ fn alice(upstream: &Upstream) -> ConnectionHeaders {
     let claims = json!({"asrs.s.uid": "alice", "color": "blue"});
     let claims = claims.as_object().unwrap();
     let query = "hub=chat&room=7&access_token=hush&id=hush";
-    upstream.connection_headers(&ClientDetails {
-        connection_id: "conn-1",
-        hub: "chat",
-        user: Some("alice"),
-        claims,
-        query,
-    })
+    let (connection_id, hub, user) = ("conn-1", "chat", Some("alice"));
+    upstream.connection_headers(&ClientDetails { connection_id, hub, user, claims, query })
 }
 
 /// An invocation of `Foo` by a JSON client.
@@ -168,12 +164,9 @@ impl Drop for Webhook {
 
 async fn receive(request: Request) -> ReceivedRequest {
     let (parts, body) = request.into_parts();
-    ReceivedRequest {
-        method: parts.method.to_string(),
-        target: parts.uri.to_string(),
-        headers: parts.headers,
-        body: to_bytes(body, usize::MAX).await.unwrap(),
-    }
+    let (method, target) = (parts.method.to_string(), parts.uri.to_string());
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    ReceivedRequest { method, target, headers: parts.headers, body }
 }
 
 /// Records every line that this thread logs, until it is dropped.

@@ -10,8 +10,7 @@ use crate::support::{Client, TestService};
 
 #[tokio::test]
 async fn case_59_and_defect_3_existing_targets_are_200_and_others_404_with_a_code() {
-    let service = TestService::start().await;
-    let (id, _client) = service.client_with_id().await;
+    let (service, id, _client) = TestService::with_client_id().await;
     let _alice = service.user("alice").await;
     let member = api(&format!("hubs/chat/groups/g/connections/{id}"));
     assert_eq!(status(&service, Method::PUT, &member).await, 200);
@@ -193,8 +192,7 @@ async fn case_66_a_client_that_ignores_a_close_message_is_disconnected() {
 
 #[tokio::test]
 async fn queued_messages_arrive_before_the_close_message() {
-    let service = TestService::start().await;
-    let (id, mut client) = service.client_with_id().await;
+    let (service, id, mut client) = TestService::with_client_id().await;
     service.broadcast("first").await;
     assert_eq!(status(&service, Method::DELETE, &api(&format!("hubs/chat/connections/{id}"))).await, 200);
     let messages = end_of(&mut client).await;

@@ -12,8 +12,7 @@ fn connection_path(group: &str, id: &str) -> String {
 
 #[tokio::test]
 async fn case_61_an_existing_connection_is_added_to_a_group() {
-    let service = TestService::start().await;
-    let (id, mut client) = service.client_with_id().await;
+    let (service, id, mut client) = TestService::with_client_id().await;
     let unknown = not_found("Error.Connection.NotExisted");
     assert_eq!(status_and_code(&service, Method::PUT, &connection_path("g", "unknown")).await, unknown);
     assert_eq!(status(&service, Method::HEAD, &api("hubs/chat/groups/g")).await, 404);
@@ -28,8 +27,7 @@ async fn case_61_an_existing_connection_is_added_to_a_group() {
 
 #[tokio::test]
 async fn case_62_and_defect_5_removing_a_connection_that_is_not_a_member_is_no_error() {
-    let service = TestService::start().await;
-    let (id, _client) = service.client_with_id().await;
+    let (service, id, _client) = TestService::with_client_id().await;
     for id in [id.as_str(), "unknown"] {
         assert_eq!(status_and_code(&service, Method::DELETE, &connection_path("g", id)).await, (200, None));
         let v1 = format!("/api/v1/hubs/chat/groups/g/connections/{id}");
@@ -39,8 +37,7 @@ async fn case_62_and_defect_5_removing_a_connection_that_is_not_a_member_is_no_e
 
 #[tokio::test]
 async fn case_62_and_defect_4_leaving_all_groups_works_with_and_without_any() {
-    let service = TestService::start().await;
-    let (id, mut client) = service.client_with_id().await;
+    let (service, id, mut client) = TestService::with_client_id().await;
     let all = |id: &str| api(&format!("hubs/chat/connections/{id}/groups"));
     assert_eq!(status(&service, Method::DELETE, &all("unknown")).await, 200);
     assert_eq!(status(&service, Method::DELETE, &all(&id)).await, 200);
@@ -56,8 +53,7 @@ async fn case_62_and_defect_4_leaving_all_groups_works_with_and_without_any() {
 
 #[tokio::test]
 async fn a_removed_connection_gets_no_more_group_messages() {
-    let service = TestService::start().await;
-    let (one, mut first) = service.client_with_id().await;
+    let (service, one, mut first) = TestService::with_client_id().await;
     let (two, mut second) = service.client_with_id().await;
     for id in [&one, &two] {
         assert_eq!(status(&service, Method::PUT, &connection_path("g", id)).await, 200);
@@ -84,8 +80,7 @@ async fn case_64_the_groups_of_a_connection_end_with_it() {
 
 #[tokio::test]
 async fn case_57_names_of_groups_and_connections_are_decoded_once() {
-    let service = TestService::start().await;
-    let (id, mut client) = service.client_with_id().await;
+    let (service, id, mut client) = TestService::with_client_id().await;
     let escaped: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
     assert_eq!(status(&service, Method::PUT, &connection_path("a%2Fb%2525", &escaped)).await, 200);
     send_to_group(&service, "a%2Fb%2525", "decoded").await;
@@ -130,8 +125,7 @@ async fn case_60_user_membership_is_answered_in_both_path_orders_for_get_and_hea
 async fn a_user_is_not_in_a_group_because_one_of_its_connections_is() {
     let service = TestService::start().await;
     let (id, _client) = client_of_user(&service, "ann").await;
-    let path = api(&format!("hubs/chat/groups/g/connections/{id}"));
-    assert_eq!(status(&service, Method::PUT, &path).await, 200);
+    assert_eq!(status(&service, Method::PUT, &connection_path("g", &id)).await, 200);
     assert_eq!(status(&service, Method::HEAD, &user_path("ann", "g")).await, 404);
 }
 
@@ -204,8 +198,7 @@ async fn case_65_and_defect_10_after_its_ttl_a_user_leaves_and_added_connections
     let service = TestService::start().await;
     let (id, mut alone) = client_of_user(&service, "ann").await;
     let mut with_user = service.user("ann").await;
-    let path = api(&format!("hubs/chat/groups/g/connections/{id}"));
-    assert_eq!(status(&service, Method::PUT, &path).await, 200);
+    assert_eq!(status(&service, Method::PUT, &connection_path("g", &id)).await, 200);
     let timed = api("hubs/chat/users/ann/groups/g?ttl=1");
     assert_eq!(status(&service, Method::PUT, &timed).await, 200);
     wait_for_status(&service, Method::HEAD, &user_path("ann", "g"), 404).await;
@@ -258,8 +251,7 @@ async fn removing_a_user_leaves_connections_that_were_added_themselves() {
     let service = TestService::start().await;
     let (id, mut alone) = client_of_user(&service, "ann").await;
     let mut other = service.user("ann").await;
-    let path = api(&format!("hubs/chat/groups/g/connections/{id}"));
-    assert_eq!(status(&service, Method::PUT, &path).await, 200);
+    assert_eq!(status(&service, Method::PUT, &connection_path("g", &id)).await, 200);
     assert_eq!(status(&service, Method::PUT, &user_path("ann", "g")).await, 200);
     assert_eq!(status(&service, Method::DELETE, &user_path("ann", "g")).await, 204);
     send_to_group(&service, "g", "alone").await;

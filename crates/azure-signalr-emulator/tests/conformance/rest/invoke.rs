@@ -29,8 +29,7 @@ async fn answer(client: &mut Client, answer: Value) {
 
 #[tokio::test]
 async fn case_71_and_defect_1_the_caller_gets_the_result_of_the_client() {
-    let service = TestService::start().await;
-    let (id, mut client) = service.client_with_id().await;
+    let (service, id, mut client) = TestService::with_client_id().await;
     for (returned, expected) in [
         (json!({"result": 7}), json!({"result": 7})),
         (json!({"result": {"a": [1.0, null]}}), json!({"result": {"a": [1.0, null]}})),
@@ -67,8 +66,7 @@ async fn case_71_a_message_pack_client_is_invoked_in_message_pack() {
 
 #[tokio::test]
 async fn case_71_an_error_of_the_client_is_400_with_its_message() {
-    let service = TestService::start().await;
-    let (id, mut client) = service.client_with_id().await;
+    let (service, id, mut client) = TestService::with_client_id().await;
     let returned = json!({"error": "Client didn't provide a result."});
     let (response, ()) = tokio::join!(invoke(&service, &id), answer(&mut client, returned));
     assert_eq!(response.status(), 400);
@@ -103,8 +101,7 @@ async fn the_wait_for_a_result_is_limited() {
 
 #[tokio::test]
 async fn a_framed_body_cannot_be_invoked() {
-    let service = TestService::start().await;
-    let (id, _client) = service.client_with_id().await;
+    let (service, id, _client) = TestService::with_client_id().await;
     let call = service.call(Method::POST, &path(&id)).header("content-type", "application/octet-stream");
     assert_eq!(call.body(vec![0x80]).send().await.unwrap().status(), 415);
 }

@@ -13,8 +13,7 @@ async fn post(service: &TestService, body: &str) -> reqwest::Response {
 
 #[tokio::test]
 async fn case_56_a_body_has_at_most_one_mebibyte() {
-    let service = TestService::start().await;
-    let mut client = service.client().await;
+    let (service, mut client) = TestService::with_client().await;
     let frame = r#"{"target":"t","arguments":[""]}"#.len();
     let largest = "x".repeat((1 << 20) - frame);
     let message = |text: &str| format!(r#"{{"target":"t","arguments":["{text}"]}}"#);
@@ -73,8 +72,7 @@ async fn overlong_headers_and_tokens_are_rejected() {
 
 #[tokio::test]
 async fn too_many_groups_are_429() {
-    let service = TestService::start().await;
-    let (id, _client) = service.client_with_id().await;
+    let (service, id, _client) = TestService::with_client_id().await;
     for number in 0..1_000 {
         let path = api(&format!("hubs/chat/groups/{number}/connections/{id}"));
         assert_eq!(call(&service, Method::PUT, &path).await.status(), 200);

@@ -31,8 +31,7 @@ async fn case_45_a_hub_message_reaches_each_client_of_the_hub_once() {
 
 #[tokio::test]
 async fn case_46_capital_property_names_and_chunked_bodies_are_accepted() {
-    let service = TestService::start().await;
-    let mut client = service.client().await;
+    let (service, mut client) = TestService::with_client().await;
     let chunks = ["{\"Target\":\"t\",", "\"Arguments\":[\"x\"]}"].map(Ok::<_, std::io::Error>);
     let body = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
     assert_eq!(post(&service, body, "application/json; charset=utf-8").await.status(), 202);
@@ -41,8 +40,7 @@ async fn case_46_capital_property_names_and_chunked_bodies_are_accepted() {
 
 #[tokio::test]
 async fn case_47_and_defect_9_any_number_of_arguments_is_delivered() {
-    let service = TestService::start().await;
-    let mut client = service.client().await;
+    let (service, mut client) = TestService::with_client().await;
     let twelve: Vec<_> = (0..12).collect();
     for (message, expected) in [
         (json!({"target": "t"}), json!([])),
@@ -57,8 +55,7 @@ async fn case_47_and_defect_9_any_number_of_arguments_is_delivered() {
 
 #[tokio::test]
 async fn case_48_excluded_connections_get_nothing() {
-    let service = TestService::start().await;
-    let (first, mut one) = service.client_with_id().await;
+    let (service, first, mut one) = TestService::with_client_id().await;
     let (second, mut two) = service.client_with_id().await;
     let mut three = service.client().await;
     let path = api(&format!("hubs/chat/:send?excluded={first}&excluded={second}"));
@@ -72,8 +69,7 @@ async fn case_48_excluded_connections_get_nothing() {
 
 #[tokio::test]
 async fn case_49_v1_sends_with_a_bare_path() {
-    let service = TestService::start().await;
-    let (id, mut client) = service.client_with_id().await;
+    let (service, id, mut client) = TestService::with_client_id().await;
     let mut alice = service.user("alice").await;
     assert_eq!(service.send("/api/v1/hubs/chat", &message("all")).await, 202);
     assert_eq!(service.send("/api/v1/hubs/chat/users/alice", &message("user")).await, 202);
@@ -103,8 +99,7 @@ async fn case_50_a_user_message_reaches_all_connections_of_the_user_only() {
 
 #[tokio::test]
 async fn case_51_and_defect_11_values_are_delivered_as_they_were_written() {
-    let service = TestService::start().await;
-    let (id, mut client) = service.client_with_id().await;
+    let (service, id, mut client) = TestService::with_client_id().await;
     let arguments = r#"[1,-0.0,1.0,1e3,12345678901234567890,3.141592653589793238462643,"é😀\u00e9","2020-01-01T00:00:00+02:00",{"b":1,"a":[[null,true]]}]"#;
     let body = format!(r#"{{"target":"t","arguments":{arguments}}}"#);
     let request = service.call(Method::POST, &api(&format!("hubs/chat/connections/{id}/:send")));
@@ -122,8 +117,7 @@ async fn sending_to_an_unknown_connection_is_no_error() {
 
 #[tokio::test]
 async fn case_52_a_group_message_reaches_members_except_excluded_ones() {
-    let service = TestService::start().await;
-    let (one, mut first) = service.client_with_id().await;
+    let (service, one, mut first) = TestService::with_client_id().await;
     let (two, mut second) = service.client_with_id().await;
     let mut outside = service.client().await;
     for id in [&one, &two] {
@@ -193,8 +187,7 @@ fn map_of(protocol: &str, frame: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn case_55_and_defect_8_a_framed_message_is_passed_on_unchanged() {
-    let service = TestService::start().await;
-    let mut client = service.client().await;
+    let (service, mut client) = TestService::with_client().await;
     let record = "{\"type\":1,\"target\":\"t\",\"arguments\":[\"framed\"], \"spaced\": 1}\u{1e}";
     for (protocol, frame) in [("messagepack", HI), ("other", b"x"), ("json", record.as_bytes())] {
         let response = post(&service, map_of(protocol, frame), "application/octet-stream").await;
@@ -309,8 +302,7 @@ async fn send_item(service: &TestService, path: &str, body: &str) -> u16 {
 
 #[tokio::test]
 async fn defect_1_stream_items_arrive_in_order_and_the_last_ends_the_stream() {
-    let service = TestService::start().await;
-    let (id, mut client) = service.client_with_id().await;
+    let (service, id, mut client) = TestService::with_client_id().await;
     assert_eq!(send_item(&service, &stream_path(&id, ":send"), r#"{"n":1.0}"#).await, 202);
     assert_eq!(send_item(&service, &stream_path(&id, ":send?completed=true"), "\"last\"").await, 202);
     assert_eq!(client.receive().await, json!({"type": 2, "invocationId": "s1", "item": {"n": 1.0}}));
@@ -320,8 +312,7 @@ async fn defect_1_stream_items_arrive_in_order_and_the_last_ends_the_stream() {
 
 #[tokio::test]
 async fn a_stream_ends_with_or_without_an_error() {
-    let service = TestService::start().await;
-    let (id, mut client) = service.client_with_id().await;
+    let (service, id, mut client) = TestService::with_client_id().await;
     for (operation, completion) in [
         (":complete", json!({"type": 3, "invocationId": "s1"})),
         (":complete?reason=worn+out", json!({"type": 3, "invocationId": "s1", "error": "worn out"})),
@@ -334,8 +325,7 @@ async fn a_stream_ends_with_or_without_an_error() {
 
 #[tokio::test]
 async fn invalid_items_and_unknown_connections_are_rejected() {
-    let service = TestService::start().await;
-    let (id, _client) = service.client_with_id().await;
+    let (service, id, _client) = TestService::with_client_id().await;
     assert_eq!(send_item(&service, &stream_path(&id, ":send"), "").await, 400);
     assert_eq!(send_item(&service, &stream_path(&id, ":send"), "{").await, 400);
     assert_eq!(send_item(&service, &stream_path(&id, ":send?completed=perhaps"), "1").await, 400);
