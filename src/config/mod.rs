@@ -6,17 +6,17 @@ use std::fmt;
 
 use azure_signalr::{ConnectionString, HubName};
 
+mod access_tokens;
 mod bearer;
 mod communication;
 mod env;
-mod resource;
 mod signalr;
 mod telemetry;
 
+pub use access_tokens::{AccessTokens, Container, ContainerAccess, IDENTITY_STORE_KEY};
 pub use bearer::{BEARER_SCOPE, Bearer};
-pub use communication::{AccessTokens, Container, ContainerAccess, IDENTITY_STORE_KEY};
+pub use communication::Communication;
 pub use env::Env;
-pub use resource::Communication;
 pub use telemetry::{LogFormat, Otlp};
 
 /// The port to listen on. Set by the Functions host; its presence means that there is one.
@@ -210,11 +210,11 @@ impl Config {
             None
         });
 
-        let communication = resource::read(env).unwrap_or_else(|problem| {
+        let communication = communication::read(env).unwrap_or_else(|problem| {
             note(problem.name, problem.reason);
             None
         });
-        let tokens = communication::access_tokens(env, port.is_some());
+        let tokens = access_tokens::access_tokens(env, port.is_some());
         let tokens =
             tokens.map_err(|problems| problems.into_iter().for_each(|problem| note(problem.name, problem.reason)));
 
