@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::auth::Person;
 use crate::config::COMMUNICATION;
 use crate::error::Error;
-use crate::json_body::is_json;
+use crate::json_body::{body_error, is_json};
 use crate::upstream_time::UpstreamTimer;
 
 mod rate_limiter;
@@ -54,7 +54,7 @@ pub(crate) async fn issue(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
-    let body = body.map_err(body_error)?;
+    let body = body.map_err(|rejection| body_error(&rejection, Error::InvalidRequest))?;
     if !body.is_empty() && !is_json(&headers) {
         return Err(Error::UnsupportedMediaType);
     }
@@ -91,13 +91,6 @@ pub(crate) async fn revoke(Enabled(tokens): Enabled, person: Person, uri: Uri) -
         tokens.revoke(&person, Instant::now(), &timer).await
     };
     with_upstream_time(timer, ended.map(|()| StatusCode::NO_CONTENT))
-}
-
-fn body_error(rejection: BytesRejection) -> Error {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
-        _ => Error::InvalidRequest("body", "broke off; send it again"),
-    }
 }
 
 /// The token service, if access tokens are configured.

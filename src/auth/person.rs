@@ -55,7 +55,6 @@ impl Person {
     }
 
     /// The key of this person in stores and tables.
-    #[must_use]
     pub fn key(&self) -> PersonKey {
         let mut hash = Sha256::new();
         let tenant = self.tenant.as_deref().unwrap_or_default();

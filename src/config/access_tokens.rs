@@ -12,8 +12,8 @@ use url::{Host, Url, form_urlencoded};
 
 use super::signalr::roots;
 use super::{
-    CLIENT_ID, ConfigError, Env, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS, TOKEN_MINUTES,
-    TOKEN_SCOPES, communication,
+    CLIENT_ID, ConfigError, Env, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS, Problems,
+    TOKEN_MINUTES, TOKEN_SCOPES, communication,
 };
 
 /// Not supported any more: the account key of the identity store.
@@ -54,57 +54,41 @@ pub enum ContainerAccess {
     Identity(CredentialSource),
 }
 
-/// Reads all settings of access tokens, or all their problems.
-pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens, Vec<ConfigError>> {
-    let is_needed = behind_host && communication::is_named(env);
-    let mut problems = Vec::new();
+/// Reads the settings of access tokens. `None` if there is a problem with what tokens may allow.
+pub(super) fn read(env: &Env, problems: &mut Problems) -> Option<AccessTokens> {
     if env.get(IDENTITY_STORE_KEY).is_some() {
-        problems.push(problem(IDENTITY_STORE_KEY, KEY_REMOVED));
+        problems.0.push(ConfigError::new(IDENTITY_STORE_KEY, KEY_REMOVED));
     }
-    let container = container(env, Timestamp::now()).and_then(|container| match container {
-        None if is_needed => Err(problem(IDENTITY_STORE, NEEDED)),
-        container => Ok(container),
-    });
-    let container = container.unwrap_or_else(|problem| {
-        problems.push(problem);
-        None
-    });
-    let scopes = scopes(env).map_err(|problem| problems.push(problem));
-    let lifetime = lifetime(env).map_err(|problem| problems.push(problem));
-    match (scopes, lifetime) {
-        (Ok(scopes), Ok(lifetime)) if problems.is_empty() => {
-            Ok(AccessTokens { most: scopes.with_lifetime(lifetime), container })
-        }
-        _ => Err(problems),
-    }
+    let container = problems.value(container(env, Timestamp::now())).flatten();
+    let (scopes, lifetime) = (problems.value(scopes(env)), problems.value(lifetime(env)));
+    Some(AccessTokens { most: scopes?.with_lifetime(lifetime?), container })
 }
 
 const KEY_REMOVED: &str = "is no longer used; delete it, and give the app's identity the role Storage Blob Data Contributor on the container, or set ChatIdentityStore to a SAS URL of the container";
 const NEEDED: &str = "is not set; it is the private container where people's identities are stored: https://ACCOUNT.blob.core.windows.net/CONTAINER";
 const NOT_A_CONTAINER: &str = "must be the address of a container, https://ACCOUNT.blob.core.windows.net/CONTAINER, or a SAS URL of it, and nothing more";
 
-fn problem(name: &'static str, reason: impl Into<String>) -> ConfigError {
-    ConfigError { name, reason: reason.into() }
-}
-
 fn scopes(env: &Env) -> Result<Grant, ConfigError> {
     let scopes = match env.get(TOKEN_SCOPES) {
         None => Ok(DEFAULT_SCOPES.to_vec()),
         Some(names) => names.split([' ', ',']).filter(|name| !name.is_empty()).map(str::parse::<Scope>).collect(),
     };
-    let scopes: Vec<_> = scopes.map_err(|error: ValueError| problem(TOKEN_SCOPES, error.to_string()))?;
-    Grant::new(scopes).ok_or_else(|| problem(TOKEN_SCOPES, "must name at least one scope"))
+    let scopes: Vec<_> = scopes.map_err(|error: ValueError| ConfigError::new(TOKEN_SCOPES, error))?;
+    Grant::new(scopes).ok_or_else(|| ConfigError::new(TOKEN_SCOPES, "must name at least one scope"))
 }
 
 fn lifetime(env: &Env) -> Result<Lifetime, ConfigError> {
     let Some(text) = env.get(TOKEN_MINUTES) else { return Ok(Lifetime::MIN) };
     let lifetime = text.parse().ok().and_then(|minutes| Lifetime::from_minutes(minutes).ok());
-    lifetime.ok_or_else(|| problem(TOKEN_MINUTES, "must be a whole number from 60 to 1440"))
+    lifetime.ok_or_else(|| ConfigError::new(TOKEN_MINUTES, "must be a whole number from 60 to 1440"))
 }
 
 fn container(env: &Env, now: Timestamp) -> Result<Option<Container>, ConfigError> {
-    let wrong = |reason: &str| problem(IDENTITY_STORE, reason);
-    let Some(address) = env.get(IDENTITY_STORE) else { return Ok(None) };
+    let wrong = |reason: &str| ConfigError::new(IDENTITY_STORE, reason);
+    let Some(address) = env.get(IDENTITY_STORE) else {
+        let is_needed = env.is_behind_host() && communication::is_named(env);
+        return if is_needed { Err(wrong(NEEDED)) } else { Ok(None) };
+    };
     let (url, sas) = parse_container(address).ok_or_else(|| wrong(NOT_A_CONTAINER))?;
     let roots = roots(env, IDENTITY_STORE_ROOTS)?.unwrap_or_default();
     if let Some(sas) = sas {
@@ -122,7 +106,7 @@ fn container(env: &Env, now: Timestamp) -> Result<Option<Container>, ConfigError
     let name = [IDENTITY_STORE_CLIENT_ID, CLIENT_ID].into_iter().find(|name| env.get(name).is_some());
     let source = CredentialSource::automatic(name.and_then(|name| env.get(name)), None);
     let source = source
-        .map_err(|error| problem(name.unwrap_or(IDENTITY_STORE_CLIENT_ID), error.to_string()))?
+        .map_err(|error| ConfigError::new(name.unwrap_or(IDENTITY_STORE_CLIENT_ID), error))?
         .on_azure(env.is_azure());
     if source.is_managed_identity() && env.lacks_identity() {
         return Err(wrong(
@@ -167,11 +151,9 @@ fn check_sas(sas: &str, now: Timestamp) -> Result<(), &'static str> {
     let has_policy = part("si").is_some();
     match part("se").map(|expiry| parse_sas_time(&expiry)) {
         None if has_policy => {}
-        None | Some(None) => {
-            return Err("has a SAS without an expiry (se); copy the SAS URL of the container");
-        }
-        Some(Some(expiry)) if expiry <= now => return Err("has a SAS that has expired; create a new one"),
-        Some(Some(_)) => {}
+        Some(Some(expiry)) if expiry > now => {}
+        Some(Some(_)) => return Err("has a SAS that has expired; create a new one"),
+        None | Some(None) => return Err("has a SAS without an expiry (se); copy the SAS URL of the container"),
     }
     match part("sp") {
         None if has_policy => Ok(()),
@@ -198,17 +180,14 @@ fn is_container(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::{problems, read};
     use crate::config::{
-        COMMUNICATION, COMMUNICATION_ENDPOINT, Config, ConfigErrors, HOST_PORT, IDENTITY_ENDPOINT, SIGNALR, SITE_NAME,
+        COMMUNICATION, COMMUNICATION_ENDPOINT, HOST_PORT, IDENTITY_ENDPOINT, SERVICE_URI, SIGNALR, SITE_NAME,
     };
 
     const ON: (&str, &str) = (COMMUNICATION, "endpoint=https://h/;accesskey=aHVzaA==");
     const STORE: (&str, &str) = (IDENTITY_STORE, "https://account.blob.core.windows.net/chat-identities");
     const SAS: &str = "sv=2026-06-06&sr=c&sp=racwdl&se=2999-01-01T00%3A00%3A00Z&sig=hush";
-
-    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-        Config::read(&variables.iter().copied().collect())
-    }
 
     fn container(variables: &[(&str, &str)]) -> Container {
         read(variables).unwrap().tokens.container.unwrap()
@@ -240,7 +219,7 @@ mod tests {
         let identity = (IDENTITY_ENDPOINT, "http://localhost:1/token");
         let managed = |client_id| ContainerAccess::Identity(automatic(client_id).on_azure(true));
         let (own, signalrs) = ((IDENTITY_STORE_CLIENT_ID, "c"), (CLIENT_ID, "d"));
-        let uri = (crate::config::SERVICE_URI, "https://h");
+        let uri = (SERVICE_URI, "https://h");
         assert_eq!(container(&[ON, STORE, identity]).access, managed(None));
         assert_eq!(container(&[ON, STORE, identity, uri, signalrs]).access, managed(Some("d")));
         assert_eq!(container(&[ON, STORE, identity, uri, signalrs, own]).access, managed(Some("c")));
@@ -288,8 +267,8 @@ mod tests {
 
     #[test]
     fn an_account_key_is_a_problem_that_names_its_replacement() {
-        let told = read(&[ON, STORE, (IDENTITY_STORE_KEY, "aHVzaA==")]).unwrap_err();
-        let [problem] = told.problems.as_slice() else { panic!("{told:?}") };
+        let errors = read(&[ON, STORE, (IDENTITY_STORE_KEY, "aHVzaA==")]).unwrap_err();
+        let [problem] = errors.problems.as_slice() else { panic!("{errors:?}") };
         assert_eq!(problem.name, IDENTITY_STORE_KEY);
         assert!(problem.reason.contains("Storage Blob Data Contributor") && problem.reason.contains("SAS URL"));
     }
@@ -324,9 +303,7 @@ mod tests {
             (&[host[0], host[1], (COMMUNICATION_ENDPOINT, "https://h")], IDENTITY_STORE),
             (&[host[0], host[1], ON, STORE, (SITE_NAME, "app")], IDENTITY_STORE),
         ] {
-            let told = read(variables).unwrap_err();
-            assert_eq!(told.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [expected]);
-            assert!(!format!("{told:?}").contains("hush"), "{told:?}");
+            assert_eq!(problems(variables), [expected]);
         }
     }
 
