@@ -15,23 +15,13 @@ use jiff::Timestamp;
 pub(crate) type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 /// Prints the report, or the error.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark is a program with a report as its output")]
 pub(crate) fn print_outcome(outcome: Result<String>) -> ExitCode {
-    match outcome {
-        Ok(report) => {
-            #[expect(clippy::print_stdout, reason = "the report is the output of the benchmark")]
-            {
-                println!("{report}");
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the benchmark ends with this error")]
-            {
-                eprintln!("bench: {error}");
-            }
-            ExitCode::FAILURE
-        }
+    match &outcome {
+        Ok(report) => println!("{report}"),
+        Err(error) => eprintln!("bench: {error}"),
     }
+    ExitCode::from(u8::from(outcome.is_err()))
 }
 
 /// The load average over one minute.

@@ -2,10 +2,9 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::client::{Client, NumberedMessage, READ_BUFFER_BYTES};
@@ -95,7 +94,8 @@ impl Loads {
         let mut request = service.send_request(Recipient::Everyone, message)?;
         let mut caller = Connection::open(process.port).await?;
         let measurement = Measurement::start(process)?;
-        let sent = send_on_own_thread(process.port, request.clone());
+        let (port, mut burst) = (process.port, request.clone());
+        let sent = spawn_blocking(move || send_all(port, &mut burst).map_err(|error| error.to_string()));
         tokio::try_join!(clients.wait_for(BROADCASTS), async { Ok(sent.await??) })?;
         self.burst.add(&measurement.finish()?);
 
@@ -142,17 +142,7 @@ async fn measure_single_messages(
     Ok(times)
 }
 
-/// Sends the burst on its own thread, where the requests do not wait for the tasks of the clients.
-fn send_on_own_thread(port: u16, mut request: NumberedMessage) -> oneshot::Receiver<Result<(), String>> {
-    let (sent, outcome) = oneshot::channel();
-    thread::spawn(move || {
-        let outcome = send_all(port, &mut request).map_err(|error| error.to_string());
-        // The receiver is dropped only if the run has failed.
-        let _ = sent.send(outcome);
-    });
-    outcome
-}
-
+/// Sends the burst. On a thread of its own, the requests do not wait for the tasks of the clients.
 fn send_all(port: u16, request: &mut NumberedMessage) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

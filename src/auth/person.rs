@@ -79,11 +79,9 @@ impl PersonKey {
     pub(crate) fn group(&self, groups: usize) -> usize {
         usize::from(self.0[0]) % groups
     }
-}
 
-#[cfg(test)]
-impl PersonKey {
     /// A different key for each number.
+    #[cfg(test)]
     pub(crate) fn of_number(number: usize) -> Self {
         let subject = number.to_string();
         Person { provider: "github".to_owned(), tenant: None, subject }.key()
