@@ -151,10 +151,8 @@ async fn normalize_path(mut request: Request) -> Result<Request, Error> {
     if !is_well_encoded(path) {
         return Err(Error::InvalidPath);
     }
-    let normalized = match path.to_ascii_lowercase() {
-        path if path.len() > 1 && path.ends_with('/') => path[..path.len() - 1].to_owned(),
-        path => path,
-    };
+    let without_slash = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
+    let normalized = without_slash.to_ascii_lowercase();
     if normalized != path {
         let mut parts = request.uri().clone().into_parts();
         let query = request.uri().query().map(|query| ["?", query].concat()).unwrap_or_default();
@@ -170,9 +168,8 @@ fn is_well_encoded(path: &str) -> bool {
 }
 
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let message = panic.downcast::<String>().map(|text| *text);
-    let message = message.or_else(|panic| panic.downcast::<&str>().map(|text| text.to_string()));
-    Error::Panicked(message.unwrap_or_else(|_| "without a text".to_owned())).into_response()
+    let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    Error::Panicked(text.unwrap_or("without a text").to_owned()).into_response()
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! The error is stored in the extensions of the response, from where the access log takes it. No text of an upstream service reaches a
 //! caller.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +15,9 @@ use entra_jwt::{InvalidToken, KeysUnavailable};
 
 use crate::identities::StoreError;
 
-/// A failed call.
-#[derive(Debug)]
+/// A failed call. For the log, `Display` says what happened, not what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.log_text())]
 pub enum Error {
     /// The caller has to sign in first: for what.
     Unauthenticated(&'static str),
@@ -26,7 +26,7 @@ pub enum Error {
     /// The bearer token is valid and lacks this scope.
     InsufficientScope(&'static str),
     /// The bearer token cannot be validated at the moment; when to try again.
-    KeysUnavailable(KeysUnavailable, Duration),
+    KeysUnavailable(#[source] KeysUnavailable, Duration),
     /// A field of the message is invalid: the field, and its rule.
     InvalidMessage(&'static str, &'static str),
     /// The path has an invalid percent-encoding.
@@ -54,12 +54,16 @@ pub enum Error {
     /// The request waited too long for others.
     Overloaded,
     /// The SignalR service failed.
-    Upstream(azure_signalr::Error),
+    #[error(transparent)]
+    Upstream(#[from] azure_signalr::Error),
     /// Azure Communication Services failed.
-    Communication(azure_communication::Error),
+    #[error(transparent)]
+    Communication(#[from] azure_communication::Error),
     /// The store of identities failed.
-    Store(StoreError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A bug: the message of the panic.
+    #[error("panicked: {0}")]
     Panicked(String),
 }
 
@@ -68,88 +72,59 @@ const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(2);
 
 impl Error {
     /// Status, code and sentence.
-    fn parts(&self) -> (StatusCode, &'static str, String) {
+    fn parts(&self) -> (u16, &'static str, String) {
         let (status, code, sentence) = match self {
-            Self::Unauthenticated(what) => {
-                let sentence = format!("Sign in to {what}.");
-                return (StatusCode::UNAUTHORIZED, "unauthenticated", sentence);
-            }
+            Self::Unauthenticated(what) => return (401, "unauthenticated", format!("Sign in to {what}.")),
             Self::InvalidToken(why) => {
-                let sentence = format!("The access token cannot be used: {why}.");
-                return (StatusCode::UNAUTHORIZED, "unauthenticated", sentence);
+                return (401, "unauthenticated", format!("The access token cannot be used: {why}."));
             }
             Self::InsufficientScope(scope) => {
-                let sentence = format!("Get an access token with the scope {scope}.");
-                return (StatusCode::FORBIDDEN, "insufficient_scope", sentence);
+                return (403, "insufficient_scope", format!("Get an access token with the scope {scope}."));
             }
-            Self::InvalidMessage(field, rule) => {
-                return (StatusCode::BAD_REQUEST, "invalid_message", format!("The {field} {rule}."));
-            }
-            Self::InvalidRequest(field, rule) => {
-                return (StatusCode::BAD_REQUEST, "invalid_request", format!("The {field} {rule}."));
-            }
-            Self::NotAllowed(field, rule) => {
-                return (StatusCode::BAD_REQUEST, "not_allowed", format!("The {field} {rule}."));
-            }
+            Self::InvalidMessage(field, rule) => return (400, "invalid_message", format!("The {field} {rule}.")),
+            Self::InvalidRequest(field, rule) => return (400, "invalid_request", format!("The {field} {rule}.")),
+            Self::NotAllowed(field, rule) => return (400, "not_allowed", format!("The {field} {rule}.")),
             Self::Disabled(name) => {
                 let sentence = format!("This is off here; set {name} in the app's settings to turn it on.");
-                return (StatusCode::NOT_FOUND, "not_found", sentence);
+                return (404, "not_found", sentence);
             }
             Self::NotConfigured(names) => {
                 let sentence = format!("Set {} in the app's settings; the log says how.", names.join(", "));
-                return (StatusCode::SERVICE_UNAVAILABLE, "not_configured", sentence);
+                return (503, "not_configured", sentence);
             }
-            Self::KeysUnavailable(..) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "The access token cannot be checked just now; try again later.",
-            ),
-            Self::InvalidPath => {
-                (StatusCode::BAD_REQUEST, "invalid_path", "Follow each `%` in the path with two hex digits.")
+            Self::KeysUnavailable(..) => {
+                (503, "unavailable", "The access token cannot be checked just now; try again later.")
             }
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "Send at most 64 KiB."),
-            Self::UnsupportedMediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                "Send the body with `Content-Type: application/json`.",
-            ),
-            Self::NotFound => (
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "There is nothing at this path; try /api/negotiate or /api/messages.",
-            ),
-            Self::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Use a method of the `Allow` header.")
+            Self::InvalidPath => (400, "invalid_path", "Follow each `%` in the path with two hex digits."),
+            Self::TooLarge => (413, "too_large", "Send at most 64 KiB."),
+            Self::UnsupportedMediaType => {
+                (415, "unsupported_media_type", "Send the body with `Content-Type: application/json`.")
             }
-            Self::NotForwarded => (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "not_forwarded",
-                "Set `customHandler.enableForwardingHttpRequest` to true in host.json.",
-            ),
-            Self::RateLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "throttled", "You ask too often; try again later."),
-            Self::Overloaded => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "Too many people are waiting just now; try again later.",
-            ),
+            Self::NotFound => (404, "not_found", "There is nothing at this path; try /api/negotiate or /api/messages."),
+            Self::MethodNotAllowed => (405, "method_not_allowed", "Use a method of the `Allow` header."),
+            Self::NotForwarded => {
+                (500, "not_forwarded", "Set `customHandler.enableForwardingHttpRequest` to true in host.json.")
+            }
+            Self::RateLimited(_) => (429, "throttled", "You ask too often; try again later."),
+            Self::Overloaded => (503, "unavailable", "Too many people are waiting just now; try again later."),
             Self::Upstream(cause) => upstream(cause),
             Self::Communication(cause) => communication(cause),
-            Self::Store(_) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "unavailable",
-                "Who has which identity cannot be looked up just now; try again later.",
-            ),
-            Self::Panicked(_) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong here; the log says what.")
+            Self::Store(_) => {
+                (503, "unavailable", "Who has which identity cannot be looked up just now; try again later.")
             }
+            Self::Panicked(_) => (500, "internal", "Something went wrong here; the log says what."),
         };
         (status, code, sentence.to_owned())
     }
 
     /// The stable code, for the caller and for the log.
     pub(crate) fn code(&self) -> &'static str {
-        let (_, code, _) = self.parts();
-        code
+        self.parts().1
+    }
+
+    fn log_text(&self) -> String {
+        let (_, code, sentence) = self.parts();
+        format!("{code}: {sentence}")
     }
 
     /// The requests to the SignalR service that were made before the failure.
@@ -172,10 +147,8 @@ impl Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited(wait) | Self::KeysUnavailable(_, wait) => Some(*wait),
-            Self::Upstream(cause) if cause.is_retryable() => Some(cause.retry_after().unwrap_or(DEFAULT_RETRY_AFTER)),
-            Self::Communication(cause) if cause.is_retryable() => {
-                Some(cause.retry_after().unwrap_or(DEFAULT_RETRY_AFTER))
-            }
+            Self::Upstream(cause) if cause.is_retryable() => cause.retry_after().or(Some(DEFAULT_RETRY_AFTER)),
+            Self::Communication(cause) if cause.is_retryable() => cause.retry_after().or(Some(DEFAULT_RETRY_AFTER)),
             Self::Store(cause) if cause.is_retryable() => Some(DEFAULT_RETRY_AFTER),
             Self::Overloaded => Some(DEFAULT_RETRY_AFTER),
             _ => None,
@@ -183,115 +156,58 @@ impl Error {
     }
 }
 
-fn upstream(cause: &azure_signalr::Error) -> (StatusCode, &'static str, &'static str) {
+fn upstream(cause: &azure_signalr::Error) -> (u16, &'static str, &'static str) {
     match cause.status() {
-        Some(429) => {
-            (StatusCode::TOO_MANY_REQUESTS, "throttled", "Too many messages for the service just now; try again later.")
+        Some(429) => (429, "throttled", "Too many messages for the service just now; try again later."),
+        _ if cause.is_timeout() => (504, "upstream_timeout", "The SignalR service did not answer in time; try again."),
+        _ if cause.is_retryable() => {
+            (503, "unavailable", "The SignalR service is away for the moment; try again later.")
         }
-        _ if cause.is_timeout() => {
-            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The SignalR service did not answer in time; try again.")
-        }
-        _ if cause.is_retryable() => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "The SignalR service is away for the moment; try again later.",
-        ),
-        _ => (
-            StatusCode::BAD_GATEWAY,
-            "upstream_rejected",
-            "The SignalR service refused the call; the reason is in the log of this app.",
-        ),
+        _ => (502, "upstream_rejected", "The SignalR service refused the call; the reason is in the log of this app."),
     }
 }
 
-fn communication(cause: &azure_communication::Error) -> (StatusCode, &'static str, &'static str) {
+fn communication(cause: &azure_communication::Error) -> (u16, &'static str, &'static str) {
+    use ErrorKind::{Interrupted, NoToken, Throttled, TimedOut, Unavailable, Unreachable};
     match cause.kind() {
-        ErrorKind::Throttled => (
-            StatusCode::TOO_MANY_REQUESTS,
-            "throttled",
-            "Too many tokens for Azure Communication Services just now; try again later.",
-        ),
-        ErrorKind::TimedOut => (
-            StatusCode::GATEWAY_TIMEOUT,
-            "upstream_timeout",
-            "Azure Communication Services did not answer in time; try again.",
-        ),
-        ErrorKind::Unavailable | ErrorKind::Unreachable | ErrorKind::Interrupted => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "Azure Communication Services is away for the moment; try again later.",
-        ),
+        Throttled => (429, "throttled", "Too many tokens for Azure Communication Services just now; try again later."),
+        TimedOut => (504, "upstream_timeout", "Azure Communication Services did not answer in time; try again."),
+        Unavailable | Unreachable | Interrupted => {
+            (503, "unavailable", "Azure Communication Services is away for the moment; try again later.")
+        }
         // The source of the identity's tokens is unavailable.
-        ErrorKind::NoToken if cause.is_retryable() => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
-            "Azure Communication Services cannot be called for the moment; try again later.",
-        ),
+        NoToken if cause.is_retryable() => {
+            (503, "unavailable", "Azure Communication Services cannot be called for the moment; try again later.")
+        }
         // The app's key or settings are wrong, not the request.
-        _ => (
-            StatusCode::BAD_GATEWAY,
-            "upstream_rejected",
-            "Azure Communication Services refused the call; the reason is in the log of this app.",
-        ),
-    }
-}
-
-impl From<azure_communication::Error> for Error {
-    fn from(cause: azure_communication::Error) -> Self {
-        Self::Communication(cause)
-    }
-}
-
-impl From<StoreError> for Error {
-    fn from(cause: StoreError) -> Self {
-        Self::Store(cause)
-    }
-}
-
-impl From<azure_signalr::Error> for Error {
-    fn from(cause: azure_signalr::Error) -> Self {
-        Self::Upstream(cause)
-    }
-}
-
-/// For the log: what happened, not what to do about it. Causes are in `source()`.
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Panicked(message) => write!(f, "panicked: {message}"),
-            Self::Upstream(cause) => cause.fmt(f),
-            Self::Communication(cause) => cause.fmt(f),
-            Self::Store(cause) => cause.fmt(f),
-            other => {
-                let (_, code, sentence) = other.parts();
-                write!(f, "{code}: {sentence}")
-            }
+        _ => {
+            let sentence = "Azure Communication Services refused the call; the reason is in the log of this app.";
+            (502, "upstream_rejected", sentence)
         }
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Upstream(cause) => cause.source(),
-            Self::Communication(cause) => cause.source(),
-            Self::KeysUnavailable(cause, _) => Some(cause),
-            _ => None,
-        }
+/// The messages of an error and its causes.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let (mut message, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
     }
+    message
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, code, message) = self.parts();
+        let status = StatusCode::from_u16(status).expect("a status of HTTP");
         let body = Json(serde_json::json!({ "error": { "code": code, "message": message } }));
         let mut response = (status, body).into_response();
         if let Some(challenge) = self.challenge() {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(wait) = self.retry_after() {
-            let seconds = HeaderValue::from(wait.as_secs().max(1));
-            response.headers_mut().insert(RETRY_AFTER, seconds);
+            response.headers_mut().insert(RETRY_AFTER, wait.as_secs().max(1).into());
         }
         response.extensions_mut().insert(Arc::new(self));
         response

@@ -1,27 +1,30 @@
-//! Why a binary of this project stops without being asked to, and its exit code.
+//! Failures that end a binary of this project, and their exit codes.
 
 use std::error::Error;
-use std::fmt;
 use std::io;
 
 use crate::config::{ConfigError, ConfigErrors};
+use crate::error::with_causes;
 
-/// A failure that ends the process. [`Display`](fmt::Display) is what standard error shows.
-#[derive(Debug)]
+/// A failure that ends the process. [`Display`](std::fmt::Display) is what standard error shows.
+#[derive(Debug, thiserror::Error)]
 pub enum ExitError {
     /// The command line is wrong, or the program was started in the wrong place: what to do instead.
+    #[error("{0}")]
     Usage(String),
     /// The settings cannot be used.
+    #[error("the settings cannot be used{}", lines(.0))]
     Config(Vec<ConfigError>),
     /// Another process listens on the port: which port, and what changes it.
+    #[error("{0}")]
     PortTaken(String),
     /// Any other failure.
+    #[error("{}", with_causes(&**.0))]
     Other(Box<dyn Error + Send + Sync>),
 }
 
 impl ExitError {
     /// A failure to listen on `port`; `setting` is the option or variable that changes the port.
-    #[must_use]
     pub fn bind(port: u16, setting: &str, error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::AddrInUse => {
@@ -37,7 +40,6 @@ impl ExitError {
     }
 
     /// The exit code, by the numbers of `sysexits.h`. It is never 0: the Functions host does not restart a handler that exits with 0.
-    #[must_use]
     pub fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 64,
@@ -60,25 +62,8 @@ impl From<ConfigErrors> for ExitError {
     }
 }
 
-impl fmt::Display for ExitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(problems) => {
-                f.write_str("the settings cannot be used")?;
-                problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
-            }
-            Self::Usage(sentence) | Self::PortTaken(sentence) => f.write_str(sentence),
-            Self::Other(error) => {
-                error.fmt(f)?;
-                let mut cause = error.source();
-                while let Some(error) = cause {
-                    write!(f, ": {error}")?;
-                    cause = error.source();
-                }
-                Ok(())
-            }
-        }
-    }
+fn lines(problems: &[ConfigError]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ async fn run(config: Result<Config, ConfigErrors>, export: &Export) -> Result<()
 fn configured(config: &Config, export: &Export) -> Result<Router, ExitError> {
     let signalr = config.signalr.as_ref().expect("behind a host a config has one");
     let trust = if config.easy_auth { Trust::EasyAuth } else { Trust::Untrusted };
-    let desk = match (&config.communication, &config.tokens.container) {
+    let tokens = match (&config.communication, &config.tokens.container) {
         (Some(resource), Some(container)) => {
             let identities = IdentityStore::in_container(container, resource.endpoint()).map_err(ExitError::other)?;
             let service = communication::client(resource).map_err(ExitError::Other)?;
@@ -86,12 +86,12 @@ fn configured(config: &Config, export: &Export) -> Result<Router, ExitError> {
         }
         _ => None,
     };
-    app::from_config(config, signalr, desk, trust, export).map_err(ExitError::Other)
+    app::from_config(config, signalr, tokens, trust, export).map_err(ExitError::Other)
 }
 
-/// Serves `app` on `port` until the process is told to stop or its parent exits; requests under way then get `grace`.
+/// Serves `app` on `port` until the process is signaled to stop or its parent exits; requests under way then get `grace`.
 async fn serve(port: u16, app: Router, grace: Duration) -> Result<(), ExitError> {
-    let (asked, orphaned) = (shutdown::signal(), shutdown::parent_exited());
+    let (signaled, orphaned) = (shutdown::signal(), shutdown::parent_exited());
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let socket = socket.map_err(|error| ExitError::bind(port, HOST_PORT, error))?;
     // Responses are small and complete: Nagle's algorithm only delays them.
@@ -104,7 +104,7 @@ async fn serve(port: u16, app: Router, grace: Duration) -> Result<(), ExitError>
         ended = &mut serving => {
             return ended.and(Err(io::Error::other("the server ended by itself"))).map_err(ExitError::other);
         }
-        () = asked => info!("told to stop"),
+        () = signaled => info!("told to stop"),
         () = orphaned => info!("the host is gone; stopping"),
     }
     drop(stop);

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::auth::Caller;
 use crate::error::Error;
-use crate::json_body::JsonBody;
+use crate::json_body::{JsonBody, body_error};
 
 /// The client method that receives a message.
 const TARGET: &str = "newMessage";
@@ -33,7 +33,7 @@ pub(crate) async fn send(
     _: JsonBody,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, Error> {
-    let draft = Draft::parse(&body.map_err(body_error)?)?;
+    let draft = Draft::parse(&body.map_err(|rejection| body_error(&rejection, Error::InvalidMessage))?)?;
     let now = SystemTime::now();
     let message = Message::new(draft, caller, now)?;
     let recipient = message.recipient.as_ref().map_or(Recipient::Everyone, Recipient::User);
@@ -41,13 +41,6 @@ pub(crate) async fn send(
     let sent = hub.send(recipient, &invocation, now).await?;
     // For the access log.
     Ok((StatusCode::ACCEPTED, Extension(sent), Json(message)))
-}
-
-fn body_error(rejection: BytesRejection) -> Error {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
-        _ => Error::InvalidMessage("body", "broke off; send it again"),
-    }
 }
 
 /// The body of the request.
@@ -141,9 +134,7 @@ impl Message {
         let Draft { text, recipient, id, nickname: name } = draft;
         let (sender, nickname) = match caller {
             Caller::User(user) => (Some(user), None),
-            Caller::Anonymous if recipient.is_some() => {
-                return Err(Error::Unauthenticated("write to one person"));
-            }
+            Caller::Anonymous if recipient.is_some() => return Err(Error::Unauthenticated("write to one person")),
             Caller::Anonymous => (None, nickname(name)?),
         };
         Ok(Self {
@@ -165,8 +156,7 @@ fn time_ordered_id(now: SystemTime) -> String {
 }
 
 fn rfc_3339(time: SystemTime) -> String {
-    let time = Timestamp::try_from(time).unwrap_or_default();
-    format!("{time:.3}")
+    format!("{:.3}", Timestamp::try_from(time).unwrap_or_default())
 }
 
 fn user_or_empty<S: serde::Serializer>(user: &Option<UserId>, serializer: S) -> Result<S::Ok, S::Error> {

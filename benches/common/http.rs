@@ -15,12 +15,6 @@ pub(crate) struct Connection {
     received: Vec<u8>,
 }
 
-/// A response, which borrows the buffer of its connection.
-pub(crate) struct Response<'a> {
-    pub(crate) status: u16,
-    pub(crate) body: &'a [u8],
-}
-
 impl Connection {
     /// Connects to `port` of 127.0.0.1.
     pub(crate) async fn open(port: u16) -> Result<Self> {
@@ -29,8 +23,8 @@ impl Connection {
         Ok(Self { stream, received: Vec::with_capacity(2_048) })
     }
 
-    /// Sends `request`, head and body, and reads the response.
-    pub(crate) async fn send(&mut self, request: &[u8]) -> Result<Response<'_>> {
+    /// Sends `request`, head and body, and returns the body of the response. Another status than `status` is an error.
+    pub(crate) async fn send(&mut self, request: &[u8], status: u16) -> Result<&[u8]> {
         self.stream.write_all(request).await?;
         self.received.clear();
         let head = loop {
@@ -46,7 +40,10 @@ impl Connection {
                 return Err("the target closed a connection in the middle of a response".into());
             }
         }
-        Ok(Response { status: head.status, body: &self.received[head.head_bytes..head.total_bytes] })
+        if head.status != status {
+            return Err(format!("the status of a response was {} instead of {status}", head.status).into());
+        }
+        Ok(&self.received[head.head_bytes..head.total_bytes])
     }
 }
 

@@ -5,9 +5,9 @@
 pub(crate) mod http;
 pub(crate) mod process;
 
-use std::fs;
 use std::process::{Command, ExitCode};
 use std::thread;
+use std::{fmt, fs};
 
 use jiff::Timestamp;
 
@@ -15,23 +15,13 @@ use jiff::Timestamp;
 pub(crate) type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 /// Prints the report, or the error.
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark is a program with a report as its output")]
 pub(crate) fn print_outcome(outcome: Result<String>) -> ExitCode {
-    match outcome {
-        Ok(report) => {
-            #[expect(clippy::print_stdout, reason = "the report is the output of the benchmark")]
-            {
-                println!("{report}");
-            }
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            #[expect(clippy::print_stderr, reason = "the benchmark ends with this error")]
-            {
-                eprintln!("bench: {error}");
-            }
-            ExitCode::FAILURE
-        }
+    match &outcome {
+        Ok(report) => println!("{report}"),
+        Err(error) => eprintln!("bench: {error}"),
     }
+    ExitCode::from(u8::from(outcome.is_err()))
 }
 
 /// The load average over one minute.
@@ -66,11 +56,42 @@ pub(crate) fn describe_machine(before: LoadAverage) -> Result<String> {
 /// The busy share from which the load generator, not the target, may limit the rate.
 const SATURATED_SHARE: f64 = 0.9;
 
-/// The note under a table if the load generator was always busy.
-pub(crate) fn saturation_note(name: &str, load_generator_busy: &[f64], per: &str) -> Option<String> {
-    (median(load_generator_busy) >= SATURATED_SHARE).then(|| {
-        format!("{name}: the load generator was always busy, so it may limit the rate; compare CPU per {per}.")
-    })
+/// A column of a table: its title, and the cell of a target with the measurements `T`. ` | ` in both makes it several columns.
+pub(crate) type Column<'a, T> = (&'a str, &'a dyn Fn(&T) -> String);
+
+/// Writes a table with a row for each target.
+pub(crate) fn write_table<T>(
+    f: &mut fmt::Formatter<'_>,
+    names: &[&str],
+    measured: &[T],
+    columns: &[Column<'_, T>],
+) -> fmt::Result {
+    let header = columns.iter().fold("| |".to_owned(), |header, (title, _)| format!("{header} {title} |"));
+    writeln!(f, "{header}\n|{}", "---|".repeat(header.matches('|').count() - 1))?;
+    for (name, measured) in names.iter().zip(measured) {
+        let row = columns.iter().fold(format!("| {name} |"), |row, (_, cell)| format!("{row} {} |", cell(measured)));
+        writeln!(f, "{row}")?;
+    }
+    Ok(())
+}
+
+/// The cell of a target: how busy the load generator was.
+pub(crate) fn percent(load_generator_busy: &[f64]) -> String {
+    format!("{:.0} %", median(load_generator_busy) * 100.0)
+}
+
+/// Writes a note under a table for each target with which the load generator was always busy.
+pub(crate) fn write_saturation_notes<'a>(
+    f: &mut fmt::Formatter<'_>,
+    names: &[&str],
+    load_generator_busy: impl Iterator<Item = &'a [f64]>,
+    per: &str,
+) -> fmt::Result {
+    for (name, _) in names.iter().zip(load_generator_busy).filter(|(_, busy)| median(busy) >= SATURATED_SHARE) {
+        let note = "the load generator was always busy, so it may limit the rate; compare CPU per";
+        writeln!(f, "\n{name}: {note} {per}.")?;
+    }
+    Ok(())
 }
 
 /// The median with minimum and maximum.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Result;
 
@@ -47,8 +47,40 @@ impl Drop for Process {
     }
 }
 
+/// A measurement that is under way: time, and CPU time of a process and of the calling thread at its start.
+pub(crate) struct Measurement<'a> {
+    process: &'a Process,
+    start: Instant,
+    cpu: Duration,
+    thread: SchedStat,
+}
+
+/// The result of a measurement.
+pub(crate) struct Usage {
+    /// In seconds.
+    pub(crate) elapsed: f64,
+    /// The CPU time of the process, in seconds.
+    pub(crate) cpu: f64,
+    /// The share of time in which the calling thread was running or runnable.
+    pub(crate) load_generator_busy: f64,
+}
+
+impl<'a> Measurement<'a> {
+    pub(crate) fn start(process: &'a Process) -> Result<Self> {
+        let (cpu, thread) = (process.cpu_time()?, SchedStat::this_thread()?);
+        Ok(Self { process, start: Instant::now(), cpu, thread })
+    }
+
+    pub(crate) fn finish(self) -> Result<Usage> {
+        let elapsed = self.start.elapsed().as_secs_f64();
+        let cpu = self.process.cpu_time()?.saturating_sub(self.cpu).as_secs_f64();
+        let busy = SchedStat::this_thread()?.busy_since(&self.thread).as_secs_f64();
+        Ok(Usage { elapsed, cpu, load_generator_busy: busy / elapsed })
+    }
+}
+
 /// The run and wait times of a thread so far.
-pub(crate) struct SchedStat {
+struct SchedStat {
     /// The time on a core.
     running: Duration,
     /// The time in which the thread was runnable but had no core.
@@ -57,12 +89,12 @@ pub(crate) struct SchedStat {
 
 impl SchedStat {
     /// The times of the calling thread.
-    pub(crate) fn this_thread() -> Result<Self> {
+    fn this_thread() -> Result<Self> {
         Self::read(Path::new("/proc/thread-self"))
     }
 
     /// The time since `before` in which the thread was running or runnable.
-    pub(crate) fn busy_since(&self, before: &Self) -> Duration {
+    fn busy_since(&self, before: &Self) -> Duration {
         self.running + self.waiting - before.running - before.waiting
     }
 

@@ -2,17 +2,16 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::client::{Client, NumberedMessage, READ_BUFFER_BYTES};
 use crate::clients::{CLIENT_COUNT, Clients};
 use crate::common::Result;
 use crate::common::http::Connection;
-use crate::common::process::{Process, SchedStat};
+use crate::common::process::{Measurement, Usage};
 use crate::target::{Recipient, Service, Target};
 
 const REPEATS: usize = 3;
@@ -54,6 +53,16 @@ pub(crate) struct Broadcasts {
     pub(crate) load_generator_busy: Vec<f64>,
 }
 
+impl Broadcasts {
+    fn add(&mut self, usage: &Usage) {
+        let deliveries = f64::from(BROADCASTS) * CLIENT_COUNT as f64;
+        self.all_ms.push(usage.elapsed * 1e3);
+        self.per_second.push(deliveries / usage.elapsed);
+        self.cpu_us.push(usage.cpu * 1e6 / deliveries);
+        self.load_generator_busy.push(usage.load_generator_busy);
+    }
+}
+
 /// Measures all targets in turn, repeatedly, each time in a new process. The result is in the order of `targets`.
 pub(crate) async fn measure(targets: &[(Target, NumberedMessage)]) -> Result<Vec<Loads>> {
     let mut all: Vec<Loads> = targets.iter().map(|_| Loads::default()).collect();
@@ -85,16 +94,17 @@ impl Loads {
         let mut request = service.send_request(Recipient::Everyone, message)?;
         let mut caller = Connection::open(process.port).await?;
         let measurement = Measurement::start(process)?;
-        let sent = send_on_own_thread(process.port, request.clone());
+        let (port, mut burst) = (process.port, request.clone());
+        let sent = spawn_blocking(move || send_all(port, &mut burst).map_err(|error| error.to_string()));
         tokio::try_join!(clients.wait_for(BROADCASTS), async { Ok(sent.await??) })?;
-        measurement.finish(&mut self.burst)?;
+        self.burst.add(&measurement.finish()?);
 
         let measurement = Measurement::start(process)?;
         for number in BROADCASTS..2 * BROADCASTS {
-            send(&mut caller, request.with(number)).await?;
+            caller.send(request.with(number), 202).await?;
             clients.wait_for(number + 1).await?;
         }
-        measurement.finish(&mut self.sequential)?;
+        self.sequential.add(&measurement.finish()?);
 
         let mut singles = measure_single_messages(target, service, &mut caller, message).await?;
         singles.sort_by(f64::total_cmp);
@@ -126,63 +136,20 @@ async fn measure_single_messages(
             while poll_fn(|context| client.poll_receive(context, &mut buffer, message, number)).await? == 0 {}
             Ok(start.elapsed())
         };
-        let (time, ()) = tokio::try_join!(receiving, send(caller, request.with(number)))?;
+        let (time, _) = tokio::try_join!(receiving, caller.send(request.with(number), 202))?;
         times.push(time.as_secs_f64() * 1e6);
     }
     Ok(times)
 }
 
-/// Sends the burst on its own thread, where the requests do not wait for the tasks of the clients.
-fn send_on_own_thread(port: u16, mut request: NumberedMessage) -> oneshot::Receiver<Result<(), String>> {
-    let (sent, outcome) = oneshot::channel();
-    thread::spawn(move || {
-        let outcome = send_all(port, &mut request).map_err(|error| error.to_string());
-        // The receiver is dropped only if the run has failed.
-        let _ = sent.send(outcome);
-    });
-    outcome
-}
-
+/// Sends the burst. On a thread of its own, the requests do not wait for the tasks of the clients.
 fn send_all(port: u16, request: &mut NumberedMessage) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut caller = Connection::open(port).await?;
         for number in 0..BROADCASTS {
-            send(&mut caller, request.with(number)).await?;
+            caller.send(request.with(number), 202).await?;
         }
         Ok(())
     })
-}
-
-async fn send(caller: &mut Connection, request: &[u8]) -> Result<()> {
-    let status = caller.send(request).await?.status;
-    if status == 202 { Ok(()) } else { Err(format!("the status of a message was {status}").into()) }
-}
-
-/// Time and CPU time at the start of a measurement.
-struct Measurement<'a> {
-    process: &'a Process,
-    start: Instant,
-    cpu: Duration,
-    thread: SchedStat,
-}
-
-impl<'a> Measurement<'a> {
-    fn start(process: &'a Process) -> Result<Self> {
-        let (cpu, thread) = (process.cpu_time()?, SchedStat::this_thread()?);
-        Ok(Self { process, start: Instant::now(), cpu, thread })
-    }
-
-    /// Adds the values since the start.
-    fn finish(self, broadcasts: &mut Broadcasts) -> Result<()> {
-        let elapsed = self.start.elapsed().as_secs_f64();
-        let cpu = self.process.cpu_time()?.saturating_sub(self.cpu).as_secs_f64();
-        let busy = SchedStat::this_thread()?.busy_since(&self.thread);
-        let deliveries = f64::from(BROADCASTS) * CLIENT_COUNT as f64;
-        broadcasts.all_ms.push(elapsed * 1e3);
-        broadcasts.per_second.push(deliveries / elapsed);
-        broadcasts.cpu_us.push(cpu * 1e6 / deliveries);
-        broadcasts.load_generator_busy.push(busy.as_secs_f64() / elapsed);
-        Ok(())
-    }
 }

@@ -58,9 +58,9 @@ async fn run(chat: &Path) -> Result<String> {
         Some(error) => notes = format!("\n{} is left out: {error}\n", other.name),
     }
     targets.push((Target::floor()?, json));
-    let starts = measure_starts(&targets)?;
+    let starts_ms = measure_starts(&targets)?;
     let loads = load::measure(&targets).await?;
     let names: Vec<_> = targets.iter().map(|(target, _)| target.name).collect();
-    let report = Report { names: &names, starts: &starts, loads: &loads };
+    let report = Report { names: &names, starts_ms: &starts_ms, loads: &loads };
     Ok(format!("{}\n{notes}\n{report}", describe_machine(before)?))
 }

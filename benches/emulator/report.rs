@@ -3,9 +3,8 @@
 use std::fmt;
 
 use crate::clients::CLIENT_COUNT;
-use crate::common::{median, saturation_note, spread, with_ratio};
+use crate::common::{Column, median, percent, spread, with_ratio, write_saturation_notes, write_table};
 use crate::load::{BROADCASTS, Broadcasts, Loads};
-use crate::target::Starts;
 
 /// The claimed limit of memory for an idle connection.
 const CONNECTION_KIB: f64 = 20.0;
@@ -13,13 +12,14 @@ const CONNECTION_KIB: f64 = 20.0;
 /// All measurements, each in the order of the targets.
 pub(crate) struct Report<'a> {
     pub(crate) names: &'a [&'static str],
-    pub(crate) starts: &'a [Starts],
+    /// Milliseconds from before the process was created to the line `ready`, one value per round.
+    pub(crate) starts_ms: &'a [Vec<f64>],
     pub(crate) loads: &'a [Loads],
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ([.., floor_starts], [.., floor]) = (self.starts, self.loads) else { return Ok(()) };
+        let ([.., floor_starts], [.., floor]) = (self.starts_ms, self.loads) else { return Ok(()) };
         self.start(f, floor_starts)?;
         self.memory(f, floor)?;
         let each = format!(
@@ -37,13 +37,10 @@ impl fmt::Display for Report<'_> {
 }
 
 impl Report<'_> {
-    fn start(&self, f: &mut fmt::Formatter<'_>, floor: &Starts) -> fmt::Result {
+    fn start(&self, f: &mut fmt::Formatter<'_>, floor: &[f64]) -> fmt::Result {
         writeln!(f, "## Start of the emulator\n")?;
-        writeln!(f, "| | line with `ready`, ms | ÷ floor |\n|---|---|---|")?;
-        for (name, starts) in self.names.iter().zip(self.starts) {
-            writeln!(f, "| {name} | {} |", with_ratio(&starts.ready_ms, &floor.ready_ms, 1))?;
-        }
-        Ok(())
+        let columns: [Column<'_, Vec<f64>>; 1] = [("line with `ready`, ms | ÷ floor", &|ms| with_ratio(ms, floor, 1))];
+        write_table(f, self.names, self.starts_ms, &columns)
     }
 
     fn memory(&self, f: &mut fmt::Formatter<'_>, floor: &Loads) -> fmt::Result {
@@ -51,18 +48,12 @@ impl Report<'_> {
         let holds = if worst <= CONNECTION_KIB { "holds" } else { "does not hold in this run" };
         writeln!(f, "\n## Memory of idle connections\n")?;
         writeln!(f, "Claim: at most {CONNECTION_KIB} KiB for each idle connection. It {holds}: {worst:.1}.\n")?;
-        writeln!(
-            f,
-            "| | no connections, MiB | ÷ floor | idle, KiB each | ÷ floor | after the load below, KiB each | ÷ floor |"
-        )?;
-        writeln!(f, "|---|---|---|---|---|---|---|")?;
-        for (name, loads) in self.names.iter().zip(self.loads) {
-            let empty = with_ratio(&loads.empty_mib, &floor.empty_mib, 1);
-            let idle = with_ratio(&loads.idle_kib, &floor.idle_kib, 1);
-            let after = with_ratio(&loads.after_kib, &floor.after_kib, 1);
-            writeln!(f, "| {name} | {empty} | {idle} | {after} |")?;
-        }
-        Ok(())
+        let columns: [Column<'_, Loads>; 3] = [
+            ("no connections, MiB | ÷ floor", &|loads| with_ratio(&loads.empty_mib, &floor.empty_mib, 1)),
+            ("idle, KiB each | ÷ floor", &|loads| with_ratio(&loads.idle_kib, &floor.idle_kib, 1)),
+            ("after the load below, KiB each | ÷ floor", &|loads| with_ratio(&loads.after_kib, &floor.after_kib, 1)),
+        ];
+        write_table(f, self.names, self.loads, &columns)
     }
 
     fn broadcasts(
@@ -71,33 +62,24 @@ impl Report<'_> {
         floor: &Loads,
         which: impl Fn(&Loads) -> &Broadcasts,
     ) -> fmt::Result {
-        writeln!(f, "| | all, ms | ÷ floor | deliveries/s | CPU per delivery, µs | ÷ floor | load generator |")?;
-        writeln!(f, "|---|---|---|---|---|---|---|")?;
         let floor = which(floor);
-        for (name, loads) in self.names.iter().zip(self.loads) {
-            let broadcasts = which(loads);
-            let all = with_ratio(&broadcasts.all_ms, &floor.all_ms, 0);
-            let rate = spread(&broadcasts.per_second, 0);
-            let cpu = with_ratio(&broadcasts.cpu_us, &floor.cpu_us, 2);
-            let busy = median(&broadcasts.load_generator_busy) * 100.0;
-            writeln!(f, "| {name} | {all} | {rate} | {cpu} | {busy:.0} % |")?;
-        }
-        for (name, loads) in self.names.iter().zip(self.loads) {
-            if let Some(note) = saturation_note(name, &which(loads).load_generator_busy, "delivery") {
-                writeln!(f, "\n{note}")?;
-            }
-        }
-        Ok(())
+        let columns: [Column<'_, Loads>; 4] = [
+            ("all, ms | ÷ floor", &|loads| with_ratio(&which(loads).all_ms, &floor.all_ms, 0)),
+            ("deliveries/s", &|loads| spread(&which(loads).per_second, 0)),
+            ("CPU per delivery, µs | ÷ floor", &|loads| with_ratio(&which(loads).cpu_us, &floor.cpu_us, 2)),
+            ("load generator", &|loads| percent(&which(loads).load_generator_busy)),
+        ];
+        write_table(f, self.names, self.loads, &columns)?;
+        let busy = self.loads.iter().map(|loads| which(loads).load_generator_busy.as_slice());
+        write_saturation_notes(f, self.names, busy, "delivery")
     }
 
     fn singles(&self, f: &mut fmt::Formatter<'_>, floor: &Loads) -> fmt::Result {
         writeln!(f, "\n## A message to one client\n\nThe other {CLIENT_COUNT} are idle.\n")?;
-        writeln!(f, "| | half within, µs | ÷ floor | 99 % within, µs | ÷ floor |\n|---|---|---|---|---|")?;
-        for (name, loads) in self.names.iter().zip(self.loads) {
-            let half = with_ratio(&loads.single_p50_us, &floor.single_p50_us, 0);
-            let most = with_ratio(&loads.single_p99_us, &floor.single_p99_us, 0);
-            writeln!(f, "| {name} | {half} | {most} |")?;
-        }
-        Ok(())
+        let columns: [Column<'_, Loads>; 2] = [
+            ("half within, µs | ÷ floor", &|loads| with_ratio(&loads.single_p50_us, &floor.single_p50_us, 0)),
+            ("99 % within, µs | ÷ floor", &|loads| with_ratio(&loads.single_p99_us, &floor.single_p99_us, 0)),
+        ];
+        write_table(f, self.names, self.loads, &columns)
     }
 }

@@ -83,21 +83,16 @@ impl Target {
 const ROUNDS: usize = 20;
 const WARM_UP_ROUNDS: usize = 2;
 
-/// The start times of one target, one value per round: milliseconds from before the process was created to the line `ready`.
-#[derive(Default)]
-pub(crate) struct Starts {
-    pub(crate) ready_ms: Vec<f64>,
-}
-
-/// Starts all targets in turn, repeatedly. The result is in the order of `targets`.
-pub(crate) fn measure_starts(targets: &[(Target, NumberedMessage)]) -> Result<Vec<Starts>> {
-    let mut all: Vec<Starts> = targets.iter().map(|_| Starts::default()).collect();
+/// Starts all targets in turn, repeatedly, and returns the start times of each: milliseconds from before the process was created to the line
+/// `ready`, one value per round.
+pub(crate) fn measure_starts(targets: &[(Target, NumberedMessage)]) -> Result<Vec<Vec<f64>>> {
+    let mut all = vec![Vec::new(); targets.len()];
     for round in 0..WARM_UP_ROUNDS + ROUNDS {
-        for ((target, _), starts) in targets.iter().zip(&mut all) {
+        for ((target, _), starts_ms) in targets.iter().zip(&mut all) {
             let start = Instant::now();
             let _service = target.start()?;
             if round >= WARM_UP_ROUNDS {
-                starts.ready_ms.push(start.elapsed().as_secs_f64() * 1e3);
+                starts_ms.push(start.elapsed().as_secs_f64() * 1e3);
             }
         }
     }
@@ -134,11 +129,8 @@ impl Service {
     pub(crate) async fn negotiate(&self, caller: &mut Connection, user: &str) -> Result<String> {
         let Some(key) = &self.key else { return Ok(upgrade_request(CLIENT_PATH, "")) };
         let token = sign_token(key, &self.url(CLIENT_PATH), Some(user))?;
-        let response = caller.send(post(NEGOTIATE_PATH, &token, "").as_bytes()).await?;
-        if response.status != 200 {
-            return Err(format!("the status of a negotiation was {}", response.status).into());
-        }
-        let body: Value = serde_json::from_slice(response.body)?;
+        let body = caller.send(post(NEGOTIATE_PATH, &token, "").as_bytes(), 200).await?;
+        let body: Value = serde_json::from_slice(body)?;
         let id = body["connectionToken"].as_str().ok_or("a negotiation returned no connection token")?;
         Ok(upgrade_request(&format!("{CLIENT_PATH}&id={id}"), &format!("Authorization: Bearer {token}\r\n")))
     }

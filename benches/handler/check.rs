@@ -14,8 +14,7 @@ use crate::common::http::Connection;
 use crate::floor::Recording;
 use crate::server::{KEY, SignalRService};
 use crate::start;
-use crate::target::Target;
-use crate::target::{Request, TEXT, USER};
+use crate::target::{Request, TEXT, Target, USER};
 
 /// The maximum lifetime of a token.
 const MAX_LIFETIME: Duration = Duration::from_secs(3_600);
@@ -32,7 +31,7 @@ pub(crate) async fn check_target(target: &Target, service: &SignalRService) -> R
 }
 
 async fn negotiate(connection: &mut Connection, service: &SignalRService) -> Result<String> {
-    let body = expect(connection, &Request::negotiation(), 200).await?;
+    let body = String::from_utf8(connection.send(Request::negotiation().as_bytes(), 200).await?.to_vec())?;
     let access: Value = serde_json::from_str(&body)?;
     let url = format!("{}client/?hub=chat", service.endpoint());
     ensure(access["url"] == url, "negotiate returns a wrong URL")?;
@@ -44,7 +43,7 @@ async fn negotiate(connection: &mut Connection, service: &SignalRService) -> Res
 
 async fn send(connection: &mut Connection, service: &SignalRService) -> Result<Recording> {
     let before = service.received().messages;
-    let response = expect(connection, &Request::message(), 202).await?;
+    let response = String::from_utf8(connection.send(Request::message().as_bytes(), 202).await?.to_vec())?;
     let received = service.received();
     ensure(received.messages == before + 1, "a message was not published once")?;
     let (parts, body) = received.last.ok_or("nothing was published")?;
@@ -67,12 +66,6 @@ async fn send(connection: &mut Connection, service: &SignalRService) -> Result<R
         authorization: authorization.to_owned(),
         invocation: String::from_utf8(body.into())?,
     })
-}
-
-async fn expect(connection: &mut Connection, request: &Request, status: u16) -> Result<String> {
-    let response = connection.send(request.as_bytes()).await?;
-    ensure(response.status == status, "a response has a wrong status")?;
-    Ok(String::from_utf8(response.body.to_vec())?)
 }
 
 /// The claims of `token`, after checking its signature, audience and lifetime.

@@ -9,11 +9,10 @@ use tokio::task::JoinSet;
 
 use crate::common::Result;
 use crate::common::http::Connection;
-use crate::common::process::{Process, SchedStat};
+use crate::common::process::{Measurement, Process};
 use crate::server::SignalRService;
 use crate::start;
-use crate::target::Request;
-use crate::target::Target;
+use crate::target::{Request, Target};
 
 const CONNECTIONS: usize = 64;
 const REPEATS: usize = 3;
@@ -72,16 +71,14 @@ impl Load {
         }
         let (connections, warm_up) = drive(connections, &request, status, WARM_UP_INTERVAL).await?;
 
-        let (start, cpu, thread) = (Instant::now(), process.cpu_time()?, SchedStat::this_thread()?);
+        let measurement = Measurement::start(process)?;
         let (_, requests) = drive(connections, &request, status, MEASURED_INTERVAL).await?;
-        let elapsed = start.elapsed().as_secs_f64();
-        let cpu = process.cpu_time()?.saturating_sub(cpu).as_secs_f64();
-        let busy = SchedStat::this_thread()?.busy_since(&thread);
+        let usage = measurement.finish()?;
 
-        self.per_second.push(requests as f64 / elapsed);
-        self.cpu_us.push(cpu * 1e6 / requests as f64);
-        self.cores.push(cpu / elapsed);
-        self.load_generator_busy.push(busy.as_secs_f64() / elapsed);
+        self.per_second.push(requests as f64 / usage.elapsed);
+        self.cpu_us.push(usage.cpu * 1e6 / requests as f64);
+        self.cores.push(usage.cpu / usage.elapsed);
+        self.load_generator_busy.push(usage.load_generator_busy);
         Ok(warm_up + requests)
     }
 }
@@ -100,13 +97,10 @@ async fn drive(
         clients.spawn(async move {
             let mut responses = 0;
             while Instant::now() < end {
-                let response = connection.send(request.as_bytes()).await.map_err(|error| error.to_string())?;
-                if response.status != status {
-                    return Err(format!("status {}", response.status));
-                }
+                connection.send(request.as_bytes(), status).await.map_err(|error| error.to_string())?;
                 responses += 1;
             }
-            Ok((connection, responses))
+            Ok::<_, String>((connection, responses))
         });
     }
     let mut connections = Vec::with_capacity(CONNECTIONS);

@@ -50,6 +50,7 @@ async fn run(handler: &Path, service: &SignalRService) -> Result<String> {
     }
     let starts = start::measure(&targets).await?;
     let loads = load::measure(&targets, service).await?;
-    let report = Report { targets: &targets, starts: &starts, loads: &loads };
+    let names = targets.each_ref().map(|target| target.name);
+    let report = Report { names, starts: &starts, loads: &loads };
     Ok(format!("{}\n\n{report}", describe_machine(before)?))
 }

@@ -2,18 +2,17 @@
 
 use std::fmt;
 
-use crate::common::{median, saturation_note, with_ratio};
+use crate::common::{Column, median, percent, with_ratio, write_saturation_notes, write_table};
 use crate::load::{Load, Loads};
 use crate::start::Starts;
-use crate::target::Target;
 
 /// The claimed limits of start time and idle memory.
 const START_MS: f64 = 20.0;
 const MEMORY_MIB: f64 = 8.0;
 
-/// All measurements, each in the order of `targets`: handler, floor, Node.
+/// All measurements, each in the order of the targets: handler, floor, Node.
 pub(crate) struct Report<'a> {
-    pub(crate) targets: &'a [Target],
+    pub(crate) names: [&'static str; 3],
     pub(crate) starts: &'a [Starts],
     pub(crate) loads: &'a [Loads],
 }
@@ -26,10 +25,8 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.start(f)?;
         self.memory(f)?;
-        let negotiate: Vec<_> = self.loads.iter().map(|loads| &loads.negotiate).collect();
-        self.load(f, "Negotiate: `POST /api/negotiate`", &negotiate)?;
-        let messages: Vec<_> = self.loads.iter().map(|loads| &loads.messages).collect();
-        self.load(f, "Messages: `POST /api/messages`, published to a fake service", &messages)
+        self.load(f, "Negotiate: `POST /api/negotiate`", |loads| &loads.negotiate)?;
+        self.load(f, "Messages: `POST /api/messages`, published to a fake service", |loads| &loads.messages)
     }
 }
 
@@ -37,51 +34,41 @@ impl Report<'_> {
     fn start(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let claimed = median(&self.starts[HANDLER].response_ms);
         writeln!(f, "## Start\n\n{}\n", verdict(claimed, START_MS, "ms to the first answer"))?;
-        writeln!(
-            f,
-            "| | first response to `GET /`, ms | ÷ floor | first token, ms | ÷ floor | CPU until then, ms | ÷ floor |"
-        )?;
-        writeln!(f, "|---|---|---|---|---|---|---|")?;
         let floor = &self.starts[FLOOR];
-        for (target, starts) in self.targets.iter().zip(self.starts) {
-            let response = with_ratio(&starts.response_ms, &floor.response_ms, 1);
-            let token = with_ratio(&starts.token_ms, &floor.token_ms, 1);
-            let cpu = with_ratio(&starts.cpu_ms, &floor.cpu_ms, 1);
-            writeln!(f, "| {} | {response} | {token} | {cpu} |", target.name)?;
-        }
-        Ok(())
+        let columns: [Column<'_, Starts>; 3] = [
+            ("first response to `GET /`, ms | ÷ floor", &|it| with_ratio(&it.response_ms, &floor.response_ms, 1)),
+            ("first token, ms | ÷ floor", &|it| with_ratio(&it.token_ms, &floor.token_ms, 1)),
+            ("CPU until then, ms | ÷ floor", &|it| with_ratio(&it.cpu_ms, &floor.cpu_ms, 1)),
+        ];
+        write_table(f, &self.names, self.starts, &columns)
     }
 
     fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let claimed = median(&self.starts[HANDLER].idle_mib);
         writeln!(f, "\n## Memory\n\n{}\n", verdict(claimed, MEMORY_MIB, "MiB resident when idle"))?;
-        writeln!(f, "| | idle after the start, MiB | ÷ floor | after the load below, MiB | ÷ floor |")?;
-        writeln!(f, "|---|---|---|---|---|")?;
-        for ((target, starts), loads) in self.targets.iter().zip(self.starts).zip(self.loads) {
-            let idle = with_ratio(&starts.idle_mib, &self.starts[FLOOR].idle_mib, 1);
-            let after = with_ratio(&loads.after_mib, &self.loads[FLOOR].after_mib, 1);
-            writeln!(f, "| {} | {idle} | {after} |", target.name)?;
-        }
-        Ok(())
+        let (idle, loaded) = (&self.starts[FLOOR].idle_mib, &self.loads[FLOOR].after_mib);
+        let both: Vec<_> = self.starts.iter().zip(self.loads).collect();
+        let columns: [Column<'_, (&Starts, &Loads)>; 2] = [
+            ("idle after the start, MiB | ÷ floor", &|(starts, _)| with_ratio(&starts.idle_mib, idle, 1)),
+            ("after the load below, MiB | ÷ floor", &|(_, loads)| with_ratio(&loads.after_mib, loaded, 1)),
+        ];
+        write_table(f, &self.names, &both, &columns)
     }
 
-    fn load(&self, f: &mut fmt::Formatter<'_>, title: &str, loads: &[&Load]) -> fmt::Result {
+    fn load(&self, f: &mut fmt::Formatter<'_>, title: &str, route: fn(&Loads) -> &Load) -> fmt::Result {
         writeln!(f, "\n## {title}\n")?;
-        writeln!(f, "| | requests/s | ÷ floor | ÷ Node | CPU per request, µs | ÷ floor | cores | load generator |")?;
-        writeln!(f, "|---|---|---|---|---|---|---|---|")?;
-        for (target, load) in self.targets.iter().zip(loads) {
-            let rate = with_ratio(&load.per_second, &loads[FLOOR].per_second, 0);
-            let ratio_to_node = median(&load.per_second) / median(&loads[NODE].per_second);
-            let cpu = with_ratio(&load.cpu_us, &loads[FLOOR].cpu_us, 1);
-            let (cores, busy) = (median(&load.cores), median(&load.load_generator_busy) * 100.0);
-            writeln!(f, "| {} | {rate} | {ratio_to_node:.2} | {cpu} | {cores:.2} | {busy:.0} % |", target.name)?;
-        }
-        for (target, load) in self.targets.iter().zip(loads) {
-            if let Some(note) = saturation_note(target.name, &load.load_generator_busy, "request") {
-                writeln!(f, "\n{note}")?;
-            }
-        }
-        Ok(())
+        let loads: Vec<_> = self.loads.iter().map(route).collect();
+        let (floor, node) = (loads[FLOOR], median(&loads[NODE].per_second));
+        let columns: [Column<'_, &Load>; 5] = [
+            ("requests/s | ÷ floor", &|load| with_ratio(&load.per_second, &floor.per_second, 0)),
+            ("÷ Node", &|load| format!("{:.2}", median(&load.per_second) / node)),
+            ("CPU per request, µs | ÷ floor", &|load| with_ratio(&load.cpu_us, &floor.cpu_us, 1)),
+            ("cores", &|load| format!("{:.2}", median(&load.cores))),
+            ("load generator", &|load| percent(&load.load_generator_busy)),
+        ];
+        write_table(f, &self.names, &loads, &columns)?;
+        let busy = loads.iter().map(|load| load.load_generator_busy.as_slice());
+        write_saturation_notes(f, &self.names, busy, "request")
     }
 }
 

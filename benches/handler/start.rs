@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use crate::common::Result;
 use crate::common::http::Connection;
 use crate::common::process::Process;
-use crate::target::Request;
-use crate::target::Target;
+use crate::target::{Request, Target};
 
 /// Measured rounds, after [`WARM_UP_ROUNDS`] that fill the page cache.
 const ROUNDS: usize = 40;
@@ -39,40 +38,31 @@ pub(crate) async fn measure(targets: &[Target]) -> Result<Vec<Starts>> {
     let mut all: Vec<Starts> = targets.iter().map(|_| Starts::default()).collect();
     for round in 0..WARM_UP_ROUNDS + ROUNDS {
         for (target, starts) in targets.iter().zip(&mut all) {
-            let start = measure_once(target).await?;
-            if round >= WARM_UP_ROUNDS {
-                starts.response_ms.push(milliseconds(start.responded));
-                starts.token_ms.push(milliseconds(start.negotiated));
-                starts.cpu_ms.push(milliseconds(start.cpu));
-                starts.idle_mib.push(start.resident_mib);
+            if round < WARM_UP_ROUNDS {
+                Starts::default().add(target).await?;
+            } else {
+                starts.add(target).await?;
             }
         }
     }
     Ok(all)
 }
 
-/// The measurements of one start.
-struct Start {
-    responded: Duration,
-    negotiated: Duration,
-    cpu: Duration,
-    resident_mib: f64,
-}
-
-async fn measure_once(target: &Target) -> Result<Start> {
-    let negotiation = Request::negotiation();
-    let start = Instant::now();
-    let mut process = target.spawn()?;
-    wait_for_response(&mut process).await?;
-    let responded = start.elapsed();
-    let mut connection = Connection::open(process.port).await?;
-    let status = connection.send(negotiation.as_bytes()).await?.status;
-    let negotiated = start.elapsed();
-    if status != 200 {
-        return Err(format!("{} responded with {status} instead of a token", target.name).into());
+impl Starts {
+    async fn add(&mut self, target: &Target) -> Result<()> {
+        let negotiation = Request::negotiation();
+        let start = Instant::now();
+        let mut process = target.spawn()?;
+        wait_for_response(&mut process).await?;
+        let responded = start.elapsed();
+        let mut connection = Connection::open(process.port).await?;
+        connection.send(negotiation.as_bytes(), 200).await.map_err(|error| format!("{}: {error}", target.name))?;
+        self.token_ms.push(milliseconds(start.elapsed()));
+        self.response_ms.push(milliseconds(responded));
+        self.idle_mib.push(process.resident_kib()? / 1_024.0);
+        self.cpu_ms.push(milliseconds(process.cpu_time()?));
+        Ok(())
     }
-    let resident_mib = process.resident_kib()? / 1_024.0;
-    Ok(Start { responded, negotiated, cpu: process.cpu_time()?, resident_mib })
 }
 
 /// Probes `process` until it responds to `GET /` with 200.
@@ -81,7 +71,7 @@ pub(crate) async fn wait_for_response(process: &mut Process) -> Result<()> {
     let start = Instant::now();
     loop {
         if let Ok(mut connection) = Connection::open(process.port).await
-            && connection.send(probe.as_bytes()).await.is_ok_and(|response| response.status == 200)
+            && connection.send(probe.as_bytes(), 200).await.is_ok()
         {
             return Ok(());
         }

@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRef, FromRequestParts};
@@ -14,6 +13,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use azure_communication::Scope;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -21,7 +21,7 @@ use serde::Serialize;
 use crate::auth::Person;
 use crate::config::COMMUNICATION;
 use crate::error::Error;
-use crate::json_body::is_json;
+use crate::json_body::{body_error, is_json};
 use crate::upstream_time::UpstreamTimer;
 
 mod rate_limiter;
@@ -54,16 +54,17 @@ pub(crate) async fn issue(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
-    let body = body.map_err(body_error)?;
+    let body = body.map_err(|rejection| body_error(&rejection, Error::InvalidRequest))?;
     if !body.is_empty() && !is_json(&headers) {
         return Err(Error::UnsupportedMediaType);
     }
     let (request, timer) = (TokenRequest::parse(&body)?, UpstreamTimer::default());
     let issued = tokens.issue(&person, request, Instant::now(), &timer).await;
-    Ok(with_upstream_time(timer, issued.map(to_response)))
+    // For the access log.
+    Ok((Extension(timer), issued.map(to_response)).into_response())
 }
 
-fn to_response(IssuedToken { user, token, grant }: IssuedToken) -> impl IntoResponse {
+fn to_response(IssuedToken { user, token, grant }: IssuedToken) -> Response {
     let issued = Issued {
         token: token.secret(),
         expires_on: token.expires_on(),
@@ -71,13 +72,6 @@ fn to_response(IssuedToken { user, token, grant }: IssuedToken) -> impl IntoResp
         scopes: grant.scopes().iter().map(Scope::as_str).collect(),
     };
     ([(CACHE_CONTROL, "no-store")], Json(issued)).into_response()
-}
-
-/// The response, with the upstream time in its extensions for the access log.
-fn with_upstream_time(timer: UpstreamTimer, outcome: Result<impl IntoResponse, Error>) -> Response {
-    let mut response = outcome.into_response();
-    response.extensions_mut().insert(timer);
-    response
 }
 
 /// Revokes the tokens of a person, or deletes their identity.
@@ -90,14 +84,7 @@ pub(crate) async fn revoke(Enabled(tokens): Enabled, person: Person, uri: Uri) -
     } else {
         tokens.revoke(&person, Instant::now(), &timer).await
     };
-    with_upstream_time(timer, ended.map(|()| StatusCode::NO_CONTENT))
-}
-
-fn body_error(rejection: BytesRejection) -> Error {
-    match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
-        _ => Error::InvalidRequest("body", "broke off; send it again"),
-    }
+    (Extension(timer), ended.map(|()| StatusCode::NO_CONTENT)).into_response()
 }
 
 /// The token service, if access tokens are configured.

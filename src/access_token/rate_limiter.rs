@@ -20,11 +20,7 @@ const MAX_BUCKETS: usize = 20_000;
 pub(super) struct RateLimiter(Mutex<HashMap<PersonKey, Instant>>);
 
 impl RateLimiter {
-    /// Counts a request of `person`.
-    ///
-    /// # Errors
-    ///
-    /// The time until the next request, when the bucket is empty.
+    /// Counts a request of `person`. The error is the time until the next one is allowed.
     pub(super) fn check(&self, person: PersonKey, now: Instant) -> Result<(), Duration> {
         // Poisoning is ignored: every update is a single insertion or removal.
         take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), person, now)

@@ -26,7 +26,7 @@ impl TokenRequest {
         Ok(Self { scopes: scopes(take("scopes"))?, lifetime: lifetime(&take("expiresInMinutes"))? })
     }
 
-    /// The grant that was asked for, if it is within `max_grant`.
+    /// The requested grant, if it is within `max_grant`.
     pub(super) fn authorize(self, max_grant: &Grant) -> Result<Grant, Error> {
         let grant = self.scopes.unwrap_or_else(|| max_grant.clone());
         if grant.scopes().iter().any(|scope| !max_grant.scopes().contains(scope)) {
@@ -35,13 +35,12 @@ impl TokenRequest {
         }
         // Without a lifetime the service takes the longest.
         let longest = max_grant.lifetime().unwrap_or(Lifetime::MAX);
-        match self.lifetime {
-            Some(asked) if asked > longest => {
-                let rule = "may be as many as this app gives out and no more; leave them out to get that many";
-                Err(Error::NotAllowed("expiresInMinutes", rule))
-            }
-            asked => Ok(grant.with_lifetime(asked.unwrap_or(longest))),
+        let lifetime = self.lifetime.unwrap_or(longest);
+        if lifetime > longest {
+            let rule = "may be as many as this app gives out and no more; leave them out to get that many";
+            return Err(Error::NotAllowed("expiresInMinutes", rule));
         }
+        Ok(grant.with_lifetime(lifetime))
     }
 }
 

@@ -16,7 +16,7 @@ use super::rate_limiter::RateLimiter;
 use super::token_request::TokenRequest;
 use crate::auth::{Person, PersonKey};
 use crate::error::Error;
-use crate::identities::{IdentityStore, StoreError, StoredIdentity};
+use crate::identities::{IdentityStore, StoredIdentity};
 use crate::upstream_time::UpstreamTimer;
 
 /// The number of locks that people share, so that the requests of one person do not race each other.
@@ -47,7 +47,6 @@ struct Inner {
 
 impl TokenService {
     /// Issues tokens of `service` for at most `max_grant` to people whose identities are stored in `identities`.
-    #[must_use]
     pub fn new(service: Client, identities: IdentityStore, max_grant: Grant, clock: fn() -> Timestamp) -> Self {
         let locks = std::array::from_fn(|_| Semaphore::new(1));
         Self(Arc::new(Inner { service, identities, max_grant, clock, limit: RateLimiter::default(), locks }))
@@ -64,7 +63,7 @@ impl TokenService {
         let person = self.check_rate_limit(person, now)?;
         let grant = request.authorize(&self.0.max_grant)?;
         let user = match self.0.identities.get(&person.to_string()).await? {
-            Some(kept) => kept.user,
+            Some(stored) => stored.user,
             None => self.enroll(person, None, timer).await?,
         };
         match self.0.issue_token(&user, &grant, timer).await {
@@ -81,8 +80,8 @@ impl TokenService {
     /// Revokes all tokens of a person, who keeps the identity.
     pub(super) async fn revoke(&self, person: &Person, now: Instant, timer: &UpstreamTimer) -> Result<(), Error> {
         let person = self.check_rate_limit(person, now)?;
-        let Some(kept) = self.0.identities.get(&person.to_string()).await? else { return Ok(()) };
-        match timer.measure(self.0.service.revoke_tokens(&kept.user, (self.0.clock)())).await {
+        let Some(stored) = self.0.identities.get(&person.to_string()).await? else { return Ok(()) };
+        match timer.measure(self.0.service.revoke_tokens(&stored.user, (self.0.clock)())).await {
             // A deleted identity has no tokens.
             Err(error) if is_gone(&error) => Ok(()),
             outcome => Ok(outcome?),
@@ -93,8 +92,7 @@ impl TokenService {
     pub(super) async fn forget(&self, person: &Person, now: Instant, timer: &UpstreamTimer) -> Result<(), Error> {
         let person = self.check_rate_limit(person, now)?;
         let (service, timer) = (self.0.clone(), timer.clone());
-        let forgotten = tokio::spawn(async move { service.forget(person, &timer).await });
-        forgotten.await.map_err(|error| Error::Panicked(error.to_string()))?
+        run_in_task(async move { service.forget(person, &timer).await }).await
     }
 
     fn check_rate_limit(&self, person: &Person, now: Instant) -> Result<PersonKey, Error> {
@@ -104,12 +102,9 @@ impl TokenService {
     }
 
     /// The identity of a person, created if needed; never `gone`, which no longer exists.
-    ///
-    /// Runs in a task of its own: a caller that disconnects must not leave an identity that was created and not stored.
     async fn enroll(&self, person: PersonKey, gone: Option<UserId>, timer: &UpstreamTimer) -> Result<UserId, Error> {
         let (service, timer) = (self.0.clone(), timer.clone());
-        let enrolled = tokio::spawn(async move { service.enroll(person, gone, &timer).await });
-        enrolled.await.map_err(|error| Error::Panicked(error.to_string()))?
+        run_in_task(async move { service.enroll(person, gone, &timer).await }).await
     }
 }
 
@@ -117,35 +112,28 @@ impl Inner {
     async fn enroll(&self, person: PersonKey, gone: Option<UserId>, timer: &UpstreamTimer) -> Result<UserId, Error> {
         let _lock = self.lock_person(person).await?;
         let name = person.to_string();
-        let is_good = |kept: &StoredIdentity| gone.as_ref() != Some(&kept.user);
+        let is_good = |stored: &StoredIdentity| gone.as_ref() != Some(&stored.user);
         let before = match self.identities.get(&name).await? {
-            Some(kept) if is_good(&kept) => return Ok(kept.user),
+            Some(stored) if is_good(&stored) => return Ok(stored.user),
             before => before,
         };
         let user = self.create(timer).await?;
         let Err(error) = self.identities.put(&name, &user, before).await else { return Ok(user) };
         // Lost the race, or the response to a successful write was lost.
-        let found = self.identities.get(&name).await;
-        match found {
-            Ok(Some(kept)) if kept.user == user => Ok(user),
-            Ok(Some(kept)) if is_good(&kept) => {
-                self.delete(&user, timer).await;
-                Ok(kept.user)
-            }
-            Ok(_) | Err(_) => {
-                self.delete(&user, timer).await;
-                Err(StoreError::into(error))
-            }
+        let found = self.identities.get(&name).await.ok().flatten().filter(is_good);
+        if found.as_ref().is_none_or(|stored| stored.user != user) {
+            self.delete(&user, timer).await;
         }
+        found.map(|stored| stored.user).ok_or(Error::Store(error))
     }
 
     /// Removes the stored identity first: no token is requested for an identity that is being deleted.
     async fn forget(&self, person: PersonKey, timer: &UpstreamTimer) -> Result<(), Error> {
         let _lock = self.lock_person(person).await?;
         let name = person.to_string();
-        let Some(kept) = self.identities.get(&name).await? else { return Ok(()) };
+        let Some(stored) = self.identities.get(&name).await? else { return Ok(()) };
         self.identities.delete(&name).await?;
-        let deleted = timer.measure(self.service.delete_user(&kept.user, (self.clock)())).await;
+        let deleted = timer.measure(self.service.delete_user(&stored.user, (self.clock)())).await;
         deleted.inspect_err(|_| warn!("an identity that was removed from the store could not be deleted"))?;
         Ok(())
     }
@@ -179,6 +167,13 @@ impl Inner {
     ) -> Result<AccessToken, ServiceError> {
         timer.measure(self.service.issue_token(user, grant, (self.clock)())).await
     }
+}
+
+/// Runs `work` to its end even if the caller disconnects: no identity is created and not stored.
+async fn run_in_task<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(work).await.map_err(|error| Error::Panicked(error.to_string()))?
 }
 
 /// Whether the service says that the identity does not exist. A 404 without a code comes from a gateway.

@@ -28,11 +28,8 @@ pub fn validator(bearer: &Bearer) -> Result<Validator, azure_http::HttpError> {
 
 /// The user of the request's token, or `None` without a token.
 pub(crate) async fn user(validator: &Validator, headers: &HeaderMap) -> Result<Option<User>, Error> {
-    match token(headers) {
-        Ok(None) => Ok(None),
-        Ok(Some(token)) => Ok(Some(validator.validate(token, SystemTime::now()).await?)),
-        Err(why) => Err(Error::InvalidToken(why)),
-    }
+    let Some(token) = token(headers).map_err(Error::InvalidToken)? else { return Ok(None) };
+    Ok(Some(validator.validate(token, SystemTime::now()).await?))
 }
 
 /// The token of the request. Other schemes are ignored; two values are an error.

@@ -78,10 +78,7 @@ where
 impl AuthConfig {
     /// The result of `read`, which reads principal headers, if they can be trusted.
     fn if_trusted<T>(&self, read: impl FnOnce() -> Option<T>) -> Option<T> {
-        match self.trust {
-            Trust::EasyAuth => read(),
-            Trust::Untrusted => None,
-        }
+        if self.trust == Trust::EasyAuth { read() } else { None }
     }
 
     /// The user of the request's bearer token, if tokens are accepted and there is one.
@@ -95,8 +92,8 @@ impl AuthConfig {
 
 /// The user id that Easy Auth would give the user of a token: the sign-in name, else the object id.
 fn name_of(user: &entra_jwt::User) -> Result<UserId, Error> {
-    let name = user.name().and_then(|name| name.parse().ok());
-    name.or_else(|| user.object_id().parse().ok()).ok_or(Error::InvalidToken(InvalidToken::NoUser))
+    let mut ids = user.name().into_iter().chain([user.object_id()]);
+    ids.find_map(|id| id.parse().ok()).ok_or(Error::InvalidToken(InvalidToken::NoUser))
 }
 
 /// The name header; without it (a name may not fit into a header) the name claim; else the provider's id.

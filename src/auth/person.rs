@@ -55,7 +55,6 @@ impl Person {
     }
 
     /// The key of this person in stores and tables.
-    #[must_use]
     pub fn key(&self) -> PersonKey {
         let mut hash = Sha256::new();
         let tenant = self.tenant.as_deref().unwrap_or_default();
@@ -80,11 +79,9 @@ impl PersonKey {
     pub(crate) fn group(&self, groups: usize) -> usize {
         usize::from(self.0[0]) % groups
     }
-}
 
-#[cfg(test)]
-impl PersonKey {
     /// A different key for each number.
+    #[cfg(test)]
     pub(crate) fn of_number(number: usize) -> Self {
         let subject = number.to_string();
         Person { provider: "github".to_owned(), tenant: None, subject }.key()

@@ -1,339 +1,165 @@
-//! The settings of access tokens for Azure Communication Services: what they may allow, and the container of the identity store.
+//! The settings of the Azure Communication Services resource: its address, and a key or an identity.
 //!
-//! Without a resource no tokens are issued; the settings are checked all the same.
+//! As with SignalR there are two forms, and setting both is an error. With an identity the address must be https, even on loopback.
 
-use azure_communication::{Grant, Lifetime, Scope, ValueError};
+use std::fmt::Display;
+
+use azure_communication::{ConnectionString, ConnectionStringError, Endpoint};
 use azure_credentials::CredentialSource;
-use azure_http::{RootCertificates, Secret, is_loopback};
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use url::{Host, Url, form_urlencoded};
+use azure_http::RootCertificates;
 
-use super::signalr::roots;
+use super::signalr::{NO_IDENTITY, NOT_A_CREDENTIAL, roots};
 use super::{
-    CLIENT_ID, ConfigError, Env, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS, TOKEN_MINUTES,
-    TOKEN_SCOPES, resource,
+    COMMUNICATION, COMMUNICATION_CLIENT_ID, COMMUNICATION_CREDENTIAL, COMMUNICATION_ENDPOINT, COMMUNICATION_ROOTS,
+    ConfigError, Env,
 };
 
-/// Not supported any more: the account key of the identity store.
-pub const IDENTITY_STORE_KEY: &str = "ChatIdentityStoreKey";
-
-/// To take part in conversations a user was invited to, and nothing else.
-const DEFAULT_SCOPES: [Scope; 2] = [Scope::CHAT_JOIN_LIMITED, Scope::VOIP_JOIN];
-
-/// What the store does with blobs: read, create, write, delete.
-const SAS_PERMISSIONS: [char; 4] = ['r', 'c', 'w', 'd'];
-
-/// What access tokens allow, and where the identities they are for are stored.
+/// The Azure Communication Services resource, and how requests to it are authorized.
 #[derive(Clone, Debug)]
-pub struct AccessTokens {
-    /// The most that one may allow, and for how long.
-    pub max_grant: Grant,
-    /// The container of the identity store. Behind a host it is present if tokens are issued.
-    pub container: Option<Container>,
-}
-
-/// The blob container of the identity store.
-#[derive(Clone, Debug)]
-pub struct Container {
-    /// Its address, without a query.
-    pub url: Url,
-    /// How requests to it are authorized.
-    pub access: ContainerAccess,
-    /// Trusted beside Mozilla's roots.
-    pub roots: RootCertificates,
-}
-
-/// How requests to a container are authorized.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ContainerAccess {
-    /// With a shared access signature: the query of a SAS URL.
-    Sas(Secret),
+pub enum Communication {
+    /// With an access key.
+    Key(ConnectionString),
     /// With tokens of an identity; the address is https.
-    Identity(CredentialSource),
+    Identity(Endpoint, CredentialSource),
 }
 
-/// Reads all settings of access tokens, or all their problems.
-pub(super) fn access_tokens(env: &Env, behind_host: bool) -> Result<AccessTokens, Vec<ConfigError>> {
-    let is_needed = behind_host && resource::is_named(env);
-    let mut problems = Vec::new();
-    if env.get(IDENTITY_STORE_KEY).is_some() {
-        problems.push(problem(IDENTITY_STORE_KEY, KEY_REMOVED));
-    }
-    let container = container(env, Timestamp::now()).and_then(|container| match container {
-        None if is_needed => Err(problem(IDENTITY_STORE, NEEDED)),
-        container => Ok(container),
-    });
-    let container = container.unwrap_or_else(|problem| {
-        problems.push(problem);
-        None
-    });
-    let scopes = scopes(env).map_err(|problem| problems.push(problem));
-    let lifetime = lifetime(env).map_err(|problem| problems.push(problem));
-    match (scopes, lifetime) {
-        (Ok(scopes), Ok(lifetime)) if problems.is_empty() => {
-            Ok(AccessTokens { max_grant: scopes.with_lifetime(lifetime), container })
+impl Communication {
+    /// The address of the resource.
+    pub fn endpoint(&self) -> &Endpoint {
+        match self {
+            Self::Key(connection) => connection.endpoint(),
+            Self::Identity(endpoint, _) => endpoint,
         }
-        _ => Err(problems),
     }
-}
 
-const KEY_REMOVED: &str = "is no longer used; delete it, and give the app's identity the role Storage Blob Data Contributor on the container, or set ChatIdentityStore to a SAS URL of the container";
-const NEEDED: &str = "is not set; it is the private container where people's identities are stored: https://ACCOUNT.blob.core.windows.net/CONTAINER";
-const NOT_A_CONTAINER: &str = "must be the address of a container, https://ACCOUNT.blob.core.windows.net/CONTAINER, or a SAS URL of it, and nothing more";
-
-fn problem(name: &'static str, reason: impl Into<String>) -> ConfigError {
-    ConfigError { name, reason: reason.into() }
-}
-
-fn scopes(env: &Env) -> Result<Grant, ConfigError> {
-    let scopes = match env.get(TOKEN_SCOPES) {
-        None => Ok(DEFAULT_SCOPES.to_vec()),
-        Some(names) => names.split([' ', ',']).filter(|name| !name.is_empty()).map(str::parse::<Scope>).collect(),
-    };
-    let scopes: Vec<_> = scopes.map_err(|error: ValueError| problem(TOKEN_SCOPES, error.to_string()))?;
-    Grant::new(scopes).ok_or_else(|| problem(TOKEN_SCOPES, "must name at least one scope"))
-}
-
-fn lifetime(env: &Env) -> Result<Lifetime, ConfigError> {
-    let Some(text) = env.get(TOKEN_MINUTES) else { return Ok(Lifetime::MIN) };
-    let lifetime = text.parse().ok().and_then(|minutes| Lifetime::from_minutes(minutes).ok());
-    lifetime.ok_or_else(|| problem(TOKEN_MINUTES, "must be a whole number from 60 to 1440"))
-}
-
-fn container(env: &Env, now: Timestamp) -> Result<Option<Container>, ConfigError> {
-    let wrong = |reason: &str| problem(IDENTITY_STORE, reason);
-    let Some(address) = env.get(IDENTITY_STORE) else { return Ok(None) };
-    let (url, sas) = parse_container(address).ok_or_else(|| wrong(NOT_A_CONTAINER))?;
-    let roots = roots(env, IDENTITY_STORE_ROOTS)?.unwrap_or_default();
-    if let Some(sas) = sas {
-        check_sas(&sas, now).map_err(wrong)?;
-        if url.scheme() != "https" && !is_loopback(&url) {
-            return Err(wrong("must be https; http is for this machine only"));
+    fn with_roots(self, roots: RootCertificates) -> Self {
+        match self {
+            Self::Key(connection) => Self::Key(connection.with_roots(roots)),
+            Self::Identity(endpoint, identity) => Self::Identity(endpoint.with_roots(roots), identity),
         }
-        let access = ContainerAccess::Sas(Secret::new(sas));
-        return Ok(Some(Container { url, access, roots }));
     }
-    if url.scheme() != "https" {
-        return Err(wrong("must be https; http is for a SAS URL and this machine only"));
-    }
-    // Most apps have one identity for everything.
-    let name = [IDENTITY_STORE_CLIENT_ID, CLIENT_ID].into_iter().find(|name| env.get(name).is_some());
-    let source = CredentialSource::automatic(name.and_then(|name| env.get(name)), None);
-    let source = source
-        .map_err(|error| problem(name.unwrap_or(IDENTITY_STORE_CLIENT_ID), error.to_string()))?
-        .on_azure(env.is_azure());
-    if source.is_managed_identity() && env.lacks_identity() {
-        return Err(wrong(
-            "needs a managed identity, and this app has none; turn one on, in the portal under Identity",
-        ));
-    }
-    Ok(Some(Container { url, access: ContainerAccess::Identity(source), roots }))
 }
 
-/// The address of a container and its SAS. The account is the first label of the host name, or, on this machine, of the path.
-fn parse_container(address: &str) -> Option<(Url, Option<String>)> {
-    let mut url = Url::parse(address).ok()?;
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return None;
-    }
-    let sas = url.query().map(str::to_owned);
-    url.set_query(None);
-    url.path_segments_mut().ok()?.pop_if_empty();
-    let path: Vec<_> = url.path_segments()?.collect();
-    let (account, name) = match (path.as_slice(), is_loopback(&url), url.host()?) {
-        ([account, name], true, _) => (*account, *name),
-        ([name], _, Host::Domain(host)) => (host.split('.').next()?, *name),
-        _ => return None,
-    };
-    (is_account(account) && is_container(name)).then_some((url, sas))
+/// Whether a resource is named, valid or not.
+pub(super) fn is_named(env: &Env) -> bool {
+    [COMMUNICATION, COMMUNICATION_ENDPOINT].into_iter().any(|name| env.get(name).is_some())
 }
 
-/// Checks the parts of a SAS that it shows: <https://learn.microsoft.com/rest/api/storageservices/create-service-sas>.
-///
-/// Times and permissions are missing if a stored access policy has them.
-fn check_sas(sas: &str, now: Timestamp) -> Result<(), &'static str> {
-    let part = |name: &str| {
-        let mut parts = form_urlencoded::parse(sas.as_bytes());
-        parts.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())
-    };
-    if part("sv").is_none() || part("sig").is_none() {
-        return Err("has a query that is no SAS: sv or sig is missing; copy the SAS URL of the container");
-    }
-    if part("sr").is_some_and(|resource| resource != "c") {
-        return Err("has a SAS that is not for the container (sr=c); create one for the container");
-    }
-    let has_policy = part("si").is_some();
-    match part("se").map(|expiry| parse_sas_time(&expiry)) {
-        None if has_policy => {}
-        None | Some(None) => {
-            return Err("has a SAS without an expiry (se); copy the SAS URL of the container");
+/// The resource, if there is one, with the roots to trust.
+pub(super) fn read(env: &Env) -> Result<Option<Communication>, ConfigError> {
+    let Some(resource) = named(env)? else { return Ok(None) };
+    Ok(Some(match roots(env, COMMUNICATION_ROOTS)? {
+        Some(roots) => resource.with_roots(roots),
+        None => resource,
+    }))
+}
+
+/// The resource, in either of the two forms.
+fn named(env: &Env) -> Result<Option<Communication>, ConfigError> {
+    let parts = [COMMUNICATION_ENDPOINT, COMMUNICATION_CREDENTIAL, COMMUNICATION_CLIENT_ID];
+    match (env.get(COMMUNICATION), parts.into_iter().find(|name| env.get(name).is_some())) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => with_identity(env).map(Some),
+        (Some(text), None) => {
+            let key = text.parse().map(|connection| Some(Communication::Key(connection)));
+            key.map_err(|error: ConnectionStringError| ConfigError::new(COMMUNICATION, error))
         }
-        Some(Some(expiry)) if expiry <= now => return Err("has a SAS that has expired; create a new one"),
-        Some(Some(_)) => {}
-    }
-    match part("sp") {
-        None if has_policy => Ok(()),
-        Some(granted) if SAS_PERMISSIONS.iter().all(|needed| granted.contains(*needed)) => Ok(()),
-        _ => Err("has a SAS that lacks a permission; it must allow to read, create, write and delete (sp=rcwd)"),
+        // The second form means to replace the key; using the key silently would hide that.
+        (Some(_), Some(part)) => {
+            let reason = format!("is set, and so is {part}; take away the one you do not mean");
+            Err(ConfigError::new(COMMUNICATION, reason))
+        }
     }
 }
 
-/// The forms that Azure Storage accepts: a date, or a time of day in UTC with or without seconds.
-fn parse_sas_time(text: &str) -> Option<Timestamp> {
-    let date = || Some(text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
-    text.parse().ok().or_else(date)
-}
-
-fn is_account(name: &str) -> bool {
-    (3..=24).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-}
-
-fn is_container(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (3..=63).contains(&name.len()) && name.bytes().all(plain)
+/// The form that has a setting for each part.
+fn with_identity(env: &Env) -> Result<Communication, ConfigError> {
+    let wrong = |reason: &dyn Display| ConfigError::new(COMMUNICATION_ENDPOINT, reason);
+    let endpoint = env
+        .get(COMMUNICATION_ENDPOINT)
+        .ok_or_else(|| wrong(&"is not set; it is the address of the resource, https://NAME.communication.azure.com"))?;
+    let endpoint = endpoint.parse::<Endpoint>().map_err(|error| wrong(&error))?;
+    if !endpoint.as_str().starts_with("https:") {
+        return Err(wrong(&ConnectionStringError::InsecureEndpoint));
+    }
+    let client_id = env.get(COMMUNICATION_CLIENT_ID);
+    let identity = match env.get(COMMUNICATION_CREDENTIAL) {
+        None => CredentialSource::automatic(client_id, None),
+        Some(credential) if credential.eq_ignore_ascii_case("managedidentity") => {
+            CredentialSource::managed_identity(client_id)
+        }
+        Some(_) => return Err(ConfigError::new(COMMUNICATION_CREDENTIAL, NOT_A_CREDENTIAL)),
+    };
+    let identity = identity.map_err(|error| ConfigError::new(COMMUNICATION_CLIENT_ID, error))?;
+    let identity = identity.on_azure(env.is_azure());
+    if identity.is_managed_identity() && env.lacks_identity() {
+        return Err(wrong(&NO_IDENTITY));
+    }
+    Ok(Communication::Identity(endpoint, identity))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{
-        COMMUNICATION, COMMUNICATION_ENDPOINT, Config, ConfigErrors, HOST_PORT, IDENTITY_ENDPOINT, SIGNALR, SITE_NAME,
-    };
+    use crate::config::tests::problems;
+    use crate::config::{CLIENT_ID, IDENTITY_ENDPOINT, SITE_NAME};
 
-    const ON: (&str, &str) = (COMMUNICATION, "endpoint=https://h/;accesskey=aHVzaA==");
-    const STORE: (&str, &str) = (IDENTITY_STORE, "https://account.blob.core.windows.net/chat-identities");
-    const SAS: &str = "sv=2026-06-06&sr=c&sp=racwdl&se=2999-01-01T00%3A00%3A00Z&sig=hush";
+    const KEY: (&str, &str) = (COMMUNICATION, "endpoint=https://h/;accesskey=aHVzaA==");
+    const ENDPOINT: (&str, &str) = (COMMUNICATION_ENDPOINT, "https://contoso.communication.azure.com");
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-        Config::read(&variables.iter().copied().collect())
+    fn resource(variables: &[(&str, &str)]) -> Result<Option<Communication>, ConfigError> {
+        read(&variables.iter().copied().collect())
     }
 
-    fn container(variables: &[(&str, &str)]) -> Container {
-        read(variables).unwrap().tokens.container.unwrap()
-    }
-
-    fn with_sas(container: &str, sas: &str) -> String {
-        format!("{container}?{sas}")
-    }
-
-    #[test]
-    fn a_token_has_minimal_scopes_and_lifetime_by_default() {
-        let grant = read(&[]).unwrap().tokens.max_grant;
-        assert_eq!(grant.scopes(), [Scope::CHAT_JOIN_LIMITED, Scope::VOIP_JOIN]);
-        assert_eq!(grant.lifetime(), Some(Lifetime::MIN));
-        let grant = read(&[(TOKEN_SCOPES, "chat, voip chat"), (TOKEN_MINUTES, "1440")]).unwrap().tokens.max_grant;
-        assert_eq!(grant.scopes(), [Scope::CHAT, Scope::VOIP]);
-        assert_eq!(grant.lifetime(), Some(Lifetime::MAX));
-    }
-
-    #[test]
-    fn a_container_is_called_with_a_sas_with_the_apps_identity_or_with_the_developers() {
-        let developers = container(&[ON, STORE]);
-        assert_eq!(developers.url.as_str(), STORE.1);
-        let automatic = |client_id| CredentialSource::automatic(client_id, None).unwrap();
-        assert_eq!(developers.access, ContainerAccess::Identity(automatic(None).on_azure(false)));
-        let with_sas = container(&[ON, (IDENTITY_STORE, &with_sas(STORE.1, SAS))]);
-        assert_eq!(with_sas.url.as_str(), STORE.1);
-        assert_eq!(with_sas.access, ContainerAccess::Sas(Secret::new(SAS)));
-        let identity = (IDENTITY_ENDPOINT, "http://localhost:1/token");
-        let managed = |client_id| ContainerAccess::Identity(automatic(client_id).on_azure(true));
-        let (own, signalrs) = ((IDENTITY_STORE_CLIENT_ID, "c"), (CLIENT_ID, "d"));
-        let uri = (crate::config::SERVICE_URI, "https://h");
-        assert_eq!(container(&[ON, STORE, identity]).access, managed(None));
-        assert_eq!(container(&[ON, STORE, identity, uri, signalrs]).access, managed(Some("d")));
-        assert_eq!(container(&[ON, STORE, identity, uri, signalrs, own]).access, managed(Some("c")));
-    }
-
-    #[test]
-    fn an_account_on_this_machine_is_in_the_path_or_in_the_host_name() {
-        let azurite = "http://127.0.0.1:10000/devstoreaccount1/chat-identities";
-        for (address, expected) in [
-            (with_sas(azurite, SAS), azurite),
-            (with_sas(&format!("{azurite}/"), SAS), azurite),
-            (with_sas("http://account.localhost:1/chat", SAS), "http://account.localhost:1/chat"),
-        ] {
-            assert_eq!(container(&[ON, (IDENTITY_STORE, &address)]).url.as_str(), expected);
+    fn identity(variables: &[(&str, &str)]) -> CredentialSource {
+        match resource(variables).unwrap().unwrap() {
+            Communication::Identity(_, identity) => identity,
+            Communication::Key(_) => panic!("there is a key"),
         }
     }
 
     #[test]
-    fn a_sas_that_cannot_work_is_named_at_start() {
-        let now: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
-        for sas in [
-            "sv=1&sig=x&se=2026-11-26T12:00:01Z&sp=rcwd",
-            "sv=1&sig=x&se=2026-11-26T12:01Z&sp=dwcr&sr=c",
-            "sv=1&sig=x&se=2026-11-27&sp=rcwdlacup&ss=b&srt=sco",
-            "sv=1&sig=x&si=policy&sr=c",
-        ] {
-            assert_eq!(check_sas(sas, now), Ok(()), "{sas}");
-        }
-        for (sas, expected) in [
-            ("", "no SAS"),
-            ("sig=x&se=2999-01-01&sp=rcwd", "no SAS"),
-            ("sv=1&sig=&se=2999-01-01&sp=rcwd", "no SAS"),
-            ("sv=1&sig=x&se=2999-01-01&sp=rcwd&sr=b", "not for the container"),
-            ("sv=1&sig=x&sp=rcwd", "without an expiry"),
-            ("sv=1&sig=x&se=soon&sp=rcwd", "without an expiry"),
-            ("sv=1&sig=x&se=2026-11-26T12:00:00Z&sp=rcwd", "has expired"),
-            ("sv=1&sig=x&se=2026-11-26&sp=rcwd", "has expired"),
-            ("sv=1&sig=x&se=2999-01-01&sp=r", "lacks a permission"),
-            ("sv=1&sig=x&se=2999-01-01&sp=cwd", "lacks a permission"),
-            ("sv=1&sig=x&se=2999-01-01", "lacks a permission"),
-        ] {
-            assert!(check_sas(sas, now).unwrap_err().contains(expected), "{sas}");
-        }
+    fn a_key_or_an_identity_says_where_it_is() {
+        assert!(resource(&[]).unwrap().is_none());
+        let with_key = resource(&[KEY]).unwrap().unwrap();
+        assert_eq!(with_key.endpoint().as_str(), "https://h/");
+        let keyless = resource(&[ENDPOINT]).unwrap().unwrap();
+        assert_eq!(keyless.endpoint().as_str(), "https://contoso.communication.azure.com/");
     }
 
     #[test]
-    fn an_account_key_is_a_problem_that_names_its_replacement() {
-        let told = read(&[ON, STORE, (IDENTITY_STORE_KEY, "aHVzaA==")]).unwrap_err();
-        let [problem] = told.problems.as_slice() else { panic!("{told:?}") };
-        assert_eq!(problem.name, IDENTITY_STORE_KEY);
-        assert!(problem.reason.contains("Storage Blob Data Contributor") && problem.reason.contains("SAS URL"));
+    fn an_identity_is_the_apps_on_azure_and_the_developers_elsewhere_unless_it_is_said() {
+        let client = (COMMUNICATION_CLIENT_ID, "c");
+        let azure = (IDENTITY_ENDPOINT, "http://localhost:1");
+        let credential = ("azurecommunicationservicesconnectionstring__CREDENTIAL", "ManagedIdentity");
+        let managed = |client_id| CredentialSource::managed_identity(client_id).unwrap();
+        assert_eq!(identity(&[ENDPOINT, azure]), managed(None));
+        assert_eq!(identity(&[ENDPOINT, azure, client]), managed(Some("c")));
+        assert_eq!(identity(&[ENDPOINT, credential, client]), managed(Some("c")));
+        assert_eq!(identity(&[ENDPOINT, client]), CredentialSource::automatic(None, None).unwrap().on_azure(false));
+        // The identity that SignalR is called with is not meant.
+        assert_eq!(identity(&[ENDPOINT, azure, (CLIENT_ID, "d")]), managed(None));
     }
 
     #[test]
-    fn each_mistake_is_named_and_no_value_is_repeated() {
-        let host = [(HOST_PORT, "1"), (SIGNALR, "Endpoint=https://h;AccessKey=k")];
-        let plain = with_sas("http://account.blob.core.windows.net/chat", SAS);
-        let blob = with_sas("https://hush.blob.core.windows.net/chat/blob", SAS);
+    fn each_mistake_is_named_and_no_value_is_told() {
         for (variables, expected) in [
-            (&[(COMMUNICATION, "endpoint=https://h/;accesskey=hush!")][..], COMMUNICATION),
-            (&[(COMMUNICATION, "hush")], COMMUNICATION),
-            (&[(TOKEN_SCOPES, "hush!")], TOKEN_SCOPES),
-            (&[(TOKEN_SCOPES, ",")], TOKEN_SCOPES),
-            (&[(TOKEN_MINUTES, "hush")], TOKEN_MINUTES),
-            (&[(TOKEN_MINUTES, "59")], TOKEN_MINUTES),
-            (&[(TOKEN_MINUTES, "1441")], TOKEN_MINUTES),
-            (&[(IDENTITY_STORE_KEY, "hush!")], IDENTITY_STORE_KEY),
-            (&[(IDENTITY_STORE, "hush")], IDENTITY_STORE),
-            (&[(IDENTITY_STORE, "https://hush.blob.core.windows.net/")], IDENTITY_STORE),
-            (&[(IDENTITY_STORE, "https://hush.blob.core.windows.net/a/b")], IDENTITY_STORE),
-            (&[(IDENTITY_STORE, "https://hush.blob.core.windows.net/HUSH")], IDENTITY_STORE),
-            (&[(IDENTITY_STORE, "https://hush.blob.core.windows.net/chat?sig=hush")], IDENTITY_STORE),
-            (&[(IDENTITY_STORE, "https://ann:hush@account.blob.core.windows.net/chat")], IDENTITY_STORE),
-            (&[(IDENTITY_STORE, "https://10.0.0.1/account/chat")], IDENTITY_STORE),
-            (&[(IDENTITY_STORE, &plain)], IDENTITY_STORE),
-            (&[(IDENTITY_STORE, &blob)], IDENTITY_STORE),
-            (&[(IDENTITY_STORE, "http://127.0.0.1:1/account/chat")], IDENTITY_STORE),
-            (&[STORE, (IDENTITY_STORE_CLIENT_ID, "hush/")], IDENTITY_STORE_CLIENT_ID),
-            (&[STORE, (IDENTITY_STORE_ROOTS, "hush")], IDENTITY_STORE_ROOTS),
-            (&[host[0], host[1], ON], IDENTITY_STORE),
-            (&[host[0], host[1], (COMMUNICATION_ENDPOINT, "https://h")], IDENTITY_STORE),
-            (&[host[0], host[1], ON, STORE, (SITE_NAME, "app")], IDENTITY_STORE),
+            (&[KEY, ENDPOINT][..], COMMUNICATION),
+            (&[KEY, (COMMUNICATION_CREDENTIAL, "managedidentity")], COMMUNICATION),
+            (&[KEY, (COMMUNICATION_CLIENT_ID, "hush")], COMMUNICATION),
+            (&[KEY, (COMMUNICATION_ROOTS, "hush")], COMMUNICATION_ROOTS),
+            (&[(COMMUNICATION_CREDENTIAL, "managedidentity")], COMMUNICATION_ENDPOINT),
+            (&[(COMMUNICATION_CLIENT_ID, "hush")], COMMUNICATION_ENDPOINT),
+            (&[(COMMUNICATION_ENDPOINT, "hush")], COMMUNICATION_ENDPOINT),
+            (&[(COMMUNICATION_ENDPOINT, "https://h/hush")], COMMUNICATION_ENDPOINT),
+            (&[(COMMUNICATION_ENDPOINT, "http://hush")], COMMUNICATION_ENDPOINT),
+            (&[(COMMUNICATION_ENDPOINT, "http://127.0.0.1:1")], COMMUNICATION_ENDPOINT),
+            (&[ENDPOINT, (COMMUNICATION_CREDENTIAL, "hush")], COMMUNICATION_CREDENTIAL),
+            (&[ENDPOINT, (COMMUNICATION_CLIENT_ID, "hush/")], COMMUNICATION_CLIENT_ID),
+            (&[ENDPOINT, (COMMUNICATION_ROOTS, "hush")], COMMUNICATION_ROOTS),
+            (&[ENDPOINT, (SITE_NAME, "app")], COMMUNICATION_ENDPOINT),
         ] {
-            let told = read(variables).unwrap_err();
-            assert_eq!(told.problems.iter().map(|problem| problem.name).collect::<Vec<_>>(), [expected]);
-            assert!(!format!("{told:?}").contains("hush"), "{told:?}");
+            assert_eq!(problems(variables), [expected], "{variables:?}");
         }
-    }
-
-    #[test]
-    fn neither_key_nor_sas_is_printed() {
-        let config = read(&[ON, (IDENTITY_STORE, &with_sas(STORE.1, SAS))]).unwrap();
-        let printed = format!("{config:?}");
-        assert!(!printed.contains("aHVzaA") && !printed.contains("hush"), "{printed}");
     }
 }

@@ -13,32 +13,27 @@ pub struct Env(HashMap<String, String>);
 
 impl Env {
     /// The environment of this process.
-    #[must_use]
     pub fn of_process() -> Self {
         let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
         std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
     }
 
     /// The log filter, in the form of `RUST_LOG`.
-    #[must_use]
     pub fn log_filter(&self) -> &str {
         self.get(LOG).unwrap_or(DEFAULT_LOG)
     }
 
     /// The format of log lines; the default if the setting is invalid, which [`Config::read`](super::Config::read) reports.
-    #[must_use]
     pub fn log_format(&self) -> LogFormat {
         telemetry::log_format(self).unwrap_or_default()
     }
 
     /// Whether the Functions host started this process: it sets the port to listen on.
-    #[must_use]
     pub fn is_behind_host(&self) -> bool {
         self.get(HOST_PORT).or_else(|| self.get(OLD_HOST_PORT)).is_some()
     }
 
     /// These variables, and those of `under` that are missing here.
-    #[must_use]
     pub fn over(mut self, under: &Self) -> Self {
         for (name, value) in &under.0 {
             if self.get(name).is_none() {
@@ -49,13 +44,11 @@ impl Env {
     }
 
     /// The value of a variable, trimmed. It may be a key.
-    #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(&name.to_ascii_lowercase()).map(|value| value.trim()).filter(|value| !value.is_empty())
     }
 
     /// Whether the process runs on Azure: on App Service, or where a managed identity exists.
-    #[must_use]
     pub fn is_azure(&self) -> bool {
         self.get(SITE_NAME).or_else(|| self.get(IDENTITY_ENDPOINT)).is_some()
     }

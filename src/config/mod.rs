@@ -2,21 +2,19 @@
 //!
 //! Nothing else reads the environment. A problem names its variable and says what to do; it never contains the value, which may be a key.
 
-use std::fmt;
-
 use azure_signalr::{ConnectionString, HubName};
 
+mod access_tokens;
 mod bearer;
 mod communication;
 mod env;
-mod resource;
 mod signalr;
 mod telemetry;
 
+pub use access_tokens::{AccessTokens, Container, ContainerAccess, IDENTITY_STORE_KEY};
 pub use bearer::{BEARER_SCOPE, Bearer};
-pub use communication::{AccessTokens, Container, ContainerAccess, IDENTITY_STORE_KEY};
+pub use communication::Communication;
 pub use env::Env;
-pub use resource::Communication;
 pub use telemetry::{LogFormat, Otlp};
 
 /// The port to listen on. Set by the Functions host; its presence means that there is one.
@@ -135,7 +133,8 @@ pub struct ConfigErrors {
 }
 
 /// A setting that cannot be used, and the reason.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {reason}")]
 pub struct ConfigError {
     /// The name of the setting.
     pub name: &'static str,
@@ -143,9 +142,20 @@ pub struct ConfigError {
     pub reason: String,
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.name, self.reason)
+impl ConfigError {
+    fn new(name: &'static str, reason: impl ToString) -> Self {
+        Self { name, reason: reason.to_string() }
+    }
+}
+
+/// The problems found so far.
+#[derive(Default)]
+struct Problems(Vec<ConfigError>);
+
+impl Problems {
+    /// The value that was read; a problem is added to the others.
+    fn value<T>(&mut self, read: Result<T, ConfigError>) -> Option<T> {
+        read.map_err(|problem| self.0.push(problem)).ok()
     }
 }
 
@@ -156,71 +166,22 @@ impl Config {
     ///
     /// All problems: settings that cannot be used, and missing ones that are needed behind a host.
     pub fn read(env: &Env) -> Result<Self, ConfigErrors> {
-        let mut problems = Vec::new();
-        let mut note = |name, reason: String| problems.push(ConfigError { name, reason });
-
-        let (port_name, port) = match env.get(HOST_PORT) {
-            Some(port) => (HOST_PORT, Some(port)),
-            None => (OLD_HOST_PORT, env.get(OLD_HOST_PORT)),
-        };
-        let host_port = port.and_then(|port| port.parse().ok().filter(|port| *port > 0));
-        if port.is_some() && host_port.is_none() {
-            note(port_name, "must be a port from 1 to 65535".to_owned());
-        }
-
-        let found = signalr::read(env);
-        let signalr = match found {
-            Ok(None) if port.is_some() => {
-                let reason = format!(
-                    "is not set; copy the connection string from the service's Keys page, or set {SERVICE_URI} to use an identity"
-                );
-                note(SIGNALR, reason);
-                None
-            }
-            Ok(signalr) => signalr,
-            Err(problem) => {
-                note(problem.name, problem.reason);
-                None
-            }
-        };
-
-        let hub = env.get(HUB).unwrap_or(DEFAULT_HUB).parse();
-        if let Err(error) = &hub {
-            note(HUB, azure_signalr::NameError::to_string(error));
-        }
-
-        let allow_anonymous = match env.get(ALLOW_ANONYMOUS) {
-            None => Some(!env.is_azure()),
-            Some(value) => env::parse_switch(value),
-        };
-        if allow_anonymous.is_none() {
-            note(ALLOW_ANONYMOUS, "must be true or false".to_owned());
-        }
-
-        if let Err(problem) = telemetry::log_format(env) {
-            note(problem.name, problem.reason);
-        }
-        let otlp = telemetry::otlp(env).unwrap_or_else(|problem| {
-            note(problem.name, problem.reason);
-            None
-        });
-
-        let bearer = bearer::bearer(env).unwrap_or_else(|problem| {
-            note(problem.name, problem.reason);
-            None
-        });
-
-        let communication = resource::read(env).unwrap_or_else(|problem| {
-            note(problem.name, problem.reason);
-            None
-        });
-        let tokens = communication::access_tokens(env, port.is_some());
-        let tokens =
-            tokens.map_err(|problems| problems.into_iter().for_each(|problem| note(problem.name, problem.reason)));
-
+        let mut problems = Problems::default();
+        let host_port = problems.value(host_port(env)).flatten();
+        let signalr = problems.value(signalr::read(env)).flatten();
+        let hub = env.get(HUB).unwrap_or(DEFAULT_HUB).parse::<HubName>();
+        let hub = problems.value(hub.map_err(|error| ConfigError::new(HUB, error)));
+        let allow_anonymous = env.get(ALLOW_ANONYMOUS).map_or(Some(!env.is_azure()), env::parse_switch);
+        let allow_anonymous = allow_anonymous.ok_or_else(|| ConfigError::new(ALLOW_ANONYMOUS, "must be true or false"));
+        let allow_anonymous = problems.value(allow_anonymous);
+        problems.value(telemetry::log_format(env));
+        let otlp = problems.value(telemetry::otlp(env)).flatten();
+        let bearer = problems.value(bearer::bearer(env)).flatten();
+        let communication = problems.value(communication::read(env)).flatten();
+        let tokens = access_tokens::read(env, &mut problems);
         let route_prefix = env.get(ROUTE_PREFIX).unwrap_or(DEFAULT_ROUTE_PREFIX).trim_matches('/').to_owned();
         match (hub, allow_anonymous, tokens) {
-            (Ok(hub), Some(allow_anonymous), Ok(tokens)) if problems.is_empty() => Ok(Self {
+            (Some(hub), Some(allow_anonymous), Some(tokens)) if problems.0.is_empty() => Ok(Self {
                 host_port,
                 signalr,
                 hub,
@@ -232,23 +193,33 @@ impl Config {
                 tokens,
                 otlp,
             }),
-            _ => Err(ConfigErrors { host_port, route_prefix, problems }),
+            _ => Err(ConfigErrors { host_port, route_prefix, problems: problems.0 }),
         }
     }
+}
+
+fn host_port(env: &Env) -> Result<Option<u16>, ConfigError> {
+    let found = [HOST_PORT, OLD_HOST_PORT].into_iter().find_map(|name| Some((name, env.get(name)?)));
+    let Some((name, port)) = found else { return Ok(None) };
+    let port = port.parse().ok().filter(|port| *port > 0);
+    port.map(Some).ok_or_else(|| ConfigError::new(name, "must be a port from 1 to 65535"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const KEY: &str = "Endpoint=https://h;AccessKey=hush";
+    pub(super) const KEY: &str = "Endpoint=https://h;AccessKey=hush";
 
-    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    pub(super) fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
         Config::read(&variables.iter().copied().collect())
     }
 
-    fn problems(variables: &[(&str, &str)]) -> Vec<&'static str> {
-        read(variables).unwrap_err().problems.iter().map(|problem| problem.name).collect()
+    /// The names of the settings that cannot be used. No reason contains `hush`, which the tests use as a value.
+    pub(super) fn problems(variables: &[(&str, &str)]) -> Vec<&'static str> {
+        let errors = read(variables).unwrap_err();
+        assert!(!format!("{errors:?}").contains("hush"), "{errors:?}");
+        errors.problems.iter().map(|problem| problem.name).collect()
     }
 
     #[test]
@@ -269,10 +240,8 @@ mod tests {
             (LOG_FORMAT, "hush"),
             (OTLP_ENDPOINT, "hush"),
         ];
-        let told = read(&variables).unwrap_err();
-        let names: Vec<_> = told.problems.iter().map(|problem| problem.name).collect();
-        assert_eq!(names, [HOST_PORT, SIGNALR, HUB, ALLOW_ANONYMOUS, LOG_FORMAT, OTLP_ENDPOINT]);
-        assert!(!format!("{told:?}").contains("hush"));
+        let expected = [HOST_PORT, SIGNALR, HUB, ALLOW_ANONYMOUS, LOG_FORMAT, OTLP_ENDPOINT];
+        assert_eq!(problems(&variables), expected);
     }
 
     #[test]
@@ -295,8 +264,8 @@ mod tests {
 
     #[test]
     fn case_10_behind_a_host_the_service_must_be_named_and_the_port_is_kept() {
-        let told = read(&[(HOST_PORT, "7"), (SIGNALR, "  ")]).unwrap_err();
-        assert_eq!((told.host_port, told.problems[0].name), (Some(7), SIGNALR));
+        let errors = read(&[(HOST_PORT, "7"), (SIGNALR, "  ")]).unwrap_err();
+        assert_eq!((errors.host_port, errors.problems[0].name), (Some(7), SIGNALR));
     }
 
     #[test]

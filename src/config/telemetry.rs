@@ -43,27 +43,23 @@ pub(super) fn log_format(env: &Env) -> Result<LogFormat, ConfigError> {
         None => Ok(LogFormat::default()),
         Some("plain") => Ok(LogFormat::Plain),
         Some("json") => Ok(LogFormat::Json),
-        Some(_) => Err(problem(LOG_FORMAT, "must be plain or json")),
+        Some(_) => Err(ConfigError::new(LOG_FORMAT, "must be plain or json")),
     }
 }
 
 pub(super) fn otlp(env: &Env) -> Result<Option<Otlp>, ConfigError> {
     let Some(endpoint) = env.get(OTLP_ENDPOINT) else { return Ok(None) };
     let endpoint = parse_base_url(endpoint)
-        .ok_or_else(|| problem(OTLP_ENDPOINT, "must be the address of a collector, https://HOST:4318"))?;
+        .ok_or_else(|| ConfigError::new(OTLP_ENDPOINT, "must be the address of a collector, https://HOST:4318"))?;
     let headers = headers(env.get(OTLP_HEADERS).unwrap_or_default()).ok_or_else(|| {
-        problem(OTLP_HEADERS, "must be name=value, more of them after commas, with values percent-encoded")
+        ConfigError::new(OTLP_HEADERS, "must be name=value, more of them after commas, with values percent-encoded")
     })?;
     if !headers.is_empty() && !is_encrypted_or_local(&endpoint) {
         let reason = "is sent to anywhere but this machine over https only; change the address in ";
-        return Err(ConfigError { name: OTLP_HEADERS, reason: format!("{reason}{OTLP_ENDPOINT}") });
+        return Err(ConfigError::new(OTLP_HEADERS, [reason, OTLP_ENDPOINT].concat()));
     }
     let service_name = env.get(SERVICE_NAME).or_else(|| env.get(SITE_NAME)).unwrap_or(DEFAULT_SERVICE_NAME);
     Ok(Some(Otlp { endpoint, headers, service_name: service_name.to_owned() }))
-}
-
-fn problem(name: &'static str, reason: &str) -> ConfigError {
-    ConfigError { name, reason: reason.to_owned() }
 }
 
 /// Pairs of names and values in the form of W3C Baggage, without properties.
@@ -84,6 +80,7 @@ fn headers(text: &str) -> Option<Vec<(String, String)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::tests::problems;
 
     fn read(variables: &[(&str, &str)]) -> Result<Option<Otlp>, ConfigError> {
         otlp(&variables.iter().copied().collect())
@@ -114,17 +111,13 @@ mod tests {
 
     #[test]
     fn headers_are_pairs_with_encoded_values() {
-        let headers = |text| {
-            let endpoint = (OTLP_ENDPOINT, "https://h:4318");
-            read(&[endpoint, (OTLP_HEADERS, text)]).map(|otlp| otlp.unwrap().headers)
-        };
+        let endpoint = (OTLP_ENDPOINT, "https://h:4318");
+        let headers = |text| read(&[endpoint, (OTLP_HEADERS, text)]).unwrap().unwrap().headers;
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(headers("Api-Key=a%20b=,").unwrap(), [pair("api-key", "a b=")]);
-        assert_eq!(headers("a=1, b=2").unwrap(), [pair("a", "1"), pair("b", "2")]);
+        assert_eq!(headers("Api-Key=a%20b=,"), [pair("api-key", "a b=")]);
+        assert_eq!(headers("a=1, b=2"), [pair("a", "1"), pair("b", "2")]);
         for wrong in ["hush", "=hush", "a b=hush", "a=hush%0d%0ab: c", "a=%ff", "a=ä"] {
-            let told = headers(wrong).unwrap_err();
-            assert_eq!(told.name, OTLP_HEADERS, "{wrong}");
-            assert!(!format!("{told:?}").contains("hush"));
+            assert_eq!(problems(&[endpoint, (OTLP_HEADERS, wrong)]), [OTLP_HEADERS], "{wrong}");
         }
     }
 
@@ -146,9 +139,7 @@ mod tests {
     #[test]
     fn what_is_no_address_of_a_collector_is_a_problem_and_not_repeated() {
         for endpoint in ["hush", "h:4318", "ftp://hush", "https://hush@h", "https://h/?key=hush", "https://h#hush"] {
-            let told = read(&[(OTLP_ENDPOINT, endpoint)]).unwrap_err();
-            assert_eq!(told.name, OTLP_ENDPOINT, "{endpoint}");
-            assert!(!format!("{told:?}").contains("hush"));
+            assert_eq!(problems(&[(OTLP_ENDPOINT, endpoint)]), [OTLP_ENDPOINT], "{endpoint}");
         }
     }
 

@@ -13,7 +13,6 @@ use super::{FileStore, IdentityStore, MAX_FILE_BYTES, StoreError, StoredFile};
 
 impl IdentityStore {
     /// The identities of `resource` in `folder`, which is created with the first file.
-    #[must_use]
     pub fn in_folder(folder: &Path, resource: &Endpoint) -> Self {
         let folder = Folder { path: folder.to_owned(), writing: Mutex::new(()) };
         Self::new(FolderStore(Arc::new(folder)), resource)

@@ -89,9 +89,7 @@ impl IdentityStore {
 
     /// Stores `user` under `name`, where nothing is stored yet or in place of `previous`.
     ///
-    /// # Errors
-    ///
-    /// [`StoreError::Conflict`] when something else is stored; that may be `user` itself, if the response to an earlier attempt was lost.
+    /// On [`StoreError::Conflict`] something else is stored; that may be `user` itself, if the response to an earlier attempt was lost.
     pub(crate) async fn put(
         &self,
         name: &str,
@@ -127,22 +125,31 @@ fn escape(segment: &str) -> String {
 
 /// Why a call of the identity store failed, in words for the operator.
 ///
-/// Nothing of the underlying errors is kept: they contain addresses, account names and response texts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Nothing of the underlying errors is included: they contain addresses, account names and response texts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The container does not admit the identity or SAS.
+    #[error(
+        "the store of identities refuses the identity or SAS; give the app's identity the role Storage Blob Data Contributor on the container, or set a new SAS URL"
+    )]
     Denied,
     /// There is no access token for the container.
+    #[error("the store of identities cannot be called: there is no token of the app's identity")]
     NoToken,
     /// The container does not exist.
+    #[error("the store of identities is not there; create the container that ChatIdentityStore names")]
     NoContainer,
     /// Lost the race against a concurrent writer.
+    #[error("the store of identities changed meanwhile")]
     Conflict,
     /// A file has not the format of this module.
+    #[error("the store of identities holds a file that is none of this app's; look at what else writes there")]
     Unreadable,
     /// There was no response.
+    #[error("the store of identities cannot be reached")]
     Unreachable,
     /// Any other failure.
+    #[error("the store of identities failed")]
     Failed,
 }
 
@@ -152,25 +159,6 @@ impl StoreError {
         matches!(self, Self::NoToken | Self::Conflict | Self::Unreachable | Self::Failed)
     }
 }
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the store of identities ")?;
-        f.write_str(match self {
-            Self::Denied => {
-                "refuses the identity or SAS; give the app's identity the role Storage Blob Data Contributor on the container, or set a new SAS URL"
-            }
-            Self::NoToken => "cannot be called: there is no token of the app's identity",
-            Self::NoContainer => "is not there; create the container that ChatIdentityStore names",
-            Self::Conflict => "changed meanwhile",
-            Self::Unreadable => "holds a file that is none of this app's; look at what else writes there",
-            Self::Unreachable => "cannot be reached",
-            Self::Failed => "failed",
-        })
-    }
-}
-
-impl std::error::Error for StoreError {}
 
 #[cfg(test)]
 mod tests {

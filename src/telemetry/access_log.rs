@@ -9,9 +9,9 @@ use tracing::{debug, error, info, warn};
 
 use super::operations::{Operation, PROBE, UNMATCHED};
 use super::request::{RequestInfo, RequestOutcome};
-use crate::error::Error;
+use crate::error::{Error, with_causes};
 
-pub(super) fn write(operation: Option<&Operation>, asked: &RequestInfo, ended: &RequestOutcome<'_>) {
+pub(super) fn write(operation: Option<&Operation>, info: &RequestInfo, ended: &RequestOutcome<'_>) {
     let operation = operation.map_or(UNMATCHED, |operation| operation.name);
     let upstream_tries = Some(ended.tries.len()).filter(|tries| *tries > 1);
     // A macro, because `tracing` needs the level at compile time.
@@ -19,9 +19,9 @@ pub(super) fn write(operation: Option<&Operation>, asked: &RequestInfo, ended: &
         ($level:ident, $cause:expr, $($words:tt)+) => {
             $level!(
                 operation,
-                invocation_id = asked.invocation_id.as_str(),
-                method = asked.method.as_str(),
-                path = asked.path(),
+                invocation_id = info.invocation_id.as_str(),
+                method = info.method.as_str(),
+                path = info.path(),
                 status = ended.status,
                 outcome = ended.outcome(),
                 duration_ms = milliseconds(ended.duration),
@@ -46,11 +46,5 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 fn causes(failure: &Error) -> Option<String> {
-    let mut messages = Vec::new();
-    let mut cause = failure.source();
-    while let Some(error) = cause {
-        messages.push(error.to_string());
-        cause = error.source();
-    }
-    (!messages.is_empty()).then(|| messages.join(": "))
+    failure.source().map(with_causes)
 }

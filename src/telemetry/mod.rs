@@ -76,17 +76,17 @@ impl Recorder {
         Self(Arc::new(Inner { operations, export }))
     }
 
-    fn record(&self, asked: &RequestInfo, response: Option<&Response>, parent: &otel::Parent) {
-        let ended = RequestOutcome::with(response, asked.begun.elapsed());
-        let operation = self.0.operations.at(asked.path());
-        access_log::write(operation, asked, &ended);
-        self.0.export.record(operation, asked, &ended, parent);
+    fn record(&self, info: &RequestInfo, response: Option<&Response>, parent: &otel::Parent) {
+        let ended = RequestOutcome::with(response, info.begun.elapsed());
+        let operation = self.0.operations.at(info.path());
+        access_log::write(operation, info, &ended);
+        self.0.export.record(operation, info, &ended, parent);
     }
 }
 
 /// The middleware that records every request and its response.
 pub(crate) async fn requests(State(recorder): State<Recorder>, request: Request, next: Next) -> Response {
-    let asked = RequestInfo {
+    let info = RequestInfo {
         method: request.method().clone(),
         uri: request.uri().clone(),
         invocation_id: request::invocation_id(request.headers()),
@@ -94,32 +94,26 @@ pub(crate) async fn requests(State(recorder): State<Recorder>, request: Request,
     };
     let parent = recorder.0.export.parent(request.headers());
     // For log lines of libraries; the access log needs no span.
-    let span = debug_span!("request", invocation_id = asked.invocation_id.as_str());
-    let mut open = RequestGuard { recorder, asked, parent, is_answered: false };
+    let span = debug_span!("request", invocation_id = info.invocation_id.as_str());
+    let mut guard = RequestGuard { recorder, info, parent, is_answered: false };
     let response = next.run(request).instrument(span).await;
-    open.answer(&response);
+    guard.is_answered = true;
+    guard.recorder.record(&guard.info, Some(&response), &guard.parent);
     response
 }
 
 /// A request in progress. Dropped without a response, it is recorded as canceled.
 struct RequestGuard {
     recorder: Recorder,
-    asked: RequestInfo,
+    info: RequestInfo,
     parent: otel::Parent,
     is_answered: bool,
-}
-
-impl RequestGuard {
-    fn answer(&mut self, response: &Response) {
-        self.is_answered = true;
-        self.recorder.record(&self.asked, Some(response), &self.parent);
-    }
 }
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
         if !self.is_answered {
-            self.recorder.record(&self.asked, None, &self.parent);
+            self.recorder.record(&self.info, None, &self.parent);
         }
     }
 }
@@ -139,8 +133,8 @@ mod tests {
         assert!(!logs("warn"));
         let storage = quiet_noisy_targets("info,typespec_client_core=info".parse().unwrap());
         assert!(!storage.would_enable("azure_storage_blob::clients", &Level::INFO));
-        for asked in ["debug", "info,typespec_client_core=info", "info,typespec_client_core::http=info"] {
-            assert!(logs(asked), "{asked}");
+        for filter in ["debug", "info,typespec_client_core=info", "info,typespec_client_core::http=info"] {
+            assert!(logs(filter), "{filter}");
         }
         assert!(quiet_noisy_targets("info".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN));
         assert!(!quiet_noisy_targets("error".parse().unwrap()).would_enable("typespec_client_core", &Level::WARN));

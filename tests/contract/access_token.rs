@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use test_support::http::listen;
 
 use crate::blob_storage::BlobStorage;
-use crate::test_app::{TestApp, api_error};
+use crate::test_app::{ErrorResponse, TestApp, api_error};
 
 const PATH: &str = "/api/access-token";
 const CLAIMS: &str = "x-ms-client-principal";
@@ -36,6 +36,13 @@ impl TestEnv {
         Self { emulator, blobs, connection, container }
     }
 
+    /// Starts these and a handler that uses them.
+    async fn with_app(more: &[(&str, &str)]) -> (Self, TestApp) {
+        let env = Self::start().await;
+        let app = env.start_app(more);
+        (env, app)
+    }
+
     /// Starts a handler behind Easy Auth that uses both, with additional settings.
     pub(crate) fn start_app(&self, more: &[(&str, &str)]) -> TestApp {
         let mut variables = vec![
@@ -43,7 +50,6 @@ impl TestEnv {
             ("ChatIdentityStore", &self.container),
             ("WEBSITE_AUTH_ENABLED", "True"),
         ];
-        variables.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
         variables.extend(more);
         TestApp::with_signalr(1, &variables)
     }
@@ -129,8 +135,7 @@ async fn easy_auth_headers_are_ignored_where_easy_auth_is_off() {
 /// Without `AzureAd__*` settings, only Easy Auth validates tokens. With them, see `bearer_tokens`.
 #[tokio::test]
 async fn a_bearer_token_without_easy_auth_headers_is_rejected() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[]);
+    let (env, app) = TestEnv::with_app(&[]).await;
     for token in ["eyJhbGciOiJub25lIn0.eyJvaWQiOiJhbm4iLCJ0aWQiOiJjb250b3NvIn0.", "x", ""] {
         let request = app.post(PATH).bearer_auth(token);
         assert_eq!(error_of(request).await, error(401, "unauthenticated"));
@@ -140,8 +145,7 @@ async fn a_bearer_token_without_easy_auth_headers_is_rejected() {
 
 #[tokio::test]
 async fn each_person_has_exactly_one_identity() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[]);
+    let (env, app) = TestEnv::with_app(&[]).await;
     let (first, ann) = issue(post_as(&app, "ann")).await;
     let (second, again) = issue(post_as(&app, "ann")).await;
     assert_eq!(ann, again);
@@ -178,8 +182,7 @@ async fn twenty_concurrent_first_requests_to_two_processes_create_one_identity()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_people_have_a_thousand_identities() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[]);
+    let (env, app) = TestEnv::with_app(&[]).await;
     let mut ids = std::collections::BTreeSet::new();
     for group in 0..20 {
         let people: Vec<_> = (0..50).map(|number| format!("{}", group * 50 + number)).collect();
@@ -191,8 +194,8 @@ async fn a_thousand_people_have_a_thousand_identities() {
 
 #[tokio::test]
 async fn a_request_can_neither_name_another_identity_nor_exceed_the_configured_grant() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[("ChatAccessTokenScopes", "chat.join voip.join"), ("ChatAccessTokenMinutes", "120")]);
+    let (env, app) =
+        TestEnv::with_app(&[("ChatAccessTokenScopes", "chat.join voip.join"), ("ChatAccessTokenMinutes", "120")]).await;
     let (_, bob) = issue(post_as(&app, "bob")).await;
     let (_, ann) = issue(post_as(&app, "ann")).await;
     let named = json!({"user": {"communicationUserId": bob}, "userId": bob, "id": bob, "oid": "bob"});
@@ -224,8 +227,7 @@ async fn a_request_can_neither_name_another_identity_nor_exceed_the_configured_g
 
 #[tokio::test]
 async fn the_response_has_the_shape_of_the_official_sdk_and_is_neither_cached_nor_logged() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[("RUST_LOG", "trace")]);
+    let (env, app) = TestEnv::with_app(&[("RUST_LOG", "trace")]).await;
     let response = post_as(&app, "ann").send().await.unwrap();
     assert_eq!(response.headers()["cache-control"], "no-store");
     assert_eq!(response.headers()["content-type"], "application/json");
@@ -252,8 +254,7 @@ async fn the_response_has_the_shape_of_the_official_sdk_and_is_neither_cached_no
 
 #[tokio::test]
 async fn signing_out_revokes_the_callers_tokens_and_keeps_the_identity() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[]);
+    let (env, app) = TestEnv::with_app(&[]).await;
     let nothing = request_as(&app, Method::DELETE, "contoso", "ann").send().await.unwrap();
     assert_eq!((nothing.status().as_u16(), env.emulator.calls().received), (204, 0));
     let (anns, ann) = issue(post_as(&app, "ann")).await;
@@ -269,8 +270,7 @@ async fn signing_out_revokes_the_callers_tokens_and_keeps_the_identity() {
 
 #[tokio::test]
 async fn errors_of_the_service_are_mapped_and_their_text_is_not_forwarded() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[]);
+    let (env, app) = TestEnv::with_app(&[]).await;
     issue(post_as(&app, "ann")).await;
     for (fault, expected) in [
         (Fault::new(401).unwrap(), error(502, "upstream_rejected")),
@@ -323,8 +323,7 @@ async fn an_identity_that_was_deleted_externally_is_replaced_by_one() {
 
 #[tokio::test]
 async fn a_missing_identity_is_replaced_at_most_once_per_request() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[]);
+    let (env, app) = TestEnv::with_app(&[]).await;
     issue(post_as(&app, "ann")).await;
     for _ in 0..10 {
         env.emulator.inject(Fault::new(404).unwrap().on(Operation::Issue)).unwrap();
@@ -336,8 +335,7 @@ async fn a_missing_identity_is_replaced_at_most_once_per_request() {
 
 #[tokio::test]
 async fn the_rate_limit_counts_each_person_separately() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[]);
+    let (env, app) = TestEnv::with_app(&[]).await;
     let mut throttled = None;
     for _ in 0..30 {
         let response = post_as(&app, "ann").send().await.unwrap();
@@ -359,8 +357,7 @@ async fn the_rate_limit_counts_each_person_separately() {
 
 #[tokio::test]
 async fn a_lost_response_of_the_store_leaves_one_identity() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[]);
+    let (env, app) = TestEnv::with_app(&[]).await;
     env.blobs.fail_after_next_put();
     let (_, id) = issue(post_as(&app, "ann")).await;
     assert_eq!(env.ids(), [id]);
@@ -368,8 +365,7 @@ async fn a_lost_response_of_the_store_leaves_one_identity() {
 
 #[tokio::test]
 async fn a_failing_store_yields_no_token_and_leaves_no_identity() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[]);
+    let (env, app) = TestEnv::with_app(&[]).await;
     for status in [403, 404, 500] {
         env.blobs.fail_with(Some(status));
         let response = post_as(&app, "ann").send().await.unwrap();
@@ -387,34 +383,25 @@ async fn a_failing_store_yields_no_token_and_leaves_no_identity() {
 async fn without_configuration_the_error_names_the_setting_to_add() {
     let app = TestApp::with_signalr(1, &[("WEBSITE_AUTH_ENABLED", "True")]);
     for request in [post_as(&app, "ann"), app.post(PATH), app.request(Method::DELETE, PATH)] {
-        let response = request.send().await.unwrap();
-        assert_eq!(response.status(), 404);
-        let body: Value = response.json().await.unwrap();
-        assert_eq!(body["error"]["code"], "not_found");
-        let message = body["error"]["message"].as_str().unwrap();
-        assert!(message.contains("AzureCommunicationServicesConnectionString"), "{message}");
+        let error = ErrorResponse::read(request.send().await.unwrap()).await;
+        assert_eq!((error.status, error.code.as_str()), (404, "not_found"));
+        assert!(error.message.contains("AzureCommunicationServicesConnectionString"), "{}", error.message);
     }
 }
 
 #[tokio::test]
 async fn behind_a_host_the_identity_store_must_be_configured() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[("ChatIdentityStore", "")]);
-    let response = post_as(&app, "ann").send().await.unwrap();
-    assert_eq!(response.status(), 503);
-    let body: Value = response.json().await.unwrap();
-    assert_eq!(body["error"]["code"], "not_configured");
-    assert!(body["error"]["message"].as_str().unwrap().contains("ChatIdentityStore"));
+    let (_env, app) = TestEnv::with_app(&[("ChatIdentityStore", "")]).await;
+    let error = ErrorResponse::read(post_as(&app, "ann").send().await.unwrap()).await;
+    assert_eq!((error.status, error.code.as_str()), (503, "not_configured"));
+    assert!(error.message.contains("ChatIdentityStore"));
 }
 
 #[tokio::test]
 async fn an_account_key_of_the_store_is_an_error_that_names_its_replacement() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[("ChatIdentityStoreKey", "aHVzaA==")]);
-    let response = post_as(&app, "ann").send().await.unwrap();
-    assert_eq!(response.status(), 503);
-    let body: Value = response.json().await.unwrap();
-    assert!(body["error"]["message"].as_str().unwrap().contains("ChatIdentityStoreKey"));
+    let (_env, app) = TestEnv::with_app(&[("ChatIdentityStoreKey", "aHVzaA==")]).await;
+    let error = ErrorResponse::read(post_as(&app, "ann").send().await.unwrap()).await;
+    assert!(error.status == 503 && error.message.contains("ChatIdentityStoreKey"));
     let line = app.process.out.line("ChatIdentityStoreKey: is no longer used");
     assert!(line.contains("Storage Blob Data Contributor") && line.contains("SAS URL"), "{line}");
     assert!(!app.process.out.text().contains("aHVzaA"));
@@ -442,29 +429,24 @@ async fn identities_stored_by_an_earlier_version_are_found_again() {
 
 #[tokio::test]
 async fn the_sas_of_the_store_is_never_logged() {
-    let env = TestEnv::start().await;
-    let mut app = env.start_app(&[("RUST_LOG", "trace")]);
+    let (env, mut app) = TestEnv::with_app(&[("RUST_LOG", "trace")]).await;
     issue(post_as(&app, "ann")).await;
     env.blobs.fail_with(Some(403));
     error_of(post_as(&app, "bob")).await;
-    app.process.signal("TERM");
-    app.process.end();
-    let log = app.process.out.text();
+    let log = app.stop();
     assert!(log.contains("/api/access-token") && !log.contains("SECRET-of-the-sas"), "{log}");
 }
 
 #[tokio::test]
 async fn a_body_needs_the_json_content_type() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[]);
+    let (_env, app) = TestEnv::with_app(&[]).await;
     assert_eq!(error_of(post_as(&app, "ann").body("{}")).await, error(415, "unsupported_media_type"));
     issue(post_as(&app, "ann").header("content-type", "application/json; charset=utf-8").body("{}")).await;
 }
 
 #[tokio::test]
 async fn the_log_has_the_upstream_time_of_requests_that_called_the_service() {
-    let env = TestEnv::start().await;
-    let app = env.start_app(&[("ChatLogFormat", "json")]);
+    let (env, app) = TestEnv::with_app(&[("ChatLogFormat", "json")]).await;
     let logged = |id: &str| -> Value { serde_json::from_str(&app.process.out.line(id)).unwrap() };
     let invocation = "x-azure-functions-invocationid";
     post_as(&app, "ann").header(invocation, "issued-1").send().await.unwrap();

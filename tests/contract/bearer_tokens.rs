@@ -2,12 +2,12 @@
 //!
 //! Anonymous use is allowed here, so a test would notice if an invalid token were treated as anonymous.
 
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::access_token::{TestEnv, issue, request_as};
 use crate::scripted_service::ScriptedService;
-use crate::test_app::{TestApp, api_error};
+use crate::test_app::{ErrorResponse, TestApp, api_error};
 use test_support::entra::{CLIENT, Entra, Signer, TENANT, now};
 use test_support::http::negotiated_user;
 
@@ -19,38 +19,25 @@ const ALLOW_ANONYMOUS: (&str, &str) = ("ChatAllowAnonymous", "true");
 fn start_app(env: &TestEnv, entra: &Entra, more: &[(&str, &str)]) -> TestApp {
     let mut variables = vec![("WEBSITE_AUTH_ENABLED", "false"), ALLOW_ANONYMOUS];
     variables.extend(entra.settings());
-    variables.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
     variables.extend(more);
     env.start_app(&variables)
+}
+
+/// Starts the services, a tenant and a handler that accepts its tokens.
+async fn start(more: &[(&str, &str)]) -> (TestEnv, Entra, TestApp) {
+    let (env, entra) = (TestEnv::start().await, Entra::start().await);
+    let app = start_app(&env, &entra, more);
+    (env, entra, app)
 }
 
 fn post_with_token(app: &TestApp, path: &str, token: &str) -> RequestBuilder {
     app.post(path).bearer_auth(token)
 }
 
-/// An error response with its challenge.
-struct ErrorResponse {
-    status: u16,
-    code: String,
-    message: String,
-    challenge: Option<String>,
-}
-
-impl ErrorResponse {
-    async fn read(response: Response) -> Self {
-        let status = response.status().as_u16();
-        let challenge = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
-        let body: Value = response.json().await.unwrap();
-        let text = |name: &str| body["error"][name].as_str().unwrap().to_owned();
-        Self { status, code: text("code"), message: text("message"), challenge }
-    }
-}
-
 /// Checks that all tokens made by `forge` are rejected by all functions with `status` and a message that contains `part`, and that Azure
 /// Communication Services is not called.
 async fn assert_rejected(forge: impl Fn(&Entra) -> Vec<String>, status: u16, part: &str) {
-    let (env, entra) = (TestEnv::start().await, Entra::start().await);
-    let app = start_app(&env, &entra, &[("RUST_LOG", "trace")]);
+    let (env, entra, app) = start(&[("RUST_LOG", "trace")]).await;
     assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, &entra.token("ann"))).await, "ann@contoso.com");
     let (code, challenge) = match status {
         401 => ("unauthenticated", "invalid_token"),
@@ -163,8 +150,7 @@ async fn a_malformed_token_is_rejected_and_not_treated_as_anonymous() {
 
 #[tokio::test]
 async fn two_tokens_are_rejected_and_other_schemes_are_ignored() {
-    let (env, entra) = (TestEnv::start().await, Entra::start().await);
-    let app = start_app(&env, &entra, &[]);
+    let (_env, entra, app) = start(&[]).await;
     let two = post_with_token(&app, NEGOTIATE, &entra.token("ann")).bearer_auth(entra.token("bob"));
     assert_eq!(api_error(two.send().await.unwrap()).await, (401, "unauthenticated".to_owned()));
     assert_eq!(negotiated_user(app.post(NEGOTIATE).basic_auth("ann", Some("x"))).await, Value::Null);
@@ -205,8 +191,7 @@ async fn easy_auth_and_tokens_lead_to_the_same_identity_of_a_person() {
 
 #[tokio::test]
 async fn headers_of_easy_auth_take_precedence_over_a_token() {
-    let (env, entra) = (TestEnv::start().await, Entra::start().await);
-    let app = start_app(&env, &entra, &[("WEBSITE_AUTH_ENABLED", "true")]);
+    let (_env, entra, app) = start(&[("WEBSITE_AUTH_ENABLED", "true")]).await;
     let ann = ("x-ms-client-principal-name", "ann");
     for token in [&entra.token("bob"), "x"] {
         assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, token).header(ann.0, ann.1)).await, "ann");
@@ -218,16 +203,14 @@ async fn headers_of_easy_auth_take_precedence_over_a_token() {
 
 #[tokio::test]
 async fn a_forged_header_beside_a_token_is_ignored_where_easy_auth_is_off() {
-    let (env, entra) = (TestEnv::start().await, Entra::start().await);
-    let app = start_app(&env, &entra, &[]);
+    let (_env, entra, app) = start(&[]).await;
     let forged = post_with_token(&app, NEGOTIATE, &entra.token("bob")).header("x-ms-client-principal-name", "root");
     assert_eq!(negotiated_user(forged).await, "bob@contoso.com");
 }
 
 #[tokio::test]
 async fn a_configured_audience_replaces_the_default_audience() {
-    let (env, entra) = (TestEnv::start().await, Entra::start().await);
-    let app = start_app(&env, &entra, &[("AzureAd__Audience", "api://chat")]);
+    let (_env, entra, app) = start(&[("AzureAd__Audience", "api://chat")]).await;
     let token = Signer::first().sign(&entra.claims_with("aud", json!("api://chat")));
     assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, &token)).await, "ann@contoso.com");
     assert_eq!(post_with_token(&app, NEGOTIATE, &entra.token("ann")).send().await.unwrap().status(), 401);
@@ -235,8 +218,7 @@ async fn a_configured_audience_replaces_the_default_audience() {
 
 #[tokio::test]
 async fn a_new_key_of_the_tenant_is_accepted_at_once_and_the_old_one_no_longer() {
-    let (env, entra) = (TestEnv::start().await, Entra::start().await);
-    let app = start_app(&env, &entra, &[]);
+    let (_env, entra, app) = start(&[]).await;
     let old = entra.token("ann");
     assert!(negotiated_user(post_with_token(&app, NEGOTIATE, &old)).await.is_string());
     entra.publish(&[Signer::second()]);
@@ -250,8 +232,7 @@ async fn a_new_key_of_the_tenant_is_accepted_at_once_and_the_old_one_no_longer()
 
 #[tokio::test]
 async fn unknown_key_ids_do_not_trigger_a_fetch_each() {
-    let (env, entra) = (TestEnv::start().await, Entra::start().await);
-    let app = start_app(&env, &entra, &[]);
+    let (_env, entra, app) = start(&[]).await;
     let forged = (0..50).map(|number| {
         let token = Signer::second().with_kid(&number.to_string()).sign(&entra.claims("ann"));
         post_with_token(&app, NEGOTIATE, &token).send()
@@ -286,8 +267,7 @@ async fn while_the_tenant_is_unavailable_tokens_are_not_called_invalid() {
 
 #[tokio::test]
 async fn cached_keys_are_used_while_the_tenant_is_unavailable() {
-    let (env, entra) = (TestEnv::start().await, Entra::start().await);
-    let app = start_app(&env, &entra, &[]);
+    let (_env, entra, app) = start(&[]).await;
     let token = entra.token("ann");
     assert!(negotiated_user(post_with_token(&app, NEGOTIATE, &token)).await.is_string());
     entra.fail_with(Some(500));
@@ -300,8 +280,7 @@ async fn cached_keys_are_used_while_the_tenant_is_unavailable() {
 
 #[tokio::test]
 async fn a_setting_for_more_than_one_tenant_is_rejected_by_name() {
-    let (env, entra) = (TestEnv::start().await, Entra::start().await);
-    let app = start_app(&env, &entra, &[("AzureAd__TenantId", "common")]);
+    let (_env, _entra, app) = start(&[("AzureAd__TenantId", "common")]).await;
     let response = ErrorResponse::read(post_with_token(&app, NEGOTIATE, "x").send().await.unwrap()).await;
     assert_eq!((response.status, response.code.as_str()), (503, "not_configured"));
     assert!(response.message.contains("AzureAd__TenantId"), "{}", response.message);

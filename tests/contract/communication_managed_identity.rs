@@ -50,7 +50,6 @@ impl TestEnv {
             ("ChatIdentityStore", &self.container),
             ("WEBSITE_AUTH_ENABLED", "True"),
         ];
-        variables.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
         variables.extend(more);
         TestApp::with_signalr(1, &variables)
     }
@@ -84,9 +83,7 @@ async fn without_a_key_tokens_are_issued_with_one_managed_identity_token() {
         assert_eq!(requests[0]["resource"], "https://communication.azure.com/");
         assert_eq!(requests[0]["client_id"], "11111111-2222");
     }
-    app.process.signal("TERM");
-    app.process.end();
-    let out = app.process.out.text();
+    let out = app.stop();
     tokens.extend(endpoint.tokens().into_iter().map(|(token, _)| token));
     tokens.extend([IDENTITY_HEADER.to_owned(), "eyJ".to_owned()]);
     for secret in tokens {
@@ -145,9 +142,7 @@ async fn the_store_is_called_over_https_with_tokens_of_the_apps_identity() {
         requests.iter().filter(|query| query["resource"] == "https://storage.azure.com").collect();
     assert_eq!((requests.len(), for_storage.len()), (2, 1), "{requests:?}");
     assert_eq!(for_storage[0]["client_id"], "33333333-4444");
-    app.process.signal("TERM");
-    app.process.end();
-    let (out, issued) = (app.process.out.text(), endpoint.tokens());
+    let (out, issued) = (app.stop(), endpoint.tokens());
     for authorization in blobs.authorizations() {
         let token = authorization.strip_prefix("Bearer ").unwrap();
         assert!(issued.iter().any(|(issued, _)| issued == token) && !out.contains(token), "{out}");

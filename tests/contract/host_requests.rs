@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::test_app::{TestApp, api_error};
+use crate::test_app::{ErrorResponse, TestApp, api_error};
 
 #[test]
 fn a_probe_without_headers_is_answered() {
@@ -18,15 +18,10 @@ async fn without_settings_the_handler_runs_and_names_what_is_missing() {
     let app = TestApp::with_settings(&[("ChatAllowAnonymous", "perhaps")]);
     assert_eq!(app.get("/").send().await.unwrap().status(), 200);
     for path in ["/api/negotiate", "/api/messages"] {
-        let response = app.post(path).send().await.unwrap();
-        assert_eq!(response.status(), 503);
-        let body: Value = response.json().await.unwrap();
-        assert_eq!(body["error"]["code"], "not_configured");
-        let message = body["error"]["message"].as_str().unwrap();
-        assert!(
-            message.contains("AzureSignalRConnectionString") && message.contains("ChatAllowAnonymous"),
-            "{message}"
-        );
+        let ErrorResponse { status, code, message, .. } =
+            ErrorResponse::read(app.post(path).send().await.unwrap()).await;
+        assert_eq!((status, code.as_str()), (503, "not_configured"));
+        assert!(["AzureSignalRConnectionString", "ChatAllowAnonymous"].iter().all(|name| message.contains(name)));
     }
 }
 
@@ -222,11 +217,10 @@ async fn paths_ignore_case_and_one_trailing_slash() {
 async fn an_unforwarded_invocation_names_the_setting_that_forwards_requests() {
     let app = TestApp::start();
     for path in ["/negotiate", "/SendMessage", "/SignalRInfo", "/AccessToken"] {
-        let response = app.post(path).json(&serde_json::json!({"Data": {}, "Metadata": {}})).send().await.unwrap();
-        assert_eq!(response.status(), 500);
-        let body: Value = response.json().await.unwrap();
-        assert_eq!(body["error"]["code"], "not_forwarded");
-        assert!(body["error"]["message"].as_str().unwrap().contains("enableForwardingHttpRequest"));
+        let response = app.post(path).json(&json!({"Data": {}, "Metadata": {}})).send().await.unwrap();
+        let error = ErrorResponse::read(response).await;
+        assert_eq!((error.status, error.code.as_str()), (500, "not_forwarded"));
+        assert!(error.message.contains("enableForwardingHttpRequest"));
     }
 }
 

@@ -50,10 +50,7 @@ async fn log_lines_have_the_invocation_id_and_no_secrets() {
         // The service cannot be reached, so this request fails and logs the causes.
         let draft = json!({"text": "SECRET-7", "recipient": "SECRET-10"});
         app.message(&draft).header(NAME, "SECRET-9").send().await.unwrap();
-        app.process.signal("TERM");
-        app.process.end();
-
-        let out = app.process.out.text();
+        let out = app.stop();
         assert_eq!(app.process.err.text(), "");
         assert!(out.contains("real-7") && !out.contains("spoof"), "{out}");
         assert!(out.contains("/api/negotiate"), "{out}");
@@ -215,9 +212,7 @@ async fn a_build_without_export_warns_if_a_collector_is_configured() {
     let line = app.process.out.line("OTEL_EXPORTER_OTLP_ENDPOINT");
     assert!(line.contains("WARN") && line.contains("FEATURES=otel"), "{line}");
     assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 200);
-    app.process.signal("TERM");
-    app.process.end();
-    let out = app.process.out.text();
+    let out = app.stop();
     assert_eq!(out.matches("OTEL_").count(), 1, "{out}");
     assert!(!out.contains("hush"));
 }

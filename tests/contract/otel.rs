@@ -17,7 +17,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, Span};
 use reqwest::Method;
 use serde_json::json;
-use test_support::http::serve;
+use test_support::http::listen;
 
 use crate::scripted_service::ScriptedService;
 use crate::test_app::{KEY, Process, TEST_TIMEOUT, TestApp, wait_until};
@@ -26,14 +26,11 @@ const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "b7ad6b7169203331";
 
 /// A collector that records all requests.
+#[derive(Clone)]
 struct Collector {
     endpoint: String,
-    received: Received,
-}
-
-#[derive(Clone)]
-struct Received {
     posts: Arc<Mutex<Vec<Post>>>,
+    /// The status of all responses.
     status: StatusCode,
 }
 
@@ -49,22 +46,24 @@ impl Collector {
     }
 
     async fn with_status(status: StatusCode) -> Self {
-        async fn record(State(received): State<Received>, request: Request) -> StatusCode {
+        async fn record(State(collector): State<Collector>, request: Request) -> StatusCode {
             let (head, body) = request.into_parts();
             let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
             let path = head.uri.to_string();
-            received.posts.lock().unwrap().push(Post { path, headers: head.headers, body });
-            received.status
+            collector.posts.lock().unwrap().push(Post { path, headers: head.headers, body });
+            collector.status
         }
-        let received = Received { posts: Arc::default(), status };
-        let port = serve(Router::new().fallback(record).with_state(received.clone())).await;
+        let (listener, port) = listen().await;
         let endpoint = format!("http://127.0.0.1:{port}/otlp");
-        Self { endpoint, received }
+        let collector = Self { endpoint, posts: Arc::default(), status };
+        let router = Router::new().fallback(record).with_state(collector.clone());
+        tokio::spawn(axum::serve(listener, router).into_future());
+        collector
     }
 
     /// The decoded requests to a path.
     fn requests<M: prost::Message + Default>(&self, path: &str) -> Vec<M> {
-        let posts = self.received.posts.lock().unwrap();
+        let posts = self.posts.lock().unwrap();
         let posts = posts.iter().filter(|post| post.path == path);
         posts.map(|post| M::decode(post.body.as_slice()).unwrap()).collect()
     }
@@ -192,7 +191,7 @@ async fn a_request_continues_the_callers_trace_with_service_calls_as_children() 
     assert!(attribute(&resource, "service.instance.id").is_some());
 
     stop(&mut app);
-    let posts = collector.received.posts.lock().unwrap();
+    let posts = collector.posts.lock().unwrap();
     assert!(posts.iter().any(|post| post.path == "/otlp/v1/metrics"), "metrics are exported at exit at the latest");
     for post in posts.iter() {
         assert_eq!(post.headers["api-key"], "SECRET COLLECTOR");

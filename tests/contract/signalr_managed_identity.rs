@@ -285,9 +285,7 @@ async fn no_token_and_no_key_is_logged_at_any_level() {
     let (mut app, service) = start_with_endpoint(&endpoint, &[("RUST_LOG", "trace")]).await;
     let client_token = negotiate(&app).await.token;
     assert_eq!(send_status(&app).await, 202);
-    app.process.signal("TERM");
-    app.process.end();
-    let out = app.process.out.text();
+    let out = app.stop();
     assert!(out.contains("/api/negotiate"), "{out}");
     let (token, _) = endpoint.tokens().remove(0);
     let key = service.issued_keys.lock().unwrap().remove(0);

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 
-use reqwest::{Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 pub(crate) use test_support::http::{api_error, claims, client, free_port};
 pub(crate) use test_support::process::{Process, TEST_TIMEOUT, wait_until};
@@ -25,6 +25,24 @@ pub(crate) fn start_handler(arguments: &[&str], variables: &[(&str, &str)]) -> P
 /// The command of [`start_handler`].
 pub(crate) fn handler_command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     Process::command(&handler_path(), arguments, variables)
+}
+
+/// An error response with its challenge.
+pub(crate) struct ErrorResponse {
+    pub(crate) status: u16,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) challenge: Option<String>,
+}
+
+impl ErrorResponse {
+    pub(crate) async fn read(response: Response) -> Self {
+        let status = response.status().as_u16();
+        let challenge = response.headers().get("www-authenticate").map(|value| value.to_str().unwrap().to_owned());
+        let body: Value = response.json().await.unwrap();
+        let text = |name: &str| body["error"][name].as_str().unwrap().to_owned();
+        Self { status, code: text("code"), message: text("message"), challenge }
+    }
 }
 
 /// A running handler; the test acts as its Functions host. Dropping it kills the process.
@@ -63,12 +81,15 @@ impl TestApp {
         self
     }
 
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+    /// Ends the handler as its host does, and returns its standard output.
+    pub(crate) fn stop(&mut self) -> String {
+        self.process.signal("TERM");
+        self.process.end();
+        self.process.out.text()
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, self.url(path))
+        self.client.request(method, format!("http://127.0.0.1:{}{path}", self.port))
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {

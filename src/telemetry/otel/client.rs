@@ -16,15 +16,15 @@ use tracing::warn;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Enough for a collector's report of what it rejected.
-const LONGEST_ANSWER: usize = 64 * 1_024;
+const MAX_RESPONSE_BYTES: usize = 64 * 1_024;
 /// The least time between two log lines about failures.
-const SILENCE: Duration = Duration::from_secs(300);
+const LOG_INTERVAL: Duration = Duration::from_secs(300);
 
 #[derive(Clone, Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
     runtime: Handle,
-    told: Arc<Mutex<Option<Instant>>>,
+    logged_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Client {
@@ -32,15 +32,15 @@ impl Client {
         let options =
             HttpOptions { connect_timeout: CONNECT_TIMEOUT, timeout: Some(TIMEOUT), ..HttpOptions::default() };
         let http = HttpsClient::new(&options)?.as_reqwest().clone();
-        Ok(Self { http, runtime: runtime.clone(), told: Arc::default() })
+        Ok(Self { http, runtime: runtime.clone(), logged_at: Arc::default() })
     }
 
-    fn tell(&self, what: &dyn std::fmt::Display) {
+    fn log(&self, what: &dyn std::fmt::Display) {
         let now = Instant::now();
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.is_none_or(|told| now.duration_since(told) >= SILENCE) {
-            *told = Some(now);
-            drop(told);
+        let mut logged_at = self.logged_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged_at.is_none_or(|logged_at| now.duration_since(logged_at) >= LOG_INTERVAL) {
+            *logged_at = Some(now);
+            drop(logged_at);
             warn!("traces or metrics were not exported: the collector {what}");
         }
     }
@@ -50,13 +50,13 @@ impl Client {
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (http, request) = (self.http.clone(), request.try_into()?);
-        let answer = self.runtime.spawn(async move { read(http.execute(request).await?).await }).await?;
-        match &answer {
+        let outcome = self.runtime.spawn(async move { read(http.execute(request).await?).await }).await?;
+        match &outcome {
             Ok(response) if !response.status().is_success() => {
-                self.tell(&format_args!("answered {}", response.status().as_u16()));
+                self.log(&format_args!("answered {}", response.status().as_u16()));
             }
             Ok(_) => {}
-            Err(error) => self.tell(&if error.is_timeout() {
+            Err(error) => self.log(&if error.is_timeout() {
                 "did not answer in time"
             } else if error.is_connect() {
                 "cannot be reached"
@@ -64,14 +64,14 @@ impl HttpClient for Client {
                 "broke the connection"
             }),
         }
-        Ok(answer.map_err(reqwest::Error::without_url)?)
+        Ok(outcome.map_err(reqwest::Error::without_url)?)
     }
 }
 
 async fn read(mut response: reqwest::Response) -> reqwest::Result<Response<Bytes>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await?
-        && body.len() + chunk.len() <= LONGEST_ANSWER
+        && body.len() + chunk.len() <= MAX_RESPONSE_BYTES
     {
         body.extend_from_slice(&chunk);
     }

@@ -49,7 +49,6 @@ struct Running {
 
 impl Export {
     /// Starts the exporters, if `otlp` names a collector; `runtime` must outlive [`end`](Self::end). An unavailable collector is logged.
-    #[must_use]
     pub fn start(otlp: Option<&Otlp>, runtime: &Handle) -> Self {
         let running = otlp.and_then(|otlp| match Running::start(otlp, runtime) {
             Ok(running) => {
@@ -68,26 +67,19 @@ impl Export {
     /// Sends what is queued, and returns after `timeout` at the latest.
     pub fn end(&self, timeout: Duration) {
         let Some(running) = &self.running else { return };
-        let (done, both) = mpsc::channel();
         let (spans, metrics) = (running.spans.clone(), running.metrics.clone());
-        let spans_done = done.clone();
+        let (done, both_done) = mpsc::channel();
         // At the same time: the SDK would do one after the other, and wait for seconds.
         thread::spawn(move || {
+            let metrics = thread::spawn(move || drop(metrics.shutdown_with_timeout(timeout)));
             let _ = spans.shutdown_with_timeout(timeout);
-            let _ = spans_done.send(());
-        });
-        thread::spawn(move || {
-            let _ = metrics.shutdown_with_timeout(timeout);
+            let _ = metrics.join();
             let _ = done.send(());
         });
-        let begun = std::time::Instant::now();
-        for _ in 0..2 {
-            let _ = both.recv_timeout(timeout.saturating_sub(begun.elapsed()));
-        }
+        let _ = both_done.recv_timeout(timeout);
     }
 
     /// Whether anything is exported.
-    #[must_use]
     pub fn is_on(&self) -> bool {
         self.running.is_some()
     }
@@ -106,13 +98,13 @@ impl Export {
     pub(super) fn record(
         &self,
         operation: Option<&Operation>,
-        asked: &RequestInfo,
+        info: &RequestInfo,
         ended: &RequestOutcome<'_>,
         parent: &Parent,
     ) {
         let is_probe = operation.is_some_and(|operation| operation.name == PROBE);
         if let Some(running) = self.running.as_ref().filter(|_| !is_probe) {
-            running.instruments.record(operation, asked, ended, parent, &self.service);
+            running.instruments.record(operation, info, ended, parent, &self.service);
         }
     }
 }

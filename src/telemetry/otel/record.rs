@@ -42,21 +42,21 @@ impl Instruments {
     pub(super) fn record(
         &self,
         operation: Option<&Operation>,
-        asked: &RequestInfo,
+        info: &RequestInfo,
         ended: &RequestOutcome<'_>,
         parent: &Parent,
         service: &[KeyValue],
     ) {
-        let attributes = of_request(operation, asked, ended);
+        let attributes = of_request(operation, info, ended);
         self.served.record(ended.duration.as_secs_f64(), &attributes);
 
-        let clock = Clock::of(asked.begun, ended.duration);
+        let clock = Clock::of(info.begun, ended.duration);
         let name = operation.map_or(UNMATCHED, |operation| operation.name);
         let builder = self.tracer.span_builder(name).with_kind(SpanKind::Server);
         let builder = builder.with_start_time(clock.begun).with_attributes(attributes);
         let mut span = self.tracer.build_with_context(builder, &parent.0);
-        span.set_attribute(KeyValue::new("url.path", asked.path().to_owned()));
-        span.set_attribute(KeyValue::new("faas.invocation_id", asked.invocation_id.clone()));
+        span.set_attribute(KeyValue::new("url.path", info.path().to_owned()));
+        span.set_attribute(KeyValue::new("faas.invocation_id", info.invocation_id.clone()));
         span.set_attribute(KeyValue::new("faas.trigger", "http"));
         if ended.status.is_none_or(|status| status >= 500) {
             span.set_status(Status::error(ended.outcome()));
@@ -90,11 +90,11 @@ fn durations(meter: &Meter, name: &'static str) -> Histogram<f64> {
     meter.f64_histogram(name).with_unit("s").with_boundaries(BOUNDARIES.to_vec()).build()
 }
 
-fn of_request(operation: Option<&Operation>, asked: &RequestInfo, ended: &RequestOutcome<'_>) -> Vec<KeyValue> {
+fn of_request(operation: Option<&Operation>, info: &RequestInfo, ended: &RequestOutcome<'_>) -> Vec<KeyValue> {
     let route = operation.map(|operation| KeyValue::new("http.route", operation.route.clone()));
     let status = ended.status.map(|status| KeyValue::new("http.response.status_code", i64::from(status)));
     let failure = Some(ended.outcome()).filter(|outcome| *outcome != "ok");
-    [KeyValue::new("http.request.method", known(&asked.method)), KeyValue::new("url.scheme", "http")]
+    [KeyValue::new("http.request.method", known(&info.method)), KeyValue::new("url.scheme", "http")]
         .into_iter()
         .chain(route)
         .chain(status)
@@ -122,16 +122,8 @@ fn failure(one: &Attempt) -> Option<String> {
 }
 
 fn known(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        _ => "_OTHER",
-    }
+    let known = ["GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"];
+    known.into_iter().find(|known| method == known).unwrap_or("_OTHER")
 }
 
 /// Converts instants of a request to wall-clock times.
