@@ -34,7 +34,7 @@ impl ExitError {
         }
     }
 
-    /// Any other failure.
+    /// A failure of no other kind, which exits with 70.
     pub fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Other(error.into())
     }

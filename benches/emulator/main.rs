@@ -7,11 +7,11 @@ use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
-mod check;
 mod client;
 mod clients;
 #[path = "../common/mod.rs"]
 mod common;
+mod correctness;
 mod floor;
 mod load;
 mod report;
@@ -46,13 +46,13 @@ fn measure(chat: &Path) -> Result<String> {
 async fn run(chat: &Path) -> Result<String> {
     let before = LoadAverage::now()?;
     let emulator = Target::emulator(chat, Protocol::Json);
-    let json = check::check_message(&emulator).await?;
+    let json = correctness::check_message(&emulator).await?;
     let mut targets = vec![(emulator, json.clone())];
     let other = Target::emulator(chat, Protocol::MessagePack);
     let mut notes = String::new();
-    match check::protocol_error(&other).await? {
+    match correctness::protocol_error(&other).await? {
         None => {
-            let message = check::check_message(&other).await?;
+            let message = correctness::check_message(&other).await?;
             targets.push((other, message));
         }
         Some(error) => notes = format!("\n{} is left out: {error}\n", other.name),

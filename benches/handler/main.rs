@@ -6,9 +6,9 @@ use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
-mod check;
 #[path = "../common/mod.rs"]
 mod common;
+mod correctness;
 mod floor;
 mod load;
 mod report;
@@ -43,10 +43,10 @@ fn measure(handler: &Path) -> Result<String> {
 async fn run(handler: &Path, service: &SignalRService) -> Result<String> {
     let before = LoadAverage::now()?;
     let handler = Target::handler(handler, service);
-    let recording = check::check_target(&handler, service).await?;
+    let recording = correctness::check_target(&handler, service).await?;
     let targets = [handler, Target::floor(service, &recording)?, Target::node(service)];
     for target in &targets[1..] {
-        check::check_target(target, service).await?;
+        correctness::check_target(target, service).await?;
     }
     let starts = start::measure(&targets).await?;
     let loads = load::measure(&targets, service).await?;

@@ -30,7 +30,7 @@ pub struct Person {
     subject: String,
 }
 
-/// A hash of 32 bytes that identifies a person and reveals nothing about them.
+/// A hash of 32 bytes that identifies a person without their name or id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PersonKey([u8; 32]);
 

@@ -28,7 +28,7 @@ const SAS_PERMISSIONS: [char; 4] = ['r', 'c', 'w', 'd'];
 /// What access tokens allow, and where the identities they are for are stored.
 #[derive(Clone, Debug)]
 pub struct AccessTokens {
-    /// The most that one may allow, and for how long.
+    /// The scopes that an access token may have, and its longest lifetime.
     pub max_grant: Grant,
     /// The container of the identity store. Behind a host it is present if tokens are issued.
     pub container: Option<Container>,

@@ -8,10 +8,10 @@ use super::{
     ConfigError, DEFAULT_ENTRA_INSTANCE, ENTRA_AUDIENCE, ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_TENANT_ID, Env,
 };
 
-/// The scope that a token must have.
+/// The scope that every bearer token must contain.
 pub const BEARER_SCOPE: &str = "access_as_user";
 
-/// The tokens that are accepted.
+/// The bearer tokens of Microsoft Entra ID that are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bearer {
     /// The tenant that issues them.

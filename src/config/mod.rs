@@ -17,86 +17,86 @@ pub use communication::Communication;
 pub use env::Env;
 pub use telemetry::{LogFormat, Otlp};
 
-/// The port to listen on. Set by the Functions host; its presence means that there is one.
+/// Variable: the port to listen on. Set by the Functions host; its presence means that there is one.
 pub const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 /// The name of the same variable in older hosts.
 const OLD_HOST_PORT: &str = "FUNCTIONS_HTTPWORKER_PORT";
-/// The connection string of Azure SignalR Service, with a key or an identity.
+/// Setting: the connection string of Azure SignalR Service, with a key or an identity.
 pub const SIGNALR: &str = "AzureSignalRConnectionString";
-/// The form with an identity: the address of the service…
+/// Setting: the address of Azure SignalR Service, to call it with an identity instead of a key.
 pub const SERVICE_URI: &str = "AzureSignalRConnectionString__serviceUri";
-/// …the kind of credential…
+/// Setting: the kind of credential for the SignalR service, `managedidentity` or unset.
 pub const CREDENTIAL: &str = "AzureSignalRConnectionString__credential";
-/// …the client id of a user-assigned identity or an application…
+/// Setting: the client id of the user-assigned identity or application that calls the SignalR service.
 pub const CLIENT_ID: &str = "AzureSignalRConnectionString__clientId";
-/// …its tenant…
+/// Setting: the tenant of the application that calls the SignalR service.
 pub const TENANT_ID: &str = "AzureSignalRConnectionString__tenantId";
-/// …and the secret of an application.
+/// Setting: the client secret of the application that calls the SignalR service.
 pub const CLIENT_SECRET: &str = "AzureSignalRConnectionString__clientSecret";
-/// Additional root certificates for the service, as PEM text.
+/// Setting: additional root certificates for the SignalR service, as PEM text.
 pub const ROOTS: &str = "AzureSignalRConnectionString__rootCertificates";
-/// The SignalR hub of the chat.
+/// Setting: the SignalR hub of the chat.
 pub const HUB: &str = "AzureSignalRHubName";
-/// Whether guests may chat.
+/// Setting: whether guests may chat.
 pub const ALLOW_ANONYMOUS: &str = "ChatAllowAnonymous";
-/// The connection string of Azure Communication Services. Without it or the next, access tokens are off.
+/// Setting: the connection string of Azure Communication Services. Without it or an endpoint, access tokens are off.
 pub const COMMUNICATION: &str = "AzureCommunicationServicesConnectionString";
-/// The form with an identity: the address of the resource…
+/// Setting: the endpoint of Azure Communication Services, to call it with an identity instead of a key.
 pub const COMMUNICATION_ENDPOINT: &str = "AzureCommunicationServicesConnectionString__endpoint";
-/// …the kind of credential…
+/// Setting: the kind of credential for Azure Communication Services, `managedidentity` or unset.
 pub const COMMUNICATION_CREDENTIAL: &str = "AzureCommunicationServicesConnectionString__credential";
-/// …and the client id of a user-assigned identity.
+/// Setting: the client id of the user-assigned identity that calls Azure Communication Services.
 pub const COMMUNICATION_CLIENT_ID: &str = "AzureCommunicationServicesConnectionString__clientId";
-/// Additional root certificates for Azure Communication Services, as PEM text.
+/// Setting: additional root certificates for Azure Communication Services, as PEM text.
 pub const COMMUNICATION_ROOTS: &str = "AzureCommunicationServicesConnectionString__rootCertificates";
-/// The scopes that an access token may have…
+/// Setting: the scopes that access tokens for Azure Communication Services may have.
 pub const TOKEN_SCOPES: &str = "ChatAccessTokenScopes";
-/// …and its longest lifetime.
+/// Setting: the longest lifetime of access tokens for Azure Communication Services, in minutes.
 pub const TOKEN_MINUTES: &str = "ChatAccessTokenMinutes";
-/// The blob container of the identity store, optionally with a SAS…
+/// Setting: the URL of the blob container with the Communication Services identities of people, optionally with a SAS.
 pub const IDENTITY_STORE: &str = "ChatIdentityStore";
-/// …the client id of the identity that it is called with, if it is not that of SignalR…
+/// Setting: the client id of the identity that calls the identity store, if it is not that of SignalR.
 pub const IDENTITY_STORE_CLIENT_ID: &str = "ChatIdentityStore__clientId";
-/// …and additional root certificates for it, as PEM text.
+/// Setting: additional root certificates for the identity store, as PEM text.
 pub const IDENTITY_STORE_ROOTS: &str = "ChatIdentityStore__rootCertificates";
-/// Bearer tokens of Microsoft Entra ID that are accepted: their tenant…
+/// Setting: the tenant whose bearer tokens are accepted.
 pub const ENTRA_TENANT_ID: &str = "AzureAd__TenantId";
-/// …the client id of the app that they are for…
+/// Setting: the client id of the app that bearer tokens must be for.
 pub const ENTRA_CLIENT_ID: &str = "AzureAd__ClientId";
-/// …the address of the cloud…
+/// Setting: the address of the Microsoft Entra ID cloud that issues bearer tokens.
 pub const ENTRA_INSTANCE: &str = "AzureAd__Instance";
-/// …and their audience, if it is not the client id.
+/// Setting: the audience of bearer tokens, if it is not the client id.
 pub const ENTRA_AUDIENCE: &str = "AzureAd__Audience";
 /// Set by App Service if App Service authentication is on.
 const EASY_AUTH: &str = "WEBSITE_AUTH_ENABLED";
 /// Set by App Service on every app, on every plan.
 const SITE_NAME: &str = "WEBSITE_SITE_NAME";
-/// The route prefix, as a setting that overrides `host.json`.
+/// Setting: the route prefix of the Functions host, which overrides `host.json`.
 pub const ROUTE_PREFIX: &str = "AzureFunctionsJobHost__extensions__http__routePrefix";
 /// Set by Azure for apps that have a managed identity.
 const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
-/// The log filter.
+/// Setting: the log filter.
 pub const LOG: &str = "RUST_LOG";
-/// The format of log lines.
+/// Setting: the format of log lines.
 pub const LOG_FORMAT: &str = "ChatLogFormat";
-/// The collector of traces and metrics. Without it nothing is exported.
+/// Setting: the collector of traces and metrics. Without it nothing is exported.
 pub const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-/// Headers for the collector, usually a key.
+/// Setting: headers for the collector, usually a key.
 pub const OTLP_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
-/// The name of this service in traces and metrics.
+/// Setting: the name of this service in traces and metrics.
 pub const SERVICE_NAME: &str = "OTEL_SERVICE_NAME";
 
 /// The hub of the tutorial.
 const DEFAULT_HUB: &str = "chat";
 /// The public cloud.
 const DEFAULT_ENTRA_INSTANCE: &str = "https://login.microsoftonline.com/";
-/// The host's own default.
+/// The default of the Functions host.
 pub const DEFAULT_ROUTE_PREFIX: &str = "api";
 const DEFAULT_LOG: &str = "info";
 /// For apps without a name.
 const DEFAULT_SERVICE_NAME: &str = "serverless-chat";
 
-/// The settings.
+/// All settings, validated.
 #[derive(Debug)]
 pub struct Config {
     /// The port to listen on; `None` without a Functions host.

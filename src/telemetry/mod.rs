@@ -60,7 +60,7 @@ fn quiet_noisy_targets(targets: Targets) -> Targets {
     targets.with_targets(unnamed.into_iter().map(|noisy| (noisy, Level::WARN)))
 }
 
-/// Records the outcome of requests. Clones share everything.
+/// Writes the access log and the telemetry of requests. Clones share everything.
 #[derive(Clone, Default)]
 pub struct Recorder(Arc<Inner>);
 

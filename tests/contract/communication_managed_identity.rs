@@ -12,7 +12,9 @@ use test_support::http::{listen, serve};
 use test_support::tls;
 
 use crate::blob_storage::BlobStorage;
-use crate::identity_endpoint::{IDENTITY_HEADER, ISSUER, ISSUER_KEY, IdentityEndpoint, LONG_LIFETIME, OWNER_ID};
+use crate::managed_identity_endpoint::{
+    IDENTITY_HEADER, ISSUER, ISSUER_KEY, IdentityEndpoint, LONG_LIFETIME, OWNER_ID,
+};
 use crate::test_app::{TestApp, api_error, free_port};
 
 /// An emulated Communication Service over TLS, an identity store, and the settings that lead to them.

@@ -12,13 +12,13 @@ mod communication_managed_identity;
 mod easy_auth;
 mod host_files;
 mod host_requests;
-#[cfg(unix)]
-mod identity_endpoint;
-mod lifecycle;
 mod logs;
+#[cfg(unix)]
+mod managed_identity_endpoint;
 mod messages;
 #[cfg(feature = "otel")]
 mod otel;
+mod process_lifecycle;
 mod scripted_service;
 mod settings;
 #[cfg(unix)]

@@ -15,13 +15,13 @@ use axum::response::Response;
 use azure_signalr_emulator::{AccessKey, Emulator, EntraOptions, Options};
 use serde_json::{Value, json};
 
-use crate::identity_endpoint::{
+use crate::managed_identity_endpoint::{
     IDENTITY_HEADER, ISSUER, ISSUER_KEY, IdentityEndpoint, LONG_LIFETIME, OWNER_ID, sign_token,
 };
 use crate::test_app::{TEST_TIMEOUT, TestApp, api_error, free_port};
 use test_support::entra::now;
 use test_support::http::{listen, proxy, serve};
-use test_support::signalr_client::{Access, Client};
+use test_support::signalr_client::{Client, NegotiateResponse};
 
 /// The SignalR service, and the temporary access keys it has issued.
 #[derive(Clone, Default)]
@@ -84,8 +84,8 @@ async fn send_status(app: &TestApp) -> u16 {
     app.message(&json!({"text": "hi"})).send().await.unwrap().status().as_u16()
 }
 
-async fn negotiate(app: &TestApp) -> Access {
-    Access::request(app.post("/api/negotiate")).await
+async fn negotiate(app: &TestApp) -> NegotiateResponse {
+    NegotiateResponse::request(app.post("/api/negotiate")).await
 }
 
 async fn join(app: &TestApp) -> Client {

@@ -20,14 +20,14 @@ const SEPARATOR: char = '\u{1e}';
 
 /// The response of `POST /api/negotiate`.
 #[derive(Clone)]
-pub struct Access {
+pub struct NegotiateResponse {
     /// The URL to connect to.
     pub url: Url,
     /// The access token.
     pub token: String,
 }
 
-impl Access {
+impl NegotiateResponse {
     /// Sends `request`, a negotiation with the handler, and reads the response.
     pub async fn request(request: RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
@@ -80,7 +80,7 @@ pub struct Client {
 
 impl Client {
     /// Connects to the hub with `access`; returns after the handshake.
-    pub async fn connect(access: &Access, client: &reqwest::Client) -> Self {
+    pub async fn connect(access: &NegotiateResponse, client: &reqwest::Client) -> Self {
         let response = access.negotiate(client).await;
         assert_eq!(response.status(), 200);
         let negotiated: Value = response.json().await.unwrap();

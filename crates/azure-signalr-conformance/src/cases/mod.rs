@@ -1,4 +1,4 @@
-//! The list of all cases, with their numbers, titles and requirements.
+//! The list of all cases: number, title, and what each needs to run.
 
 mod credentials;
 mod management;

@@ -14,7 +14,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use test_support::http::claims;
-use test_support::signalr_client::Access;
+use test_support::signalr_client::NegotiateResponse;
 
 use crate::test_stack::{FREE_PORTS, KEY, OFFICIAL_KEY, PAGE, TestStack, join, json_of, negotiate, port, start_chat};
 
@@ -185,7 +185,7 @@ async fn every_server_answers_to_every_loopback_name() {
         let response = stack.client.post(negotiate).header("origin", &origin).send().await.unwrap();
         assert_eq!(response.headers()["access-control-allow-origin"], origin.as_str());
         let body: Value = response.json().await.unwrap();
-        let mut access = Access {
+        let mut access = NegotiateResponse {
             url: body["url"].as_str().unwrap().parse().unwrap(),
             token: body["accessToken"].as_str().unwrap().to_owned(),
         };

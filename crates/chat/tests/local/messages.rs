@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Error;
 
 use test_support::http::api_error;
-use test_support::signalr_client::{Access, Client};
+use test_support::signalr_client::{Client, NegotiateResponse};
 
 use crate::test_stack::{FREE_PORTS, KEY, OFFICIAL_KEY, TestStack, join, negotiate, port};
 
@@ -162,7 +162,7 @@ async fn invalid_tokens_are_rejected_with_the_reason() {
     let good = sign(&key, "chat", now, now + 600);
     let unsigned =
         format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#), good.split('.').nth(1).unwrap());
-    let accepted = Access { url: url.clone(), token: good };
+    let accepted = NegotiateResponse { url: url.clone(), token: good };
     assert_eq!(accepted.negotiate(&stack.client).await.status(), 200);
     for (token, reason) in [
         (sign(&key, "chat", now - 7_200, now - 3_600), "exp"),
@@ -172,7 +172,7 @@ async fn invalid_tokens_are_rejected_with_the_reason() {
         (sign(&key, "lobby", now, now + 600), "hub"),
         (unsigned, "token"),
     ] {
-        let access = Access { url: url.clone(), token };
+        let access = NegotiateResponse { url: url.clone(), token };
         let rejected = access.negotiate(&stack.client).await;
         assert_eq!(rejected.status(), 401, "{reason}");
         let reason_text = rejected.text().await.unwrap();
@@ -233,7 +233,7 @@ async fn a_token_in_a_websocket_query_is_not_logged() {
     let access = negotiate(&stack, Some(&stack.sign_in("alice@contoso.com").await)).await;
     let mut client = access.open(access.socket().await, None).await.unwrap();
     client.shake_hands().await;
-    let rejected = Access { token: format!("{}x", access.token), ..access.clone() };
+    let rejected = NegotiateResponse { token: format!("{}x", access.token), ..access.clone() };
     assert!(rejected.open(rejected.socket().await, None).await.is_err());
     stack.send(None, &json!({"text": "a text for the room"})).await;
     client.message().await;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use test_support::http::client;
 use test_support::process::Process;
-use test_support::signalr_client::{Access, Client};
+use test_support::signalr_client::{Client, NegotiateResponse};
 
 /// The HTML of the test page.
 pub(crate) const PAGE: &str = "<!doctype html><title>a page</title>";
@@ -35,8 +35,8 @@ fn chat_command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
 }
 
 /// Negotiates at the handler, with the session token `session` or as a guest.
-pub(crate) async fn negotiate(stack: &TestStack, session: Option<&str>) -> Access {
-    Access::request(stack.post_as(session, "/api/negotiate")).await
+pub(crate) async fn negotiate(stack: &TestStack, session: Option<&str>) -> NegotiateResponse {
+    NegotiateResponse::request(stack.post_as(session, "/api/negotiate")).await
 }
 
 /// A connected client, with the session token `session` or as a guest.
