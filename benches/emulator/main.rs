@@ -12,8 +12,8 @@ mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod correctness;
-mod floor;
 mod load;
+mod minimal_server;
 mod report;
 mod target;
 
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
-        ["floor"] => floor::run(),
+        ["floor"] => minimal_server::run(),
         // `cargo bench` adds `--bench`.
         ["--bench"] => measure(Path::new(env!("CARGO_BIN_EXE_chat"))),
         [chat, "--bench"] => measure(Path::new(chat)),

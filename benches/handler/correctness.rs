@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 use crate::common::Result;
 use crate::common::http::Connection;
-use crate::floor::Recording;
+use crate::minimal_server::Recording;
 use crate::server::{KEY, SignalRService};
 use crate::start;
 use crate::target::{Request, TEXT, Target, USER};

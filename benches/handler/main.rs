@@ -9,8 +9,8 @@ use std::process::ExitCode;
 #[path = "../common/mod.rs"]
 mod common;
 mod correctness;
-mod floor;
 mod load;
+mod minimal_server;
 mod report;
 mod server;
 mod start;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
-        ["floor"] => floor::run(),
+        ["floor"] => minimal_server::run(),
         // `cargo bench` adds `--bench`.
         [handler, "--bench"] => measure(Path::new(handler)),
         _ => Ok("run `make bench`".to_owned()),

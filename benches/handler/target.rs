@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::common::Result;
 use crate::common::process::Process;
-use crate::floor::{self, Recording};
+use crate::minimal_server::{self, Recording};
 use crate::server::SignalRService;
 
 /// A handler that can be started.
@@ -33,7 +33,7 @@ impl Target {
     pub(crate) fn floor(service: &SignalRService, recording: &Recording) -> Result<Self> {
         let this = env::current_exe()?;
         let mut floor = Self::new("floor: hyper, no work", &this.to_string_lossy(), &["floor"], service);
-        floor.settings.push((floor::RECORDING, serde_json::to_string(recording)?));
+        floor.settings.push((minimal_server::RECORDING, serde_json::to_string(recording)?));
         Ok(floor)
     }
 

@@ -54,7 +54,7 @@ impl Person {
         Self { provider: ENTRA.to_owned(), tenant: Some(tenant), subject }
     }
 
-    /// The key of this person in stores and tables.
+    /// The key of this person in the identity store and in the tables of this process.
     pub fn key(&self) -> PersonKey {
         let mut hash = Sha256::new();
         let tenant = self.tenant.as_deref().unwrap_or_default();

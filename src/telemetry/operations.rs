@@ -2,7 +2,7 @@
 //!
 //! Unknown paths share one name, `unmatched`, so that callers cannot create names.
 
-/// The operations of an app, by their paths.
+/// Maps the paths of the app's routes to the operation names of the access log.
 #[derive(Default)]
 pub struct Operations(Vec<Operation>);
 

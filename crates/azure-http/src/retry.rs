@@ -26,7 +26,7 @@ const FIRST_DELAY: Duration = Duration::from_millis(200);
 const FIRST_DELAY_THROTTLED: Duration = Duration::from_secs(1);
 const MAX_DELAY: Duration = Duration::from_secs(3);
 
-/// What it does to perform a call twice.
+/// Whether a call may be repeated: what a second attempt does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// It has a second effect, like a create: repeated only where the first attempt certainly had none.
