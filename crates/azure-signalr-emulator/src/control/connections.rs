@@ -1,4 +1,4 @@
-//! The control API for connections: lists connections, hubs, users and groups, and closes, drops or freezes those selected.
+//! The control API for connections: lists connections, hubs, users and groups, and drops, freezes or expires those selected.
 //!
 //! Each list is a snapshot. Users and groups are derived from connections: memberships of disconnected users are not listed.
 
