@@ -14,7 +14,7 @@ use crate::identity_api::Operation;
 /// The maximum number of pending faults.
 const MAX_PENDING_FAULTS: usize = 1_024;
 
-/// A failure of one request.
+/// A failure that a test injects into the next matching request.
 ///
 /// ```
 /// use azure_communication_emulator::{Fault, Operation};

@@ -33,7 +33,7 @@ pub trait TokenSource: Send + Sync + 'static {
     -> impl Future<Output = Result<EntraToken, TokenError>> + Send;
 }
 
-/// Why there is no token.
+/// Why a [`TokenSource`] has no access token.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("there is no Microsoft Entra token")]
 pub struct TokenError {

@@ -41,7 +41,7 @@ struct RefreshSignal {
     fetch: AtomicU64,
 }
 
-/// Why there is no value.
+/// Why a cache has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unavailable<E> {
     /// The last fetch failed.

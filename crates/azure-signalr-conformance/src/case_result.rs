@@ -14,7 +14,7 @@ const REDACTED: &str = "***";
 /// The maximum length of a text in a result, in characters.
 const MAX_TEXT_CHARS: usize = 400;
 
-/// The outcome of a case.
+/// The outcome of a case: passed, failed, known to differ, not implemented by the service, or not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The service behaves as expected.

@@ -22,7 +22,7 @@ const CASE_TIMEOUT: Duration = Duration::from_secs(180);
 /// The interval at which the suite checks whether the service has read its settings.
 const SETTINGS_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The settings of a run.
+/// The settings of a run of the suite: the service, the cases, time-outs and clients.
 #[derive(Clone)]
 pub struct Options {
     /// The service under test, with an access key.

@@ -1,4 +1,4 @@
-//! WebSockets, frame by frame.
+//! A WebSocket client that shows every frame to the cases.
 //!
 //! An upgrade that is not answered with 101 returns the response; it is not an error.
 

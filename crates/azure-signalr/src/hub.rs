@@ -23,7 +23,7 @@ use crate::transport::Transport;
 /// The data-plane version that brought `/:send`; every later one has the same form.
 const API_VERSION: &str = "2022-06-01";
 
-/// A hub of a service.
+/// A hub of an Azure SignalR Service: sends messages to its clients, and issues their access tokens.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

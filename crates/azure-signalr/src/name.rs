@@ -56,7 +56,7 @@ impl FromStr for UserId {
     }
 }
 
-/// Why a text is not a name.
+/// Why a text is not a valid name of a hub or user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {

@@ -1,4 +1,4 @@
-//! Clients over long polling.
+//! Tests of clients over long polling.
 
 use std::time::Duration;
 
