@@ -105,7 +105,10 @@ impl Error {
             Self::NotForwarded => {
                 (500, "not_forwarded", "Set `customHandler.enableForwardingHttpRequest` to true in host.json.")
             }
-            Self::RateLimited(_) => (429, "throttled", "You ask too often; try again later."),
+            Self::RateLimited(wait) => {
+                let sentence = format!("There were too many requests; try again in {} s.", whole_seconds(*wait));
+                return (429, "rate_limited", sentence);
+            }
             Self::Overloaded => (503, "unavailable", "Too many people are waiting just now; try again later."),
             Self::Upstream(cause) => upstream(cause),
             Self::Communication(cause) => communication(cause),
@@ -154,6 +157,11 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// Rounded up, so that a caller who waits as long has waited long enough; at least 1.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 fn upstream(cause: &azure_signalr::Error) -> (u16, &'static str, &'static str) {
@@ -207,9 +215,24 @@ impl IntoResponse for Error {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(wait) = self.retry_after() {
-            response.headers_mut().insert(RETRY_AFTER, wait.as_secs().max(1).into());
+            response.headers_mut().insert(RETRY_AFTER, whole_seconds(wait).into());
         }
         response.extensions_mut().insert(Arc::new(self));
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_in_whole_seconds_and_never_too_short() {
+        for (milliseconds, expected) in
+            [(0, "1"), (1, "1"), (999, "1"), (1_000, "1"), (1_001, "2"), (1_999, "2"), (2_000, "2"), (59_500, "60")]
+        {
+            let response = Error::RateLimited(Duration::from_millis(milliseconds)).into_response();
+            assert_eq!(response.headers()[RETRY_AFTER], expected, "{milliseconds}");
+        }
     }
 }

@@ -13,6 +13,7 @@
 //! - [`auth`]: who is calling.
 //! - `negotiate`, `messages`, [`access_token`]: one module for each function.
 //! - [`communication`], [`identities`]: the client of Azure Communication Services, and the store of the identities that people have there.
+//! - [`rate_limiter`]: how many requests a person may make.
 //! - [`error`]: failures as status, code and sentence.
 //! - [`telemetry`]: the access log, and OpenTelemetry with the feature `otel`.
 //! - [`shutdown`], [`exit`]: reasons to stop, and exit codes.
@@ -30,6 +31,7 @@ pub mod identities;
 mod json_body;
 mod messages;
 mod negotiate;
+pub mod rate_limiter;
 pub mod shutdown;
 pub mod telemetry;
 mod upstream_time;

@@ -24,7 +24,6 @@ use crate::error::Error;
 use crate::json_body::{body_error, is_json};
 use crate::upstream_time::UpstreamTimer;
 
-mod rate_limiter;
 mod token_request;
 mod token_service;
 

@@ -12,13 +12,15 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::rate_limiter::RateLimiter;
 use super::token_request::TokenRequest;
 use crate::auth::{Person, PersonKey};
 use crate::error::Error;
 use crate::identities::{IdentityStore, StoredIdentity};
+use crate::rate_limiter::{Rate, RateLimiter};
 use crate::upstream_time::UpstreamTimer;
 
+/// Tokens for each person. A page requests one at start and one each hour; a browser may reopen many tabs.
+const TOKEN_RATE: Rate = Rate::new(20, Duration::from_secs(6));
 /// The number of locks that people share, so that the requests of one person do not race each other.
 const LOCK_SHARDS: usize = 256;
 /// The longest wait for a lock. It is longer only when the service or the store fails.
@@ -49,7 +51,7 @@ impl TokenService {
     /// Issues tokens of `service` for at most `max_grant` to people whose identities are stored in `identities`.
     pub fn new(service: Client, identities: IdentityStore, max_grant: Grant, clock: fn() -> Timestamp) -> Self {
         let locks = std::array::from_fn(|_| Semaphore::new(1));
-        Self(Arc::new(Inner { service, identities, max_grant, clock, limit: RateLimiter::default(), locks }))
+        Self(Arc::new(Inner { service, identities, max_grant, clock, limit: RateLimiter::new(TOKEN_RATE), locks }))
     }
 
     /// Issues a token for a person. `timer` adds up the time that the service takes.
@@ -97,7 +99,7 @@ impl TokenService {
 
     fn check_rate_limit(&self, person: &Person, now: Instant) -> Result<PersonKey, Error> {
         let person = person.key();
-        self.0.limit.check(person, now).map_err(Error::RateLimited)?;
+        self.0.limit.check(&person, now).map_err(Error::RateLimited)?;
         Ok(person)
     }
 

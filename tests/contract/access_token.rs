@@ -336,18 +336,18 @@ async fn a_missing_identity_is_replaced_at_most_once_per_request() {
 #[tokio::test]
 async fn the_rate_limit_counts_each_person_separately() {
     let (env, app) = TestEnv::with_app(&[]).await;
-    let mut throttled = None;
+    let mut limited = None;
     for _ in 0..30 {
         let response = post_as(&app, "ann").send().await.unwrap();
         if response.status() != 200 {
-            throttled = Some(response);
+            limited = Some(response);
             break;
         }
     }
-    let throttled = throttled.expect("thirty requests exceed the limit");
-    let wait: u64 = throttled.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    let limited = limited.expect("thirty requests exceed the limit");
+    let wait: u64 = limited.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
-    assert_eq!(api_error(throttled).await, error(429, "throttled"));
+    assert_eq!(api_error(limited).await, error(429, "rate_limited"));
     let before = env.emulator.calls().received;
     let ended = request_as(&app, Method::DELETE, "contoso", "ann").send().await.unwrap();
     assert_eq!(ended.status(), 429);

@@ -135,7 +135,7 @@ describe('the developer panel', () => {
 
   it.each([
     [404, 'not_found', {}, 'This chat does not offer access tokens.'],
-    [429, 'throttled', { 'Retry-After': '6' }, 'Please try again in 6\u00a0seconds.'],
+    [429, 'rate_limited', { 'Retry-After': '6' }, 'Please try again in 6\u00a0seconds.'],
     [503, 'unavailable', {}, 'busy or restarting'],
     [502, 'upstream_rejected', {}, 'That did not work: What to do.'],
   ])('shows a text for status %i', async (status, code, headers: HeadersInit, text) => {
