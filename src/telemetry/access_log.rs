@@ -13,7 +13,7 @@ use crate::error::{Error, with_causes};
 
 pub(super) fn write(operation: Option<&Operation>, info: &RequestInfo, ended: &RequestOutcome<'_>) {
     let operation = operation.map_or(UNMATCHED, |operation| operation.name);
-    let upstream_tries = Some(ended.tries.len()).filter(|tries| *tries > 1);
+    let upstream_tries = ended.tries.iter().any(|one| one.resend_count() > 0).then_some(ended.tries.len());
     // A macro, because `tracing` needs the level at compile time.
     macro_rules! line {
         ($level:ident, $cause:expr, $($words:tt)+) => {

@@ -79,6 +79,11 @@ impl Error {
         &self.attempts
     }
 
+    /// Whether the service responded with this status and this `x-ms-error-code`.
+    pub(crate) fn is_rejection(&self, expected: u16, expected_code: &str) -> bool {
+        matches!(&self.kind, Kind::Rejected { status, code: Some(code), .. } if *status == expected && code == expected_code)
+    }
+
     /// The same, for a call that was made with the token of an identity.
     pub(crate) fn of_identity(mut self) -> Self {
         if let Kind::Rejected { status: status @ (401 | 403), code, .. } = self.kind {

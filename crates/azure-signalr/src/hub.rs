@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use azure_http::{CALL_TIMEOUT, RetryState, join_segments};
+use azure_http::{CALL_TIMEOUT, Retry, RetryState, join_segments};
 use serde::Serialize;
 use tokio::time::Instant;
 use url::Url;
@@ -22,6 +22,8 @@ use crate::transport::Transport;
 
 /// The data-plane version that brought `/:send`; every later one has the same form.
 const API_VERSION: &str = "2022-06-01";
+/// The `x-ms-error-code` of a 404 for a user without connections. A 404 without it comes from something else, such as a gateway.
+const USER_NOT_CONNECTED: &str = "Warning.User.NotExisted";
 
 /// A hub of an Azure SignalR Service: sends messages to its clients, and issues their access tokens.
 ///
@@ -189,10 +191,33 @@ impl Hub {
             let started = std::time::Instant::now();
             let result = state.attempt(self.0.transport.post(&url, &token, &message.body, now)).await;
             let outcome = result.as_ref().map_or_else(Error::outcome, |status| Ok(*status));
-            attempts.push(Attempt::ended(recipient.route(), started, outcome));
+            let resend_count = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
+            attempts.push(Attempt::ended(recipient.route(), resend_count, started, outcome));
             let Err(error) = result else { return Ok(SendReceipt { attempts }) };
             if !state.wait(error.failure()).await {
                 return Err(Error { attempts, ..self.0.auth.explain(error) });
+            }
+        }
+    }
+
+    /// Whether `user` has at least one connection to the hub; `now` is when the token of the request begins.
+    ///
+    /// It is made up to four times within ten seconds, as a message that is [idempotent](Message::idempotent).
+    ///
+    /// # Errors
+    ///
+    /// When the service cannot be reached, does not respond in time, or responds with anything but yes or no.
+    pub async fn user_exists(&self, user: &UserId, now: SystemTime) -> Result<bool, Error> {
+        let mut state = RetryState::start(Retry::Idempotent);
+        let (url, audience) = self.0.addresses(&["users", user.as_str()]);
+        let token = self.0.auth.token(&audience, now, state.deadline()).await?;
+        loop {
+            let Err(error) = state.attempt(self.0.transport.head(&url, &token, now)).await else { return Ok(true) };
+            if error.is_rejection(404, USER_NOT_CONNECTED) {
+                return Ok(false);
+            }
+            if !state.wait(error.failure()).await {
+                return Err(self.0.auth.explain(error));
             }
         }
     }
@@ -206,10 +231,14 @@ impl Hub {
 
 impl Inner {
     fn send_addresses(&self, recipient: Recipient<'_>) -> (Url, Url) {
-        let segments: &[&str] = match recipient {
-            Recipient::Everyone => &[":send"],
-            Recipient::User(user) => &["users", user.as_str(), ":send"],
-        };
+        match recipient {
+            Recipient::Everyone => self.addresses(&[":send"]),
+            Recipient::User(user) => self.addresses(&["users", user.as_str(), ":send"]),
+        }
+    }
+
+    /// The URL of a REST operation on the hub, and the audience of its token.
+    fn addresses(&self, segments: &[&str]) -> (Url, Url) {
         let mut url = join_segments(&self.rest, segments);
         url.set_query(Some(&self.query));
         (url, join_segments(&self.rest_audience, segments))

@@ -11,9 +11,14 @@ pub struct SendReceipt {
 }
 
 impl SendReceipt {
-    /// The requests that were made, in order; the last one succeeded.
+    /// The requests that were made, in order.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
+    }
+
+    /// Adds the requests for a second message that belongs to the first, such as a copy for another user.
+    pub fn add(&mut self, attempts: &[Attempt]) {
+        self.attempts.extend_from_slice(attempts);
     }
 }
 
@@ -21,6 +26,7 @@ impl SendReceipt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     route: &'static str,
+    resend_count: u32,
     started: Instant,
     duration: Duration,
     /// The status, or why there was none.
@@ -29,13 +35,23 @@ pub struct Attempt {
 
 impl Attempt {
     /// A request for `route` that was made at `started` and ended just now.
-    pub(crate) fn ended(route: &'static str, started: Instant, outcome: Result<u16, &'static str>) -> Self {
-        Self { route, started, duration: started.elapsed(), outcome }
+    pub(crate) fn ended(
+        route: &'static str,
+        resend_count: u32,
+        started: Instant,
+        outcome: Result<u16, &'static str>,
+    ) -> Self {
+        Self { route, resend_count, started, duration: started.elapsed(), outcome }
     }
 
     /// The path with placeholders for names: `/api/hubs/{hub}/:send` or `/api/hubs/{hub}/users/{user}/:send`.
     pub fn route(&self) -> &'static str {
         self.route
+    }
+
+    /// How many requests for the same message to the same recipient came before this one.
+    pub fn resend_count(&self) -> u32 {
+        self.resend_count
     }
 
     /// When the request was made.

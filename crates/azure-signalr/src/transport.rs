@@ -32,6 +32,11 @@ impl Transport {
         Ok(self.send(request, token, now).await?.status())
     }
 
+    /// Requests the head of a response that means success.
+    pub(crate) async fn head(&self, url: &Url, token: &Secret, now: SystemTime) -> Result<(), Error> {
+        self.send(Request::new(Method::HEAD, url.clone()), token, now).await.map(drop)
+    }
+
     /// Gets the body of a response that means success.
     pub(crate) async fn get(&self, url: &Url, token: &Secret, now: SystemTime) -> Result<Vec<u8>, Error> {
         let request = Request::new(Method::GET, url.clone());

@@ -62,13 +62,13 @@ impl Instruments {
             span.set_status(Status::error(ended.outcome()));
         }
         let inside = Context::new().with_remote_span_context(span.span_context().clone());
-        for (index, one) in ended.tries.iter().enumerate() {
-            self.record_try(index, one, service, &clock, &inside);
+        for one in ended.tries {
+            self.record_try(one, service, &clock, &inside);
         }
         span.end_with_timestamp(clock.ended());
     }
 
-    fn record_try(&self, index: usize, one: &Attempt, service: &[KeyValue], clock: &Clock, inside: &Context) {
+    fn record_try(&self, one: &Attempt, service: &[KeyValue], clock: &Clock, inside: &Context) {
         let attributes = of_try(one, service);
         self.called.record(one.duration().as_secs_f64(), &attributes);
 
@@ -76,8 +76,8 @@ impl Instruments {
         let begun = clock.at(one.started());
         let builder = builder.with_start_time(begun).with_attributes(attributes);
         let mut span = self.tracer.build_with_context(builder, inside);
-        if index > 0 {
-            span.set_attribute(KeyValue::new("http.request.resend_count", index as i64));
+        if one.resend_count() > 0 {
+            span.set_attribute(KeyValue::new("http.request.resend_count", i64::from(one.resend_count())));
         }
         if let Some(failure) = failure(one) {
             span.set_status(Status::error(failure));
