@@ -22,8 +22,10 @@ use crate::auth::bearer;
 use crate::auth::{AuthConfig, Trust};
 use crate::config::Config;
 use crate::error::Error;
+use crate::limits::Limits;
 use crate::messages::send;
 use crate::negotiate::negotiate;
+use crate::rate_limiter::Rate;
 use crate::telemetry::{self, Export, Operations, Recorder};
 
 /// Twice the longest message whose characters are all JSON escapes.
@@ -35,6 +37,7 @@ struct AppState {
     hub: Hub,
     tokens: Option<TokenService>,
     auth: AuthConfig,
+    limits: Limits,
 }
 
 impl FromRef<AppState> for Hub {
@@ -52,6 +55,12 @@ impl FromRef<AppState> for Option<TokenService> {
 impl FromRef<AppState> for AuthConfig {
     fn from_ref(state: &AppState) -> Self {
         state.auth.clone()
+    }
+}
+
+impl FromRef<AppState> for Limits {
+    fn from_ref(state: &AppState) -> Self {
+        state.limits.clone()
     }
 }
 
@@ -76,12 +85,20 @@ pub fn from_config(
     hub.warm_up();
     let validator = config.bearer.as_ref().map(bearer::validator).transpose()?;
     let auth = AuthConfig { trust, validator, allow_anonymous: config.allow_anonymous };
-    Ok(app(hub, tokens, auth, &config.route_prefix, export.clone()))
+    Ok(app(hub, tokens, auth, config.message_rate, &config.route_prefix, export.clone()))
 }
 
 /// The app from its parts: it publishes to `hub`, issues access tokens with `tokens` (without it that route is off), authenticates
-/// callers by `auth` and exports telemetry to `export`. Paths begin with `prefix`, given without slashes.
-pub fn app(hub: Hub, tokens: Option<TokenService>, auth: AuthConfig, prefix: &str, export: Export) -> Router {
+/// callers by `auth` and exports telemetry to `export`. A user may send messages at `message_rate`; without it nothing is limited. Paths
+/// begin with `prefix`, given without slashes.
+pub fn app(
+    hub: Hub,
+    tokens: Option<TokenService>,
+    auth: AuthConfig,
+    message_rate: Option<Rate>,
+    prefix: &str,
+    export: Export,
+) -> Router {
     let functions = functions(prefix);
     let [negotiation, older_negotiation, messages, access_tokens] = functions.each_ref().map(|(_, path)| path.as_str());
     let routes = Router::new()
@@ -102,7 +119,7 @@ pub fn app(hub: Hub, tokens: Option<TokenService>, auth: AuthConfig, prefix: &st
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
     let recorder = Recorder::new(operations(&functions), export.of_calls_to(hub.server()));
-    with_middleware(routes.with_state(AppState { hub, tokens, auth }), recorder)
+    with_middleware(routes.with_state(AppState { hub, tokens, auth, limits: Limits::new(message_rate) }), recorder)
 }
 
 /// The app while settings are missing or invalid: every response names them.

@@ -13,7 +13,7 @@
 //! - [`auth`]: who is calling.
 //! - `negotiate`, `messages`, [`access_token`]: one module for each function.
 //! - [`communication`], [`identities`]: the client of Azure Communication Services, and the store of the identities that people have there.
-//! - [`rate_limiter`]: how many requests a person may make.
+//! - [`rate_limiter`], `limits`: how many requests a person may make.
 //! - [`error`]: failures as status, code and sentence.
 //! - [`telemetry`]: the access log, and OpenTelemetry with the feature `otel`.
 //! - [`shutdown`], [`exit`]: reasons to stop, and exit codes.
@@ -29,6 +29,7 @@ pub mod error;
 pub mod exit;
 pub mod identities;
 mod json_body;
+mod limits;
 mod messages;
 mod negotiate;
 pub mod rate_limiter;

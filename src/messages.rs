@@ -2,12 +2,13 @@
 //!
 //! The sender is the authenticated caller: a `sender` in the body is ignored, like every unknown field.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRef, FromRequestParts, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use azure_signalr::{Hub, Recipient, UserId};
@@ -16,9 +17,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::auth::Caller;
+use crate::auth::{AuthConfig, Caller};
 use crate::error::Error;
 use crate::json_body::{JsonBody, body_error};
+use crate::limits::Limits;
 
 /// The client method that receives a message.
 const TARGET: &str = "newMessage";
@@ -29,7 +31,7 @@ const MAX_ID_CHARS: usize = 64;
 
 pub(crate) async fn send(
     State(hub): State<Hub>,
-    caller: Caller,
+    Sender(caller): Sender,
     _: JsonBody,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, Error> {
@@ -41,6 +43,24 @@ pub(crate) async fn send(
     let sent = hub.send(recipient, &invocation, now).await?;
     // For the access log.
     Ok((StatusCode::ACCEPTED, Extension(sent), Json(message)))
+}
+
+/// A caller who may send a message now. As an extractor it counts the message, before its body is read: an invalid one counts too.
+pub(crate) struct Sender(Caller);
+
+impl<S> FromRequestParts<S> for Sender
+where
+    S: Send + Sync,
+    AuthConfig: FromRef<S>,
+    Limits: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        Limits::from_ref(state).check_message(&caller, Instant::now())?;
+        Ok(Self(caller))
+    }
 }
 
 /// The body of the request.

@@ -2,7 +2,7 @@
 //!
 //! A SignalR client follows `url` and negotiates once more, with the service itself.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use axum::Json;
 use axum::extract::State;
@@ -12,8 +12,14 @@ use azure_signalr::{ClientIdentity, Hub};
 
 use crate::auth::Caller;
 use crate::error::Error;
+use crate::limits::Limits;
 
-pub(crate) async fn negotiate(State(hub): State<Hub>, caller: Caller) -> Result<impl IntoResponse, Error> {
+pub(crate) async fn negotiate(
+    State(hub): State<Hub>,
+    State(limits): State<Limits>,
+    caller: Caller,
+) -> Result<impl IntoResponse, Error> {
+    limits.check_negotiation(&caller, Instant::now())?;
     let client = match &caller {
         Caller::User(user) => ClientIdentity::user(user),
         Caller::Anonymous => ClientIdentity::anonymous(),

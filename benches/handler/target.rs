@@ -47,6 +47,7 @@ impl Target {
         let settings = vec![
             ("AzureSignalRConnectionString", service.connection_string()),
             ("WEBSITE_AUTH_ENABLED", "true".to_owned()),
+            ("ChatMessageRate", "0".to_owned()),
             ("PATH", env::var("PATH").unwrap_or_default()),
         ];
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();

@@ -4,10 +4,13 @@
 
 use azure_signalr::{ConnectionString, HubName};
 
+use crate::rate_limiter::Rate;
+
 mod access_tokens;
 mod bearer;
 mod communication;
 mod env;
+mod message_rate;
 mod signalr;
 mod telemetry;
 
@@ -39,6 +42,8 @@ pub const ROOTS: &str = "AzureSignalRConnectionString__rootCertificates";
 pub const HUB: &str = "AzureSignalRHubName";
 /// Setting: whether guests may chat.
 pub const ALLOW_ANONYMOUS: &str = "ChatAllowAnonymous";
+/// Setting: how many messages a person may send, at once and per second.
+pub const MESSAGE_RATE: &str = "ChatMessageRate";
 /// Setting: the connection string of Azure Communication Services. Without it or an endpoint, access tokens are off.
 pub const COMMUNICATION: &str = "AzureCommunicationServicesConnectionString";
 /// Setting: the endpoint of Azure Communication Services, to call it with an identity instead of a key.
@@ -107,6 +112,8 @@ pub struct Config {
     pub hub: HubName,
     /// Whether guests may chat.
     pub allow_anonymous: bool,
+    /// How many messages a user may send; `None`: there is no limit, of negotiations neither.
+    pub message_rate: Option<Rate>,
     /// Whether App Service authentication is on, so that its headers can be trusted.
     pub easy_auth: bool,
     /// The bearer tokens that are accepted, if any.
@@ -174,6 +181,7 @@ impl Config {
         let allow_anonymous = env.get(ALLOW_ANONYMOUS).map_or(Some(!env.is_azure()), env::parse_switch);
         let allow_anonymous = allow_anonymous.ok_or_else(|| ConfigError::new(ALLOW_ANONYMOUS, "must be true or false"));
         let allow_anonymous = problems.value(allow_anonymous);
+        let message_rate = problems.value(message_rate::read(env)).flatten();
         problems.value(telemetry::log_format(env));
         let otlp = problems.value(telemetry::otlp(env)).flatten();
         let bearer = problems.value(bearer::bearer(env)).flatten();
@@ -186,6 +194,7 @@ impl Config {
                 signalr,
                 hub,
                 allow_anonymous,
+                message_rate,
                 easy_auth: env.is_on(EASY_AUTH),
                 bearer,
                 route_prefix,
@@ -237,10 +246,11 @@ mod tests {
             (SIGNALR, "Endpoint=hush;AccessKey=hush"),
             (HUB, "1hush"),
             (ALLOW_ANONYMOUS, "hush"),
+            (MESSAGE_RATE, "hush"),
             (LOG_FORMAT, "hush"),
             (OTLP_ENDPOINT, "hush"),
         ];
-        let expected = [HOST_PORT, SIGNALR, HUB, ALLOW_ANONYMOUS, LOG_FORMAT, OTLP_ENDPOINT];
+        let expected = [HOST_PORT, SIGNALR, HUB, ALLOW_ANONYMOUS, MESSAGE_RATE, LOG_FORMAT, OTLP_ENDPOINT];
         assert_eq!(problems(&variables), expected);
     }
 

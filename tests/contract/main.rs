@@ -19,6 +19,7 @@ mod messages;
 #[cfg(feature = "otel")]
 mod otel;
 mod process_lifecycle;
+mod rate_limits;
 mod scripted_service;
 mod settings;
 #[cfg(unix)]
