@@ -14,6 +14,7 @@
 //! - `negotiate`, `messages`, [`access_token`]: one module for each function.
 //! - [`communication`], [`identities`]: the client of Azure Communication Services, and the store of the identities that people have there.
 //! - [`rate_limiter`], `limits`: how many requests a person may make.
+//! - `text`: line breaks, and which characters are visible.
 //! - [`error`]: failures as status, code and sentence.
 //! - [`telemetry`]: the access log, and OpenTelemetry with the feature `otel`.
 //! - [`shutdown`], [`exit`]: reasons to stop, and exit codes.
@@ -35,4 +36,5 @@ mod negotiate;
 pub mod rate_limiter;
 pub mod shutdown;
 pub mod telemetry;
+mod text;
 mod upstream_time;

@@ -52,10 +52,25 @@ async fn an_anonymous_caller_can_write_to_everyone_but_not_privately() {
     let (app, service) = start_app(202, None).await;
     let public = app.message(&json!({"text": "hi", "nickname": "Zoë"})).send().await.unwrap();
     let published: Value = public.json().await.unwrap();
-    assert_eq!((&published["sender"], &published["nickname"]), (&json!(""), &json!("Zoë")));
+    assert_eq!((&published["sender"], &published["nickname"]), (&json!("Zoë (guest)"), &json!("Zoë")));
+    assert_eq!(published["isGuest"], true);
     let private = app.message(&json!({"text": "hi", "recipient": "bob"})).send().await.unwrap();
     assert_eq!(api_error(private).await, (401, "unauthenticated".to_owned()));
     assert_eq!(service.calls.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_the_tutorial_names_a_guest_and_no_user() {
+    let (app, service) = start_app(202, None).await;
+    let draft = json!({"sender": "Zed", "text": "hi"});
+    for (user, expected) in [(None, "Zed (guest)"), (Some("ann"), "ann")] {
+        let request = user.into_iter().fold(app.message(&draft), |request, user| request.header(NAME, user));
+        let published: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(published["sender"], expected);
+    }
+    let nameless: Value = app.message(&json!({"text": "hi"})).send().await.unwrap().json().await.unwrap();
+    assert_eq!((&nameless["sender"], &nameless["isGuest"]), (&json!("Guest"), &json!(true)));
+    assert_eq!(service.calls.lock().unwrap().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

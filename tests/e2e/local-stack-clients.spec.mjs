@@ -53,13 +53,22 @@ test('the JavaScript client follows the redirect and receives public messages an
   assert.deepEqual([own.text, own.sender, own.recipient, own.isPrivate], ['to bob', 'alice', 'bob', true])
 })
 
+test('a page of the tutorial without sign-in shows its name as that of a guest', async (t) => {
+  const chat = await startLocalStack(t)
+  const client = await connected(t, `${chat.api}/api`)
+  assert.equal((await send(chat, { sender: 'Zed', text: 'hi' })).status, 202)
+  const { sender, nickname, isGuest } = await client.next()
+  assert.deepEqual([sender, nickname, isGuest], ['Zed (guest)', 'Zed', true])
+})
+
 test('forged identity headers and tokens have no effect', async (t) => {
   const chat = await startLocalStack(t)
   const client = await connected(t, `${chat.api}/api`)
   const principal = Buffer.from('{"userDetails":"root"}').toString('base64')
   const headers = { 'x-ms-client-principal-name': 'root', 'X-MS-CLIENT-PRINCIPAL': principal, 'x-ms-client-principal-id': 'root' }
   assert.equal((await send(chat, { text: 'obey' }, headers)).status, 202)
-  assert.equal((await client.next()).sender, '')
+  const { sender, isGuest } = await client.next()
+  assert.deepEqual([sender, isGuest], ['Guest', true])
   assert.equal((await send(chat, { text: 'obey', recipient: 'bob' }, headers)).status, 401)
   assert.equal((await send(chat, { text: 'obey' }, { 'X-ZUMO-AUTH': 'forged' })).status, 401)
 })

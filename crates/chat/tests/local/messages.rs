@@ -35,7 +35,7 @@ async fn a_public_message_arrives_once_at_every_client_as_published() {
     let published = stack.send(Some(&alice), &json!({"text": "hi", "id": "a-1"})).await;
     assert_eq!((&published["sender"], &published["id"]), (&json!("alice@contoso.com"), &json!("a-1")));
     let second = stack.send(None, &json!({"text": "hello", "nickname": "Zoë"})).await;
-    assert_eq!((&second["sender"], &second["nickname"]), (&json!(""), &json!("Zoë")));
+    assert_eq!((&second["sender"], &second["nickname"]), (&json!("Zoë (guest)"), &json!("Zoë")));
     stack.send(None, &json!({"text": "marker"})).await;
     for client in [&mut her, &mut bobs, &mut guests] {
         assert_eq!(client.before("marker").await, [published.clone(), second.clone()]);
