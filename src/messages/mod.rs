@@ -1,8 +1,14 @@
 //! `POST /api/messages`: validates a draft and publishes it as a message, to everyone or to one user.
 //!
 //! The sender is the authenticated caller: a `sender` in the body counts only as the nickname of a guest.
+//!
+//! # Private messages
+//!
+//! One goes to the recipient, then to the sender, whose other tabs and devices show it too. The sends follow each other: a copy that
+//! arrives although the recipient's send failed would show a message as sent that is not. The handler does not know from which
+//! connection a message comes, so that one receives the copy as well, and clients drop what they have by its id.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -11,7 +17,11 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
-use azure_signalr::{Hub, Message as Invocation, Recipient};
+use azure_http::CALL_TIMEOUT;
+use azure_signalr::{Hub, Message as Invocation, Recipient, SendReceipt, UserId};
+use serde::Serialize;
+use tokio::time::{timeout, timeout_at};
+use tracing::warn;
 
 use crate::auth::{AuthConfig, Caller};
 use crate::error::Error;
@@ -26,6 +36,18 @@ use message::Message;
 
 /// The client method that receives a message.
 const TARGET: &str = "newMessage";
+/// For the check whether a recipient is connected. It runs beside the sends, and is no longer of use after them.
+const ONLINE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The response: the message as published, and whether its recipient was connected.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Accepted {
+    #[serde(flatten)]
+    message: Message,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_online: Option<bool>,
+}
 
 pub(crate) async fn send(
     State(hub): State<Hub>,
@@ -37,10 +59,43 @@ pub(crate) async fn send(
     let now = SystemTime::now();
     let message = Message::new(draft, &caller, now)?;
     let invocation = Invocation::new(TARGET, &[&message])?.idempotent();
-    let recipient = message.recipient().map_or(Recipient::Everyone, Recipient::User);
-    let receipt = hub.send(recipient, &invocation, now).await?;
+    let (receipt, recipient_online) = match (&caller, message.recipient()) {
+        (Caller::User(sender), Some(recipient)) => send_privately(&hub, sender, recipient, &invocation, now).await?,
+        _ => (hub.send(Recipient::Everyone, &invocation, now).await?, None),
+    };
     // For the access log.
-    Ok((StatusCode::ACCEPTED, Extension(receipt), Json(message)))
+    Ok((StatusCode::ACCEPTED, Extension(receipt), Json(Accepted { message, recipient_online })))
+}
+
+/// Sends to `recipient`, then to `sender`, if that is another user. Returns the requests of both, and whether the recipient is
+/// connected, if that is known. Only a failure of the first send is an error.
+async fn send_privately(
+    hub: &Hub,
+    sender: &UserId,
+    recipient: &UserId,
+    invocation: &Invocation,
+    now: SystemTime,
+) -> Result<(SendReceipt, Option<bool>), Error> {
+    let deadline = tokio::time::Instant::now() + CALL_TIMEOUT;
+    let sends = async {
+        let mut receipt = hub.send(Recipient::User(recipient), invocation, now).await?;
+        if sender != recipient {
+            match timeout_at(deadline, hub.send(Recipient::User(sender), invocation, now)).await {
+                Ok(Ok(own)) => receipt.add(own.attempts()),
+                Ok(Err(error)) => {
+                    warn!("the sender's own copy of a private message was not sent: {error}");
+                    receipt.add(error.attempts());
+                }
+                Err(_elapsed) => warn!("the sender's own copy of a private message was not sent in time"),
+            }
+        }
+        Ok(receipt)
+    };
+    let check = async {
+        let answer = timeout(ONLINE_TIMEOUT, hub.user_exists(recipient, now)).await;
+        Ok(answer.ok().and_then(Result::ok))
+    };
+    tokio::try_join!(sends, check)
 }
 
 /// A caller who may send a message now. As an extractor it counts the message, before its body is read: an invalid one counts too.

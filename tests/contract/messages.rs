@@ -37,14 +37,88 @@ async fn a_message_is_published_once_under_the_callers_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_private_message_is_sent_to_its_recipient_only() {
+async fn a_private_message_is_sent_to_its_recipient_and_then_to_its_sender() {
     let (app, service) = start_app(202, None).await;
-    let request = app.message(&json!({"text": "hi", "recipient": "b/o b"})).header(NAME, "ann");
-    let published: Value = request.send().await.unwrap().json().await.unwrap();
-    assert_eq!((&published["recipient"], &published["isPrivate"]), (&json!("b/o b"), &json!(true)));
+    let request = app.message(&json!({"text": "hi", "recipient": " B/o b "})).header(NAME, "ann");
+    let mut published: Value = request.send().await.unwrap().json().await.unwrap();
+    assert_eq!((&published["recipient"], &published["isPrivate"]), (&json!("B/o b"), &json!(true)));
+    assert_eq!(published.as_object_mut().unwrap().remove("recipientOnline"), Some(json!(true)));
     let calls = service.calls.lock().unwrap();
-    assert_eq!(calls.len(), 1);
-    assert_eq!(calls[0].target, "/api/hubs/chat/users/b%2Fo%20b/:send?api-version=2022-06-01");
+    let targets: Vec<_> = calls.iter().map(|call| call.target.as_str()).collect();
+    let expected = ["B%2Fo%20b", "ann"].map(|user| format!("/api/hubs/chat/users/{user}/:send?api-version=2022-06-01"));
+    assert_eq!(targets, expected);
+    for call in calls.iter() {
+        assert_eq!(call.body, json!({"target": "newMessage", "arguments": [published]}));
+    }
+    assert_eq!(*service.checks.lock().unwrap(), ["/api/hubs/chat/users/B%2Fo%20b?api-version=2022-06-01"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_to_oneself_is_sent_once() {
+    let (app, service) = start_app(202, None).await;
+    for (recipient, sends) in [("ann", 1), (" ann ", 1), ("Ann", 2)] {
+        let request = app.message(&json!({"text": "hi", "recipient": recipient})).header(NAME, "ann");
+        assert_eq!(request.send().await.unwrap().status(), 202);
+        assert_eq!(std::mem::take(&mut *service.calls.lock().unwrap()).len(), sends, "{recipient}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_message_that_the_service_rejects_is_not_sent_to_its_sender() {
+    let (app, service) = start_app(400, None).await;
+    let response = app.message(&json!({"text": "hi", "recipient": "bob"})).header(NAME, "ann").send().await.unwrap();
+    assert_eq!(api_error(response).await, (502, "upstream_rejected".to_owned()));
+    assert_eq!(service.calls.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_copy_for_the_sender_is_a_warning_without_names() {
+    let service = ScriptedService::start(&[(202, None), (400, None)]).await;
+    let mut app = TestApp::with_signalr(service.port, &[("WEBSITE_AUTH_ENABLED", "true")]);
+    let response = app.message(&json!({"text": "hi", "recipient": "bob"})).header(NAME, "ann").send().await.unwrap();
+    assert_eq!(response.status(), 202);
+    let log = app.stop();
+    let warning = log.lines().find(|line| line.contains("own copy")).expect("a line about the copy");
+    assert!(warning.contains("WARN") && warning.contains("400"), "{warning}");
+    for name in ["ann", "bob"] {
+        assert!(!warning.contains(name), "{warning}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_for_the_sender_that_takes_too_long_does_not_exceed_the_time_of_a_call() {
+    let service = ScriptedService::start(&[(202, None), (0, None)]).await;
+    let app = TestApp::with_signalr(service.port, &[("WEBSITE_AUTH_ENABLED", "true")]);
+    let response = app.message(&json!({"text": "hi", "recipient": "bob"})).header(NAME, "ann").send().await.unwrap();
+    assert_eq!(response.status(), 202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_says_whether_the_recipient_is_connected_if_that_is_known() {
+    for (reply, expected) in [
+        ((200, ""), Some(true)),
+        ((404, "Warning.User.NotExisted"), Some(false)),
+        ((404, ""), None),
+        ((404, "Warning.Group.NotExisted"), None),
+        ((401, ""), None),
+        ((403, ""), None),
+        ((405, ""), None),
+        ((429, ""), None),
+        ((503, ""), None),
+        ((0, ""), None),
+    ] {
+        let service = ScriptedService::start_with_check(&[(202, None)], reply).await;
+        let app = TestApp::with_signalr(service.port, &[("WEBSITE_AUTH_ENABLED", "true")]);
+        let request = app.message(&json!({"text": "hi", "recipient": "bob"})).header(NAME, "ann");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 202, "{reply:?}");
+        let answer: Value = response.json().await.unwrap();
+        assert_eq!(answer.get("recipientOnline").and_then(Value::as_bool), expected, "{reply:?}");
+        // The hint is for the sender, not for the recipient.
+        assert!(
+            service.calls.lock().unwrap().iter().all(|call| call.body["arguments"][0]["recipientOnline"].is_null())
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,10 +127,11 @@ async fn an_anonymous_caller_can_write_to_everyone_but_not_privately() {
     let public = app.message(&json!({"text": "hi", "nickname": "Zoë"})).send().await.unwrap();
     let published: Value = public.json().await.unwrap();
     assert_eq!((&published["sender"], &published["nickname"]), (&json!("Zoë (guest)"), &json!("Zoë")));
-    assert_eq!(published["isGuest"], true);
+    assert_eq!((&published["isGuest"], published.get("recipientOnline")), (&json!(true), None));
     let private = app.message(&json!({"text": "hi", "recipient": "bob"})).send().await.unwrap();
     assert_eq!(api_error(private).await, (401, "unauthenticated".to_owned()));
     assert_eq!(service.calls.lock().unwrap().len(), 1);
+    assert!(service.checks.lock().unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,6 +53,22 @@ test('the JavaScript client follows the redirect and receives public messages an
   assert.deepEqual([own.text, own.sender, own.recipient, own.isPrivate], ['to bob', 'alice', 'bob', true])
 })
 
+test('a private message arrives once in both tabs and on the second device of each side', async (t) => {
+  const chat = await startLocalStack(t)
+  const sessions = await Promise.all(['alice', 'alice', 'bob', 'bob'].map(name => signIn(chat, name)))
+  // Two tabs share a session; the other sessions are other devices.
+  const tokens = [sessions[0], ...sessions, sessions[2]]
+  const clients = await Promise.all(tokens.map(token => connected(t, `${chat.api}/api`, { headers: { 'X-ZUMO-AUTH': token } })))
+  const guest = await connected(t, `${chat.api}/api`)
+  const answer = await (await send(chat, { text: 'to bob', recipient: 'bob' }, { 'X-ZUMO-AUTH': sessions[0] })).json()
+  assert.equal(answer.recipientOnline, true)
+  await send(chat, { text: 'marker' })
+  for (const client of clients) {
+    assert.deepEqual([(await client.next()).id, (await client.next()).text], [answer.id, 'marker'])
+  }
+  assert.equal((await guest.next()).text, 'marker')
+})
+
 test('a page of the tutorial without sign-in shows its name as that of a guest', async (t) => {
   const chat = await startLocalStack(t)
   const client = await connected(t, `${chat.api}/api`)

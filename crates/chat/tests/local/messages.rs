@@ -42,36 +42,62 @@ async fn a_public_message_arrives_once_at_every_client_as_published() {
     }
 }
 
+/// `answer` to a private message as it is published: without the hint for its sender.
+fn as_published(mut answer: Value) -> Value {
+    answer.as_object_mut().unwrap().remove("recipientOnline");
+    answer
+}
+
 #[tokio::test]
-async fn a_private_message_arrives_at_every_connection_of_its_recipient_only() {
+async fn a_private_message_arrives_once_at_every_connection_of_its_recipient_and_its_sender_only() {
     let stack = TestStack::start();
     let names = ["alice@contoso.com", "bob@contoso.com", "carol@contoso.com", "BOB@contoso.com"];
-    let [(alice, mut her), (bob, mut bobs_first), (_, mut carols), (_, mut anothers)] = users(&stack, names).await;
-    let mut bobs_second = join(&stack, Some(&bob)).await;
+    let [(alice, mut her_tab), (bob, mut his_tab), (_, mut carols), (_, mut anothers)] = users(&stack, names).await;
+    // A second tab shares the session; another device signs in again.
+    let (mut her_second_tab, mut his_second_tab) = (join(&stack, Some(&alice)).await, join(&stack, Some(&bob)).await);
+    let [(_, mut her_device), (_, mut his_device)] = users(&stack, ["alice@contoso.com", "bob@contoso.com"]).await;
     let mut guests = join(&stack, None).await;
-    let published = stack.send(Some(&alice), &json!({"text": "psst", "recipient": "bob@contoso.com"})).await;
-    assert_eq!(published["isPrivate"], true);
+    let answer = stack.send(Some(&alice), &json!({"text": "psst", "recipient": "bob@contoso.com"})).await;
+    assert_eq!((&answer["isPrivate"], &answer["recipientOnline"]), (&json!(true), &json!(true)));
+    let published = as_published(answer);
     stack.send(None, &json!({"text": "marker"})).await;
-    for client in [&mut bobs_first, &mut bobs_second] {
+    for client in
+        [&mut her_tab, &mut her_second_tab, &mut her_device, &mut his_tab, &mut his_second_tab, &mut his_device]
+    {
         assert_eq!(client.before("marker").await, std::slice::from_ref(&published));
     }
-    for client in [&mut her, &mut carols, &mut anothers, &mut guests] {
+    for client in [&mut carols, &mut anothers, &mut guests] {
         assert!(client.before("marker").await.is_empty());
     }
 }
 
 #[tokio::test]
-async fn a_message_to_an_absent_user_is_accepted_and_arrives_nowhere() {
+async fn a_message_to_oneself_arrives_once_at_each_connection() {
+    let stack = TestStack::start();
+    let [(alice, mut first), (_, mut second)] = users(&stack, ["alice@contoso.com"; 2]).await;
+    let published =
+        as_published(stack.send(Some(&alice), &json!({"text": "note", "recipient": "alice@contoso.com"})).await);
+    stack.send(None, &json!({"text": "marker"})).await;
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.before("marker").await, std::slice::from_ref(&published));
+    }
+}
+
+#[tokio::test]
+async fn a_message_to_an_absent_user_is_accepted_and_arrives_at_its_sender_only() {
     let stack = TestStack::start();
     let [(alice, mut her), (_, mut bobs)] = users(&stack, ["alice@contoso.com", "bob@contoso.com"]).await;
     // None of these is Bob, and none of them is everyone.
-    for recipient in ["absent@contoso.com", "bob", "bob@contoso.com/", "*", "../bob@contoso.com"] {
-        stack.send(Some(&alice), &json!({"text": "psst", "recipient": recipient})).await;
+    let absent = ["absent@contoso.com", "bob", "bob@contoso.com/", "*", "../bob@contoso.com", "Bob@contoso.com"];
+    let mut published = Vec::new();
+    for recipient in absent {
+        let answer = stack.send(Some(&alice), &json!({"text": "psst", "recipient": recipient})).await;
+        assert_eq!(answer["recipientOnline"], false, "{recipient}");
+        published.push(as_published(answer));
     }
     stack.send(None, &json!({"text": "marker"})).await;
-    for client in [&mut her, &mut bobs] {
-        assert!(client.before("marker").await.is_empty());
-    }
+    assert_eq!(her.before("marker").await, published);
+    assert!(bobs.before("marker").await.is_empty());
 }
 
 #[tokio::test]
@@ -80,7 +106,7 @@ async fn case_57_a_private_message_arrives_for_any_characters_in_the_name() {
     let names = ["Zoë/Łucja 😀", "a%2Fb ?x=1#y", "50 % + 1", "O'Brien; DROP", ":send"];
     for name in names {
         let [(session, mut client)] = users(&stack, [name]).await;
-        let published = stack.send(Some(&session), &json!({"text": "to me", "recipient": name})).await;
+        let published = as_published(stack.send(Some(&session), &json!({"text": "to me", "recipient": name})).await);
         assert_eq!((&published["sender"], &published["recipient"]), (&json!(name), &json!(name)));
         assert_eq!(client.message().await, published, "{name}");
     }
