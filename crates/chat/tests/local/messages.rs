@@ -235,7 +235,7 @@ async fn a_client_token_cannot_send_or_take_over_a_connection() {
 async fn a_client_that_does_not_read_delays_no_other_and_gets_all_messages_later() {
     /// Of 16 KiB each: more than the system buffers for a socket (4 MiB), less than the service buffers for a client (8 MiB).
     const MESSAGES: usize = 400;
-    let stack = TestStack::start();
+    let stack = TestStack::with(&FREE_PORTS, &[("ChatMessageRate", "0")]);
     let access = negotiate(&stack, None).await;
     let mut slow = access.open(access.narrow_socket().await, None).await.unwrap();
     slow.shake_hands().await;
