@@ -12,8 +12,8 @@ use crate::rate_limiter::{Rate, RateLimiter};
 /// Guests may send this many times the messages of one user.
 const GUESTS_FACTOR: u32 = 10;
 
-/// Negotiations of a user. Twenty tabs that lose their connection again and again negotiate about 100 times in the first minute: each
-/// tab repeats after 0.5, 1, 2, 4, 8, 16 and then 30 seconds.
+/// Negotiations of a user. Twenty tabs that cannot connect negotiate about 150 times in the first minute: each tab of the page repeats
+/// after 0.5, 1, 2, 4, 8, 16 and then 30 seconds.
 const NEGOTIATION_RATE: Rate = Rate::new(120, Duration::from_millis(500));
 /// Negotiations of all guests. After an outage all of them reconnect within seconds, and one who negotiates in a loop must not lock the
 /// others out, so this only keeps the processor free for messages: a negotiation takes about 0.1 ms.

@@ -36,7 +36,7 @@ use message::Message;
 
 /// The client method that receives a message.
 const TARGET: &str = "newMessage";
-/// For the check whether a recipient is connected. It runs beside the sends, and is no longer of use after them.
+/// The longest that a response waits for the check whether a recipient is connected. It runs beside the sends and usually ends first.
 const ONLINE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The response: the message as published, and whether its recipient was connected.

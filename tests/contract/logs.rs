@@ -165,6 +165,20 @@ async fn attempts_are_logged_if_there_was_more_than_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_two_sends_of_a_private_message_are_not_logged_as_repeated_attempts() {
+    for (replies, tries) in [(&[(202, None)][..], None), (&[(202, None), (503, None), (202, None)], Some(3))] {
+        let service = ScriptedService::start(replies).await;
+        let app = TestApp::with_signalr(service.port, &[JSON, ("WEBSITE_AUTH_ENABLED", "true")]);
+        let request = app.message(&json!({"text": "hi", "recipient": "bob"})).header(INVOCATION_ID, "private-1");
+        let response = request.header("x-ms-client-principal-name", "ann").send().await.unwrap();
+        assert_eq!(response.status(), 202);
+        let line = json_line(&app, "private-1");
+        assert_eq!((line["outcome"].as_str(), line["upstream_tries"].as_u64()), (Some("ok"), tries));
+        assert_eq!(service.calls.lock().unwrap().len() as u64, tries.unwrap_or(2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_canceled_request_is_logged() {
     let mut service = ScriptedService::held().await;
     let app = TestApp::with_signalr(service.port, &[JSON]);
