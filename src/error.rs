@@ -138,12 +138,16 @@ impl Error {
         }
     }
 
-    /// The value of `WWW-Authenticate`: RFC 6750, section 3.
-    fn challenge(&self) -> Option<&'static str> {
+    /// The value of `WWW-Authenticate`, in the form of RFC 6750, section 3: at least one parameter, and an error only for a token that
+    /// was sent.
+    ///
+    /// Every 401 needs one (RFC 9110, section 15.5.2). It is `Bearer` with and without `AzureAd__…` settings, because App Service
+    /// authentication takes the same tokens and challenges in the same way. Browsers show no dialog for it.
+    fn challenge(&self, status: StatusCode) -> Option<&'static str> {
         match self {
             Self::InvalidToken(_) => Some(r#"Bearer error="invalid_token""#),
             Self::InsufficientScope(_) => Some(r#"Bearer error="insufficient_scope""#),
-            _ => None,
+            _ => (status == StatusCode::UNAUTHORIZED).then_some(r#"Bearer realm="chat""#),
         }
     }
 
@@ -211,7 +215,7 @@ impl IntoResponse for Error {
         let status = StatusCode::from_u16(status).expect("a status of HTTP");
         let body = Json(serde_json::json!({ "error": { "code": code, "message": message } }));
         let mut response = (status, body).into_response();
-        if let Some(challenge) = self.challenge() {
+        if let Some(challenge) = self.challenge(status) {
             response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(wait) = self.retry_after() {

@@ -295,3 +295,50 @@ async fn without_the_settings_bearer_tokens_are_ignored() {
     assert_eq!(api_error(response).await, (401, "unauthenticated".to_owned()));
     assert!(entra.request_counts().is_empty());
 }
+
+/// RFC 9110, section 15.5.2, and RFC 6750, section 3: a challenge has at least one parameter, and an error only if a token was sent.
+#[tokio::test]
+async fn every_401_of_every_route_has_a_challenge_for_which_browsers_show_no_dialog() {
+    let (env, entra) = (TestEnv::start().await, Entra::start().await);
+    let settings = entra.settings();
+    let validating: Vec<_> = settings.into_iter().chain([("WEBSITE_AUTH_ENABLED", "false")]).collect();
+    for (settings, challenge_of_a_token) in [
+        (&[][..], r#"Bearer realm="chat""#),
+        (&[("WEBSITE_AUTH_ENABLED", "false")], r#"Bearer realm="chat""#),
+        (&validating, r#"Bearer error="invalid_token""#),
+    ] {
+        let settings: Vec<_> = settings.iter().copied().chain([("ChatAllowAnonymous", "false")]).collect();
+        let app = env.start_app(&settings);
+        let requests = || {
+            [
+                app.post(NEGOTIATE),
+                app.post("/api/SignalRInfo"),
+                app.get("/api/SignalRInfo"),
+                app.message(&json!({"text": "hi"})),
+                app.post(ACCESS_TOKEN),
+                app.request(Method::DELETE, ACCESS_TOKEN),
+                app.request(Method::DELETE, &format!("{ACCESS_TOKEN}?forget=true")),
+            ]
+        };
+        for request in requests() {
+            let error = ErrorResponse::read(request.send().await.unwrap()).await;
+            assert_eq!((error.status, error.challenge.as_deref()), (401, Some(r#"Bearer realm="chat""#)));
+        }
+        for request in requests() {
+            let error = ErrorResponse::read(request.bearer_auth("x").send().await.unwrap()).await;
+            assert_eq!((error.status, error.challenge.as_deref()), (401, Some(challenge_of_a_token)));
+        }
+        for request in requests() {
+            let error = ErrorResponse::read(request.basic_auth("ann", Some("x")).send().await.unwrap()).await;
+            assert_eq!((error.status, error.challenge.as_deref()), (401, Some(r#"Bearer realm="chat""#)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_guest_who_sends_to_one_person_is_challenged_too() {
+    let app = TestApp::with_signalr(1, &[ALLOW_ANONYMOUS]);
+    let message = app.message(&json!({"text": "hi", "recipient": "bob"}));
+    let error = ErrorResponse::read(message.send().await.unwrap()).await;
+    assert_eq!((error.status, error.challenge.as_deref()), (401, Some(r#"Bearer realm="chat""#)));
+}
