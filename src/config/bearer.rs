@@ -1,6 +1,6 @@
 //! The settings of bearer tokens, under the names of Microsoft's own libraries (`AzureAd__…`).
 //!
-//! Bearer tokens are off unless a client id is set. App Service authentication needs none of these settings.
+//! Bearer tokens are off unless a tenant is set, with a client id or an audience. App Service authentication needs none of these settings.
 
 use entra_jwt::{Authority, AuthorityError, Resource};
 
@@ -23,12 +23,11 @@ pub struct Bearer {
 pub(super) fn bearer(env: &Env) -> Result<Option<Bearer>, ConfigError> {
     let parts = [ENTRA_TENANT_ID, ENTRA_CLIENT_ID, ENTRA_AUDIENCE];
     let Some(part) = parts.into_iter().find(|name| env.get(name).is_some()) else { return Ok(None) };
-    // Without the client id no token would be validated, unnoticed.
+    // Without one of them no token would be validated, unnoticed.
     let needed = |name, what: &str| {
         env.get(name).ok_or_else(|| ConfigError::new(name, format!("is not set, and {part} is; it is {what}")))
     };
     let tenant_id = needed(ENTRA_TENANT_ID, "the id of the tenant whose people may sign in")?;
-    let client_id = needed(ENTRA_CLIENT_ID, "the id of the app that tokens are for, from its registration")?;
     let instance = env.get(ENTRA_INSTANCE).unwrap_or(DEFAULT_ENTRA_INSTANCE);
     let authority = Authority::new(instance, tenant_id).map_err(|error| {
         let name = match error {
@@ -39,8 +38,13 @@ pub(super) fn bearer(env: &Env) -> Result<Option<Bearer>, ConfigError> {
     })?;
     let resource = match env.get(ENTRA_AUDIENCE) {
         Some(audience) => Resource::for_audience(audience, BEARER_SCOPE),
-        None => Resource::for_client_id(client_id, BEARER_SCOPE)
-            .map_err(|error| ConfigError::new(ENTRA_CLIENT_ID, error))?,
+        // The client id is needed for the audience only.
+        None => {
+            let what = "the id of the app that tokens are for, from its registration; or set AzureAd__Audience";
+            let client_id = needed(ENTRA_CLIENT_ID, what)?;
+            Resource::for_client_id(client_id, BEARER_SCOPE)
+                .map_err(|error| ConfigError::new(ENTRA_CLIENT_ID, error))?
+        }
     };
     Ok(Some(Bearer { authority, resource }))
 }
@@ -52,6 +56,8 @@ mod tests {
 
     const TENANT: (&str, &str) = (ENTRA_TENANT_ID, "6babcaad-604b-40ac-a9d7-9fd97c0b779f");
     const CLIENT: (&str, &str) = (ENTRA_CLIENT_ID, "0b3ad9a5-5b1c-4f1f-a7b0-c3d2d1a0a001");
+
+    const AUDIENCE: (&str, &str) = (ENTRA_AUDIENCE, "api://chat");
 
     fn bearer(variables: &[(&str, &str)]) -> Option<Bearer> {
         read(variables).unwrap().bearer
@@ -69,8 +75,15 @@ mod tests {
         let public = bearer(&[TENANT, CLIENT]);
         assert_eq!(public, bearer(&[TENANT, CLIENT, (ENTRA_INSTANCE, "https://login.microsoftonline.com")]));
         assert_ne!(public, bearer(&[TENANT, CLIENT, (ENTRA_INSTANCE, "https://login.microsoftonline.us/")]));
-        let named = bearer(&[TENANT, CLIENT, (ENTRA_AUDIENCE, "api://chat")]);
+        let named = bearer(&[TENANT, CLIENT, AUDIENCE]);
         assert_eq!(named.unwrap().resource, Resource::for_audience("api://chat", BEARER_SCOPE));
+    }
+
+    #[test]
+    fn with_an_audience_no_client_id_is_needed() {
+        let with_audience = bearer(&[TENANT, AUDIENCE]);
+        assert!(with_audience.is_some());
+        assert_eq!(with_audience, bearer(&[TENANT, AUDIENCE, CLIENT]));
     }
 
     #[test]

@@ -342,3 +342,15 @@ async fn a_guest_who_sends_to_one_person_is_challenged_too() {
     let error = ErrorResponse::read(message.send().await.unwrap()).await;
     assert_eq!((error.status, error.challenge.as_deref()), (401, Some(r#"Bearer realm="chat""#)));
 }
+
+#[tokio::test]
+async fn with_an_audience_no_client_id_is_asked_for() {
+    let without_client_id = ("AzureAd__ClientId", "");
+    let (_env, entra, app) = start(&[("AzureAd__Audience", "api://chat"), without_client_id]).await;
+    let token = Signer::first().sign(&entra.claims_with("aud", json!("api://chat")));
+    assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, &token)).await, "ann@contoso.com");
+    let (_env, _entra, app) = start(&[without_client_id]).await;
+    let error = ErrorResponse::read(app.post(NEGOTIATE).send().await.unwrap()).await;
+    assert_eq!((error.status, error.code.as_str()), (503, "not_configured"));
+    assert!(error.message.contains("AzureAd__ClientId"), "{}", error.message);
+}
