@@ -187,7 +187,7 @@ impl Config {
         let bearer = problems.value(bearer::bearer(env)).flatten();
         let communication = problems.value(communication::read(env)).flatten();
         let tokens = access_tokens::read(env, &mut problems);
-        let route_prefix = env.get(ROUTE_PREFIX).unwrap_or(DEFAULT_ROUTE_PREFIX).trim_matches('/').to_owned();
+        let route_prefix = problems.value(route_prefix(env)).unwrap_or_else(|| DEFAULT_ROUTE_PREFIX.to_owned());
         match (hub, allow_anonymous, tokens) {
             (Some(hub), Some(allow_anonymous), Some(tokens)) if problems.0.is_empty() => Ok(Self {
                 host_port,
@@ -212,6 +212,22 @@ fn host_port(env: &Env) -> Result<Option<u16>, ConfigError> {
     let Some((name, port)) = found else { return Ok(None) };
     let port = port.parse().ok().filter(|port| *port > 0);
     port.map(Some).ok_or_else(|| ConfigError::new(name, "must be a port from 1 to 65535"))
+}
+
+/// The prefix without a slash at its ends; empty for a single slash. It becomes part of the paths of routes, in which `{}` and `*` would
+/// match other paths, and requests never have `//` or `..`.
+fn route_prefix(env: &Env) -> Result<String, ConfigError> {
+    let prefix = env.get(ROUTE_PREFIX).unwrap_or(DEFAULT_ROUTE_PREFIX);
+    let without_start = prefix.strip_prefix('/').unwrap_or(prefix);
+    let trimmed = without_start.strip_suffix('/').unwrap_or(without_start);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let is_segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(is_plain);
+    if prefix == "/" || trimmed.split('/').all(is_segment) {
+        return Ok(trimmed.to_owned());
+    }
+    let rule =
+        "must be segments of letters, digits, -, _, . and ~ with single slashes between them, like api or v2/chat";
+    Err(ConfigError::new(ROUTE_PREFIX, rule))
 }
 
 #[cfg(test)]
@@ -297,6 +313,32 @@ mod tests {
 
     #[test]
     fn case_23_the_hosts_route_prefix_is_followed() {
-        assert_eq!(read(&[(ROUTE_PREFIX, "/v2/")]).unwrap().route_prefix, "v2");
+        for (value, expected) in [
+            ("api", "api"),
+            ("v2", "v2"),
+            ("/v2/", "v2"),
+            ("V2/Chat", "V2/Chat"),
+            ("a/b/c", "a/b/c"),
+            ("a-b_c.d~e", "a-b_c.d~e"),
+            ("...", "..."),
+            (" v2 ", "v2"),
+            ("/", ""),
+            ("", "api"),
+            ("  ", "api"),
+        ] {
+            assert_eq!(read(&[(ROUTE_PREFIX, value)]).unwrap().route_prefix, expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_route_prefix_that_is_no_plain_path_is_a_problem() {
+        for value in [
+            "{hush}", "{*hush}", "hush/{x}", "*hush", ":hush/*", "//", "//hush", "hush//", "a//b", "..", "a/../b",
+            "./a", "a b", "a%2fb", "a\\b", "a?b", "a#b", "https://hush", "ünï", "a\u{0}b", "\"api\"",
+        ] {
+            let errors = read(&[(ROUTE_PREFIX, value)]).unwrap_err();
+            assert_eq!(errors.route_prefix, "api");
+            assert_eq!(problems(&[(ROUTE_PREFIX, value)]), [ROUTE_PREFIX], "{value:?}");
+        }
     }
 }

@@ -252,6 +252,18 @@ async fn a_configured_prefix_moves_every_route() {
     assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 404);
 }
 
+/// Such a prefix would match other paths, or end the process before it listens.
+#[tokio::test]
+async fn a_prefix_that_is_no_plain_path_is_reported_by_name() {
+    for prefix in ["{version}", "{", "api/{*rest}", "*", "a//b", "../api", "a b"] {
+        let app = TestApp::with_signalr(1, &[("AzureFunctionsJobHost__extensions__http__routePrefix", prefix)]);
+        let error = ErrorResponse::read(app.post("/api/negotiate").send().await.unwrap()).await;
+        assert_eq!((error.status, error.code.as_str()), (503, "not_configured"), "{prefix}");
+        assert!(error.message.contains("routePrefix"), "{}", error.message);
+        app.process.out.line("routePrefix: must be segments of letters, digits");
+    }
+}
+
 #[tokio::test]
 async fn an_invalid_path_is_400() {
     let app = TestApp::start();
