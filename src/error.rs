@@ -112,8 +112,13 @@ impl Error {
             Self::Overloaded => (503, "unavailable", "Too many people are waiting just now; try again later."),
             Self::Upstream(cause) => upstream(cause),
             Self::Communication(cause) => communication(cause),
-            Self::Store(_) => {
+            Self::Store(cause) if cause.is_retryable() => {
                 (503, "unavailable", "Who has which identity cannot be looked up just now; try again later.")
+            }
+            Self::Store(_) => {
+                let sentence =
+                    "Who has which identity cannot be looked up until this app is corrected; the log says how.";
+                (500, "identity_store_failed", sentence)
             }
             Self::Panicked(_) => (500, "internal", "Something went wrong here; the log says what."),
         };

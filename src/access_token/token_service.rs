@@ -1,27 +1,29 @@
 //! Issues access tokens: finds the identity of a person, creates one for a new person, and requests a token for it.
 //!
 //! A person has one identity, even if several processes create one at the same time: the store accepts the first, and the others
-//! delete theirs.
+//! delete theirs. An identity is deleted at the service first and removed from the store last, so that a deletion that fails can be
+//! repeated.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use azure_communication::{AccessToken, Client, Error as ServiceError, ErrorKind, Grant, UserId};
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::timeout;
 use tracing::warn;
 
 use super::token_request::TokenRequest;
 use crate::auth::{Person, PersonKey};
 use crate::error::Error;
-use crate::identities::{IdentityStore, StoredIdentity};
+use crate::identities::{IdentityStore, StoreError, StoredIdentity};
 use crate::rate_limiter::{Rate, RateLimiter};
 use crate::upstream_time::UpstreamTimer;
 
 /// Tokens for each person. A page requests one at start and one each hour; a browser may reopen many tabs.
 const TOKEN_RATE: Rate = Rate::new(20, Duration::from_secs(6));
-/// The number of locks that people share, so that the requests of one person do not race each other.
+/// The number of locks that people share. Tokens are issued under a shared lock; identities are created and deleted under an exclusive one,
+/// so that no token is issued for an identity that is being deleted.
 const LOCK_SHARDS: usize = 256;
 /// The longest wait for a lock. It is longer only when the service or the store fails.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,14 +46,15 @@ struct Inner {
     max_grant: Grant,
     clock: fn() -> Timestamp,
     limit: RateLimiter,
-    locks: [Semaphore; LOCK_SHARDS],
+    locks: [RwLock<()>; LOCK_SHARDS],
 }
 
 impl TokenService {
     /// Issues tokens of `service` for at most `max_grant` to people whose identities are stored in `identities`.
     pub fn new(service: Client, identities: IdentityStore, max_grant: Grant, clock: fn() -> Timestamp) -> Self {
-        let locks = std::array::from_fn(|_| Semaphore::new(1));
-        Self(Arc::new(Inner { service, identities, max_grant, clock, limit: RateLimiter::new(TOKEN_RATE), locks }))
+        let limit = RateLimiter::new(TOKEN_RATE);
+        let locks = std::array::from_fn(|_| RwLock::new(()));
+        Self(Arc::new(Inner { service, identities, max_grant, clock, limit, locks }))
     }
 
     /// Issues a token for a person. `timer` adds up the time that the service takes.
@@ -62,81 +65,117 @@ impl TokenService {
         now: Instant,
         timer: &UpstreamTimer,
     ) -> Result<IssuedToken, Error> {
-        let person = self.check_rate_limit(person, now)?;
+        let person = person.key();
+        self.0.limit.check(&person, now).map_err(Error::RateLimited)?;
         let grant = request.authorize(&self.0.max_grant)?;
-        let user = match self.0.identities.get(&person.to_string()).await? {
-            Some(stored) => stored.user,
-            None => self.enroll(person, None, timer).await?,
+        let gone = match self.0.issue_to_known(person, &grant, timer).await? {
+            Known::Issued(issued) => return Ok(issued),
+            // The identity was deleted externally: retry once with a new one.
+            Known::Gone(user) => Some(user),
+            Known::NotStored => None,
         };
-        match self.0.issue_token(&user, &grant, timer).await {
-            Err(error) if is_gone(&error) => {
-                // The identity was deleted externally: retry once with a new one.
-                let user = self.enroll(person, Some(user), timer).await?;
-                let token = self.0.issue_token(&user, &grant, timer).await?;
-                Ok(IssuedToken { user, token, grant })
-            }
-            outcome => Ok(IssuedToken { user, token: outcome?, grant }),
-        }
+        let (service, timer) = (self.0.clone(), timer.clone());
+        run_in_task(async move { service.issue_to_new(person, gone, grant, &timer).await }).await
     }
 
     /// Revokes all tokens of a person, who keeps the identity.
     pub(super) async fn revoke(&self, person: &Person, now: Instant, timer: &UpstreamTimer) -> Result<(), Error> {
-        let person = self.check_rate_limit(person, now)?;
-        let Some(stored) = self.0.identities.get(&person.to_string()).await? else { return Ok(()) };
-        match timer.measure(self.0.service.revoke_tokens(&stored.user, (self.0.clock)())).await {
-            // A deleted identity has no tokens.
-            Err(error) if is_gone(&error) => Ok(()),
-            outcome => Ok(outcome?),
-        }
+        let person = person.key();
+        self.0.limit.check(&person, now).map_err(Error::RateLimited)?;
+        self.0.revoke(person, timer).await
     }
 
     /// Deletes the identity of a person with all its tokens. Their next token is for a new identity.
     pub(super) async fn forget(&self, person: &Person, now: Instant, timer: &UpstreamTimer) -> Result<(), Error> {
-        let person = self.check_rate_limit(person, now)?;
+        let person = person.key();
+        self.0.limit.check(&person, now).map_err(Error::RateLimited)?;
         let (service, timer) = (self.0.clone(), timer.clone());
         run_in_task(async move { service.forget(person, &timer).await }).await
     }
+}
 
-    fn check_rate_limit(&self, person: &Person, now: Instant) -> Result<PersonKey, Error> {
-        let person = person.key();
-        self.0.limit.check(&person, now).map_err(Error::RateLimited)?;
-        Ok(person)
-    }
-
-    /// The identity of a person, created if needed; never `gone`, which no longer exists.
-    async fn enroll(&self, person: PersonKey, gone: Option<UserId>, timer: &UpstreamTimer) -> Result<UserId, Error> {
-        let (service, timer) = (self.0.clone(), timer.clone());
-        run_in_task(async move { service.enroll(person, gone, &timer).await }).await
-    }
+/// The result of requesting a token for the stored identity of a person.
+enum Known {
+    Issued(IssuedToken),
+    /// The stored identity does not exist at the service.
+    Gone(UserId),
+    /// None is stored.
+    NotStored,
 }
 
 impl Inner {
+    async fn issue_to_known(&self, person: PersonKey, grant: &Grant, timer: &UpstreamTimer) -> Result<Known, Error> {
+        let _lock = self.lock_shared(person).await?;
+        let Some(StoredIdentity { user, .. }) = self.identities.get(person.as_bytes()).await? else {
+            return Ok(Known::NotStored);
+        };
+        match self.issue_token(&user, grant, timer).await {
+            Err(error) if is_gone(&error) => Ok(Known::Gone(user)),
+            outcome => Ok(Known::Issued(IssuedToken { user, token: outcome?, grant: grant.clone() })),
+        }
+    }
+
+    async fn issue_to_new(
+        &self,
+        person: PersonKey,
+        gone: Option<UserId>,
+        grant: Grant,
+        timer: &UpstreamTimer,
+    ) -> Result<IssuedToken, Error> {
+        let lock = self.lock_exclusively(person).await?;
+        let user = self.enroll(person, gone, timer).await?;
+        let _lock = lock.downgrade();
+        let token = self.issue_token(&user, &grant, timer).await?;
+        Ok(IssuedToken { user, token, grant })
+    }
+
+    /// The identity of a person, created if needed; never `gone`, which no longer exists. The caller holds the exclusive lock.
     async fn enroll(&self, person: PersonKey, gone: Option<UserId>, timer: &UpstreamTimer) -> Result<UserId, Error> {
-        let _lock = self.lock_person(person).await?;
-        let name = person.to_string();
+        let person = person.as_bytes();
         let is_good = |stored: &StoredIdentity| gone.as_ref() != Some(&stored.user);
-        let before = match self.identities.get(&name).await? {
+        let before = match self.identities.get(person).await? {
             Some(stored) if is_good(&stored) => return Ok(stored.user),
             before => before,
         };
+        // No identity is created that cannot be stored.
+        self.identities.check_writable().await?;
         let user = self.create(timer).await?;
-        let Err(error) = self.identities.put(&name, &user, before).await else { return Ok(user) };
+        let Err(error) = self.identities.put(person, &user, before.as_ref()).await else { return Ok(user) };
         // Lost the race, or the response to a successful write was lost.
-        let found = self.identities.get(&name).await.ok().flatten().filter(is_good);
+        let found = self.identities.get(person).await.ok().flatten().filter(is_good);
         if found.as_ref().is_none_or(|stored| stored.user != user) {
             self.delete(&user, timer).await;
         }
         found.map(|stored| stored.user).ok_or(Error::Store(error))
     }
 
-    /// Removes the stored identity first: no token is requested for an identity that is being deleted.
+    async fn revoke(&self, person: PersonKey, timer: &UpstreamTimer) -> Result<(), Error> {
+        for name in self.identities.names(person.as_bytes()).await? {
+            let Some(stored) = self.identities.read(&name).await? else { continue };
+            match timer.measure(self.service.revoke_tokens(&stored.user, (self.clock)())).await {
+                // A deleted identity has no tokens.
+                Err(error) if is_gone(&error) => {}
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the identity at the service, and then its file, with which a later attempt would find it.
     async fn forget(&self, person: PersonKey, timer: &UpstreamTimer) -> Result<(), Error> {
-        let _lock = self.lock_person(person).await?;
-        let name = person.to_string();
-        let Some(stored) = self.identities.get(&name).await? else { return Ok(()) };
-        self.identities.delete(&name).await?;
-        let deleted = timer.measure(self.service.delete_user(&stored.user, (self.clock)())).await;
-        deleted.inspect_err(|_| warn!("an identity that was removed from the store could not be deleted"))?;
+        let _lock = self.lock_exclusively(person).await?;
+        for name in self.identities.names(person.as_bytes()).await? {
+            let Some(stored) = self.identities.read(&name).await? else { continue };
+            match timer.measure(self.service.delete_user(&stored.user, (self.clock)())).await {
+                Err(error) if is_gone(&error) => {}
+                outcome => outcome?,
+            }
+            match self.identities.delete(&stored).await {
+                // Another process found the identity deleted, and has stored a new one.
+                Err(StoreError::Conflict) => {}
+                outcome => outcome?,
+            }
+        }
         Ok(())
     }
 
@@ -156,9 +195,16 @@ impl Inner {
         }
     }
 
-    async fn lock_person(&self, person: PersonKey) -> Result<SemaphorePermit<'_>, Error> {
-        let lock = timeout(LOCK_TIMEOUT, self.locks[person.group(LOCK_SHARDS)].acquire()).await;
-        lock.map(|lock| lock.expect("the semaphores are never closed")).map_err(|_| Error::Overloaded)
+    async fn lock_shared(&self, person: PersonKey) -> Result<RwLockReadGuard<'_, ()>, Error> {
+        timeout(LOCK_TIMEOUT, self.lock(person).read()).await.map_err(|_| Error::Overloaded)
+    }
+
+    async fn lock_exclusively(&self, person: PersonKey) -> Result<RwLockWriteGuard<'_, ()>, Error> {
+        timeout(LOCK_TIMEOUT, self.lock(person).write()).await.map_err(|_| Error::Overloaded)
+    }
+
+    fn lock(&self, person: PersonKey) -> &RwLock<()> {
+        &self.locks[person.group(LOCK_SHARDS)]
     }
 
     async fn issue_token(
@@ -201,14 +247,15 @@ mod tests {
         let (service, ann) = (token_service(), PersonKey::of_number(0));
         let has_another_lock = |person: &PersonKey| person.group(LOCK_SHARDS) != ann.group(LOCK_SHARDS);
         let bob = (1..).map(PersonKey::of_number).find(has_another_lock).unwrap();
-        let first = service.0.lock_person(ann).await.unwrap();
+        let (first, timer, grant) =
+            (service.0.lock_exclusively(ann).await.unwrap(), UpstreamTimer::default(), service.0.max_grant.clone());
         let start = tokio::time::Instant::now();
-        assert!(matches!(service.enroll(ann, None, &UpstreamTimer::default()).await, Err(Error::Overloaded)));
+        assert!(matches!(service.0.issue_to_known(ann, &grant, &timer).await, Err(Error::Overloaded)));
         let waited = start.elapsed();
         assert!(waited >= LOCK_TIMEOUT && waited < LOCK_TIMEOUT + Duration::from_secs(1), "{waited:?}");
-        assert!(service.0.lock_person(bob).await.is_ok());
+        assert!(service.0.lock_exclusively(bob).await.is_ok());
         drop(first);
-        assert!(service.0.lock_person(ann).await.is_ok());
+        assert!(service.0.lock_exclusively(ann).await.is_ok());
         assert_eq!(start.elapsed(), waited);
     }
 }

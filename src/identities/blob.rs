@@ -1,6 +1,8 @@
 //! The identity store in a blob container of Azure Storage, over the official client.
 
+use std::error::Error as StdError;
 use std::fmt;
+use std::iter::successors;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +10,14 @@ use async_trait::async_trait;
 use azure_communication::Endpoint;
 use azure_core::error::ErrorKind;
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RequestContent, RetryOptions};
-use azure_credentials::{TokenCache, transport};
+use azure_credentials::{TokenCache, TokenError, transport};
 use azure_http::{ATTEMPT_TIMEOUT, CALL_TIMEOUT, HttpClient, HttpOptions};
-use azure_storage_blob::models::{BlobClientDownloadOptions, BlockBlobClientUploadOptions};
+use azure_storage_blob::models::{BlobClientDeleteOptions, BlobClientDownloadOptions, BlockBlobClientUploadOptions};
 use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
 use tokio::time::timeout;
 
-use super::{FileStore, IdentityStore, MAX_FILE_BYTES, StoreError, StoredFile};
+use super::IdentityStore;
+use super::file_store::{FileStore, MAX_FILE_BYTES, StoreError, StoredFile};
 use crate::config::{Container, ContainerAccess};
 
 /// The scope that the official client requests tokens for.
@@ -90,15 +93,16 @@ impl BlobStore {
         }
     }
 
+    /// Uploads the blob `name`; `None` if the service responds that there is none.
     async fn upload(
         &self,
         name: &str,
         content: Vec<u8>,
         options: BlockBlobClientUploadOptions<'static>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<()>, StoreError> {
         let content = RequestContent::from(content);
         let uploaded = self.call(name, async |blob| blob.upload(content, Some(options)).await).await?;
-        uploaded.map(drop).ok_or(StoreError::NoContainer)
+        Ok(uploaded.map(drop))
     }
 }
 
@@ -116,7 +120,7 @@ impl FileStore for BlobStore {
 
     async fn put_if_absent(&self, name: &str, content: Vec<u8>) -> Result<(), StoreError> {
         let options = BlockBlobClientUploadOptions { if_none_match: Some("*".into()), ..Default::default() };
-        self.upload(name, content, options).await
+        self.upload(name, content, options).await?.ok_or(StoreError::NoContainer)
     }
 
     async fn replace_if_unchanged(
@@ -127,11 +131,13 @@ impl FileStore for BlobStore {
     ) -> Result<(), StoreError> {
         let etag = previous.etag.clone().ok_or(StoreError::Failed)?;
         let options = BlockBlobClientUploadOptions { if_match: Some(etag.into()), ..Default::default() };
-        self.upload(name, content, options).await
+        self.upload(name, content, options).await?.ok_or(StoreError::Conflict)
     }
 
-    async fn delete(&self, name: &str) -> Result<(), StoreError> {
-        self.call(name, async |blob| blob.delete(None).await).await.map(drop)
+    async fn delete_if_unchanged(&self, name: &str, previous: &StoredFile) -> Result<(), StoreError> {
+        let etag = previous.etag.clone().ok_or(StoreError::Failed)?;
+        let options = BlobClientDeleteOptions { if_match: Some(etag.into()), ..Default::default() };
+        self.call(name, async |blob| blob.delete(Some(options)).await).await.map(drop)
     }
 }
 
@@ -141,10 +147,20 @@ fn store_error(error: &azure_core::Error) -> Option<StoreError> {
         ErrorKind::HttpResponse { status, error_code, .. } => {
             return from_response(u16::from(*status), error_code.as_deref());
         }
-        ErrorKind::Credential => StoreError::NoToken,
+        ErrorKind::Credential => no_token(error),
         ErrorKind::Connection | ErrorKind::Io => StoreError::Unreachable,
         _ => StoreError::Failed,
     })
+}
+
+/// A token that may come later, or not without a change of configuration.
+fn no_token(error: &azure_core::Error) -> StoreError {
+    let cause = successors(Some(error as &(dyn StdError + 'static)), |error| (*error).source())
+        .find_map(|error| error.downcast_ref::<TokenError>());
+    match cause {
+        Some(error) if !error.is_retryable() => StoreError::NoIdentity,
+        _ => StoreError::NoToken,
+    }
 }
 
 /// Tells error responses apart by status and `x-ms-error-code`; `None` if there is no such blob.
@@ -154,6 +170,9 @@ fn from_response(status: u16, code: Option<&str>) -> Option<StoreError> {
         (404, _) => return None,
         (401 | 403, _) => StoreError::Denied,
         (409, None | Some("BlobAlreadyExists")) | (412, _) => StoreError::Conflict,
+        // Others that pass are 409: a container or an account that is being created or deleted.
+        (408 | 409 | 429, _) => StoreError::Failed,
+        (400..=499, _) => StoreError::Rejected,
         _ => StoreError::Failed,
     })
 }
@@ -173,7 +192,11 @@ mod tests {
             (409, Some("BlobAlreadyExists"), Some(StoreError::Conflict)),
             (409, Some("ContainerBeingDeleted"), Some(StoreError::Failed)),
             (412, Some("ConditionNotMet"), Some(StoreError::Conflict)),
+            (400, Some("InvalidAuthenticationInfo"), Some(StoreError::Rejected)),
+            (405, Some("UnsupportedHttpVerb"), Some(StoreError::Rejected)),
+            (429, None, Some(StoreError::Failed)),
             (500, Some("InternalError"), Some(StoreError::Failed)),
+            (503, Some("ServerBusy"), Some(StoreError::Failed)),
         ] {
             assert_eq!(from_response(status, code), expected, "{status} {code:?}");
         }

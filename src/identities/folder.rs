@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use azure_communication::Endpoint;
 use uuid::Uuid;
 
-use super::{FileStore, IdentityStore, MAX_FILE_BYTES, StoreError, StoredFile};
+use super::IdentityStore;
+use super::file_store::{FileStore, MAX_FILE_BYTES, StoreError, StoredFile};
 
 impl IdentityStore {
     /// The identities of `resource` in `folder`, which is created with the first file.
@@ -25,7 +26,7 @@ struct FolderStore(Arc<Folder>);
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
-    /// Held while a file is compared and replaced.
+    /// Held while a file is compared and replaced or deleted.
     writing: Mutex<()>,
 }
 
@@ -42,6 +43,8 @@ impl FolderStore {
         let done = tokio::task::spawn_blocking(move || work(&folder, &path)).await;
         done.map_err(|_| StoreError::Failed)?.map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => StoreError::Conflict,
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => StoreError::Rejected,
+            ErrorKind::IsADirectory | ErrorKind::NotADirectory => StoreError::Rejected,
             _ => StoreError::Failed,
         })
     }
@@ -80,10 +83,15 @@ impl FileStore for FolderStore {
         .await
     }
 
-    async fn delete(&self, name: &str) -> Result<(), StoreError> {
-        self.run(name, |_, path| match fs::remove_file(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            outcome => outcome,
+    async fn delete_if_unchanged(&self, name: &str, previous: &StoredFile) -> Result<(), StoreError> {
+        let previous = previous.content.clone();
+        self.run(name, move |folder, path| {
+            let _writing = folder.writing.lock().unwrap_or_else(PoisonError::into_inner);
+            match read(path)? {
+                None => Ok(()),
+                Some(current) if current == previous => fs::remove_file(path),
+                Some(_) => Err(ErrorKind::AlreadyExists.into()),
+            }
         })
         .await
     }

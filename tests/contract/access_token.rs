@@ -81,6 +81,24 @@ pub(crate) fn request_as(app: &TestApp, method: Method, tenant: &str, object: &s
     as_entra(app.request(method, PATH), tenant, object)
 }
 
+/// `DELETE /api/access-token` with a query.
+fn delete_as(app: &TestApp, who: &str, query: &str) -> RequestBuilder {
+    as_entra(app.request(Method::DELETE, &format!("{PATH}{query}")), "contoso", who)
+}
+
+/// Adds the headers of Easy Auth for a user of GitHub.
+fn as_github(request: RequestBuilder, id: &str) -> RequestBuilder {
+    request.header("x-ms-client-principal-idp", "github").header("x-ms-client-principal-id", id)
+}
+
+/// The hash of the GitHub user `ann`, the name of the file in which earlier versions stored them.
+const GITHUB_ANN: &str = "9108e69397f782e30e3bbf5702bd5ee88f2c1a98c0e2434aed09d35c831717d0";
+
+/// The text of the blob of an identity.
+fn stored_text(id: &str) -> String {
+    json!({"version": 1, "communicationUserId": id}).to_string()
+}
+
 fn post_as(app: &TestApp, who: &str) -> RequestBuilder {
     request_as(app, Method::POST, "contoso", who)
 }
@@ -119,7 +137,7 @@ async fn a_request_without_a_credential_gets_no_token_and_calls_no_service() {
         assert_eq!(error_of(app.get(PATH)).await, error(405, "method_not_allowed"));
     }
     assert_eq!(env.emulator.calls().received, 0);
-    assert!(env.blobs.paths().is_empty());
+    assert!(env.blobs.blobs().is_empty());
 }
 
 #[tokio::test]
@@ -162,8 +180,8 @@ async fn each_person_has_exactly_one_identity() {
     all.dedup();
     assert_eq!(all.len(), 4);
     // Neither names nor contents of the blobs identify a person.
-    for text in env.blobs.paths().into_iter().chain(env.blobs.texts()) {
-        assert!(!text.contains("ann") && !text.contains("contoso"), "{text}");
+    for (path, text) in env.blobs.people() {
+        assert!([&path, &text].iter().all(|shown| !shown.contains("ann") && !shown.contains("contoso")), "{path}");
     }
 }
 
@@ -175,9 +193,9 @@ async fn twenty_concurrent_first_requests_to_two_processes_create_one_identity()
     let ids: Vec<_> = join_all(requests).await.into_iter().map(|(_, id)| id).collect();
     assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     assert_eq!(env.ids(), ids[..1]);
-    let texts = env.blobs.texts();
-    assert_eq!(texts.len(), 1);
-    assert!(texts[0].contains(&ids[0]));
+    let people = env.blobs.people();
+    assert_eq!(people.len(), 1);
+    assert!(people[0].1.contains(&ids[0]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,7 +207,7 @@ async fn a_thousand_people_have_a_thousand_identities() {
         let issued = join_all(people.iter().map(|person| issue(post_as(&app, person)))).await;
         ids.extend(issued.into_iter().map(|(_, id)| id));
     }
-    assert_eq!((ids.len(), env.ids().len(), env.blobs.paths().len()), (1_000, 1_000, 1_000));
+    assert_eq!((ids.len(), env.ids().len(), env.blobs.people().len()), (1_000, 1_000, 1_000));
 }
 
 #[tokio::test]
@@ -302,7 +320,7 @@ async fn an_unreachable_service_is_reported_as_unavailable() {
     let response = post_as(&app, "ann").send().await.unwrap();
     assert!(response.headers().contains_key("retry-after"));
     assert_eq!(api_error(response).await, error(503, "unavailable"));
-    assert!(env.blobs.paths().is_empty());
+    assert!(env.blobs.people().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -315,7 +333,7 @@ async fn an_identity_that_was_deleted_externally_is_replaced_by_one() {
     let ids: Vec<_> = join_all(requests).await.into_iter().map(|(_, id)| id).collect();
     assert!(ids.iter().all(|id| *id == ids[0] && *id != deleted), "{ids:?}");
     assert_eq!(env.ids(), ids[..1]);
-    assert!(env.blobs.texts()[0].contains(&ids[0]));
+    assert!(env.blobs.people()[0].1.contains(&ids[0]));
     env.delete(&ids[0]).await;
     let ended = request_as(&apps[1], Method::DELETE, "contoso", "ann").send().await.unwrap();
     assert_eq!(ended.status(), 204);
@@ -356,6 +374,67 @@ async fn the_rate_limit_counts_each_person_separately() {
 }
 
 #[tokio::test]
+async fn an_identity_is_deleted_at_the_service_first_and_a_failure_can_be_repeated() {
+    let (env, app) = TestEnv::with_app(&[]).await;
+    let (token, ann) = issue(post_as(&app, "ann")).await;
+    let forget = || delete_as(&app, "ann", "?forget=true");
+    // The service refuses: nothing has changed.
+    env.emulator.inject(Fault::new(403).unwrap().on(Operation::Delete)).unwrap();
+    assert_eq!(error_of(forget()).await, error(502, "upstream_rejected"));
+    assert_eq!((env.ids(), env.blobs.people().len()), (vec![ann.clone()], 1));
+    assert_eq!(issue(post_as(&app, "ann")).await.1, ann);
+    // The store refuses: the identity is gone, and is found once more.
+    env.blobs.fail_writes_with(Some(403));
+    assert_eq!(error_of(forget()).await, error(500, "identity_store_failed"));
+    assert_eq!((env.ids().len(), env.blobs.people().len()), (0, 1));
+    env.blobs.fail_writes_with(None);
+    // What the service does not have counts as deleted.
+    for _ in 0..2 {
+        assert_eq!(forget().send().await.unwrap().status(), 204);
+        assert!(env.blobs.people().is_empty());
+    }
+    assert_ne!(env.emulator.introspect(&token).unwrap().state, TokenState::Alive);
+    assert_ne!(issue(post_as(&app, "ann")).await.1, ann);
+}
+
+#[tokio::test]
+async fn an_identity_that_another_process_has_stored_meanwhile_is_not_removed() {
+    let (env, app) = TestEnv::with_app(&[]).await;
+    issue(post_as(&app, "ann")).await;
+    let service = azure_communication::Client::new(&env.connection.parse().unwrap()).unwrap();
+    let new = service.create_user(jiff::Timestamp::now()).await.unwrap();
+    env.blobs.replace_before_next_delete(&stored_text(new.as_str()));
+    assert_eq!(delete_as(&app, "ann", "?forget=true").send().await.unwrap().status(), 204);
+    assert_eq!(env.ids(), [new.as_str()]);
+    assert_eq!(issue(post_as(&app, "ann")).await.1, new.as_str());
+}
+
+/// Each request is answered: with a token that is alive, or dead with its identity.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_an_identity_is_being_deleted_no_token_is_issued_for_it() {
+    let env = TestEnv::start().await;
+    let app = env.start_app(&[]);
+    let (_, first) = issue(post_as(&app, "ann")).await;
+    let requests = (0..16).map(|number| {
+        let (app, is_forget) = (&app, number == 8);
+        async move {
+            if is_forget {
+                assert_eq!(delete_as(app, "ann", "?forget=true").send().await.unwrap().status(), 204);
+                return None;
+            }
+            Some(issue(post_as(app, "ann")).await)
+        }
+    });
+    let issued: Vec<_> = join_all(requests).await.into_iter().flatten().collect();
+    let ids = env.ids();
+    assert!(ids.len() <= 1 && !ids.contains(&first), "{ids:?}");
+    assert_eq!(env.emulator.calls().refused, 0, "a token was requested for a deleted identity");
+    for (token, id) in issued {
+        assert_eq!(env.emulator.introspect(&token).unwrap().state == TokenState::Alive, ids.contains(&id));
+    }
+}
+
+#[tokio::test]
 async fn a_lost_response_of_the_store_leaves_one_identity() {
     let (env, app) = TestEnv::with_app(&[]).await;
     env.blobs.fail_after_next_put();
@@ -364,19 +443,66 @@ async fn a_lost_response_of_the_store_leaves_one_identity() {
 }
 
 #[tokio::test]
-async fn a_failing_store_yields_no_token_and_leaves_no_identity() {
+async fn a_failing_store_yields_no_token_and_creates_no_identity() {
     let (env, app) = TestEnv::with_app(&[]).await;
-    for status in [403, 404, 500] {
+    for (status, expected) in [
+        (403, error(500, "identity_store_failed")),
+        (401, error(500, "identity_store_failed")),
+        (404, error(500, "identity_store_failed")),
+        (400, error(500, "identity_store_failed")),
+        (500, error(503, "unavailable")),
+        (503, error(503, "unavailable")),
+    ] {
         env.blobs.fail_with(Some(status));
         let response = post_as(&app, "ann").send().await.unwrap();
-        assert_eq!(api_error(response).await, error(503, "unavailable"), "{status}");
-        assert!(env.ids().is_empty(), "{status}");
+        assert_eq!(response.headers().contains_key("retry-after"), expected.0 == 503, "{status}");
+        assert_eq!(api_error(response).await, expected, "{status}");
     }
+    assert_eq!(env.emulator.calls().received, 0);
     env.blobs.fail_with(None);
     issue(post_as(&app, "ann")).await;
     let log = app.process.out.text();
     assert!(log.contains("Storage Blob Data Contributor") && log.contains("create the container"), "{log}");
     assert!(!log.contains("text of the storage account") && !log.contains("/account/"), "{log}");
+}
+
+#[tokio::test]
+async fn a_store_that_can_only_be_read_yields_no_identity_for_new_people_and_tokens_for_the_others() {
+    let (env, app) = TestEnv::with_app(&[]).await;
+    let (_, ann) = issue(post_as(&app, "ann")).await;
+    let before = env.emulator.calls().create;
+    for (status, expected) in [
+        (403, error(500, "identity_store_failed")),
+        (404, error(500, "identity_store_failed")),
+        (503, error(503, "unavailable")),
+    ] {
+        env.blobs.fail_writes_with(Some(status));
+        assert_eq!(error_of(post_as(&app, "bob")).await, expected, "{status}");
+        assert_eq!(issue(post_as(&app, "ann")).await.1, ann, "{status}");
+        // The first request to a new process needs the key of the names, which is there.
+        let second = env.start_app(&[]);
+        assert_eq!(error_of(post_as(&second, "bob")).await, expected, "{status}");
+        assert_eq!(issue(post_as(&second, "ann")).await.1, ann, "{status}");
+    }
+    assert_eq!((env.emulator.calls().create, env.ids()), (before, vec![ann]));
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_of_this_app_is_left_as_it_is_and_reported_to_the_operator() {
+    let (env, app) = TestEnv::with_app(&[]).await;
+    issue(post_as(&app, "ann")).await;
+    for (path, _) in env.blobs.blobs() {
+        let name = path.strip_prefix("/account/chat-identities/").unwrap();
+        env.blobs.insert(name, "of another app");
+    }
+    let others = env.blobs.blobs();
+    // The second process cannot read the key of the names either.
+    for app in [&app, &env.start_app(&[])] {
+        assert_eq!(error_of(post_as(app, "ann")).await, error(500, "identity_store_failed"));
+        assert_eq!(error_of(delete_as(app, "ann", "?forget=true")).await, error(500, "identity_store_failed"));
+        assert!(app.process.out.text().contains("holds a file that is none of this app's"));
+    }
+    assert_eq!((env.emulator.calls().create, env.blobs.blobs()), (1, others));
 }
 
 #[tokio::test]
@@ -424,7 +550,60 @@ async fn identities_stored_by_an_earlier_version_are_found_again() {
     let app = env.start_app(&[]);
     let request = app.post(PATH).header("x-ms-client-principal-idp", "github");
     let (_, id) = issue(request.header("x-ms-client-principal-id", "ann")).await;
-    assert_eq!((id.as_str(), env.ids().len(), env.blobs.paths().len()), (ann.as_str(), 1, 1));
+    assert_eq!((id.as_str(), env.ids().len()), (ann.as_str(), 1));
+    // It has moved to a name that cannot be computed without the key.
+    let [(moved, _)] = &env.blobs.people()[..] else { panic!("one blob for one person") };
+    assert!(!moved.ends_with(name), "{moved}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_stored_by_an_earlier_version_keep_their_identity_when_two_processes_look_for_it_at_once() {
+    let env = TestEnv::start().await;
+    let service = azure_communication::Client::new(&env.connection.parse().unwrap()).unwrap();
+    let ann = service.create_user(jiff::Timestamp::now()).await.unwrap();
+    let (host, _) = env.connection.strip_prefix("endpoint=http://").unwrap().split_once(['/', ';']).unwrap();
+    env.blobs.insert(&format!("{host}/{GITHUB_ANN}.json"), &stored_text(ann.as_str()));
+    let apps = [env.start_app(&[]), env.start_app(&[])];
+    let requests = (0..10).map(|number| issue(as_github(apps[number % 2].post(PATH), "ann")));
+    let ids: Vec<_> = join_all(requests).await.into_iter().map(|(_, id)| id).collect();
+    assert!(ids.iter().all(|id| id == ann.as_str()), "{ids:?}");
+    let [(moved, _)] = &env.blobs.people()[..] else { panic!("one blob for one person") };
+    assert!(env.ids().len() == 1 && !moved.contains(GITHUB_ANN), "{moved}");
+}
+
+#[tokio::test]
+async fn who_was_stored_by_an_earlier_version_can_revoke_and_is_forgotten_without_a_rest() {
+    let (env, app) = TestEnv::with_app(&[]).await;
+    let service = azure_communication::Client::new(&env.connection.parse().unwrap()).unwrap();
+    let (host, _) = env.connection.strip_prefix("endpoint=http://").unwrap().split_once(['/', ';']).unwrap();
+    let old_name = format!("{host}/{GITHUB_ANN}.json");
+    let forget = || as_github(app.request(Method::DELETE, &format!("{PATH}?forget=true")), "ann");
+    // Before the move, and after an instance of the earlier version has stored another identity.
+    for stored_twice in [false, true] {
+        let old = service.create_user(jiff::Timestamp::now()).await.unwrap();
+        if stored_twice {
+            issue(as_github(app.post(PATH), "ann")).await;
+        }
+        env.blobs.insert(&old_name, &stored_text(old.as_str()));
+        let before = env.emulator.calls().revoke;
+        assert_eq!(as_github(app.request(Method::DELETE, PATH), "ann").send().await.unwrap().status(), 204);
+        assert_eq!(env.emulator.calls().revoke - before, 1 + u64::from(stored_twice));
+        assert_eq!(forget().send().await.unwrap().status(), 204);
+        assert!(env.ids().is_empty() && env.blobs.people().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_the_names_is_never_logged() {
+    let (env, mut app) = TestEnv::with_app(&[("RUST_LOG", "trace")]).await;
+    issue(post_as(&app, "ann")).await;
+    delete_as(&app, "ann", "?forget=true").send().await.unwrap();
+    let blobs = env.blobs.blobs();
+    let [(path, text)] = &blobs[..] else { panic!("the key and nothing else: {blobs:?}") };
+    assert!(path.ends_with("/name-key.json"), "{path}");
+    let key: Value = serde_json::from_str(text).unwrap();
+    let log = app.stop();
+    assert!(log.contains("/api/access-token") && !log.contains(key["key"].as_str().unwrap()), "{log}");
 }
 
 #[tokio::test]

@@ -59,7 +59,7 @@ async fn assert_rejected(forge: impl Fn(&Entra) -> Vec<String>, status: u16, par
         }
     }
     assert_eq!(env.emulator.calls().received, 0);
-    assert!(env.blobs.paths().is_empty());
+    assert!(env.blobs.blobs().is_empty());
     app.process.out.line("operation=\"SendMessage\"");
     let log = app.process.out.text() + &app.process.err.text();
     for segment in tokens.iter().flat_map(|token| token.split('.')).filter(|segment| segment.len() > 20) {

@@ -1,4 +1,5 @@
-//! A scripted storage account with the Blob operations of the identity store: read, create and replace under a condition.
+//! A scripted storage account with the Blob operations of the identity store: read, and create, replace and
+//! delete under a condition.
 //!
 //! It checks no signature and no token; the end-to-end tests with Azurite do.
 
@@ -28,6 +29,10 @@ struct Inner {
     authorizations: Vec<String>,
     /// The status of all responses, if set.
     failure: Option<StatusCode>,
+    /// The status of all responses to put and delete, if set.
+    write_failure: Option<StatusCode>,
+    /// The text that another process writes before the next delete.
+    replacement: Option<String>,
     /// Whether the next put is done and answered with 500.
     fails_after_put: bool,
 }
@@ -56,20 +61,31 @@ impl BlobStorage {
         self.0.lock().unwrap().authorizations.clone()
     }
 
-    /// The texts of all blobs.
-    pub(crate) fn texts(&self) -> Vec<String> {
+    /// The paths and texts of all blobs.
+    pub(crate) fn blobs(&self) -> Vec<(String, String)> {
         let inner = self.0.lock().unwrap();
-        inner.blobs.values().map(|(_, text)| String::from_utf8(text.to_vec()).unwrap()).collect()
+        let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
+        inner.blobs.iter().map(|(path, (_, bytes))| (path.clone(), text(bytes))).collect()
     }
 
-    /// The paths of all blobs.
-    pub(crate) fn paths(&self) -> Vec<String> {
-        self.0.lock().unwrap().blobs.keys().cloned().collect()
+    /// The paths and texts of the blobs of people: all but the key of their names.
+    pub(crate) fn people(&self) -> Vec<(String, String)> {
+        self.blobs().into_iter().filter(|(path, _)| !path.ends_with("/name-key.json")).collect()
     }
 
     /// Answers all requests with this status, or normally again.
     pub(crate) fn fail_with(&self, status: Option<u16>) {
         self.0.lock().unwrap().failure = status.map(|status| StatusCode::from_u16(status).unwrap());
+    }
+
+    /// Answers all requests that change a blob with this status, or normally again.
+    pub(crate) fn fail_writes_with(&self, status: Option<u16>) {
+        self.0.lock().unwrap().write_failure = status.map(|status| StatusCode::from_u16(status).unwrap());
+    }
+
+    /// Replaces the text of a blob as another process would, after it was read and before the next delete of it.
+    pub(crate) fn replace_before_next_delete(&self, text: &str) {
+        self.0.lock().unwrap().replacement = Some(text.to_owned());
     }
 
     /// Writes the blob of the next put, but answers 500.
@@ -95,8 +111,18 @@ async fn respond(
     }
     let tag = |number: u64| format!("\"{number}\"");
     let error = |status: StatusCode, code: &'static str| (status, [("x-ms-error-code", code)]).into_response();
+    if let Some(status) = inner.write_failure.filter(|_| method != Method::GET) {
+        return (status, "text of the storage account").into_response();
+    }
     // The official client escapes the slash in a blob's name.
     let path = uri.path().replace("%2F", "/");
+    if method == Method::DELETE
+        && let Some(text) = inner.replacement.take()
+    {
+        inner.puts += 1;
+        let replaced = (inner.puts, Bytes::from(text));
+        inner.blobs.insert(path.clone(), replaced);
+    }
     let found = inner.blobs.get(&path).cloned();
     let described = |number: u64| [(ETAG, tag(number)), (LAST_MODIFIED, "Sun, 22 Nov 2026 00:00:00 GMT".to_owned())];
     match method {
@@ -122,6 +148,17 @@ async fn respond(
                 return StatusCode::INTERNAL_SERVER_ERROR.into_response();
             }
             (StatusCode::CREATED, described(number)).into_response()
+        }
+        Method::DELETE => {
+            let expected = headers.get(IF_MATCH).expect("a delete without a condition");
+            match found.map(|(number, _)| tag(number)) {
+                None => error(StatusCode::NOT_FOUND, "BlobNotFound"),
+                Some(is) if expected != is.as_str() => error(StatusCode::PRECONDITION_FAILED, "ConditionNotMet"),
+                Some(_) => {
+                    inner.blobs.remove(&path);
+                    StatusCode::ACCEPTED.into_response()
+                }
+            }
         }
         _ => panic!("{method} is not expected"),
     }

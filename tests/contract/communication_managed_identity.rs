@@ -138,7 +138,7 @@ async fn the_store_is_called_over_https_with_tokens_of_the_apps_identity() {
     for user in ["ann", "bob", "ann"] {
         assert_eq!(request_token(&app, user).await.status(), 200, "{}", app.process.out.text());
     }
-    assert_eq!(blobs.paths().len(), 2);
+    assert_eq!(blobs.people().len(), 2);
     let requests = endpoint.requests();
     let for_storage: Vec<_> =
         requests.iter().filter(|query| query["resource"] == "https://storage.azure.com").collect();
@@ -161,5 +161,24 @@ async fn without_a_token_for_the_store_no_identity_is_created() {
     assert_eq!(api_error(request_token(&app, "ann").await).await, (503, "unavailable".to_owned()));
     app.process.out.line("a Microsoft Entra token for https://storage.azure.com could not be had");
     app.process.out.line("the store of identities cannot be called: there is no token of the app's identity");
+    assert_eq!(env.emulator.calls().received, 0);
+}
+
+#[tokio::test]
+async fn an_identity_that_gets_no_token_until_it_is_corrected_is_a_permanent_fault_of_the_store() {
+    let (env, endpoint) = (TestEnv::start().await, IdentityEndpoint::new(OWNER_ID, LONG_LIFETIME, 10));
+    let (port, certificate) = tls::terminate(serve(BlobStorage::default().router()).await).await;
+    let container = format!("https://localhost:{port}/account/chat-identities");
+    let variables = [
+        ("ChatIdentityStore", container.as_str()),
+        ("ChatIdentityStore__rootCertificates", &certificate),
+        // The endpoint answers 400.
+        ("IDENTITY_HEADER", "another"),
+    ];
+    let app = env.start_app(endpoint.start(0).await, &variables);
+    let response = request_token(&app, "ann").await;
+    assert!(!response.headers().contains_key("retry-after"));
+    assert_eq!(api_error(response).await, (500, "identity_store_failed".to_owned()));
+    app.process.out.line("the app's identity gets no token; turn on an identity for this app");
     assert_eq!(env.emulator.calls().received, 0);
 }

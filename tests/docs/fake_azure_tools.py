@@ -19,6 +19,7 @@ ANSWERS = {
     "id": "/subscriptions/s/it",
     "password": "a secret",
     "primaryEndpoints.web": f"{PAGE}/",
+    "properties.etag": '"0x8D"',
     "principalId": "the-identity-of-the-app",
     "tenantId": "the-tenant",
 }

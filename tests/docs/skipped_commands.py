@@ -64,6 +64,7 @@ REASONS = {
     "asrs-emulator start": DOTNET,
     "export AzureSignalRConnectionString=$(az signalr key list": READS_AZURE,
     "client=$(az ad app create": READS_AZURE,
+    "etag=$(az storage blob show": READS_AZURE,
     "az functionapp list-flexconsumption-runtimes": READS_AZURE,
     "az signalr show": READS_AZURE,
     "acsHost=$(az communication show": READS_AZURE,

@@ -37,17 +37,18 @@ def test_the_javascript_gets_tokens_that_the_published_credential_accepts(sandbo
 
 
 @pytest.mark.runs(PERSON)
-def test_the_hash_leads_to_the_file_of_a_person(sandbox):
+def test_the_key_and_the_hash_lead_to_the_file_of_a_person(sandbox):
     sandbox.start("make run")
-    define, example = PERSON.commands
-    sandbox.compare(PERSON, sandbox.run(define, example))
+    define, key, example = PERSON.commands
+    sandbox.compare(PERSON, sandbox.run(define, key, example))
     sign_in, ask = CURL[0].commands
     printed = sandbox.run(sign_in, ask, 'curl -s http://localhost:7071/.auth/me -H "X-ZUMO-AUTH: $token"')
     answer, end = json.JSONDecoder().raw_decode(printed)
     (identity,) = json.loads(printed[end:])
     # The local sign-in has no tenants.
     (subject,) = [claim["val"] for claim in identity["user_claims"] if claim["typ"].endswith("/nameidentifier")]
-    stored = json.loads(sandbox.run(define, f'cat .chat/identities/*/"$(person aad "" {subject})".json'))
+    read = f'cat .chat/identities/*/"$(person aad "" {subject})".json'
+    stored = json.loads(sandbox.run(define, "cp .chat/identities/*/name-key.json .", read))
     assert stored["communicationUserId"] == answer["user"]["communicationUserId"]
 
 
@@ -73,14 +74,16 @@ def test_the_steps_by_hand_assign_each_role_on_one_resource_only(sandbox, azure)
 
 
 @pytest.mark.runs(DELETE)
-def test_the_blob_of_a_person_is_deleted_before_the_identity(sandbox, azure):
+def test_the_identity_of_a_person_is_deleted_first_and_then_the_blob_that_was_read(sandbox, azure):
     sandbox.variables |= {"acs": "my-chat-communication", "tenant": "a-tenant", "objectId": "an-object"}
     download = """echo '{"version":1,"communicationUserId":"8:acs:r_u"}' >person.json"""
-    define, _ = PERSON.commands
-    sandbox.run(define, download, *DELETE.commands, "! ls person.json")
+    define, key, _ = PERSON.commands
+    sandbox.run(define, key, download, *DELETE.commands, "! ls person.json name-key.json")
     calls = [call.split(" --")[0] for call in azure.calls("az ")]
-    assert calls == ["communication show", "storage blob download", "storage blob delete", "rest"]
+    blob = "storage blob"
+    assert calls == ["communication show", f"{blob} download", f"{blob} show", f"{blob} download", "rest", f"{blob} delete"]
     (identity,) = azure.calls("az rest --method delete")
     assert f"https://{fake_azure_tools.COMMUNICATION}/identities/8:acs:r_u?api-version=2023-10-01" in identity
     (deleted,) = azure.calls("az storage blob delete")
-    assert re.search(rf"--name {fake_azure_tools.COMMUNICATION}/[0-9a-f]{{64}}\.json$", deleted)
+    etag = fake_azure_tools.ANSWERS["properties.etag"]
+    assert re.search(rf"--name {fake_azure_tools.COMMUNICATION}/[0-9a-f]{{64}}\.json --if-match {etag}$", deleted)

@@ -14,6 +14,7 @@ CREATED = {
     "authentication.json",  # step 6 of docs/deploy.md
     "handler.exe",  # a build on Windows
     "local.settings.json",  # a copy of its example
+    "name-key.json",  # in the identity store
     "target",  # cargo
     "target/package/handler.zip",  # make package
 }

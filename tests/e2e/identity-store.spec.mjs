@@ -1,6 +1,7 @@
 // Tests of the identity store: several handlers with one container in Azurite, and the emulator of Azure Communication Services.
 
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -78,10 +79,25 @@ function twentyRequests({ handlers }, name) {
   return Promise.all(Array.from({ length: 20 }, (_, at) => identityOf(handlers[at % handlers.length], name)))
 }
 
-async function blobs({ container }) {
+async function allBlobs({ container }) {
   const found = []
   for await (const { name } of container.listBlobsFlat()) found.push(name)
   return found
+}
+
+/** The names of the blobs of people: all but the key of their names. */
+const blobs = async setup => (await allBlobs(setup)).filter(name => !name.endsWith('/name-key.json'))
+
+const textOf = async ({ container }, name) => (await container.getBlobClient(name).downloadToBuffer()).toString()
+
+/** The host of the emulator, the folder of its blobs. */
+const hostOf = ({ emulator }) => new URL(emulator.endpoint).host
+
+/** The blob in which an earlier version stored the GitHub user `ann`. */
+async function storedAnn() {
+  const stored = JSON.parse(await readFile(new URL('../data/stored-identities.json', import.meta.url), 'utf8'))
+  const { name, content } = stored.blobs.find(({ name }) => name.startsWith('127.0.0.1:8889/9108e693'))
+  return { hash: name.split('/')[1].replace('.json', ''), content, id: JSON.parse(content).communicationUserId }
 }
 
 test('concurrent first requests of one user create one mapping and one identity', async (t) => {
@@ -91,21 +107,54 @@ test('concurrent first requests of one user create one mapping and one identity'
   assert.deepEqual(await setup.emulator.identities(), [...ids])
   const [name, ...others] = await blobs(setup)
   assert.deepEqual(others, [])
-  const { version, communicationUserId } = JSON.parse((await setup.container.getBlobClient(name).downloadToBuffer()).toString())
+  const { version, communicationUserId } = JSON.parse(await textOf(setup, name))
   assert.deepEqual([version, communicationUserId], [1, [...ids][0]])
   assert.ok(!name.includes('ann') && !name.includes('github'), name)
 })
 
-test('names and bytes of blobs are those of earlier versions', async (t) => {
+test('the name of a blob is the HMAC of its person under a key that is in the container', async (t) => {
   const setup = await startHandlers(t, 1)
   const id = await identityOf(setup.handlers[0], 'ann')
-  const stored = JSON.parse(await readFile(new URL('../data/stored-identities.json', import.meta.url), 'utf8'))
-  const ann = stored.blobs.find(({ name }) => name.startsWith('127.0.0.1:8889/9108e693'))
-  const [, host] = /^endpoint=http:\/\/(.*?)\/?;/.exec(setup.emulator.connectionString)
-  const [name, ...others] = await blobs(setup)
-  assert.deepEqual([name, others], [ann.name.replace('127.0.0.1:8889', host), []])
-  const text = (await setup.container.getBlobClient(name).downloadToBuffer()).toString()
-  assert.equal(text, ann.content.replace(JSON.parse(ann.content).communicationUserId, id))
+  const { hash, content, id: storedId } = await storedAnn()
+  const { version, key } = JSON.parse(await textOf(setup, `${hostOf(setup)}/name-key.json`))
+  const keyBytes = Buffer.from(key, 'base64')
+  assert.deepEqual([version, keyBytes.length], [1, 32])
+  const name = createHmac('sha256', keyBytes).update(Buffer.from(hash, 'hex')).digest('hex')
+  assert.deepEqual(await blobs(setup), [`${hostOf(setup)}/${name}.json`])
+  assert.equal(await textOf(setup, `${hostOf(setup)}/${name}.json`), content.replace(storedId, id))
+  assert.ok(!setup.handlers[0].lines.some(line => line.includes(key)))
+})
+
+test('handlers that start at once use one key', async (t) => {
+  const setup = await startHandlers(t, 4)
+  const first = await Promise.all(setup.handlers.map((handler, at) => identityOf(handler, `user-${at}`)))
+  const second = await Promise.all(setup.handlers.map((handler, at) => identityOf(handler, `user-${(at + 1) % 4}`)))
+  assert.deepEqual(second, [...first.slice(1), first[0]])
+  assert.equal((await allBlobs(setup)).length, 5)
+})
+
+test('a blob of an earlier version is found by two handlers at once, and moved', async (t) => {
+  const setup = await startHandlers(t, 2)
+  const ann = await identityOf(setup.handlers[0], 'ann')
+  const [name] = await blobs(setup)
+  const { hash } = await storedAnn()
+  const oldName = `${hostOf(setup)}/${hash}.json`
+  const text = await textOf(setup, name)
+  await setup.container.getBlockBlobClient(oldName).upload(text, text.length)
+  await setup.container.deleteBlob(name)
+  assert.deepEqual(new Set(await twentyRequests(setup, 'ann')), new Set([ann]))
+  assert.deepEqual(await blobs(setup), [name])
+  assert.equal(await textOf(setup, name), text)
+})
+
+test('a blob of an earlier version is deleted with the identity', async (t) => {
+  const setup = await startHandlers(t, 1)
+  await identityOf(setup.handlers[0], 'ann')
+  const [name] = await blobs(setup)
+  const text = await textOf(setup, name)
+  await setup.container.getBlockBlobClient(`${hostOf(setup)}/${(await storedAnn()).hash}.json`).upload(text, text.length)
+  assert.equal((await request(setup.handlers[0], 'ann', 'DELETE', '?forget=1')).status, 204)
+  assert.deepEqual([await blobs(setup), await setup.emulator.identities()], [[], []])
 })
 
 test('with a managed identity the store is called with one cached token', async (t) => {
@@ -161,18 +210,45 @@ test('a thousand users have a thousand identities', async (t) => {
   assert.deepEqual(new Set(await setup.emulator.identities()), ids)
 })
 
+test('a deletion that broke off at the store is repeated', async (t) => {
+  const setup = await startHandlers(t, 1)
+  const [handler] = setup.handlers
+  await identityOf(handler, 'ann')
+  setup.account.proxy.isBlocked = line => line.startsWith('DELETE')
+  const failed = await request(handler, 'ann', 'DELETE', '?forget=true')
+  assert.deepEqual([failed.status, (await failed.json()).error.code], [500, 'identity_store_failed'])
+  assert.deepEqual([(await blobs(setup)).length, await setup.emulator.identities()], [1, []])
+  setup.account.proxy.isBlocked = () => false
+  assert.equal((await request(handler, 'ann', 'DELETE', '?forget=true')).status, 204)
+  assert.deepEqual(await blobs(setup), [])
+})
+
+test('no identity is created while the container can only be read', async (t) => {
+  const setup = await startHandlers(t, 1)
+  const [handler] = setup.handlers
+  const ann = await identityOf(handler, 'ann')
+  const { create } = await setup.emulator.calls()
+  setup.account.proxy.isBlocked = line => line.startsWith('PUT')
+  const failed = await request(handler, 'bob')
+  assert.deepEqual([failed.status, (await failed.json()).error.code], [500, 'identity_store_failed'])
+  assert.equal(await identityOf(handler, 'ann'), ann)
+  assert.equal((await setup.emulator.calls()).create, create)
+  setup.account.proxy.isBlocked = () => false
+  assert.notEqual(await identityOf(handler, 'bob'), ann)
+})
+
 const WRONG_SIGNATURE = `sig=${encodeURIComponent(Buffer.from('wrong').toString('base64'))}`
 const INVALID_STORES = [
   ['a wrong SAS', async account => (await sasUrl(account, CONTAINER)).replace(/sig=[^&]*/, WRONG_SIGNATURE), /refuses the identity or SAS/],
   ['a missing container', account => sasUrl(account, 'not-there'), /create the container/],
 ]
-for (const [what, store, message] of INVALID_STORES) test(`${what} is logged, and no identity is left in the service`, async (t) => {
+for (const [what, store, message] of INVALID_STORES) test(`${what} is a permanent fault that is logged, and no identity is created`, async (t) => {
   const setup = await startHandlers(t, 1, async account => ({ ChatIdentityStore: await store(account) }))
   const { handlers: [handler], emulator, account, variables } = setup
   const response = await request(handler, 'ann')
-  assert.equal(response.status, 503)
-  assert.equal((await response.json()).error.code, 'unavailable')
-  assert.deepEqual(await emulator.identities(), [])
+  assert.deepEqual([response.status, response.headers.get('retry-after')], [500, null])
+  assert.equal((await response.json()).error.code, 'identity_store_failed')
+  assert.equal((await emulator.calls()).received, 0)
   assert.ok(handler.lines.some(line => message.test(line)), handler.lines.join('\n'))
   const signature = new URL(variables.ChatIdentityStore).searchParams.get('sig')
   assert.ok(!handler.lines.some(line => line.includes(account.name) || line.includes(signature)), handler.lines.join('\n'))
