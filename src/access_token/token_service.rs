@@ -45,16 +45,18 @@ struct Inner {
     identities: IdentityStore,
     max_grant: Grant,
     clock: fn() -> Timestamp,
-    limit: RateLimiter,
+    issue_limit: RateLimiter,
+    /// Of revoking and forgetting: they must be possible when no more tokens are.
+    revoke_limit: RateLimiter,
     locks: [RwLock<()>; LOCK_SHARDS],
 }
 
 impl TokenService {
     /// Issues tokens of `service` for at most `max_grant` to people whose identities are stored in `identities`.
     pub fn new(service: Client, identities: IdentityStore, max_grant: Grant, clock: fn() -> Timestamp) -> Self {
-        let limit = RateLimiter::new(TOKEN_RATE);
+        let [issue_limit, revoke_limit] = [RateLimiter::new(TOKEN_RATE), RateLimiter::new(TOKEN_RATE)];
         let locks = std::array::from_fn(|_| RwLock::new(()));
-        Self(Arc::new(Inner { service, identities, max_grant, clock, limit, locks }))
+        Self(Arc::new(Inner { service, identities, max_grant, clock, issue_limit, revoke_limit, locks }))
     }
 
     /// Issues a token for a person. `timer` adds up the time that the service takes.
@@ -66,7 +68,7 @@ impl TokenService {
         timer: &UpstreamTimer,
     ) -> Result<IssuedToken, Error> {
         let person = person.key();
-        self.0.limit.check(&person, now).map_err(Error::RateLimited)?;
+        self.0.issue_limit.check(&person, now).map_err(Error::RateLimited)?;
         let grant = request.authorize(&self.0.max_grant)?;
         let gone = match self.0.issue_to_known(person, &grant, timer).await? {
             Known::Issued(issued) => return Ok(issued),
@@ -81,14 +83,14 @@ impl TokenService {
     /// Revokes all tokens of a person, who keeps the identity.
     pub(super) async fn revoke(&self, person: &Person, now: Instant, timer: &UpstreamTimer) -> Result<(), Error> {
         let person = person.key();
-        self.0.limit.check(&person, now).map_err(Error::RateLimited)?;
+        self.0.revoke_limit.check(&person, now).map_err(Error::RateLimited)?;
         self.0.revoke(person, timer).await
     }
 
     /// Deletes the identity of a person with all its tokens. Their next token is for a new identity.
     pub(super) async fn forget(&self, person: &Person, now: Instant, timer: &UpstreamTimer) -> Result<(), Error> {
         let person = person.key();
-        self.0.limit.check(&person, now).map_err(Error::RateLimited)?;
+        self.0.revoke_limit.check(&person, now).map_err(Error::RateLimited)?;
         let (service, timer) = (self.0.clone(), timer.clone());
         run_in_task(async move { service.forget(person, &timer).await }).await
     }

@@ -351,26 +351,50 @@ async fn a_missing_identity_is_replaced_at_most_once_per_request() {
     assert_eq!((calls.create, calls.refused), (2, 2));
 }
 
+/// Sends requests until one is answered with 429, which it checks.
+async fn exhaust(request: impl Fn() -> RequestBuilder) {
+    for _ in 0..30 {
+        let response = request().send().await.unwrap();
+        if response.status().is_success() {
+            continue;
+        }
+        let wait: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+        assert_eq!(api_error(response).await, error(429, "rate_limited"));
+        return;
+    }
+    panic!("thirty requests are within the limit");
+}
+
 #[tokio::test]
 async fn the_rate_limit_counts_each_person_separately() {
     let (env, app) = TestEnv::with_app(&[]).await;
-    let mut limited = None;
-    for _ in 0..30 {
-        let response = post_as(&app, "ann").send().await.unwrap();
-        if response.status() != 200 {
-            limited = Some(response);
-            break;
-        }
-    }
-    let limited = limited.expect("thirty requests exceed the limit");
-    let wait: u64 = limited.headers()["retry-after"].to_str().unwrap().parse().unwrap();
-    assert!((1..=60).contains(&wait), "{wait}");
-    assert_eq!(api_error(limited).await, error(429, "rate_limited"));
+    exhaust(|| post_as(&app, "ann")).await;
     let before = env.emulator.calls().received;
-    let ended = request_as(&app, Method::DELETE, "contoso", "ann").send().await.unwrap();
-    assert_eq!(ended.status(), 429);
+    assert_eq!(error_of(post_as(&app, "ann")).await, error(429, "rate_limited"));
     assert_eq!(env.emulator.calls().received, before);
     issue(post_as(&app, "bob")).await;
+}
+
+#[tokio::test]
+async fn who_gets_no_more_tokens_can_still_revoke_and_forget() {
+    let (env, app) = TestEnv::with_app(&[]).await;
+    exhaust(|| post_as(&app, "ann")).await;
+    assert_eq!(delete_as(&app, "ann", "").send().await.unwrap().status(), 204);
+    assert_eq!(env.emulator.calls().revoke, 1);
+    assert_eq!(delete_as(&app, "ann", "?forget=true").send().await.unwrap().status(), 204);
+    assert!(env.ids().is_empty());
+}
+
+#[tokio::test]
+async fn revoking_and_forgetting_have_a_limit_of_their_own() {
+    let (env, app) = TestEnv::with_app(&[]).await;
+    exhaust(|| delete_as(&app, "ann", "")).await;
+    let before = env.emulator.calls().received;
+    assert_eq!(error_of(delete_as(&app, "ann", "?forget=true")).await, error(429, "rate_limited"));
+    assert_eq!(env.emulator.calls().received, before);
+    issue(post_as(&app, "ann")).await;
+    assert_eq!(delete_as(&app, "bob", "").send().await.unwrap().status(), 204);
 }
 
 #[tokio::test]
