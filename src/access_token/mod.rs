@@ -3,7 +3,6 @@
 //!
 //! Ids, names and addresses in a request are ignored.
 
-use std::borrow::Cow;
 use std::time::Instant;
 
 use axum::body::Bytes;
@@ -19,7 +18,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::auth::Person;
-use crate::config::COMMUNICATION;
+use crate::config::{COMMUNICATION, parse_switch};
 use crate::error::Error;
 use crate::json_body::{body_error, is_json};
 use crate::upstream_time::UpstreamTimer;
@@ -74,16 +73,26 @@ fn to_response(IssuedToken { user, token, grant }: IssuedToken) -> Response {
 }
 
 /// Revokes the tokens of a person, or deletes their identity.
-pub(crate) async fn revoke(Enabled(tokens): Enabled, person: Person, uri: Uri) -> Response {
-    let query = url::form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    let forgets = |(name, value): (Cow<str>, Cow<str>)| name == "forget" && value == "true";
-    let timer = UpstreamTimer::default();
-    let ended = if query.into_iter().any(forgets) {
+pub(crate) async fn revoke(Enabled(tokens): Enabled, person: Person, uri: Uri) -> Result<Response, Error> {
+    let (forgets, timer) = (forgets(uri.query())?, UpstreamTimer::default());
+    let ended = if forgets {
         tokens.forget(&person, Instant::now(), &timer).await
     } else {
         tokens.revoke(&person, Instant::now(), &timer).await
     };
-    (Extension(timer), ended.map(|()| StatusCode::NO_CONTENT)).into_response()
+    Ok((Extension(timer), ended.map(|()| StatusCode::NO_CONTENT)).into_response())
+}
+
+/// Whether a query asks to delete the identity: `forget`, a boolean as in settings. A value that is none must not be taken for `false`.
+fn forgets(query: Option<&str>) -> Result<bool, Error> {
+    const WRONG: Error = Error::InvalidRequest("parameter forget", "must be true or false, and occur once");
+    let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut values = pairs.filter(|(name, _)| name.eq_ignore_ascii_case("forget")).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (None, _) => Ok(false),
+        (Some(value), None) => parse_switch(&value).ok_or(WRONG),
+        _ => Err(WRONG),
+    }
 }
 
 /// The token service, if access tokens are configured.
@@ -98,5 +107,41 @@ where
 
     async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Error> {
         Option::from_ref(state).map(Self).ok_or(Error::Disabled(COMMUNICATION))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forget_is_a_boolean_as_in_settings() {
+        for (query, expected) in [
+            (None, false),
+            (Some(""), false),
+            (Some("code=key&x=1"), false),
+            (Some("forget=true"), true),
+            (Some("forget=True"), true),
+            (Some("forget=TRUE"), true),
+            (Some("forget=1"), true),
+            (Some("Forget=true"), true),
+            (Some("x=0&forget=tru%65"), true),
+            (Some("forget=false"), false),
+            (Some("forget=False"), false),
+            (Some("forget=0"), false),
+        ] {
+            assert_eq!(forgets(query).unwrap(), expected, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn any_other_value_of_forget_is_an_error_and_not_a_revoke() {
+        for query in [
+            "forget", "forget=", "forget=yes", "forget=on", "forget=2", "forget=-1", "forget=truee", "forget=%20true",
+            "forget=true;", "forget=true&forget=false", "forget=true&forget=true", "forget=false&Forget=true",
+        ] {
+            let error = forgets(Some(query)).unwrap_err();
+            assert!(matches!(error, Error::InvalidRequest("parameter forget", _)), "{query}");
+        }
     }
 }

@@ -70,7 +70,7 @@ impl<N: AsRef<str>, V: Into<String>> FromIterator<(N, V)> for Env {
 }
 
 /// `true`, `false`, `1` and `0`, in any letter case, as App Service and people write them.
-pub(super) fn parse_switch(value: &str) -> Option<bool> {
+pub(crate) fn parse_switch(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "1" => Some(true),
         "false" | "0" => Some(false),

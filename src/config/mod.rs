@@ -18,6 +18,7 @@ pub use access_tokens::{AccessTokens, Container, ContainerAccess, IDENTITY_STORE
 pub use bearer::{BEARER_SCOPE, Bearer};
 pub use communication::Communication;
 pub use env::Env;
+pub(crate) use env::parse_switch;
 pub use telemetry::{LogFormat, Otlp};
 
 /// Variable: the port to listen on. Set by the Functions host; its presence means that there is one.
@@ -178,7 +179,7 @@ impl Config {
         let signalr = problems.value(signalr::read(env)).flatten();
         let hub = env.get(HUB).unwrap_or(DEFAULT_HUB).parse::<HubName>();
         let hub = problems.value(hub.map_err(|error| ConfigError::new(HUB, error)));
-        let allow_anonymous = env.get(ALLOW_ANONYMOUS).map_or(Some(!env.is_azure()), env::parse_switch);
+        let allow_anonymous = env.get(ALLOW_ANONYMOUS).map_or(Some(!env.is_azure()), parse_switch);
         let allow_anonymous = allow_anonymous.ok_or_else(|| ConfigError::new(ALLOW_ANONYMOUS, "must be true or false"));
         let allow_anonymous = problems.value(allow_anonymous);
         let message_rate = problems.value(message_rate::read(env)).flatten();

@@ -398,6 +398,36 @@ async fn revoking_and_forgetting_have_a_limit_of_their_own() {
 }
 
 #[tokio::test]
+async fn forget_is_true_or_1_in_any_letter_case() {
+    let (env, app) = TestEnv::with_app(&[]).await;
+    for query in ["?forget=true", "?forget=True", "?forget=TRUE", "?forget=1", "?Forget=tRuE", "?x=0&forget=1"] {
+        issue(post_as(&app, "ann")).await;
+        assert_eq!(delete_as(&app, "ann", query).send().await.unwrap().status(), 204);
+        assert!(env.ids().is_empty() && env.blobs.people().is_empty(), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn any_other_value_of_forget_is_400_and_revokes_nothing() {
+    let (env, app) = TestEnv::with_app(&[]).await;
+    let (token, _) = issue(post_as(&app, "ann")).await;
+    for query in [
+        "?forget", "?forget=", "?forget=yes", "?forget=on", "?forget=2", "?forget=truth", "?forget=%20true",
+        "?forget=true&forget=true", "?forget=true&forget=0", "?FORGET=ja",
+    ] {
+        let refused = ErrorResponse::read(delete_as(&app, "ann", query).send().await.unwrap()).await;
+        assert_eq!((refused.status, refused.code.as_str()), (400, "invalid_request"), "{query}");
+        assert!(refused.message.contains("forget must be true or false"), "{}", refused.message);
+    }
+    assert_eq!(env.emulator.calls().revoke, 0);
+    for query in ["?forget=false", "?forget=0", "?forget=False"] {
+        assert_eq!(delete_as(&app, "ann", query).send().await.unwrap().status(), 204);
+    }
+    assert_eq!((env.emulator.calls().revoke, env.ids().len()), (3, 1));
+    assert_eq!(env.emulator.introspect(&token).unwrap().state, TokenState::Revoked);
+}
+
+#[tokio::test]
 async fn an_identity_is_deleted_at_the_service_first_and_a_failure_can_be_repeated() {
     let (env, app) = TestEnv::with_app(&[]).await;
     let (token, ann) = issue(post_as(&app, "ann")).await;
