@@ -5,13 +5,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use url::Url;
 
+use crate::clock::ClockDifference;
 use crate::secret::Secret;
 
 /// The cap for a delay from `Retry-After`: a day. Longer ones are mistakes, and might not fit into a clock.
@@ -204,9 +205,22 @@ impl Response {
         plain.then_some(code)
     }
 
-    /// The delay that `Retry-After` asks for at `now`, in either of its forms (RFC 9110 §10.2.3), at most [`MAX_RETRY_AFTER`].
+    /// The delay that `Retry-After` asks for, in either of its forms (RFC 9110 §10.2.3), at most [`MAX_RETRY_AFTER`].
+    ///
+    /// A date counts by the server's clock, if its response has a date itself, else from `now`.
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
-        parse_retry_after(self.headers().get(RETRY_AFTER)?.to_str().ok()?, now)
+        let retry_after = self.headers().get(RETRY_AFTER)?.to_str().ok()?;
+        parse_retry_after(retry_after, self.date().unwrap_or(now))
+    }
+
+    /// How far the clock that says `now` is from the server's, if it is far and the server tells its time.
+    pub fn clock_difference(&self, now: SystemTime) -> Option<ClockDifference> {
+        ClockDifference::between(now, self.date()?)
+    }
+
+    /// When the server says it sent this.
+    fn date(&self) -> Option<SystemTime> {
+        httpdate::parse_http_date(self.headers().get(DATE)?.to_str().ok()?).ok()
     }
 
     /// Reads the body, up to `max_bytes`.
@@ -341,19 +355,41 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn a_date_in_retry_after_counts_by_the_clock_of_the_server() {
+        let now = UNIX_EPOCH + Duration::new(1_697_643_256, 1);
+        for (headers, seconds, is_clock_named) in [
+            ("Retry-After: Wed, 18 Oct 2023 15:35:16 GMT", Some(60), false),
+            ("Date: Wed, 18 Oct 2023 15:34:16 GMT\r\nRetry-After: Wed, 18 Oct 2023 15:35:16 GMT", Some(60), false),
+            ("Date: Wed, 18 Oct 2023 15:44:16 GMT\r\nRetry-After: Wed, 18 Oct 2023 15:44:18 GMT", Some(2), true),
+            ("Date: Wed, 18 Oct 2023 15:24:16 GMT\r\nRetry-After: Wed, 18 Oct 2023 15:24:18 GMT", Some(2), true),
+            ("Date: Wed, 18 Oct 2023 15:44:16 GMT\r\nRetry-After: 30", Some(30), true),
+            ("Date: Wed, 18 Oct 2023 15:35:16 GMT\r\nRetry-After: 0", Some(0), false),
+            ("Date: today\r\nRetry-After: Wed, 18 Oct 2023 15:35:16 GMT", Some(60), false),
+            ("Date: Wed, 18 Oct 2023 15:44:16 GMT", None, true),
+            ("Date: Fri, 31 Dec 9999 23:59:59 GMT\r\nRetry-After: Wed, 18 Oct 2023 15:35:16 GMT", Some(0), true),
+            ("X: y", None, false),
+        ] {
+            let response = format!("HTTP/1.1 503 X\r\n{headers}\r\ncontent-length: 0\r\n\r\n");
+            let response = exchange(post("/"), response).await.1.unwrap();
+            assert_eq!(response.retry_after(now), seconds.map(Duration::from_secs), "{headers}");
+            assert_eq!(response.clock_difference(now).is_some(), is_clock_named, "{headers}");
+        }
+    }
+
     fn client() -> HttpClient {
         HttpClient::new(&HttpOptions::default()).unwrap()
     }
 
     /// Sends a request to a server that reads it, responds with `response` and closes; the request as it arrived, and the result.
-    async fn exchange(mut request: Request, response: &'static str) -> (String, Result<Response, HttpError>) {
+    async fn exchange(mut request: Request, response: impl AsRef<[u8]>) -> (String, Result<Response, HttpError>) {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         request.url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
         let server = async {
             let (mut socket, _) = listener.accept().await.unwrap();
             let mut buffer = [0; 4_096];
             let length = socket.read(&mut buffer).await.unwrap();
-            socket.write_all(response.as_bytes()).await.unwrap();
+            socket.write_all(response.as_ref()).await.unwrap();
             String::from_utf8_lossy(&buffer[..length]).into_owned()
         };
         let client = client();

@@ -2,6 +2,7 @@
 
 mod address;
 mod client;
+mod clock;
 mod connection_string;
 mod retry;
 mod secret;
@@ -11,6 +12,7 @@ pub use client::{
     HttpClient, HttpError, HttpErrorKind, HttpOptions, MAX_RETRY_AFTER, Request, Response, RootCertificates,
     RootCertificatesError,
 };
+pub use clock::ClockDifference;
 pub use connection_string::{ConnectionProperties, DuplicateProperty};
 pub use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 pub use retry::{ATTEMPT_TIMEOUT, CALL_TIMEOUT, Failure, MAX_ATTEMPTS, Retry, RetryState, retry_delay};
