@@ -1,4 +1,4 @@
-//! The HTTPS client: trusted roots, options, one request, its response, and the ways it can fail.
+//! The HTTPS client: trusted roots, options, connections, one request, its response, and the ways it can fail.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,6 +20,21 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Under the idle time-outs of Azure's load balancers, so that this side closes first.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a connection counts as [`Connection::Recent`] after its last request.
+///
+/// Less than [`ATTEMPT_TIMEOUT`](crate::ATTEMPT_TIMEOUT): when an attempt has timed out because all connections died, none of those that
+/// died with it is recent any more.
+pub(crate) const RECENT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// An idle connection is probed after this time, and closed 10 seconds later if the peer acknowledges no probe: a connection that a load
+/// balancer has forgotten leaves the pool in that way, unless a request is sooner.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_PROBES: u32 = 2;
+/// Linux closes a connection by this time instead of by the number of probes.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(20);
 
 const MAX_ERROR_CODE_BYTES: usize = 100;
 
@@ -65,6 +80,19 @@ impl Default for HttpOptions {
     }
 }
 
+/// Which connections a request may be sent on.
+///
+/// A connection can die without a sign: a load balancer or NAT forgets it, and what is sent on it vanishes. Only a request shows that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Connection {
+    /// Any that is open as far as this side knows: for requests that can be repeated.
+    #[default]
+    Pooled,
+    /// One that was used in the last three seconds by another such request, or a new one: for requests that must not be lost, and for
+    /// repeats after a connection gave no response.
+    Recent,
+}
+
 /// An HTTPS client with a pool of connections; clones share it.
 ///
 /// It uses no proxy (managed identity endpoints are on the machine itself, and a proxy would see their secrets), follows no redirect and
@@ -82,7 +110,12 @@ impl Default for HttpOptions {
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct HttpClient(reqwest::Client);
+pub struct HttpClient {
+    /// For [`Connection::Pooled`].
+    pooled: reqwest::Client,
+    /// For [`Connection::Recent`]. A client of its own, since the time that connections stay in a pool is a property of the pool.
+    recent: reqwest::Client,
+}
 
 impl HttpClient {
     /// Builds a client. This reads no file and uses no network.
@@ -99,22 +132,33 @@ impl HttpClient {
             .expect("the provider supports TLS 1.2 and 1.3")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            // Requests and responses are small and final: waiting to fill a packet only delays them.
-            .tcp_nodelay(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy();
-        if let Some(timeout) = options.timeout {
-            builder = builder.timeout(timeout);
-        }
-        if let Some(user_agent) = options.user_agent {
-            builder = builder.user_agent(user_agent);
-        }
-        builder.build().map(Self).map_err(HttpError::from_reqwest)
+        let build = |idle_timeout| {
+            let mut builder = reqwest::Client::builder()
+                // Clones of the configuration share the sessions that a new connection resumes.
+                .tls_backend_preconfigured(tls.clone())
+                .connect_timeout(options.connect_timeout)
+                .pool_idle_timeout(idle_timeout)
+                .tcp_keepalive(KEEPALIVE_TIME)
+                .tcp_keepalive_interval(KEEPALIVE_INTERVAL)
+                .tcp_keepalive_retries(KEEPALIVE_PROBES)
+                // Requests and responses are small and final: waiting to fill a packet only delays them.
+                .tcp_nodelay(true)
+                .redirect(reqwest::redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .no_proxy();
+            #[cfg(target_os = "linux")]
+            {
+                builder = builder.tcp_user_timeout(UNACKNOWLEDGED_TIMEOUT);
+            }
+            if let Some(timeout) = options.timeout {
+                builder = builder.timeout(timeout);
+            }
+            if let Some(user_agent) = options.user_agent {
+                builder = builder.user_agent(user_agent);
+            }
+            builder.build().map_err(HttpError::from_reqwest)
+        };
+        Ok(Self { pooled: build(IDLE_TIMEOUT)?, recent: build(RECENT_TIMEOUT)? })
     }
 
     /// Sends one request and returns when the head of the response has arrived, whichever its status.
@@ -123,7 +167,7 @@ impl HttpClient {
     ///
     /// When there is no response.
     pub async fn send(&self, request: Request) -> Result<Response, HttpError> {
-        let Request { method, url, mut headers, body } = request;
+        let Request { method, url, mut headers, body, connection } = request;
         if body.is_empty() && method == Method::POST {
             // hyper sends no length without a body, and a front end may respond 411 to that.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -133,13 +177,17 @@ impl HttpClient {
         if !body.is_empty() {
             *outgoing.body_mut() = Some(body.into());
         }
-        self.0.execute(outgoing).await.map(Response).map_err(HttpError::from_reqwest)
+        let client = match connection {
+            Connection::Pooled => &self.pooled,
+            Connection::Recent => &self.recent,
+        };
+        client.execute(outgoing).await.map(Response).map_err(HttpError::from_reqwest)
     }
 
-    /// The client of the HTTP library, for code that has to hand one to a library of its own. The only part of this crate's API that
-    /// names reqwest.
+    /// The client of the HTTP library, with [`Connection::Pooled`], for code that has to hand one to a library of its own. The only part
+    /// of this crate's API that names reqwest.
     pub fn as_reqwest(&self) -> &reqwest::Client {
-        &self.0
+        &self.pooled
     }
 }
 
@@ -154,13 +202,15 @@ pub struct Request {
     pub headers: HeaderMap,
     /// Empty for none.
     pub body: Vec<u8>,
+    /// Which connections it may be sent on; any by default.
+    pub connection: Connection,
 }
 
 impl Request {
     /// A request without headers and body.
     #[must_use]
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Vec::new() }
+        Self { method, url, headers: HeaderMap::new(), body: Vec::new(), connection: Connection::Pooled }
     }
 
     /// Sets `Authorization: Bearer …`, marked as sensitive.
@@ -246,7 +296,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// `delay-seconds` or `HTTP-date`. A date counts from the whole second that `now` is in, since HTTP has no fractions.
+/// `delay-seconds` or `HTTP-date`. A date counts from the whole second that `now` is in: rounded up, since HTTP has no fractions.
 fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     let delay = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {

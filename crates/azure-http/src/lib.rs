@@ -9,8 +9,8 @@ mod secret;
 
 pub use address::{is_encrypted_or_local, is_loopback, join_segments, parse_base_url};
 pub use client::{
-    HttpClient, HttpError, HttpErrorKind, HttpOptions, MAX_RETRY_AFTER, Request, Response, RootCertificates,
-    RootCertificatesError,
+    Connection, HttpClient, HttpError, HttpErrorKind, HttpOptions, MAX_RETRY_AFTER, Request, Response,
+    RootCertificates, RootCertificatesError,
 };
 pub use clock::ClockDifference;
 pub use connection_string::{ConnectionProperties, DuplicateProperty};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::client::{HttpError, HttpErrorKind};
+use crate::client::{Connection, HttpError, HttpErrorKind};
 
 /// The time for a whole call: attempts and the delays between them.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -104,7 +104,8 @@ pub fn retry_delay(failure: Failure, retry: Retry, attempts: u32, jitter: f64) -
 /// async fn send(client: &HttpClient, request: &Request) -> Result<Response, HttpError> {
 ///     let mut state = RetryState::start(Retry::Idempotent);
 ///     loop {
-///         match state.attempt(client.send(request.clone())).await {
+///         let attempt = Request { connection: state.connection(), ..request.clone() };
+///         match state.attempt(client.send(attempt)).await {
 ///             Err(error) if state.wait(Failure::from(error.kind())).await => {}
 ///             result => return result,
 ///         }
@@ -116,13 +117,23 @@ pub struct RetryState {
     retry: Retry,
     deadline: Instant,
     attempts: u32,
+    connection: Connection,
 }
 
 impl RetryState {
     /// Starts a call now; it ends within [`CALL_TIMEOUT`].
     #[must_use]
     pub fn start(retry: Retry) -> Self {
-        Self { retry, deadline: Instant::now() + CALL_TIMEOUT, attempts: 0 }
+        // An unsafe call that a dead connection swallows is lost: it is not repeated.
+        let connection = if retry == Retry::Unsafe { Connection::Recent } else { Connection::Pooled };
+        Self { retry, deadline: Instant::now() + CALL_TIMEOUT, attempts: 0, connection }
+    }
+
+    /// Which connections the next attempt may be sent on: [`Connection::Recent`] for an unsafe call, and after an attempt that got no
+    /// response, since what has killed its connection may have killed every other of the pool.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        self.connection
     }
 
     /// When the time for the whole call is up.
@@ -147,10 +158,13 @@ impl RetryState {
     }
 
     /// Waits until the next attempt is due; `false` at once if there is to be none, or no time for the delay.
-    pub async fn wait(&self, failure: Failure) -> bool {
+    pub async fn wait(&mut self, failure: Failure) -> bool {
         let left = self.deadline.duration_since(Instant::now());
         let delay = retry_delay(failure, self.retry, self.attempts, fastrand::f64());
         let Some(delay) = delay.filter(|delay| *delay < left) else { return false };
+        if !matches!(failure, Failure::Status { .. }) {
+            self.connection = Connection::Recent;
+        }
         sleep(delay).await;
         true
     }
@@ -223,10 +237,37 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_delay_beyond_the_deadline_is_left_to_the_caller() {
-        let (state, start) = (RetryState::start(Retry::Idempotent), Instant::now());
+        let (mut state, start) = (RetryState::start(Retry::Idempotent), Instant::now());
         assert!(!state.wait(status(429, Some(10))).await);
         assert_eq!(start.elapsed(), Duration::ZERO);
         assert!(state.wait(status(429, Some(1))).await);
         assert!(start.elapsed() >= Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_repeat_avoids_the_pool_after_a_failure_without_a_response_and_an_unsafe_call_from_the_start() {
+        use Connection::{Pooled, Recent};
+        for (retry, failure, expected) in [
+            (Retry::Idempotent, Failure::TimedOut, [Pooled, Recent]),
+            (Retry::Idempotent, Failure::Interrupted, [Pooled, Recent]),
+            (Retry::Idempotent, Failure::Unreachable, [Pooled, Recent]),
+            (Retry::Idempotent, status(429, None), [Pooled, Pooled]),
+            (Retry::Idempotent, status(503, Some(1)), [Pooled, Pooled]),
+            (Retry::Delete, Failure::TimedOut, [Pooled, Recent]),
+            (Retry::Delete, Failure::Interrupted, [Pooled, Recent]),
+            (Retry::Delete, status(500, None), [Pooled, Pooled]),
+            (Retry::Unsafe, Failure::Unreachable, [Recent, Recent]),
+            (Retry::Unsafe, status(429, None), [Recent, Recent]),
+        ] {
+            let mut state = RetryState::start(retry);
+            let first = state.connection();
+            assert!(state.wait(failure).await, "{retry:?} {failure:?}");
+            assert_eq!([first, state.connection()], expected, "{retry:?} {failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_connection_is_no_longer_recent_when_an_attempt_has_timed_out() {
+        assert!(crate::client::RECENT_TIMEOUT < ATTEMPT_TIMEOUT);
     }
 }

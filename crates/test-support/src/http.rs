@@ -1,6 +1,8 @@
 //! HTTP in tests: a client, a server, a reverse proxy, free ports, errors and token claims.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -14,6 +16,7 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 
 use crate::process::TEST_TIMEOUT;
 
@@ -70,6 +73,19 @@ pub async fn serve(router: Router) -> u16 {
     let (listener, port) = listen().await;
     tokio::spawn(async move { axum::serve(listener, router).await });
     port
+}
+
+/// Answers all requests with `ok`, and the first `number` of them at the same time, so that each of these has a connection of its own.
+/// Returns the port.
+pub async fn serve_first_together(number: usize) -> u16 {
+    let (received, together) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(number)));
+    let respond = async move || {
+        if received.fetch_add(1, Ordering::SeqCst) < number {
+            together.wait().await;
+        }
+        "ok"
+    };
+    serve(Router::new().fallback(respond)).await
 }
 
 /// Forwards every request to the server at `port` of 127.0.0.1, WebSockets included. The `Host` header stays the caller's.
