@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use test_support::http::listen;
+use test_support::tcp_proxy::TcpProxy;
 
 use crate::blob_storage::BlobStorage;
 use crate::test_app::{ErrorResponse, TestApp, api_error};
@@ -697,4 +698,23 @@ async fn the_log_has_the_upstream_time_of_requests_that_called_the_service() {
     for id in ["no-identity-1", "anonymous-1"] {
         assert_eq!(logged(id).get("upstream_ms"), None);
     }
+}
+
+#[tokio::test]
+async fn a_token_is_issued_though_the_connections_to_service_and_store_have_died() {
+    let mut env = TestEnv::start().await;
+    let mut proxies = Vec::new();
+    for address in [&mut env.connection, &mut env.container] {
+        let (_, rest) = address.split_once("127.0.0.1:").unwrap();
+        let port = rest.split(['/', ';']).next().unwrap().to_owned();
+        let proxy = TcpProxy::start(port.parse().unwrap()).await;
+        *address = address.replace(&port, &proxy.port().to_string());
+        proxies.push(proxy);
+    }
+    let app = env.start_app(&[]);
+    let (_, id) = issue(post_as(&app, "ann")).await;
+    for proxy in &proxies {
+        proxy.swallow_open_connections();
+    }
+    assert_eq!(issue(post_as(&app, "ann")).await.1, id);
 }

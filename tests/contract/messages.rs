@@ -1,6 +1,7 @@
 //! Tests of `/api/messages`: the request to the SignalR service, and how failures of the service are reported to the caller.
 
 use serde_json::{Value, json};
+use test_support::tcp_proxy::TcpProxy;
 
 use crate::scripted_service::ScriptedService;
 use crate::test_app::{TestApp, api_error, claims};
@@ -193,4 +194,19 @@ async fn a_service_that_never_responds_is_a_timeout() {
     let app = TestApp::with_signalr(silent.local_addr().unwrap().port(), &[]);
     let response = app.message(&json!({"text": "hi"})).send().await.unwrap();
     assert_eq!(api_error(response).await, (504, "upstream_timeout".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_arrives_within_its_deadline_though_every_pooled_connection_has_died() {
+    let service = ScriptedService::start(&[(202, None)]).await;
+    let proxy = TcpProxy::start(service.port).await;
+    let app = TestApp::with_signalr(proxy.port(), &[]);
+    let send = || async { app.message(&json!({"text": "hi"})).send().await.unwrap().status() };
+    for status in futures_util::future::join_all((0..8).map(|_| send())).await {
+        assert_eq!(status, 202);
+    }
+    let connections = proxy.connections();
+    proxy.swallow_open_connections();
+    assert_eq!(send().await, 202);
+    assert_eq!(proxy.connections(), connections + 1, "one attempt was lost, and one new connection made");
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use azure_http::{HttpClient, HttpOptions, Retry, RetryState};
+use azure_http::{HttpClient, HttpOptions, Request, Retry, RetryState};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -150,7 +150,7 @@ impl Inner {
         let mut may_have_been_done = false;
         loop {
             let now = now.checked_add(start.elapsed()).unwrap_or(Timestamp::MAX);
-            let mut request = operation.request();
+            let mut request = Request { connection: state.connection(), ..operation.request() };
             self.auth.authenticate(&mut request, now, state.deadline()).await?;
             let sending =
                 async { response::read(self.http.send(request).await?, operation.expected_status, now).await };

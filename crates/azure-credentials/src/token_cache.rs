@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use azure_core::credentials::{AccessToken, Secret as AzureSecret, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions};
-use azure_http::{HttpClient, Secret};
+use azure_http::{ATTEMPT_TIMEOUT, HttpClient, Secret};
 use azure_identity::{
     AzureCliCredential, AzureCliCredentialOptions, AzureDeveloperCliCredential, AzureDeveloperCliCredentialOptions,
     ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
@@ -26,9 +26,6 @@ use crate::transport::transport;
 
 /// For one token request with its retries. `az` alone takes seconds.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// For one attempt. Managed identity endpoints take up to a second when they are cold.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Retries within one token request; after that the cache waits before the next one.
 const MAX_RETRIES: u32 = 2;

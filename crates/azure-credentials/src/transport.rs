@@ -6,7 +6,7 @@ use std::time::Duration;
 use azure_core::error::{Error, ErrorKind};
 use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
 use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request, Transport};
-use azure_http::{HttpError, HttpErrorKind};
+use azure_http::{Connection, HttpError, HttpErrorKind};
 use tokio::time::timeout;
 
 /// Far more than a token, an identity or a list of errors takes.
@@ -14,6 +14,7 @@ const MAX_RESPONSE_BYTES: usize = 64 * 1_024;
 
 /// A transport for clients built on `azure_core`. Each attempt ends after `attempt_timeout`; retries are up to the client.
 ///
+/// Nothing tells a repeat from a first attempt here, so all use [`Connection::Recent`]: none is lost on a connection that died unnoticed.
 /// Bodies of requests must be in memory, and responses have at most 64 KiB.
 #[must_use]
 pub fn transport(http: &azure_http::HttpClient, attempt_timeout: Duration) -> Transport {
@@ -56,6 +57,7 @@ fn to_outgoing(request: &Request) -> azure_core::Result<azure_http::Request> {
         return Err(Error::with_message(ErrorKind::Other, "bodies of requests must be in memory"));
     };
     outgoing.body = body.to_vec();
+    outgoing.connection = Connection::Recent;
     Ok(outgoing)
 }
 
@@ -78,4 +80,47 @@ fn to_error(error: HttpError) -> Error {
         _ => ErrorKind::Other,
     };
     Error::with_error(kind, error, "no response")
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_core::http::{Method, Url};
+    use azure_http::{ATTEMPT_TIMEOUT, HttpOptions};
+    use test_support::http::serve;
+    use test_support::tcp_proxy::TcpProxy;
+
+    use super::*;
+
+    fn client() -> SharedClient {
+        let http = azure_http::HttpClient::new(&HttpOptions::default()).unwrap();
+        SharedClient { http, attempt_timeout: ATTEMPT_TIMEOUT }
+    }
+
+    fn get(port: u16) -> Request {
+        Request::new(Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap(), Method::Get)
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        for (length, is_read) in [(0, true), (MAX_RESPONSE_BYTES, true), (MAX_RESPONSE_BYTES + 1, false)] {
+            let port = serve(axum::Router::new().fallback(async move || vec![b' '; length])).await;
+            let response = client().execute_request(&get(port)).await;
+            assert_eq!(response.is_ok(), is_read, "{length}");
+            if let Err(error) = response {
+                assert_eq!(error.kind(), &ErrorKind::Other, "not one that is retried");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_died_costs_one_attempt() {
+        let proxy = TcpProxy::start(serve(axum::Router::new().fallback(async || "ok")).await).await;
+        let client = client();
+        client.execute_request(&get(proxy.port())).await.unwrap();
+        proxy.swallow_open_connections();
+        let lost = client.execute_request(&get(proxy.port())).await.map(drop).unwrap_err();
+        assert_eq!(lost.kind(), &ErrorKind::Io, "one that is retried");
+        client.execute_request(&get(proxy.port())).await.unwrap();
+        assert_eq!(proxy.connections(), 2);
+    }
 }

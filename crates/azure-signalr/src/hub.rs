@@ -189,7 +189,8 @@ impl Hub {
         let mut attempts = Vec::with_capacity(1);
         loop {
             let started = std::time::Instant::now();
-            let result = state.attempt(self.0.transport.post(&url, &token, &message.body, now)).await;
+            let post = self.0.transport.post(&url, &token, &message.body, state.connection(), now);
+            let result = state.attempt(post).await;
             let outcome = result.as_ref().map_or_else(Error::outcome, |status| Ok(*status));
             let resend_count = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
             attempts.push(Attempt::ended(recipient.route(), resend_count, started, outcome));
@@ -200,7 +201,7 @@ impl Hub {
         }
     }
 
-    /// Whether `user` has at least one connection to the hub; `now` is when the token of the request begins.
+    /// Whether `user` has at least one connection to the hub; `now` is the time by which its token is made.
     ///
     /// It is made up to four times within ten seconds, as a message that is [idempotent](Message::idempotent).
     ///
@@ -212,7 +213,8 @@ impl Hub {
         let (url, audience) = self.0.addresses(&["users", user.as_str()]);
         let token = self.0.auth.token(&audience, now, state.deadline()).await?;
         loop {
-            let Err(error) = state.attempt(self.0.transport.head(&url, &token, now)).await else { return Ok(true) };
+            let head = self.0.transport.head(&url, &token, state.connection(), now);
+            let Err(error) = state.attempt(head).await else { return Ok(true) };
             if error.is_rejection(404, USER_NOT_CONNECTED) {
                 return Ok(false);
             }

@@ -12,9 +12,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use azure_credentials::{Expiring, Fetch, RefreshingCache, TokenCache, Unavailable};
-use azure_http::{HttpErrorKind, Secret, join_segments};
+use azure_http::{HttpErrorKind, Retry, RetryState, Secret, join_segments};
 use serde::Deserialize;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::access_token::{Claims, Signer};
@@ -27,8 +27,6 @@ const SCOPE: &str = "https://signalr.azure.com/.default";
 
 /// The version of the REST API that brought `GET /api/auth/accessKey`.
 const KEY_API_VERSION: &str = "2023-07-01";
-/// For one request for a key.
-const KEY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The service forgets a key it lent after 90 minutes by default, and clients' tokens live for one hour: a key that is replaced after
 /// half an hour outlives every token that was signed with it.
 const KEY_LIFETIME: Duration = Duration::from_secs(90 * 60);
@@ -141,8 +139,15 @@ struct LentKey {
 
 impl KeyFetcher {
     async fn request(&self, token: &Secret) -> Result<Signer, Error> {
-        let body = self.transport.get(&self.url, token, SystemTime::now()).await;
-        let body = body.map_err(Error::of_identity)?;
+        let mut state = RetryState::start(Retry::Idempotent);
+        let body = loop {
+            let get = self.transport.get(&self.url, token, state.connection(), SystemTime::now());
+            match state.attempt(get).await {
+                Ok(body) => break body,
+                Err(error) if state.wait(error.failure()).await => {}
+                Err(error) => return Err(error.of_identity()),
+            }
+        };
         // A body of another form may hold a key all the same, so the parser's words are dropped.
         let LentKey { access_key, key_id } = serde_json::from_slice(&body).map_err(|_| Kind::NoKey)?;
         Ok(Signer::named(&access_key, &key_id))
@@ -159,9 +164,7 @@ impl Fetch for KeyFetcher {
 
     async fn fetch(&self) -> Result<Expiring<Arc<Signer>>, Error> {
         let token = Secret::new(self.tokens.wait(SystemTime::now).await?.expose());
-        let signer = timeout(KEY_TIMEOUT, self.request(&token)).await;
-        let signer = signer.unwrap_or_else(|_| Err(Kind::Http(HttpErrorKind::TimedOut).into()))?;
-        Ok(expiring(Arc::new(signer), SystemTime::now()))
+        Ok(expiring(Arc::new(self.request(&token).await?), SystemTime::now()))
     }
 }
 

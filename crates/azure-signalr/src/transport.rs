@@ -4,7 +4,9 @@
 
 use std::time::SystemTime;
 
-use azure_http::{HeaderValue, HttpClient, HttpOptions, Method, Request, Response, RootCertificates, Secret, header};
+use azure_http::{
+    Connection, HeaderValue, HttpClient, HttpOptions, Method, Request, Response, RootCertificates, Secret, header,
+};
 use url::Url;
 
 use crate::error::{Error, Kind};
@@ -23,9 +25,16 @@ impl Transport {
         Ok(Self(HttpClient::new(&options)?))
     }
 
-    /// Posts JSON and returns the status, if it means success.
-    pub(crate) async fn post(&self, url: &Url, token: &Secret, json: &[u8], now: SystemTime) -> Result<u16, Error> {
-        let mut request = Request::new(Method::POST, url.clone());
+    /// Posts JSON on such a connection and returns the status, if it means success.
+    pub(crate) async fn post(
+        &self,
+        url: &Url,
+        token: &Secret,
+        json: &[u8],
+        connection: Connection,
+        now: SystemTime,
+    ) -> Result<u16, Error> {
+        let mut request = Request { connection, ..Request::new(Method::POST, url.clone()) };
         let json_type = HeaderValue::from_static("application/json; charset=utf-8");
         request.headers.insert(header::CONTENT_TYPE, json_type);
         request.body = json.to_vec();
@@ -33,13 +42,26 @@ impl Transport {
     }
 
     /// Requests the head of a response that means success.
-    pub(crate) async fn head(&self, url: &Url, token: &Secret, now: SystemTime) -> Result<(), Error> {
-        self.send(Request::new(Method::HEAD, url.clone()), token, now).await.map(drop)
+    pub(crate) async fn head(
+        &self,
+        url: &Url,
+        token: &Secret,
+        connection: Connection,
+        now: SystemTime,
+    ) -> Result<(), Error> {
+        let request = Request { connection, ..Request::new(Method::HEAD, url.clone()) };
+        self.send(request, token, now).await.map(drop)
     }
 
     /// Gets the body of a response that means success.
-    pub(crate) async fn get(&self, url: &Url, token: &Secret, now: SystemTime) -> Result<Vec<u8>, Error> {
-        let request = Request::new(Method::GET, url.clone());
+    pub(crate) async fn get(
+        &self,
+        url: &Url,
+        token: &Secret,
+        connection: Connection,
+        now: SystemTime,
+    ) -> Result<Vec<u8>, Error> {
+        let request = Request { connection, ..Request::new(Method::GET, url.clone()) };
         Ok(self.send(request, token, now).await?.body(MAX_BODY_BYTES).await?)
     }
 
@@ -52,6 +74,29 @@ impl Transport {
                 let code = response.error_code().map(str::to_owned);
                 Err(Kind::Rejected { status, code, retry_after: response.retry_after(now) }.into())
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_http::HttpErrorKind;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        for (length, expected) in [
+            (MAX_BODY_BYTES, Ok(MAX_BODY_BYTES)),
+            (MAX_BODY_BYTES + 1, Err(Kind::Http(HttpErrorKind::BodyTooLarge))),
+            (100 * MAX_BODY_BYTES, Err(Kind::Http(HttpErrorKind::BodyTooLarge))),
+        ] {
+            let respond = async move || vec![b' '; length];
+            let port = test_support::http::serve(axum::Router::new().fallback(respond)).await;
+            let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
+            let transport = Transport::new(&RootCertificates::default()).unwrap();
+            let read = transport.get(&url, &Secret::new("t"), Connection::Pooled, SystemTime::UNIX_EPOCH).await;
+            assert_eq!(read.map(|body| body.len()).map_err(|error| error.kind), expected, "{length}");
         }
     }
 }

@@ -14,6 +14,9 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use azure_signalr::{Attempt, Error, Hub, Message, Recipient, SendReceipt};
+use futures_util::future::join_all;
+use test_support::http::serve_first_together;
+use test_support::tcp_proxy::TcpProxy;
 use tokio::net::TcpListener;
 
 #[derive(Clone, Default)]
@@ -194,4 +197,34 @@ async fn a_broken_connection_is_retried_only_for_an_idempotent_message() {
     let (hub, calls) = disconnecting().await;
     send(&hub, &message().idempotent()).await.unwrap_err();
     assert_eq!(*calls.lock().unwrap(), 4);
+}
+
+#[tokio::test]
+async fn dead_connections_cost_a_message_one_attempt_however_many_there_are() {
+    let checks = [1, 2, 8].map(async |number| {
+        let proxy = TcpProxy::start(serve_first_together(number).await).await;
+        let (hub, message) = (hub(proxy.port()), message().idempotent());
+        for sent in join_all((0..number).map(|_| send(&hub, &message))).await {
+            assert_eq!(sent.unwrap().attempts().len(), 1);
+        }
+        proxy.swallow_open_connections();
+        let sent = send(&hub, &message).await.unwrap();
+        let outcomes: Vec<_> = sent.attempts().iter().map(|one| (one.status(), one.failure())).collect();
+        assert_eq!(outcomes, [(None, Some("timed_out")), (Some(200), None)], "{number}");
+        assert_eq!(proxy.connections(), number + 1);
+        proxy.swallow_open_connections();
+        assert!(hub.user_exists(&"ann".parse().unwrap(), SystemTime::now()).await.unwrap(), "{number}");
+    });
+    join_all(checks).await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_idempotent_is_sent_on_no_connection_that_may_be_dead() {
+    let (hub, script) = service(&[]).await;
+    let proxy = TcpProxy::start(hub.server().1).await;
+    let hub = self::hub(proxy.port());
+    send(&hub, &message().idempotent()).await.unwrap();
+    proxy.swallow_open_connections();
+    assert_eq!(send(&hub, &message()).await.unwrap().attempts().len(), 1);
+    assert_eq!((script.calls.lock().unwrap().len(), proxy.connections()), (2, 2));
 }

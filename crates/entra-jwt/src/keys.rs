@@ -9,18 +9,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use azure_credentials::{Expiring, Fetch};
-use azure_http::{HttpClient, HttpError, HttpErrorKind, Method, Request};
+use azure_http::{
+    ClockDifference, Connection, Failure, HttpClient, HttpError, HttpErrorKind, Method, Request, Retry, RetryState,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use serde::Deserialize;
-use tokio::time::timeout;
 use url::Url;
 
 use crate::authority::Authority;
 
-/// For both documents.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(6);
 /// Entra's documents have 2 KiB and 20 KiB.
 const MAX_DOCUMENT_BYTES: usize = 256 * 1_024;
 /// Entra publishes fewer than ten.
@@ -40,6 +39,8 @@ pub(crate) struct Keys {
     issuers: [String; 2],
     by_id: HashMap<String, RsaPublicKeyComponents<Vec<u8>>>,
     pub(crate) fetched_at: SystemTime,
+    /// How far the clock was from the issuer's when they were fetched.
+    pub(crate) clock: Option<ClockDifference>,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +72,7 @@ impl Keys {
         };
         let ours = set.keys.iter().filter(|jwk| is_ours(jwk));
         let by_id: HashMap<_, _> = ours.filter_map(Jwk::key).take(MAX_KEYS).collect();
-        (!by_id.is_empty()).then_some(Self { issuers, by_id, fetched_at })
+        (!by_id.is_empty()).then_some(Self { issuers, by_id, fetched_at, clock: None })
     }
 
     pub(crate) fn contains(&self, kid: &str) -> bool {
@@ -123,13 +124,26 @@ struct Metadata {
 }
 
 impl KeyFetcher {
-    async fn fetch_keys(&self) -> Result<Keys, KeysUnavailable> {
-        let metadata = self.read(self.authority.metadata_url(), Document::Metadata).await?;
+    /// Attempts as the retry policy allows.
+    async fn fetch_repeatedly(&self) -> Result<Keys, KeysUnavailable> {
+        let mut state = RetryState::start(Retry::Idempotent);
+        loop {
+            let connection = state.connection();
+            match state.attempt(self.fetch_keys(connection)).await {
+                Err(error) if state.wait(error.failure()).await => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// One attempt.
+    async fn fetch_keys(&self, connection: Connection) -> Result<Keys, KeysUnavailable> {
+        let (metadata, _) = self.read(self.authority.metadata_url(), Document::Metadata, connection).await?;
         let discovered = self.discover(&metadata);
         let (issuer, jwks_uri) = discovered.ok_or(KeysUnavailable::new(Document::Metadata, Reason::Unusable))?;
-        let set = self.read(jwks_uri, Document::Keys).await?;
+        let (set, clock) = self.read(jwks_uri, Document::Keys, connection).await?;
         let keys = Keys::parse(&set, &self.authority, &issuer, SystemTime::now());
-        keys.ok_or(KeysUnavailable::new(Document::Keys, Reason::Unusable))
+        Ok(Keys { clock, ..keys.ok_or(KeysUnavailable::new(Document::Keys, Reason::Unusable))? })
     }
 
     /// The issuer and the address of the key set, if both can be trusted.
@@ -139,20 +153,20 @@ impl KeyFetcher {
         self.authority.is_issuer(&issuer).then_some((issuer, jwks_uri))
     }
 
-    async fn read(&self, url: Url, document: Document) -> Result<Vec<u8>, KeysUnavailable> {
-        let failed = |error: HttpError| {
-            let reason = match error.kind() {
-                HttpErrorKind::TimedOut => Reason::TimedOut,
-                HttpErrorKind::BodyTooLarge => Reason::Unusable,
-                _ => Reason::Unreachable,
-            };
-            KeysUnavailable { document, reason }
-        };
-        let response = self.http.send(Request::new(Method::GET, url)).await.map_err(failed)?;
+    async fn read(
+        &self,
+        url: Url,
+        document: Document,
+        connection: Connection,
+    ) -> Result<(Vec<u8>, Option<ClockDifference>), KeysUnavailable> {
+        let failed = |error: HttpError| KeysUnavailable { document, ..error.into() };
+        let request = Request { connection, ..Request::new(Method::GET, url) };
+        let response = self.http.send(request).await.map_err(failed)?;
         if response.status() != 200 {
             return Err(KeysUnavailable::new(document, Reason::Status(response.status())));
         }
-        response.body(MAX_DOCUMENT_BYTES).await.map_err(failed)
+        let clock = response.clock_difference(SystemTime::now());
+        Ok((response.body(MAX_DOCUMENT_BYTES).await.map_err(failed)?, clock))
     }
 }
 
@@ -165,8 +179,7 @@ impl Fetch for KeyFetcher {
     }
 
     async fn fetch(&self) -> Result<Expiring<Arc<Keys>>, KeysUnavailable> {
-        let late = |_| Err(KeysUnavailable::new(Document::Keys, Reason::TimedOut));
-        let keys = timeout(FETCH_TIMEOUT, self.fetch_keys()).await.unwrap_or_else(late)?;
+        let keys = self.fetch_repeatedly().await?;
         let fetched_at = keys.fetched_at;
         Ok(Expiring::new(Arc::new(keys), fetched_at + RENEWAL_INTERVAL, fetched_at + LIFETIME))
     }
@@ -210,6 +223,27 @@ impl KeysUnavailable {
 
     fn new(document: Document, reason: Reason) -> Self {
         Self { document, reason }
+    }
+
+    /// What the retry policy has to know.
+    fn failure(&self) -> Failure {
+        match self.reason {
+            Reason::Unreachable => Failure::Unreachable,
+            Reason::TimedOut => Failure::TimedOut,
+            Reason::Status(status) => Failure::Status { status, retry_after: None },
+            Reason::Unusable | Reason::Stopped => Failure::Permanent,
+        }
+    }
+}
+
+impl From<HttpError> for KeysUnavailable {
+    fn from(error: HttpError) -> Self {
+        let reason = match error.kind() {
+            HttpErrorKind::TimedOut => Reason::TimedOut,
+            HttpErrorKind::BodyTooLarge => Reason::Unusable,
+            _ => Reason::Unreachable,
+        };
+        Self::new(Document::Keys, reason)
     }
 }
 
@@ -270,6 +304,67 @@ mod tests {
         assert_eq!(parse(&json!(many)).unwrap().by_id.len(), MAX_KEYS);
         for wrong in [json!([]), json!({}), json!("x"), json!([1])] {
             assert!(parse(&wrong).is_none(), "{wrong}");
+        }
+    }
+
+    /// How the test tenant treats its first request for one of the documents.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum First {
+        Stalls(Document),
+        Fails(Document),
+        IsEndless(Document),
+        Works,
+    }
+
+    /// A tenant whose documents are as they should be from the second request on; what its keys are fetched to.
+    async fn fetch(first: First) -> Result<Keys, KeysUnavailable> {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        use axum::extract::Request;
+        use axum::http::StatusCode;
+        use axum::response::IntoResponse as _;
+
+        let (listener, port) = test_support::http::listen().await;
+        let instance = format!("http://127.0.0.1:{port}/");
+        let authority = Authority::new(&instance, crate::test_support::TENANT).unwrap();
+        let issuer = format!("{instance}{}/v2.0", crate::test_support::TENANT);
+        let metadata = json!({"issuer": issuer, "jwks_uri": format!("{instance}keys")}).to_string();
+        let keys = json!({"keys": [Signer::pair().0.jwk()]}).to_string();
+        let treated = Arc::new(AtomicBool::new(false));
+        let respond = async move |request: Request| {
+            let is_keys = request.uri().path() == "/keys";
+            let (document, text) = if is_keys { (Document::Keys, keys) } else { (Document::Metadata, metadata) };
+            let is_first = [First::Stalls(document), First::Fails(document)].contains(&first)
+                && !treated.swap(true, Ordering::SeqCst);
+            match first {
+                First::Stalls(_) if is_first => std::future::pending().await,
+                First::Fails(_) if is_first => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+                First::IsEndless(endless) if endless == document => vec![b' '; MAX_DOCUMENT_BYTES + 1].into_response(),
+                _ => text.into_response(),
+            }
+        };
+        tokio::spawn(axum::serve(listener, axum::Router::new().fallback(respond)).into_future());
+        let http = HttpClient::new(&azure_http::HttpOptions::default()).unwrap();
+        let fetcher = KeyFetcher { authority, http };
+        fetcher.fetch_repeatedly().await
+    }
+
+    #[tokio::test]
+    async fn a_document_that_stalls_or_fails_once_is_fetched_again_and_an_endless_one_is_refused() {
+        use Document::{Keys, Metadata};
+        let (a, b, c, d) = tokio::join!(
+            fetch(First::Stalls(Metadata)),
+            fetch(First::Stalls(Keys)),
+            fetch(First::Fails(Metadata)),
+            fetch(First::Fails(Keys)),
+        );
+        for fetched in [a, b, c, d, fetch(First::Works).await] {
+            assert!(fetched.unwrap().contains("one"));
+        }
+        for document in [Metadata, Keys] {
+            let refused = fetch(First::IsEndless(document)).await.unwrap_err();
+            assert_eq!(refused, KeysUnavailable::new(document, Reason::Unusable));
         }
     }
 }
