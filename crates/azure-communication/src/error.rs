@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_http::{Failure, HttpError, HttpErrorKind, MAX_RETRY_AFTER};
+use azure_http::{ClockDifference, Failure, HttpError, HttpErrorKind, MAX_RETRY_AFTER};
 use serde::Deserialize;
 
 use crate::connection_string::ConnectionStringError;
@@ -27,6 +27,8 @@ pub struct Error {
     retry_after: Option<Duration>,
     /// The error in the response, if there was one.
     service_error: Option<Arc<ServiceError>>,
+    /// Why a signature may not have been accepted.
+    clock: Option<ClockDifference>,
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -140,6 +142,11 @@ impl Error {
         Self { status: Some(status), retry_after, service_error, ..kind.into() }
     }
 
+    /// The same, for a response by whose date the clock of this machine is wrong.
+    pub(crate) fn with_clock(self, clock: Option<ClockDifference>) -> Self {
+        Self { clock: clock.filter(|_| self.kind == ErrorKind::Unauthenticated), ..self }
+    }
+
     /// The same, for an exchange: there, a token that is not accepted may be the one in the body.
     pub(crate) fn of_exchange(self) -> Self {
         match (self.kind, self.code()) {
@@ -171,7 +178,7 @@ impl Error {
 impl From<ErrorKind> for Error {
     #[cold]
     fn from(kind: ErrorKind) -> Self {
-        Self { kind, status: None, retry_after: None, service_error: None, cause: None }
+        Self { kind, status: None, retry_after: None, service_error: None, clock: None, cause: None }
     }
 }
 
@@ -203,6 +210,7 @@ impl fmt::Display for Error {
         }
         f.write_str(match self.kind {
             ErrorKind::Invalid => "it finds something wrong with the request",
+            ErrorKind::Unauthenticated if self.clock.is_some() => "it does not accept the access key or identity",
             ErrorKind::Unauthenticated => {
                 "it does not accept the access key or identity; check the connection string, and the clock of this machine"
             }
@@ -217,7 +225,8 @@ impl fmt::Display for Error {
             ErrorKind::TimedOut => "did not answer in time",
             ErrorKind::NoToken => "was not called: there is no token of the identity to call it with",
             ErrorKind::Unusable => "cannot be called: no client for it can be built like this",
-        })
+        })?;
+        self.clock.map_or(Ok(()), |clock| write!(f, ": {clock}"))
     }
 }
 

@@ -30,9 +30,11 @@ pub(crate) async fn read(response: Response, expected: u16, now: Timestamp) -> R
         })?;
         return Ok(Body { status, bytes });
     }
-    let retry_after = response.retry_after(SystemTime::from(now));
+    let now = SystemTime::from(now);
+    let (retry_after, clock) = (response.retry_after(now), response.clock_difference(now));
     let body = timeout(ERROR_BODY_TIMEOUT, response.body(MAX_BODY_BYTES)).await.ok().and_then(Result::ok);
-    Err(Error::rejected(status, retry_after, body.and_then(|body| ServiceError::parse(&body))))
+    let service_error = body.and_then(|body| ServiceError::parse(&body));
+    Err(Error::rejected(status, retry_after, service_error).with_clock(clock))
 }
 
 /// An access token of a user, and when it expires. Its `Debug` form does not show the token.

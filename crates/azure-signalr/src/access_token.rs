@@ -23,8 +23,12 @@ const HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
 /// The service refuses longer tokens, and so does the official SDK.
 pub(crate) const MAX_TOKEN_BYTES: usize = 4_096;
 
-/// How long tokens live: the service's own default.
+/// How long tokens live after they were made: the service's own default.
 pub(crate) const TOKEN_LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// Tokens say that they were made this long ago, since a clock that is ahead of the service's would make tokens that are not valid yet.
+/// Tokens of Microsoft Entra ID do so by the same time. No right comes from it: what is gained lies in the past.
+pub(crate) const CLOCK_LEEWAY: Duration = Duration::from_secs(5 * 60);
 
 /// Names that a user's claim cannot have, since the token itself needs them; they get a prefix, which the service takes off again.
 const RESERVED: [&str; 11] = ["aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"];
@@ -66,28 +70,31 @@ impl Signer {
 pub(crate) struct Claims<'a> {
     pub(crate) user: Option<&'a UserId>,
     pub(crate) extra: &'a [(String, Vec<String>)],
-    pub(crate) issued_at: SystemTime,
-    pub(crate) lifetime: Duration,
+    /// For `nbf` and `iat`.
+    pub(crate) valid_from: SystemTime,
+    pub(crate) expires_at: SystemTime,
     pub(crate) audience: &'a str,
 }
 
 impl<'a> Claims<'a> {
-    /// Those of every token: for no user, and for an hour.
-    pub(crate) fn new(audience: &'a str, issued_at: SystemTime) -> Self {
-        Self { user: None, extra: &[], issued_at, lifetime: TOKEN_LIFETIME, audience }
+    /// Those of every token that is made at `now`: for no user, and until an hour later.
+    pub(crate) fn new(audience: &'a str, now: SystemTime) -> Self {
+        let valid_from = now.checked_sub(CLOCK_LEEWAY).unwrap_or(UNIX_EPOCH);
+        Self { user: None, extra: &[], valid_from, expires_at: now + TOKEN_LIFETIME, audience }
     }
 }
 
 impl Serialize for Claims<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let issued_at = self.issued_at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let valid_from = seconds(self.valid_from);
         let mut claims = serializer.serialize_map(None)?;
         if let Some(user) = self.user {
             claims.serialize_entry("asrs.s.uid", user.as_str())?;
         }
-        claims.serialize_entry("nbf", &issued_at)?;
-        claims.serialize_entry("exp", &(issued_at + self.lifetime.as_secs()))?;
-        claims.serialize_entry("iat", &issued_at)?;
+        claims.serialize_entry("nbf", &valid_from)?;
+        claims.serialize_entry("exp", &seconds(self.expires_at))?;
+        claims.serialize_entry("iat", &valid_from)?;
         claims.serialize_entry("aud", self.audience)?;
         for (name, values) in self.extra {
             match values.as_slice() {
@@ -113,8 +120,9 @@ mod tests {
     #[test]
     fn case_6_the_published_vector_comes_out_byte_for_byte() {
         let user = "u1".parse().unwrap();
-        let claims = Claims::new("http://localhost/client/?hub=chat", UNIX_EPOCH + Duration::from_secs(1_700_000_000));
-        let token = Signer::new(EMULATOR_KEY).sign(&Claims { user: Some(&user), ..claims });
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let claims = Claims::new("http://localhost/client/?hub=chat", now);
+        let token = Signer::new(EMULATOR_KEY).sign(&Claims { user: Some(&user), valid_from: now, ..claims });
         assert_eq!(
             token,
             "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhc3JzLnMudWlkIjoidTEiLCJuYmYiOjE3MDAwMDAwMDAsImV4cCI6MTcwMDAwMzYwMCwiaWF0IjoxNzAwMDAwMDAwLCJhdWQiOiJodHRwOi8vbG9jYWxob3N0L2NsaWVudC8_aHViPWNoYXQifQ.-WYX7JGgJKomLnyllQ2C8IAQj9M75qmV4VRPVxQ8UTM"
@@ -127,8 +135,8 @@ mod tests {
         let token = Signer::new("k").sign(&Claims {
             user: Some(&user),
             extra: &[("role".to_owned(), vec!["a".to_owned(), "b".to_owned()])],
-            issued_at: UNIX_EPOCH + Duration::from_secs(4_000_000_000),
-            lifetime: Duration::from_secs(60),
+            valid_from: UNIX_EPOCH + Duration::from_secs(4_000_000_000),
+            expires_at: UNIX_EPOCH + Duration::from_secs(4_000_000_060),
             audience: "https://h/client/?hub=chat",
         });
         let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::HS256);
@@ -144,7 +152,7 @@ mod tests {
     fn a_key_with_a_name_is_named_in_the_header() {
         let now = UNIX_EPOCH + Duration::from_secs(4_000_000_000);
         let signer = Signer::named("k", "key-\"7\"");
-        let token = signer.sign(&Claims { lifetime: Duration::from_secs(60), ..Claims::new("a", now) });
+        let token = signer.sign(&Claims::new("a", now));
         let header = jsonwebtoken::decode_header(&token).unwrap();
         assert_eq!((header.kid.as_deref(), header.alg), (Some("key-\"7\""), jsonwebtoken::Algorithm::HS256));
         let mut rules = jsonwebtoken::Validation::new(header.alg);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_credentials::TokenError;
-use azure_http::{Failure, HttpError, HttpErrorKind};
+use azure_http::{ClockDifference, Failure, HttpError, HttpErrorKind};
 
 use crate::send_receipt::Attempt;
 
@@ -23,11 +23,12 @@ pub struct Error {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Kind {
-    #[error("the SignalR service answered {status}{}", in_brackets(code.as_deref()))]
-    Rejected { status: u16, code: Option<String>, retry_after: Option<Duration> },
+    /// A token that is not accepted (401) may be one that a wrong clock has made.
+    #[error("the SignalR service answered {status}{}{}", in_brackets(code.as_deref()), after_colon(*clock))]
+    Rejected { status: u16, code: Option<String>, retry_after: Option<Duration>, clock: Option<ClockDifference> },
     /// The service does not accept the token of an identity (401), or does not let the identity do this (403).
-    #[error("the SignalR service answered {status}: {}", advice(*status))]
-    IdentityRefused { status: u16, code: Option<String> },
+    #[error("the SignalR service answered {status}: {}{}", advice(*status), after_colon(*clock))]
+    IdentityRefused { status: u16, code: Option<String>, clock: Option<ClockDifference> },
     // Not a source: its text is part of this one.
     #[error("no token for the SignalR service: {0}")]
     NoToken(TokenError),
@@ -86,8 +87,8 @@ impl Error {
 
     /// The same, for a call that was made with the token of an identity.
     pub(crate) fn of_identity(mut self) -> Self {
-        if let Kind::Rejected { status: status @ (401 | 403), code, .. } = self.kind {
-            self.kind = Kind::IdentityRefused { status, code };
+        if let Kind::Rejected { status: status @ (401 | 403), code, clock, .. } = self.kind {
+            self.kind = Kind::IdentityRefused { status, code, clock };
         }
         self
     }
@@ -140,6 +141,10 @@ impl From<HttpError> for Error {
 
 fn in_brackets(code: Option<&str>) -> String {
     code.map_or_else(String::new, |code| format!(" ({code})"))
+}
+
+fn after_colon(clock: Option<ClockDifference>) -> String {
+    clock.map_or_else(String::new, |clock| format!(": {clock}"))
 }
 
 fn advice(status: u16) -> &'static str {

@@ -150,7 +150,7 @@ impl Hub {
         self.0.auth.warm_up();
     }
 
-    /// Access for one client, from `now` for one hour.
+    /// Access for one client, until one hour after `now`.
     ///
     /// With a key this never waits. With an identity it waits for ten seconds at most, and only while there has never been a key to
     /// sign with or the last has expired.
@@ -161,14 +161,14 @@ impl Hub {
     pub async fn client_access(&self, client: &ClientIdentity<'_>, now: SystemTime) -> Result<ClientAccess, Error> {
         let claims = Claims::new(self.0.client_audience.as_str(), now);
         let claims = Claims { user: client.user, extra: &client.claims, ..claims };
-        let access_token = self.0.auth.sign(&claims, Instant::now() + CALL_TIMEOUT).await?;
+        let access_token = self.0.auth.sign(&claims, now, Instant::now() + CALL_TIMEOUT).await?;
         if access_token.len() > MAX_TOKEN_BYTES {
             return Err(Kind::TokenTooLong.into());
         }
         Ok(ClientAccess { url: self.0.client_url.to_string(), access_token })
     }
 
-    /// Sends `message` to `recipient`; `now` is when its token begins.
+    /// Sends `message` to `recipient`; `now` is the time by which its token is made.
     ///
     /// The service has the message when this returns. Within ten seconds, the request is made up to four times, as the policy of
     /// `azure-http` says: after failures that pass and cannot send the message twice, or may if it is
@@ -265,6 +265,10 @@ mod tests {
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
+    fn at(seconds: u64) -> SystemTime {
+        NOW + std::time::Duration::from_secs(seconds)
+    }
+
     fn connection(text: &str) -> ConnectionString {
         format!("{text};AccessKey=k").parse().unwrap()
     }
@@ -279,12 +283,12 @@ mod tests {
     async fn case_6_a_users_token_is_for_the_hub_in_lower_case_and_lasts_an_hour() {
         let hub = Hub::new(&connection("Endpoint=http://localhost;Port=8888"), &"Chat".parse().unwrap()).unwrap();
         let user = "u1".parse().unwrap();
-        let access = hub.client_access(&ClientIdentity::user(&user), NOW).await.unwrap();
+        let access = hub.client_access(&ClientIdentity::user(&user), at(1_800_000_000)).await.unwrap();
         assert_eq!(access.url, "http://localhost:8888/client/?hub=chat");
         let claims = claims(&access.access_token);
         assert_eq!(claims["aud"], "http://localhost/client/?hub=chat");
         assert_eq!(claims["asrs.s.uid"], "u1");
-        assert_eq!(claims["exp"].as_u64().unwrap() - claims["nbf"].as_u64().unwrap(), 3_600);
+        assert_eq!(claims["exp"], 1_800_003_600);
     }
 
     #[tokio::test]

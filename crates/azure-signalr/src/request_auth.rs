@@ -72,10 +72,10 @@ impl RequestAuth {
     }
 
     /// Signs the token of a client. With an identity, waits only while there is no key and the first response is still to come.
-    pub(crate) async fn sign(&self, claims: &Claims<'_>, deadline: Instant) -> Result<String, Error> {
+    pub(crate) async fn sign(&self, claims: &Claims<'_>, now: SystemTime, deadline: Instant) -> Result<String, Error> {
         match self {
             Self::Key(signer) => Ok(signer.sign(claims)),
-            Self::Identity(identity) => Ok(identity.signer(claims.issued_at, deadline).await?.sign(claims)),
+            Self::Identity(identity) => Ok(identity.signer(now, deadline).await?.sign(claims)),
         }
     }
 

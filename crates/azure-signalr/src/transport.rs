@@ -72,7 +72,8 @@ impl Transport {
             200..=299 => Ok(response),
             status => {
                 let code = response.error_code().map(str::to_owned);
-                Err(Kind::Rejected { status, code, retry_after: response.retry_after(now) }.into())
+                let clock = response.clock_difference(now).filter(|_| status == 401);
+                Err(Kind::Rejected { status, code, retry_after: response.retry_after(now), clock }.into())
             }
         }
     }

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
+mod clock;
 mod dead_connections;
 mod failures;
 mod keyless;
