@@ -7,10 +7,11 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use azure_http::ClockDifference;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
 
 use crate::authority::Resource;
 use crate::keys::{Keys, KeysUnavailable};
@@ -19,8 +20,10 @@ use crate::keys::{Keys, KeysUnavailable};
 const MAX_TOKEN_BYTES: usize = 16_384;
 const ALGORITHM: &str = "RS256";
 
-/// How far the clocks of the issuer and this machine may differ.
-const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
+/// How far the clocks of the issuer and this machine may differ, in seconds.
+const CLOCK_LEEWAY: u64 = 60;
+/// The end of the year 9999, the last that a date of RFC 3339 can have. What is later is no time, but a way to break arithmetic.
+const MAX_TIME: u64 = 253_402_300_799;
 
 /// A token whose signature has not been verified.
 pub(crate) struct UnverifiedToken<'a> {
@@ -36,8 +39,14 @@ pub(crate) struct UnverifiedToken<'a> {
 struct Header {
     alg: String,
     kid: Option<String>,
-    /// Extensions that a verifier must understand. None is supported.
-    crit: Option<IgnoredAny>,
+    /// Whether there are extensions that a verifier must understand (RFC 7515 §4.1.11). None is supported, and a list that is malformed,
+    /// `null` included, makes a token invalid as well.
+    #[serde(default, rename = "crit", deserialize_with = "is_present")]
+    has_crit: bool,
+}
+
+fn is_present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -48,7 +57,7 @@ impl<'a> UnverifiedToken<'a> {
         let (message, signature) = token.rsplit_once('.').ok_or(InvalidToken::Malformed)?;
         let (header, payload) = message.split_once('.').ok_or(InvalidToken::Malformed)?;
         let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| InvalidToken::Malformed)?;
-        if header.alg != ALGORITHM || header.crit.is_some() {
+        if header.alg != ALGORITHM || header.has_crit {
             return Err(InvalidToken::Algorithm);
         }
         let kid = header.kid.ok_or(InvalidToken::Signature)?;
@@ -73,8 +82,10 @@ fn decode(part: &str) -> Result<Vec<u8>, InvalidToken> {
 pub(crate) struct Claims {
     iss: String,
     aud: String,
+    /// This and the next two in seconds since 1970 (RFC 7519 §2, NumericDate). Entra writes whole numbers.
     exp: u64,
     nbf: Option<u64>,
+    iat: Option<u64>,
     tid: Option<String>,
     oid: Option<String>,
     /// Scopes, separated by spaces.
@@ -105,13 +116,10 @@ impl Claims {
         if !resource.audiences.contains(&self.aud) {
             return Err(InvalidToken::Audience.into());
         }
-        let at = |seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).ok_or(InvalidToken::Malformed);
-        if at(self.exp)? + CLOCK_LEEWAY <= now {
-            return Err(InvalidToken::Expired.into());
-        }
-        if self.nbf.map(at).transpose()?.is_some_and(|begins| begins > now + CLOCK_LEEWAY) {
-            return Err(InvalidToken::NotYetValid.into());
-        }
+        check_times(self.exp, self.nbf, self.iat, now).map_err(|invalid| match (invalid, keys.clock) {
+            (InvalidToken::Expired | InvalidToken::NotYetValid, Some(clock)) => InvalidToken::Clock(clock),
+            _ => invalid,
+        })?;
         let object_id = self.oid.filter(|oid| !oid.is_empty()).ok_or(InvalidToken::NoUser)?;
         let scopes = self.scp.unwrap_or_default();
         if !scopes.split(' ').any(|scope| scope == resource.scope) {
@@ -120,6 +128,20 @@ impl Claims {
         let name = self.preferred_username.or(self.upn).filter(|name| !name.is_empty());
         Ok(User { tenant_id, object_id, name })
     }
+}
+
+fn check_times(exp: u64, nbf: Option<u64>, iat: Option<u64>, now: SystemTime) -> Result<(), InvalidToken> {
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    if [Some(exp), nbf, iat].into_iter().flatten().any(|time| time > MAX_TIME) {
+        return Err(InvalidToken::Malformed);
+    }
+    if exp + CLOCK_LEEWAY <= now {
+        return Err(InvalidToken::Expired);
+    }
+    if nbf.is_some_and(|begins| begins > now.saturating_add(CLOCK_LEEWAY)) {
+        return Err(InvalidToken::NotYetValid);
+    }
+    Ok(())
 }
 
 /// The user that a valid token was issued to.
@@ -197,8 +219,11 @@ pub enum InvalidToken {
     #[error("it has ended")]
     Expired,
     /// It is not valid yet.
-    #[error("it has not begun")]
+    #[error("it has not begun; the clock of this machine may be behind")]
     NotYetValid,
+    /// It has expired or is not valid yet by a clock that differs from the issuer's, as was seen when the keys were fetched.
+    #[error("it has ended or not begun, and {0}")]
+    Clock(ClockDifference),
     /// It is a token of an app for itself, without a user.
     #[error("it is about no user")]
     NoUser,
@@ -331,7 +356,91 @@ mod tests {
         assert_eq!(at(NOW - 61), Err(InvalidToken::NotYetValid.into()));
         assert_eq!((at(NOW - 60), at(NOW), at(NOW + 3_659)), (Ok(()), Ok(()), Ok(())));
         assert_eq!(at(NOW + 3_660), Err(InvalidToken::Expired.into()));
-        assert_eq!(user(&with("exp", json!(u64::MAX))).map(drop), Err(InvalidToken::Malformed.into()));
+    }
+
+    #[test]
+    fn a_token_works_with_a_clock_that_is_a_minute_off_and_beyond_that_the_error_names_the_clock() {
+        let at = |offset: i64, clock| {
+            let (right, _) = Signer::pair();
+            let now = UNIX_EPOCH + Duration::from_secs(NOW.checked_add_signed(offset).unwrap());
+            let issuer = UNIX_EPOCH + Duration::from_secs(NOW);
+            let mut keys = right.keys();
+            keys.clock = ClockDifference::between(now, issuer).filter(|_| clock);
+            let resource = Resource::for_client_id(CLIENT, SCOPE).unwrap();
+            let claims = Claims::parse(claims(NOW).to_string().as_bytes())?;
+            claims.user(&keys, TENANT, &resource, now).map(drop)
+        };
+        for offset in [0, -10, 10, -60, 60, 600, 3_600] {
+            assert_eq!((at(offset, false), at(offset, true)), (Ok(()), Ok(())), "{offset}");
+        }
+        for offset in [-61, -600, -86_400, 4_000] {
+            let known = at(offset, true).unwrap_err().to_string();
+            assert!(known.contains("the clock of this machine is"), "{known}");
+        }
+        assert!(at(-600, false).unwrap_err().to_string().contains("the clock of this machine may be behind"));
+        assert_eq!(at(4_000, false), Err(InvalidToken::Expired.into()));
+    }
+
+    /// Claims with `name` as this JSON, which a [`Value`] may not be able to hold.
+    fn with_json(name: &str, json: &str) -> Vec<u8> {
+        let mut claims = claims(NOW);
+        claims.as_object_mut().unwrap().remove(name);
+        let claims = claims.to_string();
+        format!("{},\"{name}\":{json}}}", claims.strip_suffix('}').unwrap()).into_bytes()
+    }
+
+    #[test]
+    fn a_time_that_is_no_time_is_refused_in_every_claim() {
+        let (right, _) = Signer::pair();
+        let resource = Resource::for_client_id(CLIENT, SCOPE).unwrap();
+        let now = UNIX_EPOCH + Duration::from_secs(NOW);
+        let read = |payload: &[u8]| Claims::parse(payload)?.user(&right.keys(), TENANT, &resource, now).map(drop);
+        for name in ["exp", "nbf", "iat"] {
+            for time in [
+                "9223372036854775807",
+                "9223372036854775808",
+                "9223372036854775747",
+                "18446744073709551615",
+                "18446744073709551616",
+                "253402300800",
+                "1e308",
+                "1e400",
+                "-1",
+                "-9223372036854775808",
+                "1800000000.5",
+                "\"1800000000\"",
+                "[]",
+                "{}",
+                "true",
+                "1800000000,\"exp\":1800000000,\"nbf\":1800000000,\"iat\":1800000000",
+            ] {
+                assert_eq!(read(&with_json(name, time)), Err(InvalidToken::Malformed.into()), "{name}: {time}");
+            }
+        }
+        assert_eq!(read(&with_json("exp", "253402300799")), Ok(()));
+        assert_eq!(read(&with_json("exp", "0")), Err(InvalidToken::Expired.into()));
+        assert_eq!(read(&with_json("nbf", "253402300799")), Err(InvalidToken::NotYetValid.into()));
+        assert_eq!(read(&with_json("iat", "253402300799")), Ok(()));
+        for missing in ["nbf", "iat"] {
+            assert_eq!(read(&with_json(missing, "null")), Ok(()), "{missing}");
+        }
+    }
+
+    #[test]
+    fn a_critical_extension_is_refused_in_every_form() {
+        let (right, _) = Signer::pair();
+        let token = right.sign(&json!({"a": 1}));
+        let (_, rest) = token.split_once('.').unwrap();
+        for crit in [
+            r#"["b64"]"#, r#"["exp"]"#, r#"["http://example.com/x"]"#, r#"["alg"]"#, r#"["x", "x"]"#, "[]", r#"[""]"#,
+            "[1]", "null", "true", "{}", r#""b64""#, "0",
+        ] {
+            let header = format!(r#"{{"alg":"RS256","kid":"{}","crit":{crit}}}"#, right.kid);
+            let forged = format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header));
+            assert_eq!(verified(&forged), Err(InvalidToken::Algorithm), "{crit}");
+        }
+        let twice = format!(r#"{{"alg":"RS256","kid":"{}","crit":[],"crit":[]}}"#, right.kid);
+        assert_eq!(verified(&format!("{}.{rest}", URL_SAFE_NO_PAD.encode(twice))), Err(InvalidToken::Malformed));
     }
 
     #[test]
