@@ -84,15 +84,21 @@ impl BearerAuth {
 }
 
 fn check_time(claims: &Map<String, Value>, now: u64) -> Result<(), AuthError> {
-    let time = |name| claims.get(name).and_then(Value::as_u64);
-    match (time("nbf"), time("exp")) {
-        (_, None) => Err(AuthError::new("exp", "an expiry time, in seconds since 1970", "none")),
-        (_, Some(end)) if end <= now => {
+    let time = |name| claims.get(name).map(|time| time.as_u64().ok_or(time));
+    let (begin, end) = (time("nbf"), time("exp"));
+    for (rule, malformed) in [("exp", end), ("nbf", begin)] {
+        if let Some(Err(_)) = malformed {
+            return Err(AuthError::new(rule, "whole seconds since 1970, as a number", "something else"));
+        }
+    }
+    match (begin, end) {
+        (_, Some(Ok(end))) if end <= now => {
             Err(AuthError::new("exp", format!("a time after now ({now})"), end.to_string()))
         }
-        (Some(start), _) if now < start => {
-            Err(AuthError::new("nbf", format!("a time not after now ({now})"), start.to_string()))
+        (Some(Ok(begin)), _) if now < begin => {
+            Err(AuthError::new("nbf", format!("a time not after now ({now})"), begin.to_string()))
         }
+        (_, None) => Err(AuthError::new("exp", "an expiry time, in seconds since 1970", "none")),
         _ => Ok(()),
     }
 }
@@ -122,6 +128,9 @@ mod tests {
     fn an_identity_with_a_role_is_accepted() {
         assert_eq!(check(json!({})), Ok(()));
         assert_eq!(check(json!({"aud": AUDIENCE})), Ok(()));
+        for exp in [i64::MAX as u64, u64::MAX] {
+            assert_eq!(check(json!({"exp": exp})), Ok(()));
+        }
     }
 
     #[test]
@@ -129,7 +138,15 @@ mod tests {
         for (changes, rule) in [
             (json!({"exp": NOW}), "exp"),
             (json!({"exp": "soon"}), "exp"),
+            (json!({"exp": -1}), "exp"),
+            (json!({"exp": 1.7e9}), "exp"),
+            (json!({"exp": f64::MAX}), "exp"),
+            (json!({"exp": null}), "exp"),
             (json!({"nbf": NOW + 1}), "nbf"),
+            (json!({"nbf": u64::MAX}), "nbf"),
+            (json!({"nbf": -1}), "nbf"),
+            (json!({"nbf": "soon"}), "nbf"),
+            (json!({"nbf": 1.5}), "nbf"),
             (json!({"iss": "j"}), "issuer"),
             (json!({"aud": "https://signalr.azure.com"}), "audience"),
             (json!({"oid": "guest"}), "role"),

@@ -102,6 +102,29 @@ mod tests {
     }
 
     #[test]
+    fn a_token_of_any_expiry_is_used_until_then() {
+        let year_9999 = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+        let now = at(60.0);
+        for (expires_at, expected) in [
+            (UNIX_EPOCH, Expired),
+            (UNIX_EPOCH - Duration::from_secs(253_402_300_799), Expired),
+            (now, Expired),
+            (now + Duration::from_nanos(1), Fresh),
+            (now + Duration::from_nanos(3), Fresh),
+            (now + Duration::from_millis(1), Fresh),
+            (now + Duration::from_secs(1), Fresh),
+            (at(61.0), Fresh),
+            (at(120.0), Fresh),
+            (year_9999, Fresh),
+            (UNIX_EPOCH + Duration::from_secs(i64::MAX as u64), Fresh),
+        ] {
+            let token = Expiring::token((), now, expires_at);
+            assert_eq!(token.freshness(now), expected, "{expires_at:?}");
+            assert!(token.next_fetch(now) > now, "{expires_at:?}");
+        }
+    }
+
+    #[test]
     fn retries_are_further_and_further_apart_and_never_stop() {
         let waits: Vec<_> = (1..=8).map(|failures| next_retry(failures, at(0.0), 1.0)).collect();
         let s = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);

@@ -376,6 +376,30 @@ mod tests {
         assert_eq!((cache.get(clock()).await.unwrap(), numbers.calls()), (1, 2));
     }
 
+    /// Fetches a value that lasts until the last time there is.
+    struct Endless;
+
+    impl Fetch for Endless {
+        type Value = ();
+        type Error = fmt::Error;
+
+        fn name(&self) -> &str {
+            "a value"
+        }
+
+        async fn fetch(&self) -> Result<Expiring<()>, fmt::Error> {
+            Ok(Expiring::token((), clock(), UNIX_EPOCH + Duration::from_secs(i64::MAX as u64)))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_that_never_expires_is_kept() {
+        let cache = RefreshingCache::start(Endless, clock);
+        cache.get(clock()).await.unwrap();
+        tokio::time::sleep(minutes(60 * 24 * 365)).await;
+        assert_eq!((cache.cached(clock()), cache.get(clock()).await), (Some(()), Ok(())));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_task_ends_with_the_last_clone() {
         let (numbers, cache) = Numbers::default().start();

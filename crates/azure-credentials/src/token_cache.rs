@@ -16,6 +16,7 @@ use azure_identity::{
     ClientSecretCredential, ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
     UserAssignedId,
 };
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::credential_source::{CredentialSource, Source};
@@ -166,16 +167,27 @@ impl TokenFetcher {
         let mut reason = Reason::Failed;
         let credentials = self.credentials.get_or_init(|| credentials(&self.source, &self.http));
         for credential in credentials.as_ref().map_err(reason_of)? {
-            match credential.get_token(&[self.scope], None).await {
+            match get_token(credential.clone(), self.scope).await {
                 Ok(token) => {
                     let (now, expires_at) = (SystemTime::now(), SystemTime::from(token.expires_on));
                     let token = Token { secret: Secret::new(token.token.secret()), expires_at };
                     return Ok(Expiring::token(token, now, expires_at));
                 }
-                Err(error) => reason = reason_of(&error),
+                Err(failed) => reason = failed,
             }
         }
         Err(reason)
+    }
+}
+
+/// Requests a token in a task of its own: `azure_identity` adds the lifetime in a response to the time without a check, and its panic
+/// would end the background task, and with it all later requests.
+async fn get_token(credential: Arc<dyn TokenCredential>, scope: &'static str) -> Result<AccessToken, Reason> {
+    let mut task = JoinSet::new();
+    task.spawn(async move { credential.get_token(&[scope], None).await });
+    match task.join_next().await {
+        Some(Ok(outcome)) => outcome.map_err(|error| reason_of(&error)),
+        Some(Err(_)) | None => Err(Reason::Failed),
     }
 }
 
@@ -288,5 +300,40 @@ mod tests {
         let tokens = cache_of(CredentialSource::managed_identity(None));
         let error = tokens.get_token(&["https://other/.default"], None).await.unwrap_err();
         assert_eq!(error.kind(), &ErrorKind::Credential);
+    }
+
+    /// Adds the lifetime in a response to the time, as `azure_identity` does.
+    #[derive(Debug)]
+    struct Adding(u64);
+
+    #[async_trait::async_trait]
+    impl TokenCredential for Adding {
+        async fn get_token(
+            &self,
+            _scopes: &[&str],
+            _options: Option<TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<AccessToken> {
+            let expires_on = azure_core::time::OffsetDateTime::now_utc() + Duration::from_secs(self.0);
+            Ok(AccessToken::new("t", expires_on))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lifetime_that_no_clock_can_hold_is_no_token_and_ends_no_task() {
+        for (lifetime, is_token) in [
+            (0, true),
+            (3_600, true),
+            (86_400, true),
+            (100 * 365 * 86_400, true),
+            (253_402_300_800, false),
+            (1 << 53, false),
+            (i64::MAX as u64 - 1, false),
+            (i64::MAX as u64, false),
+            (1 << 63, false),
+            (u64::MAX, false),
+        ] {
+            let token = get_token(Arc::new(Adding(lifetime)), "s").await;
+            assert_eq!(token.map(drop), if is_token { Ok(()) } else { Err(Reason::Failed) }, "{lifetime}");
+        }
     }
 }

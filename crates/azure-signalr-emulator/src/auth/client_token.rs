@@ -14,6 +14,9 @@ use crate::protocol::handshake::TransportType;
 /// Longest handshake time-out that a token may ask for, in seconds.
 const MAX_HANDSHAKE_SECONDS: u64 = 30;
 
+/// Longest time that a poll is held, a day in seconds: a longer one might not fit into a clock.
+const MAX_POLL_SECONDS: u64 = 24 * 60 * 60;
+
 /// The user of a client token, and what its claims allow. .NET writes numbers as strings, and a repeated claim as a list.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ClientIdentity {
@@ -43,7 +46,7 @@ impl ClientIdentity {
             user: user.and_then(UserId::new),
             transports: number(claims.get("asrs.s.htt")).unwrap_or(u64::MAX),
             handshake_timeout: handshake_timeout.map(Duration::from_secs),
-            poll_timeout: seconds("asrs.s.ttl").map(Duration::from_secs),
+            poll_timeout: seconds("asrs.s.ttl").map(|seconds| Duration::from_secs(seconds.min(MAX_POLL_SECONDS))),
             detailed_errors: flag("asrs.s.derror"),
             closes_at: seconds("asrs.s.aeo").filter(|_| flag("asrs.s.coae")),
             claims,
@@ -126,6 +129,27 @@ mod tests {
     #[test]
     fn an_empty_user_id_is_anonymous_whatever_other_claims_say() {
         assert_eq!(user(json!({"asrs.s.uid": "", "sub": "s"})), None);
+    }
+
+    #[test]
+    fn a_poll_is_held_for_a_day_at_most() {
+        for (claim, seconds) in [
+            (json!(1), Some(1)),
+            (json!("90"), Some(90)),
+            (json!(86_400), Some(86_400)),
+            (json!(86_401), Some(86_400)),
+            (json!(i64::MAX), Some(86_400)),
+            (json!(u64::MAX), Some(86_400)),
+            (json!(0), None),
+            (json!(-1), None),
+            (json!(1.5), None),
+            (json!(f64::MAX), None),
+            (json!("soon"), None),
+            (json!(null), None),
+        ] {
+            let held = read(json!({"asrs.s.ttl": claim.clone()})).poll_timeout;
+            assert_eq!(held, seconds.map(Duration::from_secs), "{claim}");
+        }
     }
 
     #[test]

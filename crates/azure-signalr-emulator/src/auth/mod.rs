@@ -225,6 +225,27 @@ mod tests {
     }
 
     #[test]
+    fn a_time_of_any_size_is_compared_and_what_is_no_number_is_refused() {
+        let with = |name: &str, value: Value| {
+            let mut claims = claims();
+            claims[name] = value;
+            authorize(Some(&token(Algorithm::HS256, "first", &claims))).map(drop).map_err(|error| error.rule)
+        };
+        for far in [json!(i64::MAX), json!(u64::MAX), json!(f64::MAX), json!(NOW as f64 + 0.5)] {
+            assert_eq!(with("exp", far.clone()), Ok(()), "{far}");
+        }
+        for past in [json!(-1), json!(i64::MIN), json!(f64::MIN), json!(0)] {
+            assert_eq!((with("exp", past.clone()), with("nbf", past.clone())), (Err("exp"), Ok(())), "{past}");
+        }
+        for future in [json!(i64::MAX), json!(u64::MAX), json!(f64::MAX)] {
+            assert_eq!(with("nbf", future.clone()), Err("nbf"), "{future}");
+        }
+        for no_time in [json!("1700003600"), json!(null), json!([]), json!({}), json!(true)] {
+            assert_eq!((with("exp", no_time.clone()), with("nbf", no_time.clone())), (Err("exp"), Err("nbf")));
+        }
+    }
+
+    #[test]
     fn an_error_shows_neither_key_nor_token() {
         let rejected = token(Algorithm::HS256, "third", &claims());
         let message = authorize(Some(&rejected)).unwrap_err().to_string();

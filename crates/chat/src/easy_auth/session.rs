@@ -181,6 +181,32 @@ mod tests {
     }
 
     #[test]
+    fn a_signed_token_with_a_time_that_is_no_time_is_invalid() {
+        let key = EncodingKey::from_secret(&[1; 32]);
+        let read = |exp: serde_json::Value| {
+            let claims = serde_json::json!({"sub": "", "name": "alice", "idp": "aad", "iat": NOW, "exp": exp});
+            let token = encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+            let sessions = SessionTokens::new(&[1; 32]);
+            (sessions.read(&token, NOW).is_some(), sessions.read_for_renewal(&token, NOW).is_some())
+        };
+        for (exp, expected) in [
+            (serde_json::json!(NOW + 1), (true, true)),
+            (serde_json::json!(NOW), (false, true)),
+            (serde_json::json!(0), (false, false)),
+            (serde_json::json!(i64::MAX), (true, true)),
+            (serde_json::json!(u64::MAX), (true, true)),
+            (serde_json::json!(-1), (false, false)),
+            (serde_json::json!(i64::MIN), (false, false)),
+            (serde_json::json!(f64::MAX), (false, false)),
+            (serde_json::json!("1800000060"), (false, false)),
+            (serde_json::json!(null), (false, false)),
+            (serde_json::json!([]), (false, false)),
+        ] {
+            assert_eq!(read(exp.clone()), expected, "{exp}");
+        }
+    }
+
+    #[test]
     fn a_changed_token_is_invalid() {
         let sessions = SessionTokens::new(&[1; 32]);
         let token = sessions.issue(&alice(), NOW).unwrap();
