@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
+use futures_util::StreamExt as _;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -130,6 +131,25 @@ fn stop(app: &mut TestApp) -> Duration {
     app.process.signal("TERM");
     assert_eq!(app.process.end().code(), Some(0));
     start.elapsed()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_whose_response_does_not_end_delays_no_export() {
+    let posts = Arc::new(Mutex::new(0));
+    let count = posts.clone();
+    // More than is read, and then nothing, on a connection that stays open.
+    let respond = async move || {
+        *count.lock().unwrap() += 1;
+        let endless = futures_util::stream::once(async { Ok::<_, std::io::Error>(vec![b' '; 100 * 1024]) });
+        axum::body::Body::from_stream(endless.chain(futures_util::stream::pending()))
+    };
+    let port = test_support::http::serve(Router::new().fallback(respond)).await;
+    let service = ScriptedService::start(&[(202, None)]).await;
+    let app = start_app(service.port, &format!("http://127.0.0.1:{port}/otlp"));
+    for expected in 1..=3 {
+        assert_eq!(app.message(&json!({"text": "hi"})).send().await.unwrap().status(), 202);
+        wait_until("the next export", || (*posts.lock().unwrap() >= expected).then_some(()));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,6 +21,9 @@ pub(crate) const API_VERSION: &str = "2022-06-01";
 /// The maximum time of a call; longer than a service holds a poll.
 const CALL_TIMEOUT: Duration = Duration::from_secs(130);
 
+/// The maximum length of a response; several times that of the longest message in a case.
+const MAX_BODY_BYTES: usize = 16 << 20;
+
 /// The default lifetime of tokens.
 const TOKEN_LIFETIME_SECONDS: u64 = 3600;
 
@@ -246,9 +249,15 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    pub(crate) async fn read(response: reqwest::Response) -> CaseResult<Self> {
-        let (status, headers) = (response.status(), response.headers().clone());
-        Ok(Self { status, headers, body: response.bytes().await?.to_vec() })
+    pub(crate) async fn read(mut response: reqwest::Response) -> CaseResult<Self> {
+        let (status, headers, mut body) = (response.status(), response.headers().clone(), Vec::new());
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > MAX_BODY_BYTES {
+                return Err(Failure::new(format!("a response of at most {MAX_BODY_BYTES} bytes"), "a longer one"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Self { status, headers, body })
     }
 
     /// Expects a status; 501 says that the feature is not implemented.

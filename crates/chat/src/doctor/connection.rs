@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
-use super::http::{HttpResponse, REQUEST_TIMEOUT, RequestError, send};
+use super::http::{HttpResponse, MAX_BODY_BYTES, REQUEST_TIMEOUT, RequestError, send};
 
 /// The handshake request, with the record separator.
 const HANDSHAKE: &str = "{\"protocol\":\"json\",\"version\":1}\u{1e}";
@@ -64,7 +64,8 @@ async fn try_connect(http: &Client, access: &ClientAccess) -> Result<(), Connect
         return Err(ConnectError::Status(response.status().as_u16()));
     }
     let stream = response.upgrade().await.map_err(|_| ConnectError::UnexpectedResponse)?;
-    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+    let limits = WebSocketConfig::default().max_message_size(Some(MAX_BODY_BYTES)).max_frame_size(Some(MAX_BODY_BYTES));
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, Some(limits)).await;
     socket.send(Message::text(HANDSHAKE)).await.map_err(|_| ConnectError::UnexpectedResponse)?;
     let response = loop {
         match socket.next().await {

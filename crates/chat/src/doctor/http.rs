@@ -18,7 +18,8 @@ use reqwest::{Client, Method, RequestBuilder, Url};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// For a whole response. A function app that starts takes a few seconds.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_BODY_BYTES: usize = 64 * 1024;
+/// The longest response, and the longest message over a WebSocket, that is read.
+pub(super) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// An origin that no page of a chat has.
 pub(super) const OTHER_ORIGIN: &str = "https://example.com";
@@ -107,13 +108,13 @@ fn is_about_certificate(cause: &(dyn std::error::Error + 'static)) -> bool {
     }
 }
 
-/// Sends `request` and reads the body, up to about 64 KiB.
+/// Sends `request` and reads the body, up to 64 KiB; the rest of a longer one is left.
 pub(super) async fn send(request: RequestBuilder) -> Result<HttpResponse, RequestError> {
     let mut response = request.send().await?;
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > MAX_BODY_BYTES {
+        body.extend_from_slice(&chunk[..chunk.len().min(MAX_BODY_BYTES - body.len())]);
+        if body.len() == MAX_BODY_BYTES {
             break;
         }
     }
@@ -195,5 +196,20 @@ mod tests {
         assert_eq!(access(&[PAGE, PAGE], headers), CorsAccess::DuplicateHeader);
         assert_eq!(access(&["https://page.example, *"], headers), CorsAccess::DuplicateHeader);
         assert_eq!(access(&[PAGE], "content-type"), CorsAccess::HeaderDenied("x-zumo-auth"));
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_limit() {
+        for (length, expected) in [
+            (0, 0),
+            (MAX_BODY_BYTES, MAX_BODY_BYTES),
+            (MAX_BODY_BYTES + 1, MAX_BODY_BYTES),
+            (100 * MAX_BODY_BYTES, MAX_BODY_BYTES),
+        ] {
+            let respond = async move || vec![b' '; length];
+            let port = test_support::http::serve(axum::Router::new().fallback(respond)).await;
+            let response = send(client(None).unwrap().get(format!("http://127.0.0.1:{port}/"))).await.unwrap();
+            assert_eq!((response.status, response.body.len()), (200, expected), "{length}");
+        }
     }
 }
