@@ -333,5 +333,7 @@ async fn without_a_collector_no_export_thread_runs() {
     assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 200);
     assert_eq!(export_threads(&app.process), 0);
     let collector = Collector::start().await;
-    assert_eq!(export_threads(&self::start_app(1, &collector.endpoint).process), 2);
+    let app = self::start_app(1, &collector.endpoint);
+    // A thread takes its name when it first runs.
+    wait_until("two export threads", || (export_threads(&app.process) == 2).then_some(()));
 }
