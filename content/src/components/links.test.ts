@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findLinks } from './links'
+import { findLinks, MAX_LINKS } from './links'
 
 const hrefs = (text: string) => findLinks(text).flatMap(({ href }) => href ?? [])
 
@@ -10,6 +10,11 @@ describe('links in a text', () => {
     ['https://example.com/a_(b)', ['https://example.com/a_(b)']],
     ['HTTP://EXAMPLE.com and https://b.example?q=1#x!', ['http://example.com/', 'https://b.example/?q=1#x']],
     ['https://example.com"onmouseover="alert(1)', ['https://example.com/']],
+    ['https://example.com/a)))', ['https://example.com/a']],
+    ['https://example.com/(a)))', ['https://example.com/(a)']],
+    ['https://example.com/[a](b).]', ['https://example.com/[a](b)']],
+    ['https://example.com/a_(b).)].', ['https://example.com/a_(b)']],
+    ['https://example.com/((a', ['https://example.com/((a']],
     ['https://例え.jp/道', ['https://xn--r8jz45g.jp/%E9%81%93']],
   ])('are found in %j', (text, expected) => {
     expect(hrefs(text)).toEqual(expected)
@@ -17,7 +22,7 @@ describe('links in a text', () => {
 
   it.each([
     'javascript:alert(1)', 'data:text/html,x', 'ftp://example.com', 'example.com', 'https://', 'http://?', 'xhttps://example.com',
-    'https://bank.example@evil.example/',
+    'https://bank.example@evil.example/', `https://${'a'.repeat(254)}`, `https://${'道'.repeat(254)}/`,
   ])('are not made of %j', (text) => {
     expect(hrefs(text)).toEqual([])
   })
@@ -26,6 +31,12 @@ describe('links in a text', () => {
     const text = 'a https://example.com/x, b\n<https://example.com/y> …https://'
     expect(findLinks(text).map(piece => piece.text).join('')).toBe(text)
     expect(findLinks('')).toEqual([])
+  })
+
+  it('have a maximum number; the other addresses stay text', () => {
+    const text = 'http://a '.repeat(400)
+    expect(hrefs(text)).toHaveLength(MAX_LINKS)
+    expect(findLinks(text).map(piece => piece.text).join('')).toBe(text)
   })
 
   it('end at bidirectional control characters', () => {
