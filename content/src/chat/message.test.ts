@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { messageKey, countCodePoints, parseMessage, sanitizeText } from './message'
+import texts from '../../../tests/data/message-texts.json'
+import { countCodePoints, isVisible, messageKey, nameOf, parseMessage, sanitizeText } from './message'
 
 const payload = { id: '0193-a_B', sender: 'alice@contoso.com', text: 'hi', sentAt: '2026-11-21T22:00:00.000Z' }
 
@@ -16,6 +17,28 @@ describe('a received message', () => {
 
   it('is private with recipient and isPrivate', () => {
     expect(parseMessage({ ...payload, recipient: 'bob', isPrivate: true })?.audience).toEqual({ kind: 'person', userId: 'bob' })
+  })
+
+  it.each([
+    [{ sender: 'Zed (guest)', nickname: 'Zed', isGuest: true }, 'Zed'],
+    [{ sender: 'alice@contoso.com', nickname: 'alice@contoso.com', isGuest: true }, 'alice@contoso.com'],
+    [{ sender: 'Guest', isGuest: true }, undefined],
+    [{ sender: 'alice@contoso.com', isGuest: true }, undefined],
+    [{ sender: 'Guest', nickname: '\u200b', isGuest: true }, undefined],
+    [{ sender: '', nickname: 'Zed', isGuest: true }, 'Zed'],
+    // Of an older API.
+    [{ sender: '', nickname: ' Zed ' }, 'Zed'],
+    [{ sender: '', nickname: 'Zed', isGuest: false }, 'Zed'],
+    [{ sender: '', nickname: 'a\u2028b\u0007' }, 'a\nb'],
+    [{ sender: '' }, undefined],
+  ])('is a guest’s: %j', (fields, nickname) => {
+    const sender = parseMessage({ ...payload, ...fields })?.sender
+    expect(sender).toEqual({ kind: 'guest', nickname })
+    expect(sender && nameOf(sender)).toBe(nickname ?? 'Guest')
+  })
+
+  it.each([{ sender: 'Zed (guest)' }, { sender: 'Guest' }, { sender: 'Zed', isGuest: false }, { sender: 'Zed', isGuest: 'true' }])('is a user’s: %j', (fields) => {
+    expect(parseMessage({ ...payload, ...fields })?.sender).toEqual({ kind: 'user', userId: fields.sender })
   })
 
   it('is a guest’s if the sender is empty, even if the nickname is a user id', () => {
@@ -40,6 +63,8 @@ describe('a received message', () => {
     { ...payload, sentAt: undefined }, { ...payload, sentAt: 'yesterday' }, { ...payload, sentAt: 0 },
     { ...payload, recipient: 7, isPrivate: true }, { ...payload, isPrivate: true }, { ...payload, recipient: 'bob' }, { ...payload, recipient: 'bob', isPrivate: 'true' },
     { ...payload, sender: '', recipient: 'bob', isPrivate: true },
+    { ...payload, isGuest: true, recipient: 'bob', isPrivate: true },
+    { ...payload, sender: '\u3164' }, { ...payload, text: '\u200b\u2060' }, { ...payload, text: '\u0007' },
   ])('is dropped if malformed: %j', (raw) => {
     expect(parseMessage(raw)).toBeUndefined()
   })
@@ -58,17 +83,21 @@ describe('message keys', () => {
   })
 })
 
-describe('text to send', () => {
-  it('keeps tabs, line breaks and all letters', () => {
-    expect(sanitizeText('  a\tb\r\nc\rd é 日本 👩‍👩‍👧 \n')).toBe('a\tb\nc\nd é 日本 👩‍👩‍👧')
+describe('text', () => {
+  // The same table is read by the tests of the API.
+  it.each(texts)('is sent as the API publishes it: $case', (row) => {
+    const { input, text, page = text } = row
+    const sent = sanitizeText(input)
+    expect(isVisible(sent) ? sent : null).toBe(page)
   })
 
-  it('loses the control characters that the API rejects', () => {
-    expect(sanitizeText('a\u0000b\u001b[31mc\u007f\u0085d')).toBe('ab[31mcd')
+  it.each(texts)('is shown as the API publishes it: $case', (row) => {
+    const { input, text, page = text } = row
+    expect(parseMessage({ ...payload, text: input })?.text ?? null).toBe(page)
   })
 
-  it('is empty if there is only white space', () => {
-    expect(sanitizeText(' \n\t\u00a0')).toBe('')
+  it('has no unpaired surrogates, which are not valid in JSON', () => {
+    expect(sanitizeText('a\ud83d b\ude00 😀')).toBe('a\ufffd b\ufffd 😀')
   })
 
   it.each([['', 0], ['abc', 3], ['é', 1], ['😀', 1], ['a😀b', 3], ['\ud83d', 1]])('counts %j as %i code points', (text, length) => {

@@ -29,21 +29,31 @@ export const MAX_TEXT_LENGTH = 4096
 export const MAX_NICKNAME_LENGTH = 64
 
 const ID = /^[\w-]{1,64}$/
+const LINE_BREAK = /\r\n?|[\v\f\u0085\u2028\u2029]/g
+const CONTROL = /[^\P{Cc}\t\n]/gu
+const UNPAIRED_SURROGATE = /\p{Cs}/gu
+const WHITE_SPACE = /\p{White_Space}/u
+/** A character that draws something by itself: no space, no mark, no default-ignorable character and none of the blank symbols. */
+const VISIBLE = /[^\p{White_Space}\p{Cc}\p{Default_Ignorable_Code_Point}\p{M}\u2800\u{1d159}\u{13441}\u{13442}]/u
 
-/** Parses a message; returns `undefined` if any field is invalid. */
+/**
+ * Parses a message; returns `undefined` if any field is invalid. A guest is recognized by `isGuest`, which a `sender` such as
+ * `Zed (guest)` is for pages that do not read it; messages of an older API have an empty `sender` instead.
+ */
 export function parseMessage(raw: unknown): Message | undefined {
   if (typeof raw !== 'object' || raw === null) return undefined
   const id = stringField(raw, 'id')
   const userId = stringField(raw, 'sender')
-  const body = stringField(raw, 'text')
+  const text = sanitizeText(stringField(raw, 'text') ?? '')
   const sentAt = new Date(stringField(raw, 'sentAt') ?? NaN)
-  if (id === undefined || !ID.test(id) || userId === undefined || !body || Number.isNaN(sentAt.getTime())) return undefined
+  if (id === undefined || !ID.test(id) || userId === undefined || !isVisible(text) || Number.isNaN(sentAt.getTime())) return undefined
   const audience = parseAudience(raw)
   if (audience === undefined) return undefined
+  if (userId !== '' && !('isGuest' in raw && raw.isGuest === true)) {
+    return isVisible(userId) ? { id, sender: { kind: 'user', userId }, audience, text, sentAt } : undefined
+  }
   // A private message from a guest is invalid: it could not be answered.
-  if (userId === '' && audience.kind === 'person') return undefined
-  const sender: Sender = userId === '' ? { kind: 'guest', nickname: nickname(raw) } : { kind: 'user', userId }
-  return { id, sender, audience, text: body, sentAt }
+  return audience.kind === 'everyone' ? { id, sender: { kind: 'guest', nickname: nickname(raw) }, audience, text, sentAt } : undefined
 }
 
 /** Identifies a message. It includes the sender, because other people can send a message with an id they have seen. */
@@ -51,9 +61,22 @@ export function messageKey(message: Pick<Message, 'id' | 'sender'>): string {
   return message.sender.kind === 'user' ? `${message.id} ${message.sender.userId}` : message.id
 }
 
-/** Removes what the API rejects: control characters except tab and line feed, and white space at both ends. */
+/** The name to show for a sender. */
+export function nameOf(sender: Sender): string {
+  return sender.kind === 'user' ? sender.userId : sender.nickname ?? 'Guest'
+}
+
+/**
+ * Text as the API publishes it: every line break is a line feed, white space at both ends is removed, and so are characters that
+ * the API rejects, which are control characters except tab. Cases: `tests/data/message-texts.json`.
+ */
 export function sanitizeText(raw: string): string {
-  return raw.replace(/\r\n?/g, '\n').replace(/[^\P{Cc}\t\n]/gu, '').trim()
+  return trimWhiteSpace(raw.replace(LINE_BREAK, '\n').replace(CONTROL, '').replace(UNPAIRED_SURROGATE, '\ufffd'))
+}
+
+/** Whether a reader sees anything of `text`. The API refuses texts and names of which nothing is visible. */
+export function isVisible(text: string): boolean {
+  return VISIBLE.test(text)
 }
 
 /** The length of `text` in code points, as the API counts. */
@@ -71,8 +94,16 @@ function parseAudience(raw: object): Audience | undefined {
 }
 
 function nickname(raw: object): string | undefined {
-  const given = stringField(raw, 'nickname')?.trim()
-  return given === '' ? undefined : given
+  const given = sanitizeText(stringField(raw, 'nickname') ?? '')
+  return isVisible(given) ? given : undefined
+}
+
+/** Unlike `String.trim` it keeps U+FEFF, which is not white space. An anchored regular expression would be quadratic. */
+function trimWhiteSpace(text: string): string {
+  let [start, end] = [0, text.length]
+  while (start < end && WHITE_SPACE.test(text.charAt(start))) start += 1
+  while (end > start && WHITE_SPACE.test(text.charAt(end - 1))) end -= 1
+  return text.slice(start, end)
 }
 
 function stringField(raw: object, name: string): string | undefined {
