@@ -12,6 +12,7 @@ export async function tcpProxy(t, port) {
   const listeners = new Set()
   const notify = () => listeners.forEach(listener => listener())
   let isDropping = false
+  let held
   let isDisconnected = false
   let pending = []
 
@@ -26,7 +27,8 @@ export async function tcpProxy(t, port) {
       notify()
     })
     service.on('data', (bytes) => {
-      if (!isDropping) client.write(bytes)
+      if (held !== undefined && pair.toService.isWebSocket) held.push(() => client.write(bytes))
+      else if (!isDropping) client.write(bytes)
       record(pair, 'service', toClient.push(bytes))
       notify()
     })
@@ -62,6 +64,13 @@ export async function tcpProxy(t, port) {
     webSockets: () => pairs.filter(({ toService }) => toService.isWebSocket).map(({ frames }) => frames),
     /** Drops everything that the service sends from now on. */
     dropFromService() { isDropping = true },
+    /** Holds back what the service sends over WebSockets until `release`. */
+    hold() { held = [] },
+    release() {
+      const writes = held
+      held = undefined
+      for (const write of writes) write()
+    },
     /** Resets all connections. New clients wait. */
     disconnect() {
       isDisconnected = true

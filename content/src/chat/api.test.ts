@@ -50,6 +50,14 @@ describe('a call to the API', () => {
     expect(await failureOf(error(status, code))).toMatchObject({ kind: 'transient', retryAfterMs: undefined })
   })
 
+  it.each([
+    [429, 'rate_limited', true], [429, 'throttled', false], [503, 'unavailable', false], [503, 'rate_limited', false],
+  ])('is about this person only after 429 rate_limited: %i %s', async (status, code, isRateLimited) => {
+    const failure = await failureOf(error(status, code, { 'Retry-After': '12' }))
+    expect(failure).toMatchObject({ kind: 'transient', retryAfterMs: 12_000 })
+    expect(failure?.kind === 'transient' && failure.isRateLimited === true).toBe(isRateLimited)
+  })
+
   it.each([['7', 7000], ['0', 0], ['86400', 300_000], ['Wed, 21 Oct 2026 07:28:00 GMT', undefined], ['-1', undefined]])('reads Retry-After %j as %j ms', async (header, retryAfterMs) => {
     expect(await failureOf(error(503, 'unavailable', { 'Retry-After': header }))).toMatchObject({ retryAfterMs })
   })
@@ -97,6 +105,13 @@ describe('publishing a message', () => {
   it('succeeds if the response contains the message', async () => {
     stubFetch(() => Promise.resolve(Response.json({ id: 'a1', sender: 'alice', text: 'hi', sentAt: '2026-11-21T22:00:00Z', recipient: 'bob', isPrivate: true }, { status: 202 })))
     expect(await postMessage(api, me, draft)).toMatchObject({ kind: 'published', message: { id: 'a1' } })
+  })
+
+  it.each([[true, true], [false, false], [undefined, undefined], ['no', undefined]])('reads recipientOnline %j as %j', async (recipientOnline, expected) => {
+    const message = { id: 'a1', sender: 'alice', text: 'hi', sentAt: '2026-11-21T22:00:00Z', recipient: 'bob', isPrivate: true }
+    stubFetch(() => Promise.resolve(Response.json({ ...message, recipientOnline }, { status: 202 })))
+    const result = await postMessage(api, me, draft)
+    expect(result.kind === 'published' && result.recipientOnline).toBe(expected)
   })
 
   it.each(['', '<html>Welcome to the hotel</html>', '{"id":"other","sender":"alice","text":"hi","sentAt":"2026-11-21T22:00:00Z"}'])('fails if the body of the 200 is %j', async (body) => {

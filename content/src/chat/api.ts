@@ -7,11 +7,19 @@ export interface Api {
   readonly token: string | undefined
 }
 
+/** An automatic retry may succeed; `retryAfterMs` is the delay that the API asked for. */
+export interface TransientFailure {
+  readonly kind: 'transient'
+  readonly reason: string
+  readonly retryAfterMs: number | undefined
+  /** Whether this person made too many calls: error code `rate_limited`. Other calls of the person would be refused as well. */
+  readonly isRateLimited?: boolean
+}
+
 /** Why a call failed. `reason` is shown to the user. */
 export type Failure =
   | { readonly kind: 'unauthenticated' }
-  /** An automatic retry may succeed; `retryAfterMs` is the delay that the API asked for. */
-  | { readonly kind: 'transient', readonly reason: string, readonly retryAfterMs: number | undefined }
+  | TransientFailure
   /** An automatic retry would fail again; `canRetry` offers a manual one. `status` is the HTTP status code. */
   | { readonly kind: 'rejected', readonly status: number, readonly reason: string, readonly canRetry: boolean }
 
@@ -62,7 +70,7 @@ function failureOf(response: Response, text: string): Failure {
     case 413:
       return { kind: 'rejected', status, reason: 'it is too long.', canRetry: false }
     case 429:
-      return { kind: 'transient', reason: 'too many requests at once.', retryAfterMs }
+      return { kind: 'transient', reason: 'too many requests at once.', retryAfterMs, isRateLimited: error?.code === 'rate_limited' }
     case 408:
       return { kind: 'transient', reason: 'the chat did not answer in time.', retryAfterMs }
   }

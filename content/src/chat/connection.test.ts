@@ -163,6 +163,18 @@ describe('the connection', () => {
     expect(last()).toEqual({ kind: 'connected' })
   })
 
+  it('waits if there were too many attempts, even if the user wants to retry', async () => {
+    const limited: Failure = { kind: 'transient', reason: 'too many.', retryAfterMs: 12_000, isRateLimited: true }
+    const { connection, last, opened } = setUp([new FakeHub('fails', limited), new FakeHub('starts')])
+    await settle()
+    expect(last()).toMatchObject({ kind: 'offline', canRetryNow: false })
+    connection.retryNow()
+    await vi.advanceTimersByTimeAsync(11_999)
+    expect(opened()).toBe(1)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(last()).toEqual({ kind: 'connected' })
+  })
+
   it('retries immediately on retryNow, but only while it waits', async () => {
     const { connection, opened, last } = setUp([new FakeHub('fails', { kind: 'transient', reason: 'busy.', retryAfterMs: 20_000 }), new FakeHub('starts')])
     await settle()

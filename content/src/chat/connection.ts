@@ -10,13 +10,14 @@ import type { Message } from './message'
 
 /**
  * State of the connection. `offline`: the API cannot be reached; `reconnecting`: the SignalR service cannot. Both last until the
- * connection is up again. `retryAt` is in milliseconds since the epoch, and in the past during an attempt.
+ * connection is up again. `retryAt` is in milliseconds since the epoch, and in the past during an attempt. `canRetryNow`: an earlier
+ * attempt may succeed.
  */
 export type Status =
   | { readonly kind: 'connecting' }
   | { readonly kind: 'connected' }
   | { readonly kind: 'reconnecting', readonly retryAt: number }
-  | { readonly kind: 'offline', readonly retryAt: number, readonly reason: string }
+  | { readonly kind: 'offline', readonly retryAt: number, readonly reason: string, readonly canRetryNow: boolean }
   | { readonly kind: 'unauthenticated' }
 
 /** The part of SignalR's `HubConnection` that is used here, and the API's failure to negotiate. */
@@ -38,7 +39,7 @@ export interface ConnectionOptions {
 }
 
 export interface Connection {
-  /** Ends the wait before the next attempt. */
+  /** Ends the wait before the next attempt, except when the API has refused to negotiate because there were too many attempts. */
   retryNow(): void
   /** Disconnects for good. */
   close(): void
@@ -65,8 +66,8 @@ export function connect({ createConnection, isSignedIn, onMessage, onStatus }: C
     const current = createConnection()
     hub = current
     current.on('newMessage', (raw) => {
-      const message = parseMessage(raw)
-      if (message !== undefined && hub === current) onMessage(message)
+      const message = hub === current ? parseMessage(raw) : undefined
+      if (message !== undefined) onMessage(message)
     })
     current.onclose(() => {
       if (hub !== current) return
@@ -90,13 +91,13 @@ export function connect({ createConnection, isSignedIn, onMessage, onStatus }: C
   const retryLater = (failure: Failure | undefined) => {
     disconnect()
     failures += 1
-    const retryAfterMs = failure?.kind === 'transient' ? failure.retryAfterMs : undefined
+    const { retryAfterMs, isRateLimited = false } = failure?.kind === 'transient' ? failure : { retryAfterMs: undefined }
     const delay = Math.max(retryAfterMs ?? 0, backoff(failures, Math.random()))
     timer = setTimeout(() => void attempt(), delay)
     const retryAt = Date.now() + delay
     // A first failure is usually short, such as a connection that the service closes when its token expires.
     if (failures > 1 || retryAfterMs !== undefined) {
-      status = failure === undefined || failure.kind === 'unauthenticated' ? { kind: 'reconnecting', retryAt } : { kind: 'offline', retryAt, reason: failure.reason }
+      status = failure === undefined || failure.kind === 'unauthenticated' ? { kind: 'reconnecting', retryAt } : { kind: 'offline', retryAt, reason: failure.reason, canRetryNow: !isRateLimited }
     }
     onStatus(status)
   }
@@ -111,7 +112,7 @@ export function connect({ createConnection, isSignedIn, onMessage, onStatus }: C
   void attempt()
   return {
     retryNow() {
-      if (timer === undefined) return
+      if (timer === undefined || (status.kind === 'offline' && !status.canRetryNow)) return
       clearTimeout(timer)
       void attempt()
     },

@@ -17,6 +17,7 @@ function setUp(...results: PostResult[]) {
   const posted: string[] = []
   const states = new Map<string, Delivery | 'published'>()
   const saved: string[][] = []
+  const pauses: (number | 'over')[] = []
   const onUnauthenticated = vi.fn()
   const outbox = new Outbox({
     post(draft) {
@@ -26,9 +27,10 @@ function setUp(...results: PostResult[]) {
     onDelivery: (id, delivery) => states.set(id, delivery),
     onPublished: id => states.set(id, 'published'),
     onUnauthenticated,
+    onPause: until => pauses.push(until === undefined ? 'over' : until - Date.now()),
     onChange: unsent => saved.push(unsent.map(({ id }) => id)),
   })
-  return { outbox, posted, states, saved, onUnauthenticated }
+  return { outbox, posted, states, saved, pauses, onUnauthenticated }
 }
 
 const settle = () => vi.advanceTimersByTimeAsync(0)
@@ -49,7 +51,7 @@ describe('the outbox', () => {
         inFlight -= 1
         return published(draft)
       },
-      onDelivery: vi.fn(), onPublished: vi.fn(), onUnauthenticated: vi.fn(), onChange: vi.fn(),
+      onDelivery: vi.fn(), onPublished: vi.fn(), onUnauthenticated: vi.fn(), onPause: vi.fn(), onChange: vi.fn(),
     })
     for (const id of ['a', 'b', 'c']) outbox.add(draft(id))
     await settle()
@@ -173,5 +175,96 @@ describe('the outbox', () => {
     outbox.close()
     await vi.advanceTimersByTimeAsync(600_000)
     expect(posted).toEqual(['a'])
+  })
+
+  describe('after the API has said that this person sends too fast', () => {
+    const limited = (retryAfterMs?: number): PostResult => failed({ kind: 'transient', reason: 'too many.', retryAfterMs, isRateLimited: true })
+
+    it.each([1000, 12_000, 299_000])('waits for %i ms and reports how long', async (retryAfterMs) => {
+      const { outbox, posted, states, pauses } = setUp(limited(retryAfterMs))
+      outbox.add(draft('a'))
+      await vi.advanceTimersByTimeAsync(retryAfterMs - 1)
+      expect(posted).toEqual(['a'])
+      expect(states.get('a')).toEqual({ kind: 'paused' })
+      expect(pauses).toEqual([retryAfterMs])
+      await vi.advanceTimersByTimeAsync(1)
+      expect(posted).toEqual(['a', 'a'])
+      expect(pauses).toEqual([retryAfterMs, 'over'])
+    })
+
+    it('backs off if the API names no delay', async () => {
+      const { outbox, posted, pauses } = setUp(limited())
+      outbox.add(draft('a'))
+      await settle()
+      expect(posted).toEqual(['a'])
+      expect(pauses[0]).toBeGreaterThanOrEqual(250)
+      await vi.advanceTimersByTimeAsync(500)
+      expect(posted).toEqual(['a', 'a'])
+    })
+
+    it('keeps the messages of all conversations, in order, also those that are added meanwhile', async () => {
+      const { outbox, posted, states, saved } = setUp(limited(12_000), limited(3000))
+      outbox.add(draft('a'))
+      outbox.add({ ...draft('b'), audience: { kind: 'person', userId: 'bob' } })
+      await settle()
+      outbox.add({ ...draft('c'), audience: { kind: 'person', userId: 'carol' } })
+      outbox.add(draft('d'))
+      expect([...states.values()].map(state => (typeof state === 'object' ? state.kind : state))).toEqual(['paused', 'paused', 'paused', 'paused'])
+      expect(saved.at(-1)).toEqual(['a', 'b', 'c', 'd'])
+      await vi.advanceTimersByTimeAsync(20_000)
+      expect(posted).toEqual(['a', 'a', 'a', 'b', 'c', 'd'])
+      expect(new Set(states.values())).toEqual(new Set(['published']))
+    })
+
+    it('is not hurried, neither by the user nor by a new connection', async () => {
+      const { outbox, posted, states } = setUp(limited(12_000))
+      outbox.add(draft('a'))
+      await settle()
+      outbox.retry('a')
+      outbox.retryNow()
+      await vi.advanceTimersByTimeAsync(11_999)
+      expect(posted).toEqual(['a'])
+      expect(states.get('a')).toEqual({ kind: 'paused' })
+    })
+
+    it('sends a failed message after the pause if the user retries it meanwhile', async () => {
+      const { outbox, posted, states } = setUp(failed({ kind: 'rejected', status: 502, reason: 'no.', canRetry: true }), limited(12_000))
+      outbox.add(draft('a'))
+      outbox.add(draft('b'))
+      await settle()
+      outbox.retry('a')
+      expect(states.get('a')).toEqual({ kind: 'paused' })
+      await vi.advanceTimersByTimeAsync(12_000)
+      expect(posted).toEqual(['a', 'b', 'b', 'a'])
+    })
+
+    it('reports one pause if the API says it again', async () => {
+      const { outbox, pauses } = setUp(limited(12_000), limited(5000))
+      outbox.add(draft('a'))
+      await vi.advanceTimersByTimeAsync(20_000)
+      expect(pauses).toEqual([12_000, 5000, 'over'])
+    })
+
+    it('reports the end if all messages were taken back', async () => {
+      const { outbox, posted, pauses } = setUp(limited(12_000))
+      outbox.add(draft('a'))
+      await settle()
+      outbox.take('a')
+      await vi.advanceTimersByTimeAsync(12_000)
+      expect(posted).toEqual(['a'])
+      expect(pauses).toEqual([12_000, 'over'])
+    })
+
+    it.each([
+      ['a different failure', transient(), { kind: 'unsent', reason: 'away.', next: 'automatic-retry' }],
+      ['a rejection', failed({ kind: 'rejected', status: 400, reason: 'no.', canRetry: false }), { kind: 'unsent', reason: 'no.', next: 'edit' }],
+      ['the end of the session', failed({ kind: 'unauthenticated' }), { kind: 'unsent', reason: 'you are not signed in.', next: 'manual-retry' }],
+    ])('reports the end at %s', async (_, next, state) => {
+      const { outbox, states, pauses } = setUp(limited(12_000), next)
+      outbox.add(draft('a'))
+      await vi.advanceTimersByTimeAsync(12_000)
+      expect(pauses).toEqual([12_000, 'over'])
+      expect(states.get('a')).toEqual(state)
+    })
   })
 })

@@ -1,22 +1,38 @@
 // Sends the user's messages one at a time and in order. Transient failures are retried automatically; other failures wait for
 // the user. A message is removed when it is published or when the user takes it back.
-import type { Failure } from './api'
+import type { Failure, TransientFailure } from './api'
 import { backoff } from './backoff'
 import type { Draft, Message } from './message'
 
-/** State of an own message. `next` tells what happens to an unsent one: it is retried, waits for a retry, or must be edited. */
+/**
+ * State of an own message. `next` tells what happens to an unsent one: it is retried, waits for a retry, or must be edited.
+ * `paused`: it is sent when the API accepts messages of this person again.
+ */
 export type Delivery =
   | { readonly kind: 'sending' }
-  | { readonly kind: 'sent' }
+  | { readonly kind: 'paused' }
+  | { readonly kind: 'sent', readonly recipientOnline?: boolean | undefined }
   | { readonly kind: 'unsent', readonly reason: string, readonly next: 'automatic-retry' | 'manual-retry' | 'edit' }
 
-export type PostResult = { kind: 'published', message: Message } | { kind: 'failed', failure: Failure }
+/** A message as published. `recipientOnline` is known for private messages only, and not for all of them. */
+export interface Published {
+  readonly kind: 'published'
+  readonly message: Message
+  readonly recipientOnline?: boolean | undefined
+}
+
+export type PostResult = Published | { readonly kind: 'failed', readonly failure: Failure }
 
 export interface OutboxOptions {
   readonly post: (draft: Draft) => Promise<PostResult>
   readonly onDelivery: (id: string, delivery: Delivery) => void
-  readonly onPublished: (id: string, message: Message) => void
+  readonly onPublished: (id: string, published: Published) => void
   readonly onUnauthenticated: () => void
+  /**
+   * Called with the time until which the API accepts no message of this person, in milliseconds since the epoch, and with
+   * `undefined` when it is over. The limit is per person, so the messages of all conversations wait.
+   */
+  readonly onPause: (until: number | undefined) => void
   /** Called when the set of unsent messages has changed. */
   readonly onChange: (unsent: readonly Draft[]) => void
 }
@@ -31,8 +47,10 @@ export class Outbox {
   private inFlight: string | undefined
   private failures = 0
   private timer: ReturnType<typeof setTimeout> | undefined
-  /** Whether `timer` waits as long as the API asked for. */
-  private hasRetryAfter = false
+  /** What the API asked for, while `timer` waits for it. */
+  private asked: 'nothing' | 'delay' | 'pause' = 'nothing'
+  /** Whether the last response was that this person sends too fast. */
+  private isPaused = false
   private isClosed = false
   /** State of the messages in the queue while `timer` runs. */
   private waiting: Delivery = { kind: 'sending' }
@@ -49,22 +67,21 @@ export class Outbox {
     return true
   }
 
-  /** Retries at the user's request: a failed message goes to the end of the queue, and the queue is sent now. */
+  /**
+   * Retries at the user's request: a failed message goes to the end of the queue, and the queue is sent now, even if the API asked
+   * for a delay. It is not sent during a pause, which would only be refused again.
+   */
   retry(id: string): void {
     const draft = removeById(this.failed, id)
     if (draft !== undefined) this.queue.push(draft)
     if (!this.queue.some(queued => queued.id === id)) return
-    this.hasRetryAfter = false
-    this.retryNow()
+    if (this.asked === 'pause') this.options.onDelivery(id, this.waiting)
+    else this.endWait()
   }
 
   /** Sends the queue now instead of after the current delay, unless the API asked for that delay. */
   retryNow(): void {
-    if (this.inFlight !== undefined || this.hasRetryAfter) return
-    clearTimeout(this.timer)
-    this.timer = undefined
-    for (const { id } of this.queue) this.options.onDelivery(id, { kind: 'sending' })
-    this.sendNext()
+    if (this.asked === 'nothing') this.endWait()
   }
 
   /** Removes a message, to be edited or because it turned out to be published. */
@@ -80,6 +97,15 @@ export class Outbox {
     clearTimeout(this.timer)
   }
 
+  private endWait(): void {
+    if (this.inFlight !== undefined) return
+    clearTimeout(this.timer)
+    this.timer = undefined
+    this.asked = 'nothing'
+    for (const { id } of this.queue) this.options.onDelivery(id, { kind: 'sending' })
+    this.sendNext()
+  }
+
   private sendNext(): void {
     const draft = this.queue[0]
     if (draft === undefined || this.isClosed || this.inFlight !== undefined || this.timer !== undefined) return
@@ -89,17 +115,18 @@ export class Outbox {
     void this.options.post(draft).then((result) => {
       this.inFlight = undefined
       if (this.isClosed) return
-      if (result.kind === 'published') this.handlePublished(draft, result.message)
+      if (result.kind === 'published' || result.failure.kind !== 'transient' || !result.failure.isRateLimited) this.setPause(undefined)
+      if (result.kind === 'published') this.handlePublished(draft, result)
       else this.handleFailure(draft, result.failure)
       this.sendNext()
     })
   }
 
-  private handlePublished(draft: Draft, message: Message): void {
+  private handlePublished(draft: Draft, published: Published): void {
     this.failures = 0
     removeById(this.queue, draft.id)
     this.notifyChange()
-    this.options.onPublished(draft.id, message)
+    this.options.onPublished(draft.id, published)
   }
 
   private handleFailure(draft: Draft, failure: Failure): void {
@@ -119,15 +146,28 @@ export class Outbox {
         return
       case 'transient':
         this.failures += 1
-        this.waiting = { kind: 'unsent', reason: failure.reason, next: 'automatic-retry' }
-        for (const { id } of this.queue) this.options.onDelivery(id, this.waiting)
-        this.hasRetryAfter = failure.retryAfterMs !== undefined
-        this.timer = setTimeout(() => {
-          this.timer = undefined
-          this.hasRetryAfter = false
-          this.sendNext()
-        }, Math.max(failure.retryAfterMs ?? 0, backoff(this.failures, Math.random())))
+        this.wait(failure, Math.max(failure.retryAfterMs ?? 0, backoff(this.failures, Math.random())))
     }
+  }
+
+  /** Keeps the queue for `delay` milliseconds. */
+  private wait({ reason, retryAfterMs, isRateLimited = false }: TransientFailure, delay: number): void {
+    this.asked = isRateLimited ? 'pause' : retryAfterMs === undefined ? 'nothing' : 'delay'
+    this.waiting = isRateLimited ? { kind: 'paused' } : { kind: 'unsent', reason, next: 'automatic-retry' }
+    for (const { id } of this.queue) this.options.onDelivery(id, this.waiting)
+    if (isRateLimited) this.setPause(Date.now() + delay)
+    this.timer = setTimeout(() => {
+      this.timer = undefined
+      this.asked = 'nothing'
+      if (this.queue.length === 0) this.setPause(undefined)
+      this.sendNext()
+    }, delay)
+  }
+
+  private setPause(until: number | undefined): void {
+    if (until === undefined && !this.isPaused) return
+    this.isPaused = until !== undefined
+    this.options.onPause(until)
   }
 
   private notifyChange(): void {

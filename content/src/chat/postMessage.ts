@@ -18,8 +18,15 @@ export async function postMessage(api: Api, me: Sender, draft: Draft): Promise<P
     }),
   })
   if (result.kind === 'failed') return result
-  const message = parseMessage(parseJson(result.text))
+  const raw = parseJson(result.text)
+  const message = parseMessage(raw)
   // The response to an accepted message is the message as published.
-  if (message?.id === draft.id) return { kind: 'published', message }
-  return { kind: 'failed', failure: UNEXPECTED_RESPONSE }
+  if (message?.id !== draft.id) return { kind: 'failed', failure: UNEXPECTED_RESPONSE }
+  return { kind: 'published', message, recipientOnline: parseRecipientOnline(raw) }
+}
+
+/** `recipientOnline` of the response; `undefined` if it is unknown whether the recipient is online. */
+function parseRecipientOnline(raw: unknown): boolean | undefined {
+  if (typeof raw !== 'object' || raw === null || !('recipientOnline' in raw)) return undefined
+  return typeof raw.recipientOnline === 'boolean' ? raw.recipientOnline : undefined
 }

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { effectScope } from 'vue'
+import { effectScope, watch } from 'vue'
+import { BATCH_INTERVAL_MS } from './batch'
 import { MAX_ENTRIES } from './conversations'
 import type { Draft, Sender } from './message'
-import type { PostResult } from './outbox'
+import type { PostResult, Published } from './outbox'
 import { useChat } from './useChat'
 import { openTabStorage } from '../tabStorage'
 
@@ -34,7 +35,7 @@ function setUp(me: Sender = ALICE) {
     storage: openTabStorage(),
   }))
   if (chat === undefined) throw new Error('the scope is active')
-  const entries = (at = 0) => (chat.conversations[at]?.entries ?? []).flatMap(line => (line.kind === 'message' ? [line] : []))
+  const entries = (at = 0) => (chat.conversations.value[at]?.entries ?? []).flatMap(line => (line.kind === 'message' ? [line] : []))
   const respond = async (result: PostResult) => {
     pending.shift()?.(result)
     await settle()
@@ -43,12 +44,15 @@ function setUp(me: Sender = ALICE) {
     chat.write(text)
     chat.send()
   }
-  return { chat, posted, entries, respond, send, deliver: (raw: unknown) => { deliver(raw) }, close: () => { close() }, stop: () => { scope.stop() } }
+  return { chat, posted, entries, arrive: (raw: unknown) => { deliver(raw) }, respond, send, deliver: (...raw: unknown[]) => {
+      for (const message of raw) deliver(message)
+      vi.advanceTimersByTime(BATCH_INTERVAL_MS)
+    }, close: () => { close() }, stop: () => { scope.stop() } }
 }
 
 const settle = () => vi.advanceTimersByTimeAsync(0)
 const failed: PostResult = { kind: 'failed', failure: { kind: 'transient', reason: 'away.', retryAfterMs: undefined } }
-const published = ({ id, audience, text }: Draft, sender: Sender = ALICE): PostResult => ({ kind: 'published', message: { id, audience, text, sender, sentAt: new Date(0) } })
+const published = ({ id, audience, text }: Draft, sender: Sender = ALICE): Published => ({ kind: 'published', message: { id, audience, text, sender, sentAt: new Date(0) } })
 
 describe('the chat', () => {
   beforeEach(() => { vi.useFakeTimers() })
@@ -101,13 +105,32 @@ describe('the chat', () => {
     expect(entries().map(({ message }) => message.text)).toEqual(['first'])
   })
 
+  it('shows messages that arrive together in one update, and the first one without delay', async () => {
+    const { chat, entries, deliver } = setUp()
+    await settle()
+    const updates = vi.fn()
+    watch(chat.conversations, updates, { flush: 'sync' })
+    deliver(...Array.from({ length: 400 }, (_, n) => payload(`m${n}`, 'bob')))
+    expect(updates).toHaveBeenCalledOnce()
+    expect(entries().map(({ key }) => key)).toEqual(Array.from({ length: 400 }, (_, n) => `m${n} bob`))
+  })
+
+  it('shows what arrived before a connection ends before the gap', async () => {
+    const { chat, arrive, close } = setUp()
+    await settle()
+    arrive(payload('a', 'bob'))
+    close()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(chat.current.value.entries.map(({ kind }) => kind)).toEqual(['message', 'gap'])
+  })
+
   it('puts private messages in their own conversation and counts unread ones', async () => {
     const { chat, entries, deliver } = setUp()
     await settle()
     deliver(toAlice('p1', 'bob'))
     deliver(toAlice('p2', 'bob'))
     deliver(payload('e1', 'bob'))
-    expect(chat.conversations.map(({ key, unread }) => [key, unread])).toEqual([['everyone', 0], ['person bob', 2]])
+    expect(chat.conversations.value.map(({ key, unread }) => [key, unread])).toEqual([['everyone', 0], ['person bob', 2]])
     expect(entries(1).map(({ message }) => message.id)).toEqual(['p1', 'p2'])
     expect(chat.unread.value).toBe(2)
     expect(chat.announcement.value).toBe('2 new private messages from bob')
@@ -116,7 +139,7 @@ describe('the chat', () => {
     expect(chat.current.value.firstUnread).toBe('p1 bob')
   })
 
-  it('shows an own private message, which the service does not send back', async () => {
+  it('shows an own private message before it is published', async () => {
     const { chat, send, entries, posted, respond } = setUp()
     await settle()
     chat.openConversation({ kind: 'person', userId: 'bob' })
@@ -125,6 +148,80 @@ describe('the chat', () => {
     await respond(published(posted[0] ?? { id: '', audience: { kind: 'everyone' }, text: '' }))
     expect(entries(1).map(({ message, delivery }) => [message.text, delivery?.kind])).toEqual([['psst', 'sent']])
     expect(entries(0)).toEqual([])
+  })
+
+  it('shows the private message of another tab of the same user, as sent', async () => {
+    const { chat, entries, deliver } = setUp()
+    await settle()
+    deliver({ ...payload('p1', 'alice'), recipient: 'bob', isPrivate: true })
+    expect(chat.conversations.value.map(({ key, unread }) => [key, unread])).toEqual([['everyone', 0], ['person bob', 0]])
+    expect(entries(1).map(({ delivery }) => delivery?.kind)).toEqual(['sent'])
+  })
+
+  it.each([
+    ['the response', ['response', 'copy']], ['the copy from the service', ['copy', 'response']], ['the copy twice', ['copy', 'copy', 'response']],
+  ])('shows a private message once, and whether it may not arrive, if %s comes first', async (_, order) => {
+    const { chat, send, entries, posted, respond, deliver } = setUp()
+    await settle()
+    chat.openConversation({ kind: 'person', userId: 'bob' })
+    send('psst')
+    const [draft] = posted
+    for (const what of order) {
+      if (draft === undefined) continue
+      if (what === 'copy') deliver({ ...payload(draft.id, 'alice', 'psst'), recipient: 'bob', isPrivate: true })
+      else await respond({ ...published(draft), recipientOnline: false })
+    }
+    expect(entries(1).map(({ delivery }) => delivery)).toEqual([{ kind: 'sent', recipientOnline: false }])
+    expect(entries(0)).toEqual([])
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(posted).toHaveLength(1)
+  })
+
+  it('shows a private message to oneself once', async () => {
+    const { chat, send, entries, posted, respond, deliver } = setUp()
+    await settle()
+    chat.openConversation({ kind: 'person', userId: 'alice' })
+    send('note')
+    const [draft] = posted
+    if (draft === undefined) throw new Error('nothing was sent')
+    await respond(published(draft))
+    deliver(toAlice(draft.id, 'alice'))
+    expect(chat.conversations.value.map(({ key, entries: { length }, unread }) => [key, length, unread])).toEqual([['everyone', 0, 0], ['person alice', 1, 0]])
+    expect(entries(1).map(({ delivery }) => delivery?.kind)).toEqual(['sent'])
+  })
+
+  it('offers the people it has seen, and neither guests nor the user', async () => {
+    const { chat, deliver, send } = setUp()
+    await settle()
+    send('mine')
+    deliver(payload('a', 'Bob'), payload('b', 'carol'), { ...payload('c', 'Zed (guest)'), nickname: 'Zed', isGuest: true })
+    deliver({ ...payload('d', ''), nickname: 'Old' }, toAlice('e', 'dora'), payload('f', 'Bob'))
+    chat.openConversation({ kind: 'person', userId: 'Erik' })
+    chat.openConversation({ kind: 'person', userId: 'alice' })
+    expect(chat.knownPeople()).toEqual(['Erik', 'dora', 'Bob', 'carol'])
+  })
+
+  it('says until when messages wait because the user sends too fast', async () => {
+    const { chat, send, entries, respond, posted } = setUp()
+    await settle()
+    send('one')
+    send('two')
+    await respond({ kind: 'failed', failure: { kind: 'transient', reason: 'too many.', retryAfterMs: 12_000, isRateLimited: true } })
+    expect(chat.pausedUntil.value).toBe(Date.now() + 12_000)
+    expect(entries().map(({ delivery }) => delivery?.kind)).toEqual(['paused', 'paused'])
+    await vi.advanceTimersByTimeAsync(12_000)
+    for (const draft of [posted[0], ...posted.slice(1, 2)]) if (draft !== undefined) await respond(published(draft))
+    expect(chat.pausedUntil.value).toBeUndefined()
+  })
+
+  it('says why a text of which nothing is visible is not sent', () => {
+    const { chat, send, posted } = setUp()
+    send('\u200b\u2060')
+    expect(chat.composerError.value).toContain('Nothing of this message would be visible')
+    expect(chat.current.value.typed).not.toBe('')
+    expect(posted).toEqual([])
+    send('\u200bhi')
+    expect(posted).toHaveLength(1)
   })
 
   it('keeps the typed text of each conversation', () => {
@@ -220,7 +317,7 @@ describe('the chat', () => {
     await settle()
     stop()
     deliver(payload('late', 'bob'))
-    expect(chat.conversations[0]?.entries).toEqual([])
+    expect(chat.conversations.value[0]?.entries).toEqual([])
   })
 
   it('requires a sign-in after endSession', () => {

@@ -1,14 +1,14 @@
 // The composable behind the chat page: messages, connection status and the user's actions.
 // It connects and sends until the surrounding effect scope ends.
-import { computed, onScopeDispose, reactive, readonly, ref } from 'vue'
+import { computed, onScopeDispose, readonly, ref, shallowReadonly, shallowRef } from 'vue'
+import { Batch } from './batch'
 import { connect } from './connection'
 import type { HubConnection, Status } from './connection'
-import { addGap, append, conversationFor, findMessage, markUnread, receiveMessage, removeMessage } from './conversations'
-import type { Conversation } from './conversations'
-import { countCodePoints, MAX_TEXT_LENGTH, messageKey, sanitizeText } from './message'
+import { Conversations, knownPeople } from './conversations'
+import { countCodePoints, isVisible, MAX_TEXT_LENGTH, messageKey, sanitizeText } from './message'
 import type { Audience, Draft, Message, Sender } from './message'
 import { Outbox } from './outbox'
-import type { PostResult } from './outbox'
+import type { Delivery, PostResult, Published } from './outbox'
 import { loadSaved, saveTyped, saveUnsent } from './storage'
 import type { TabStorage } from '../tabStorage'
 
@@ -28,16 +28,16 @@ function unreadAnnouncement(unread: number, userId: string): string {
 /** Joins the chat as `me`. */
 export function useChat({ me, createConnection, post, isSignedIn, storage }: ChatOptions) {
   const status = ref<Status>({ kind: 'connecting' })
-  const conversations = reactive<Conversation[]>([])
-  const everyone = conversationFor(conversations, { kind: 'everyone' })
-  const currentKey = ref(everyone.key)
-  const current = computed(() => conversations.find(({ key }) => key === currentKey.value) ?? everyone)
-  const unread = computed(() => conversations.reduce((sum, conversation) => sum + conversation.unread, 0))
+  const store = new Conversations(me)
+  const conversations = shallowRef(store.list)
+  const current = shallowRef(store.current)
+  const unread = computed(() => conversations.value.reduce((sum, conversation) => sum + conversation.unread, 0))
+  /** The time until which messages wait because the user sends too fast, in milliseconds since the epoch. */
+  const pausedUntil = ref<number>()
   /** Text for screen readers about a conversation that is not open. */
   const announcement = ref('')
   /** Why the typed text cannot be sent, or empty. */
   const composerError = ref('')
-  const userId = me.kind === 'user' ? me.userId : undefined
   let disconnectedAt: Date | undefined
 
   const ownKey = (id: string) => messageKey({ id, sender: me })
@@ -45,53 +45,59 @@ export function useChat({ me, createConnection, post, isSignedIn, storage }: Cha
   const outbox = new Outbox({
     post,
     onDelivery(id, delivery) {
-      const entry = findMessage(conversations, ownKey(id))
-      if (entry !== undefined) entry.delivery = delivery
+      store.setDelivery(ownKey(id), delivery)
+      show()
     },
-    onPublished: (id, message) => { markSent(ownKey(id), message) },
+    onPublished: setPublished,
     onUnauthenticated: endSession,
+    onPause: (until) => { pausedUntil.value = until },
     onChange: (unsent) => { saveUnsent(storage, me, unsent) },
   })
+  const arrivals = new Batch(receive)
 
   restore()
-  const connection = connect({ createConnection, isSignedIn, onMessage, onStatus })
+  const connection = connect({ createConnection, isSignedIn, onMessage: (message) => { arrivals.add(message) }, onStatus })
+
+  /** Shows the current state of `store`. */
+  function show(): void {
+    conversations.value = store.list
+    current.value = store.current
+  }
 
   function onStatus(next: Status): void {
+    // Messages that arrived before the change are shown before its gap.
+    arrivals.flush()
     if (status.value.kind === 'connected') disconnectedAt = new Date()
     status.value = next
     if (next.kind !== 'connected') return
-    if (disconnectedAt !== undefined) addGap(conversations, disconnectedAt, new Date())
+    if (disconnectedAt !== undefined) store.addGap(disconnectedAt, new Date())
     disconnectedAt = undefined
+    show()
     outbox.retryNow()
   }
 
-  function onMessage(message: Message): void {
-    const existing = findMessage(conversations, messageKey(message))
-    if (existing?.delivery !== undefined && existing.delivery.kind !== 'sent') {
-      // Published, even if the response to the call was lost.
-      outbox.take(message.id)
-      markSent(existing.key, message)
-      return
+  function receive(messages: readonly Message[]): void {
+    const unread = store.receive(messages.filter(message => !takeUnsent(message)), !document.hidden)
+    for (const { audience, unread: count } of unread) {
+      if (audience.kind === 'person') announcement.value = unreadAnnouncement(count, audience.userId)
     }
-    const conversation = receiveMessage(conversations, message, userId)
-    if (conversation === undefined) return
-    const isMine = message.sender.kind === 'user' && message.sender.userId === userId
-    if (isMine || (conversation.key === currentKey.value && !document.hidden)) return
-    markUnread(conversation, messageKey(message))
-    if (conversation.audience.kind === 'person') announcement.value = unreadAnnouncement(conversation.unread, conversation.audience.userId)
+    show()
+  }
+
+  /** Whether `message` is an own one that counted as unsent. It is published, even if the response to the call was lost. */
+  function takeUnsent(message: Message): boolean {
+    const delivery = store.findMessage(messageKey(message))?.delivery
+    if (delivery === undefined || delivery.kind === 'sent') return false
+    outbox.take(message.id)
+    setPublished(message.id, { kind: 'published', message })
+    return true
   }
 
   /** Replaces an own message by the published one. */
-  function markSent(key: string, message: Message): void {
-    const publishedKey = messageKey(message)
-    // If the server spells the user id differently, the message may have arrived under that key already.
-    if (publishedKey !== key) removeMessage(conversations, publishedKey)
-    const entry = findMessage(conversations, key)
-    if (entry !== undefined) {
-      entry.key = publishedKey
-      entry.message = { ...message, audience: entry.message.audience }
-      entry.delivery = { kind: 'sent' }
-    }
+  function setPublished(id: string, { message, recipientOnline }: Published): void {
+    const delivery: Delivery = { kind: 'sent', recipientOnline }
+    store.setPublished(ownKey(id), message, delivery)
+    show()
     // A user's message that was published as a guest's: the session has ended.
     if (me.kind === 'user' && message.sender.kind === 'guest') endSession()
   }
@@ -104,25 +110,25 @@ export function useChat({ me, createConnection, post, isSignedIn, storage }: Cha
 
   /** Shows and sends a message; returns false if the outbox is full. */
   function enqueue(draft: Draft): boolean {
-    const conversation = conversationFor(conversations, draft.audience)
-    const key = ownKey(draft.id)
-    const message = { ...draft, sender: me, sentAt: new Date() }
-    append(conversation, { kind: 'message', key, message, delivery: { kind: 'sending' } })
-    if (outbox.add(draft)) return true
-    removeMessage(conversations, key)
-    return false
+    store.addOwn({ ...draft, sender: me, sentAt: new Date() })
+    const isAdded = outbox.add(draft)
+    if (!isAdded) store.remove(ownKey(draft.id))
+    show()
+    return isAdded
   }
 
   /** Sends the typed text of the open conversation, or sets `composerError`. */
   function send(): void {
-    const conversation = current.value
-    const text = sanitizeText(conversation.typed)
+    const { audience, typed } = current.value
+    const text = sanitizeText(typed)
     const excess = countCodePoints(text) - MAX_TEXT_LENGTH
     if (text === '') return
-    if (excess > 0) {
+    if (!isVisible(text)) {
+      composerError.value = 'Nothing of this message would be visible. Please write some text.'
+    } else if (excess > 0) {
       composerError.value = `Too long by ${excess} ${excess === 1 ? 'character' : 'characters'}. Please shorten it or send it in parts.`
-    } else if (enqueue({ id: crypto.randomUUID(), audience: conversation.audience, text })) {
-      conversation.firstUnread = undefined
+    } else if (enqueue({ id: crypto.randomUUID(), audience, text })) {
+      store.markOld()
       write('')
     } else {
       composerError.value = 'Too many messages are waiting to be sent. Please wait until some are sent.'
@@ -132,29 +138,30 @@ export function useChat({ me, createConnection, post, isSignedIn, storage }: Cha
   /** Sets the typed text of the open conversation. */
   function write(text: string): void {
     composerError.value = ''
-    current.value.typed = text
-    saveTyped(storage, me, conversations.filter(({ typed }) => typed !== '').map(({ audience, typed }) => ({ audience, text: typed })))
+    store.write(current.value.audience, text)
+    show()
+    saveTyped(storage, me, conversations.value.filter(({ typed }) => typed !== '').map(({ audience, typed }) => ({ audience, text: typed })))
   }
 
   /** Moves an unsent message back to the composer of its conversation. */
   function edit(id: string): void {
     const draft = outbox.take(id)
     if (draft === undefined) return
-    removeMessage(conversations, ownKey(id))
+    store.remove(ownKey(id))
     openConversation(draft.audience)
     write([draft.text, current.value.typed].filter(text => text !== '').join('\n'))
   }
 
   function openConversation(audience: Audience): void {
-    current.value.firstUnread = undefined
-    currentKey.value = conversationFor(conversations, audience).key
+    store.open(audience)
     composerError.value = ''
     markRead()
   }
 
   /** Marks the open conversation as read if the page is visible. */
   function markRead(): void {
-    if (!document.hidden) current.value.unread = 0
+    if (!document.hidden) store.markRead()
+    show()
   }
 
   function retryNow(): void {
@@ -164,8 +171,9 @@ export function useChat({ me, createConnection, post, isSignedIn, storage }: Cha
 
   function restore(): void {
     const saved = loadSaved(storage, me)
-    for (const { audience, text } of saved.typed) conversationFor(conversations, audience).typed = text
+    for (const { audience, text } of saved.typed) store.write(audience, text)
     for (const draft of saved.unsent) enqueue(draft)
+    show()
   }
 
   const onVisibleOrOnline = () => {
@@ -180,13 +188,15 @@ export function useChat({ me, createConnection, post, isSignedIn, storage }: Cha
     document.removeEventListener('visibilitychange', onVisibleOrOnline)
     connection.close()
     outbox.close()
+    arrivals.close()
   })
 
   return {
     status: readonly(status),
-    conversations: readonly(conversations),
-    current: readonly(current),
+    conversations: shallowReadonly(conversations),
+    current: shallowReadonly(current),
     unread,
+    pausedUntil: readonly(pausedUntil),
     announcement: readonly(announcement),
     composerError: readonly(composerError),
     send,
@@ -195,6 +205,7 @@ export function useChat({ me, createConnection, post, isSignedIn, storage }: Cha
     openConversation,
     retryNow,
     endSession,
+    knownPeople: () => knownPeople(store.list, me),
     retryMessage: (id: string) => { outbox.retry(id) },
   }
 }

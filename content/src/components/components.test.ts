@@ -1,15 +1,27 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { createApp, h } from 'vue'
+import { createApp, h, nextTick, ref } from 'vue'
 import type { Component } from 'vue'
+import { Conversations } from '../chat/conversations'
 import type { MessageEntry } from '../chat/conversations'
+import ConversationList from './ConversationList.vue'
 import MessageComposer from './MessageComposer.vue'
 import MessageItem from './MessageItem.vue'
+import PrivateMessageDialog from './PrivateMessageDialog.vue'
+import SendingNotice from './SendingNotice.vue'
+import UserAvatar from './UserAvatar.vue'
 
 function mount(component: Component, props: Record<string, unknown>): HTMLElement {
   const root = document.createElement('div')
   document.body.append(root)
   createApp({ render: () => h(component, props) }).mount(root)
   return root
+}
+
+const entry: MessageEntry = {
+  kind: 'message',
+  key: 'k',
+  delivery: undefined,
+  message: { id: 'k', sender: { kind: 'user', userId: 'bob' }, audience: { kind: 'everyone' }, text: 'hi', sentAt: new Date(0) },
 }
 
 afterEach(() => { document.body.replaceChildren() })
@@ -50,13 +62,73 @@ describe('the composer', () => {
   })
 })
 
-describe('a message', () => {
-  const entry: MessageEntry = {
-    kind: 'message',
-    key: 'k',
-    delivery: undefined,
-    message: { id: 'k', sender: { kind: 'user', userId: 'bob' }, audience: { kind: 'everyone' }, text: 'hi', sentAt: new Date(0) },
+describe('the dialog for a private message', () => {
+  const open = () => {
+    const chosen = vi.fn()
+    const root = document.createElement('div')
+    document.body.append(root)
+    const dialog = ref<{ open(): void }>()
+    const knownPeople = () => ['Bob@contoso.com', 'carol@contoso.com']
+    createApp({ render: () => h(PrivateMessageDialog, { knownPeople, 'ref': dialog, 'onWrite-to': chosen }) }).mount(root)
+    dialog.value?.open()
+    const write = async (name: string) => {
+      const input = root.querySelector('input')
+      if (input === null) throw new Error('there is a field')
+      input.value = name
+      input.dispatchEvent(new Event('input'))
+      await nextTick()
+    }
+    return { root, chosen, write, people: () => [...root.querySelectorAll('li')].map(({ textContent }) => textContent) }
   }
+
+  it('offers known people, and those whose name contains what is typed', async () => {
+    const { write, people } = open()
+    await nextTick()
+    expect(people()).toEqual(['BOBob@contoso.com', 'CAcarol@contoso.com'])
+    await write(' bob')
+    expect(people()).toEqual(['BOBob@contoso.com'])
+    await write('erik')
+    expect(people()).toEqual([])
+  })
+
+  it('takes the name of a known person as it is', async () => {
+    const { root, chosen } = open()
+    await nextTick()
+    root.querySelector<HTMLButtonElement>('li button')?.click()
+    expect(chosen).toHaveBeenCalledExactlyOnceWith('Bob@contoso.com')
+  })
+
+  it('takes any other name without white space at its ends, and keeps its letter case', async () => {
+    const { root, chosen, write } = open()
+    await write('  Dora@Contoso.com ')
+    root.querySelector('form')?.dispatchEvent(new Event('submit'))
+    expect(chosen).toHaveBeenCalledExactlyOnceWith('Dora@Contoso.com')
+  })
+})
+
+describe('the notice about sending too fast', () => {
+  it.each([[12_000, 'in 12\u00a0seconds'], [900, 'in 1\u00a0second'], [-5000, 'now']])('says when sending continues: %i ms', (left, when) => {
+    const root = mount(SendingNotice, { until: Date.now() + left })
+    expect(root.textContent).toContain(`Sending too fast. Your messages are kept. Sending continues ${when}.`)
+  })
+})
+
+describe('the list of conversations', () => {
+  it('shows no more of a message than fits in its line', () => {
+    const conversations = new Conversations({ kind: 'user', userId: 'me' })
+    conversations.receive([{ ...entry.message, audience: { kind: 'person', userId: 'me' }, text: '😀'.repeat(4096) }], true)
+    const root = mount(ConversationList, { conversations: conversations.list, current: 'everyone', signedIn: true })
+    expect(root.querySelector('.private small')?.textContent).toBe('😀'.repeat(80))
+  })
+})
+
+describe('an avatar', () => {
+  it('does not show all marks of a letter', () => {
+    expect(mount(UserAvatar, { name: `z${'\u0301'.repeat(4095)}`, kind: 'guest' }).textContent).toBe(`Z${'\u0301'.repeat(7)}`)
+  })
+})
+
+describe('a message', () => {
   const show = (change: Partial<MessageEntry['message']>, delivery?: MessageEntry['delivery']) =>
     mount(MessageItem, { entry: { ...entry, delivery, message: { ...entry.message, ...change } }, sameSender: false, time: '09:00', canWritePrivately: true })
 
@@ -69,8 +141,22 @@ describe('a message', () => {
 
   it('marks a guest as not verified, and offers no private conversation', () => {
     const root = show({ sender: { kind: 'guest', nickname: 'bob' } })
-    expect(root.textContent).toContain('not verified')
+    expect(root.textContent).toContain('bobguest, not verified')
     expect(root.querySelector('button')).toBeNull()
+  })
+
+  it('marks a guest without a name', () => {
+    expect(show({ sender: { kind: 'guest', nickname: undefined } }).textContent).toContain('Guestguest, not verified')
+  })
+
+  it('does not mark a user whose name says guest', () => {
+    expect(show({ sender: { kind: 'user', userId: 'Zed (guest)' } }).textContent).not.toContain('not verified')
+  })
+
+  it('says that the recipient of a private message is not online', () => {
+    const audience = { kind: 'person', userId: 'bob' } as const
+    expect(show({ audience }, { kind: 'sent', recipientOnline: false }).textContent).toContain('bob is not online and may not get this.')
+    for (const recipientOnline of [true, undefined]) expect(show({ audience }, { kind: 'sent', recipientOnline }).textContent).not.toContain('online')
   })
 
   it('is marked as private', () => {
@@ -86,6 +172,7 @@ describe('a message', () => {
   it.each([
     [{ kind: 'unsent', reason: 'away.', next: 'automatic-retry' }, ['Try again', 'Edit']],
     [{ kind: 'unsent', reason: 'no.', next: 'edit' }, ['Edit']],
+    [{ kind: 'paused' }, ['Edit']],
     [{ kind: 'sent' }, []],
   ] as const)('offers the actions for the delivery %j', (delivery, actions) => {
     expect([...show({}, delivery).querySelectorAll('button')].map(({ textContent }) => textContent)).toEqual(actions)

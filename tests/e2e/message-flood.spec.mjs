@@ -1,0 +1,106 @@
+// Browser tests of floods: texts that are chosen to be slow to show, and many messages at once. They measure the processor time of
+// the page's thread, which does not depend on the load of the machine.
+
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { startEmulator, startLocalStack } from './processes.mjs'
+import { tcpProxy } from './tcp-proxy.mjs'
+import { useBrowser } from './chat-user.mjs'
+
+const browser = useBrowser()
+const ALICE = 'alice@contoso.com'
+const MAX_TEXT_LENGTH = 4096
+const worstTexts = JSON.parse(await readFile(new URL('../data/worst-messages.json', import.meta.url), 'utf8')).map(build)
+
+/** `start`, then `repeat` as often as possible, then `end`: at most `MAX_TEXT_LENGTH` characters. */
+function build({ start, repeat, end = '' }) {
+  const count = Math.floor((MAX_TEXT_LENGTH - [...start + end].length) / [...repeat].length)
+  return start + repeat.repeat(count) + end
+}
+
+/** Sends `texts` as guests, from eight callers at once, and waits until all are published. */
+async function publish(chat, texts) {
+  const queue = [...texts]
+  await Promise.all(Array.from({ length: 8 }, async () => {
+    for (let text = queue.shift(); text !== undefined; text = queue.shift()) {
+      const response = await fetch(`${chat.api}/api/messages`, {
+        method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ text, nickname: 'Zed' }),
+      })
+      assert.equal(response.status, 202, await response.text())
+    }
+  }))
+}
+
+/** Presses keys in the composer while `work` is under way; resolves with the delays until the next frame, in milliseconds. */
+async function keyDelaysDuring({ page }, work) {
+  await page.getByRole('textbox', { name: 'Message to everyone' }).focus()
+  await page.evaluate(() => {
+    globalThis.keyDelays = []
+    document.addEventListener('keydown', ({ timeStamp }) => {
+      requestAnimationFrame(() => setTimeout(() => globalThis.keyDelays.push(performance.now() - timeStamp)))
+    }, true)
+  })
+  let isDone = false
+  const done = work().finally(() => { isDone = true })
+  while (!isDone) await page.keyboard.press('a')
+  await done
+  return page.evaluate(() => globalThis.keyDelays)
+}
+
+/** Seconds of processor time of the page's thread since it was created. */
+async function cpuSeconds(session) {
+  const { metrics } = await session.send('Performance.getMetrics')
+  return metrics.find(({ name }) => name === 'TaskDuration').value
+}
+
+/** Measures the page of a reader while `work` is under way. */
+async function measure(t, reader, work) {
+  const session = await reader.page.context().newCDPSession(reader.page)
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' })
+  const before = await cpuSeconds(session)
+  const delays = await keyDelaysDuring(reader, work)
+  const seconds = await cpuSeconds(session) - before
+  delays.sort((a, b) => a - b)
+  t.diagnostic(`${seconds.toFixed(2)} s of processor time; ${delays.length} keys, median ${delays[delays.length >> 1]?.toFixed(0)} ms, slowest ${delays.at(-1)?.toFixed(0)} ms`)
+  return seconds
+}
+
+/** A stack whose SignalR service is behind a proxy, which delivers the messages of a flood all at once. */
+async function stackBehindProxy(t) {
+  const emulator = await startEmulator(t, ['--port', '0'])
+  const port = new URL(emulator.printed('SignalR')).port
+  const proxy = await tcpProxy(t, port)
+  const connection = emulator.printed('connection').replace(/(Endpoint=)[^;]*/, `$1${proxy.url}`).replace(/Port=[^;]*;?/, '')
+  const chat = await startLocalStack(t, { ChatMessageRate: '0', AzureSignalRConnectionString: connection })
+  return { chat, proxy }
+}
+
+/** Sends `texts`, and delivers them at once to `reader`; resolves with the processor time of the reader's page. */
+async function flood(t, { chat, proxy }, reader, texts) {
+  proxy.hold()
+  await publish(chat, texts)
+  await publish(chat, ['the last one'])
+  return measure(t, reader, async () => {
+    proxy.release()
+    await reader.sees('the last one')
+  })
+}
+
+test('messages whose texts are slow to show do not stop the page of a reader', async (t) => {
+  const stack = await stackBehindProxy(t)
+  const alice = await (await browser.newUser(stack.chat)).signIn(ALICE)
+  // Each of these has stopped the page for a third of a second.
+  const brackets = Array.from({ length: 60 }, () => worstTexts[0])
+  const seconds = await flood(t, stack, alice, [...brackets, ...worstTexts, ...worstTexts])
+  assert.ok(seconds < 3, `the page was busy for ${seconds} s`)
+})
+
+test('a thousand messages at once do not stop the page of a reader', async (t) => {
+  const stack = await stackBehindProxy(t)
+  const alice = await (await browser.newUser(stack.chat)).signIn(ALICE)
+  const seconds = await flood(t, stack, alice, Array.from({ length: 1000 }, (_, n) => `message ${n}`))
+  // The page keeps the latest 500.
+  assert.equal(await alice.message(/message|the last one/).count(), 500)
+  assert.ok(seconds < 3, `the page was busy for ${seconds} s`)
+})
