@@ -64,13 +64,13 @@ test('two tabs of one browser can have different users', async (t) => {
   assert.match(await alice.page.locator('header').innerText(), /alice@contoso\.com/)
 })
 
-test('a guest is shown as not verified and cannot write privately', async (t) => {
+test('a guest is shown as a guest who is not verified, and cannot write privately', async (t) => {
   const chat = await startLocalStack(t)
   const alice = await (await browser.newUser(chat)).signIn(ALICE)
   const guest = await (await browser.newUser(chat)).joinAsGuest(BOB)
   await guest.sends('I am Bob, honestly')
   const seen = await alice.sees('I am Bob, honestly')
-  assert.match(await seen.innerText(), /not verified/)
+  assert.match(await seen.innerText(), /bob@contoso\.com\s+guest, not verified/)
   assert.equal(await seen.getByRole('button', { name: BOB }).count(), 0, 'a guest has no private conversation')
   assert.equal(await guest.page.getByRole('button', { name: 'New private message' }).count(), 0)
 })
@@ -87,6 +87,98 @@ test('a private message can be sent to a user who is offline, and names can cont
   await alice.startsPrivateConversation('offline@example.com')
   await alice.sends('Is anyone there?')
   await alice.hasSent('Is anyone there?')
+})
+
+test('each tab of a user shows a private message once, and so does one to oneself', async (t) => {
+  const chat = await startLocalStack(t)
+  const alice = await (await browser.newUser(chat)).signIn(ALICE)
+  const secondTab = await (await alice.openTab(chat)).signIn(ALICE)
+  const bob = await (await browser.newUser(chat)).signIn(BOB)
+  await alice.startsPrivateConversation(BOB)
+  await alice.sends('From the first tab')
+  await bob.opens(ALICE)
+  await bob.sees('From the first tab')
+  await secondTab.opens(BOB)
+  await secondTab.sees('From the first tab')
+  await secondTab.sends('From the second tab')
+  for (const person of [alice, bob]) await person.sees('From the second tab')
+  await alice.startsPrivateConversation(ALICE)
+  await alice.sends('Note to myself')
+  await alice.hasSent('Note to myself')
+  await secondTab.opens(ALICE)
+  await secondTab.sees('Note to myself')
+
+  // Messages arrive in order, so a second copy would have arrived before this one.
+  await bob.sends('The last one')
+  for (const person of [alice, secondTab]) {
+    assert.equal(await person.count('Note to myself'), 1)
+    await person.opens(BOB)
+    await person.sees('The last one')
+    for (const text of ['From the first tab', 'From the second tab']) assert.equal(await person.count(text), 1)
+  }
+  for (const text of ['From the first tab', 'From the second tab']) assert.equal(await bob.count(text), 1)
+})
+
+test('the sender of a private message is told whether its recipient is online', async (t) => {
+  const chat = await startLocalStack(t)
+  const alice = await (await browser.newUser(chat)).signIn(ALICE)
+  await (await browser.newUser(chat)).signIn(BOB)
+  await alice.startsPrivateConversation(CAROL)
+  await alice.sends('Are you there?')
+  await alice.message('Are you there?').getByText('carol@fabrikam.com is not online and may not get this.').waitFor()
+  await alice.startsPrivateConversation(BOB)
+  await alice.sends('And you?')
+  await alice.hasSent('And you?')
+  assert.doesNotMatch(await alice.message('And you?').innerText(), /not online/)
+})
+
+test('the dialog for a private message offers people who have written, and no guests', async (t) => {
+  const chat = await startLocalStack(t)
+  const alice = await (await browser.newUser(chat)).signIn(ALICE)
+  const dora = await (await browser.newUser(chat)).signIn('Dora@Contoso.com')
+  const guest = await (await browser.newUser(chat)).joinAsGuest('Zed')
+  await dora.sends('From Dora')
+  await guest.sends('From Zed')
+  await alice.sends('From Alice')
+  for (const text of ['From Dora', 'From Zed']) await alice.sees(text)
+  await alice.page.getByRole('button', { name: 'New private message' }).click()
+  const people = alice.page.getByRole('list', { name: 'People you have seen here' }).getByRole('button')
+  await people.first().waitFor()
+  assert.deepEqual(await people.locator('bdi').allInnerTexts(), ['Dora@Contoso.com'])
+  await alice.page.getByLabel('Sign-in name of the person').fill('dora')
+  await people.first().click()
+  await alice.sends('Hello, Dora')
+  await dora.opens(ALICE)
+  await dora.sees('Hello, Dora')
+})
+
+test('the composer says why it does not send a text of which nothing is visible', async (t) => {
+  const chat = await startLocalStack(t)
+  const alice = await (await browser.newUser(chat)).signIn(ALICE)
+  await alice.sends('\u200b\u2060')
+  await alice.page.getByText('There is nothing visible in this message.').waitFor()
+  await alice.sends('one\r\ntwo\u2028three')
+  await alice.hasSent('three')
+  assert.match(await alice.message('three').innerText(), /one\ntwo\nthree/)
+})
+
+test('the messages of a person who sends too fast are kept, and arrive in order', async (t) => {
+  const chat = await startLocalStack(t, { ChatMessageRate: '3/1' })
+  // The browser logs refused requests as errors.
+  const alice = await (await browser.newUser(chat, { allowConsoleErrors: true })).signIn(ALICE)
+  const bob = await (await browser.newUser(chat)).signIn(BOB)
+  const texts = Array.from({ length: 6 }, (_, n) => `message ${n}`)
+  const notice = alice.page.getByText('Sending too fast.').waitFor()
+  for (const text of texts) await alice.sends(text)
+  await alice.startsPrivateConversation(BOB)
+  await alice.sends('In private')
+  await notice
+  await alice.hasSent('In private')
+  await alice.page.getByText('Sending too fast.').waitFor({ state: 'detached' })
+  await bob.opens(ALICE)
+  await bob.sees('In private')
+  await bob.opens('Everyone')
+  assert.deepEqual(await bob.message('message').locator('p').allInnerTexts(), texts)
 })
 
 test('markup is shown as text, and links open without access to the page', async (t) => {

@@ -217,7 +217,7 @@ describe('the chat', () => {
   it('says why a text of which nothing is visible is not sent', () => {
     const { chat, send, posted } = setUp()
     send('\u200b\u2060')
-    expect(chat.composerError.value).toContain('Nothing of this message would be visible')
+    expect(chat.composerError.value).toContain('There is nothing visible in this message')
     expect(chat.current.value.typed).not.toBe('')
     expect(posted).toEqual([])
     send('\u200bhi')

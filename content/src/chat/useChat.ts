@@ -124,7 +124,7 @@ export function useChat({ me, createConnection, post, isSignedIn, storage }: Cha
     const excess = countCodePoints(text) - MAX_TEXT_LENGTH
     if (text === '') return
     if (!isVisible(text)) {
-      composerError.value = 'Nothing of this message would be visible. Please write some text.'
+      composerError.value = 'There is nothing visible in this message. Please write some text.'
     } else if (excess > 0) {
       composerError.value = `Too long by ${excess} ${excess === 1 ? 'character' : 'characters'}. Please shorten it or send it in parts.`
     } else if (enqueue({ id: crypto.randomUUID(), audience, text })) {
