@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import texts from '../../../tests/data/message-texts.json'
-import { countCodePoints, isVisible, messageKey, nameOf, parseMessage, sanitizeText } from './message'
+import { countCodePoints, isVisible, messageKey, nameOf, parseMessage, sanitizeNickname, sanitizeText } from './message'
 
 const payload = { id: '0193-a_B', sender: 'alice@contoso.com', text: 'hi', sentAt: '2026-11-21T22:00:00.000Z' }
 
@@ -29,7 +29,7 @@ describe('a received message', () => {
     // Of an older API.
     [{ sender: '', nickname: ' Zed ' }, 'Zed'],
     [{ sender: '', nickname: 'Zed', isGuest: false }, 'Zed'],
-    [{ sender: '', nickname: 'a\u2028b\u0007' }, 'a\nb'],
+    [{ sender: '', nickname: 'a\u2028b\u0007' }, 'a b'],
     [{ sender: '' }, undefined],
   ])('is a guest’s: %j', (fields, nickname) => {
     const sender = parseMessage({ ...payload, ...fields })?.sender
@@ -98,6 +98,13 @@ describe('text', () => {
 
   it('has no unpaired surrogates, which are not valid in JSON', () => {
     expect(sanitizeText('a\ud83d b\ude00 😀')).toBe('a\ufffd b\ufffd 😀')
+  })
+
+  it.each([
+    ['Zoë', 'Zoë'], ['  Zed ', 'Zed'], ['a\tb', 'a b'], ['a\r\nb', 'a b'], ['a\u2029b', 'a b'], ['a\u0085b', 'a b'], ['a\u0007b', 'ab'],
+    ['\u202edeZ', 'deZ'], ['\u2066a\u2069', 'a'], ['\u202a \u202c', ''], ['\u05d0\u200f!', '\u05d0\u200f!'], ['a\ud83d', 'a\ufffd'],
+  ])('is one line as a nickname, in its own order: %j', (raw, nickname) => {
+    expect(sanitizeNickname(raw)).toBe(nickname)
   })
 
   it.each([['', 0], ['abc', 3], ['é', 1], ['😀', 1], ['a😀b', 3], ['\ud83d', 1]])('counts %j as %i code points', (text, length) => {

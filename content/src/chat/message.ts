@@ -74,6 +74,11 @@ export function sanitizeText(raw: string): string {
   return trimWhiteSpace(raw.replace(LINE_BREAK, '\n').replace(CONTROL, '').replace(UNPAIRED_SURROGATE, '\ufffd'))
 }
 
+/** A nickname as the API accepts it: in one line, and without characters that change the order of the text after it. */
+export function sanitizeNickname(raw: string): string {
+  return trimWhiteSpace(sanitizeText(raw).replace(/[\t\n]/g, ' ').replace(/[\u202a-\u202e\u2066-\u2069]/g, ''))
+}
+
 /** Whether a reader sees anything of `text`. The API refuses texts and names of which nothing is visible. */
 export function isVisible(text: string): boolean {
   return VISIBLE.test(text)
@@ -94,7 +99,7 @@ function parseAudience(raw: object): Audience | undefined {
 }
 
 function nickname(raw: object): string | undefined {
-  const given = sanitizeText(stringField(raw, 'nickname') ?? '')
+  const given = sanitizeNickname(stringField(raw, 'nickname') ?? '')
   return isVisible(given) ? given : undefined
 }
 

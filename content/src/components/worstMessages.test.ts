@@ -1,7 +1,7 @@
 // Every function over text of others, with texts that are chosen to make it slow.
 import { describe, expect, it } from 'vitest'
 import worst from '../../../tests/data/worst-messages.json'
-import { countCodePoints, isVisible, MAX_TEXT_LENGTH, parseMessage, sanitizeText } from '../chat/message'
+import { countCodePoints, isVisible, MAX_TEXT_LENGTH, parseMessage, sanitizeNickname, sanitizeText } from '../chat/message'
 import { findLinks } from './links'
 
 type Recipe = (typeof worst)[number]
@@ -23,6 +23,7 @@ function cpuTime(work: () => void): number {
 const functions: readonly (readonly [string, (text: string) => unknown])[] = [
   ['findLinks', findLinks],
   ['sanitizeText', sanitizeText],
+  ['sanitizeNickname', sanitizeNickname],
   ['isVisible', isVisible],
   ['countCodePoints', countCodePoints],
   ['parseMessage', text => parseMessage({ id: 'a', sender: 'bob', text, sentAt: '2026-11-21T22:00:00Z' })],
