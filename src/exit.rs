@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::io;
 
+use log_writer::FLUSH_TIMEOUT;
+
 use crate::config::{ConfigError, ConfigErrors};
 use crate::error::with_causes;
 
@@ -49,10 +51,11 @@ impl ExitError {
         }
     }
 
-    /// Writes the failure to standard error, after the name of the program.
-    #[expect(clippy::print_stderr, reason = "the process ends, and its log may not be read")]
+    /// Writes the failure to standard error, after the name of the program. Waits at most [`FLUSH_TIMEOUT`] for it.
     pub fn print(&self, program: &str) {
-        eprintln!("{program}: {self}");
+        let stderr = log_writer::stderr();
+        format!("{program}: {self}").lines().for_each(|line| stderr.write_line(line));
+        stderr.flush(FLUSH_TIMEOUT);
     }
 }
 

@@ -43,7 +43,7 @@ fn start() -> Result<(), ExitError> {
     if std::env::args_os().len() > 1 {
         return Err(ExitError::Usage(format!("takes no arguments behind a Functions host ({HOST_PORT} is set)")));
     }
-    telemetry::start(env.log_filter(), env.log_format());
+    let _flush = telemetry::start(env.log_filter(), env.log_format());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ExitError::other)?;
     let config = Config::read(&env);
     let otlp = config.as_ref().ok().and_then(|config| config.otlp.as_ref());

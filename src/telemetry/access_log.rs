@@ -20,8 +20,8 @@ pub(super) fn write(operation: Option<&Operation>, info: &RequestInfo, ended: &R
             $level!(
                 operation,
                 invocation_id = info.invocation_id.as_str(),
-                method = info.method.as_str(),
-                path = info.path(),
+                method = info.logged_method(),
+                path = info.logged_path(),
                 status = ended.status,
                 outcome = ended.outcome(),
                 duration_ms = milliseconds(ended.duration),

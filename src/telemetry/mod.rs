@@ -9,6 +9,7 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use log_writer::FlushOnDrop;
 use tracing::{Instrument as _, Level, debug_span, warn};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::layer;
@@ -31,12 +32,15 @@ use request::{RequestInfo, RequestOutcome};
 /// Libraries that log every request and every failed attempt at `info`.
 const NOISY_TARGETS: [&str; 3] = ["typespec_client_core", "azure_core", "azure_storage_blob"];
 
-/// Starts logging to standard output. `filter` has the form of `RUST_LOG`; an invalid one counts as `info`.
-pub fn start(filter: &str, format: LogFormat) {
+/// Starts logging to standard output, and panics to standard error. `filter` has the form of `RUST_LOG`; an invalid one counts as `info`.
+///
+/// Neither waits for the output. Drop the returned value when the process ends: it writes the last lines.
+pub fn start(filter: &str, format: LogFormat) -> FlushOnDrop {
+    log_writer::write_panics_to_stderr();
     let read = filter.parse::<Targets>();
     let invalid = read.as_ref().err().map(ToString::to_string);
     let targets = quiet_noisy_targets(read.unwrap_or_else(|_| Targets::new().with_default(Level::INFO)));
-    let lines = layer().with_ansi(false).with_target(false);
+    let lines = layer().with_ansi(false).with_target(false).with_writer(log_writer::stdout);
     // A second start in one process, as in tests, has no effect.
     let _ = match format {
         LogFormat::Plain => registry().with(lines).with(targets).try_init(),
@@ -48,6 +52,7 @@ pub fn start(filter: &str, format: LogFormat) {
     if let Some(error) = invalid {
         warn!("RUST_LOG cannot be read ({error}); logging `info` and above");
     }
+    FlushOnDrop
 }
 
 /// Limits [`NOISY_TARGETS`] to warnings where the filter is `info` and does not name them.

@@ -15,6 +15,10 @@ use crate::upstream_time::UpstreamTimer;
 
 const INVOCATION_ID: &str = "x-azure-functions-invocationid";
 
+/// The most bytes of a method and of a path that are recorded; both can be as long as all headers.
+const MAX_METHOD_BYTES: usize = 32;
+const MAX_PATH_BYTES: usize = 1_024;
+
 /// The parts of a request that are recorded.
 pub(super) struct RequestInfo {
     pub(super) method: Method,
@@ -39,6 +43,20 @@ impl RequestInfo {
     pub(super) fn path(&self) -> &str {
         self.uri.path()
     }
+
+    /// The path, cut where it is long.
+    pub(super) fn logged_path(&self) -> &str {
+        cut(self.path(), MAX_PATH_BYTES)
+    }
+
+    /// The method, cut where it is long.
+    pub(super) fn logged_method(&self) -> &str {
+        cut(self.method.as_str(), MAX_METHOD_BYTES)
+    }
+}
+
+fn cut(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
 }
 
 impl<'a> RequestOutcome<'a> {

@@ -6,7 +6,7 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::scripted_service::ScriptedService;
-use test_support::process::Output;
+use test_support::process::{Output, is_forging};
 
 use crate::test_app::{KEY, TestApp};
 
@@ -62,6 +62,51 @@ async fn log_lines_have_the_invocation_id_and_no_secrets() {
         assert!(out.lines().all(|line| line.starts_with(start)), "a line without a time stamp in {out}");
         if format == "json" {
             out.lines().for_each(|line| drop(serde_json::from_str::<Value>(line).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn no_request_and_no_setting_forges_a_line() {
+    let names = [
+        "%0A2026-01-01T00:00:00Z  INFO forged",
+        "%0D%0Aforged",
+        "%1B[2J",
+        "%E2%80%A8forged",
+        "\u{7f}forged",
+        "\u{85}forged",
+        "\u{9b}2Jforged",
+        "\u{2028}forged",
+        "\u{2029}forged",
+        "\u{202e}degrof",
+        "\u{2066}forged\u{2069}",
+        "\u{200f}\u{61c}forged",
+        "\"forged",
+        "\\nforged",
+    ];
+    for (format, start) in [("plain", "20"), ("json", "{\"timestamp\":\"20")] {
+        // Reported, because it is not a filter.
+        let filter = "a=b\n2026-01-01T00:00:00Z  INFO forged\u{1b}[2J\u{2028}=c";
+        let mut app = TestApp::with_signalr(1, &[("ChatLogFormat", format), ("RUST_LOG", filter)]);
+        for name in names {
+            let name = name.replace(' ', "%20");
+            for request in [
+                format!("GET /api/{name} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"),
+                format!(
+                    "GET / HTTP/1.1\r\nHost: {name}\r\n{INVOCATION_ID}: {name}\r\nUser-Agent: {name}\r\nConnection: close\r\n\r\n"
+                ),
+            ] {
+                let response = app.send_raw(request.as_bytes());
+                assert!(["200", "400", "404"].contains(&response.split(' ').nth(1).unwrap()), "{response}");
+            }
+        }
+        let out = app.stop();
+        assert!(out.contains("RUST_LOG cannot be read") && out.contains("/api/"), "{out}");
+        for line in out.lines() {
+            assert!(line.starts_with(start) && !line.contains(is_forging), "{line:?}");
+            if format == "json" {
+                serde_json::from_str::<Value>(line).unwrap();
+            }
         }
     }
 }

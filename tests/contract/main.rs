@@ -12,6 +12,7 @@ mod communication_managed_identity;
 mod easy_auth;
 mod host_files;
 mod host_requests;
+mod log_output;
 mod logs;
 #[cfg(unix)]
 mod managed_identity_endpoint;

@@ -1,7 +1,7 @@
 //! The command line of the emulator, for its own binary and for programs that have it as a subcommand.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -125,12 +125,12 @@ fn announce(emulator: &Emulator, port: u16, has_control: bool) {
     let address = format!("http://localhost:{port}");
     let control = if has_control { format!("\n  control     {address}/emulator/") } else { String::new() };
     let connection = emulator.connection_string(port);
-    // A closed standard output is no reason not to run.
-    let _ = writeln!(
-        io::stdout(),
+    let text = format!(
         "\n  SignalR     {address}\n  connection  {connection}{control}\n\n\
         ready: set AzureSignalRConnectionString to that connection string, Ctrl-C to stop"
     );
+    // Does not wait for the output, which may be closed.
+    text.lines().for_each(|line| log_writer::stdout().write_line(line));
 }
 
 fn bind_error(port: u16, error: &io::Error) -> CliError {

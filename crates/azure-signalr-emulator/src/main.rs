@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use azure_signalr_emulator::AccessKey;
 use azure_signalr_emulator::cli::{self, EmulatorArgs};
 use clap::Parser;
+use log_writer::FlushOnDrop;
 use tracing::{Level, warn};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::layer;
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
         }
     };
-    start_log(env::var("RUST_LOG").unwrap_or_default().trim());
+    let _flush = start_log(env::var("RUST_LOG").unwrap_or_default().trim());
     let key = match access_key(env::var(CONNECTION_STRING).unwrap_or_default().trim()) {
         Ok(key) => key,
         Err(reason) => return fail(EXIT_CONFIG, &format!("{CONNECTION_STRING} {reason}")),
@@ -59,24 +60,28 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last message of the process")]
+/// Says why the process ends, on standard error.
 fn fail(code: u8, message: &str) -> ExitCode {
-    eprintln!("azure-signalr-emulator: {message}");
+    log_writer::stderr().write_line(&format!("azure-signalr-emulator: {message}"));
     ExitCode::from(code)
 }
 
-/// Logs what passes `filter`, in the form of `RUST_LOG`; `info` and above where it is empty or cannot be read.
-fn start_log(filter: &str) {
+/// Logs what passes `filter`, in the form of `RUST_LOG`; `info` and above where it is empty or cannot be read. Nothing waits for the output;
+/// the returned value writes the last lines.
+fn start_log(filter: &str) -> FlushOnDrop {
+    log_writer::write_panics_to_stderr();
     let info = Targets::new().with_default(Level::INFO);
     let (targets, error) = match filter.parse::<Targets>() {
         Ok(targets) if !filter.is_empty() => (targets, None),
         Ok(_) => (info, None),
         Err(error) => (info, Some(error)),
     };
-    registry().with(layer().with_ansi(false).with_target(false)).with(targets).init();
+    let lines = layer().with_ansi(false).with_target(false).with_writer(log_writer::stdout);
+    registry().with(lines).with(targets).init();
     if let Some(error) = error {
         warn!("RUST_LOG cannot be read ({error}); logging `info` and above");
     }
+    FlushOnDrop
 }
 
 /// The access key of a connection string, `None` where there is no string. Errors never repeat the string.

@@ -10,7 +10,7 @@
 //! ```
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -82,8 +82,10 @@ pub(crate) async fn listen(port: u16, option: &'static str) -> Result<LoopbackLi
 
 /// Prints the addresses, then the line that says that all servers listen.
 pub(crate) fn announce(addresses: &dyn fmt::Display, next: &str) {
-    // Output that cannot be written is ignored.
-    let _ = writeln!(io::stdout(), "\n{addresses}\n\nready: {next}, Ctrl-C to stop");
+    // Does not wait for the output, which may be closed.
+    format!("\n{addresses}\n\nready: {next}, Ctrl-C to stop")
+        .lines()
+        .for_each(|line| log_writer::stdout().write_line(line));
 }
 
 /// Binds all ports before any request is served.

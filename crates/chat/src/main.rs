@@ -73,9 +73,7 @@ fn start(arguments: Arguments) -> Result<ExitCode, ExitError> {
         return Err(ExitError::Usage(sentence));
     }
     // The doctor prints its report to standard output, without a log.
-    if !is_doctor {
-        telemetry::start(env.log_filter(), env.log_format());
-    }
+    let _flush = (!is_doctor).then(|| telemetry::start(env.log_filter(), env.log_format()));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ExitError::other)?;
     let outcome = match arguments.command {
         Some(Command::Doctor(arguments)) => runtime.block_on(doctor::run(arguments, env)),

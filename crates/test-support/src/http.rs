@@ -1,5 +1,6 @@
 //! HTTP in tests: a client, a server, a reverse proxy, free ports, errors and token claims.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,6 +60,25 @@ pub async fn negotiated_user(negotiation: RequestBuilder) -> Value {
     assert_eq!(response.status(), 200);
     let body: Value = response.json().await.unwrap();
     claims(body["accessToken"].as_str().unwrap())["asrs.s.uid"].clone()
+}
+
+/// Sends `request` `count` times, 16 at a time, and returns the number of responses by status.
+pub async fn send_many(request: &RequestBuilder, count: usize) -> BTreeMap<u16, usize> {
+    let requests = (0..16).map(|_| {
+        let request = request.try_clone().unwrap();
+        tokio::spawn(async move {
+            let mut statuses = Vec::new();
+            for _ in 0..count / 16 {
+                statuses.push(request.try_clone().unwrap().send().await.unwrap().status().as_u16());
+            }
+            statuses
+        })
+    });
+    let mut statuses = BTreeMap::new();
+    for request in requests.collect::<Vec<_>>() {
+        request.await.unwrap().into_iter().for_each(|status| *statuses.entry(status).or_default() += 1);
+    }
+    statuses
 }
 
 /// Listens on a free port of 127.0.0.1 and returns the port.

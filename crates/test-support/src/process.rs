@@ -1,6 +1,7 @@
 //! A program under test and the lines it prints.
 
-use std::io::{BufRead as _, BufReader};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, PipeReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -21,13 +22,26 @@ pub struct Process {
 }
 
 /// The lines of a stream, received as they arrive.
+#[derive(Default)]
 pub struct Output {
     lines: Arc<Mutex<Vec<String>>>,
     reader: Option<JoinHandle<()>>,
 }
 
+/// An output that takes no lines, or not for long.
+#[derive(Clone, Copy, Debug)]
+pub enum BadOutput {
+    /// A pipe that is not read.
+    NeverRead,
+    /// A pipe whose other end is closed.
+    Closed,
+    /// A file on a full disk.
+    FullDisk,
+}
+
 impl Output {
-    fn of(stream: impl std::io::Read + Send + 'static) -> Self {
+    /// Reads `stream` in a thread.
+    pub fn of(stream: impl std::io::Read + Send + 'static) -> Self {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let received = lines.clone();
         let reader = std::thread::spawn(move || {
@@ -72,6 +86,21 @@ impl Process {
         Self { child, out, err }
     }
 
+    /// Starts `command` with `output` as standard output and standard error. Returns the other end of the pipe that is not read.
+    pub fn spawn_with(command: &mut Command, output: BadOutput) -> (Self, Option<PipeReader>) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let full_disk = || File::options().write(true).open("/dev/full").unwrap();
+        let (reader, out, err): (_, Stdio, Stdio) = match output {
+            BadOutput::NeverRead => (Some(reader), writer.try_clone().unwrap().into(), writer.into()),
+            BadOutput::Closed => (None, writer.try_clone().unwrap().into(), writer.into()),
+            BadOutput::FullDisk => (None, full_disk().into(), full_disk().into()),
+        };
+        let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().unwrap();
+        // The command still has its copies of the output, which would keep the pipe open.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        (Self { child, out: Output::default(), err: Output::default() }, reader)
+    }
+
     /// Waits until the process has exited and its output is complete.
     pub fn end(&mut self) -> ExitStatus {
         let status = wait_until("the process to end", || self.child.try_wait().unwrap());
@@ -93,6 +122,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether `char` in a line can make it look like another, or like several: line breaks, control characters and those that change the
+/// direction of text.
+pub fn is_forging(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Repeats `check` until it returns a value; fails the test after [`TEST_TIMEOUT`], saying what was waited for.

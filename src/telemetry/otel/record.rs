@@ -55,7 +55,7 @@ impl Instruments {
         let builder = self.tracer.span_builder(name).with_kind(SpanKind::Server);
         let builder = builder.with_start_time(clock.begun).with_attributes(attributes);
         let mut span = self.tracer.build_with_context(builder, &parent.0);
-        span.set_attribute(KeyValue::new("url.path", info.path().to_owned()));
+        span.set_attribute(KeyValue::new("url.path", info.logged_path().to_owned()));
         span.set_attribute(KeyValue::new("faas.invocation_id", info.invocation_id.clone()));
         span.set_attribute(KeyValue::new("faas.trigger", "http"));
         if ended.status.is_none_or(|status| status >= 500) {

@@ -1,12 +1,15 @@
 //! Tests of `chat emulator` and its options.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
+use test_support::http::{client, free_port, send_many};
+use test_support::process::{BadOutput, Process, is_forging, wait_until};
 
-use crate::test_stack::{TestStack, start_chat};
+use crate::test_stack::{TestStack, chat_command, start_chat};
 
 /// Two access keys.
 const KEYS: [&str; 2] = ["first-key-of-the-test", "second-key-of-the-test"];
@@ -70,6 +73,66 @@ fn an_invalid_key_file_exits_with_64_and_is_not_printed() {
             printed.contains("--access-keys") && !printed.contains("hush") && !printed.contains("three"),
             "{printed}"
         );
+    }
+}
+
+#[tokio::test]
+async fn no_refused_request_forges_a_line_of_the_log() {
+    let keys = File::new("forging-keys", KEYS[0]);
+    let mut service = TestStack::with(&["emulator", "--port", "0", "--access-keys", keys.path()], &[]);
+    let names = [
+        "\n2026-01-01T00:00:00.000000Z  INFO forged",
+        "\r\nforged",
+        "\r2026-01-01T00:00:00.000000Z  INFO forged",
+        "\u{1b}[2J\u{1b}]0;forged\u{7}",
+        "\0\u{8}\u{7f}",
+        "\u{b}\u{c}forged",
+        "\u{85}forged",
+        "\u{9b}2Jforged",
+        "\u{2028}forged",
+        "\u{2029}forged",
+        "\u{202e}degrof\u{202c}",
+        "\u{2066}forged\u{2069}\u{200f}\u{61c}",
+    ];
+    let any_token = token(KEYS[0], NEVER);
+    for name in names {
+        let audience = json!({"aud": format!("http://localhost/{name}"), "iss": name, "sub": name, "exp": NEVER});
+        let key = EncodingKey::from_secret(KEYS[0].as_bytes());
+        let token_of_name = encode(&Header::default(), &audience, &key).unwrap();
+        let encoded: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        for (path, token) in [
+            (format!("/client/negotiate?hub={encoded}"), &any_token),
+            ("/client/negotiate?hub=chat".to_owned(), &token_of_name),
+            (format!("/api/hubs/{encoded}/:send?api-version=2022-06-01"), &token_of_name),
+            (format!("/api/hubs/chat/groups/{encoded}/:send?api-version={encoded}"), &token_of_name),
+            (format!("/api/hubs/chat/users/{encoded}/groups/{encoded}?api-version=2022-06-01"), &token_of_name),
+            (format!("/{encoded}"), &any_token),
+        ] {
+            let request = service.client.post(service.service() + &path).bearer_auth(token);
+            assert!(request.send().await.unwrap().status().is_client_error(), "{path}");
+        }
+    }
+    service.process.signal("TERM");
+    service.process.end();
+    let out = service.process.out.text();
+    let lines: Vec<_> = out.lines().skip_while(|line| !line.starts_with("ready")).skip(1).collect();
+    assert!(lines.len() >= names.len() * 4, "{out}");
+    for line in lines {
+        assert!(line.starts_with("20") && !line.contains(is_forging), "{line:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_refusal_waits_for_an_output_that_takes_no_lines() {
+    for (output, requests) in [(BadOutput::NeverRead, 10_000), (BadOutput::Closed, 320), (BadOutput::FullDisk, 320)] {
+        let port = free_port();
+        let address = format!("http://127.0.0.1:{port}/client/negotiate?hub=chat");
+        let mut command = chat_command(&["emulator", "--port", &port.to_string()], &[]);
+        let (mut emulator, _unread) = Process::spawn_with(&mut command, output);
+        wait_until("the emulator to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
+        assert_eq!(send_many(&client().post(address), requests).await, [(401, requests)].into(), "{output:?}");
+        emulator.signal("TERM");
+        assert_eq!(emulator.end().code(), Some(0), "{output:?}");
     }
 }
 

@@ -13,10 +13,13 @@ use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use test_support::http::claims;
+use test_support::http::{claims, client, free_port, send_many};
+use test_support::process::{BadOutput, Process, wait_until};
 use test_support::signalr_client::NegotiateResponse;
 
-use crate::test_stack::{FREE_PORTS, KEY, OFFICIAL_KEY, PAGE, TestStack, join, json_of, negotiate, port, start_chat};
+use crate::test_stack::{
+    FREE_PORTS, KEY, OFFICIAL_KEY, PAGE, TestStack, chat_command, join, json_of, negotiate, port, start_chat,
+};
 
 const SIGNALR: &str = "AzureSignalRConnectionString";
 
@@ -107,6 +110,24 @@ async fn case_12_a_stop_signal_exits_with_0_and_lets_clients_reconnect() {
         assert_eq!(client.record().await, None);
         assert_eq!(stack.process.end().code(), Some(0), "{signal}");
         assert_eq!(stack.process.err.text(), "");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_and_no_end_waits_for_an_output_that_takes_no_lines() {
+    for (output, requests) in [(BadOutput::NeverRead, 3_200), (BadOutput::Closed, 320), (BadOutput::FullDisk, 320)] {
+        let port = free_port();
+        let text = port.to_string();
+        let arguments = FREE_PORTS
+            .chunks(2)
+            .flat_map(|pair| if pair[0] == "--api-port" { [pair[0], &text] } else { [pair[0], pair[1]] });
+        let mut command = chat_command(&arguments.collect::<Vec<_>>(), &[("ChatMessageRate", "0")]);
+        let (mut chat, _unread) = Process::spawn_with(command.current_dir(std::env::temp_dir()), output);
+        wait_until("chat to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
+        let request = client().post(format!("http://127.0.0.1:{port}/api/negotiate"));
+        assert_eq!(send_many(&request, requests).await, [(200, requests)].into(), "{output:?}");
+        chat.signal("TERM");
+        assert_eq!(chat.end().code(), Some(0), "{output:?}");
     }
 }
 

@@ -30,7 +30,8 @@ pub(crate) fn start_chat(arguments: &[&str], variables: &[(&str, &str)]) -> Proc
     Process::spawn(&mut chat_command(arguments, variables))
 }
 
-fn chat_command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
+/// The command of [`start_chat`].
+pub(crate) fn chat_command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     Process::command(Path::new(env!("CARGO_BIN_EXE_chat")), arguments, variables)
 }
 
