@@ -7,6 +7,21 @@ use log_writer::FLUSH_TIMEOUT;
 
 use crate::config::{ConfigError, ConfigErrors};
 use crate::error::with_causes;
+use crate::shutdown::StopReason;
+
+/// The exit code after which the Functions host starts a handler again at once, without counting it as a failure. After 0 it never would,
+/// and every request would fail.
+const RESTART: u8 = 200;
+
+/// The exit code of a handler that stops for `reason`; `is_watched` says whether a Functions host can start it again.
+///
+/// Ctrl-C reaches the host too, which ends as well.
+pub fn stop_code(reason: StopReason, is_watched: bool) -> u8 {
+    match reason {
+        StopReason::Terminate if is_watched => RESTART,
+        StopReason::Terminate | StopReason::Interrupt | StopReason::ParentExited => 0,
+    }
+}
 
 /// A failure that ends the process. [`Display`](std::fmt::Display) is what standard error shows.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +87,21 @@ fn lines(problems: &[ConfigError]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_starts_a_terminated_handler_again_and_no_other() {
+        use StopReason::{Interrupt, ParentExited, Terminate};
+        for (reason, is_watched, code) in [
+            (Terminate, true, 200),
+            (Terminate, false, 0),
+            (Interrupt, true, 0),
+            (Interrupt, false, 0),
+            (ParentExited, true, 0),
+            (ParentExited, false, 0),
+        ] {
+            assert_eq!(stop_code(reason, is_watched), code, "{reason:?}, watched: {is_watched}");
+        }
+    }
 
     #[test]
     fn case_15_no_failure_exits_with_0() {

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt as _;
@@ -13,9 +12,9 @@ use serverless_chat::app::{self, unconfigured};
 use serverless_chat::auth::Trust;
 use serverless_chat::communication;
 use serverless_chat::config::{Config, ConfigErrors, Env, HOST_PORT};
-use serverless_chat::exit::ExitError;
+use serverless_chat::exit::{ExitError, stop_code};
 use serverless_chat::identities::IdentityStore;
-use serverless_chat::shutdown;
+use serverless_chat::shutdown::{self, StopReason};
 use serverless_chat::telemetry::{self, Export};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -27,7 +26,7 @@ const NOT_BEHIND_A_HOST: &str = "FUNCTIONS_CUSTOMHANDLER_PORT is not set: the Az
 
 fn main() -> ExitCode {
     match start() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             error.print("handler");
             ExitCode::from(error.code())
@@ -35,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn start() -> Result<(), ExitError> {
+fn start() -> Result<u8, ExitError> {
     let env = Env::of_process();
     if !env.is_behind_host() {
         return Err(ExitError::Usage(NOT_BEHIND_A_HOST.to_owned()));
@@ -52,16 +51,14 @@ fn start() -> Result<(), ExitError> {
     export.end(shutdown::EXPORT_FLUSH_TIMEOUT);
     // A name lookup under way must not delay the exit.
     runtime.shutdown_background();
-    outcome
+    outcome.map(|reason| stop_code(reason, env.is_watched_by_host()))
 }
 
-async fn run(config: Result<Config, ConfigErrors>, export: &Export) -> Result<(), ExitError> {
+async fn run(config: Result<Config, ConfigErrors>, export: &Export) -> Result<StopReason, ExitError> {
     match config {
         Ok(config) => {
             let port = config.host_port.expect("`start` has seen the variable, and `read` its value");
-            let app = configured(&config, export)?;
-            let grace = if export.is_on() { shutdown::GRACE - shutdown::EXPORT_FLUSH_TIMEOUT } else { shutdown::GRACE };
-            serve(port, app, grace).await
+            serve(port, configured(&config, export)?).await
         }
         // The host gives up on a process that exits a few times, and the reason is lost. So it stays, and every response names it.
         Err(ConfigErrors { host_port: Some(port), route_prefix, problems }) => {
@@ -69,7 +66,7 @@ async fn run(config: Result<Config, ConfigErrors>, export: &Export) -> Result<()
                 error!("{problem}");
             }
             let app = unconfigured(problems.iter().map(|problem| problem.name), &route_prefix);
-            serve(port, app, shutdown::GRACE).await
+            serve(port, app).await
         }
         Err(unusable) => Err(unusable.into()),
     }
@@ -89,9 +86,10 @@ fn configured(config: &Config, export: &Export) -> Result<Router, ExitError> {
     app::from_config(config, signalr, tokens, trust, export).map_err(ExitError::Other)
 }
 
-/// Serves `app` on `port` until the process is signaled to stop or its parent exits; requests under way then get `grace`.
-async fn serve(port: u16, app: Router, grace: Duration) -> Result<(), ExitError> {
+/// Serves `app` on `port` until the process is signaled to stop or its parent exits; requests under way then get the time of that reason.
+async fn serve(port: u16, app: Router) -> Result<StopReason, ExitError> {
     let (signaled, orphaned) = (shutdown::signal(), shutdown::parent_exited());
+    let mut orphaned = std::pin::pin!(orphaned);
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let socket = socket.map_err(|error| ExitError::bind(port, HOST_PORT, error))?;
     // Responses are small and complete: Nagle's algorithm only delays them.
@@ -100,15 +98,18 @@ async fn serve(port: u16, app: Router, grace: Duration) -> Result<(), ExitError>
     let serving = axum::serve(socket, app).with_graceful_shutdown(async { drop(stopped.await) });
     let mut serving = std::pin::pin!(serving.into_future());
     info!("listening on 127.0.0.1:{port}");
-    tokio::select! {
+    let reason = tokio::select! {
         ended = &mut serving => {
             return ended.and(Err(io::Error::other("the server ended by itself"))).map_err(ExitError::other);
         }
-        () = signaled => info!("told to stop"),
-        () = orphaned => info!("the host is gone; stopping"),
-    }
+        reason = signaled => reason,
+        reason = &mut orphaned => reason,
+    };
+    info!("{}", if reason == StopReason::ParentExited { "the host is gone; stopping" } else { "told to stop" });
     drop(stop);
-    // The host has given up by then on what is still unanswered.
-    let _ = tokio::time::timeout(grace, serving).await;
-    Ok(())
+    tokio::select! {
+        _ = serving => {}
+        () = shutdown::grace_ended(reason, orphaned) => {}
+    }
+    Ok(reason)
 }

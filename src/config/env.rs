@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::telemetry::{self, LogFormat};
-use super::{DEFAULT_LOG, HOST_PORT, IDENTITY_ENDPOINT, LOG, OLD_HOST_PORT, SITE_NAME};
+use super::{DEFAULT_LOG, HOST_PORT, HOST_WORKER_ID, IDENTITY_ENDPOINT, LOG, OLD_HOST_PORT, SITE_NAME};
 
 /// Environment variables. An empty value counts as missing.
 #[derive(Default)]
@@ -28,9 +28,14 @@ impl Env {
         telemetry::log_format(self).unwrap_or_default()
     }
 
-    /// Whether the Functions host started this process: it sets the port to listen on.
+    /// Whether this process is started as the Functions host starts it: with the port to listen on.
     pub fn is_behind_host(&self) -> bool {
         self.get(HOST_PORT).or_else(|| self.get(OLD_HOST_PORT)).is_some()
+    }
+
+    /// Whether a Functions host watches this process and can start it again. A person who sets the port by hand does not set its id.
+    pub fn is_watched_by_host(&self) -> bool {
+        self.get(HOST_WORKER_ID).is_some()
     }
 
     /// These variables, and those of `under` that are missing here.

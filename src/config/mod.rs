@@ -25,6 +25,8 @@ pub use telemetry::{LogFormat, Otlp};
 pub const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 /// The name of the same variable in older hosts.
 const OLD_HOST_PORT: &str = "FUNCTIONS_HTTPWORKER_PORT";
+/// Set by the Functions host, and by nothing else: the id of this process.
+const HOST_WORKER_ID: &str = "FUNCTIONS_CUSTOMHANDLER_WORKER_ID";
 /// Setting: the connection string of Azure SignalR Service, with a key or an identity.
 pub const SIGNALR: &str = "AzureSignalRConnectionString";
 /// Setting: the address of Azure SignalR Service, to call it with an identity instead of a key.

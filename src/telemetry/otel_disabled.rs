@@ -31,11 +31,6 @@ impl Export {
     /// Does nothing.
     pub fn end(&self, _: Duration) {}
 
-    /// Always `false`.
-    pub fn is_on(&self) -> bool {
-        false
-    }
-
     pub(crate) fn of_calls_to(self, _: (&str, u16)) -> Self {
         self
     }

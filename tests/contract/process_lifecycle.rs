@@ -3,9 +3,13 @@
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Command;
 
+use serde_json::json;
+
+use crate::scripted_service::ScriptedService;
 use crate::test_app::{KEY, Process, TestApp, free_port, handler_command, handler_path, start_handler, wait_until};
 
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+const WORKER_ID: &str = "FUNCTIONS_CUSTOMHANDLER_WORKER_ID";
 const SIGNALR: &str = "AzureSignalRConnectionString";
 const CONNECTION: &str = "Endpoint=https://example.service.signalr.net;AccessKey=hush;Version=1.0;";
 
@@ -99,6 +103,32 @@ async fn a_signal_exits_with_0_even_with_an_open_connection() {
         app.process.signal(signal);
         assert_eq!(app.process.end().code(), Some(0), "{signal}");
     }
+}
+
+#[tokio::test]
+async fn behind_a_host_sigterm_exits_with_200_so_that_the_host_starts_it_again() {
+    for (signal, code) in [("TERM", 200), ("INT", 0)] {
+        let mut app = TestApp::with_signalr(1, &[(WORKER_ID, "5f0a6a0e-5e0c-4f7e-9a63-7d1d3c1f5a11")]);
+        app.process.signal(signal);
+        assert_eq!(app.process.end().code(), Some(code), "{signal}");
+    }
+    let mut unconfigured = TestApp::with_settings(&[(WORKER_ID, "5f0a6a0e-5e0c-4f7e-9a63-7d1d3c1f5a11")]);
+    unconfigured.process.signal("TERM");
+    assert_eq!(unconfigured.process.end().code(), Some(200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_under_way_is_answered_before_the_end() {
+    let mut service = ScriptedService::held().await;
+    let mut app = TestApp::with_signalr(service.port, &[(WORKER_ID, "5f0a6a0e-5e0c-4f7e-9a63-7d1d3c1f5a11")]);
+    let message = tokio::spawn(app.message(&json!({"text": "hi"})).send());
+    service.next_call().await;
+    app.process.signal("TERM");
+    app.process.out.line("told to stop");
+    wait_until("the port to be closed", || TcpStream::connect((Ipv4Addr::LOCALHOST, app.port)).err());
+    service.release();
+    assert_eq!(message.await.unwrap().unwrap().status(), 202);
+    assert_eq!(app.process.end().code(), Some(200));
 }
 
 #[tokio::test]

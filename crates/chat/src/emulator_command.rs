@@ -14,7 +14,8 @@ pub(crate) use azure_signalr_emulator::cli::EmulatorArgs;
 /// Runs the emulator until a signal ends it. Tokens are signed with the key of `signalr`, if it is set.
 pub(crate) async fn run(args: EmulatorArgs, signalr: Option<&ConnectionString>) -> Result<ExitCode, ExitError> {
     let key = signalr.map(access_key).transpose()?;
-    cli::run(args, key, shutdown::signal()).await.map_err(|error| match error {
+    let stop = shutdown::signal();
+    cli::run(args, key, async { _ = stop.await }).await.map_err(|error| match error {
         CliError::Arguments(message) => ExitError::Usage(message),
         CliError::Port(message) => ExitError::PortTaken(message),
         error => ExitError::other(error),

@@ -93,7 +93,7 @@ pub(crate) async fn run_local(arguments: LocalArgs, config: &Config, export: &Ex
     }
     let stop = shutdown::signal();
     announce(&stack, &format!("open {} in two tabs", stack.page()));
-    stack.serve(app, stop).await.map_err(ExitError::other)?;
+    stack.serve(app, async { _ = stop.await }).await.map_err(ExitError::other)?;
     Ok(ExitCode::SUCCESS)
 }
 

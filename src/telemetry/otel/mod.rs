@@ -79,11 +79,6 @@ impl Export {
         let _ = both_done.recv_timeout(timeout);
     }
 
-    /// Whether anything is exported.
-    pub fn is_on(&self) -> bool {
-        self.running.is_some()
-    }
-
     /// The same, for an app that calls the SignalR service at this host and port.
     pub(crate) fn of_calls_to(self, (host, port): (&str, u16)) -> Self {
         let address = KeyValue::new("server.address", Arc::<str>::from(host));
@@ -92,7 +87,7 @@ impl Export {
 
     /// The parent span of a request; without exporters it is not read.
     pub(super) fn parent(&self, headers: &HeaderMap) -> Parent {
-        if self.is_on() { Parent::of(headers) } else { Parent::default() }
+        if self.running.is_some() { Parent::of(headers) } else { Parent::default() }
     }
 
     pub(super) fn record(
