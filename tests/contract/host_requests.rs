@@ -79,6 +79,29 @@ async fn the_query_is_ignored_and_not_echoed() {
 }
 
 #[tokio::test]
+async fn a_request_that_the_host_changed_is_answered_as_the_original() {
+    let app = TestApp::start();
+    // Merged parameters and escaped escapes; an encoded slash and a backslash that became one; the host's own headers after the caller's.
+    for path in ["negotiate?a=1,2", "negotiate?X=1,2&flag=", "negotiate?a=%25zz", "negotiate?a=%25C3", "negotiate?"] {
+        assert_eq!(app.post(&format!("/api/{path}")).send().await.unwrap().status(), 200, "{path}");
+    }
+    for path in ["/api/negotiate%252Fx", "/api/negotiate%2Fx", "/api/negotiate/x", "/api/nego"] {
+        assert_eq!(app.post(path).send().await.unwrap().status(), 404, "{path}");
+    }
+    for (name, value) in [
+        ("x-azure-functions-invocationid", "theirs, real-1"),
+        ("x-azure-functions-hostversion", "theirs, 4.1037.0"),
+        ("user-agent", "theirs Azure-Functions-Host/4.1037.0"),
+        ("x-ms-invocation-id", "theirs"),
+        ("expect", "100-continue"),
+    ] {
+        let response = app.post("/api/negotiate").header(name, value).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{name}: {value}");
+    }
+    assert!(app.process.out.line("real-1").contains("invocation_id=\"real-1\""));
+}
+
+#[tokio::test]
 async fn a_body_at_the_limit_is_read_and_a_larger_one_is_rejected() {
     let app = TestApp::start();
     let body = |size: usize| format!("{{\"text\":\"\"{}}}", " ".repeat(size - 11));

@@ -1,18 +1,19 @@
 //! Local emulation of the Functions host: routes requests to the app by the function folders.
 //!
-//! It forwards as the host does with `enableProxyingHttpRequest`: path unchanged, body streamed, the original `Host` in
-//! `X-Forwarded-Host`. A method that a function does not list is 404, not 405, because the host does not call the app.
+//! It forwards as the host does: path unchanged, body streamed, the original `Host` in `X-Forwarded-Host`; [`forwarding`] has the rest. A
+//! method that a function does not list is 404, not 405, because the host does not call the app.
 
 mod cors;
+mod forwarding;
 mod function;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{Method, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use maud::html;
 use tower::ServiceExt;
@@ -23,24 +24,8 @@ pub(crate) use function::Function;
 #[cfg(test)]
 pub(crate) use function::REPOSITORY_FILES;
 
+use self::forwarding::ReadCounter;
 use crate::responses::html_page;
-
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const INVOCATION_ID: HeaderName = HeaderName::from_static("x-azure-functions-invocationid");
-
-/// Headers of a single connection, which are never forwarded.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("keep-alive"),
-];
 
 #[derive(Clone)]
 struct FunctionsHost {
@@ -67,36 +52,16 @@ async fn route(State(host): State<FunctionsHost>, request: Request) -> Response 
 }
 
 async fn invoke(function: &Function, app: Router, mut request: Request) -> Response {
+    if let Some(refused) = forwarding::refuse(&request) {
+        return refused;
+    }
     let invocation = Uuid::new_v4();
     tracing::debug!(function = function.name, %invocation, "invoking a function");
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
-    rewrite(request.headers_mut(), invocation, peer.unwrap_or(Ipv4Addr::LOCALHOST.into()));
-    let Ok(mut response) = app.oneshot(request).await;
-    remove_hop_by_hop(response.headers_mut());
-    response
-}
-
-/// Replaces the forwarding headers, which a caller could forge, and sets the invocation id.
-fn rewrite(headers: &mut HeaderMap, invocation: Uuid, peer: IpAddr) {
-    remove_hop_by_hop(headers);
-    headers.remove(header::FORWARDED);
-    headers.remove(FORWARDED_HOST);
-    if let Some(host) = headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1")) {
-        headers.insert(FORWARDED_HOST, host);
-    }
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-    headers.insert(FORWARDED_FOR, ascii(&peer.to_string()));
-    headers.insert(INVOCATION_ID, ascii(&invocation.to_string()));
-}
-
-fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("addresses and UUIDs are visible ASCII")
-}
-
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    for name in &HOP_BY_HOP {
-        headers.remove(name);
-    }
+    forwarding::rewrite_request(&mut request, invocation, peer.unwrap_or(Ipv4Addr::LOCALHOST.into()));
+    let read = ReadCounter::of(&mut request);
+    let Ok(response) = app.oneshot(request).await;
+    forwarding::rewrite_response(response, &read)
 }
 
 fn home_page(functions: &[Function]) -> Html<String> {
@@ -123,23 +88,74 @@ mod tests {
 
     /// An app that returns the address and the headers of the request.
     async fn echo(request: Request) -> Response {
-        let mut response = request.uri().to_string().into_response();
-        *response.headers_mut() = request.headers().clone();
-        response.headers_mut().insert("keep-alive", HeaderValue::from_static("timeout=5"));
+        let (parts, body) = request.into_parts();
+        if parts.headers.contains_key("x-read") {
+            to_bytes(body, usize::MAX).await.unwrap();
+        }
+        let mut response = parts.uri.to_string().into_response();
+        *response.headers_mut() = parts.headers;
+        response.headers_mut().insert("keep-alive", axum::http::HeaderValue::from_static("timeout=5"));
         response
     }
 
     async fn send(request: axum::http::request::Builder) -> Response {
+        send_body(request, Body::empty()).await
+    }
+
+    async fn send_body(request: axum::http::request::Builder, body: Body) -> Response {
         let host = router(Router::new().fallback(echo), vec![Function::parse("X", POST_X).unwrap()]);
-        host.oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+        host.oneshot(request.body(body).unwrap()).await.unwrap()
     }
 
     #[tokio::test]
-    async fn the_app_is_called_with_the_path_as_the_caller_wrote_it() {
-        let response = send(Request::post("/API/X/?q=a%2Cb&q=2")).await;
-        assert_eq!(response.status(), StatusCode::OK);
+    async fn the_app_is_called_with_the_path_as_the_caller_wrote_it_and_a_rewritten_query() {
+        for (path, expected) in
+            [("/API/X/?q=a%2Cb&q=2", "/API/X/?q=a,b,2"), ("/api/x", "/api/x"), ("/api/x?", "/api/x")]
+        {
+            let response = send(Request::post(path)).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            assert_eq!(to_bytes(response.into_body(), 1_000).await.unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_path_with_encoded_separators_reaches_no_function() {
+        for path in ["/api%2Fx", "/api%5Cx", "/api/x%3Fa", "/api/x%23a", "/api/x%2F", "/api/%zz"] {
+            assert_eq!(send(Request::post(path)).await.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_request_does_not_reach_the_app_and_the_reason_is_named() {
+        let response = send(Request::post("/api/x").header("x-ms-client-principal-name", "Zoë")).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = to_bytes(response.into_body(), 1_000).await.unwrap();
-        assert_eq!(body, "/API/X/?q=a%2Cb&q=2");
+        let body = std::str::from_utf8(&body).unwrap();
+        assert!(body.contains("x-ms-client-principal-name") && body.contains("not ASCII"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn a_response_loses_headers_without_a_value() {
+        let request = Request::post("/api/x").header("x-empty", "").header("x-two", "1").header("x-two", "2");
+        let headers = send(request).await.headers().clone();
+        assert!(!headers.contains_key("x-empty"));
+        assert!(headers.get_all("x-two").iter().eq(["1", "2"]));
+    }
+
+    #[tokio::test]
+    async fn a_response_that_comes_before_the_body_is_read_is_lost() {
+        for (bytes, is_read, status) in
+            [(1_000, false, 200), (1_000, true, 200), (200_000, false, 500), (200_000, true, 200)]
+        {
+            let mut request = Request::post("/api/x").header("content-length", bytes);
+            if is_read {
+                request = request.header("x-read", "1");
+            }
+            let response = send_body(request, vec![b'a'; bytes].into()).await;
+            assert_eq!(response.status(), status, "{bytes} bytes, read: {is_read}");
+            let is_empty = to_bytes(response.into_body(), 1_000).await.unwrap().is_empty();
+            assert_eq!(is_empty, status == 500);
+        }
     }
 
     #[tokio::test]
@@ -160,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn forwarding_headers_of_a_caller_are_replaced() {
+    async fn forwarding_headers_of_a_caller_are_replaced_and_the_invocation_id_is_appended() {
         let forged = Request::post("/api/x")
             .header("host", "localhost:7071")
             .header("forwarded", "for=6.6.6.6")
@@ -176,8 +192,10 @@ mod tests {
         assert_eq!(headers["x-forwarded-host"], "localhost:7071");
         assert_eq!(headers["x-forwarded-for"], "127.0.0.1");
         assert_eq!(headers["x-forwarded-proto"], "http");
-        assert_eq!(headers.get_all(INVOCATION_ID).iter().count(), 1);
-        assert!(headers[INVOCATION_ID].to_str().unwrap().parse::<Uuid>().is_ok());
+        let ids: Vec<_> = headers.get_all("x-azure-functions-invocationid").iter().collect();
+        let [ids] = ids[..] else { panic!("{ids:?}") };
+        let id = ids.to_str().unwrap().strip_prefix("mine, mine as well, ").unwrap();
+        assert!(id.parse::<Uuid>().is_ok(), "{id}");
         assert!(!headers.contains_key("forwarded") && !headers.contains_key("connection"));
         assert!(!headers.contains_key("keep-alive"), "hop-by-hop headers of the app are removed too");
     }
