@@ -181,7 +181,7 @@ impl Config {
         let signalr = problems.value(signalr::read(env)).flatten();
         let hub = env.get(HUB).unwrap_or(DEFAULT_HUB).parse::<HubName>();
         let hub = problems.value(hub.map_err(|error| ConfigError::new(HUB, error)));
-        let allow_anonymous = env.get(ALLOW_ANONYMOUS).map_or(Some(!env.is_azure()), parse_switch);
+        let allow_anonymous = env.get(ALLOW_ANONYMOUS).map_or(Some(!env.is_behind_host()), parse_switch);
         let allow_anonymous = allow_anonymous.ok_or_else(|| ConfigError::new(ALLOW_ANONYMOUS, "must be true or false"));
         let allow_anonymous = problems.value(allow_anonymous);
         let message_rate = problems.value(message_rate::read(env)).flatten();
@@ -298,12 +298,17 @@ mod tests {
     }
 
     #[test]
-    fn on_azure_guests_are_allowed_only_by_setting() {
-        for azure in [(SITE_NAME, "app"), (IDENTITY_ENDPOINT, "http://localhost:1")] {
-            assert!(!read(&[azure]).unwrap().allow_anonymous);
-            assert!(read(&[azure, (ALLOW_ANONYMOUS, "True")]).unwrap().allow_anonymous);
+    fn behind_any_host_guests_are_allowed_only_by_setting() {
+        for host in [(HOST_PORT, "1"), (OLD_HOST_PORT, "1")] {
+            for place in [(LOG, "info"), (SITE_NAME, "app"), (IDENTITY_ENDPOINT, "http://localhost:1")] {
+                let guests =
+                    |value| read(&[(SIGNALR, KEY), host, place, (ALLOW_ANONYMOUS, value)]).unwrap().allow_anonymous;
+                for (value, expected) in [("", false), ("false", false), ("0", false), ("True", true), ("1", true)] {
+                    assert_eq!(guests(value), expected, "{host:?} {place:?} {value}");
+                }
+            }
         }
-        assert!(!read(&[(ALLOW_ANONYMOUS, "0")]).unwrap().allow_anonymous);
+        assert!(read(&[]).unwrap().allow_anonymous && !read(&[(ALLOW_ANONYMOUS, "0")]).unwrap().allow_anonymous);
     }
 
     #[test]

@@ -8,7 +8,10 @@ use crate::test_app::{TestApp, api_error, claims};
 
 const NAME: &str = "x-ms-client-principal-name";
 const PRINCIPAL: &str = "x-ms-client-principal";
+const ID: &str = "x-ms-client-principal-id";
 const EASY_AUTH: (&str, &str) = ("WEBSITE_AUTH_ENABLED", "True");
+/// As if the setting were not there.
+const DEFAULT_GUESTS: (&str, &str) = ("ChatAllowAnonymous", "");
 const ON_AZURE: (&str, &str) = ("WEBSITE_SITE_NAME", "chat");
 
 /// The user id in the token of a negotiation with one more header; null if anonymous.
@@ -21,7 +24,7 @@ async fn user_id(app: &TestApp, header: &str, value: impl AsRef<[u8]>) -> Value 
 async fn without_easy_auth_a_forged_name_is_ignored() {
     let app = TestApp::start();
     assert_eq!(user_id(&app, NAME, "root").await, Value::Null);
-    assert_eq!(user_id(&app, "x-ms-client-principal-id", "root").await, Value::Null);
+    assert_eq!(user_id(&app, ID, "root").await, Value::Null);
     assert_eq!(user_id(&app, PRINCIPAL, STANDARD.encode(r#"{"userDetails":"root"}"#)).await, Value::Null);
 }
 
@@ -52,11 +55,11 @@ async fn names_beyond_ascii_are_preserved() {
 }
 
 #[tokio::test]
-async fn on_azure_an_anonymous_request_is_rejected_without_a_redirect() {
-    // A managed identity also means Azure.
+async fn behind_any_host_an_anonymous_request_is_rejected_without_a_redirect() {
+    // In a container there is no Azure, and a managed identity on Azure only.
     let identity = ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/");
-    for variables in [&[ON_AZURE][..], &[ON_AZURE, EASY_AUTH], &[identity]] {
-        let app = TestApp::with_signalr(1, variables);
+    for variables in [&[][..], &[EASY_AUTH], &[ON_AZURE], &[ON_AZURE, EASY_AUTH], &[identity]] {
+        let app = TestApp::with_signalr(1, &[variables, &[DEFAULT_GUESTS]].concat());
         for request in [app.post("/api/negotiate"), app.get("/api/SignalRInfo"), app.message(&json!({"text": "hi"}))] {
             let response = request.send().await.unwrap();
             assert!(!response.headers().contains_key("location"));
@@ -66,10 +69,12 @@ async fn on_azure_an_anonymous_request_is_rejected_without_a_redirect() {
 }
 
 #[tokio::test]
-async fn on_azure_without_easy_auth_a_forged_name_is_rejected() {
-    let app = TestApp::with_signalr(1, &[ON_AZURE]);
-    let response = app.post("/api/negotiate").header(NAME, "root").send().await.unwrap();
-    assert_eq!(api_error(response).await, (401, "unauthenticated".to_owned()));
+async fn without_easy_auth_and_guests_a_forged_name_is_rejected() {
+    for variables in [&[DEFAULT_GUESTS][..], &[DEFAULT_GUESTS, ON_AZURE]] {
+        let app = TestApp::with_signalr(1, variables);
+        let response = app.post("/api/negotiate").header(NAME, "root").send().await.unwrap();
+        assert_eq!(api_error(response).await, (401, "unauthenticated".to_owned()));
+    }
 }
 
 #[tokio::test]

@@ -117,7 +117,12 @@ async fn every_kind_of_request_is_one_line_with_operation_and_outcome() {
     let connection = rejecting.connection();
     let apps = ["plain", "json"].map(|format| {
         let signalr = ("AzureSignalRConnectionString", connection.as_str());
-        TestApp::with_settings(&[signalr, ("ChatLogFormat", format), ("RUST_LOG", "info,serverless_chat=debug")])
+        TestApp::with_settings(&[
+            signalr,
+            ("ChatAllowAnonymous", "true"),
+            ("ChatLogFormat", format),
+            ("RUST_LOG", "info,serverless_chat=debug"),
+        ])
     });
     let post = |path: &'static str| move |app: &TestApp| app.post(path);
     let get = |path: &'static str| move |app: &TestApp| app.get(path);

@@ -68,7 +68,7 @@ fn start_app(service: u16, port: u16, variables: &[(&str, &str)]) -> TestApp {
         ("AzureSignalRConnectionString__serviceUri", uri.as_str()),
         ("IDENTITY_ENDPOINT", &endpoint),
         ("IDENTITY_HEADER", IDENTITY_HEADER),
-        // On Azure, which the identity implies, anonymous use needs this setting.
+        // The requests of these tests are of guests.
         ("ChatAllowAnonymous", "true"),
     ];
     all.extend(variables);
@@ -146,7 +146,11 @@ async fn outside_of_azure_the_account_of_az_is_used() {
     fs::set_permissions(&az, fs::Permissions::from_mode(0o755)).unwrap();
     let uri = format!("http://127.0.0.1:{}", SignalRService::default().start().await);
     let path = format!("{}:/usr/bin:/bin", folder.display());
-    let app = TestApp::with_settings(&[("AzureSignalRConnectionString__serviceUri", &uri), ("PATH", &path)]);
+    let app = TestApp::with_settings(&[
+        ("AzureSignalRConnectionString__serviceUri", &uri),
+        ("PATH", &path),
+        ("ChatAllowAnonymous", "true"),
+    ]);
     join(&app).await;
     assert_eq!(send_status(&app).await, 202);
     fs::remove_dir_all(folder).unwrap();
@@ -157,6 +161,7 @@ async fn without_an_account_of_az_the_log_says_az_login() {
     let app = TestApp::with_settings(&[
         ("AzureSignalRConnectionString__serviceUri", "http://127.0.0.1:1"),
         ("PATH", "/nonexistent"),
+        ("ChatAllowAnonymous", "true"),
     ]);
     let response = app.post("/api/negotiate").send().await.unwrap();
     assert_eq!(api_error(response).await, (502, "upstream_rejected".to_owned()));

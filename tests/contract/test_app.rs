@@ -53,15 +53,15 @@ pub(crate) struct TestApp {
 }
 
 impl TestApp {
-    /// Starts a handler for the SignalR service at port `signalr`, with additional settings.
+    /// Starts a handler for the SignalR service at port `signalr` that allows guests, with additional settings.
     pub(crate) fn with_signalr(signalr: u16, variables: &[(&str, &str)]) -> Self {
         let connection = format!("Endpoint=http://127.0.0.1:{signalr};AccessKey={KEY};Version=1.0;");
-        let mut all = vec![("AzureSignalRConnectionString", connection.as_str())];
+        let mut all = vec![("AzureSignalRConnectionString", connection.as_str()), ("ChatAllowAnonymous", "true")];
         all.extend(variables);
         Self::with_settings(&all)
     }
 
-    /// Starts a handler whose SignalR service is not reachable.
+    /// Starts a handler that allows guests and whose SignalR service is not reachable.
     pub(crate) fn start() -> Self {
         Self::with_signalr(1, &[])
     }

@@ -115,6 +115,7 @@ impl ChrootHandler {
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string())
             .env("AzureSignalRConnectionString", connection)
+            .env("ChatAllowAnonymous", "true")
             .env("AzureSignalRConnectionString__rootCertificates", roots);
         let handler = Self { folder, _process: Process::spawn(&mut command), port };
         wait_until("the handler to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
