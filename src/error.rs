@@ -21,6 +21,10 @@ use crate::identities::StoreError;
 pub enum Error {
     /// The caller has to sign in first: for what.
     Unauthenticated(&'static str),
+    /// The request has principal headers of Easy Auth from which no user can be read: what cannot be read, without its value.
+    UnreadablePrincipal(&'static str),
+    /// Easy Auth has found a session without the name of its user.
+    SessionWithoutName,
     /// The bearer token is not valid.
     InvalidToken(InvalidToken),
     /// The bearer token is valid and lacks this scope.
@@ -75,6 +79,12 @@ impl Error {
     fn parts(&self) -> (u16, &'static str, String) {
         let (status, code, sentence) = match self {
             Self::Unauthenticated(what) => return (401, "unauthenticated", format!("Sign in to {what}.")),
+            Self::UnreadablePrincipal(_) => {
+                (401, "unauthenticated", "Sign in again, or with another account: this sign-in names no user.")
+            }
+            Self::SessionWithoutName => {
+                (401, "session_without_name", "Sign in again: your session no longer says who you are.")
+            }
             Self::InvalidToken(why) => {
                 return (401, "unauthenticated", format!("The access token cannot be used: {why}."));
             }
@@ -132,7 +142,15 @@ impl Error {
 
     fn log_text(&self) -> String {
         let (_, code, sentence) = self.parts();
-        format!("{code}: {sentence}")
+        match self {
+            Self::UnreadablePrincipal(what) => {
+                format!("{code}: there are principal headers, and {what} cannot be read from them")
+            }
+            Self::SessionWithoutName => format!(
+                "{code}: the token store of Easy Auth has no name for this session; it must be on, and the same for all instances"
+            ),
+            _ => format!("{code}: {sentence}"),
+        }
     }
 
     /// The requests to the SignalR service that were made before the failure.

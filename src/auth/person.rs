@@ -6,19 +6,15 @@
 use std::fmt;
 
 use axum::extract::{FromRef, FromRequestParts};
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use entra_jwt::User;
 use sha2::{Digest as _, Sha256};
 
-use super::{AuthConfig, CLAIMS, ClientPrincipal, ID, single_header};
+use super::principal::{Principal, checked_id};
+use super::{AuthConfig, ENTRA};
 use crate::error::Error;
 
-const PROVIDER: &str = "x-ms-client-principal-idp";
-
-/// Microsoft Entra ID, as Easy Auth calls it.
-const ENTRA: &str = "aad";
-/// Its claims, as Easy Auth renames them and as they are in the token.
+/// The claims of Microsoft Entra ID, as Easy Auth renames them and as they are in the token.
 const TENANT: [&str; 2] = ["http://schemas.microsoft.com/identity/claims/tenantid", "tid"];
 const OBJECT: [&str; 2] = ["http://schemas.microsoft.com/identity/claims/objectidentifier", "oid"];
 
@@ -35,17 +31,21 @@ pub struct Person {
 pub struct PersonKey([u8; 32]);
 
 impl Person {
-    /// The person that trusted headers name; `None` if they name none or are ambiguous.
-    fn named_by(headers: &HeaderMap) -> Option<Self> {
-        let principal = single_header(headers, CLAIMS).and_then(ClientPrincipal::decode).unwrap_or_default();
-        let provider = single_header(headers, PROVIDER).or(principal.provider())?.to_ascii_lowercase();
-        let in_tenant = (principal.claim(&TENANT), principal.claim(&OBJECT));
+    /// The person that trusted headers name. A value that is there and cannot be read is an error: the person would become another one.
+    fn named_by(principal: &Principal<'_>) -> Result<Self, Error> {
+        let claims = principal.claims()?.unwrap_or_default();
+        let provider = principal.provider()?.ok_or(Error::UnreadablePrincipal("the provider"))?.to_ascii_lowercase();
         // Other providers may let users choose the values of these claims.
-        if let (ENTRA, (Some(tenant), Some(object))) = (provider.as_str(), in_tenant) {
-            return Some(Self { tenant: Some(tenant.to_owned()), subject: object.to_owned(), provider });
+        if provider == ENTRA
+            && let (Some(tenant), Some(object)) = (claims.claim(&TENANT)?, claims.claim(&OBJECT)?)
+        {
+            return Ok(Self { tenant: Some(tenant.to_owned()), subject: object.to_owned(), provider });
         }
-        let subject = single_header(headers, ID).or(principal.user_id())?.to_owned();
-        Some(Self { provider, tenant: None, subject })
+        let id = match principal.id()? {
+            Some(id) => id,
+            None => claims.user_id()?.ok_or(Error::UnreadablePrincipal("the id"))?,
+        };
+        Ok(Self { provider, tenant: None, subject: checked_id(id)?.to_owned() })
     }
 
     /// The person of a bearer token, the same as if Easy Auth had authenticated them.
@@ -108,26 +108,41 @@ where
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
-        let policy = AuthConfig::from_ref(state);
-        if let Some(person) = policy.if_trusted(|| Self::named_by(&parts.headers)) {
-            return Ok(person);
+        let config = AuthConfig::from_ref(state);
+        if let Some(principal) = config.principal(&parts.headers) {
+            return Self::named_by(&principal);
         }
-        let user = policy.bearer(&parts.headers).await?;
+        let user = config.bearer(&parts.headers).await?;
         user.as_ref().map(Self::of).ok_or(Error::Unauthenticated("get an access token"))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
     use serde_json::{Value, json};
 
     use super::*;
 
+    const ID: &str = "x-ms-client-principal-id";
+    const CLAIMS: &str = "x-ms-client-principal";
+    const PROVIDER: &str = "x-ms-client-principal-idp";
+
+    type Headers<'a> = &'a [(&'static str, &'a [u8])];
+
+    fn outcome(headers: Headers<'_>) -> Result<Person, Error> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_bytes(value).unwrap()))
+            .collect();
+        Person::named_by(&Principal::of(&headers).unwrap())
+    }
+
     fn person(headers: &[(&'static str, &str)]) -> Option<Person> {
-        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
-        Person::named_by(&headers.collect())
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        outcome(&headers).ok()
     }
 
     fn with_claims(provider: &str, claims: &[(&str, &str)]) -> Option<Person> {
@@ -168,19 +183,51 @@ mod tests {
     }
 
     #[test]
-    fn without_a_provider_or_an_id_or_with_two_of_either_there_is_no_person() {
+    fn headers_from_which_no_person_can_be_read_are_rejected_and_never_name_another_person() {
         let name = "x-ms-client-principal-name";
-        for headers in [
-            &[][..],
-            &[(name, "ann")],
-            &[(name, "ann"), (PROVIDER, "aad")],
-            &[(name, "ann"), (ID, "7")],
-            &[(PROVIDER, "aad"), (ID, "")],
-            &[(PROVIDER, "aad"), (ID, "7"), (ID, "8")],
-            &[(PROVIDER, "aad"), (PROVIDER, "github"), (ID, "7")],
-        ] {
-            assert_eq!(person(headers), None);
+        let encoded = |json: &Value| STANDARD.encode(json.to_string()).into_bytes();
+        let claims = |claims: &Value| encoded(&json!({"auth_typ": "aad", "claims": claims}));
+        let numbers = claims(&json!([{"typ": "tid", "val": 1}, {"typ": "oid", "val": "o"}]));
+        let null = claims(&json!([{"typ": "tid", "val": "t"}, {"typ": "oid", "val": null}]));
+        let (no_list, list) = (claims(&json!(7)), encoded(&json!([])));
+        let provider = encoded(&json!({"auth_typ": 7, "userId": "7"}));
+        let user_id = encoded(&json!({"identityProvider": "github", "userId": 7}));
+        let session = encoded(&json!({"identityProvider": "github", "userId": "sid:7"}));
+        let unreadable = ["the provider", "the id", "the principal", "a claim", "the user id"];
+        let cases: &[(Headers<'_>, &str)] = &[
+            (&[(name, b"ann")], unreadable[0]),
+            (&[(name, b"ann"), (PROVIDER, b"aad")], unreadable[1]),
+            (&[(name, b"ann"), (ID, b"7")], unreadable[0]),
+            (&[(PROVIDER, b"aad"), (ID, b"")], unreadable[1]),
+            (&[(PROVIDER, b"aad"), (ID, b"7"), (ID, b"8")], unreadable[1]),
+            (&[(PROVIDER, b"aad"), (ID, b"\xff")], unreadable[1]),
+            (&[(PROVIDER, b"aad"), (PROVIDER, b"github"), (ID, b"7")], unreadable[0]),
+            (&[(PROVIDER, b"\xff"), (ID, b"7")], unreadable[0]),
+            (&[(CLAIMS, &provider), (ID, b"7")], unreadable[0]),
+            (&[(PROVIDER, b"aad"), (ID, b"7"), (CLAIMS, b"%%%")], unreadable[2]),
+            (&[(PROVIDER, b"github"), (ID, b"7"), (CLAIMS, b"%%%")], unreadable[2]),
+            (&[(PROVIDER, b"aad"), (ID, b"7"), (CLAIMS, &list)], unreadable[2]),
+            (&[(PROVIDER, b"aad"), (ID, b"7"), (CLAIMS, &no_list)], unreadable[2]),
+            (&[(PROVIDER, b"aad"), (ID, b"7"), (CLAIMS, &numbers)], unreadable[3]),
+            (&[(PROVIDER, b"aad"), (ID, b"7"), (CLAIMS, &null)], unreadable[3]),
+            (&[(CLAIMS, &user_id)], unreadable[4]),
+            (&[(CLAIMS, &session)], "the token store"),
+            (&[(PROVIDER, b"aad"), (ID, b"sid:7")], "the token store"),
+            (&[(PROVIDER, b"github"), (ID, b"sid:7")], "the token store"),
+        ];
+        for (headers, expected) in cases {
+            let error = outcome(headers).unwrap_err().to_string();
+            assert!(error.contains(expected), "{headers:?}: {error}");
         }
+    }
+
+    #[test]
+    fn claims_that_are_not_needed_may_have_any_form() {
+        let claims = json!([7, null, {"typ": "exp", "val": 7}, {"typ": "tid", "val": "t"}, {"typ": "x", "val": null},
+            {"typ": "oid", "val": "o"}]);
+        let principal = STANDARD.encode(json!({"auth_typ": "aad", "claims": claims}).to_string());
+        let ann = with_claims("aad", &[("tid", "t"), ("oid", "o")]);
+        assert_eq!(person(&[(PROVIDER, "aad"), (ID, "id"), (CLAIMS, &principal)]), ann);
     }
 
     #[test]

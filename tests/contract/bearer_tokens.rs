@@ -202,6 +202,35 @@ async fn headers_of_easy_auth_take_precedence_over_a_token() {
 }
 
 #[tokio::test]
+async fn a_token_beside_headers_of_easy_auth_that_name_no_user_is_not_read() {
+    let (env, entra, app) = start(&[("WEBSITE_AUTH_ENABLED", "true")]).await;
+    for (name, value, code) in [
+        ("x-ms-client-principal", "%%%", "unauthenticated"),
+        ("x-ms-client-principal", "e30=", "unauthenticated"),
+        ("x-ms-client-principal-idp", "aad", "unauthenticated"),
+        ("x-ms-client-principal-id", "sid:7", "session_without_name"),
+    ] {
+        let request = |path: &str| post_with_token(&app, path, &entra.token("bob")).header(name, value).send();
+        assert_eq!(api_error(request(NEGOTIATE).await.unwrap()).await, (401, code.to_owned()), "{value}");
+        assert_eq!(request(ACCESS_TOKEN).await.unwrap().status(), 401, "{value}");
+    }
+    assert_eq!(env.emulator.calls().received, 0);
+}
+
+#[tokio::test]
+async fn a_token_whose_name_is_no_user_id_does_not_make_its_object_id_the_user() {
+    let (_env, entra, app) = start(&[]).await;
+    for name in [&"a".repeat(1_100), "..", "a\nb", "  "] {
+        let token = Signer::first().sign(&entra.claims_with("preferred_username", json!(name)));
+        let error = ErrorResponse::read(post_with_token(&app, NEGOTIATE, &token).send().await.unwrap()).await;
+        assert_eq!((error.status, error.code.as_str()), (401, "unauthenticated"), "{name}");
+        assert!(error.message.contains("it is about no user"), "{}", error.message);
+        // The identity of the person does not depend on the name.
+        assert!(!issue(post_with_token(&app, ACCESS_TOKEN, &token)).await.0.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_forged_header_beside_a_token_is_ignored_where_easy_auth_is_off() {
     let (_env, entra, app) = start(&[]).await;
     let forged = post_with_token(&app, NEGOTIATE, &entra.token("bob")).header("x-ms-client-principal-name", "root");

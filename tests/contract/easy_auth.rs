@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use test_support::http::negotiated_user;
 
-use crate::test_app::{TestApp, api_error, claims};
+use crate::test_app::{ErrorResponse, TestApp, api_error, claims};
 
 const NAME: &str = "x-ms-client-principal-name";
 const PRINCIPAL: &str = "x-ms-client-principal";
@@ -38,11 +38,98 @@ async fn easy_auth_headers_are_trusted_only_where_easy_auth_is_on() {
     }
 }
 
+type Headers<'a> = &'a [(&'static str, &'a [u8])];
+
+/// The user id, or the code of the error; and the lines of the log about the request.
+async fn outcome(app: &TestApp, headers: Headers<'_>, id: &str) -> (String, Vec<String>) {
+    let value = |value: &[u8]| reqwest::header::HeaderValue::from_bytes(value).unwrap();
+    let request = app.post("/api/negotiate").header("x-azure-functions-invocationid", id);
+    let request = headers.iter().fold(request, |request, (name, bytes)| request.header(*name, value(bytes)));
+    let response = request.send().await.unwrap();
+    let outcome = if response.status() == 200 {
+        let body: Value = response.json().await.unwrap();
+        let user = claims(body["accessToken"].as_str().unwrap())["asrs.s.uid"].clone();
+        user.as_str().unwrap_or("a guest").to_owned()
+    } else {
+        let (status, code) = api_error(response).await;
+        format!("{status} {code}")
+    };
+    app.process.out.line(id);
+    let lines = app.process.out.text().lines().filter(|line| line.contains(id)).map(str::to_owned).collect();
+    (outcome, lines)
+}
+
+/// Guests are allowed, so a caller who is wrongly taken for one would be served.
 #[tokio::test]
-async fn a_malformed_principal_is_anonymous() {
+async fn trusted_headers_name_a_user_or_the_caller_is_rejected_with_one_warning() {
+    const IDP: &str = "x-ms-client-principal-idp";
+    const UNREADABLE: &str = "401 unauthenticated";
+    const SESSION: &str = "401 session_without_name";
     let app = TestApp::with_signalr(1, &[EASY_AUTH]);
-    for broken in ["%%%", "bm90IGpzb24", "e30="] {
-        assert_eq!(user_id(&app, PRINCIPAL, broken).await, Value::Null, "{broken}");
+    let encoded = |json: Value| STANDARD.encode(json.to_string()).into_bytes();
+    let with_claims = |claims: Value| encoded(json!({"auth_typ": "aad", "name_typ": "n", "claims": claims}));
+    let name = json!({"typ": "n", "val": "ann"});
+    let ann = with_claims(json!([name]));
+    let number = with_claims(json!([{"typ": "exp", "val": 1_800_000_000}, name]));
+    let null = with_claims(json!([{"typ": "x", "val": null}, name]));
+    let boolean = with_claims(json!([{"typ": "x", "val": true}, name, 7, null]));
+    let list = with_claims(json!([{"typ": "groups", "val": ["a", "b"]}, {"val": "x"}, name]));
+    let unnamed = with_claims(json!([{"typ": "x", "val": "y"}]));
+    let number_as_name = with_claims(json!([{"typ": "n", "val": 7}]));
+    let static_web_apps =
+        encoded(json!({"identityProvider": "github", "userId": "7", "userDetails": "ann", "userRoles": ["anonymous"]}));
+    let no_details = encoded(json!({"identityProvider": "github", "userId": "7", "userDetails": ["ann"]}));
+    let (array, empty, other) = (encoded(json!([name])), encoded(json!({})), encoded(json!({"user": "ann"})));
+    let long = "a".repeat(1_100).into_bytes();
+    let cases: &[(Headers<'_>, &str)] = &[
+        (&[], "a guest"),
+        (&[(PRINCIPAL, &ann), (ID, b"7"), (IDP, b"aad")], "ann"),
+        (&[(PRINCIPAL, &number), (ID, b"7"), (IDP, b"aad")], "ann"),
+        (&[(PRINCIPAL, &null)], "ann"),
+        (&[(PRINCIPAL, &boolean)], "ann"),
+        (&[(PRINCIPAL, &list)], "ann"),
+        (&[(PRINCIPAL, &static_web_apps)], "ann"),
+        (&[(PRINCIPAL, &unnamed), (ID, b"7")], "7"),
+        (&[(ID, b"7"), (IDP, b"aad")], "7"),
+        (&[(NAME, b"Zo\xeb"), (PRINCIPAL, &ann), (ID, b"7")], "ann"),
+        (&[(NAME, &long), (PRINCIPAL, &ann), (ID, b"7")], "ann"),
+        (&[(NAME, b"root"), (NAME, b"root"), (PRINCIPAL, &ann), (ID, b"7")], "ann"),
+        (&[(NAME, b"Zo\xeb"), (ID, b"7")], UNREADABLE),
+        (&[(NAME, &long), (ID, b"7")], UNREADABLE),
+        (&[(NAME, b"root"), (NAME, b"root"), (ID, b"7")], UNREADABLE),
+        (&[(NAME, b"Zo\xeb"), (PRINCIPAL, &unnamed), (ID, b"7")], UNREADABLE),
+        (&[(PRINCIPAL, b"%%%"), (ID, b"7")], UNREADABLE),
+        (&[(PRINCIPAL, b"bm90IGpzb24="), (ID, b"7")], UNREADABLE),
+        (&[(PRINCIPAL, &array), (ID, b"7")], UNREADABLE),
+        (&[(PRINCIPAL, &empty), (ID, b"7")], UNREADABLE),
+        (&[(PRINCIPAL, &other), (ID, b"7")], UNREADABLE),
+        (&[(PRINCIPAL, &number_as_name), (ID, b"7")], UNREADABLE),
+        (&[(PRINCIPAL, &no_details), (ID, b"7")], UNREADABLE),
+        (&[(PRINCIPAL, &unnamed)], UNREADABLE),
+        (&[(IDP, b"aad")], UNREADABLE),
+        (&[(ID, b"7"), (ID, b"7")], UNREADABLE),
+        (&[(ID, b"sid:7"), (IDP, b"aad")], SESSION),
+        (&[(PRINCIPAL, &unnamed), (ID, b"sid:7")], SESSION),
+    ];
+    for (number, (headers, expected)) in cases.iter().enumerate() {
+        let id = format!("case-{number}-end");
+        let (outcome, lines) = outcome(&app, headers, &id).await;
+        assert_eq!(outcome, *expected, "{headers:?}");
+        let [line] = lines.as_slice() else { panic!("{headers:?}: {lines:?}") };
+        assert_eq!(line.contains(" WARN "), expected.starts_with("401"), "{line}");
+        assert!(!line.contains("root") && !line.contains("sid:"), "{line}");
+        assert_eq!(line.contains("token store"), *expected == SESSION, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_without_a_name_asks_to_sign_in_again_on_every_route_of_a_user() {
+    let app = TestApp::with_signalr(1, &[EASY_AUTH]);
+    for request in [app.post("/api/negotiate"), app.message(&json!({"text": "hi"}))] {
+        let response = request.header(ID, "sid:0f8c").header("authorization", "Bearer x").send().await.unwrap();
+        let error = ErrorResponse::read(response).await;
+        assert_eq!((error.status, error.code.as_str()), (401, "session_without_name"));
+        assert!(error.message.contains("Sign in again"), "{}", error.message);
     }
 }
 
