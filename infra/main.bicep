@@ -167,6 +167,7 @@ module api 'modules/function-app.bicep' = {
     blobUri: storage.outputs.blobUri
     packageContainer: storage.outputs.packageContainer
     pageOrigin: storage.outputs.pageOrigin
+    identityProvider: authProvider
     authSecretUri: authSecretUri
     communicationEndpoint: communication ? tokens!.outputs.endpoint : ''
     identityStore: communication ? tokens!.outputs.identityStore : ''

@@ -84,7 +84,12 @@ pub fn from_config(
     let hub = Hub::new(signalr, &config.hub)?;
     hub.warm_up();
     let validator = config.bearer.as_ref().map(bearer::validator).transpose()?;
-    let auth = AuthConfig { trust, validator, allow_anonymous: config.allow_anonymous };
+    let auth = AuthConfig {
+        trust,
+        validator,
+        allow_anonymous: config.allow_anonymous,
+        identity_provider: config.identity_provider.clone(),
+    };
     Ok(app(hub, tokens, auth, config.message_rate, &config.route_prefix, export.clone()))
 }
 

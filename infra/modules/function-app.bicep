@@ -15,6 +15,9 @@ param packageContainer string
 @description('Origin of the page, without a trailing slash. The only allowed CORS origin.')
 param pageOrigin string
 
+@description('The sign-in provider whose names are user ids. People of providers that are added later are `provider:name`.')
+param identityProvider string
+
 @description('URL of a Key Vault secret, or empty. App Service reads the value.')
 param authSecretUri string
 
@@ -112,6 +115,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         AzureSignalRConnectionString__clientId: identityClientId
         AzureSignalRHubName: 'chat'
         ChatAllowAnonymous: 'false'
+        ChatIdentityProvider: identityProvider
         ChatLogFormat: 'json'
         RUST_LOG: 'info'
 

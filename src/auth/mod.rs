@@ -10,12 +10,14 @@ use axum::http::request::Parts;
 use azure_signalr::UserId;
 use entra_jwt::{InvalidToken, Validator};
 
+use crate::config::ProviderName;
 use crate::error::Error;
 
 pub mod bearer;
 mod claim_set;
 mod person;
 mod principal;
+mod user_id;
 
 pub use person::{Person, PersonKey};
 use principal::Principal;
@@ -32,6 +34,8 @@ pub struct AuthConfig {
     pub validator: Option<Validator>,
     /// Whether people who have not signed in may chat.
     pub allow_anonymous: bool,
+    /// The provider whose names are user ids as they are; `None`: those of every provider are.
+    pub identity_provider: Option<ProviderName>,
 }
 
 /// Whether the principal headers of a request can be trusted.
@@ -62,10 +66,11 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let config = AuthConfig::from_ref(state);
         if let Some(principal) = config.principal(&parts.headers) {
-            return principal.name().map(Self::User);
+            let provider = || principal.provider();
+            return config.user_id(principal.name()?, provider).map(Self::User);
         }
         match config.bearer(&parts.headers).await? {
-            Some(user) => name_of(&user).map(Self::User),
+            Some(user) => config.user_id(name_of(&user)?, || Ok(Some(ENTRA.to_owned()))).map(Self::User),
             None if config.allow_anonymous => Ok(Self::Anonymous),
             None => Err(Error::Unauthenticated("chat")),
         }
@@ -84,6 +89,18 @@ impl AuthConfig {
             Some(validator) => bearer::user(validator, headers).await,
             None => Ok(None),
         }
+    }
+
+    /// The user id of the person whom `provider` calls `name`. The provider is read only where it matters.
+    fn user_id(
+        &self,
+        name: UserId,
+        provider: impl FnOnce() -> Result<Option<String>, Error>,
+    ) -> Result<UserId, Error> {
+        const UNREADABLE: Error = Error::UnreadablePrincipal("the provider");
+        let Some(home) = &self.identity_provider else { return Ok(name) };
+        let provider = provider()?.and_then(|provider| provider.parse().ok()).ok_or(UNREADABLE)?;
+        user_id::user_id(name, &provider, home).map_err(|_| Error::UnreadablePrincipal("a name that is short enough"))
     }
 }
 

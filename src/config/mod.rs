@@ -10,6 +10,7 @@ mod access_tokens;
 mod bearer;
 mod communication;
 mod env;
+mod identity_provider;
 mod message_rate;
 mod signalr;
 mod telemetry;
@@ -19,6 +20,7 @@ pub use bearer::{BEARER_SCOPE, Bearer};
 pub use communication::Communication;
 pub use env::Env;
 pub(crate) use env::parse_switch;
+pub use identity_provider::{ProviderName, ProviderNameError};
 pub use telemetry::{LogFormat, Otlp};
 
 /// Variable: the port to listen on. Set by the Functions host; its presence means that there is one.
@@ -45,6 +47,8 @@ pub const ROOTS: &str = "AzureSignalRConnectionString__rootCertificates";
 pub const HUB: &str = "AzureSignalRHubName";
 /// Setting: whether guests may chat.
 pub const ALLOW_ANONYMOUS: &str = "ChatAllowAnonymous";
+/// Setting: the identity provider whose names are user ids as they are. Without it those of every provider are.
+pub const IDENTITY_PROVIDER: &str = "ChatIdentityProvider";
 /// Setting: how many messages a person may send, at once and per second.
 pub const MESSAGE_RATE: &str = "ChatMessageRate";
 /// Setting: the connection string of Azure Communication Services. Without it or an endpoint, access tokens are off.
@@ -115,6 +119,8 @@ pub struct Config {
     pub hub: HubName,
     /// Whether guests may chat.
     pub allow_anonymous: bool,
+    /// The identity provider whose names are user ids as they are; `None`: those of every provider are.
+    pub identity_provider: Option<ProviderName>,
     /// How many messages a user may send; `None`: there is no limit, of negotiations neither.
     pub message_rate: Option<Rate>,
     /// Whether App Service authentication is on, so that its headers can be trusted.
@@ -184,6 +190,7 @@ impl Config {
         let allow_anonymous = env.get(ALLOW_ANONYMOUS).map_or(Some(!env.is_behind_host()), parse_switch);
         let allow_anonymous = allow_anonymous.ok_or_else(|| ConfigError::new(ALLOW_ANONYMOUS, "must be true or false"));
         let allow_anonymous = problems.value(allow_anonymous);
+        let identity_provider = problems.value(identity_provider::identity_provider(env)).flatten();
         let message_rate = problems.value(message_rate::read(env)).flatten();
         problems.value(telemetry::log_format(env));
         let otlp = problems.value(telemetry::otlp(env)).flatten();
@@ -197,6 +204,7 @@ impl Config {
                 signalr,
                 hub,
                 allow_anonymous,
+                identity_provider,
                 message_rate,
                 easy_auth: env.is_on(EASY_AUTH),
                 bearer,

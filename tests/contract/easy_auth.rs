@@ -134,6 +134,36 @@ async fn a_session_without_a_name_asks_to_sign_in_again_on_every_route_of_a_user
 }
 
 #[tokio::test]
+async fn people_of_two_providers_with_the_same_name_are_two_users_where_one_provider_is_named() {
+    const IDP: &str = "x-ms-client-principal-idp";
+    let named = TestApp::with_signalr(1, &[EASY_AUTH, ("ChatIdentityProvider", "AAD")]);
+    let unnamed = TestApp::with_signalr(1, &[EASY_AUTH]);
+    let of_aad = STANDARD.encode(r#"{"auth_typ":"aad","claims":[]}"#).into_bytes();
+    let of_github = STANDARD.encode(r#"{"identityProvider":"github","userDetails":"ann"}"#).into_bytes();
+    let nameless = STANDARD.encode(r#"{"auth_typ":"google","claims":[]}"#).into_bytes();
+    let unreadable = "401 unauthenticated";
+    let cases: &[(Headers<'_>, &str, &str)] = &[
+        (&[(NAME, b"ann"), (IDP, b"aad")], "ann", "ann"),
+        (&[(NAME, b"ann"), (IDP, b"github")], "github:ann", "ann"),
+        (&[(NAME, b"ann"), (IDP, b"GitHub")], "github:ann", "ann"),
+        (&[(NAME, b"github:ann"), (IDP, b"aad")], "aad:github:ann", "github:ann"),
+        (&[(NAME, b"ann"), (PRINCIPAL, &of_aad)], "ann", "ann"),
+        (&[(PRINCIPAL, &of_github)], "github:ann", "ann"),
+        (&[(PRINCIPAL, &nameless), (ID, b"7")], "google:7", "7"),
+        (&[(NAME, b"ann")], unreadable, "ann"),
+        (&[(NAME, b"ann"), (IDP, b"aad"), (IDP, b"github")], unreadable, "ann"),
+        (&[(NAME, b"ann"), (IDP, b"a:b")], unreadable, "ann"),
+        (&[(NAME, b"ann"), (PRINCIPAL, b"%%%")], unreadable, "ann"),
+        (&[], "a guest", "a guest"),
+    ];
+    for (number, (headers, with_provider, without)) in cases.iter().enumerate() {
+        let id = format!("case-{number}-end");
+        assert_eq!(outcome(&named, headers, &id).await.0, *with_provider, "{headers:?}");
+        assert_eq!(outcome(&unnamed, headers, &id).await.0, *without, "{headers:?}");
+    }
+}
+
+#[tokio::test]
 async fn names_beyond_ascii_are_preserved() {
     let app = TestApp::with_signalr(1, &[EASY_AUTH]);
     let principal = json!({"name_typ": "n", "claims": [{"typ": "n", "val": "Zoë 😀"}]}).to_string();

@@ -1,6 +1,7 @@
 //! Checks the deployed functions from outside: reachable, configured, and open by CORS to the page and no other origin.
 
 use reqwest::{Client, Url};
+use serverless_chat::config::{Env, IDENTITY_PROVIDER};
 
 use super::http::{CorsAccess, HttpResponse, OTHER_ORIGIN, RequestError, cors_access, preflight, send};
 use super::options::{Options, Site};
@@ -13,8 +14,8 @@ const SESSION_HEADER: &str = "x-zumo-auth";
 
 const DEPLOY_COMMAND: &str = "make package && az functionapp deployment source config-zip --name $api --resource-group $group --src target/package/handler.zip";
 
-/// Checks the functions that `options` name, with sign-in by `provider`.
-pub(super) async fn check(http: &Client, options: &Options, provider: &str) -> Vec<Finding> {
+/// Checks the functions that `options` name, with sign-in by `provider`. `env` has the settings that the doctor reads.
+pub(super) async fn check(http: &Client, options: &Options, provider: &str, env: &Env) -> Vec<Finding> {
     let Some(api) = &options.api else {
         return vec![Finding::skipped("functions", "give --api https://APP.azurewebsites.net")];
     };
@@ -32,10 +33,11 @@ pub(super) async fn check(http: &Client, options: &Options, provider: &str) -> V
     if !is_deployed {
         return vec![negotiate];
     }
-    let (cors, me, signed_in, forged) = tokio::join!(
+    let (cors, me, signed_in, user_ids, forged) = tokio::join!(
         check_cors(http, &url, options.page.as_ref()),
         send(http.get(api.join(&[".auth", "me"]))),
         sign_in::check(http, api, options.page.as_ref(), provider),
+        sign_in::check_user_ids(http, api, env.get(IDENTITY_PROVIDER).is_some()),
         send(sign_in::with_forged_user(http.post(url.clone()))),
     );
     let signed_in =
@@ -44,7 +46,10 @@ pub(super) async fn check(http: &Client, options: &Options, provider: &str) -> V
         Ok(response) => sign_in::check_forged_user(&response),
         Err(error) => unreachable(api, error),
     };
-    vec![negotiate, cors, sign_in::check_easy_auth(&me, api), signed_in, forged]
+    let mut findings = vec![negotiate, cors, sign_in::check_easy_auth(&me, api), signed_in];
+    findings.extend(user_ids);
+    findings.push(forged);
+    findings
 }
 
 fn unreachable(api: &Site, error: RequestError) -> Finding {

@@ -121,7 +121,7 @@ async fn unserved_method(function: &Function) -> Option<Method> {
 fn handler() -> Router {
     let unused: ConnectionString = "Endpoint=http://localhost:1;AccessKey=none".parse().expect("an address and a key");
     let hub = Hub::new(&unused, &"chat".parse().expect("a hub name")).expect("its roots are compiled in");
-    let auth = AuthConfig { trust: Trust::Untrusted, validator: None, allow_anonymous: true };
+    let auth = AuthConfig { trust: Trust::Untrusted, validator: None, allow_anonymous: true, identity_provider: None };
     app(hub, None, auth, None, DEFAULT_ROUTE_PREFIX, Export::default())
 }
 

@@ -8,7 +8,7 @@
 //! settings   environment, .env file, local.settings.json ─▶ Config
 //! service    health and clock ─▶ key or identity ─▶ connecting as a page does; CORS
 //! page       index.html, config.json ─▶ the provider
-//! functions  negotiate ─▶ CORS, /.auth/me, sign-in, a forged name
+//! functions  negotiate ─▶ CORS, /.auth/me, sign-in, user ids, a forged name
 //! ```
 
 mod connection;
@@ -62,7 +62,7 @@ async fn check(options: &Options, process: Env, now: fn() -> SystemTime) -> Resu
     let deployed = async {
         let page = deployed_page::check(&http, options).await;
         let provider = options.provider.as_deref().or(page.provider.as_deref()).unwrap_or(DEFAULT_PROVIDER);
-        (deployed_api::check(&http, options, provider).await, page.findings)
+        (deployed_api::check(&http, options, provider, &settings.env).await, page.findings)
     };
     let (service, (functions, page)) =
         tokio::join!(service::check(&http, &settings, options.page.as_ref(), now), deployed);

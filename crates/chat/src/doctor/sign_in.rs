@@ -4,8 +4,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::future::join_all;
 use reqwest::{Client, RequestBuilder, Url};
 use serde_json::Value;
+use serverless_chat::config::{IDENTITY_PROVIDER, ProviderName};
 
 use super::http::{HttpResponse, RequestError, send};
 use super::options::Site;
@@ -73,6 +75,40 @@ fn evaluate(response: &HttpResponse, page: &Site, provider: &str) -> Finding {
         }
         (status, _) => problem(format!("with {provider} answers {status}, which is not a redirect"), GUIDE_STEP),
     }
+}
+
+/// The providers that Easy Auth has by itself. An app can have others, under names of its own, which do not show from outside.
+const PROVIDERS: [&str; 7] = ["aad", "apple", "facebook", "github", "google", "twitter", "x"];
+
+/// Checks that users of several providers cannot have the same user id; `None` with fewer providers. Whether the app has the setting that
+/// keeps them apart does not show from outside: `has_setting` is about the settings that the doctor reads.
+pub(super) async fn check_user_ids(http: &Client, api: &Site, has_setting: bool) -> Option<Finding> {
+    let redirects = PROVIDERS.map(async |provider| {
+        let response = send(http.get(api.join(&[".auth", "login", provider]))).await;
+        // The local Easy Auth shows a page instead.
+        response.is_ok_and(|response| (300..=399).contains(&response.status)).then_some(provider)
+    });
+    let found: Vec<_> = join_all(redirects).await.into_iter().flatten().collect();
+    evaluate_providers(&found, has_setting)
+}
+
+/// Evaluates the providers that users can sign in with.
+fn evaluate_providers(found: &[&str], has_setting: bool) -> Option<Finding> {
+    let mut names: Vec<_> = found.iter().filter_map(|name| name.parse::<ProviderName>().ok()).collect();
+    names.dedup();
+    let [first, _, ..] = names.as_slice() else { return None };
+    let listed = names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if has_setting {
+        return Some(Finding::ok("user ids", format!("of {listed} are kept apart by {IDENTITY_PROVIDER}")));
+    }
+    let problem = format!(
+        "users can sign in with {listed}: two of them with the same name share their private messages unless the app has {IDENTITY_PROVIDER}, and no settings here have it"
+    );
+    let setting = format!("{IDENTITY_PROVIDER}={first}");
+    let fix = format!(
+        "az functionapp config appsettings set --name $api --resource-group $group --settings {setting}; then run the doctor with {setting} in the environment"
+    );
+    Some(Finding::problem("user ids", problem, fix))
 }
 
 /// The address that a browser reaches after sign-in.
@@ -170,6 +206,18 @@ mod tests {
         assert!(redirect("redir=https%3A%2F%2Fpage.example.evil.example%2F").is_problem());
         for status in [400, 403, 404, 500] {
             assert!(evaluate(&test_response(status, &[], &Value::Null), &site(PAGE), "aad").is_problem(), "{status}");
+        }
+    }
+
+    #[test]
+    fn several_providers_need_the_setting_that_keeps_their_users_apart() {
+        for found in [&[][..], &["aad"], &["twitter", "x"], &["x"]] {
+            assert_eq!(evaluate_providers(found, false), None, "{found:?}");
+        }
+        for found in [&["aad", "github"][..], &["github", "twitter", "x"], &["facebook", "google"]] {
+            let printed = format!("{:?}", evaluate_providers(found, false).unwrap());
+            assert!(printed.contains(&found[..1].join("")) && printed.contains("ChatIdentityProvider="), "{printed}");
+            assert!(!evaluate_providers(found, true).unwrap().is_problem());
         }
     }
 

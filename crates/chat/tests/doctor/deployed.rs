@@ -95,6 +95,9 @@ problem_tests! { finds_only:
         response(302, &[("location", to)], "")
     }))
         => "sign-in", "would not return to http://127.0.0.1:", "Allowed external redirect URLs";
+    several_providers_without_the_setting_that_keeps_their_users_apart_are_reported =
+        with_api(at("/.auth/login/github", || response(302, &[("location", "https://github.com/login")], "")))
+        => "user ids", "aad, github", "ChatIdentityProvider=aad";
     a_page_that_was_not_uploaded_is_reported = with_page(at("/", || response(404, &[], "")))
         => "page", "serves no page", "make page";
     a_page_served_unencrypted_is_reported = Project::cloned().run_with(&["--page", "http://chat.invalid"], &[])
@@ -157,6 +160,15 @@ fn a_forged_name_that_is_accepted_is_reported() {
     let signalr = config.signalr.as_ref().unwrap();
     let app = from_config(&config, signalr, None, Trust::EasyAuth, &Export::default()).unwrap();
     run_for_api(serve(app)).finds_only("a forged name", "callers can use any name", "turn Easy Auth on");
+}
+
+#[test]
+fn several_providers_are_no_problem_where_the_settings_keep_their_users_apart() {
+    let settings = Project::cloned();
+    settings.write(".env", "ChatIdentityProvider=aad\n");
+    let file = settings.0.join(".env");
+    let github = at("/.auth/login/github", || response(302, &[("location", "https://github.com/login")], ""));
+    run_deployed(github, page, &["--env-file", file.to_str().unwrap()]).is_ok("user ids", "aad, github");
 }
 
 #[test]

@@ -98,7 +98,8 @@ fn functions(request: &Request) -> Response {
         "/.auth/me" => response(401, &[], ""),
         "/.auth/login/aad" => {
             let url = reqwest::Url::parse(&format!("http://h{}", request.uri())).unwrap();
-            let (_, back) = url.query_pairs().find(|(name, _)| name == "post_login_redirect_url").unwrap();
+            let back = url.query_pairs().find(|(name, _)| name == "post_login_redirect_url");
+            let back = back.map_or_else(|| "/.auth/login/done".into(), |(_, back)| back);
             let mut to = reqwest::Url::parse("https://login.microsoftonline.com/common/oauth2/v2.0/authorize").unwrap();
             let state = Serializer::new(String::new()).append_pair("redir", &back).finish();
             to.query_pairs_mut().append_pair("state", &state);
