@@ -22,7 +22,9 @@ use crate::auth::bearer;
 use crate::auth::{AuthConfig, Trust};
 use crate::config::Config;
 use crate::error::Error;
+use crate::features::features;
 use crate::limits::Limits;
+use crate::me::me;
 use crate::messages::send;
 use crate::negotiate::negotiate;
 use crate::rate_limiter::Rate;
@@ -105,13 +107,16 @@ pub fn app(
     export: Export,
 ) -> Router {
     let functions = functions(prefix);
-    let [negotiation, older_negotiation, messages, access_tokens] = functions.each_ref().map(|(_, path)| path.as_str());
+    let [negotiation, older_negotiation, messages, access_tokens, own_profile, available_features] =
+        functions.each_ref().map(|(_, path)| path.as_str());
     let routes = Router::new()
         .route("/", get(health))
         .route(negotiation, post(negotiate))
         .route(older_negotiation, get(negotiate).post(negotiate))
         .route(messages, post(send))
-        .route(access_tokens, post(access_token::issue).delete(access_token::revoke));
+        .route(access_tokens, post(access_token::issue).delete(access_token::revoke))
+        .route(own_profile, get(me))
+        .route(available_features, get(features));
     // Without forwarding, the host posts its own JSON to the names of the functions.
     let routes = match prefix {
         "" => routes,
@@ -136,7 +141,7 @@ pub fn unconfigured(names: impl IntoIterator<Item = &'static str>, prefix: &str)
 }
 
 /// The functions: name of the folder, and path.
-fn functions(prefix: &str) -> [(&'static str, String); 4] {
+fn functions(prefix: &str) -> [(&'static str, String); 6] {
     let at = |route| {
         if prefix.is_empty() { format!("/{route}") } else { format!("/{}/{route}", prefix.to_ascii_lowercase()) }
     };
@@ -145,6 +150,8 @@ fn functions(prefix: &str) -> [(&'static str, String); 4] {
         ("SignalRInfo", at("signalrinfo")),
         ("SendMessage", at("messages")),
         ("AccessToken", at("access-token")),
+        ("Me", at("me")),
+        ("Features", at("features")),
     ]
 }
 

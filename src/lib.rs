@@ -1,4 +1,4 @@
-//! The Azure Functions custom handler of Serverless chat: `POST /api/negotiate`, `/api/messages` and `/api/access-token`.
+//! The Azure Functions custom handler of Serverless chat: its HTTP API below `/api/`.
 //!
 //! ```text
 //! browser ──▶ Functions host ──▶ app ──▶ negotiate ────┐
@@ -11,7 +11,7 @@
 //! - [`config`]: the settings, read once at start; every problem is reported at once.
 //! - [`app`]: the routes and the middleware around them.
 //! - [`auth`]: who is calling.
-//! - `negotiate`, `messages`, [`access_token`]: one module for each function.
+//! - `negotiate`, `messages`, [`access_token`], `me`, `features`: one module for each function.
 //! - [`communication`], [`identities`]: the client of Azure Communication Services, and the store of the identities that people have there.
 //! - [`rate_limiter`], `limits`: how many requests a person may make.
 //! - `text`: line breaks, and which characters are visible.
@@ -28,9 +28,11 @@ pub mod communication;
 pub mod config;
 pub mod error;
 pub mod exit;
+mod features;
 pub mod identities;
 mod json_body;
 mod limits;
+mod me;
 mod messages;
 mod negotiate;
 pub mod rate_limiter;

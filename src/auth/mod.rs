@@ -20,10 +20,10 @@ mod principal;
 mod user_id;
 
 pub use person::{Person, PersonKey};
-use principal::Principal;
+pub(crate) use principal::Principal;
 
 /// Microsoft Entra ID, as Easy Auth calls it.
-const ENTRA: &str = "aad";
+pub(crate) const ENTRA: &str = "aad";
 
 /// How callers are authenticated, and who may chat.
 #[derive(Clone, Debug)]
@@ -79,12 +79,12 @@ where
 
 impl AuthConfig {
     /// The principal headers of a request, if they can be trusted and there are any.
-    fn principal<'a>(&self, headers: &'a HeaderMap) -> Option<Principal<'a>> {
+    pub(crate) fn principal<'a>(&self, headers: &'a HeaderMap) -> Option<Principal<'a>> {
         if self.trust == Trust::EasyAuth { Principal::of(headers) } else { None }
     }
 
     /// The user of the request's bearer token, if tokens are accepted and there is one.
-    async fn bearer(&self, headers: &HeaderMap) -> Result<Option<entra_jwt::User>, Error> {
+    pub(crate) async fn bearer(&self, headers: &HeaderMap) -> Result<Option<entra_jwt::User>, Error> {
         match &self.validator {
             Some(validator) => bearer::user(validator, headers).await,
             None => Ok(None),
@@ -92,7 +92,7 @@ impl AuthConfig {
     }
 
     /// The user id of the person whom `provider` calls `name`. The provider is read only where it matters.
-    fn user_id(
+    pub(crate) fn user_id(
         &self,
         name: UserId,
         provider: impl FnOnce() -> Result<Option<String>, Error>,
@@ -105,7 +105,7 @@ impl AuthConfig {
 }
 
 /// The name that Easy Auth would give the user of a token: the sign-in name; without one the object id.
-fn name_of(user: &entra_jwt::User) -> Result<UserId, Error> {
+pub(crate) fn name_of(user: &entra_jwt::User) -> Result<UserId, Error> {
     let name = user.name().unwrap_or_else(|| user.object_id());
     name.parse().map_err(|_| Error::InvalidToken(InvalidToken::NoUser))
 }

@@ -8,7 +8,7 @@
 use axum::http::HeaderMap;
 use azure_signalr::UserId;
 
-use super::claim_set::ClaimSet;
+use super::claim_set::{ClaimSet, MAPPED_NAME};
 use crate::error::Error;
 
 const NAME: &str = "x-ms-client-principal-name";
@@ -16,11 +16,14 @@ const CLAIMS: &str = "x-ms-client-principal";
 const ID: &str = "x-ms-client-principal-id";
 const PROVIDER: &str = "x-ms-client-principal-idp";
 
+/// The claim types that hold what a person is called.
+const DISPLAY_NAME_TYPES: [&str; 2] = ["name", MAPPED_NAME];
+
 /// The id of a session, in place of the id of a person.
 const SESSION_PREFIX: &str = "sid:";
 
 /// The principal headers of a request that has at least one. They are read when asked for: most requests need only one of them.
-pub(super) struct Principal<'a>(&'a HeaderMap);
+pub(crate) struct Principal<'a>(&'a HeaderMap);
 
 impl<'a> Principal<'a> {
     /// `None` if the request has none of the headers: its caller has not signed in with Easy Auth.
@@ -29,7 +32,7 @@ impl<'a> Principal<'a> {
     }
 
     /// The user's name: the name header, else the name claim. The provider's id counts only if both are absent.
-    pub(super) fn name(&self) -> Result<UserId, Error> {
+    pub(crate) fn name(&self) -> Result<UserId, Error> {
         let unreadable = match self.header(NAME, "the name header").and_then(|name| parse(name, "the name header")) {
             Ok(Some(name)) => return Ok(name),
             Ok(None) => None,
@@ -47,8 +50,15 @@ impl<'a> Principal<'a> {
         }
     }
 
+    /// What the person is called: the claim `name`, if there is one that can be read.
+    pub(crate) fn display_name(&self) -> Option<String> {
+        let claims = self.claims().ok()??;
+        let mut names = DISPLAY_NAME_TYPES.iter().filter_map(|typ| claims.claim(&[typ]).ok().flatten());
+        names.next().map(str::to_owned)
+    }
+
     /// The provider that the person has signed in with, as Easy Auth calls it; `None` if no header or claim says it.
-    pub(super) fn provider(&self) -> Result<Option<String>, Error> {
+    pub(crate) fn provider(&self) -> Result<Option<String>, Error> {
         if let Some(provider) = self.header(PROVIDER, "the provider header")? {
             return Ok(Some(provider.to_owned()));
         }
@@ -91,7 +101,6 @@ mod tests {
     use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
     use super::*;
-    use crate::auth::claim_set::MAPPED_NAME;
 
     type Headers<'a> = &'a [(&'static str, &'a [u8])];
 
@@ -353,6 +362,27 @@ mod tests {
             &[(CLAIMS, b"%%%")],
         ] {
             assert!(provider(headers).unwrap_err().contains("cannot be read"), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_called_by_the_claim_name_in_either_form() {
+        let called = |claims: &str| {
+            let principal = encoded(&format!(r#"{{"claims":[{claims}]}}"#));
+            Principal(&header_map(&[(CLAIMS, &principal)])).display_name()
+        };
+        let mapped = format!(r#"{{"typ":"{MAPPED_NAME}","val":"Ann B. Lee"}}"#);
+        for (claims, expected) in [
+            (r#"{"typ":"name","val":"Ann Lee"}"#.to_owned(), Some("Ann Lee")),
+            (mapped.clone(), Some("Ann B. Lee")),
+            (format!(r#"{mapped},{{"typ":"name","val":"Ann Lee"}}"#), Some("Ann Lee")),
+            (format!(r#"{mapped},{{"typ":"name","val":7}}"#), Some("Ann B. Lee")),
+            (r#"{"typ":"preferred_username","val":"ann"}"#.to_owned(), None),
+        ] {
+            assert_eq!(called(&claims).as_deref(), expected, "{claims}");
+        }
+        for headers in [&[(NAME, &b"ann"[..])][..], &[(CLAIMS, b"%%%")]] {
+            assert_eq!(Principal(&header_map(headers)).display_name(), None);
         }
     }
 

@@ -125,7 +125,7 @@ async fn trusted_headers_name_a_user_or_the_caller_is_rejected_with_one_warning(
 #[tokio::test]
 async fn a_session_without_a_name_asks_to_sign_in_again_on_every_route_of_a_user() {
     let app = TestApp::with_signalr(1, &[EASY_AUTH]);
-    for request in [app.post("/api/negotiate"), app.message(&json!({"text": "hi"}))] {
+    for request in [app.post("/api/negotiate"), app.message(&json!({"text": "hi"})), app.get("/api/me")] {
         let response = request.header(ID, "sid:0f8c").header("authorization", "Bearer x").send().await.unwrap();
         let error = ErrorResponse::read(response).await;
         assert_eq!((error.status, error.code.as_str()), (401, "session_without_name"));

@@ -233,13 +233,18 @@ async fn paths_ignore_case_and_one_trailing_slash() {
     for path in ["/api/negotiate", "/API/Negotiate", "/api/negotiate/", "/api/SignalRInfo", "/api/signalrinfo/"] {
         assert_eq!(app.post(path).send().await.unwrap().status(), 200, "{path}");
     }
-    assert_eq!(app.get("/api/SignalRInfo").send().await.unwrap().status(), 200);
+    for path in ["/api/SignalRInfo", "/api/features", "/API/Features/", "/api/FEATURES"] {
+        assert_eq!(app.get(path).send().await.unwrap().status(), 200, "{path}");
+    }
+    for path in ["/api/me", "/API/Me/", "/api/ME"] {
+        assert_eq!(api_error(app.get(path).send().await.unwrap()).await, (401, "unauthenticated".to_owned()), "{path}");
+    }
 }
 
 #[tokio::test]
 async fn an_unforwarded_invocation_names_the_setting_that_forwards_requests() {
     let app = TestApp::start();
-    for path in ["/negotiate", "/SendMessage", "/SignalRInfo", "/AccessToken"] {
+    for path in ["/negotiate", "/SendMessage", "/SignalRInfo", "/AccessToken", "/Me", "/Features"] {
         let response = app.post(path).json(&json!({"Data": {}, "Metadata": {}})).send().await.unwrap();
         let error = ErrorResponse::read(response).await;
         assert_eq!((error.status, error.code.as_str()), (500, "not_forwarded"));
@@ -260,6 +265,8 @@ async fn unknown_paths_are_404_and_wrong_methods_are_405_with_the_allowed_ones()
         (Method::PUT, "/api/messages", "POST"),
         (Method::DELETE, "/api/SignalRInfo", "GET,HEAD,POST"),
         (Method::GET, "/api/access-token", "POST,DELETE"),
+        (Method::POST, "/api/me", "GET,HEAD"),
+        (Method::DELETE, "/api/features", "GET,HEAD"),
     ] {
         let response = app.request(method, path).send().await.unwrap();
         assert_eq!(response.headers()["allow"], allowed, "{path}");

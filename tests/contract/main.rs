@@ -10,12 +10,14 @@ mod blob_storage;
 #[cfg(unix)]
 mod communication_managed_identity;
 mod easy_auth;
+mod features;
 mod host_files;
 mod host_requests;
 mod log_output;
 mod logs;
 #[cfg(unix)]
 mod managed_identity_endpoint;
+mod me;
 mod messages;
 #[cfg(feature = "otel")]
 mod otel;

@@ -226,7 +226,9 @@ mod tests {
                 ("negotiate", "negotiate"),
                 ("SendMessage", "messages"),
                 ("SignalRInfo", "SignalRInfo"),
-                ("AccessToken", "access-token")
+                ("AccessToken", "access-token"),
+                ("Me", "me"),
+                ("Features", "features")
             ]
         );
         assert!(Function::check_conflicts(&functions).is_ok());

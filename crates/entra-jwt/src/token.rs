@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::authority::Resource;
 use crate::keys::{Keys, KeysUnavailable};
@@ -94,6 +95,9 @@ pub(crate) struct Claims {
     preferred_username: Option<String>,
     /// In tokens of version 1.0. `email` is not used: not every issuer verifies it.
     upn: Option<String>,
+    /// What the user is called. A value that is no text does not make the token invalid: nothing depends on it.
+    #[serde(default)]
+    name: Value,
 }
 
 impl Claims {
@@ -126,7 +130,8 @@ impl Claims {
             return Err(Error::InsufficientScope);
         }
         let name = self.preferred_username.or(self.upn).filter(|name| !name.is_empty());
-        Ok(User { tenant_id, object_id, name })
+        let display_name = self.name.as_str().filter(|name| !name.is_empty()).map(str::to_owned);
+        Ok(User { tenant_id, object_id, name, display_name })
     }
 }
 
@@ -150,6 +155,7 @@ pub struct User {
     tenant_id: String,
     object_id: String,
     name: Option<String>,
+    display_name: Option<String>,
 }
 
 impl User {
@@ -166,6 +172,11 @@ impl User {
     /// The user's name, usually in the form of an e-mail address. It can change and be reused: for display, not for decisions.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// What the user is called, such as `Ann Lee`. Users choose it, and two can have the same.
+    pub fn display_name(&self) -> Option<&str> {
+        self.display_name.as_deref()
     }
 }
 
@@ -467,6 +478,15 @@ mod tests {
         let mut guest = with("email", json!("root@contoso.com"));
         guest["preferred_username"] = Value::Null;
         assert_eq!(user(&guest).unwrap().name(), None);
+    }
+
+    #[test]
+    fn what_a_user_is_called_is_text_or_unknown() {
+        assert_eq!(user(&claims(NOW)).unwrap().display_name(), None);
+        assert_eq!(user(&with("name", json!("Ann Lee"))).unwrap().display_name(), Some("Ann Lee"));
+        for other in [json!(""), json!(7), json!(true), json!(["Ann"]), json!({"a": 1}), Value::Null] {
+            assert_eq!(user(&with("name", other)).unwrap().display_name(), None);
+        }
     }
 
     #[test]

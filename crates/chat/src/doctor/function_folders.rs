@@ -141,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn the_folders_of_this_repository_have_no_problem() {
         assert_eq!(problems(files()).await, []);
-        assert_eq!(check(&files()).await.len(), 4);
+        assert_eq!(check(&files()).await.len(), REPOSITORY_FILES.len());
     }
 
     #[tokio::test]

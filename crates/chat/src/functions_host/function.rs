@@ -7,11 +7,13 @@ use axum::http::Method;
 use serde::Deserialize;
 
 /// The name and the `function.json` of each function of this repository.
-pub(crate) const REPOSITORY_FILES: [(&str, &str); 4] = [
+pub(crate) const REPOSITORY_FILES: [(&str, &str); 6] = [
     ("negotiate", include_str!("../../../../negotiate/function.json")),
     ("SendMessage", include_str!("../../../../SendMessage/function.json")),
     ("SignalRInfo", include_str!("../../../../SignalRInfo/function.json")),
     ("AccessToken", include_str!("../../../../AccessToken/function.json")),
+    ("Me", include_str!("../../../../Me/function.json")),
+    ("Features", include_str!("../../../../Features/function.json")),
 ];
 
 /// The name, route and methods of a function.

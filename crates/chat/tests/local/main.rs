@@ -5,6 +5,7 @@
 mod access_tokens;
 mod easy_auth;
 mod emulator;
+mod me;
 mod messages;
 mod test_stack;
 
