@@ -20,7 +20,7 @@ use serverless_chat::exit::ExitError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::easy_auth::{self, EasyAuth};
+use crate::easy_auth::{self, AllowedRedirects, EasyAuth};
 use crate::functions_host::{self, Function};
 use crate::origins::Origins;
 use crate::{loopback, static_site};
@@ -38,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) communication: Service,
     /// Origins of other development servers whose pages may call the functions.
     pub(crate) allowed_origins: Vec<String>,
+    /// Addresses to which a sign-in may redirect, beside the roots of the page's and the allowed origins.
+    pub(crate) allowed_redirects: Vec<String>,
     /// Allowed host names beside the loopback names, in lower case.
     pub(crate) allowed_hosts: Vec<String>,
     /// The folder of the built page, with `index.html`.
@@ -101,10 +103,11 @@ pub(crate) async fn bind(options: Options) -> Result<LocalStack, ExitError> {
         Service::Embedded { port } => Some(bind_communication(port, &options.allowed_hosts).await?),
         Service::External => None,
     };
-    let Options { allowed_origins, allowed_hosts, page_folder, functions, .. } = options;
+    let Options { allowed_origins, allowed_redirects, allowed_hosts, page_folder, functions, .. } = options;
     let pages = Origins::new(page.port(), &allowed_hosts, allowed_origins);
     let own = Origins::new(api.port(), &allowed_hosts, Vec::new());
-    let easy_auth = EasyAuth::new(pages.clone(), own).map_err(ExitError::other)?;
+    let redirects = AllowedRedirects::new(&pages, allowed_redirects);
+    let easy_auth = EasyAuth::new(pages.clone(), own, redirects).map_err(ExitError::other)?;
     Ok(LocalStack { page, api, signalr, communication, pages, allowed_hosts, easy_auth, page_folder, functions })
 }
 
@@ -242,6 +245,7 @@ mod tests {
             signalr: free_port,
             communication: free_port,
             allowed_origins: Vec::new(),
+            allowed_redirects: Vec::new(),
             allowed_hosts: Vec::new(),
             page_folder: PathBuf::from("content/dist"),
             functions: Function::of_repository(),

@@ -24,6 +24,11 @@ impl Origins {
         &self.0[0]
     }
 
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// Whether an `Origin` header is one of these.
     pub(crate) fn contains(&self, origin: &HeaderValue) -> bool {
         self.0.iter().any(|known| known.as_bytes() == origin.as_bytes())

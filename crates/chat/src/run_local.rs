@@ -16,7 +16,7 @@ use serverless_chat::exit::ExitError;
 use serverless_chat::identities::IdentityStore;
 use serverless_chat::shutdown;
 use serverless_chat::telemetry::Export;
-use url::Url;
+use url::{Position, Url};
 
 use crate::anonymous_tokens;
 use crate::functions_host::Function;
@@ -45,6 +45,9 @@ pub(crate) struct LocalArgs {
     /// Origin of another development server whose pages may call the functions, like http://localhost:3000; repeatable
     #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
     allow_origin: Vec<String>,
+    /// Address of a page to return to after sign-in, like http://localhost:3000/chat/, for a page in a folder; repeatable
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_redirect)]
+    allow_redirect: Vec<String>,
     /// Allowed host name beside localhost, for a tunnel or a dev container; repeatable
     #[arg(long, value_name = "NAME", value_parser = parse_host)]
     host: Vec<String>,
@@ -68,6 +71,7 @@ pub(crate) async fn run_local(arguments: LocalArgs, config: &Config, export: &Ex
         signalr: embedded(config.signalr.is_some(), arguments.signalr_port),
         communication: embedded(config.communication.is_some(), arguments.communication_port),
         allowed_origins: arguments.allow_origin,
+        allowed_redirects: arguments.allow_redirect,
         allowed_hosts: arguments.host,
         page_folder: PAGE_FOLDER.into(),
         functions,
@@ -118,6 +122,17 @@ fn parse_origin(text: &str) -> Result<String, String> {
         .ok_or_else(|| "must be an origin, like http://localhost:3000, without a path".to_owned())
 }
 
+/// Checks a redirect address, which is compared as it is written: without user, query and fragment.
+fn parse_redirect(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.filter(|url| url.as_str() == text && url[Position::BeforeUsername..Position::BeforeHost].is_empty())
+        .filter(|url| url.query().is_none() && url.fragment().is_none())
+        .map(|_| text.to_owned())
+        .ok_or_else(|| {
+            "must be the address of a page, like http://localhost:3000/chat/, without query and #".to_owned()
+        })
+}
+
 /// Parses a host name without a port, in lower case.
 fn parse_host(text: &str) -> Result<String, String> {
     let name = text.parse::<Authority>().ok().filter(|name| name.host() == text && !text.contains('*'));
@@ -144,6 +159,20 @@ mod tests {
             "ftp://a", "blob:http://a",
         ] {
             assert!(parse_origin(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_redirect_is_an_address_as_browsers_write_it() {
+        for text in ["http://localhost:3000/chat/", "http://localhost:3000/", "https://dev.example/a/b"] {
+            assert_eq!(parse_redirect(text).as_deref(), Ok(text));
+        }
+        for text in [
+            "", "*", "/chat/", "localhost:3000/chat/", "http://localhost:3000", "http://a/?b", "http://a/#b",
+            "http://u@a/", "http://u:p@a/", "http://A/", "http://a/b/../", "ftp://a/", "javascript:alert(1)",
+            "http://localhost:3000/chat ",
+        ] {
+            assert!(parse_redirect(text).is_err(), "{text}");
         }
     }
 

@@ -45,9 +45,8 @@ pub(super) fn routes() -> Router<Arc<EasyAuth>> {
 
 /// The query parameters of a sign-in.
 struct SignInRequest {
-    destination: Option<Destination>,
-    /// The given redirect address is not allowed.
-    redirect_rejected: bool,
+    /// The error is a given address that is not allowed.
+    destination: Result<Option<Destination>, RedirectError>,
     as_token: bool,
 }
 
@@ -55,14 +54,14 @@ impl SignInRequest {
     fn parse(easy_auth: &EasyAuth, uri: &Uri) -> Self {
         let destination = destination(easy_auth, uri, &["post_login_redirect_url", "post_login_redirect_uri"]);
         let as_token = parameter(uri, &["session_mode"]).is_some_and(|mode| mode == "token");
-        Self { redirect_rejected: destination.is_err(), destination: destination.unwrap_or_default(), as_token }
+        Self { destination, as_token }
     }
 }
 
 /// The redirect address in one of the parameters `names`.
 fn destination(easy_auth: &EasyAuth, uri: &Uri, names: &[&str]) -> Result<Option<Destination>, RedirectError> {
     let Some(text) = parameter(uri, names) else { return Ok(None) };
-    Destination::parse(&text, &easy_auth.page, &easy_auth.own)
+    Destination::parse(&text, &easy_auth.redirects, &easy_auth.own)
         .map(Some)
         .inspect_err(|reason| tracing::warn!(%reason, "rejected a redirect address"))
 }
@@ -76,7 +75,7 @@ fn parameter(uri: &Uri, names: &[&str]) -> Option<String> {
 async fn sign_in_page(State(easy_auth): State<Arc<EasyAuth>>, Path(alias): Path<String>, uri: Uri) -> Response {
     let Some(provider) = Provider::find(&alias) else { return unknown_provider() };
     let request = SignInRequest::parse(&easy_auth, &uri);
-    pages::sign_in(provider, request.destination.as_ref(), request.redirect_rejected, None)
+    pages::sign_in(provider, &request.destination, easy_auth.page.first(), None)
 }
 
 async fn sign_in(State(easy_auth): State<Arc<EasyAuth>>, Path(alias): Path<String>, request: Request) -> Response {
@@ -127,15 +126,16 @@ async fn sign_in_browser(easy_auth: &EasyAuth, provider: Provider, request: Requ
         let message = "Only the sign-in page may send this form: open it and choose a name there.";
         return Err(error_response(StatusCode::FORBIDDEN, "origin_not_allowed", message));
     }
-    let SignInRequest { destination, redirect_rejected, as_token } = SignInRequest::parse(easy_auth, request.uri());
+    let SignInRequest { destination, as_token } = SignInRequest::parse(easy_auth, request.uri());
     let body = read_body(request.into_body()).await?;
     let typed = form_urlencoded::parse(&body).find(|(field, _)| field == pages::FIELD).map(|(_, value)| value);
     let typed = typed.unwrap_or_default();
     let name = Name::parse(&typed)
-        .map_err(|error| pages::sign_in(provider, destination.as_ref(), redirect_rejected, Some((&typed, error))))?;
+        .map_err(|error| pages::sign_in(provider, &destination, easy_auth.page.first(), Some((&typed, error))))?;
     let identity = Identity { provider, name };
     let token = easy_auth.sessions.issue(&identity, now()).map_err(signing_error)?;
     tracing::info!(provider = provider.alias, as_token, "a user signed in");
+    let destination = destination.unwrap_or_default();
     if as_token {
         let json = token_response(&identity, &token).to_string();
         let location = match destination {

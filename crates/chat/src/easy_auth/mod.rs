@@ -18,6 +18,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 
 use self::credential::Credential;
+pub(crate) use self::redirect::AllowedRedirects;
 pub(crate) use self::session::EasyAuth;
 use crate::responses::error_response;
 
@@ -66,6 +67,8 @@ mod tests {
 
     const PAGE: &str = "http://localhost:5500";
     const OWN: &str = "http://localhost:7071";
+    /// Another allowed redirect address.
+    const FOLDER: &str = "http://localhost:5500/chat/";
     const LOGIN: &str = "/.auth/login/aad";
     const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -76,7 +79,9 @@ mod tests {
 
     impl TestApp {
         fn new() -> Self {
-            let easy_auth = EasyAuth::new(Origins::of_port(5500), Origins::of_port(7071)).unwrap();
+            let page = Origins::of_port(5500);
+            let redirects = AllowedRedirects::new(&page, vec![FOLDER.to_owned()]);
+            let easy_auth = EasyAuth::new(page, Origins::of_port(7071), redirects).unwrap();
             let echo = Router::new().fallback(async |headers: HeaderMap| (headers, "reached").into_response());
             let router = with_easy_auth(echo, easy_auth.clone());
             Self { easy_auth, router }
@@ -255,10 +260,10 @@ mod tests {
     async fn the_form_redirects_to_the_page_with_a_token() {
         let app = TestApp::new();
         for name in ["post_login_redirect_url", "post_login_redirect_uri"] {
-            let path = format!("{LOGIN}?session_mode=token&{name}=http%3A%2F%2Flocalhost%3A5500%2Fchat%3Fa%3Db");
+            let path = format!("{LOGIN}?session_mode=token&{name}=http%3A%2F%2Flocalhost%3A5500%2Fchat%2F");
             let response = app.submit(&path, "name=%C5%81ucja+Nowak").await;
             let location = location(&response);
-            assert!(location.starts_with("http://localhost:5500/chat?a=b#token=%7B"), "{location}");
+            assert!(location.starts_with("http://localhost:5500/chat/#token=%7B"), "{location}");
             assert_eq!(app.me(&token_in(location)).await["user_id"], "Łucja Nowak");
             assert!(!response.headers().contains_key(header::SET_COOKIE));
             assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
@@ -268,7 +273,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_never_goes_to_an_address_that_is_not_allowed() {
         let app = TestApp::new();
-        for address in ["", "https://evil.example", "//evil.example"] {
+        for address in ["", "https://evil.example", "//evil.example", "http://localhost:5500/index.html"] {
             let parameter = format!("&post_login_redirect_url={address}");
             let path = format!("{LOGIN}?session_mode=token{parameter}");
             let response = app.submit(&path, "name=alice").await;
@@ -280,7 +285,10 @@ mod tests {
         let html = text(page).await;
         assert!(html.contains("you will stay here") && !html.contains("evil.example"));
         let done = text(app.get("/.auth/login/done").await).await;
-        assert!(done.contains("not allowed") && done.contains(PAGE));
+        for page in [html, done] {
+            assert!(page.contains("allowedExternalRedirectUrls") && page.contains("--allow-redirect"), "{page}");
+            assert!(page.contains(PAGE));
+        }
     }
 
     #[tokio::test]
@@ -327,7 +335,8 @@ mod tests {
     async fn sign_out_redirects_to_the_same_addresses_as_sign_in() {
         let app = TestApp::new();
         for (to, expected) in [
-            ("http://localhost:5500/bye", "http://localhost:5500/bye"),
+            (FOLDER, FOLDER),
+            ("http://localhost:5500/bye", "/.auth/logout/done"),
             ("/.auth/me", "/.auth/me"),
             ("https://evil.example", "/.auth/logout/done"),
             ("//evil.example", "/.auth/logout/done"),

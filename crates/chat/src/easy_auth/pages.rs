@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
 use super::identity::{NameError, Provider};
-use super::redirect::Destination;
+use super::redirect::{Destination, RedirectError, SETTING};
 
 /// The path of the style sheet.
 pub(super) const STYLE_PATH: &str = "/.auth/sign-in.css";
@@ -36,21 +36,21 @@ pub(super) async fn style() -> Response {
     ([(header::CONTENT_TYPE, css), (header::CACHE_CONTROL, fresh)], include_str!("pages.css")).into_response()
 }
 
-/// The sign-in page. `redirect_rejected` says that the given redirect address is not allowed; `invalid` is the typed name and what is
-/// wrong with it.
+/// The sign-in page. `home` is the address of the chat page; `invalid` is the typed text and why it is not a name.
 pub(super) fn sign_in(
     provider: Provider,
-    destination: Option<&Destination>,
-    redirect_rejected: bool,
+    destination: &Result<Option<Destination>, RedirectError>,
+    home: &str,
     invalid: Option<(&str, NameError)>,
 ) -> Response {
     let status = if invalid.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let body = html! {
         h1 { "Who are you today?" }
         p.lead { "In Azure, " (provider.label) " would ask you to sign in here." }
-        @if redirect_rejected {
+        @if destination.is_err() {
             p.note role="status" {
-                "The address to return to is not one of this page’s, so you will stay here after signing in."
+                "The address to return to is not in " code { (SETTING) } ", so you will stay here after signing in. "
+                (listed_addresses(home))
             }
         }
         form method="post" {
@@ -78,7 +78,16 @@ pub(super) fn sign_in(
             "anyone who can open this page can use any name. No data leaves this machine."
         }
     };
-    page(status, "Sign in", destination, &body)
+    page(status, "Sign in", destination.as_ref().ok().and_then(Option::as_ref), &body)
+}
+
+/// Which addresses are allowed locally, and how others are.
+fn listed_addresses(home: &str) -> Markup {
+    html! {
+        "The list has " code { (home) } " and " code { (home) "/" } ", and no other path, query or fragment. Start "
+        code { "chat" } " with " code { "--allow-redirect" } " to add an address here; in Azure, add it to "
+        i { "Allowed external redirect URLs" } "."
+    }
 }
 
 fn persona_button(persona: &Persona) -> Markup {
@@ -98,8 +107,8 @@ pub(super) fn signed_in(home: &str) -> Response {
         h1 { "You are signed in" }
         p.lead { "You can close this tab." }
         p {
-            "Did you expect to be back in an app? It gave no address to return to, or one that is not allowed. "
-            "Addresses on " code { (home) } " are, with exactly that host and port."
+            "Did you expect to be back in an app? It gave no address to return to, or one that is not in " code { (SETTING) }
+            ". " (listed_addresses(home))
         }
         p.actions { a.primary href=(home) { "Open the page" } }
     };
@@ -158,6 +167,7 @@ fn policy(destination: Option<&Destination>) -> HeaderValue {
 mod tests {
     use axum::body::to_bytes;
 
+    use super::super::redirect::AllowedRedirects;
     use super::*;
     use crate::origins::Origins;
 
@@ -169,7 +179,7 @@ mod tests {
     async fn an_invalid_name_is_shown_escaped_with_an_explanation() {
         let typed = r#""><script>alert(1)</script>"#;
         let aad = Provider::find("aad").unwrap();
-        let response = sign_in(aad, None, false, Some((typed, NameError::TooLong)));
+        let response = sign_in(aad, &Ok(None), "http://localhost:5500", Some((typed, NameError::TooLong)));
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         let html = text(response).await;
         assert!(!html.contains("<script") && html.contains("&lt;script&gt;"), "{html}");
@@ -178,11 +188,11 @@ mod tests {
 
     #[test]
     fn the_policy_allows_the_form_to_redirect_to_the_destination_only() {
-        for (text, sources) in [
-            ("http://localhost:5500/x", "'self' http://localhost:5500"),
-            ("http://[::1]:5500/x", "'self' http://*:5500"),
-        ] {
-            let to = Destination::parse(text, &Origins::of_port(5500), &Origins::of_port(7071)).unwrap();
+        let pages = AllowedRedirects::new(&Origins::of_port(5500), Vec::new());
+        for (text, sources) in
+            [("http://localhost:5500/", "'self' http://localhost:5500"), ("http://[::1]:5500/", "'self' http://*:5500")]
+        {
+            let to = Destination::parse(text, &pages, &Origins::of_port(7071)).unwrap();
             assert!(policy(Some(&to)).to_str().unwrap().ends_with(&format!("form-action {sources}")), "{text}");
         }
         assert!(policy(None).to_str().unwrap().ends_with("form-action 'self'"));

@@ -1,11 +1,33 @@
 //! Validates the address to which a sign-in or sign-out redirects the browser, possibly with a token.
 //!
-//! The address is parsed as a browser does, because `//evil`, `/\evil` and `http://localhost:5500@evil` pass a comparison by prefix.
+//! A page's address is compared as a whole with a list, as App Service compares it with `allowedExternalRedirectUrls`. Addresses of the
+//! API itself are always allowed; they are parsed as a browser does, because `//evil` and `/\evil` pass a comparison by prefix.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use url::{Host, Position, Url};
 
 use crate::origins::Origins;
+
+/// The setting of App Service that lists the pages' addresses, for messages.
+pub(super) const SETTING: &str = "allowedExternalRedirectUrls";
+
+/// The addresses of pages to which a sign-in or sign-out may redirect.
+///
+/// App Service lists them in `allowedExternalRedirectUrls`. Whether it ignores the letter case or a fragment is not documented; of the
+/// query it is. Here no difference is allowed, so that a redirect that works here works there.
+pub(crate) struct AllowedRedirects(Vec<String>);
+
+impl AllowedRedirects {
+    /// The origins of `pages`, each with and without a slash at its end, and `others` as they are.
+    pub(crate) fn new(pages: &Origins, others: Vec<String>) -> Self {
+        let roots = pages.iter().flat_map(|origin| [origin.to_owned(), format!("{origin}/")]);
+        Self(roots.chain(others).collect())
+    }
+
+    fn contains(&self, address: &str) -> bool {
+        self.0.iter().any(|allowed| allowed == address)
+    }
+}
 
 /// An allowed redirect address.
 #[derive(Clone, Debug)]
@@ -22,13 +44,13 @@ pub(super) enum RedirectError {
     Misleading,
     #[error("it is not an address")]
     NotAnAddress,
-    #[error("it is not on the page's or the API's origin")]
+    #[error("it is not in {SETTING}, nor on the API's own origin; see --allow-redirect")]
     NotAllowed,
 }
 
 impl Destination {
-    /// Accepts a path, and an address on an origin of `page` or `own`. The error does not repeat the address.
-    pub(super) fn parse(text: &str, page: &Origins, own: &Origins) -> Result<Self, RedirectError> {
+    /// Accepts a page's address that is in `pages`, and a path or an address on an origin of `own`. The error does not repeat the address.
+    pub(super) fn parse(text: &str, pages: &AllowedRedirects, own: &Origins) -> Result<Self, RedirectError> {
         if text.contains(|c: char| c == '\\' || c.is_control() || c.is_whitespace()) {
             return Err(RedirectError::Misleading);
         }
@@ -36,7 +58,7 @@ impl Destination {
         let url = if is_path { Url::parse(own.first()).and_then(|base| base.join(text)) } else { Url::parse(text) };
         let url = url.map_err(|_| RedirectError::NotAnAddress)?;
         let anonymous = url.username().is_empty() && url.password().is_none();
-        if !anonymous || !(own.contains_url(&url) || page.contains_url(&url)) {
+        if !(pages.contains(text) || (anonymous && own.contains_url(&url))) {
             return Err(RedirectError::NotAllowed);
         }
         if is_path && (text.starts_with("//") || url.path().starts_with("//")) {
@@ -74,25 +96,57 @@ pub(super) fn token_fragment(sign_in: &str) -> String {
 mod tests {
     use super::*;
 
+    const FOLDER: &str = "http://localhost:3000/chat/";
+
     fn parse(text: &str) -> Result<Destination, RedirectError> {
-        Destination::parse(text, &Origins::of_port(5500), &Origins::of_port(7071))
+        let pages = AllowedRedirects::new(&Origins::of_port(5500), vec![FOLDER.to_owned()]);
+        Destination::parse(text, &pages, &Origins::of_port(7071))
     }
 
     #[test]
-    fn the_page_and_own_paths_are_allowed() {
+    fn listed_addresses_and_those_of_the_api_are_allowed() {
         for (text, location) in [
             ("http://localhost:5500", "http://localhost:5500/"),
-            ("http://localhost:5500/a?b=c#d", "http://localhost:5500/a?b=c#d"),
+            ("http://localhost:5500/", "http://localhost:5500/"),
             ("http://127.0.0.1:5500/", "http://127.0.0.1:5500/"),
-            ("http://[::1]:5500/", "http://[::1]:5500/"),
-            ("HTTP://LOCALHOST:5500/x", "http://localhost:5500/x"),
+            ("http://[::1]:5500", "http://[::1]:5500/"),
+            (FOLDER, FOLDER),
             ("http://localhost:7071/.auth/me", "http://localhost:7071/.auth/me"),
+            ("HTTP://LOCALHOST:7071/x?y#z", "http://localhost:7071/x?y#z"),
             ("/", "/"),
             ("/.auth/me?x=1", "/.auth/me?x=1"),
             ("/a/../b", "/b"),
         ] {
             assert_eq!(parse(text).map(|destination| destination.location()), Ok(location.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_of_the_page_that_is_not_listed_is_rejected() {
+        for text in [
+            "http://localhost:5500/index.html?x=1#top",
+            "http://localhost:5500/index.html",
+            "http://localhost:5500/?x=1",
+            "http://localhost:5500/?",
+            "http://localhost:5500?x=1",
+            "http://localhost:5500/#top",
+            "http://localhost:5500/#",
+            "http://localhost:5500//",
+            "http://localhost:5500/.",
+            "http://localhost:5500/chat/",
+            "http://LOCALHOST:5500/",
+            "HTTP://localhost:5500/",
+            "http://localhost.:5500/",
+            "http://localhost:3000/",
+            "http://localhost:3000/chat",
+            "http://localhost:3000/Chat/",
+            "http://localhost:3000/chat/index.html",
+            "http://localhost:3000/chat/?x=1",
+            "http://localhost:3000/chat/../",
+        ] {
+            assert_eq!(parse(text).err(), Some(RedirectError::NotAllowed), "{text}");
+        }
+        assert!(RedirectError::NotAllowed.to_string().contains("allowedExternalRedirectUrls"));
     }
 
     #[test]
@@ -136,7 +190,7 @@ mod tests {
 
     #[test]
     fn the_token_is_percent_encoded_in_the_fragment() {
-        let location = parse("http://localhost:5500/a?b=c#old").unwrap().location_with_token(r#"{"t":"a.b-c_d&e#f"}"#);
-        assert_eq!(location, "http://localhost:5500/a?b=c#token=%7B%22t%22%3A%22a%2Eb%2Dc%5Fd%26e%23f%22%7D");
+        let location = parse("/a?b=c#old").unwrap().location_with_token(r#"{"t":"a.b-c_d&e#f"}"#);
+        assert_eq!(location, "/a?b=c#token=%7B%22t%22%3A%22a%2Eb%2Dc%5Fd%26e%23f%22%7D");
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::credential::Credential;
 use super::identity::{Identity, Name, Provider};
+use super::redirect::AllowedRedirects;
 use crate::origins::Origins;
 use crate::responses::error_response;
 
@@ -26,6 +27,7 @@ pub(crate) struct EasyAuth {
     pub(super) page: Origins,
     /// The origins of the API, and so of the sign-in page.
     pub(super) own: Origins,
+    pub(super) redirects: AllowedRedirects,
 }
 
 /// An `X-ZUMO-AUTH` token that is invalid or expired.
@@ -41,10 +43,10 @@ impl InvalidToken {
 
 impl EasyAuth {
     /// Creates the state with a new key.
-    pub(crate) fn new(page: Origins, own: Origins) -> Result<Arc<Self>, getrandom::Error> {
+    pub(crate) fn new(page: Origins, own: Origins, redirects: AllowedRedirects) -> Result<Arc<Self>, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
-        Ok(Arc::new(Self { sessions: SessionTokens::new(&key), page, own }))
+        Ok(Arc::new(Self { sessions: SessionTokens::new(&key), page, own, redirects }))
     }
 
     /// The session in `headers`, and the credential it came with. `Ok(None)` is an anonymous caller.

@@ -16,7 +16,7 @@ const ALICE: &str = "alice@contoso.com";
 const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
 /// Submits the sign-in form at `path` with `name`, which is percent-encoded.
-async fn submit(stack: &TestStack, path: &str, name: &str) -> Response {
+pub(crate) async fn submit(stack: &TestStack, path: &str, name: &str) -> Response {
     let form = stack.post(path).header("origin", stack.api()).header("user-agent", BROWSER);
     let form = form.header("content-type", "application/x-www-form-urlencoded");
     form.body(["name=", name].concat()).send().await.unwrap()
@@ -28,7 +28,7 @@ fn cookie(response: &Response) -> String {
     cookie.split(';').next().unwrap().to_owned()
 }
 
-fn location(response: &Response) -> &str {
+pub(crate) fn location(response: &Response) -> &str {
     assert_eq!(response.status(), 302);
     response.headers()["location"].to_str().unwrap()
 }
@@ -41,7 +41,7 @@ fn auth_path(what: &str, parameter: &str, value: &str) -> String {
     format!("{}?{}", url.path(), url.query().unwrap())
 }
 
-/// Addresses that resemble the page's.
+/// Addresses that are not the page's canonical one, or only resemble it.
 fn similar_addresses(page: &str) -> impl Iterator<Item = String> {
     let port = page.rsplit(':').next().unwrap();
     let addresses = [
@@ -49,7 +49,8 @@ fn similar_addresses(page: &str) -> impl Iterator<Item = String> {
         "\t//evil.example/", "http:evil.example", "javascript:alert(1)", "data:text/html,x", "PAGE@evil.example/",
         "PAGE.evil.example/", "http://evil.example/#PAGE", "http://evil.example:PORT/",
         "http://localhost.example:PORT/", "http://a:b@localhost:PORT/", "https://localhost:PORT/", "http://localhost/",
-        "http://localhost:1/", "blob:PAGE/x",
+        "http://localhost:1/", "blob:PAGE/x", "PAGE/index.html?x=1#top", "PAGE/index.html", "PAGE/?x=1", "PAGE/#top",
+        "PAGE//", "PAGE/chat/", "http://LOCALHOST:PORT/",
     ];
     addresses.into_iter().map(move |address| address.replace("PAGE", page).replace("PORT", port))
 }
@@ -139,14 +140,14 @@ async fn without_guests_only_signed_in_users_can_chat() {
 #[tokio::test]
 async fn the_form_signs_in_with_an_http_only_cookie() {
     let stack = TestStack::start();
-    let login = auth_path("login/aad", "post_login_redirect_url", &(stack.page() + "/chat"));
+    let login = auth_path("login/aad", "post_login_redirect_url", &stack.page());
     let form = stack.get(&login).send().await.unwrap();
     assert_eq!((form.status().as_u16(), form.headers()["x-frame-options"].to_str().unwrap()), (200, "DENY"));
     let html = form.text().await.unwrap();
     assert!(html.contains("method=\"post\"") && html.contains("name=\"name\""), "{html}");
 
     let signed_in = submit(&stack, &login, "bob%40contoso.com").await;
-    assert_eq!(location(&signed_in), stack.page() + "/chat");
+    assert_eq!(location(&signed_in), stack.page() + "/");
     let attributes = signed_in.headers()["set-cookie"].to_str().unwrap();
     for attribute in ["AppServiceAuthSession=", "HttpOnly", "SameSite=Lax", "Path=/"] {
         assert!(attributes.contains(attribute), "{attribute}");
@@ -191,7 +192,7 @@ async fn a_token_is_sent_to_the_page_and_to_no_other_address() {
     let port = stack.page().rsplit(':').next().unwrap().to_owned();
     for parameter in ["post_login_redirect_url", "post_login_redirect_uri"] {
         for host in ["localhost", "127.0.0.1", "[::1]"] {
-            let back = format!("http://{host}:{port}/chat?a=b");
+            let back = format!("http://{host}:{port}/");
             let login = auth_path("login/github", parameter, &back) + "&session_mode=token";
             let answered = submit(&stack, &login, "bob").await;
             let (address, fragment) = location(&answered).split_once('#').unwrap();
@@ -209,6 +210,8 @@ async fn a_token_is_sent_to_the_page_and_to_no_other_address() {
         let login = auth_path("login/aad", "post_login_redirect_url", &address);
         let with_token = submit(&stack, &(login.clone() + "&session_mode=token"), "bob").await;
         assert!(location(&with_token).starts_with("/.auth/login/done#token="), "{address:?}: {with_token:?}");
+        let form = stack.get(&login).send().await.unwrap().text().await.unwrap();
+        assert!(form.contains("not in <code>allowedExternalRedirectUrls</code>"), "{address:?}: {form}");
         assert_eq!(location(&submit(&stack, &login, "bob").await), "/.auth/login/done", "{address:?}");
         let logout = stack.get(&auth_path("logout", "post_logout_redirect_uri", &address)).send().await.unwrap();
         assert_eq!(location(&logout), "/.auth/logout/done", "{address:?}");
@@ -238,7 +241,7 @@ async fn me_refresh_and_logout_behave_as_in_app_service() {
     let renewed = stack.get("/.auth/refresh").header("cookie", &by_cookie).send().await.unwrap();
     assert_eq!(negotiated_user(stack.post("/api/negotiate").header("cookie", cookie(&renewed))).await, "bob");
 
-    let back = stack.page() + "/bye";
+    let back = stack.page() + "/";
     for (path, expected) in [
         ("/.auth/logout".to_owned(), "/.auth/logout/done"),
         (auth_path("logout", "post_logout_redirect_uri", &back), &back),

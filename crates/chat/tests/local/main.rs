@@ -254,6 +254,7 @@ fn an_option_with_an_unusable_value_exits_with_64() {
         &["--api-port", "many"],
         &["--allow-origin", "localhost:3000"],
         &["--allow-origin", "http://localhost:3000/app"],
+        &["--allow-redirect", "http://localhost:3000/chat/?x"],
         &["--host", "chat.example:5500"],
     ] {
         let mut chat = start_chat(arguments, &[]);
@@ -286,6 +287,20 @@ async fn an_allowed_origin_may_call_and_sign_in() {
         let response = form.body("name=ann").send().await.unwrap();
         let location = response.headers()["location"].to_str().unwrap();
         assert_eq!(location.starts_with(other), is_allowed, "{location}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_in_a_folder_is_returned_to_if_its_address_is_allowed() {
+    let folder = "http://localhost:3000/chat/";
+    let arguments = [&FREE_PORTS[..], &["--allow-redirect", folder]].concat();
+    for (stack, is_allowed) in [(TestStack::start(), false), (TestStack::with(&arguments, &[]), true)] {
+        for (address, is_listed) in [(folder, true), ("http://localhost:3000/chat/index.html", false)] {
+            let sign_in = format!("/.auth/login/aad?session_mode=token&post_login_redirect_url={address}");
+            let response = easy_auth::submit(&stack, &sign_in, "ann").await;
+            let goes_there = easy_auth::location(&response).starts_with(&format!("{folder}#token="));
+            assert_eq!(goes_there, is_allowed && is_listed, "{address}");
+        }
     }
 }
 
