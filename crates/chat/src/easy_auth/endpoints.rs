@@ -170,7 +170,7 @@ async fn me(State(easy_auth): State<Arc<EasyAuth>>, headers: HeaderMap) -> Respo
     let expires = i64::try_from(session.expires).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     json_response(&json!([{
         "provider_name": session.identity.provider.alias,
-        "user_id": session.identity.name.as_str(),
+        "user_id": session.identity.user_id(),
         "user_claims": session.identity.claims(),
         "expires_on": expires.map(|time| time.to_string()),
     }]))

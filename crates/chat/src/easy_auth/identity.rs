@@ -1,6 +1,8 @@
 //! The signed-in user, and the principal headers by which Easy Auth passes it to the app.
 //!
 //! A name that is not ASCII is only among the claims of `X-MS-CLIENT-PRINCIPAL`: `X-MS-CLIENT-PRINCIPAL-NAME` is left out.
+//!
+//! A sign-in under a name that begins with `sid:` shows what the app gets when the token store has lost the name: the id only.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine;
@@ -10,6 +12,9 @@ use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
 const MAX_NAME_CHARS: usize = 256;
+
+/// The beginning of the id of a session, as in the user id of a sign-in response.
+const SID_PREFIX: &str = "sid:";
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("x-ms-client-principal");
 const PRINCIPAL_ID: HeaderName = HeaderName::from_static("x-ms-client-principal-id");
@@ -109,11 +114,24 @@ impl Identity {
 
     /// The user id in sign-in responses: `sid:` and the id.
     pub(super) fn sid(&self) -> String {
-        format!("sid:{}", self.id().simple())
+        format!("{SID_PREFIX}{}", self.id().simple())
+    }
+
+    /// Whether the token store has lost the name: the sign-in was under a name that begins with `sid:`.
+    fn is_nameless(&self) -> bool {
+        self.name.as_str().starts_with(SID_PREFIX)
+    }
+
+    /// The user id in `/.auth/me`: the name if there is one.
+    pub(super) fn user_id(&self) -> String {
+        if self.is_nameless() { self.sid() } else { self.name.as_str().to_owned() }
     }
 
     /// The claims as Easy Auth writes them, `[{"typ":…,"val":…}]`.
     pub(super) fn claims(&self) -> Value {
+        if self.is_nameless() {
+            return json!([{ "typ": ID_CLAIM, "val": self.sid() }]);
+        }
         json!([
             { "typ": ID_CLAIM, "val": self.id().to_string() },
             { "typ": NAME_CLAIM, "val": self.name.as_str() },
@@ -123,9 +141,13 @@ impl Identity {
 
     /// Adds the principal to `headers`, from which the caller's own principal headers must have been removed.
     pub(super) fn inject(&self, headers: &mut HeaderMap) {
+        headers.insert(PRINCIPAL_IDP, HeaderValue::from_static(self.provider.alias));
+        if self.is_nameless() {
+            headers.insert(PRINCIPAL_ID, ascii(&self.sid()));
+            return;
+        }
         headers.insert(PRINCIPAL, ascii(&self.encoded()));
         headers.insert(PRINCIPAL_ID, ascii(&self.id().to_string()));
-        headers.insert(PRINCIPAL_IDP, HeaderValue::from_static(self.provider.alias));
         if self.name.as_str().is_ascii() {
             headers.insert(PRINCIPAL_NAME, ascii(self.name.as_str()));
         }
@@ -190,6 +212,19 @@ mod tests {
         assert!(!headers.contains_key(PRINCIPAL_NAME));
         assert!(headers.contains_key(PRINCIPAL_ID));
         assert_eq!(principal["claims"][1]["val"], "Łucja 🦊");
+    }
+
+    #[test]
+    fn without_a_name_the_principal_is_the_id_of_the_session_alone() {
+        let lost = identity("aad", "sid:alice");
+        let mut headers = HeaderMap::new();
+        lost.inject(&mut headers);
+        assert_eq!(headers.len(), 2, "{headers:?}");
+        assert_eq!(headers[PRINCIPAL_ID].to_str().unwrap(), lost.sid());
+        assert_eq!(headers[PRINCIPAL_IDP], "aad");
+        assert!(lost.sid().starts_with("sid:") && lost.user_id() == lost.sid());
+        assert_eq!(lost.claims().as_array().unwrap().len(), 1);
+        assert_eq!(identity("aad", "SID:alice").user_id(), "SID:alice");
     }
 
     #[test]
