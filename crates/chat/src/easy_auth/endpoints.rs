@@ -17,8 +17,9 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::credential::{COOKIE, Credential, comes_from};
-use super::identity::{Identity, Name, Provider};
+use super::identity::{Identity, Provider};
 use super::pages;
+use super::provider_token::parse_name;
 use super::redirect::{Destination, RedirectError, token_fragment};
 use super::session::{EasyAuth, now};
 use crate::responses::error_response;
@@ -98,22 +99,30 @@ fn content_type(headers: &HeaderMap) -> Option<String> {
     value.split(';').next().map(|kind| kind.trim().to_ascii_lowercase())
 }
 
-/// The provider's token, which locally is the name itself. Other fields of Easy Auth are ignored.
+/// What a provider gave to the client. The other fields of Easy Auth are ignored.
 #[derive(Deserialize)]
-struct ProviderToken {
+struct ProviderTokens {
     access_token: Option<String>,
     id_token: Option<String>,
+    /// Of Microsoft accounts.
+    authentication_token: Option<String>,
 }
 
 async fn sign_in_program(easy_auth: &EasyAuth, provider: Provider, request: Request) -> Result<Response, Response> {
     let body = read_body(request.into_body()).await?;
-    let token = serde_json::from_slice::<ProviderToken>(&body).ok();
-    let text = token.and_then(|token| token.access_token.or(token.id_token)).ok_or_else(|| {
-        let message = "The body must be a JSON object with `access_token` or `id_token`; locally that is the name.";
+    let tokens = serde_json::from_slice(&body)
+        .map(|ProviderTokens { access_token, id_token, authentication_token }| {
+            [access_token, id_token, authentication_token]
+        })
+        .unwrap_or_default();
+    // One token may be opaque and another one have the name.
+    let names = tokens.iter().flatten().map(|token| parse_name(token));
+    let name = names.reduce(Result::or).ok_or_else(|| {
+        let message = "The body must be a JSON object with `access_token`, `id_token` or `authentication_token`: locally a \
+                       name, or a JWT that has one. An authorization code cannot be redeemed here.";
         error_response(StatusCode::BAD_REQUEST, "invalid_token_request", message)
     })?;
-    let name = Name::parse(&text)
-        .map_err(|error| error_response(StatusCode::BAD_REQUEST, "invalid_name", &error.to_string()))?;
+    let name = name.map_err(|error| error_response(StatusCode::BAD_REQUEST, "invalid_name", &error.to_string()))?;
     let identity = Identity { provider, name };
     let token = easy_auth.sessions.issue(&identity, now()).map_err(signing_error)?;
     tracing::info!(provider = provider.alias, "a program signed in");
@@ -130,7 +139,7 @@ async fn sign_in_browser(easy_auth: &EasyAuth, provider: Provider, request: Requ
     let body = read_body(request.into_body()).await?;
     let typed = form_urlencoded::parse(&body).find(|(field, _)| field == pages::FIELD).map(|(_, value)| value);
     let typed = typed.unwrap_or_default();
-    let name = Name::parse(&typed)
+    let name = parse_name(&typed)
         .map_err(|error| pages::sign_in(provider, &destination, easy_auth.page.first(), Some((&typed, error))))?;
     let identity = Identity { provider, name };
     let token = easy_auth.sessions.issue(&identity, now()).map_err(signing_error)?;

@@ -14,7 +14,7 @@ use uuid::{Builder, Uuid};
 const MAX_NAME_CHARS: usize = 256;
 
 /// The beginning of the id of a session, as in the user id of a sign-in response.
-const SID_PREFIX: &str = "sid:";
+pub(super) const SID_PREFIX: &str = "sid:";
 
 const PRINCIPAL: HeaderName = HeaderName::from_static("x-ms-client-principal");
 const PRINCIPAL_ID: HeaderName = HeaderName::from_static("x-ms-client-principal-id");
@@ -66,10 +66,27 @@ pub(super) struct Name(String);
 pub(super) enum NameError {
     #[error("Type a name first.")]
     Empty,
-    #[error("Use a name of at most {MAX_NAME_CHARS} characters.")]
+    #[error("The name is too long: use at most {MAX_NAME_CHARS} characters.")]
     TooLong,
     #[error("Use a name without line breaks and other control characters.")]
     ControlCharacter,
+    #[error(
+        "This looks like an access token or another secret, and a name is public: use a name such as alice@contoso.com, \
+         or a JWT with the claim name, preferred_username or sub."
+    )]
+    Secret,
+    #[error(
+        "This token has no name: its claim name, preferred_username or sub must be a text of at most \
+         {MAX_NAME_CHARS} characters. A name such as alice@contoso.com works too."
+    )]
+    NoNameInToken,
+}
+
+impl NameError {
+    /// Whether the text was, or may have been, a token, which must not be shown.
+    pub(super) fn is_about_token(self) -> bool {
+        matches!(self, Self::Secret | Self::NoNameInToken)
+    }
 }
 
 impl Name {

@@ -6,6 +6,7 @@ mod credential;
 mod endpoints;
 mod identity;
 mod pages;
+mod provider_token;
 mod redirect;
 mod session;
 
@@ -56,6 +57,8 @@ mod tests {
     use axum::http::request::Builder;
     use axum::http::{HeaderMap, HeaderValue, header};
     use axum::response::IntoResponse;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
     use percent_encoding::percent_decode_str;
     use serde_json::Value;
     use tower::ServiceExt;
@@ -222,6 +225,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_first_token_with_a_name_counts() {
+        let app = TestApp::new();
+        let jwt = format!("e30.{}.e30", STANDARD_NO_PAD.encode(r#"{"name":"Ann"}"#));
+        for body in [
+            format!(r#"{{"access_token":"{jwt}","id_token":"bob"}}"#),
+            format!(r#"{{"access_token":"ya29.opaque","id_token":"{jwt}"}}"#),
+            format!(r#"{{"authentication_token":"{jwt}","authorization_code":"4/0AX4XfWh","expires_in":3600}}"#),
+        ] {
+            let request = Request::post(LOGIN).header("content-type", "application/json");
+            let signed_in = json(app.send(request, body.clone()).await).await;
+            assert_eq!(app.me(signed_in["authenticationToken"].as_str().unwrap()).await["user_id"], "Ann", "{body}");
+        }
+    }
+
+    #[tokio::test]
     async fn an_invalid_sign_in_is_rejected_with_a_message() {
         let app = TestApp::new();
         let too_large = "x".repeat(20_000);
@@ -232,6 +250,7 @@ mod tests {
             ("application/json", r#"{"access_token":1}"#, StatusCode::BAD_REQUEST),
             ("application/json", r#"{"access_token":" "}"#, StatusCode::BAD_REQUEST),
             ("application/json", r#"{"access_token":"a\nb"}"#, StatusCode::BAD_REQUEST),
+            ("application/json", r#"{"authorization_code":"4/0AX4XfWh"}"#, StatusCode::BAD_REQUEST),
             ("application/json", &too_large, StatusCode::PAYLOAD_TOO_LARGE),
             ("text/plain", r#"{"access_token":"alice"}"#, StatusCode::UNSUPPORTED_MEDIA_TYPE),
             ("multipart/form-data", "", StatusCode::UNSUPPORTED_MEDIA_TYPE),

@@ -44,6 +44,7 @@ pub(super) fn sign_in(
     invalid: Option<(&str, NameError)>,
 ) -> Response {
     let status = if invalid.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let typed = invalid.filter(|(_, error)| !error.is_about_token()).map(|(typed, _)| typed);
     let body = html! {
         h1 { "Who are you today?" }
         p.lead { "In Azure, " (provider.label) " would ask you to sign in here." }
@@ -63,8 +64,8 @@ pub(super) fn sign_in(
         form.anyone method="post" {
             label for=(FIELD) { "Or use another name" }
             div.row {
-                input #(FIELD) name=(FIELD) type="text" required maxlength="256" autocomplete="off" autocapitalize="none"
-                    spellcheck="false" placeholder="you@example.com" value=[invalid.map(|(typed, _)| typed)]
+                input #(FIELD) name=(FIELD) type="text" required autocomplete="off" autocapitalize="none"
+                    spellcheck="false" placeholder="you@example.com" value=[typed]
                     aria-invalid=[invalid.map(|_| "true")] aria-describedby=[invalid.map(|_| "mistake")]
                     autofocus[invalid.is_some()];
                 button.primary { "Sign in" }
@@ -184,6 +185,15 @@ mod tests {
         let html = text(response).await;
         assert!(!html.contains("<script") && html.contains("&lt;script&gt;"), "{html}");
         assert!(html.contains("at most 256 characters"));
+    }
+
+    #[tokio::test]
+    async fn a_token_is_not_shown() {
+        let aad = Provider::find("aad").unwrap();
+        for error in [NameError::Secret, NameError::NoNameInToken] {
+            let html = text(sign_in(aad, &Ok(None), "http://localhost:5500", Some(("ya29.hush", error)))).await;
+            assert!(!html.contains("hush") && html.contains("alice@contoso.com"), "{html}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod easy_auth;
 mod emulator;
 mod me;
 mod messages;
+mod sign_in_names;
 mod test_stack;
 
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
