@@ -28,6 +28,9 @@ param authClientId string = ''
 @description('Not for `aad`: URL of the Key Vault secret with the client secret. The handler\'s identity needs the role Key Vault Secrets User.')
 param authSecretUri string = ''
 
+@description('Token store of the sign-in: URL of the Key Vault secret with a SAS URL of a blob container. Empty: the file system.')
+param tokenStoreSasUri string = ''
+
 @description('Free_F1: 20 connections at a time, 20,000 messages a day. Standard_S1 and Premium_P1: 1,000 connections a unit.')
 @allowed(['Free_F1', 'Standard_S1', 'Premium_P1'])
 param signalRSku string = 'Free_F1'
@@ -169,6 +172,7 @@ module api 'modules/function-app.bicep' = {
     pageOrigin: storage.outputs.pageOrigin
     identityProvider: authProvider
     authSecretUri: authSecretUri
+    tokenStoreSasUri: tokenStoreSasUri
     communicationEndpoint: communication ? tokens!.outputs.endpoint : ''
     identityStore: communication ? tokens!.outputs.identityStore : ''
     accessTokenScopes: accessTokenScopes
@@ -202,6 +206,7 @@ module signIn 'modules/sign-in.bicep' = {
     provider: authProvider
     clientId: authProvider == 'aad' && empty(authClientId) ? registration!.outputs.clientId : authClientId
     pageOrigin: storage.outputs.pageOrigin
+    tokenStoreInBlobs: !empty(tokenStoreSasUri)
   }
 }
 

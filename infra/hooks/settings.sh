@@ -1,15 +1,25 @@
 #!/bin/sh
-# Validates the values of `azd env set` before provisioning. Azure accepts a provider without a client id, and unknown scopes; the
-# first fails at the first sign-in, the second when the handler starts.
+# Validates the values of `azd env set` before provisioning. Azure accepts a provider without a client id, a secret in place of its URL,
+# and unknown scopes; the first two fail at the first sign-in, the last when the handler starts.
 set -euf
 
 provider=${CHAT_AUTH_PROVIDER:-aad}
 client=${CHAT_AUTH_CLIENT_ID:-}
 secret=${CHAT_AUTH_SECRET_URI:-}
+store=${CHAT_TOKEN_STORE_SAS_URI:-}
 
 fail() {
   echo "settings: $1" >&2
   exit 1
+}
+
+# A secret in Key Vault has a URL without a query; a SAS URL has one.
+is_secret_url() {
+  case $1 in
+  *\?*) return 1 ;;
+  https://?*/secrets/?*) return 0 ;;
+  *) return 1 ;;
+  esac
 }
 
 case $provider in
@@ -18,15 +28,16 @@ aad)
   ;;
 apple | facebook | github | google | x)
   [ -n "$client" ] || fail "with CHAT_AUTH_PROVIDER=$provider, set CHAT_AUTH_CLIENT_ID to the client id of your application there."
-  case $secret in
-  https://?*/secrets/?*) ;;
-  *) fail "with CHAT_AUTH_PROVIDER=$provider, set CHAT_AUTH_SECRET_URI to https://VAULT.vault.azure.net/secrets/NAME, never to the secret." ;;
-  esac
+  is_secret_url "$secret" ||
+    fail "with CHAT_AUTH_PROVIDER=$provider, set CHAT_AUTH_SECRET_URI to https://VAULT.vault.azure.net/secrets/NAME, never to the secret."
   ;;
 *)
   fail "CHAT_AUTH_PROVIDER is one of aad, apple, facebook, github, google, x."
   ;;
 esac
+
+[ -z "$store" ] || is_secret_url "$store" ||
+  fail "set CHAT_TOKEN_STORE_SAS_URI to https://VAULT.vault.azure.net/secrets/NAME, never to the SAS URL itself, or unset it."
 
 for scope in ${CHAT_ACCESS_TOKEN_SCOPES:-}; do
   case $scope in

@@ -21,6 +21,9 @@ param identityProvider string
 @description('URL of a Key Vault secret, or empty. App Service reads the value.')
 param authSecretUri string
 
+@description('The same, with the SAS URL of the container for the token store of App Service Authentication.')
+param tokenStoreSasUri string
+
 @description('Endpoint of Azure Communication Services, or empty: then there are no access tokens and the next three parameters are unused.')
 param communicationEndpoint string
 
@@ -138,7 +141,8 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         ChatAccessTokenMinutes: string(accessTokenMinutes)
         ChatIdentityStore: identityStore
       },
-      empty(authSecretUri) ? {} : { AUTH_PROVIDER_SECRET: '@Microsoft.KeyVault(SecretUri=${authSecretUri})' }
+      empty(authSecretUri) ? {} : { AUTH_PROVIDER_SECRET: '@Microsoft.KeyVault(SecretUri=${authSecretUri})' },
+      empty(tokenStoreSasUri) ? {} : { AUTH_TOKEN_STORE_SAS_URL: '@Microsoft.KeyVault(SecretUri=${tokenStoreSasUri})' }
     )
   }
 }

@@ -12,8 +12,12 @@ param clientId string
 @description('Origin of the page, without a trailing slash.')
 param pageOrigin string
 
-// The name of a setting in function-app.bicep, never a value.
+@description('Whether the token store is a blob container instead of the file system.')
+param tokenStoreInBlobs bool
+
+// Names of settings in function-app.bicep, never values.
 var secretSetting = 'AUTH_PROVIDER_SECRET'
+var tokenStoreSetting = 'AUTH_TOKEN_STORE_SAS_URL'
 
 var providers = {
   aad: {
@@ -74,9 +78,14 @@ resource app 'Microsoft.Web/sites@2024-11-01' existing = {
       }
       httpSettings: { requireHttps: true }
       login: {
-        // Tokens are sent to these URLs, so add no others. They are compared as strings: with and without the trailing slash.
+        // Tokens are sent to these URLs, so add no others. They are compared as strings: with and without the trailing slash. The
+        // page asks to return to the second, from wherever it is opened.
         allowedExternalRedirectUrls: [pageOrigin, '${pageOrigin}/']
-        tokenStore: { enabled: true }
+        // The name of a signed-in person may come from the store. Instances of Flex Consumption share no file system.
+        tokenStore: {
+          enabled: true
+          azureBlobStorage: tokenStoreInBlobs ? { sasUrlSettingName: tokenStoreSetting } : null
+        }
       }
       identityProviders: providers[provider]
     }

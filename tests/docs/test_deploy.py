@@ -20,6 +20,7 @@ from fake_azure_tools import FakeAzureTools
 DEPLOY = PAGES["docs/deploy.md"]
 STEPS = [block for section in DEPLOY.between("The steps by hand", "Where addresses have to agree") for block in section.blocks]
 CORS = [code for row in DEPLOY["7. CORS, in both places"].rows for code in re.findall(r"`(az .+?)`", row[-1])]
+TOKEN_STORE = DEPLOY["Token store in blob storage"].blocks
 UNDO = DEPLOY["Undo it"].blocks
 
 AZURITE = "node tests/e2e/node_modules/azurite/dist/src/blob/main.js --silent --disableTelemetry --skipApiVersionCheck"
@@ -68,6 +69,32 @@ def test_the_steps_by_hand_work_and_can_be_undone(sandbox, azure):
 def assert_sign_in_redirects_to_the_page(properties):
     assert properties["login"]["allowedExternalRedirectUrls"] == [fake_azure_tools.PAGE, f"{fake_azure_tools.PAGE}/"]
     assert properties["identityProviders"]["azureActiveDirectory"]["registration"]["clientId"] == fake_azure_tools.CLIENT
+
+
+@pytest.mark.runs(*TOKEN_STORE)
+def test_the_sas_url_of_the_token_store_is_in_key_vault_and_sign_in_names_its_setting(sandbox, azure):
+    names = {"group": "rg-chat", "region": "westeurope", "api": "my-chat-api"}
+    variables = names | {"origin": fake_azure_tools.PAGE, "client": fake_azure_tools.CLIENT}
+    sandbox.variables |= variables
+    (authentication,) = [command for block in STEPS for command in block.commands if command.text.startswith("cat > authentication.json")]
+    commands = [command for block in TOKEN_STORE for command in block.commands]
+    printed = sandbox.run(*commands, authentication, "cat authentication.json")
+    assert azure.calls("az storage container-rm create") == ["--storage-account mychattokens --name tokens --public-access off --output none"]
+    (sas,) = azure.calls("az storage container generate-sas")
+    assert "--account-name mychattokens --name tokens --permissions rwd --https-only" in sas
+    (secret,) = azure.calls("az keyvault secret set")
+    assert secret.endswith("--value https://mychattokens.blob.core.windows.net/tokens?")
+    roles = [re.search(r"--role (.+?) --", call)[1] for call in azure.calls("az role assignment create")]
+    assert roles == ["Key Vault Secrets Officer", "Key Vault Secrets User", "Key Vault Secrets User"]
+    url = "https://my-chat-vault.vault.azure.net/secrets/token-store-sas"
+    assert azure.calls("azd env set") == [f"CHAT_TOKEN_STORE_SAS_URI {url}"]
+    (settings,) = azure.calls("az functionapp config appsettings set")
+    setting = re.search(r"tokenStoreSetting = '(\w+)'", (ROOT / "infra/modules/sign-in.bicep").read_text())[1]
+    assert settings.endswith(f"{setting}=@Microsoft.KeyVault(SecretUri={url})")
+
+    before, after = [code for code, _ in DEPLOY.code if code.startswith('"tokenStore": ')]
+    assert json.loads(f"{{{after}}}")["tokenStore"] == {"enabled": True, "azureBlobStorage": {"sasUrlSettingName": setting}}
+    assert json.loads(printed.replace(before, after))["properties"]["login"]["tokenStore"]["azureBlobStorage"]
 
 
 def checks() -> list[tuple[str, str]]:

@@ -55,6 +55,7 @@ SIGN_IN = {
     "properties.httpSettings.requireHttps": "true",
     "properties.login.allowedExternalRedirectUrls": "[pageOrigin, '${pageOrigin}/']",
     "properties.login.tokenStore.enabled": "true",
+    "properties.login.tokenStore.azureBlobStorage": "tokenStoreInBlobs ? { sasUrlSettingName: tokenStoreSetting } : null",
 }
 
 # Allowed role assignments: role and scopes.
@@ -80,7 +81,7 @@ FORBIDDEN_SETTINGS = {
 
 KEY_FUNCTION = re.compile(r"\blist[A-Z]\w*\s*\(|\bgetSecret\s*\(")
 KEY_TEXT = re.compile(r"AccountKey|AccessKey=|SharedAccess|primaryKey|secondaryKey|primaryConnectionString", re.IGNORECASE)
-KEY_NAME = re.compile(r"key|secret|password|connection_?string$", re.IGNORECASE)
+KEY_NAME = re.compile(r"key|secret|password|sas_?ur[il]$|connection_?string$", re.IGNORECASE)
 
 
 def broken_rules(templates: dict[str, Template]) -> list[str]:
@@ -144,6 +145,9 @@ def sign_in(templates: dict[str, Template]) -> Iterator[str]:
         for name, value in objects(template.variables.get("providers", "{}")).items():
             if "SecretSettingName" in name and value not in ("secretSetting", "'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'"):
                 yield f"{name} must name a setting"
+        for name in ("secretSetting", "tokenStoreSetting"):
+            if name in template.variables and template.variables[name].strip("'") not in app_settings(templates):
+                yield f"{name} must name a setting of the function app"
 
 
 def role_assignments(templates: dict[str, Template]) -> Iterator[str]:

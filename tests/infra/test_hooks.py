@@ -144,6 +144,28 @@ def test_an_incomplete_provider_is_rejected(tools, hooks, provider, client, secr
 
 
 @pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("", 0),
+        ("https://chat.vault.azure.net/secrets/token-store-sas", 0),
+        ("https://chat.vault.azure.net/secrets/token-store-sas/0123456789abcdef", 0),
+        ("https://store.blob.core.windows.net/tokens?sv=2024-11-04&sig=hush", 1),
+        ("https://store.blob.core.windows.net/secrets/tokens?sig=hush", 1),
+        ("sv=2024-11-04&sig=hush", 1),
+        ("http://chat.vault.azure.net/secrets/token-store-sas", 1),
+        ("https://chat.vault.azure.net/", 1),
+        ("chat.vault.azure.net/secrets/token-store-sas", 1),
+        ("@Microsoft.KeyVault(SecretUri=https://chat.vault.azure.net/secrets/token-store-sas)", 1),
+    ],
+)
+def test_the_token_store_is_the_url_of_a_secret_and_never_the_secret(tools, hooks, url, code):
+    done = tools.run(hooks / "settings.sh", {"CHAT_TOKEN_STORE_SAS_URI": url})
+    assert done.returncode == code, done.stderr
+    assert ("CHAT_TOKEN_STORE_SAS_URI" in done.stderr) == bool(code)
+    assert "hush" not in done.stderr
+
+
+@pytest.mark.parametrize(
     ("scopes", "code"),
     [("", 0), ("chat", 0), ("chat.join.limited voip.join", 0), ("chat chat.join voip", 0), ("chat,voip", 1), ("chats", 1), ("*", 1), ("voip root", 1)],
 )

@@ -10,6 +10,7 @@ PLATFORM = {
     "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
     "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "AUTH_PROVIDER_SECRET",
+    "AUTH_TOKEN_STORE_SAS_URL",
     "AzureWebJobsStorage__blobServiceUri",
     "AzureWebJobsStorage__clientId",
     "AzureWebJobsStorage__credential",

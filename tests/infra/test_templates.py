@@ -55,6 +55,13 @@ def test_the_variables_of_the_upload_hook_are_outputs(root, infra):
     assert set(variables.split()) <= infra["main.bicep"].outputs.keys()
 
 
+def test_the_token_store_is_the_file_system_by_default(infra):
+    main = infra["main.bicep"]
+    assert main.params["tokenStoreSasUri"] == "''"
+    (sign_in,) = [module for module in main.modules if module.symbol == "signIn"]
+    assert sign_in.params["tokenStoreInBlobs"] == "!empty(tokenStoreSasUri)"
+
+
 def test_the_documents_of_the_static_website_are_part_of_the_page(root, infra):
     (blobs,) = infra["modules/storage.bicep"].resource("Microsoft.Storage/storageAccounts/blobServices")
     for key in ("indexDocument", "errorDocument404Path"):
