@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { parseSignInFragment, parseIdentities, Session, signInUrl, takeSignInResult, fetchIdentity } from './session'
+import { fetchIdentity, linkOf, pageAddress, parseIdentities, parseSignInFragment, Session, signInUrl, takeSignInResult } from './session'
 import { openTabStorage } from './tabStorage'
 
 const config = { apiBaseUrl: 'https://api.example/base', authProvider: 'aad' }
@@ -25,12 +25,42 @@ describe('the URL fragment of App Service', () => {
     expect(parseSignInFragment(hash)).toEqual({ kind: 'invalid' })
   })
 
-  it.each([fragment({ authenticationToken: 't' }), '#token=garbage'])('is removed from the address bar and the history: %j', (hash) => {
-    history.replaceState(null, '', `/page?x=1${hash}`)
+  it.each([
+    ['/page?x=1', fragment({ authenticationToken: 't' }), undefined, '/page?x=1'],
+    ['/page?x=1', '#token=garbage', undefined, '/page?x=1'],
+    ['/', fragment({ authenticationToken: 't' }), '?x=1#room=blue', '/?x=1#room=blue'],
+    ['/chat/', fragment({ authenticationToken: 't' }), '#top', '/chat/#top'],
+    ['/', fragment({ authenticationToken: 't' }), '', '/'],
+    ['/?x=1', '#token=garbage', '', '/'],
+    ['/?x=1', '#top', '?y=2#room=blue', '/?x=1#top'],
+  ])('is replaced in the address bar and the history: %s%s with the link %j', (path, hash, link, expected) => {
+    history.replaceState(null, '', path + hash)
     const { length } = history
-    takeSignInResult(location, history)
-    expect(location.pathname + location.search + location.hash).toBe('/page?x=1')
+    takeSignInResult(location, history, link)
+    expect(location.pathname + location.search + location.hash).toBe(expected)
     expect(history).toHaveLength(length)
+  })
+})
+
+describe('the address of the page', () => {
+  it.each([
+    ['https://page.example', 'https://page.example/', ''],
+    ['https://page.example/', 'https://page.example/', ''],
+    ['https://page.example/index.html', 'https://page.example/', ''],
+    ['https://page.example/index.html?x=1#top', 'https://page.example/', '?x=1#top'],
+    ['https://page.example/?x=1', 'https://page.example/', '?x=1'],
+    ['https://page.example/?x=/a/b#/c/d', 'https://page.example/', '?x=/a/b#/c/d'],
+    ['https://page.example/#room=blue', 'https://page.example/', '#room=blue'],
+    ['https://page.example/chat/', 'https://page.example/chat/', ''],
+    ['https://page.example/chat/index.html?x=1#top', 'https://page.example/chat/', '?x=1#top'],
+    ['https://page.example/a/b/c.html', 'https://page.example/a/b/', ''],
+    ['https://page.example/%C3%A4/#ä', 'https://page.example/%C3%A4/', '#%C3%A4'],
+    ['http://localhost:5500/index.html', 'http://localhost:5500/', ''],
+    ['http://[::1]:5500/index.html#', 'http://[::1]:5500/', ''],
+    [`https://page.example/?x=1${fragment({ authenticationToken: 't' })}`, 'https://page.example/', '?x=1'],
+  ])('of %s to return to is %s, and the rest is %j', (href, address, link) => {
+    expect(pageAddress(new URL(href))).toBe(address)
+    expect(linkOf(new URL(href))).toBe(link)
   })
 })
 
@@ -107,11 +137,13 @@ describe('the session of the tab', () => {
     expect(sessionStorage).toHaveLength(0)
   })
 
-  it('expects a token only once', () => {
+  it('expects a token only once, and returns the link from before the sign-in', () => {
     const session = new Session(openTabStorage())
-    expect(session.takeSignInStarted()).toBe(false)
-    session.markSignInStarted()
-    expect(session.takeSignInStarted()).toBe(true)
-    expect(session.takeSignInStarted()).toBe(false)
+    expect(session.takeSignInStarted()).toBeUndefined()
+    for (const link of ['?x=1#top', '']) {
+      session.markSignInStarted(link)
+      expect(session.takeSignInStarted()).toBe(link)
+      expect(session.takeSignInStarted()).toBeUndefined()
+    }
   })
 })

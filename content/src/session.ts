@@ -33,11 +33,27 @@ export function parseSignInFragment(fragment: string): SignInResult {
   return { kind: 'invalid' }
 }
 
-/** Reads the sign-in result and removes it from the address bar and the history. */
-export function takeSignInResult(location: Location, history: History): SignInResult {
+/**
+ * Reads the sign-in result and removes it from the address bar and the history. If there is one, `link` takes its place: the query and
+ * fragment from before the sign-in.
+ */
+export function takeSignInResult(location: Location, history: History, link: string | undefined): SignInResult {
   const result = parseSignInFragment(location.hash)
-  if (result.kind !== 'none') history.replaceState(null, '', location.pathname + location.search)
+  if (result.kind !== 'none') history.replaceState(null, '', location.pathname + (link ?? location.search))
   return result
+}
+
+/**
+ * The address to return to after a sign-in: the folder of index.html, without file name, query and fragment. App Service redirects only to
+ * addresses that it lists, so this has to be the same wherever the page is opened from.
+ */
+export function pageAddress(location: Pick<Location, 'href'>): string {
+  return new URL('.', location.href).href
+}
+
+/** The query and fragment of the address, which a sign-in does not return to. A sign-in result is not part of it. */
+export function linkOf(location: Pick<Location, 'search' | 'hash'>): string {
+  return location.search + (parseSignInFragment(location.hash).kind === 'none' ? location.hash : '')
 }
 
 /** The URL of the sign-in page; after signing in it redirects to `page` with a token in the fragment. */
@@ -84,19 +100,19 @@ export class Session {
     return this.read(NICKNAME)
   }
 
-  /** Records that this tab starts a sign-in. */
-  markSignInStarted(): void {
-    this.storage.setItem(SIGNING_IN, 'yes')
+  /** Records that this tab starts a sign-in, and the query and fragment to restore after it. */
+  markSignInStarted(link: string): void {
+    this.storage.setItem(SIGNING_IN, link)
   }
 
   /**
-   * Whether this tab has started a sign-in; resets it. It protects against links with a foreign `#token=…`, which would sign
-   * the user in under a different name.
+   * The recorded query and fragment if this tab has started a sign-in, else `undefined`; resets it. It protects against links with a
+   * foreign `#token=…`, which would sign the user in under a different name.
    */
-  takeSignInStarted(): boolean {
-    const started = this.read(SIGNING_IN) !== undefined
+  takeSignInStarted(): string | undefined {
+    const link = this.read(SIGNING_IN)
     this.storage.removeItem(SIGNING_IN)
-    return started
+    return link
   }
 
   signIn(token: string, userId: string): void {
