@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { fetchIdentity, linkOf, pageAddress, parseIdentities, parseSignInFragment, Session, signInUrl, takeSignInResult } from './session'
+import { fetchIdentity, linkOf, pageAddress, parseSignInFragment, parseUser, Session, signInUrl, takeSignInResult } from './session'
 import { openTabStorage } from './tabStorage'
 
 const config = { apiBaseUrl: 'https://api.example/base', authProvider: 'aad' }
@@ -70,39 +70,48 @@ it('the sign-in URL has the provider, the session mode and the return URL', () =
   expect(Object.fromEntries(url.searchParams)).toEqual({ session_mode: 'token', post_login_redirect_url: 'https://page.example/chat/?a=b&c' })
 })
 
-describe('/.auth/me', () => {
+describe('the signed-in user', () => {
   afterEach(() => { vi.unstubAllGlobals() })
 
-  it('returns the first identity', () => {
-    expect(parseIdentities([{ user_id: 'alice@contoso.com', provider_name: 'aad' }, { user_id: 'other' }])).toEqual({ kind: 'user', userId: 'alice@contoso.com' })
+  it.each([
+    [{ userId: 'alice@contoso.com', displayName: 'Alice', provider: 'aad' }, { userId: 'alice@contoso.com', displayName: 'Alice' }],
+    [{ userId: 'github:alice', displayName: '' }, { userId: 'github:alice', displayName: 'github:alice' }],
+    [{ userId: 'alice', displayName: null }, { userId: 'alice', displayName: 'alice' }],
+    [{ userId: 'alice' }, { userId: 'alice', displayName: 'alice' }],
+    [{ userId: '' }, undefined],
+    [{ userId: 1 }, undefined],
+    [{ displayName: 'Alice' }, undefined],
+    [[{ user_id: 'alice' }], undefined],
+    [null, undefined],
+  ])('of %j is %j', (raw, user) => {
+    expect(parseUser(raw)).toEqual(user)
   })
 
-  it('means signed out if the list is empty', () => {
-    expect(parseIdentities([])).toEqual({ kind: 'signed-out' })
-  })
-
-  it.each([null, {}, [null], [{}], [{ user_id: '' }], [{ user_id: 1 }]])('is unknown, not signed out, if the body is %j', (raw) => {
-    expect(parseIdentities(raw)).toEqual({ kind: 'unknown' })
-  })
-
-  it('is called with the token in X-ZUMO-AUTH and without cookies', async () => {
-    const get = vi.fn<typeof fetch>(() => Promise.resolve(Response.json([{ user_id: 'alice' }])))
+  it('is asked for with the token in X-ZUMO-AUTH and without cookies', async () => {
+    const get = vi.fn<typeof fetch>(() => Promise.resolve(Response.json({ userId: 'alice', displayName: 'Alice', provider: 'aad' })))
     vi.stubGlobal('fetch', get)
-    expect(await fetchIdentity(config, 'tok')).toEqual({ kind: 'user', userId: 'alice' })
+    expect(await fetchIdentity(config, 'tok')).toEqual({ kind: 'user', user: { userId: 'alice', displayName: 'Alice' } })
     const [url, init] = get.mock.calls[0] ?? []
-    expect(url).toBe('https://api.example/base/.auth/me')
+    expect(url).toBe('https://api.example/base/api/me')
     expect(new Headers(init?.headers).get('X-ZUMO-AUTH')).toBe('tok')
     expect(init?.credentials).toBe('omit')
     expect(init?.redirect).toBe('manual')
   })
 
+  const error = (status: number, code: string) => () => Promise.resolve(Response.json({ error: { code, message: 'Sign in again.' } }, { status }))
+
   it.each([
-    ['a 401 means signed out', () => Promise.resolve(new Response('', { status: 401 })), 'signed-out'],
-    ['a network error does not mean signed out', () => Promise.reject(new TypeError()), 'unknown'],
-    ['a 503 does not mean signed out', () => Promise.resolve(new Response('', { status: 503 })), 'unknown'],
-  ])('%s', async (_, answer, kind) => {
+    ['a 401 means signed out', error(401, 'unauthenticated'), { kind: 'signed-out', nameless: false }],
+    ['a 401 without a body means signed out', () => Promise.resolve(new Response('', { status: 401 })), { kind: 'signed-out', nameless: false }],
+    ['a lost name means signed out', error(401, 'session_without_name'), { kind: 'signed-out', nameless: true }],
+    ['a network error does not mean signed out', () => Promise.reject(new TypeError()), { kind: 'unknown', reason: 'the chat cannot be reached.' }],
+    ['a 503 does not mean signed out', error(503, 'unavailable'), { kind: 'unknown', reason: 'the chat is busy or restarting.' }],
+    ['a 404 does not mean signed out', error(404, 'not_found'), { kind: 'unknown', reason: 'Sign in again.' }],
+    ['a page of a proxy does not mean signed out', () => Promise.resolve(new Response('<html>')), { kind: 'unknown', reason: 'the response did not come from the chat.' }],
+    ['an empty list does not mean signed out', () => Promise.resolve(Response.json([])), { kind: 'unknown', reason: 'the response did not come from the chat.' }],
+  ])('%s', async (_, answer, identity) => {
     vi.stubGlobal('fetch', vi.fn<typeof fetch>(answer))
-    expect((await fetchIdentity(config, 'tok')).kind).toBe(kind)
+    expect(await fetchIdentity(config, 'tok')).toEqual(identity)
   })
 })
 
@@ -115,23 +124,31 @@ describe('the session of the tab', () => {
 
   it('has a user id and a token after a sign-in', () => {
     const session = new Session(openTabStorage())
-    session.signIn('tok', 'alice')
+    session.signIn('tok', { userId: 'alice', displayName: 'Alice' })
     expect(session.me).toEqual({ kind: 'user', userId: 'alice' })
     expect(session.token).toBe('tok')
+    expect(session.displayName).toBe('Alice')
+  })
+
+  it('shows the user id of a user who was stored without a name', () => {
+    sessionStorage.setItem('chat.token', 'tok')
+    sessionStorage.setItem('chat.user', 'alice')
+    expect(new Session(openTabStorage()).displayName).toBe('alice')
   })
 
   it('has no token after entering as a guest', () => {
     const session = new Session(openTabStorage())
-    session.signIn('tok', 'alice')
+    session.signIn('tok', { userId: 'alice', displayName: 'Alice' })
     session.enterAsGuest('Zoë')
     expect(session.token).toBeUndefined()
     expect(session.me).toEqual({ kind: 'guest', nickname: 'Zoë' })
+    expect(session.displayName).toBe('Zoë')
   })
 
   it('is empty after clearing', () => {
     const session = new Session(openTabStorage())
     session.enterAsGuest('Zoë')
-    session.signIn('tok', 'alice')
+    session.signIn('tok', { userId: 'alice', displayName: 'Alice' })
     session.clear()
     expect(session.me).toBeUndefined()
     expect(sessionStorage).toHaveLength(0)

@@ -1,6 +1,7 @@
 // The tab's session: the sign-in token that App Service returns in the URL fragment, or a guest's nickname.
 // It is in sessionStorage, not in a cookie or localStorage, so that two tabs can be two people.
-import { callApi, parseJson } from './chat/api'
+import { callApi, parseJson, UNEXPECTED_RESPONSE } from './chat/api'
+import type { Failure } from './chat/api'
 import type { Sender } from './chat/message'
 import type { Config } from './config'
 import type { TabStorage } from './tabStorage'
@@ -8,11 +9,24 @@ import type { TabStorage } from './tabStorage'
 /** The result of a sign-in, as found in the URL fragment. */
 export type SignInResult = { kind: 'none' } | { kind: 'token', token: string } | { kind: 'invalid' }
 
-/** The result of `/.auth/me`. `unknown` means that the call failed. */
-export type Identity = { kind: 'user', userId: string } | { kind: 'signed-out' } | { kind: 'unknown' }
+/** A signed-in user: the id that others see and write to, and the name to show to the user. */
+export interface User {
+  readonly userId: string
+  readonly displayName: string
+}
+
+/**
+ * The result of `GET /api/me`. `nameless`: App Service has lost the name of the sign-in. `unknown`: the call failed; `reason` is shown to
+ * the user.
+ */
+export type Identity =
+  | { kind: 'user', user: User }
+  | { kind: 'signed-out', nameless: boolean }
+  | { kind: 'unknown', reason: string }
 
 const TOKEN = 'chat.token'
 const USER = 'chat.user'
+const DISPLAY_NAME = 'chat.display-name'
 const NICKNAME = 'chat.nickname'
 const SIGNING_IN = 'chat.signing-in'
 
@@ -64,20 +78,26 @@ export function signInUrl(config: Config, page: string): string {
   return url.href
 }
 
-/** Asks App Service for the user of the token. */
+/** Asks the API for the user of the token. */
 export async function fetchIdentity(config: Config, token: string): Promise<Identity> {
-  const result = await callApi({ baseUrl: config.apiBaseUrl, token }, `${config.apiBaseUrl}/.auth/me`, { method: 'GET' })
-  if (result.kind === 'failed') return { kind: result.failure.kind === 'unauthenticated' ? 'signed-out' : 'unknown' }
-  return parseIdentities(parseJson(result.text))
+  const result = await callApi({ baseUrl: config.apiBaseUrl, token }, `${config.apiBaseUrl}/api/me`, { method: 'GET' })
+  if (result.kind === 'failed') return identityOfFailure(result.failure)
+  const user = parseUser(parseJson(result.text))
+  return user === undefined ? identityOfFailure(UNEXPECTED_RESPONSE) : { kind: 'user', user }
 }
 
-/** Parses the body of `/.auth/me`: an array of identities, of which the first is used; empty if not signed in. */
-export function parseIdentities(raw: unknown): Identity {
-  if (!Array.isArray(raw)) return { kind: 'unknown' }
-  const first: unknown = raw[0]
-  if (first === undefined) return { kind: 'signed-out' }
-  if (typeof first !== 'object' || first === null || !('user_id' in first)) return { kind: 'unknown' }
-  return typeof first.user_id === 'string' && first.user_id !== '' ? { kind: 'user', userId: first.user_id } : { kind: 'unknown' }
+function identityOfFailure(failure: Failure): Identity {
+  if (failure.kind === 'unauthenticated') return { kind: 'signed-out', nameless: failure.code === 'session_without_name' }
+  return { kind: 'unknown', reason: failure.reason }
+}
+
+/** Parses the body of `GET /api/me`. Without a display name, the user id is shown. */
+export function parseUser(raw: unknown): User | undefined {
+  if (typeof raw !== 'object' || raw === null || !('userId' in raw)) return undefined
+  const { userId } = raw
+  if (typeof userId !== 'string' || userId === '') return undefined
+  const displayName = 'displayName' in raw && typeof raw.displayName === 'string' && raw.displayName !== '' ? raw.displayName : userId
+  return { userId, displayName }
 }
 
 /** The user or guest of this tab. */
@@ -94,6 +114,12 @@ export class Session {
     if (this.token !== undefined) return userId === undefined ? undefined : { kind: 'user', userId }
     const nickname = this.read(NICKNAME)
     return nickname === undefined ? undefined : { kind: 'guest', nickname }
+  }
+
+  /** The name to show for the stored user or guest. */
+  get displayName(): string {
+    const userId = this.read(USER)
+    return (userId === undefined ? this.nickname : this.read(DISPLAY_NAME) ?? userId) ?? ''
   }
 
   get nickname(): string | undefined {
@@ -115,20 +141,22 @@ export class Session {
     return link
   }
 
-  signIn(token: string, userId: string): void {
+  signIn(token: string, { userId, displayName }: User): void {
     this.storage.setItem(TOKEN, token)
     this.storage.setItem(USER, userId)
+    this.storage.setItem(DISPLAY_NAME, displayName)
   }
 
   enterAsGuest(nickname: string): void {
     this.storage.removeItem(TOKEN)
     this.storage.removeItem(USER)
+    this.storage.removeItem(DISPLAY_NAME)
     this.storage.setItem(NICKNAME, nickname)
   }
 
   /** Removes everything that this class has stored. */
   clear(): void {
-    for (const name of [TOKEN, USER, NICKNAME, SIGNING_IN]) this.storage.removeItem(name)
+    for (const name of [TOKEN, USER, DISPLAY_NAME, NICKNAME, SIGNING_IN]) this.storage.removeItem(name)
   }
 
   private read(name: string): string | undefined {

@@ -66,7 +66,7 @@ describe('calls for access tokens', () => {
 
   it('return why they failed', async () => {
     stubFetch(() => Response.json({ error: { code: 'unauthenticated', message: 'Sign in.' } }, { status: 401 }))
-    expect(await issueToken(api)).toEqual({ kind: 'failed', failure: { kind: 'unauthenticated' } })
-    expect(await revokeTokens(api)).toEqual({ kind: 'failed', failure: { kind: 'unauthenticated' } })
+    expect(await issueToken(api)).toEqual({ kind: 'failed', failure: { kind: 'unauthenticated', code: 'unauthenticated' } })
+    expect(await revokeTokens(api)).toEqual({ kind: 'failed', failure: { kind: 'unauthenticated', code: 'unauthenticated' } })
   })
 })

@@ -72,7 +72,7 @@ describe('a call to the API', () => {
   })
 
   it('is unauthenticated after a 401 or a redirect to a sign-in page', async () => {
-    expect(await failureOf(error(401, 'unauthenticated'))).toEqual({ kind: 'unauthenticated' })
+    expect(await failureOf(error(401, 'session_without_name'))).toEqual({ kind: 'unauthenticated', code: 'session_without_name' })
     const redirect = new Response('')
     Object.defineProperties(redirect, { type: { value: 'opaqueredirect' }, ok: { value: false }, status: { value: 0 } })
     expect(await failureOf(() => Promise.resolve(redirect))).toEqual({ kind: 'unauthenticated' })

@@ -18,7 +18,8 @@ export interface TransientFailure {
 
 /** Why a call failed. `reason` is shown to the user. */
 export type Failure =
-  | { readonly kind: 'unauthenticated' }
+  /** `code` is that of the API's error, if it sent one. */
+  | { readonly kind: 'unauthenticated', readonly code?: string | undefined }
   | TransientFailure
   /** An automatic retry would fail again; `canRetry` offers a manual one. `status` is the HTTP status code. */
   | { readonly kind: 'rejected', readonly status: number, readonly reason: string, readonly canRetry: boolean }
@@ -62,9 +63,9 @@ export function parseJson(text: string): unknown {
 
 function failureOf(response: Response, text: string): Failure {
   const { status } = response
-  // App Service may redirect an unauthenticated call to its sign-in page.
-  if (status === 401 || response.type === 'opaqueredirect') return { kind: 'unauthenticated' }
   const error = parseError(text)
+  // App Service may redirect an unauthenticated call to its sign-in page.
+  if (status === 401 || response.type === 'opaqueredirect') return { kind: 'unauthenticated', code: error?.code }
   const retryAfterMs = parseRetryAfter(response.headers.get('Retry-After'))
   switch (status) {
     case 413:
