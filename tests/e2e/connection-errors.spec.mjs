@@ -53,11 +53,15 @@ test('a page that is opened without the service connects when it starts', async 
   await alice.isOnline()
 })
 
-test('a guest is told to sign in where that is required', async (t) => {
-  const chat = await startLocalStack(t, { ChatAllowAnonymous: 'false' })
-  const guest = await browser.newUser(chat, WITH_ERRORS)
-  await guest.page.getByLabel('Nickname').fill('Guest')
-  await guest.page.getByRole('button', { name: 'Join' }).click()
+test('a guest is told to sign in when that becomes required', async (t) => {
+  const { connection } = await separateEmulator(t)
+  const variables = { AzureSignalRConnectionString: connection }
+  const chat = await startLocalStack(t, variables)
+  const guest = await (await browser.newUser(chat, WITH_ERRORS)).joinAsGuest('Guest')
+  await chat.stop()
+  const ports = ['--page-port', new URL(chat.page).port, '--api-port', new URL(chat.api).port, '--communication-port', '0']
+  await startChat(t, ports, { ...variables, ChatAllowAnonymous: 'false' })
+  await guest.sends('still here')
   await guest.page.getByRole('alert').getByText('Please sign in').waitFor()
 })
 
