@@ -21,6 +21,7 @@ mod user_id;
 
 pub use person::{Person, PersonKey};
 pub(crate) use principal::Principal;
+pub(crate) use user_id::parse_user_id;
 
 /// Microsoft Entra ID, as Easy Auth calls it.
 pub(crate) const ENTRA: &str = "aad";
@@ -107,5 +108,5 @@ impl AuthConfig {
 /// The name that Easy Auth would give the user of a token: the sign-in name; without one the object id.
 pub(crate) fn name_of(user: &entra_jwt::User) -> Result<UserId, Error> {
     let name = user.name().unwrap_or_else(|| user.object_id());
-    name.parse().map_err(|_| Error::InvalidToken(InvalidToken::NoUser))
+    parse_user_id(name).ok_or(Error::InvalidToken(InvalidToken::NoUser))
 }

@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use azure_signalr::UserId;
 
 use super::claim_set::{ClaimSet, MAPPED_NAME};
+use super::user_id::parse_user_id;
 use crate::error::Error;
 
 const NAME: &str = "x-ms-client-principal-name";
@@ -86,7 +87,7 @@ impl<'a> Principal<'a> {
 }
 
 fn parse(text: Option<&str>, what: &'static str) -> Result<Option<UserId>, Error> {
-    text.map(str::parse).transpose().map_err(|_| Error::UnreadablePrincipal(what))
+    text.map(|name| parse_user_id(name).ok_or(Error::UnreadablePrincipal(what))).transpose()
 }
 
 /// `id`, unless it is that of a session: the next session of the same person has another one.
@@ -202,6 +203,8 @@ mod tests {
             r#"{"claims":[{"typ":"name","val":".."}]}"#,
             r#"{"claims":[{"typ":"name","val":"a\nb"}]}"#,
             r#"{"claims":[{"typ":"name","val":"  "}]}"#,
+            r#"{"claims":[{"typ":"name","val":"\u200b\u2060"}]}"#,
+            r#"{"claims":[{"typ":"name","val":"\u3164"}]}"#,
             r#"{"name_typ":7,"claims":[{"typ":"name","val":"ann"}]}"#,
             r#"{"identityProvider":"github","userDetails":7}"#,
             r#"{"identityProvider":"github","userDetails":["ann"]}"#,

@@ -1,11 +1,17 @@
-//! User ids in an app with several identity providers, where `ChatIdentityProvider` names one of them.
+//! User ids: the names of people, and what keeps the people of several identity providers apart.
 //!
-//! Two providers can give the same name to two people. So only the people of that provider have their name as user id; others have
-//! `provider:name`.
+//! Two providers can give the same name to two people. So where `ChatIdentityProvider` names a provider, only its people have their name as
+//! user id; others have `provider:name`.
 
 use azure_signalr::{NameError, UserId};
 
 use crate::config::ProviderName;
+use crate::text::is_visible;
+
+/// The user id that is a person's name, without white space around it; `None` if it is too long or nothing of it is visible.
+pub(crate) fn parse_user_id(name: &str) -> Option<UserId> {
+    name.trim().parse().ok().filter(|_| is_visible(name))
+}
 
 /// The user id of the person whom `provider` calls `name`, where the names of `home` are user ids.
 ///
@@ -31,6 +37,20 @@ mod tests {
     fn id(provider: &str, name: &str, home: &str) -> String {
         let id = user_id(name.parse().unwrap(), &provider.parse().unwrap(), &home.parse().unwrap());
         id.unwrap().as_str().to_owned()
+    }
+
+    #[test]
+    fn a_name_of_which_nothing_is_visible_is_no_user_id_and_spaces_around_one_do_not_count() {
+        for (name, expected) in
+            [("ann", "ann"), (" ann ", "ann"), ("\u{3000}Ann B\u{a0}", "Ann B"), ("a\u{200b}", "a\u{200b}")]
+        {
+            assert_eq!(parse_user_id(name).unwrap().as_str(), expected, "{name:?}");
+        }
+        for name in
+            ["", " ", "\u{200b}", "\u{2060}\u{feff}", "\u{3164}", "\u{2800}", "\u{301}", "\u{e0041}", "\u{ad}", ".."]
+        {
+            assert_eq!(parse_user_id(name), None, "{name:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use azure_signalr::UserId;
 use serde_json::{Map, Value};
 
+use crate::auth::parse_user_id;
 use crate::error::Error;
 use crate::text::{is_inline, is_visible, normalize_line_breaks};
 
@@ -92,7 +93,7 @@ fn recipient(value: Value) -> Result<Option<UserId>, Error> {
     match value {
         Value::Null => Ok(None),
         Value::String(user) if user.is_empty() => Ok(None),
-        Value::String(user) if is_visible(&user) => user.trim().parse().map(Some).map_err(|_| WRONG),
+        Value::String(user) => parse_user_id(&user).map(Some).ok_or(WRONG),
         _ => Err(WRONG),
     }
 }
