@@ -1,10 +1,12 @@
-//! Helpers shared by the tests of several packages: processes, HTTP, connections that die, a SignalR client, an Entra tenant, TLS.
+//! Helpers shared by the tests of several packages: processes, HTTP, HTTP by hand, connections that die, a SignalR client, an Entra tenant,
+//! TLS.
 
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
 pub mod entra;
 pub mod http;
 pub mod process;
+pub mod raw_http;
 pub mod signalr_client;
 pub mod tcp_proxy;
 pub mod tls;
