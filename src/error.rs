@@ -37,6 +37,8 @@ pub enum Error {
     InvalidPath,
     /// The body is too large.
     TooLarge,
+    /// The body did not arrive in time.
+    BodyTimeout,
     /// The content type is not JSON.
     UnsupportedMediaType,
     /// No route has this path.
@@ -107,6 +109,7 @@ impl Error {
             }
             Self::InvalidPath => (400, "invalid_path", "Follow each `%` in the path with two hex digits."),
             Self::TooLarge => (413, "too_large", "Send at most 64 KiB."),
+            Self::BodyTimeout => (408, "request_timeout", "The body did not arrive in time; send it again."),
             Self::UnsupportedMediaType => {
                 (415, "unsupported_media_type", "Send the body with `Content-Type: application/json`.")
             }

@@ -7,6 +7,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use http_server::BodyTimeout;
 
 use crate::error::Error;
 
@@ -28,10 +29,11 @@ pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("application/json")
 }
 
-/// The error for a body that is too large or incomplete; `invalid` takes the field and its rule.
+/// The error for a body that is too large, late or incomplete; `invalid` takes the field and its rule.
 pub(crate) fn body_error(rejection: &BytesRejection, invalid: fn(&'static str, &'static str) -> Error) -> Error {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge,
+        _ if BodyTimeout::is_cause_of(rejection) => Error::BodyTimeout,
         _ => invalid("body", "broke off; send it again"),
     }
 }

@@ -1,11 +1,10 @@
 //! `handler`, the custom handler of the Functions app: reads the settings, listens where the Functions host says, serves, stops.
 
-use std::io;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 use axum::Router;
-use axum::serve::ListenerExt as _;
+use http_server::{Grace, Limits};
 use jiff::Timestamp;
 use serverless_chat::access_token::TokenService;
 use serverless_chat::app::{self, unconfigured};
@@ -17,7 +16,6 @@ use serverless_chat::identities::IdentityStore;
 use serverless_chat::shutdown::{self, StopReason};
 use serverless_chat::telemetry::{self, Export};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tracing::{error, info};
 
 /// What a person reads who starts the program by hand.
@@ -92,24 +90,17 @@ async fn serve(port: u16, app: Router) -> Result<StopReason, ExitError> {
     let mut orphaned = std::pin::pin!(orphaned);
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
     let socket = socket.map_err(|error| ExitError::bind(port, HOST_PORT, error))?;
-    // Responses are small and complete: Nagle's algorithm only delays them.
-    let socket = socket.tap_io(|connection| drop(connection.set_nodelay(true)));
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = axum::serve(socket, app).with_graceful_shutdown(async { drop(stopped.await) });
-    let mut serving = std::pin::pin!(serving.into_future());
     info!("listening on 127.0.0.1:{port}");
-    let reason = tokio::select! {
-        ended = &mut serving => {
-            return ended.and(Err(io::Error::other("the server ended by itself"))).map_err(ExitError::other);
-        }
-        reason = signaled => reason,
-        reason = &mut orphaned => reason,
+    let mut stopped = None;
+    let stop = async {
+        let reason = tokio::select! {
+            reason = signaled => reason,
+            reason = &mut orphaned => reason,
+        };
+        info!("{}", if reason == StopReason::ParentExited { "the host is gone; stopping" } else { "told to stop" });
+        stopped = Some(reason);
+        Grace(shutdown::grace_ended(reason, orphaned))
     };
-    info!("{}", if reason == StopReason::ParentExited { "the host is gone; stopping" } else { "told to stop" });
-    drop(stop);
-    tokio::select! {
-        _ = serving => {}
-        () = shutdown::grace_ended(reason, orphaned) => {}
-    }
-    Ok(reason)
+    http_server::serve(vec![socket], move |_| app.clone(), Limits::default(), stop).await.map_err(ExitError::other)?;
+    Ok(stopped.expect("the server ends by `stop` alone"))
 }

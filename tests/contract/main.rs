@@ -27,4 +27,6 @@ mod scripted_service;
 mod settings;
 #[cfg(unix)]
 mod signalr_managed_identity;
+mod slow_callers;
 mod test_app;
+mod unread_bodies;

@@ -4,6 +4,7 @@
 
 use axum::body::Body;
 use http_body_util::BodyExt as _;
+use http_server::BodyTimeout;
 use serde_json::{Map, Value};
 
 use crate::error::ApiError;
@@ -12,28 +13,25 @@ use crate::identity_api::{ApiVersion, Scope};
 /// The maximum size of a body, in bytes. The largest that clients send is an Entra token of a few thousand bytes.
 const MAX_BODY_BYTES: usize = 64 << 10;
 
-/// How much of a larger body is read before the response, in bytes: a client that is cut off while it sends reports a broken
-/// connection in place of the response.
-const MAX_DISCARDED_BYTES: usize = 4 << 20;
-
 /// The lifetimes of tokens, in minutes.
 const LIFETIME_MINUTES: std::ops::RangeInclusive<i64> = 60..=1440;
 const DEFAULT_LIFETIME_MINUTES: i64 = *LIFETIME_MINUTES.end();
 
 /// Reads the whole body.
 pub(crate) async fn read(mut body: Body) -> Result<Vec<u8>, ApiError> {
-    let (mut whole, mut read) = (Vec::new(), 0);
+    let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| ApiError::malformed("The body is incomplete."))?;
+        let frame = frame.map_err(|error| {
+            let is_late = BodyTimeout::is_cause_of(&error);
+            if is_late { ApiError::body_timeout() } else { ApiError::malformed("The body is incomplete.") }
+        })?;
         let Ok(data) = frame.into_data() else { continue };
-        read += data.len();
-        if read <= MAX_BODY_BYTES {
-            whole.extend_from_slice(&data);
-        } else if read > MAX_DISCARDED_BYTES {
-            break;
+        whole.extend_from_slice(&data);
+        if whole.len() > MAX_BODY_BYTES {
+            return Err(ApiError::too_large(MAX_BODY_BYTES));
         }
     }
-    if read <= MAX_BODY_BYTES { Ok(whole) } else { Err(ApiError::too_large(MAX_BODY_BYTES)) }
+    Ok(whole)
 }
 
 /// A token to issue.

@@ -1,10 +1,13 @@
 //! Error responses: [`ApiError`] with its status, code and message, and [`AuthError`] for tokens.
 
+use std::error::Error;
+
 use axum::Json;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_server::BodyTimeout;
 use serde_json::json;
 use tracing::{debug, warn};
 
@@ -63,6 +66,12 @@ impl ApiError {
     pub(crate) fn too_many_groups(who: &str) -> Self {
         let message = format!("{who} is in as many groups as the emulator allows, or all users together are");
         Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyGroups", message)
+    }
+
+    /// 408, if `error` is that a body did not arrive in time.
+    pub(crate) fn body_timeout(error: &(dyn Error + 'static)) -> Option<Self> {
+        let message = "the body did not arrive in time";
+        BodyTimeout::is_cause_of(error).then(|| Self::new(StatusCode::REQUEST_TIMEOUT, "RequestTimeout", message))
     }
 
     pub(crate) fn closing() -> Self {

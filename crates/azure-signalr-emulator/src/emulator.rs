@@ -1,18 +1,19 @@
 //! [`Emulator`]: an instance of the service, and its routes.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, Method, header};
+use axum::extract::ConnectInfo;
+use axum::http::{HeaderName, Method, Request, header};
 use axum::middleware;
 use axum::routing::any;
-use axum::serve::ListenerExt as _;
+use http_server::{Grace, Limits, RequestBody};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::access_key::AccessKey;
@@ -68,33 +69,36 @@ impl Emulator {
     ) -> io::Result<()> {
         let allowed: Arc<[String]> = self.service.options.allowed_hosts.clone().into();
         let router = self.router().layer(middleware::from_fn_with_state(allowed, loopback::check_host));
-        let (stop, _) = watch::channel(());
-        let mut servers = JoinSet::new();
-        for listener in listeners {
-            let mut stopped = stop.subscribe();
-            let stopped = async move { while stopped.changed().await.is_ok() {} };
-            // Frames are small and final: waiting to fill a packet only delays them.
-            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-            let service = router.clone().into_make_service_with_connect_info::<SocketAddr>();
-            servers.spawn(axum::serve(listener, service).with_graceful_shutdown(stopped).into_future());
-        }
-        shutdown.await;
-        drop(stop);
-        let drained = tokio::time::timeout(DRAIN_TIMEOUT, self.drain(servers)).await;
-        drained.unwrap_or_else(|_| {
-            tracing::info!("gave up what took longer than a second to end");
+        let with_peer = move |peer| {
+            router.clone().map_request(move |mut request: Request<RequestBody>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                request
+            })
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async {
+            drop(stopped.await);
+            Grace(sleep(DRAIN_TIMEOUT))
+        };
+        let serving = http_server::serve(listeners, with_peer, self.limits(), stopped);
+        // The server does not wait for WebSockets, and requests of other clients end when their connection does.
+        let closing = async {
+            shutdown.await;
+            drop(stop);
+            self.close_all();
+            if timeout(DRAIN_TIMEOUT, self.closed()).await.is_err() {
+                tracing::info!("gave up clients that took longer than a second to leave");
+            }
             Ok(())
-        })
+        };
+        tokio::try_join!(serving, closing).map(|_| ())
     }
 
-    /// HTTP servers do not wait for WebSockets, so the clients are closed first.
-    async fn drain(&self, mut servers: JoinSet<io::Result<()>>) -> io::Result<()> {
-        self.close_all();
-        self.closed().await;
-        while let Some(ended) = servers.join_next().await {
-            ended.map_err(io::Error::other)??;
-        }
-        Ok(())
+    /// A client has a connection for what it receives, and may have another for what it sends. Those beyond the limit are answered 429.
+    fn limits(&self) -> Limits {
+        let limits = Limits::default();
+        let max_connections = self.service.options.max_connections.saturating_mul(2).max(limits.max_connections);
+        Limits { max_connections, ..limits }
     }
 
     /// All endpoints, without the check of the `Host` header.

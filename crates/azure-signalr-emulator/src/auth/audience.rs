@@ -8,7 +8,6 @@ use url::Url;
 
 use crate::api_error::AuthError;
 use crate::hub::HubName;
-use crate::loopback;
 use crate::request::{Query, path_segments};
 
 /// How many characters of an invalid audience an error repeats.
@@ -48,7 +47,7 @@ impl Audience<'_> {
         if !self.matches_path(&path_segments(url.path()).map_err(|_| not_a_url())?) {
             return Err(AuthError::new("audience path", self.expected(), found()));
         }
-        if !loopback::is_allowed_host(&host.to_string(), hosts) {
+        if !http_server::is_allowed_host(&host.to_string(), hosts) {
             let allowed: String = hosts.iter().map(|host| [", ", host].concat()).collect();
             return Err(AuthError::new("audience host", format!("a loopback name{allowed}"), found()));
         }

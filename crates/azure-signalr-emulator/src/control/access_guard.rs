@@ -10,9 +10,9 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use http_server::is_loopback_host;
 
 use crate::api_error::ApiError;
-use crate::loopback::is_loopback_host;
 
 /// Middleware: admits a request, or responds with the reason.
 pub(super) async fn check(request: Request, next: Next) -> Response {

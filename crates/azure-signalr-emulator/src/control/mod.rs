@@ -89,8 +89,9 @@ pub(crate) fn with_traffic_log<S: Clone + Send + Sync + 'static>(
 
 /// Reads a JSON body.
 async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
-    let body = to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| {
-        ApiError::invalid("body", format!("the body broke off, or is larger than {MAX_BODY_BYTES} bytes"))
+    let body = to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|error| {
+        let message = format!("the body broke off, or is larger than {MAX_BODY_BYTES} bytes");
+        ApiError::body_timeout(&error).unwrap_or_else(|| ApiError::invalid("body", message))
     })?;
     serde_json::from_slice(&body).map_err(|error| {
         ApiError::invalid("body", format!("this is not what the call takes: {error}; see GET /emulator/"))

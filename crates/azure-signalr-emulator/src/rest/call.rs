@@ -137,29 +137,19 @@ pub(super) fn check_token(token: &str) -> Result<(), ApiError> {
 /// Largest body of a call, in bytes.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// How much of a body is read at most, in bytes. A caller that is cut off while it sends gets a broken connection instead of the
-/// response.
-const MAX_DRAINED_BYTES: usize = 16 << 20;
-
 /// Reads the whole body, chunked or not.
 pub(super) async fn read_body(body: Body) -> Result<Bytes, ApiError> {
     let mut chunks = body.into_data_stream();
-    let (mut read, mut whole) = (0, BytesMut::new());
+    let mut whole = BytesMut::new();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| ApiError::invalid("payload", "the body broke off"))?;
-        read += chunk.len();
-        if read <= MAX_BODY_BYTES {
-            whole.extend_from_slice(&chunk);
-        } else {
-            whole = BytesMut::new();
-        }
-        if read > MAX_DRAINED_BYTES {
-            break;
+        let broken = |error| {
+            ApiError::body_timeout(&error).unwrap_or_else(|| ApiError::invalid("payload", "the body broke off"))
+        };
+        whole.extend_from_slice(&chunk.map_err(broken)?);
+        if whole.len() > MAX_BODY_BYTES {
+            let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message));
         }
     }
-    if read <= MAX_BODY_BYTES {
-        return Ok(whole.freeze());
-    }
-    let message = format!("the body is larger than {MAX_BODY_BYTES} bytes");
-    Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message))
+    Ok(whole.freeze())
 }

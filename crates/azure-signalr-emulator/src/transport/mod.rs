@@ -236,9 +236,10 @@ async fn forward(
 }
 
 async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, ApiError> {
-    to_bytes(body, limit).await.map_err(|_| {
+    to_bytes(body, limit).await.map_err(|error| {
         let message = format!("the body is longer than the {limit} bytes a client may send at once, or broke off");
-        ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message)
+        let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message);
+        ApiError::body_timeout(&error).unwrap_or_else(too_large)
     })
 }
 

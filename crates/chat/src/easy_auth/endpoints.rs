@@ -11,6 +11,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
+use http_server::BodyTimeout;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -159,7 +160,11 @@ async fn sign_in_browser(easy_auth: &EasyAuth, provider: Provider, request: Requ
 }
 
 async fn read_body(body: Body) -> Result<axum::body::Bytes, Response> {
-    to_bytes(body, MAX_BODY_BYTES).await.map_err(|_| {
+    to_bytes(body, MAX_BODY_BYTES).await.map_err(|error| {
+        if BodyTimeout::is_cause_of(&error) {
+            let message = "The body did not arrive in time; send it again.";
+            return error_response(StatusCode::REQUEST_TIMEOUT, "request_timeout", message);
+        }
         let message = "A sign-in has a body of at most 16 KiB.";
         error_response(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     })

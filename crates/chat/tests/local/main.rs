@@ -8,6 +8,7 @@ mod emulator;
 mod me;
 mod messages;
 mod sign_in_names;
+mod slow_callers;
 mod test_stack;
 
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};

@@ -1,0 +1,62 @@
+//! Tests of callers that are slow or many: time-outs and file descriptors.
+
+use test_support::raw_http::{Form, RawConnection};
+
+use crate::test_app::TestApp;
+
+const JSON: &str = "Content-Type: application/json\r\n";
+
+/// Guests may send any number of messages.
+const GUESTS: [(&str, &str); 2] = [("ChatAllowAnonymous", "true"), ("ChatMessageRate", "0")];
+
+async fn connect(app: &TestApp) -> RawConnection {
+    RawConnection::open(("127.0.0.1", app.port)).await
+}
+
+#[tokio::test]
+async fn what_does_not_arrive_is_not_waited_for_and_a_connection_without_a_request_is_kept() {
+    let app = TestApp::with_signalr(1, &GUESTS);
+    let mut unused = connect(&app).await;
+    let mut used = connect(&app).await;
+    assert_eq!(used.get("/").await.status, 200);
+    let (mut without_body, mut with_half) = (connect(&app).await, connect(&app).await);
+    without_body.send(Form::Incomplete.request("POST", "/api/messages", JSON, 0)).await;
+    with_half.send(Form::Incomplete.request("POST", "/api/messages", JSON, 30_000)).await;
+    for begun in ["P", "POST /api/messages HTTP/1.1\r\nHost: h\r\n"] {
+        let mut connection = connect(&app).await;
+        connection.send(begun).await;
+        assert_eq!(connection.closed().await, "", "{begun}");
+    }
+    for connection in [&mut without_body, &mut with_half] {
+        let response = connection.response().await;
+        assert_eq!((response.status, response.closes()), (408, true));
+        assert!(response.body.contains("request_timeout"), "{}", response.body);
+        assert_eq!(connection.closed().await, "");
+    }
+    // The host keeps connections for a minute and must not find them closed.
+    assert_eq!(unused.get("/").await.status, 200);
+    assert_eq!(used.get("/").await.status, 200);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn without_file_descriptors_it_warns_once_and_serves_again_when_there_are_some() {
+    use std::net::TcpStream;
+
+    use crate::test_app::{Process, free_port, handler_command, wait_until};
+
+    let port = free_port();
+    let text = port.to_string();
+    let command = handler_command(&[], &[("FUNCTIONS_CUSTOMHANDLER_PORT", &text), ("PATH", "/usr/bin:/bin")]);
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -n 40 && exec \"$0\""]).arg(command.get_program());
+    limited.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let handler = Process::spawn(&mut limited);
+    wait_until("the handler to listen", || TcpStream::connect(("127.0.0.1", port)).ok());
+    let connections: Vec<_> = (0..100).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    handler.out.line("no connection can be accepted");
+    drop(connections);
+    let mut connection = RawConnection::open(("127.0.0.1", port)).await;
+    assert_eq!(connection.get("/").await.status, 200);
+    assert_eq!(handler.out.text().matches("no connection can be accepted").count(), 1);
+}
