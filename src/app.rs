@@ -20,6 +20,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::access_token::{self, TokenService};
 use crate::auth::bearer;
 use crate::auth::{AuthConfig, Trust};
+use crate::call_limit::CallLimit;
 use crate::config::Config;
 use crate::error::Error;
 use crate::features::features;
@@ -164,12 +165,12 @@ async fn health() -> &'static str {
     "serverless chat"
 }
 
-/// `routes` inside of the layers of every request, outermost first: access log, panic handling, path normalization.
+/// `routes` inside of the layers of every request, outermost first: access log, panic handling, call limit, path normalization.
 ///
 /// The layers of a router run after it has matched the path; these must run before, so `routes` is the fallback of an empty router.
 pub fn with_middleware(routes: Router, recorder: Recorder) -> Router {
     Router::new()
-        .fallback_service(map_request(normalize_path).layer(routes))
+        .fallback_service(CallLimit::new(map_request(normalize_path).layer(routes)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(recorder, telemetry::requests))
 }

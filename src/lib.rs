@@ -24,6 +24,7 @@
 pub mod access_token;
 pub mod app;
 pub mod auth;
+mod call_limit;
 pub mod communication;
 pub mod config;
 pub mod error;

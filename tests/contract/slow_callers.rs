@@ -1,8 +1,8 @@
-//! Tests of callers that are slow or many: time-outs and file descriptors.
+//! Tests of callers that are slow or many: time-outs, calls at the same time, and file descriptors.
 
 use test_support::raw_http::{Form, RawConnection};
 
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, api_error};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
@@ -36,6 +36,34 @@ async fn what_does_not_arrive_is_not_waited_for_and_a_connection_without_a_reque
     // The host keeps connections for a minute and must not find them closed.
     assert_eq!(unused.get("/").await.status, 200);
     assert_eq!(used.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_call_beyond_the_limit_is_503_with_retry_after_and_health_checks_are_answered() {
+    let app = TestApp::with_signalr(1, &GUESTS);
+    let mut calls = Vec::new();
+    for _ in 0..512 {
+        let mut connection = connect(&app).await;
+        // The handler asks for the rest of the body as soon as the call runs.
+        connection.send(Form::Expected.request("POST", "/api/messages", JSON, 1).split_last().unwrap().1).await;
+        connection.read_until("100 Continue\r\n\r\n").await;
+        calls.push(connection);
+    }
+    for form in [Form::Length, Form::Chunked, Form::Expected] {
+        let mut connection = connect(&app).await;
+        connection.send(form.request("POST", "/api/messages", JSON, 3_000_000)).await;
+        let response = connection.response().await;
+        assert_eq!((response.status, response.closes()), (503, false), "{form:?}");
+        assert!(response.head.contains("retry-after: ") && response.body.contains("unavailable"), "{response:?}");
+    }
+    let rejected = app.post("/api/negotiate").send().await.unwrap();
+    assert_eq!(api_error(rejected).await, (503, "unavailable".to_owned()));
+    assert_eq!(app.get("/").send().await.unwrap().status(), 200);
+    for mut call in calls {
+        call.send(" ").await;
+        assert_eq!(call.response().await.status, 400);
+    }
+    assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 200);
 }
 
 #[cfg(unix)]
