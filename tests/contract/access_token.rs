@@ -246,7 +246,7 @@ async fn a_request_can_neither_name_another_identity_nor_exceed_the_configured_g
 
 #[tokio::test]
 async fn the_response_has_the_shape_of_the_official_sdk_and_is_neither_cached_nor_logged() {
-    let (env, app) = TestEnv::with_app(&[("RUST_LOG", "trace")]).await;
+    let (env, mut app) = TestEnv::with_app(&[("RUST_LOG", "trace")]).await;
     let response = post_as(&app, "ann").send().await.unwrap();
     assert_eq!(response.headers()["cache-control"], "no-store");
     assert_eq!(response.headers()["content-type"], "application/json");
@@ -263,8 +263,8 @@ async fn the_response_has_the_shape_of_the_official_sdk_and_is_neither_cached_no
     assert_eq!(claims.expires_at - claims.issued_at, 3_600);
     let expires_on: jiff::Timestamp = body["expiresOn"].as_str().unwrap().parse().unwrap();
     assert_eq!(expires_on.as_second(), i64::try_from(claims.expires_at).unwrap());
-    app.process.out.line("operation=\"AccessToken\"");
-    let log = app.process.out.text() + &app.process.err.text();
+    let log = app.stop() + &app.process.err.text();
+    assert!(log.contains("operation=\"AccessToken\""), "{log}");
     let key = env.connection.split("accesskey=").nth(1).unwrap();
     for secret in [token, key, "SECRET-of-the-sas", &claims.identity] {
         assert!(!log.contains(secret), "{secret} in {log}");
@@ -499,7 +499,7 @@ async fn a_lost_response_of_the_store_leaves_one_identity() {
 
 #[tokio::test]
 async fn a_failing_store_yields_no_token_and_creates_no_identity() {
-    let (env, app) = TestEnv::with_app(&[]).await;
+    let (env, mut app) = TestEnv::with_app(&[]).await;
     for (status, expected) in [
         (403, error(500, "identity_store_failed")),
         (401, error(500, "identity_store_failed")),
@@ -516,7 +516,7 @@ async fn a_failing_store_yields_no_token_and_creates_no_identity() {
     assert_eq!(env.emulator.calls().received, 0);
     env.blobs.fail_with(None);
     issue(post_as(&app, "ann")).await;
-    let log = app.process.out.text();
+    let log = app.stop();
     assert!(log.contains("Storage Blob Data Contributor") && log.contains("create the container"), "{log}");
     assert!(!log.contains("text of the storage account") && !log.contains("/account/"), "{log}");
 }
@@ -555,7 +555,7 @@ async fn a_file_that_is_not_of_this_app_is_left_as_it_is_and_reported_to_the_ope
     for app in [&app, &env.start_app(&[])] {
         assert_eq!(error_of(post_as(app, "ann")).await, error(500, "identity_store_failed"));
         assert_eq!(error_of(delete_as(app, "ann", "?forget=true")).await, error(500, "identity_store_failed"));
-        assert!(app.process.out.text().contains("holds a file that is none of this app's"));
+        app.process.out.line("holds a file that is none of this app's");
     }
     assert_eq!((env.emulator.calls().create, env.blobs.blobs()), (1, others));
 }
@@ -580,12 +580,12 @@ async fn behind_a_host_the_identity_store_must_be_configured() {
 
 #[tokio::test]
 async fn an_account_key_of_the_store_is_an_error_that_names_its_replacement() {
-    let (_env, app) = TestEnv::with_app(&[("ChatIdentityStoreKey", "aHVzaA==")]).await;
+    let (_env, mut app) = TestEnv::with_app(&[("ChatIdentityStoreKey", "aHVzaA==")]).await;
     let error = ErrorResponse::read(post_as(&app, "ann").send().await.unwrap()).await;
     assert!(error.status == 503 && error.message.contains("ChatIdentityStoreKey"));
     let line = app.process.out.line("ChatIdentityStoreKey: is no longer used");
     assert!(line.contains("Storage Blob Data Contributor") && line.contains("SAS URL"), "{line}");
-    assert!(!app.process.out.text().contains("aHVzaA"));
+    assert!(!app.stop().contains("aHVzaA"));
 }
 
 #[tokio::test]

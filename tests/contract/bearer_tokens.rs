@@ -37,7 +37,7 @@ fn post_with_token(app: &TestApp, path: &str, token: &str) -> RequestBuilder {
 /// Checks that all tokens made by `forge` are rejected by all functions with `status` and a message that contains `part`, and that Azure
 /// Communication Services is not called.
 async fn assert_rejected(forge: impl Fn(&Entra) -> Vec<String>, status: u16, part: &str) {
-    let (env, entra, app) = start(&[("RUST_LOG", "trace")]).await;
+    let (env, entra, mut app) = start(&[("RUST_LOG", "trace")]).await;
     assert_eq!(negotiated_user(post_with_token(&app, NEGOTIATE, &entra.token("ann"))).await, "ann@contoso.com");
     let (code, challenge) = match status {
         401 => ("unauthenticated", "invalid_token"),
@@ -60,8 +60,8 @@ async fn assert_rejected(forge: impl Fn(&Entra) -> Vec<String>, status: u16, par
     }
     assert_eq!(env.emulator.calls().received, 0);
     assert!(env.blobs.blobs().is_empty());
-    app.process.out.line("operation=\"SendMessage\"");
-    let log = app.process.out.text() + &app.process.err.text();
+    let log = app.stop() + &app.process.err.text();
+    assert!(log.contains("operation=\"SendMessage\""), "{log}");
     for segment in tokens.iter().flat_map(|token| token.split('.')).filter(|segment| segment.len() > 20) {
         assert!(!log.contains(segment), "{segment} in {log}");
     }
@@ -278,7 +278,7 @@ async fn while_the_tenant_is_unavailable_tokens_are_not_called_invalid() {
     for (status, part) in [(Some(503), "answered 503"), (None, "are malformed or of another tenant")] {
         entra.fail_with(status);
         entra.set_issuer("https://login.microsoftonline.com/11111111-604b-40ac-a9d7-9fd97c0b779f/v2.0");
-        let app = start_app(&env, &entra, &[]);
+        let mut app = start_app(&env, &entra, &[]);
         for path in [NEGOTIATE, ACCESS_TOKEN] {
             let response = post_with_token(&app, path, &entra.token("ann")).send().await.unwrap();
             let wait: u64 = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
@@ -288,8 +288,8 @@ async fn while_the_tenant_is_unavailable_tokens_are_not_called_invalid() {
         // A malformed token is rejected without keys, and a request without a token is anonymous as before.
         assert_eq!(post_with_token(&app, NEGOTIATE, "x").send().await.unwrap().status(), 401);
         assert_eq!(negotiated_user(app.post(NEGOTIATE)).await, Value::Null);
-        app.process.out.line(part);
-        assert!(!app.process.out.text().contains("SECRET"));
+        let log = app.stop();
+        assert!(log.contains(part) && !log.contains("SECRET"), "{log}");
     }
     assert_eq!(env.emulator.calls().received, 0);
 }

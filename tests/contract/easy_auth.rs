@@ -40,23 +40,20 @@ async fn easy_auth_headers_are_trusted_only_where_easy_auth_is_on() {
 
 type Headers<'a> = &'a [(&'static str, &'a [u8])];
 
-/// The user id, or the code of the error; and the lines of the log about the request.
-async fn outcome(app: &TestApp, headers: Headers<'_>, id: &str) -> (String, Vec<String>) {
+/// The user id, or the code of the error.
+async fn outcome(app: &TestApp, headers: Headers<'_>, id: &str) -> String {
     let value = |value: &[u8]| reqwest::header::HeaderValue::from_bytes(value).unwrap();
     let request = app.post("/api/negotiate").header("x-azure-functions-invocationid", id);
     let request = headers.iter().fold(request, |request, (name, bytes)| request.header(*name, value(bytes)));
     let response = request.send().await.unwrap();
-    let outcome = if response.status() == 200 {
+    if response.status() == 200 {
         let body: Value = response.json().await.unwrap();
         let user = claims(body["accessToken"].as_str().unwrap())["asrs.s.uid"].clone();
         user.as_str().unwrap_or("a guest").to_owned()
     } else {
         let (status, code) = api_error(response).await;
         format!("{status} {code}")
-    };
-    app.process.out.line(id);
-    let lines = app.process.out.text().lines().filter(|line| line.contains(id)).map(str::to_owned).collect();
-    (outcome, lines)
+    }
 }
 
 /// Guests are allowed, so a caller who is wrongly taken for one would be served.
@@ -65,7 +62,7 @@ async fn trusted_headers_name_a_user_or_the_caller_is_rejected_with_one_warning(
     const IDP: &str = "x-ms-client-principal-idp";
     const UNREADABLE: &str = "401 unauthenticated";
     const SESSION: &str = "401 session_without_name";
-    let app = TestApp::with_signalr(1, &[EASY_AUTH]);
+    let mut app = TestApp::with_signalr(1, &[EASY_AUTH]);
     let encoded = |json: Value| STANDARD.encode(json.to_string()).into_bytes();
     let with_claims = |claims: Value| encoded(json!({"auth_typ": "aad", "name_typ": "n", "claims": claims}));
     let name = json!({"typ": "n", "val": "ann"});
@@ -111,11 +108,14 @@ async fn trusted_headers_name_a_user_or_the_caller_is_rejected_with_one_warning(
         (&[(ID, b"sid:7"), (IDP, b"aad")], SESSION),
         (&[(PRINCIPAL, &unnamed), (ID, b"sid:7")], SESSION),
     ];
+    let id = |number: usize| format!("case-{number}-end");
     for (number, (headers, expected)) in cases.iter().enumerate() {
-        let id = format!("case-{number}-end");
-        let (outcome, lines) = outcome(&app, headers, &id).await;
-        assert_eq!(outcome, *expected, "{headers:?}");
-        let [line] = lines.as_slice() else { panic!("{headers:?}: {lines:?}") };
+        assert_eq!(outcome(&app, headers, &id(number)).await, *expected, "{headers:?}");
+    }
+    let log = app.stop();
+    for (number, (headers, expected)) in cases.iter().enumerate() {
+        let lines: Vec<_> = log.lines().filter(|line| line.contains(&id(number))).collect();
+        let [line] = lines[..] else { panic!("{headers:?}: {lines:?}") };
         assert_eq!(line.contains(" WARN "), expected.starts_with("401"), "{line}");
         assert!(!line.contains("root") && !line.contains("sid:"), "{line}");
         assert_eq!(line.contains("token store"), *expected == SESSION, "{line}");
@@ -158,8 +158,8 @@ async fn people_of_two_providers_with_the_same_name_are_two_users_where_one_prov
     ];
     for (number, (headers, with_provider, without)) in cases.iter().enumerate() {
         let id = format!("case-{number}-end");
-        assert_eq!(outcome(&named, headers, &id).await.0, *with_provider, "{headers:?}");
-        assert_eq!(outcome(&unnamed, headers, &id).await.0, *without, "{headers:?}");
+        assert_eq!(outcome(&named, headers, &id).await, *with_provider, "{headers:?}");
+        assert_eq!(outcome(&unnamed, headers, &id).await, *without, "{headers:?}");
     }
 }
 

@@ -6,18 +6,13 @@ use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::scripted_service::ScriptedService;
-use test_support::process::{Output, is_forging};
+use test_support::process::is_forging;
 
 use crate::test_app::{KEY, TestApp};
 
 const INVOCATION_ID: &str = "x-azure-functions-invocationid";
 const NAME: &str = "x-ms-client-principal-name";
 const JSON: (&str, &str) = ("ChatLogFormat", "json");
-
-/// The lines of one invocation.
-fn lines(output: &Output, id: &str) -> Vec<String> {
-    output.text().lines().filter(|line| line.contains(id)).map(str::to_owned).collect()
-}
 
 /// Waits for the line of a request and parses it.
 fn json_line(app: &TestApp, id: &str) -> Value {
@@ -160,9 +155,10 @@ async fn every_kind_of_request_is_one_line_with_operation_and_outcome() {
         assert_eq!(object.get("upstream_ms").is_some(), *outcome == "upstream_rejected");
         assert_eq!(object.get("upstream_tries"), None);
     }
-    for app in &apps {
-        // The last line has been written, so all lines have.
-        assert!((0..kinds.len()).all(|number| lines(&app.process.out, &format!("invocation-{number}-")).len() == 1));
+    for mut app in apps {
+        let out = app.stop();
+        let count = |number| out.lines().filter(|line| line.contains(&format!("invocation-{number}-"))).count();
+        assert!((0..kinds.len()).all(|number| count(number) == 1), "{out}");
     }
 }
 
@@ -253,12 +249,12 @@ async fn invalid_settings_are_logged_in_the_configured_format() {
 
 #[tokio::test]
 async fn an_invalid_log_format_is_reported_and_falls_back_to_plain() {
-    let app = TestApp::with_signalr(1, &[("ChatLogFormat", "hush")]);
+    let mut app = TestApp::with_signalr(1, &[("ChatLogFormat", "hush")]);
     let line = app.process.out.line("ChatLogFormat");
     assert!(line.starts_with("20") && line.contains("plain or json"), "{line}");
     let response = app.request(Method::POST, "/api/negotiate").send().await.unwrap();
     assert!(response.text().await.unwrap().contains("ChatLogFormat"));
-    assert!(!app.process.out.text().contains("hush"));
+    assert!(!app.stop().contains("hush"));
 }
 
 #[tokio::test]

@@ -248,23 +248,25 @@ async fn an_identity_endpoint_that_is_unreachable_at_start_is_used_once_it_is_up
 async fn a_missing_identity_is_reported() {
     let service = SignalRService::default();
     let port = IdentityEndpoint::new(OWNER_ID, LONG_LIFETIME, 0).start(0).await;
-    let app = start_app(service.start().await, port, &[("IDENTITY_HEADER", "another")]);
+    let mut app = start_app(service.start().await, port, &[("IDENTITY_HEADER", "another")]);
     let response = app.post("/api/negotiate").send().await.unwrap();
     assert_eq!(api_error(response).await, (502, "upstream_rejected".to_owned()));
     app.process.out.line("the managed identity endpoint answered 400; turn on an identity for this app");
-    assert!(!app.process.out.text().contains("SECRET"));
+    assert!(!app.stop().contains("SECRET"));
 }
 
 #[tokio::test]
 async fn a_failed_token_request_logs_one_line_of_ours_per_attempt() {
     let log = |filter: &'static str| async move {
-        let app = start_app(1, free_port(), &[("RUST_LOG", filter)]);
+        let mut app = start_app(1, free_port(), &[("RUST_LOG", filter)]);
         assert_eq!(send_status(&app).await, 503);
-        app.process.out.line("could not be had");
-        app.process.out.text()
+        let out = app.stop();
+        assert!(out.contains("could not be had"), "{out}");
+        out
     };
     // The last one is a line of the library at start, which names the kind of credential.
-    let expected = ["listening on", "could not be had", "operation=", "ManagedIdentityCredential will use"];
+    let expected =
+        ["listening on", "could not be had", "operation=", "told to stop", "ManagedIdentityCredential will use"];
     let is_expected = |line: &str| expected.iter().any(|part| line.contains(part));
     let out = log("info").await;
     assert!(out.lines().all(is_expected), "{out}");

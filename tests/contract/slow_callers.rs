@@ -79,12 +79,14 @@ async fn without_file_descriptors_it_warns_once_and_serves_again_when_there_are_
     let mut limited = std::process::Command::new("sh");
     limited.args(["-c", "ulimit -n 40 && exec \"$0\""]).arg(command.get_program());
     limited.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let handler = Process::spawn(&mut limited);
+    let mut handler = Process::spawn(&mut limited);
     wait_until("the handler to listen", || TcpStream::connect(("127.0.0.1", port)).ok());
     let connections: Vec<_> = (0..100).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
     handler.out.line("no connection can be accepted");
     drop(connections);
     let mut connection = RawConnection::open(("127.0.0.1", port)).await;
     assert_eq!(connection.get("/").await.status, 200);
+    handler.signal("TERM");
+    handler.end();
     assert_eq!(handler.out.text().matches("no connection can be accepted").count(), 1);
 }

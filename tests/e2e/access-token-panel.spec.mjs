@@ -84,7 +84,10 @@ test('the token is in the page only while it is shown', async (t) => {
   await person.isOnline()
   await page.getByRole('button', { name: 'Sign out' }).click()
   await page.getByLabel('Nickname').waitFor()
-  for (const text of [await pageState(), await page.content(), ...requests, ...logged, ...chat.lines]) {
+  const left = [await pageState(), await page.content()]
+  await page.close()
+  await chat.stop()
+  for (const text of [...left, ...requests, ...logged, ...chat.lines]) {
     assert.equal(text.includes(token), false, 'the token is in another place')
   }
 })

@@ -114,7 +114,8 @@ test('concurrent first requests of one user create one mapping and one identity'
 
 test('the name of a blob is the HMAC of its person under a key that is in the container', async (t) => {
   const setup = await startHandlers(t, 1)
-  const id = await identityOf(setup.handlers[0], 'ann')
+  const [handler] = setup.handlers
+  const id = await identityOf(handler, 'ann')
   const { hash, content, id: storedId } = await storedAnn()
   const { version, key } = JSON.parse(await textOf(setup, `${hostOf(setup)}/name-key.json`))
   const keyBytes = Buffer.from(key, 'base64')
@@ -122,7 +123,8 @@ test('the name of a blob is the HMAC of its person under a key that is in the co
   const name = createHmac('sha256', keyBytes).update(Buffer.from(hash, 'hex')).digest('hex')
   assert.deepEqual(await blobs(setup), [`${hostOf(setup)}/${name}.json`])
   assert.equal(await textOf(setup, `${hostOf(setup)}/${name}.json`), content.replace(storedId, id))
-  assert.ok(!setup.handlers[0].lines.some(line => line.includes(key)))
+  await handler.stop()
+  assert.ok(!handler.lines.some(line => line.includes(key)), handler.lines.join('\n'))
 })
 
 test('handlers that start at once use one key', async (t) => {
@@ -249,6 +251,7 @@ for (const [what, store, message] of INVALID_STORES) test(`${what} is a permanen
   assert.deepEqual([response.status, response.headers.get('retry-after')], [500, null])
   assert.equal((await response.json()).error.code, 'identity_store_failed')
   assert.equal((await emulator.calls()).received, 0)
+  await handler.stop()
   assert.ok(handler.lines.some(line => message.test(line)), handler.lines.join('\n'))
   const signature = new URL(variables.ChatIdentityStore).searchParams.get('sig')
   assert.ok(!handler.lines.some(line => line.includes(account.name) || line.includes(signature)), handler.lines.join('\n'))

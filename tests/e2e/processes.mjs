@@ -23,7 +23,8 @@ async function start(t, binary, args, variables, isReady) {
     }
   })
   const lines = []
-  const exited = once(child, 'exit')
+  // Unlike `exit`, `close` waits for the end of the output.
+  const closed = once(child, 'close')
   const ready = new Promise((resolve) => {
     for (const input of [child.stdout, child.stderr]) {
       createInterface({ input }).on('line', (line) => {
@@ -32,7 +33,7 @@ async function start(t, binary, args, variables, isReady) {
       })
     }
   })
-  const outcome = await Promise.race([ready, exited, sleep(START_TIMEOUT_MS, 'timeout', { ref: false })])
+  const outcome = await Promise.race([ready, closed, sleep(START_TIMEOUT_MS, 'timeout', { ref: false })])
   if (outcome !== 'ready') throw new Error(`${binary} ${args.join(' ')} did not start:\n${lines.join('\n')}`)
   return {
     lines,
@@ -44,10 +45,10 @@ async function start(t, binary, args, variables, isReady) {
       if (line === undefined) throw new Error(`no ${label} in:\n${lines.join('\n')}`)
       return line.trim().slice(label.length).trim()
     },
-    /** Stops the process; resolves with its exit code. */
+    /** Stops the process; resolves with its exit code, when all its lines are in `lines`. */
     async stop(signal = 'SIGTERM') {
       child.kill(signal)
-      const [code] = await exited
+      const [code] = await closed
       return code
     },
   }

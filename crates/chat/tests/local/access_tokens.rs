@@ -45,11 +45,11 @@ async fn a_signed_in_user_gets_tokens_for_a_stable_identity() {
 
 #[tokio::test]
 async fn the_printed_connection_string_works() {
-    let stack = TestStack::start();
+    let mut stack = TestStack::start();
     let text = stack.printed("identities").unwrap();
     let client = azure_communication::Client::new(&text.parse().unwrap()).unwrap();
     client.create_user(jiff::Timestamp::now()).await.unwrap();
-    assert!(!stack.process.out.text().replace(&text, "").contains(text.split("accesskey=").nth(1).unwrap()));
+    assert!(!stack.stop().replace(&text, "").contains(text.split("accesskey=").nth(1).unwrap()));
 }
 
 #[tokio::test]
@@ -86,9 +86,9 @@ async fn an_identity_is_deleted_at_the_service_before_its_file_and_a_failure_can
 #[tokio::test]
 async fn a_configured_resource_is_used_instead_of_the_embedded_one() {
     let setting = "endpoint=https://contoso.communication.azure.com/;accesskey=aHVzaA==";
-    let stack = TestStack::with(&FREE_PORTS, &[("AzureCommunicationServicesConnectionString", setting)]);
+    let mut stack = TestStack::with(&FREE_PORTS, &[("AzureCommunicationServicesConnectionString", setting)]);
     assert_eq!(stack.printed("identities").unwrap(), "as configured");
-    assert!(!stack.process.out.text().contains("aHVzaA"));
+    assert!(!stack.stop().contains("aHVzaA"));
 }
 
 #[tokio::test]

@@ -354,10 +354,7 @@ async fn case_60_no_session_token_is_logged() {
     }
     let other_origin = stack.post("/api/negotiate").header("cookie", &cookie).header("user-agent", BROWSER);
     assert_eq!(other_origin.header("origin", "https://evil.example").send().await.unwrap().status(), 403);
-    stack.process.signal("TERM");
-    stack.process.end();
-
-    let printed = stack.process.out.text() + &stack.process.err.text();
+    let printed = stack.stop();
     assert!(printed.contains("/api/negotiate") && printed.contains("signed in"), "the log is too short: {printed}");
     let (_, in_cookie) = cookie.split_once('=').unwrap();
     let (_, in_fragment) = in_fragment.split_once('#').unwrap();

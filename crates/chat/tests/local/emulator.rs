@@ -52,13 +52,13 @@ async fn negotiated(service: &TestStack, token: &str) -> u16 {
 #[tokio::test]
 async fn both_keys_of_a_file_are_accepted_and_the_first_is_printed() {
     let keys = File::new("two-keys", &format!("{}\n\n{}\n", KEYS[0], KEYS[1]));
-    let service = TestStack::with(&["emulator", "--port", "0", "--access-keys", keys.path()], &[]);
+    let mut service = TestStack::with(&["emulator", "--port", "0", "--access-keys", keys.path()], &[]);
     assert!(service.printed("connection").unwrap().contains(KEYS[0]));
     for key in KEYS {
         assert_eq!(negotiated(&service, &token(key, NEVER)).await, 200);
     }
     assert_eq!(negotiated(&service, &token("another", NEVER)).await, 401);
-    let printed = service.process.out.text() + &service.process.err.text();
+    let printed = service.stop();
     assert!(!printed.contains(KEYS[1]), "{printed}");
 }
 
@@ -112,9 +112,7 @@ async fn no_refused_request_forges_a_line_of_the_log() {
             assert!(request.send().await.unwrap().status().is_client_error(), "{path}");
         }
     }
-    service.process.signal("TERM");
-    service.process.end();
-    let out = service.process.out.text();
+    let out = service.stop();
     let lines: Vec<_> = out.lines().skip_while(|line| !line.starts_with("ready")).skip(1).collect();
     assert!(lines.len() >= names.len() * 4, "{out}");
     for line in lines {

@@ -163,12 +163,12 @@ async fn a_configured_service_is_used_instead_of_the_embedded_one() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let arguments = ["--page-port", "0", "--api-port", "0", "--communication-port", "0", "--signalr-port", &port];
-    let stack = TestStack::with(&arguments, &[(SIGNALR, &setting)]);
+    let mut stack = TestStack::with(&arguments, &[(SIGNALR, &setting)]);
     assert!(stack.printed("connection").is_none());
-    assert!(!stack.process.out.text().contains(KEY));
     let body = json_of(stack.post("/api/negotiate")).await;
     assert_eq!(body["url"], "https://chat.service.signalr.net/client/?hub=chat");
     assert_eq!(claims(body["accessToken"].as_str().unwrap())["aud"], body["url"]);
+    assert!(!stack.stop().contains(KEY));
 }
 
 #[tokio::test]

@@ -263,9 +263,7 @@ async fn a_token_in_a_websocket_query_is_not_logged() {
     assert!(rejected.open(rejected.socket().await, None).await.is_err());
     stack.send(None, &json!({"text": "a text for the room"})).await;
     client.message().await;
-    stack.process.signal("TERM");
-    stack.process.end();
-    let logged = stack.process.out.text() + &stack.process.err.text();
+    let logged = stack.stop();
     assert!(logged.contains("/client/"), "the log is too short for this test: {logged}");
     for secret in [access.token.as_str(), "access_token", "eyJ", "a text for the room"] {
         assert!(!logged.contains(secret), "{secret} in {logged}");

@@ -136,9 +136,7 @@ async fn the_form_takes_and_rejects_the_same_names() {
 }
 
 fn assert_nothing_is_logged(stack: &mut TestStack) {
-    stack.process.signal("TERM");
-    stack.process.end();
-    let printed = stack.process.out.text() + &stack.process.err.text();
+    let printed = stack.stop();
     assert!(printed.contains("signed in"), "the log is too short: {printed}");
     assert!(!printed.contains(HUSH) && !printed.contains("eyJ"), "{printed}");
 }

@@ -94,6 +94,13 @@ impl TestStack {
         Self { process, client: client(), folder }
     }
 
+    /// Ends the process and returns all that it printed.
+    pub(crate) fn stop(&mut self) -> String {
+        self.process.signal("TERM");
+        self.process.end();
+        self.process.out.text() + &self.process.err.text()
+    }
+
     /// A path below its folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.0.join(name)
