@@ -45,8 +45,9 @@ const MAX_HEADER_BYTES: usize = 32 * 1_024;
 /// The host's limit of a body.
 const MAX_BODY_BYTES: u64 = 100 * 1_024 * 1_024;
 
-/// The most of a body that may be unread when the response comes: it is in the buffers of the connection to the app.
-const MAX_UNREAD_BYTES: u64 = 64 * 1_024;
+/// The most of a body that may be unread when the response comes: the handler's server reads and discards as much before it responds
+/// ([`http_server::Limits::max_discarded_bytes`]). Here the server of `chat` does so.
+const MAX_UNREAD_BYTES: u64 = 8 << 20;
 
 /// All characters but those that `UrlEncoder.Default` of .NET leaves as they are.
 const ENCODED: AsciiSet = NON_ALPHANUMERIC
@@ -209,8 +210,8 @@ impl ReadCounter {
     }
 }
 
-/// Changes a response as the host does: it loses headers without a value. The response to a body that was not read is an empty 500: the host
-/// is still sending the body. A real host loses some of these responses, here every one is lost.
+/// Changes a response as the host does: it loses headers without a value. The response to a body of which more is unread than the handler
+/// discards is an empty 500: the host is still sending the body. A real host loses some of these responses, here every one is lost.
 pub(super) fn rewrite_response(mut response: Response, read: &ReadCounter) -> Response {
     if read.unread() > MAX_UNREAD_BYTES {
         let (status, unread) = (response.status().as_u16(), read.unread());

@@ -41,6 +41,23 @@ async fn every_server_reads_a_body_before_it_refuses_the_request() {
 }
 
 #[tokio::test]
+async fn an_error_for_a_large_body_is_what_the_caller_gets() {
+    let stack = TestStack::start();
+    let api = port(&stack.api());
+    for (path, headers, size, status) in [
+        ("/api/messages", "Content-Type: application/json\r\n", 200_000, 413),
+        ("/api/messages", "Content-Type: application/json\r\n", 3_000_000, 413),
+        ("/api/messages", "", 3_000_000, 415),
+        ("/api/negotiate", "", 3_000_000, 200),
+        ("/api/access-token", "", 3_000_000, 401),
+    ] {
+        let mut connection = connect(api).await;
+        connection.send(Form::Length.request("POST", path, headers, size)).await;
+        assert_eq!(connection.response().await.status, status, "{path} {size}");
+    }
+}
+
+#[tokio::test]
 async fn no_server_waits_for_what_does_not_arrive() {
     let stack = TestStack::start();
     let mut waiting = Vec::new();
