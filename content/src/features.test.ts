@@ -65,6 +65,15 @@ describe('loading the features', () => {
     expect(fetchNow).toHaveBeenCalledTimes(3)
   })
 
+  it('does not repeat a call at once, even if the API asks for no delay', async () => {
+    const { load, fetchNow } = setUp({ kind: 'failed', failure: { kind: 'transient', reason: 'busy.', retryAfterMs: 0 } })
+    await load()
+    await vi.advanceTimersByTimeAsync(100)
+    expect(fetchNow).toHaveBeenCalledTimes(1)
+    await vi.runAllTimersAsync()
+    expect(fetchNow).toHaveBeenCalledTimes(2)
+  })
+
   it('does not repeat a call that was rejected, until it is asked to', async () => {
     const { result, load, fetchNow } = setUp(rejected)
     await load()

@@ -52,7 +52,7 @@ export function useFeatures(fetchNow: () => Promise<FeaturesResult>) {
     result.value = answer
     if (answer.kind === 'known' || answer.failure.kind !== 'transient') return
     failures += 1
-    timer = setTimeout(() => void load(), answer.failure.retryAfterMs ?? backoff(failures, Math.random()))
+    timer = setTimeout(() => void load(), Math.max(answer.failure.retryAfterMs ?? 0, backoff(failures, Math.random())))
   }
 
   onScopeDispose(() => {
