@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::auth::{AuthConfig, ENTRA, name_of};
 use crate::error::Error;
+use crate::text::{is_inline, is_visible};
 
 /// A user who has signed in. As an extractor it rejects other callers.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -53,7 +54,7 @@ where
 
 /// What the user is called if that can be shown, else the user's name.
 fn display_name(claimed: Option<&str>, name: &UserId) -> String {
-    let can_be_shown = |text: &&str| !text.trim().is_empty() && !text.contains(char::is_control);
+    let can_be_shown = |text: &&str| is_visible(text) && is_inline(text);
     claimed.filter(can_be_shown).unwrap_or(name.as_str()).to_owned()
 }
 

@@ -36,7 +36,8 @@ async fn a_signed_in_user_has_an_id_a_name_to_show_and_a_provider() {
     let called = |typ: &str, name: Value| principal(json!([mail, {"typ": typ, "val": name}]));
     let (plain, mapped) = (called("name", json!("Ann Lee")), called(MAPPED_NAME, json!("Ann Lee")));
     let (number, blank) = (called("name", json!(7)), called("name", json!(" ")));
-    let (controls, long_name) = (called("name", json!("Ann\u{202e}\nLee")), called("name", json!(long)));
+    let (invisible, line) = (called("name", json!("\u{200b}\u{3164}")), called("name", json!("Ann\u{2028}Lee")));
+    let (reversed, long_name) = (called("name", json!("\u{202e}eeL nnA")), called("name", json!(long)));
     let unnamed = principal(json!([mail]));
     let static_web_apps =
         STANDARD.encode(json!({"identityProvider": "github", "userId": "7", "userDetails": "ann"}).to_string());
@@ -47,7 +48,9 @@ async fn a_signed_in_user_has_an_id_a_name_to_show_and_a_provider() {
         (&[(NAME, "ann"), (PRINCIPAL, &mapped)], profile("ann", "Ann Lee", "aad")),
         (&[(NAME, "ann"), (IDP, "aad"), (PRINCIPAL, &number)], profile("ann", "ann", "aad")),
         (&[(NAME, "ann"), (IDP, "aad"), (PRINCIPAL, &blank)], profile("ann", "ann", "aad")),
-        (&[(NAME, "ann"), (IDP, "aad"), (PRINCIPAL, &controls)], profile("ann", "ann", "aad")),
+        (&[(NAME, "ann"), (IDP, "aad"), (PRINCIPAL, &invisible)], profile("ann", "ann", "aad")),
+        (&[(NAME, "ann"), (IDP, "aad"), (PRINCIPAL, &line)], profile("ann", "ann", "aad")),
+        (&[(NAME, "ann"), (IDP, "aad"), (PRINCIPAL, &reversed)], profile("ann", "ann", "aad")),
         (&[(NAME, "ann"), (IDP, "aad"), (PRINCIPAL, &long_name)], profile("ann", &long, "aad")),
         (&[(NAME, "ann"), (IDP, "aad"), (PRINCIPAL, "%%%")], profile("ann", "ann", "aad")),
         (&[(NAME, "ann"), (PRINCIPAL, "%%%")], profile("ann", "ann", Value::Null)),
