@@ -57,7 +57,7 @@ pub enum Error {
     NotAllowed(&'static str, &'static str),
     /// The caller has sent too many requests; when to try again.
     RateLimited(Duration),
-    /// The request waited too long for others.
+    /// Too many calls are running, or the request waited too long for others.
     Overloaded,
     /// The SignalR service failed.
     #[error(transparent)]
