@@ -134,7 +134,7 @@ mod tests {
 
     /// In the middle of the claims of a user with the name `ann`.
     #[test]
-    fn a_principal_is_read_for_the_name_claim_whatever_the_others_are() {
+    fn a_principal_is_read_for_the_name_claim_and_other_claims_may_have_any_form() {
         for other in [
             r#"{"typ":"exp","val":1800000000}"#,
             r#"{"typ":"exp","val":1.5e300}"#,
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn each_combination_of_headers_names_one_user_or_none() {
-        let (ann, nobody) = (encoded(ANN), encoded(r#"{"auth_typ":"aad","claims":[{"typ":"x","val":"1"}]}"#));
+        let (ann, nameless) = (encoded(ANN), encoded(r#"{"auth_typ":"aad","claims":[{"typ":"x","val":"1"}]}"#));
         let (empty, broken) = (encoded("{}"), b"%%%");
         let long = "a".repeat(1_100).into_bytes();
         let unreadable =
@@ -239,14 +239,14 @@ mod tests {
             (&[("x-ms-client-ip", b"1.2.3.4")], "guest"),
             (&[("x-ms-token-aad-id-token", b"t")], "guest"),
             // The name, then the claim, then the id.
-            (&[(NAME, b"ann"), (CLAIMS, &nobody), (ID, b"7"), (PROVIDER, b"aad")], "ann"),
+            (&[(NAME, b"ann"), (CLAIMS, &nameless), (ID, b"7"), (PROVIDER, b"aad")], "ann"),
             (&[(NAME, b"ann"), (CLAIMS, &ann), (ID, b"7")], "ann"),
             (&[(NAME, b"ann"), (CLAIMS, broken), (ID, b"7")], "ann"),
             (&[(NAME, b"ann"), (ID, b"sid:7")], "ann"),
             (&[(NAME, "Zoë 😀".as_bytes()), (ID, b"7")], "Zoë 😀"),
             (&[(CLAIMS, &ann), (ID, b"7")], "Änn"),
             (&[(CLAIMS, &ann), (ID, b"sid:7")], "Änn"),
-            (&[(CLAIMS, &nobody), (ID, b"7")], "7"),
+            (&[(CLAIMS, &nameless), (ID, b"7")], "7"),
             (&[(ID, b"7")], "7"),
             (&[(ID, b"7"), (PROVIDER, b"github")], "7"),
             // An empty value says nothing.
@@ -255,7 +255,7 @@ mod tests {
             (&[(NAME, b"")], &unreadable("a name or an id")),
             // A name that cannot be read: the claim, and never the id.
             (&[(NAME, b"Zo\xeb"), (CLAIMS, &ann), (ID, b"7")], "Änn"),
-            (&[(NAME, b"Zo\xeb"), (CLAIMS, &nobody), (ID, b"7")], &unreadable("the name header")),
+            (&[(NAME, b"Zo\xeb"), (CLAIMS, &nameless), (ID, b"7")], &unreadable("the name header")),
             (&[(NAME, b"Zo\xeb"), (CLAIMS, broken), (ID, b"7")], &unreadable("the principal")),
             (&[(NAME, b"Zo\xeb"), (ID, b"7")], &unreadable("the name header")),
             (&[(NAME, b"Zo\xeb")], &unreadable("the name header")),
@@ -271,7 +271,7 @@ mod tests {
             (&[(CLAIMS, &ann), (CLAIMS, &ann), (ID, b"7")], &unreadable("the principal")),
             (&[(CLAIMS, b"\xff"), (ID, b"7")], &unreadable("the principal")),
             // Nothing that names a user.
-            (&[(CLAIMS, &nobody)], &unreadable("a name or an id")),
+            (&[(CLAIMS, &nameless)], &unreadable("a name or an id")),
             (&[(PROVIDER, b"aad")], &unreadable("a name or an id")),
             (&[(ID, b"7"), (ID, b"8")], &unreadable("the id header")),
             (&[(ID, b"\xff")], &unreadable("the id header")),
@@ -279,7 +279,7 @@ mod tests {
             // Sessions whose name is not in the token store.
             (&[(ID, b"sid:7")], session),
             (&[(ID, b"sid:7"), (PROVIDER, b"aad")], session),
-            (&[(CLAIMS, &nobody), (ID, b"sid:7")], session),
+            (&[(CLAIMS, &nameless), (ID, b"sid:7")], session),
             (&[(NAME, b"Zo\xeb"), (ID, b"sid:7")], &unreadable("the name header")),
         ];
         for (headers, expected) in cases {

@@ -253,7 +253,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_body_makes_the_parser_panic(body: Vec<u8>) {
+        fn any_bytes_are_parsed_without_a_panic(body: Vec<u8>) {
             let _ = Draft::parse(&body);
         }
     }

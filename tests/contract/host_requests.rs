@@ -46,7 +46,7 @@ async fn the_host_header_does_not_change_the_service_address() {
 }
 
 #[tokio::test]
-async fn negotiate_needs_no_body_and_ignores_one() {
+async fn negotiate_ignores_a_body_and_can_do_without_one() {
     let app = TestApp::start();
     let bare = app.send_raw(b"POST /api/negotiate HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     assert!(bare.starts_with("HTTP/1.1 200"), "{bare}");

@@ -13,7 +13,7 @@ const GUESTS: [(&str, &str); 2] = [("ChatAllowAnonymous", "true"), ("ChatMessage
 #[tokio::test]
 async fn every_response_reaches_a_client_that_sends_its_whole_body_first() {
     let guests = TestApp::with_signalr(1, &GUESTS);
-    let nobody = TestApp::with_signalr(1, &[("ChatAllowAnonymous", "false")]);
+    let members_only = TestApp::with_signalr(1, &[("ChatAllowAnonymous", "false")]);
     let unconfigured = TestApp::with_settings(&[("ChatAllowAnonymous", "perhaps")]);
     let signed_out = "Authorization: Bearer x\r\nContent-Type: application/json\r\n";
     for (app, request, headers, form, size, status) in [
@@ -33,11 +33,11 @@ async fn every_response_reaches_a_client_that_sends_its_whole_body_first() {
         (&guests, "POST /api/%zz", JSON, Form::Length, 3_000_000, 400),
         (&guests, "POST /SendMessage", JSON, Form::Length, 3_000_000, 500),
         (&guests, "POST /api/access-token", JSON, Form::Length, 3_000_000, 404),
-        (&nobody, "POST /api/negotiate", "", Form::Length, 3_000_000, 401),
-        (&nobody, "POST /api/messages", JSON, Form::Length, 64 * 1_024, 401),
-        (&nobody, "POST /api/messages", JSON, Form::Length, 200_000, 401),
-        (&nobody, "POST /api/messages", JSON, Form::Expected, 200_000, 401),
-        (&nobody, "POST /api/messages", signed_out, Form::Length, 8_000_000, 401),
+        (&members_only, "POST /api/negotiate", "", Form::Length, 3_000_000, 401),
+        (&members_only, "POST /api/messages", JSON, Form::Length, 64 * 1_024, 401),
+        (&members_only, "POST /api/messages", JSON, Form::Length, 200_000, 401),
+        (&members_only, "POST /api/messages", JSON, Form::Expected, 200_000, 401),
+        (&members_only, "POST /api/messages", signed_out, Form::Length, 8_000_000, 401),
         (&unconfigured, "POST /api/messages", JSON, Form::Length, 200_000, 503),
         (&unconfigured, "POST /api/messages", JSON, Form::Chunked, 3_000_000, 503),
     ] {
@@ -52,13 +52,13 @@ async fn every_response_reaches_a_client_that_sends_its_whole_body_first() {
 
 #[tokio::test]
 async fn beyond_8_mib_or_5_seconds_the_response_comes_all_the_same() {
-    let nobody = TestApp::with_signalr(1, &[("ChatAllowAnonymous", "false")]);
+    let members_only = TestApp::with_signalr(1, &[("ChatAllowAnonymous", "false")]);
     let unconfigured = TestApp::with_settings(&[]);
     for (app, form, size, status) in [
-        (&nobody, Form::Length, 12_000_000, 401),
-        (&nobody, Form::Chunked, 12_000_000, 401),
+        (&members_only, Form::Length, 12_000_000, 401),
+        (&members_only, Form::Chunked, 12_000_000, 401),
         (&unconfigured, Form::Expected, 12_000_000, 503),
-        (&nobody, Form::Incomplete, 200_000, 401),
+        (&members_only, Form::Incomplete, 200_000, 401),
     ] {
         let mut connection = RawConnection::open(("127.0.0.1", app.port)).await;
         connection.send(form.request("POST", "/api/messages", JSON, size)).await;

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_user_id_is_anonymous_whatever_other_claims_say() {
+    fn an_empty_user_id_is_anonymous_even_if_other_claims_name_a_user() {
         assert_eq!(user(json!({"asrs.s.uid": "", "sub": "s"})), None);
     }
 
