@@ -17,7 +17,7 @@ use azure_communication::Scope;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::auth::Person;
+use crate::auth::{AuthConfig, Person};
 use crate::config::{COMMUNICATION, parse_switch};
 use crate::error::Error;
 use crate::json_body::{body_error, is_json};
@@ -47,8 +47,7 @@ struct User<'a> {
 }
 
 pub(crate) async fn issue(
-    Enabled(tokens): Enabled,
-    person: Person,
+    Requester { tokens, person }: Requester,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Error> {
@@ -57,7 +56,7 @@ pub(crate) async fn issue(
         return Err(Error::UnsupportedMediaType);
     }
     let (request, timer) = (TokenRequest::parse(&body)?, UpstreamTimer::default());
-    let issued = tokens.issue(&person, request, Instant::now(), &timer).await;
+    let issued = tokens.issue(&person, request, &timer).await;
     // For the access log.
     Ok((Extension(timer), issued.map(to_response)).into_response())
 }
@@ -107,6 +106,29 @@ where
 
     async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Error> {
         Option::from_ref(state).map(Self).ok_or(Error::Disabled(COMMUNICATION))
+    }
+}
+
+/// A person who may request a token now. As an extractor it counts the request, before its body is read: an invalid one counts too, and
+/// the requests of one person whose bodies are slow cannot take the place of all other calls.
+pub(crate) struct Requester {
+    tokens: TokenService,
+    person: Person,
+}
+
+impl<S> FromRequestParts<S> for Requester
+where
+    S: Send + Sync,
+    Option<TokenService>: FromRef<S>,
+    AuthConfig: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let Enabled(tokens) = Enabled::from_request_parts(parts, state).await?;
+        let person = Person::from_request_parts(parts, state).await?;
+        tokens.check_issue(&person, Instant::now())?;
+        Ok(Self { tokens, person })
     }
 }
 

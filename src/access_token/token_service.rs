@@ -59,16 +59,23 @@ impl TokenService {
         Self(Arc::new(Inner { service, identities, max_grant, clock, issue_limit, revoke_limit, locks }))
     }
 
+    /// Counts a request of a person for a token.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until the next one is allowed.
+    pub(super) fn check_issue(&self, person: &Person, now: Instant) -> Result<(), Error> {
+        self.0.issue_limit.check(&person.key(), now).map_err(Error::RateLimited)
+    }
+
     /// Issues a token for a person. `timer` adds up the time that the service takes.
     pub(super) async fn issue(
         &self,
         person: &Person,
         request: TokenRequest,
-        now: Instant,
         timer: &UpstreamTimer,
     ) -> Result<IssuedToken, Error> {
         let person = person.key();
-        self.0.issue_limit.check(&person, now).map_err(Error::RateLimited)?;
         let grant = request.authorize(&self.0.max_grant)?;
         let gone = match self.0.issue_to_known(person, &grant, timer).await? {
             Known::Issued(issued) => return Ok(issued),

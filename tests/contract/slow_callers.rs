@@ -2,12 +2,16 @@
 
 use test_support::raw_http::{Form, RawConnection};
 
+use crate::access_token::TestEnv;
 use crate::test_app::{TestApp, api_error};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
 /// Guests may send any number of messages.
 const GUESTS: [(&str, &str); 2] = [("ChatAllowAnonymous", "true"), ("ChatMessageRate", "0")];
+
+/// The headers of Easy Auth for a user of GitHub, beside their name.
+const ANN: &str = "x-ms-client-principal-idp: github\r\nx-ms-client-principal-id: ann\r\n";
 
 async fn connect(app: &TestApp) -> RawConnection {
     RawConnection::open(("127.0.0.1", app.port)).await
@@ -64,6 +68,25 @@ async fn a_call_beyond_the_limit_is_503_with_retry_after_and_health_checks_are_a
         assert_eq!(call.response().await.status, 400);
     }
     assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn one_person_whose_bodies_are_slow_does_not_keep_others_out() {
+    let env = TestEnv::start().await;
+    let app = env.start_app(&[]);
+    for path in ["/api/messages", "/api/access-token"] {
+        let mut calls = Vec::new();
+        for _ in 0..520 {
+            let headers = format!("{JSON}x-ms-client-principal-name: ann\r\n{ANN}");
+            let mut connection = connect(&app).await;
+            connection.send(Form::Expected.request("POST", path, &headers, 1).split_last().unwrap().1).await;
+            // The handler asks for the rest of a body that it reads, and for that of a request which it has rejected.
+            connection.read_until("100 Continue\r\n\r\n").await;
+            calls.push(connection);
+        }
+        let other = app.post("/api/negotiate").header("x-ms-client-principal-name", "bob").send().await.unwrap();
+        assert_eq!(other.status(), 200, "{path}");
+    }
 }
 
 #[cfg(unix)]
