@@ -37,8 +37,8 @@ const NOISY_TARGETS: [&str; 3] = ["typespec_client_core", "azure_core", "azure_s
 /// Neither waits for the output. Drop the returned value when the process ends: it writes the last lines.
 pub fn start(filter: &str, format: LogFormat) -> FlushOnDrop {
     log_writer::write_panics_to_stderr();
-    let read = filter.parse::<Targets>();
-    let invalid = read.as_ref().err().map(ToString::to_string);
+    let read = parse_filter(filter);
+    let invalid = read.as_ref().err().cloned();
     let targets = quiet_noisy_targets(read.unwrap_or_else(|_| Targets::new().with_default(Level::INFO)));
     let lines = layer().with_ansi(false).with_target(false).with_writer(log_writer::stdout);
     // A second start in one process, as in tests, has no effect.
@@ -53,6 +53,16 @@ pub fn start(filter: &str, format: LogFormat) -> FlushOnDrop {
         warn!("RUST_LOG cannot be read ({error}); logging `info` and above");
     }
     FlushOnDrop
+}
+
+/// Parses a filter of levels and of pairs `target=level`. A target alone is rejected: it is a mistyped level or another mistake, and would
+/// turn all other lines off, that of the mistake included.
+fn parse_filter(filter: &str) -> Result<Targets, String> {
+    let is_target = |part: &str| !part.is_empty() && !part.contains('=') && part.parse::<LevelFilter>().is_err();
+    if filter.split(',').map(str::trim).any(is_target) {
+        return Err("a part of it is neither a level nor `target=level`".to_owned());
+    }
+    filter.parse::<Targets>().map_err(|error| error.to_string())
 }
 
 /// Limits [`NOISY_TARGETS`] to warnings where the filter is `info` and does not name them.

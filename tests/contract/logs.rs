@@ -259,9 +259,25 @@ async fn an_invalid_log_format_is_reported_and_falls_back_to_plain() {
 
 #[tokio::test]
 async fn an_invalid_log_filter_is_reported_and_the_handler_runs() {
-    let app = TestApp::with_signalr(1, &[("RUST_LOG", "a=b=c")]);
-    app.process.out.line("RUST_LOG cannot be read");
-    assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 200);
+    for filter in [
+        "a=b=c",
+        "a=hush",
+        "hush",
+        "infoo",
+        "warn,hush",
+        "\"info\"",
+        "'info'",
+        "RUST_LOG",
+        "%RUST_LOG%",
+        "\u{feff}info",
+        "@Microsoft.KeyVault(SecretUri=https://hush)",
+    ] {
+        let mut app = TestApp::with_signalr(1, &[("RUST_LOG", filter)]);
+        app.process.out.line("RUST_LOG cannot be read");
+        assert_eq!(app.post("/api/negotiate").send().await.unwrap().status(), 200);
+        let out = app.stop();
+        assert!(out.contains("/api/negotiate") && !out.contains("hush"), "{filter}: {out}");
+    }
 }
 
 #[cfg(not(feature = "otel"))]
