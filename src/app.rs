@@ -21,10 +21,10 @@ use crate::access_token::{self, TokenService};
 use crate::auth::bearer;
 use crate::auth::{AuthConfig, Trust};
 use crate::call_limit::CallLimit;
+use crate::caller_limits::CallerLimits;
 use crate::config::Config;
 use crate::error::Error;
 use crate::features::features;
-use crate::limits::Limits;
 use crate::me::me;
 use crate::messages::send;
 use crate::negotiate::negotiate;
@@ -40,7 +40,7 @@ struct AppState {
     hub: Hub,
     tokens: Option<TokenService>,
     auth: AuthConfig,
-    limits: Limits,
+    limits: CallerLimits,
 }
 
 impl FromRef<AppState> for Hub {
@@ -61,7 +61,7 @@ impl FromRef<AppState> for AuthConfig {
     }
 }
 
-impl FromRef<AppState> for Limits {
+impl FromRef<AppState> for CallerLimits {
     fn from_ref(state: &AppState) -> Self {
         state.limits.clone()
     }
@@ -130,7 +130,10 @@ pub fn app(
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
     let recorder = Recorder::new(operations(&functions), export.of_calls_to(hub.server()));
-    with_middleware(routes.with_state(AppState { hub, tokens, auth, limits: Limits::new(message_rate) }), recorder)
+    with_middleware(
+        routes.with_state(AppState { hub, tokens, auth, limits: CallerLimits::new(message_rate) }),
+        recorder,
+    )
 }
 
 /// The app while settings are missing or invalid: every response names them.

@@ -13,7 +13,7 @@
 //! - [`auth`]: who is calling.
 //! - `negotiate`, `messages`, [`access_token`], `me`, `features`: one module for each function.
 //! - [`communication`], [`identities`]: the client of Azure Communication Services, and the store of the identities that people have there.
-//! - [`rate_limiter`], `limits`: how many requests a person may make.
+//! - [`rate_limiter`], `caller_limits`: how many requests a person may make.
 //! - `text`: line breaks, and which characters are visible.
 //! - [`error`]: failures as status, code and sentence.
 //! - [`telemetry`]: the access log, and OpenTelemetry with the feature `otel`.
@@ -25,6 +25,7 @@ pub mod access_token;
 pub mod app;
 pub mod auth;
 mod call_limit;
+mod caller_limits;
 pub mod communication;
 pub mod config;
 pub mod error;
@@ -32,7 +33,6 @@ pub mod exit;
 mod features;
 pub mod identities;
 mod json_body;
-mod limits;
 mod me;
 mod messages;
 mod negotiate;

@@ -11,12 +11,12 @@ use axum::response::IntoResponse;
 use azure_signalr::{ClientIdentity, Hub};
 
 use crate::auth::Caller;
+use crate::caller_limits::CallerLimits;
 use crate::error::Error;
-use crate::limits::Limits;
 
 pub(crate) async fn negotiate(
     State(hub): State<Hub>,
-    State(limits): State<Limits>,
+    State(limits): State<CallerLimits>,
     caller: Caller,
 ) -> Result<impl IntoResponse, Error> {
     limits.check_negotiation(&caller, Instant::now())?;

@@ -24,9 +24,9 @@ use tokio::time::{timeout, timeout_at};
 use tracing::warn;
 
 use crate::auth::{AuthConfig, Caller};
+use crate::caller_limits::CallerLimits;
 use crate::error::Error;
 use crate::json_body::{JsonBody, body_error};
-use crate::limits::Limits;
 
 mod draft;
 mod message;
@@ -105,13 +105,13 @@ impl<S> FromRequestParts<S> for Sender
 where
     S: Send + Sync,
     AuthConfig: FromRef<S>,
-    Limits: FromRef<S>,
+    CallerLimits: FromRef<S>,
 {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        Limits::from_ref(state).check_message(&caller, Instant::now())?;
+        CallerLimits::from_ref(state).check_message(&caller, Instant::now())?;
         Ok(Self(caller))
     }
 }

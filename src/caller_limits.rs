@@ -21,7 +21,7 @@ const GUEST_NEGOTIATION_RATE: Rate = Rate::new(10_000, Duration::from_millis(1))
 
 /// The limits of callers in this process. Clones share the buckets.
 #[derive(Clone)]
-pub(crate) struct Limits(Option<Arc<Inner>>);
+pub(crate) struct CallerLimits(Option<Arc<Inner>>);
 
 struct Inner {
     messages: CallerLimiter,
@@ -33,7 +33,7 @@ struct CallerLimiter {
     guests: RateLimiter,
 }
 
-impl Limits {
+impl CallerLimits {
     /// The limits for users who may send messages at `message_rate`; `None`: there are no limits.
     pub(crate) fn new(message_rate: Option<Rate>) -> Self {
         Self(message_rate.map(|rate| {
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn each_user_has_a_limit_of_messages_and_guests_share_ten_times_that() {
-        let (limits, now) = (Limits::new(Some(Rate::new(60, Duration::from_millis(200)))), Instant::now());
+        let (limits, now) = (CallerLimits::new(Some(Rate::new(60, Duration::from_millis(200)))), Instant::now());
         let [ann, other_ann, bob] = users(["ann", "Ann", "bob"]);
         for (caller, expected) in
             [(ann, 60), (other_ann, 60), (Caller::Anonymous, 600), (Caller::Anonymous, 0), (bob, 60)]
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_limited_caller_is_told_when_the_next_message_is_allowed() {
-        let (limits, now) = (Limits::new(Some(Rate::new(1, Duration::from_secs(5)))), Instant::now());
+        let (limits, now) = (CallerLimits::new(Some(Rate::new(1, Duration::from_secs(5)))), Instant::now());
         let [ann] = users(["ann"]);
         limits.check_message(&ann, now).unwrap();
         let Err(Error::RateLimited(wait)) = limits.check_message(&ann, now) else {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn messages_and_negotiations_are_counted_apart() {
-        let (limits, now) = (Limits::new(Some(Rate::new(1, Duration::from_secs(5)))), Instant::now());
+        let (limits, now) = (CallerLimits::new(Some(Rate::new(1, Duration::from_secs(5)))), Instant::now());
         let [ann] = users(["ann"]);
         assert_eq!(allowed(1_000, || limits.check_negotiation(&ann, now)), 120);
         assert!(limits.check_message(&ann, now).is_ok());
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn twenty_tabs_that_lose_their_connections_for_ten_minutes_are_not_limited() {
-        let (limits, now) = (Limits::new(Some(Rate::new(60, Duration::from_millis(200)))), Instant::now());
+        let (limits, now) = (CallerLimits::new(Some(Rate::new(60, Duration::from_millis(200)))), Instant::now());
         let [ann] = users(["ann"]);
         // The page waits at least half of 0.5 s, 1 s, 2 s … 30 s after a failure.
         let (mut wait, mut elapsed) = (Duration::from_millis(250), Duration::ZERO);
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn ten_thousand_guests_can_reconnect_at_once() {
-        let (limits, now) = (Limits::new(Some(Rate::new(60, Duration::from_millis(200)))), Instant::now());
+        let (limits, now) = (CallerLimits::new(Some(Rate::new(60, Duration::from_millis(200)))), Instant::now());
         assert_eq!(allowed(20_000, || limits.check_negotiation(&Caller::Anonymous, now)), 10_000);
         let later = now + Duration::from_secs(1);
         assert_eq!(allowed(20_000, || limits.check_negotiation(&Caller::Anonymous, later)), 1_000);
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn without_a_rate_of_messages_nothing_is_limited() {
-        let (limits, now) = (Limits::new(None), Instant::now());
+        let (limits, now) = (CallerLimits::new(None), Instant::now());
         let [ann] = users(["ann"]);
         for caller in [ann, Caller::Anonymous] {
             assert_eq!(allowed(20_000, || limits.check_message(&caller, now)), 20_000);
