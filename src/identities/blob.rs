@@ -172,6 +172,8 @@ fn from_response(status: u16, code: Option<&str>) -> Option<StoreError> {
         (409, None | Some("BlobAlreadyExists")) | (412, _) => StoreError::Conflict,
         // Others that pass are 409: a container or an account that is being created or deleted.
         (408 | 409 | 429, _) => StoreError::Failed,
+        // A range of a file that is empty.
+        (416, _) => StoreError::Unreadable,
         (400..=499, _) => StoreError::Rejected,
         _ => StoreError::Failed,
     })
@@ -194,6 +196,7 @@ mod tests {
             (412, Some("ConditionNotMet"), Some(StoreError::Conflict)),
             (400, Some("InvalidAuthenticationInfo"), Some(StoreError::Rejected)),
             (405, Some("UnsupportedHttpVerb"), Some(StoreError::Rejected)),
+            (416, Some("InvalidRange"), Some(StoreError::Unreadable)),
             (429, None, Some(StoreError::Failed)),
             (500, Some("InternalError"), Some(StoreError::Failed)),
             (503, Some("ServerBusy"), Some(StoreError::Failed)),
