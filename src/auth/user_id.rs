@@ -6,11 +6,13 @@
 use azure_signalr::{NameError, UserId};
 
 use crate::config::ProviderName;
-use crate::text::is_visible;
+use crate::text::{is_inline, is_visible};
 
-/// The user id that is a person's name, without white space around it; `None` if it is too long or nothing of it is visible.
+/// The user id that is a person's name, without white space around it; `None` if it is too long, nothing of it is visible, or it changes
+/// the lines or the order of text: it would look like another one.
 pub(crate) fn parse_user_id(name: &str) -> Option<UserId> {
-    name.trim().parse().ok().filter(|_| is_visible(name))
+    let name = name.trim();
+    name.parse().ok().filter(|_| is_visible(name) && is_inline(name))
 }
 
 /// The user id of the person whom `provider` calls `name`, where the names of `home` are user ids.
@@ -40,15 +42,16 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_which_nothing_is_visible_is_no_user_id_and_spaces_around_one_do_not_count() {
+    fn a_name_that_is_invisible_or_turns_text_around_is_no_user_id_and_spaces_around_one_do_not_count() {
         for (name, expected) in
             [("ann", "ann"), (" ann ", "ann"), ("\u{3000}Ann B\u{a0}", "Ann B"), ("a\u{200b}", "a\u{200b}")]
         {
             assert_eq!(parse_user_id(name).unwrap().as_str(), expected, "{name:?}");
         }
-        for name in
-            ["", " ", "\u{200b}", "\u{2060}\u{feff}", "\u{3164}", "\u{2800}", "\u{301}", "\u{e0041}", "\u{ad}", ".."]
-        {
+        for name in [
+            "", " ", "\u{200b}", "\u{2060}\u{feff}", "\u{3164}", "\u{2800}", "\u{301}", "\u{e0041}", "\u{ad}", "..",
+            "\u{202e}moc@bob", "a\u{2066}b", "a\u{2028}b",
+        ] {
             assert_eq!(parse_user_id(name), None, "{name:?}");
         }
     }
