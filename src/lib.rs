@@ -18,6 +18,7 @@
 //! - [`error`]: failures as status, code and sentence.
 //! - [`telemetry`]: the access log, and OpenTelemetry with the feature `otel`.
 //! - [`shutdown`], [`exit`]: reasons to stop, and exit codes.
+//! - [`memory`]: freed memory goes back to the operating system.
 //!
 //! `app` uses the function modules, these use `auth`, `error` and the client crates; nothing uses `main`.
 
@@ -34,6 +35,7 @@ mod features;
 pub mod identities;
 mod json_body;
 mod me;
+pub mod memory;
 mod messages;
 mod negotiate;
 pub mod rate_limiter;

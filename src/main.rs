@@ -2,9 +2,10 @@
 
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use axum::Router;
-use http_server::{Grace, Limits};
+use http_server::Grace;
 use jiff::Timestamp;
 use serverless_chat::access_token::TokenService;
 use serverless_chat::app::{self, unconfigured};
@@ -13,6 +14,7 @@ use serverless_chat::communication;
 use serverless_chat::config::{Config, ConfigErrors, Env, HOST_PORT};
 use serverless_chat::exit::{ExitError, stop_code};
 use serverless_chat::identities::IdentityStore;
+use serverless_chat::memory;
 use serverless_chat::shutdown::{self, StopReason};
 use serverless_chat::telemetry::{self, Export};
 use tokio::net::TcpListener;
@@ -21,6 +23,10 @@ use tracing::{error, info};
 /// What a person reads who starts the program by hand.
 const NOT_BEHIND_A_HOST: &str = "FUNCTIONS_CUSTOMHANDLER_PORT is not set: the Azure Functions host starts this program; to run the chat on this machine, \
      run `cargo run --bin chat`";
+
+/// For the body of a request, which has at most 64 KiB. While it is awaited it counts as a call, so that with this and the rates of messages
+/// guests with slow bodies cannot use up the calls at a time for long.
+const BODY_TIMEOUT: Duration = Duration::from_secs(8);
 
 fn main() -> ExitCode {
     match start() {
@@ -101,6 +107,11 @@ async fn serve(port: u16, app: Router) -> Result<StopReason, ExitError> {
         stopped = Some(reason);
         Grace(shutdown::grace_ended(reason, orphaned))
     };
-    http_server::serve(vec![socket], move |_| app.clone(), Limits::default(), stop).await.map_err(ExitError::other)?;
+    let limits = http_server::Limits { body_timeout: BODY_TIMEOUT, ..Default::default() };
+    let serving = http_server::serve(vec![socket], move |_| app.clone(), limits, stop);
+    tokio::select! {
+        ended = serving => ended.map_err(ExitError::other)?,
+        never = memory::give_back_regularly() => match never {},
+    }
     Ok(stopped.expect("the server ends by `stop` alone"))
 }

@@ -3,7 +3,8 @@
 use test_support::raw_http::{Form, RawConnection};
 
 use crate::access_token::TestEnv;
-use crate::test_app::{TestApp, api_error};
+use crate::scripted_service::ScriptedService;
+use crate::test_app::{TestApp, api_error, wait_until};
 
 const JSON: &str = "Content-Type: application/json\r\n";
 
@@ -89,12 +90,42 @@ async fn one_person_whose_bodies_are_slow_does_not_keep_others_out() {
     }
 }
 
+/// Calls with large bodies that wait for the service, so that all their memory is in use at the same time.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn memory_that_a_burst_has_freed_is_given_back() {
+    let service = ScriptedService::held().await;
+    let app = TestApp::with_signalr(service.port, &GUESTS);
+    let status = format!("/proc/{}/status", app.process.child.id());
+    let resident_kib = || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().trim();
+        resident.strip_suffix(" kB").unwrap().parse::<usize>().unwrap()
+    };
+    let body = serde_json::json!({ "text": "a".repeat(4_000), "ignored": "a".repeat(50_000) }).to_string();
+    let head = format!("POST /api/messages HTTP/1.1\r\nHost: h\r\n{JSON}Content-Length: {}\r\n\r\n", body.len());
+    let mut calls = Vec::new();
+    for _ in 0..500 {
+        let mut connection = connect(&app).await;
+        connection.send([head.as_str(), &body].concat()).await;
+        calls.push(connection);
+    }
+    service.release();
+    for call in &mut calls {
+        call.response().await;
+    }
+    let peak = resident_kib();
+    drop(calls);
+    // The connections to the service stay open for a while.
+    wait_until("memory to be given back", || (resident_kib() < peak / 4 * 3).then_some(()));
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn without_file_descriptors_it_warns_once_and_serves_again_when_there_are_some() {
     use std::net::TcpStream;
 
-    use crate::test_app::{Process, free_port, handler_command, wait_until};
+    use crate::test_app::{Process, free_port, handler_command};
 
     let port = free_port();
     let text = port.to_string();
