@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findLinks, MAX_LINKS } from './links'
+import { findLinks, limitMarks, MAX_LINKS } from './links'
 
 const hrefs = (text: string) => findLinks(text).flatMap(({ href }) => href ?? [])
 
@@ -41,5 +41,18 @@ describe('links in a text', () => {
 
   it('end at bidirectional control characters', () => {
     expect(hrefs('https://example.com/\u202egpj.exe')).toEqual(['https://example.com/'])
+  })
+})
+
+describe('combining marks', () => {
+  it.each([
+    ['e\u0301', 'e\u0301'],
+    ['a' + '\u0301'.repeat(32) + 'b', 'a' + '\u0301'.repeat(32) + 'b'],
+    ['a' + '\u0301'.repeat(33) + 'b', 'a' + '\u0301'.repeat(32) + 'b'],
+    ['a' + '\u0301\u0489'.repeat(2_000) + 'b\u0302', 'a' + '\u0301\u0489'.repeat(16) + 'b\u0302'],
+    ['\u0301'.repeat(4_096), '\u0301'.repeat(32)],
+    ['\u2764\ufe0f 👩\u200d👩\u200d👧 กำ้', '\u2764\ufe0f 👩\u200d👩\u200d👧 กำ้'],
+  ])('are limited for each character (%#)', (text, shown) => {
+    expect(limitMarks(text)).toBe(shown)
   })
 })

@@ -1,4 +1,5 @@
-// Finds web addresses in text. The result is a list of pieces, not markup.
+// Prepares the text of a message for display: finds web addresses, and limits what browsers are slow to lay out.
+// The result is a list of pieces, not markup.
 
 export interface Piece {
   readonly text: string
@@ -14,6 +15,14 @@ const TRAILING_PUNCTUATION = new Set('.,;:!?…*_~`')
 const MAX_HOST_LENGTH = 253
 /** More addresses in one text stay plain text: each link is an element of the page. */
 export const MAX_LINKS = 50
+
+// More than any script puts on one character. A browser lays out a run of thousands in a second.
+const LONG_RUN_OF_MARKS = /(\p{M}{32})\p{M}+/gu
+
+/** Keeps the first 32 combining marks of each character. */
+export function limitMarks(text: string): string {
+  return text.replace(LONG_RUN_OF_MARKS, '$1')
+}
 
 /** Splits `text` into plain text and addresses, in order; the concatenated pieces equal `text`. */
 export function findLinks(text: string): Piece[] {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import worst from '../../../tests/data/worst-messages.json'
 import { countCodePoints, isVisible, MAX_TEXT_LENGTH, parseMessage, sanitizeNickname, sanitizeText } from '../chat/message'
-import { findLinks } from './links'
+import { findLinks, limitMarks } from './links'
 
 type Recipe = (typeof worst)[number]
 
@@ -22,6 +22,7 @@ function cpuTime(work: () => void): number {
 
 const functions: readonly (readonly [string, (text: string) => unknown])[] = [
   ['findLinks', findLinks],
+  ['limitMarks', limitMarks],
   ['sanitizeText', sanitizeText],
   ['sanitizeNickname', sanitizeNickname],
   ['isVisible', isVisible],
