@@ -21,8 +21,8 @@ def test_the_whole_chat_starts_shows_its_page_and_ends_with_ctrl_c(sandbox):
     page = re.search(r"^ready: open (\S+)", chat.printed, re.MULTILINE)[1]
     assert "<title>Serverless chat</title>" in sandbox.run(f"curl -s {page}")
 
-    # make ends by the signal itself, and would print an error if `chat` had failed.
-    assert chat.interrupt() == -signal.SIGINT
+    # make ends by the signal itself, or with 0 if `chat` ends before the signal has reached make. It would print an error if `chat` had failed.
+    assert chat.interrupt() in (0, -signal.SIGINT)
     assert "Error" not in chat.printed
     assert sandbox.run(f"curl -s {page} || echo gone") == "gone\n"
 
