@@ -6,14 +6,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::extract::ws::Utf8Bytes;
 use serde::Deserialize;
 
 use crate::fault_injection::Faults;
+use crate::hub::{ConnectionId, HubName};
 use crate::protocol::{ClientMessage, Frame, Outcome};
-use crate::traffic_log::{
-    ConnectionRef, Direction, MessageRecord, PostRecord, TrafficLog, shared_truncated, truncated,
-};
+use crate::traffic_log::{Direction, MessageRecord, PostRecord, TrafficLog, truncated};
 use crate::upstream::WebhookRecord;
 
 /// The injected faults and the traffic log. Exists where `Options::control` is set. The two locks are never held together.
@@ -37,6 +35,25 @@ impl Diagnostics {
     pub(crate) fn traffic_log(&self) -> MutexGuard<'_, TrafficLog> {
         self.traffic_log.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Records a message that was queued for some recipients, of which `last` is one.
+    pub(crate) fn record_sent(&self, hub: &HubName, last: ConnectionId, recipients: usize, frame: &Frame) {
+        let connection = (recipients == 1).then_some(last);
+        self.record(Direction::ToClient, hub.clone(), connection, Some(recipients), summarize_sent(frame));
+    }
+
+    fn record(
+        &self,
+        direction: Direction,
+        hub: HubName,
+        connection: Option<ConnectionId>,
+        recipients: Option<usize>,
+        (kind, size, text): Summary,
+    ) {
+        let at = unix_milliseconds();
+        let message = MessageRecord { at, direction, hub, connection, recipients, kind, size, text };
+        self.traffic_log().push_message(message);
+    }
 }
 
 /// The wall clock in milliseconds since 1970. A clock set before 1970 gives 0, for which no token is valid yet.
@@ -51,39 +68,35 @@ pub(crate) fn to_milliseconds(duration: Duration) -> u64 {
 /// Records the messages and upstream posts of one connection.
 pub(crate) struct MessageRecorder {
     diagnostics: Arc<Diagnostics>,
-    connection_ref: Arc<ConnectionRef>,
+    hub: HubName,
+    connection: ConnectionId,
 }
 
 /// The type, size and text of a message.
-type Summary = (Option<u64>, Option<usize>, Option<Utf8Bytes>);
+type Summary = (Option<u64>, Option<usize>, Option<String>);
 
 impl MessageRecorder {
-    pub(crate) fn new(diagnostics: Arc<Diagnostics>, hub: &str, connection: &str) -> Self {
-        let connection_ref = ConnectionRef { hub: hub.to_owned(), connection: connection.to_owned() };
-        Self { diagnostics, connection_ref: Arc::new(connection_ref) }
+    pub(crate) fn new(diagnostics: Arc<Diagnostics>, hub: HubName, connection: ConnectionId) -> Self {
+        Self { diagnostics, hub, connection }
     }
 
     pub(crate) fn received(&self, message: &ClientMessage) {
-        self.record(Direction::FromClient, summarize_received(message));
+        let (hub, connection) = (self.hub.clone(), Some(self.connection.clone()));
+        self.diagnostics.record(Direction::FromClient, hub, connection, None, summarize_received(message));
     }
 
+    /// Records a message to this client alone.
     pub(crate) fn sent(&self, frame: &Frame) {
-        self.record(Direction::ToClient, summarize_sent(frame));
+        self.diagnostics.record_sent(&self.hub, self.connection.clone(), 1, frame);
     }
 
     pub(crate) fn posted(&self, post: WebhookRecord) {
         let WebhookRecord { category, event, url, outcome, took } = post;
         let (milliseconds, outcome) = (to_milliseconds(took), outcome.to_string());
         let at = unix_milliseconds().saturating_sub(milliseconds);
-        let (hub, connection) = (self.connection_ref.hub.clone(), self.connection_ref.connection.clone());
+        let (hub, connection) = (self.hub.to_string(), self.connection.to_string());
         let post = PostRecord { at, url, hub, connection, category, event, outcome, milliseconds };
         self.diagnostics.traffic_log().push_post(post);
-    }
-
-    fn record(&self, direction: Direction, (kind, size, text): Summary) {
-        let (at, connection_ref) = (unix_milliseconds(), self.connection_ref.clone());
-        let message = MessageRecord { at, direction, connection_ref, kind, size, text };
-        self.diagnostics.traffic_log().push_message(message);
     }
 }
 
@@ -102,7 +115,7 @@ fn summarize_received(message: &ClientMessage) -> Summary {
         ClientMessage::Sequence(number) => (9, None, Some(number.to_string())),
         ClientMessage::Other(kind) => (*kind, None, None),
     };
-    (Some(kind), size, text.map(Utf8Bytes::from))
+    (Some(kind), size, text)
 }
 
 fn outcome_text(outcome: &Outcome) -> Option<String> {
@@ -114,11 +127,12 @@ fn outcome_text(outcome: &Outcome) -> Option<String> {
 }
 
 fn summarize_sent(frame: &Frame) -> Summary {
-    let (kind, text) = match frame {
-        Frame::Text(text) => (json_type(text), Some(shared_truncated(text))),
-        Frame::Binary(bytes) => (messagepack_type(bytes), None),
+    let text = frame.as_text();
+    let kind = match text {
+        Some(text) => json_type(text),
+        None => messagepack_type(frame.payload()),
     };
-    (kind, Some(frame.len()), text)
+    (kind, Some(frame.len()), text.map(truncated))
 }
 
 /// The type of a JSON message; `None` for a handshake response, or for several messages that a caller put into one frame.
@@ -172,9 +186,9 @@ mod tests {
 
     #[test]
     fn a_handshake_response_has_no_type() {
-        let summary = summarize_sent(&Frame::Text("{}\u{1e}".into()));
+        let summary = summarize_sent(&Frame::text("{}\u{1e}"));
         assert_eq!(summary, (None, Some(3), Some("{}\u{1e}".into())));
-        assert_eq!(summarize_sent(&Frame::Binary(vec![0xff].into())).0, None);
+        assert_eq!(summarize_sent(&Frame::binary(&[0xff])).0, None);
     }
 
     #[test]

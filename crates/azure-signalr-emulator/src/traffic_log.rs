@@ -5,8 +5,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use axum::extract::ws::Utf8Bytes;
 use serde::{Serialize, Serializer};
+
+use crate::hub::{ConnectionId, HubName};
 
 /// Maximum length of a recorded text; the rest is cut off.
 const MAX_TEXT_BYTES: usize = 2 << 10;
@@ -39,30 +40,29 @@ pub(crate) enum Direction {
     ToClient,
 }
 
-/// One hub message.
+/// One hub message: from a client, or to one or more of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MessageRecord {
     pub(crate) at: u64,
     pub(crate) direction: Direction,
-    #[serde(flatten, serialize_with = "shared")]
-    pub(crate) connection_ref: Arc<ConnectionRef>,
+    #[serde(serialize_with = "hub_name")]
+    pub(crate) hub: HubName,
+    /// `None` for a message to several clients.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "connection_id")]
+    pub(crate) connection: Option<ConnectionId>,
+    /// The number of clients to which the message is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recipients: Option<usize>,
     /// The message type of the hub protocol; `None` for handshakes.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub(crate) kind: Option<u64>,
     /// In bytes, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<usize>,
-    /// The [truncated] text of a JSON message, perhaps with its separator. The text of a broadcast is stored once.
+    /// The [truncated] text of a JSON message, perhaps with its separator.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_separator")]
-    pub(crate) text: Option<Utf8Bytes>,
-}
-
-/// A connection and its hub.
-#[derive(Debug, PartialEq, Serialize)]
-pub(crate) struct ConnectionRef {
-    pub(crate) hub: String,
-    pub(crate) connection: String,
+    pub(crate) text: Option<String>,
 }
 
 /// One event for the upstream.
@@ -113,8 +113,8 @@ impl TrafficLog {
     }
 
     pub(crate) fn push_message(&mut self, message: MessageRecord) {
-        let ConnectionRef { hub, connection } = &*message.connection_ref;
-        let bytes = hub.len() + connection.len() + message.text.as_ref().map_or(0, |text| text.len());
+        let connection = message.connection.as_ref().map_or(0, |id| id.as_str().len());
+        let bytes = message.hub.as_str().len() + connection + message.text.as_ref().map_or(0, String::len);
         self.messages.push(message, bytes);
     }
 
@@ -128,24 +128,19 @@ impl TrafficLog {
 
 /// The text, cut off after whole characters if it is too long.
 pub(crate) fn truncated(text: &str) -> String {
-    cut(text).unwrap_or_else(|| text.to_owned())
-}
-
-/// Like [`truncated`]; a short text is shared, not copied.
-pub(crate) fn shared_truncated(text: &Utf8Bytes) -> Utf8Bytes {
-    cut(text).map_or_else(|| text.clone(), Utf8Bytes::from)
-}
-
-fn cut(text: &str) -> Option<String> {
     let is_long = text.len() > MAX_TEXT_BYTES;
-    is_long.then(|| [&text[..text.floor_char_boundary(MAX_TEXT_BYTES)], "…"].concat())
+    if is_long { [&text[..text.floor_char_boundary(MAX_TEXT_BYTES)], "…"].concat() } else { text.to_owned() }
 }
 
-fn shared<S: Serializer>(connection_ref: &ConnectionRef, serializer: S) -> Result<S::Ok, S::Error> {
-    connection_ref.serialize(serializer)
+fn hub_name<S: Serializer>(hub: &HubName, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(hub.as_str())
 }
 
-fn without_separator<S: Serializer>(text: &Option<Utf8Bytes>, serializer: S) -> Result<S::Ok, S::Error> {
+fn connection_id<S: Serializer>(id: &Option<ConnectionId>, serializer: S) -> Result<S::Ok, S::Error> {
+    id.as_ref().map(ConnectionId::as_str).serialize(serializer)
+}
+
+fn without_separator<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
     text.as_deref().map(|text| text.trim_end_matches('\u{1e}')).serialize(serializer)
 }
 
@@ -164,7 +159,8 @@ pub(crate) struct Numbered<T> {
 /// Numbers are never reused, so a reader can ask for newer entries and detects a gap.
 #[derive(Debug)]
 pub(crate) struct RingBuffer<T> {
-    entries: VecDeque<Numbered<T>>,
+    /// Shared with readers, which serialize them without a lock.
+    entries: VecDeque<Arc<Numbered<T>>>,
     bytes: usize,
     last: u64,
     max_entries: usize,
@@ -180,7 +176,7 @@ impl<T> RingBuffer<T> {
     pub(crate) fn push(&mut self, entry: T, text_bytes: usize) {
         let bytes = size_of::<Numbered<T>>() + text_bytes;
         self.last += 1;
-        self.entries.push_back(Numbered { number: self.last, entry, bytes });
+        self.entries.push_back(Arc::new(Numbered { number: self.last, entry, bytes }));
         self.bytes += bytes;
         while self.entries.len() > self.max_entries || self.bytes > self.max_bytes {
             let Some(oldest) = self.entries.pop_front() else { return };
@@ -194,7 +190,7 @@ impl<T> RingBuffer<T> {
     }
 
     /// The entries with a number greater than `number`, oldest first.
-    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &Numbered<T>> {
+    pub(crate) fn after(&self, number: u64) -> impl Iterator<Item = &Arc<Numbered<T>>> {
         let start = self.entries.partition_point(|entry| entry.number <= number);
         self.entries.range(start..)
     }
@@ -214,21 +210,28 @@ mod tests {
     }
 
     #[test]
-    fn a_broadcast_text_is_stored_once_and_shown_without_its_separator() {
-        let text = Utf8Bytes::from("{}\u{1e}");
+    fn a_broadcast_is_one_entry_with_the_number_of_its_recipients() {
         let mut log = TrafficLog::new();
-        for connection in ["a", "b"] {
-            let connection_ref = Arc::new(ConnectionRef { hub: "chat".into(), connection: connection.into() });
-            let (direction, text) = (Direction::ToClient, Some(shared_truncated(&text)));
-            log.push_message(MessageRecord { at: 1, direction, connection_ref, kind: None, size: Some(3), text });
-        }
-        let entries: Vec<_> = log.messages.after(0).collect();
-        let addresses = entries.iter().map(|message| message.entry.text.as_ref().unwrap().as_ptr());
-        assert!(addresses.into_iter().all(|address| address == text.as_ptr()));
+        let broadcast = MessageRecord {
+            at: 1,
+            direction: Direction::ToClient,
+            hub: HubName::of_client("chat").unwrap(),
+            connection: None,
+            recipients: Some(2),
+            kind: Some(6),
+            size: Some(3),
+            text: Some("{}\u{1e}".into()),
+        };
+        let single =
+            MessageRecord { connection: Some(ConnectionId::new("b")), recipients: Some(1), ..broadcast.clone() };
+        [broadcast, single].into_iter().for_each(|record| log.push_message(record));
+        let entries: Vec<_> = log.messages.after(0).map(|entry| serde_json::to_string(&**entry).unwrap()).collect();
+        let [broadcast, single] = &entries[..] else { panic!("{entries:?}") };
         assert_eq!(
-            serde_json::to_string(entries[1]).unwrap(),
-            r#"{"number":2,"at":1,"direction":"toClient","hub":"chat","connection":"b","size":3,"text":"{}"}"#
+            broadcast,
+            r#"{"number":1,"at":1,"direction":"toClient","hub":"chat","recipients":2,"type":6,"size":3,"text":"{}"}"#
         );
+        assert!(single.contains(r#""hub":"chat","connection":"b","recipients":1,"#), "{single}");
     }
 
     #[test]
@@ -238,7 +241,7 @@ mod tests {
         log.push_request(RequestRecord { at, method, path, query, status: 202, milliseconds: 1, error: None });
         let entry = log.requests.after(0).next().unwrap();
         assert_eq!(
-            serde_json::to_string(entry).unwrap(),
+            serde_json::to_string(&**entry).unwrap(),
             r#"{"number":1,"at":1700000000000,"method":"POST","path":"/api/hubs/chat/:send","status":202,"milliseconds":1}"#
         );
     }

@@ -24,6 +24,10 @@ impl Socket {
         Self { stream, activity, is_shut_down: false, _permit: permit }
     }
 
+    pub(crate) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     fn report_write(&self, written: &Poll<io::Result<usize>>) {
         match written {
             Poll::Ready(_) => self.activity.wrote(),

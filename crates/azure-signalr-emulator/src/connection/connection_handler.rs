@@ -1,7 +1,8 @@
-//! Serves one connection from its handshake to its end.
+//! Serves one connection from its handshake to its end, in one task.
 //!
-//! One task owns the transport and does not read while it writes, so a client that sends without reading slows down only itself.
-//! With stateful reconnect the transport can be replaced while the connection continues.
+//! The task reads what the client sends. Most messages to the client are sent by a writer; the task sends what a socket does not take at
+//! once, and does not read meanwhile, so a client that sends without reading slows down only itself. With stateful reconnect the
+//! transport can be replaced while the connection continues.
 
 use std::future::pending;
 use std::pin::{Pin, pin};
@@ -14,13 +15,16 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
-use super::keep_alive::Due;
-use super::message_buffer::MessageBuffer;
-use super::transport::{CloseReason, Received, Transport, Writer};
+use super::close_reason::CloseReason;
+use super::keep_alive::{Due, KeepAlive};
+use super::received_sequence::ReceivedSequence;
+use super::transport::{CloseRequest, Received, SendError, Transport};
 use super::upstream_connection::{ClientInvocation, UpstreamConnection, UpstreamQueue};
 use crate::protocol::handshake::{self, Handshake, HandshakeError};
-use crate::protocol::{ClientMessage, MessageReader, Outcome, ServerMessage};
-use crate::service::{ConnectionGuard, NextSend};
+use crate::protocol::{
+    ClientMessage, Frame, MalformedMessage, MessageReader, MessageTooLong, Outcome, Protocol, ServerMessage,
+};
+use crate::service::{Batch, ConnectionGuard, NextSend, SendQueue, Unsequenced};
 
 /// The first version of the hub protocols with sequence ids.
 const STATEFUL_RECONNECT_VERSION: i64 = 2;
@@ -44,9 +48,14 @@ pub(crate) struct ConnectionSettings<T> {
 /// Serves a connection until it is closed and the hub and the upstream have been notified.
 pub(crate) async fn run<T: Transport>(transport: T, guard: ConnectionGuard, settings: ConnectionSettings<T>) {
     let ConnectionSettings { handshake_timeout, detailed_errors, expires_at, replacements, upstream } = settings;
+    let options = guard.options();
+    let pings = T::USES_PINGS.then_some(options.ping_interval);
     let mut handler = ConnectionHandler {
-        writer: Writer::new(&guard, transport),
-        reader: MessageReader::new(guard.options().max_client_message_bytes),
+        transport: Some(transport),
+        protocol: Protocol::Json,
+        reader: MessageReader::new(options.max_client_message_bytes),
+        received_sequence: None,
+        keep_alive: KeepAlive::new(Instant::now(), pings, options.client_timeout),
         upstream_queue: UpstreamQueue::default(),
         expires_at,
         replacements,
@@ -65,9 +74,21 @@ pub(crate) async fn run<T: Transport>(transport: T, guard: ConnectionGuard, sett
 /// A connection runs until an error.
 enum Never {}
 
+/// What ended a wait for the client, instead of an error.
+enum Sent<T> {
+    All,
+    /// The client has connected again meanwhile.
+    Replaced(T),
+}
+
 struct ConnectionHandler<'a, T> {
-    writer: Writer<'a, T>,
+    /// `None` while a client that may resume is away.
+    transport: Option<T>,
+    protocol: Protocol,
     reader: MessageReader,
+    /// Present if the client uses stateful reconnect.
+    received_sequence: Option<ReceivedSequence>,
+    keep_alive: KeepAlive,
     upstream_queue: UpstreamQueue,
     expires_at: Option<Instant>,
     replacements: Option<mpsc::Receiver<Box<T>>>,
@@ -77,6 +98,7 @@ struct ConnectionHandler<'a, T> {
     guard: &'a ConnectionGuard,
 }
 
+/// From the handshake to the end.
 impl<T: Transport> ConnectionHandler<'_, T> {
     async fn serve(&mut self, handshake_timeout: Duration) -> Result<Never, CloseReason> {
         self.handshake(handshake_timeout).await?;
@@ -84,7 +106,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
         loop {
             match self.step(timer.as_mut()).await {
                 Ok(()) => {}
-                Err(reason) if reason.is_resumable() && self.writer.message_buffer.is_some() => {
+                Err(reason) if reason.is_resumable() && self.received_sequence.is_some() => {
                     self.wait_for_resume(reason).await?;
                     timer.as_mut().reset(self.next_due());
                 }
@@ -104,115 +126,145 @@ impl<T: Transport> ConnectionHandler<'_, T> {
             Ok(request) => handshake::parse_request(&request?, T::TRANSFER_FORMAT),
             Err(_) => Err(HandshakeError::TimedOut),
         };
-        if let Ok(Handshake { protocol, version }) = outcome {
-            self.writer.protocol = protocol;
-            if version >= STATEFUL_RECONNECT_VERSION && self.replacements.is_some() {
-                self.writer.message_buffer = Some(MessageBuffer::new(guard.options().max_queued_bytes));
-            } else {
-                self.replacements = None;
+        let response = handshake::response(&outcome);
+        self.record(&response);
+        match outcome {
+            Ok(Handshake { protocol, version }) => {
+                self.protocol = protocol;
+                if version >= STATEFUL_RECONNECT_VERSION && self.replacements.is_some() {
+                    self.received_sequence = Some(ReceivedSequence::new());
+                    self.queue().enable_replay(guard.options().max_queued_bytes);
+                } else {
+                    self.replacements = None;
+                }
+                guard.join_hub(protocol);
+                self.attach(response);
+                if let Some(upstream) = &self.upstream {
+                    self.upstream_notified = true;
+                    self.upstream_queue.push(0, upstream.clone().connected());
+                }
+                Ok(())
             }
-            guard.join_hub(protocol);
+            Err(error) => {
+                self.send(Batch::from(response)).await?;
+                Err(CloseReason::HandshakeFailed(error))
+            }
         }
-        self.writer.send([handshake::response(&outcome)]).await?;
-        if let (Ok(_), Some(upstream)) = (&outcome, &self.upstream) {
-            self.upstream_notified = true;
-            self.upstream_queue.push(0, upstream.clone().connected());
-        }
-        outcome.map(drop).map_err(CloseReason::HandshakeFailed)
     }
 
     async fn handshake_request(&mut self) -> Result<Bytes, CloseReason> {
         loop {
-            if let Some(record) = self.reader.next_handshake().map_err(malformed)? {
+            if let Some(record) = self.reader.next_handshake().map_err(CloseReason::TooLong)? {
                 return Ok(record);
             }
-            let received = self.writer.receive().await;
+            let received = receive(&mut self.transport).await;
             self.push_received(received)?;
         }
     }
 
     /// Handles all messages that have arrived, then waits for the next event and handles it.
     async fn step(&mut self, mut timer: Pin<&mut Sleep>) -> Result<(), CloseReason> {
-        let send_queue = &self.guard.handle.send_queue;
-        if send_queue.is_frozen() {
-            send_queue.unfrozen().await;
-            self.writer.keep_alive.received(Instant::now());
+        let queue = self.queue();
+        if queue.is_frozen() {
+            queue.unfrozen().await;
+            self.keep_alive.received(Instant::now());
         }
+        let mut must_send = queue.relieve();
         // Messages can arrive together with the handshake.
         while self.upstream_queue.has_room()
-            && let Some(message) = self.reader.next_message(self.writer.protocol).map_err(malformed)?
+            && !must_send
+            && let Some(message) = self.reader.next_message(self.protocol).map_err(malformed)?
         {
-            self.handle_message(message).await?;
+            self.handle_message(message)?;
+            must_send = queue.relieve();
             let due = self.next_due();
             if due < timer.deadline() {
                 timer.as_mut().reset(due);
             }
         }
-        let can_read = self.upstream_queue.has_room();
-        let has_room = self.writer.message_buffer.as_ref().is_none_or(MessageBuffer::has_room);
-        let can_send = has_room && self.writer.is_ready();
+        let can_read = self.upstream_queue.has_room() && !must_send;
+        let may_send = must_send || self.transport.as_ref().is_some_and(T::is_ready);
         select! {
-            received = self.writer.receive(), if can_read => self.push_received(received),
-            next = send_queue.next(), if can_send => match next {
-                NextSend::Frames(frames) => self.writer.send_sequenced(frames).await,
+            biased;
+            next = queue.next(may_send) => match next {
+                NextSend::Frames(batch) => match self.send(batch).await? {
+                    Sent::All => Ok(()),
+                    Sent::Replaced(transport) => {
+                        self.resume(transport).await;
+                        Ok(())
+                    }
+                },
                 NextSend::Frozen => Ok(()),
                 NextSend::Stop(reason) => Err(CloseReason::from_stop(reason, true)),
             },
-            reason = send_queue.stopped_now(), if has_room && !can_send => Err(CloseReason::from_stop(reason, true)),
-            // Does not wait for acknowledgements before it closes.
-            reason = send_queue.stopped(), if !has_room => Err(CloseReason::from_stop(reason, true)),
-            completion = self.upstream_queue.next() => match completion {
-                Some(completion) => self.writer.send_sequenced([completion]).await,
-                None => Ok(()),
-            },
-            transport = replacement(&mut self.replacements) => self.resume(transport).await,
+            transport = replacement(&mut self.replacements) => {
+                self.resume(transport).await;
+                Ok(())
+            }
+            received = receive(&mut self.transport), if can_read => self.push_received(received),
+            completion = self.upstream_queue.next() => {
+                if let Some(completion) = completion {
+                    self.push(completion);
+                }
+                Ok(())
+            }
             () = timer.as_mut() => {
-                self.handle_due(can_read).await?;
+                self.handle_due(can_read)?;
                 timer.reset(self.next_due());
                 Ok(())
             }
         }
     }
 
-    /// The earliest time at which something is due.
-    fn next_due(&self) -> Instant {
-        let acknowledgement = self.writer.message_buffer.as_ref().and_then(|buffer| buffer.acknowledge_at);
-        let times = [self.writer.keep_alive.next_due(), acknowledgement, self.expires_at];
-        times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + IDLE_INTERVAL)
+    fn push_received(&mut self, received: Received) -> Result<(), CloseReason> {
+        match received {
+            Received::Bytes(bytes) => self.reader.push(&bytes),
+            Received::Ping { pong } => self.queue().push_unsequenced(Unsequenced::Pong, pong),
+            Received::Closed(code) => return Err(CloseReason::TransportClosed(code)),
+            Received::Broken(None) => return Err(CloseReason::Disconnected),
+            Received::Broken(Some(error)) => return Err(CloseReason::TransportFailed(error)),
+            Received::Violation { error, code } => return Err(CloseReason::TransportViolated { error, code }),
+            Received::TooLong => {
+                let limit = self.guard.options().max_client_message_bytes;
+                return Err(CloseReason::TooLong(MessageTooLong { limit }));
+            }
+        }
+        self.keep_alive.received(Instant::now());
+        Ok(())
     }
 
-    async fn handle_due(&mut self, can_read: bool) -> Result<(), CloseReason> {
-        let now = Instant::now();
-        if self.expires_at.is_some_and(|end| now >= end) {
-            return Err(CloseReason::TokenExpired);
+    /// Closes the transport, then finishes the queued upstream posts and notifies the upstream.
+    async fn close(self, reason: &CloseReason, detailed_errors: bool) {
+        let partial = self.queue().finish().await;
+        let close_message = reason.close_message(detailed_errors);
+        let close_message = close_message.map(|message| self.protocol.encode(&message.as_message()));
+        if let Some(transport) = self.transport.filter(|_| !reason.drops_transport()) {
+            if let (Some(recorder), Some(frame)) = (&self.guard.recorder, &close_message) {
+                recorder.sent(frame);
+            }
+            let request = CloseRequest { partial, close_message, code: reason.close_code() };
+            // The connection ends in any case.
+            let _ = timeout(self.guard.options().close_timeout, transport.close(request)).await;
         }
-        if !can_read {
-            // The client may have sent something that is not read yet.
-            self.writer.keep_alive.received(now);
-        }
-        let buffer = self.writer.message_buffer.as_mut();
-        if let Some(number) = buffer.and_then(|buffer| buffer.take_acknowledgement(now)) {
-            self.writer.send_unsequenced(&ServerMessage::Ack(number)).await?;
-        }
-        match self.writer.keep_alive.due(now) {
-            Some(Due::Timeout) => Err(CloseReason::ClientTimedOut),
-            Some(Due::Ping) => self.writer.send_unsequenced(&ServerMessage::Ping).await,
-            None => Ok(()),
+        self.guard.remove_token();
+        self.upstream_queue.finish().await;
+        if let Some(upstream) = self.upstream.filter(|_| self.upstream_notified) {
+            upstream.disconnected(reason.upstream_error().as_deref()).await;
         }
     }
+}
 
-    async fn handle_message(&mut self, message: ClientMessage) -> Result<(), CloseReason> {
+/// Messages of the client.
+impl<T: Transport> ConnectionHandler<'_, T> {
+    fn handle_message(&mut self, message: ClientMessage) -> Result<(), CloseReason> {
         if let Some(recorder) = &self.guard.recorder {
             recorder.received(&message);
         }
-        if let Some(buffer) = &mut self.writer.message_buffer
+        if let Some(sequence) = &mut self.received_sequence
             && !matches!(message, ClientMessage::Sequence(_))
         {
-            let is_new = if message.is_sequenced() {
-                buffer.received_sequenced(Instant::now())
-            } else {
-                !buffer.awaits_sequence
-            };
+            let is_new =
+                if message.is_sequenced() { sequence.received(Instant::now()) } else { !sequence.awaits_sequence };
             if !is_new {
                 return Ok(());
             }
@@ -220,30 +272,25 @@ impl<T: Transport> ConnectionHandler<'_, T> {
         let connection = &self.guard.connection;
         match message {
             ClientMessage::Close { error } => return Err(CloseReason::ClientClosed(error)),
-            ClientMessage::Ping => self.writer.keep_alive.ping_received(),
+            ClientMessage::Ping => self.keep_alive.ping_received(),
             ClientMessage::Invocation { id, target, forwarded } => {
-                let protocol = self.writer.protocol;
-                return self.invoke_upstream(ClientInvocation { id, target, protocol, forwarded }).await;
+                self.invoke_upstream(ClientInvocation { id, target, protocol: self.protocol, forwarded });
             }
             ClientMessage::StreamInvocation { id, target } => {
                 let error = format!(
                     "'{target}' cannot be streamed: in serverless mode the service has no upstream for streams. Invoke it instead."
                 );
-                return self.complete_with_error(&id, error).await;
+                self.complete_with_error(&id, error);
             }
             ClientMessage::Completion { id, outcome } => {
                 if !self.guard.handle.complete_invocation(&id, outcome) {
                     debug!(%connection, "ignored a completion from {connection}: no caller waits for it");
                 }
             }
-            ClientMessage::Ack(number) => {
-                if let Some(buffer) = &mut self.writer.message_buffer {
-                    buffer.acknowledged(number);
-                }
-            }
+            ClientMessage::Ack(number) => self.queue().acknowledge(number),
             ClientMessage::Sequence(number) => {
-                if let Some(buffer) = &mut self.writer.message_buffer {
-                    buffer.set_next_received(number).map_err(|_| {
+                if let Some(sequence) = &mut self.received_sequence {
+                    sequence.set_next(number).map_err(|_| {
                         let error = "Sequence ID greater than amount of messages we've received.";
                         CloseReason::Malformed(error.to_owned())
                     })?;
@@ -257,69 +304,159 @@ impl<T: Transport> ConnectionHandler<'_, T> {
     }
 
     /// Queues an invocation for the upstream.
-    async fn invoke_upstream(&mut self, invocation: ClientInvocation) -> Result<(), CloseReason> {
+    fn invoke_upstream(&mut self, invocation: ClientInvocation) {
         match (&self.upstream, invocation) {
             (Some(upstream), invocation) => {
                 let bytes = invocation.forwarded.len();
                 self.upstream_queue.push(bytes, upstream.clone().invoke(invocation));
-                Ok(())
             }
             (None, ClientInvocation { id: Some(id), target, .. }) => {
                 let error = format!("No upstream serves '{target}': this emulator has no upstream configured.");
-                self.complete_with_error(&id, error).await
+                self.complete_with_error(&id, error);
             }
             (None, ClientInvocation { id: None, .. }) => {
                 let connection = &self.guard.connection;
                 debug!(%connection, "ignored an invocation from {connection}: no upstream is configured");
-                Ok(())
             }
         }
     }
 
-    async fn complete_with_error(&mut self, id: &str, error: String) -> Result<(), CloseReason> {
+    fn complete_with_error(&self, id: &str, error: String) {
         let completion = ServerMessage::Completion { id, outcome: &Outcome::Error(error) };
-        self.writer.send_sequenced([self.writer.protocol.encode(&completion)]).await
+        self.push(self.protocol.encode(&completion));
+    }
+}
+
+/// Messages to the client.
+impl<'a, T: Transport> ConnectionHandler<'a, T> {
+    fn queue(&self) -> &'a Arc<SendQueue> {
+        &self.guard.handle.send_queue
     }
 
-    fn push_received(&mut self, received: Received) -> Result<(), CloseReason> {
-        match received {
-            Received::Bytes(bytes) => self.reader.push(&bytes),
-            Received::Closed => return Err(CloseReason::Disconnected),
-            Received::Failed(error) => return Err(CloseReason::TransportFailed(error)),
+    fn record(&self, frame: &Frame) {
+        if let Some(recorder) = &self.guard.recorder {
+            recorder.sent(frame);
         }
-        self.writer.keep_alive.received(Instant::now());
+    }
+
+    /// Queues a message with a sequence id.
+    fn push(&self, frame: Frame) {
+        self.record(&frame);
+        self.queue().push(frame);
+    }
+
+    /// Queues a message without a sequence id.
+    fn push_unsequenced(&self, kind: Unsequenced, message: &ServerMessage<'_>) {
+        let frame = self.protocol.encode(message);
+        self.record(&frame);
+        self.queue().push_unsequenced(kind, frame);
+    }
+
+    /// Begins to send over the transport, with `first`.
+    fn attach(&self, first: Frame) {
+        self.queue().attach(self.transport.as_ref().and_then(T::socket), first);
+    }
+
+    /// Sends a batch. Fails if the send queue stops meanwhile, or if the client does not read.
+    async fn send(&mut self, batch: Batch) -> Result<Sent<T>, CloseReason> {
+        let queue = self.queue();
+        let Some(transport) = &mut self.transport else { return Err(CloseReason::Disconnected) };
+        select! {
+            biased;
+            sent = transport.send(batch) => match sent {
+                Ok(()) => {
+                    queue.sent(Instant::now());
+                    Ok(Sent::All)
+                }
+                Err(SendError::Disconnected) => Err(CloseReason::Disconnected),
+                Err(SendError::TooSlow) => Err(CloseReason::ClientSlow),
+            },
+            reason = queue.stopped_now() => Err(CloseReason::from_stop(reason, true)),
+            transport = replacement(&mut self.replacements) => Ok(Sent::Replaced(transport)),
+        }
+    }
+
+    /// The earliest time at which something is due.
+    fn next_due(&self) -> Instant {
+        let acknowledgement = self.received_sequence.as_ref().and_then(|sequence| sequence.acknowledge_at);
+        let times = [self.keep_alive.next_due(), acknowledgement, self.expires_at];
+        times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + IDLE_INTERVAL)
+    }
+
+    fn handle_due(&mut self, can_read: bool) -> Result<(), CloseReason> {
+        let now = Instant::now();
+        if self.expires_at.is_some_and(|end| now >= end) {
+            return Err(CloseReason::TokenExpired);
+        }
+        if !can_read {
+            // The client may have sent something that is not read yet.
+            self.keep_alive.received(now);
+        }
+        self.keep_alive.sent(self.queue().last_sent());
+        let sequence = self.received_sequence.as_mut();
+        if let Some(number) = sequence.and_then(|sequence| sequence.take_acknowledgement(now)) {
+            self.push_unsequenced(Unsequenced::Ack, &ServerMessage::Ack(number));
+        }
+        match self.keep_alive.due(now) {
+            Some(Due::Timeout) => return Err(CloseReason::ClientTimedOut),
+            Some(Due::Ping) => {
+                self.push_unsequenced(Unsequenced::Ping, &ServerMessage::Ping);
+                self.keep_alive.sent(now);
+            }
+            None => {}
+        }
         Ok(())
     }
+}
 
+/// Stateful reconnect.
+impl<T: Transport> ConnectionHandler<'_, T> {
     /// Waits for a disconnected client to connect again; after the resume timeout the connection ends with `reason`.
     async fn wait_for_resume(&mut self, reason: CloseReason) -> Result<(), CloseReason> {
-        self.writer.disconnect();
+        let queue = self.queue();
+        queue.detach().await;
+        self.transport = None;
         select! {
-            transport = replacement(&mut self.replacements) => self.resume(transport).await,
-            stopped = self.guard.handle.send_queue.stopped() => Err(CloseReason::from_stop(stopped, true)),
+            transport = replacement(&mut self.replacements) => {
+                self.resume(transport).await;
+                Ok(())
+            }
+            stopped = queue.stopped() => Err(CloseReason::from_stop(stopped, true)),
             () = sleep(self.guard.options().resume_timeout) => Err(reason),
         }
     }
 
-    async fn resume(&mut self, transport: T) -> Result<(), CloseReason> {
+    /// Continues over another transport: sends the next sequence id, and again all messages that are not acknowledged.
+    async fn resume(&mut self, transport: T) {
+        let queue = self.queue();
+        queue.detach().await;
+        self.transport = Some(transport);
         // The client sends an incomplete message again.
         self.reader = MessageReader::new(self.guard.options().max_client_message_bytes);
-        self.writer.resume(transport).await
-    }
-
-    /// Closes the transport, then finishes the queued upstream posts and notifies the upstream.
-    async fn close(self, reason: &CloseReason, detailed_errors: bool) {
-        self.writer.close(reason, detailed_errors).await;
-        self.guard.remove_token();
-        self.upstream_queue.finish().await;
-        if let Some(upstream) = self.upstream.filter(|_| self.upstream_notified) {
-            upstream.disconnected(reason.upstream_error().as_deref()).await;
+        self.keep_alive.received(Instant::now());
+        if let Some(sequence) = &mut self.received_sequence {
+            sequence.awaits_sequence = true;
         }
+        let first = self.protocol.encode(&ServerMessage::Sequence(queue.rewind()));
+        self.record(&first);
+        self.attach(first);
+        debug!(connection = %self.guard.connection, "resumed");
     }
 }
 
-fn malformed(error: impl std::fmt::Display) -> CloseReason {
-    CloseReason::Malformed(error.to_string())
+fn malformed(error: MalformedMessage) -> CloseReason {
+    match error.too_long() {
+        Some(too_long) => CloseReason::TooLong(too_long),
+        None => CloseReason::Malformed(error.to_string()),
+    }
+}
+
+/// Waits for data of the client; forever while it is away.
+async fn receive<T: Transport>(transport: &mut Option<T>) -> Received {
+    match transport {
+        Some(transport) => transport.receive().await,
+        None => pending().await,
+    }
 }
 
 /// The next transport of the client; waits forever if the connection cannot be resumed.

@@ -1,13 +1,15 @@
 //! One connection of a client, independent of its transport.
 //!
-//! [`run`] serves a connection in one task, over any [`Transport`]. `keep_alive` and `message_buffer` are pure state.
+//! [`run`] serves a connection in one task, over any [`Transport`]. `keep_alive` and `received_sequence` are pure state.
 
+mod close_reason;
 mod connection_handler;
 mod keep_alive;
-mod message_buffer;
+mod received_sequence;
 mod transport;
 mod upstream_connection;
 
+pub(crate) use close_reason::close_code;
 pub(crate) use connection_handler::{ConnectionSettings, run};
-pub(crate) use transport::{CloseRequest, Disconnected, Frames, Received, Transport};
+pub(crate) use transport::{CloseRequest, Received, SendError, Transport};
 pub(crate) use upstream_connection::UpstreamConnection;

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     fn frame(text: &'static str) -> Frame {
-        Frame::Text(text.into())
+        Frame::text(text)
     }
 
     #[tokio::test(start_paused = true)]

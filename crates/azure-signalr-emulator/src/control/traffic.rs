@@ -2,6 +2,7 @@
 //!
 //! A WebSocket is recorded when it is opened, an event stream when it starts.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,7 +10,7 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::time::Instant;
 use url::form_urlencoded;
 
@@ -58,17 +59,17 @@ fn redact_query(query: &str) -> String {
 
 /// `GET /emulator/calls`
 pub(super) async fn requests(State(state): State<ControlState>, RawQuery(query): RawQuery) -> Response {
-    newer(query.as_deref(), |after| json!({"calls": list(&state.diagnostics.traffic_log().requests, after)}))
+    newer("calls", query.as_deref(), |after| list(&state.diagnostics.traffic_log().requests, after))
 }
 
 /// `GET /emulator/frames`
 pub(super) async fn messages(State(state): State<ControlState>, RawQuery(query): RawQuery) -> Response {
-    newer(query.as_deref(), |after| json!({"frames": list(&state.diagnostics.traffic_log().messages, after)}))
+    newer("frames", query.as_deref(), |after| list(&state.diagnostics.traffic_log().messages, after))
 }
 
 /// `GET /emulator/posts`
 pub(super) async fn posts(State(state): State<ControlState>, RawQuery(query): RawQuery) -> Response {
-    newer(query.as_deref(), |after| json!({"posts": list(&state.diagnostics.traffic_log().posts, after)}))
+    newer("posts", query.as_deref(), |after| list(&state.diagnostics.traffic_log().posts, after))
 }
 
 /// `DELETE /emulator/journal`
@@ -77,11 +78,18 @@ pub(super) async fn clear(State(state): State<ControlState>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// The entries after the number in the query.
-fn newer(query: Option<&str>, entries: impl FnOnce(u64) -> Value) -> Response {
+/// The entries after the number in the query, as the property `name`.
+fn newer<T: Serialize>(
+    name: &str,
+    query: Option<&str>,
+    entries: impl FnOnce(u64) -> Vec<Arc<Numbered<T>>>,
+) -> Response {
     let after = Query::new(query).last("after");
     match after.as_deref().unwrap_or("0").parse() {
-        Ok(after) => Json(entries(after)).into_response(),
+        Ok(after) => {
+            let entries = entries(after);
+            Json(HashMap::from([(name, entries.iter().map(|entry| &**entry).collect::<Vec<_>>())])).into_response()
+        }
         Err(_) => {
             let message = "`after` is the `number` of the last entry that is known";
             ApiError::invalid("after", message).into_json()
@@ -89,8 +97,9 @@ fn newer(query: Option<&str>, entries: impl FnOnce(u64) -> Value) -> Response {
     }
 }
 
-fn list<T>(entries: &RingBuffer<T>, after: u64) -> Vec<&Numbered<T>> {
-    entries.after(after).collect()
+/// The entries, to be serialized after the lock of the log is released.
+fn list<T>(entries: &RingBuffer<T>, after: u64) -> Vec<Arc<Numbered<T>>> {
+    entries.after(after).cloned().collect()
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 
 use std::fmt;
 
-use axum::extract::ws::Utf8Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::hub_message::{Frame, Protocol};
+use super::frame::Frame;
+use super::hub_message::Protocol;
 
 /// Clients that negotiated without a version send 0. Version 2 adds the messages of stateful reconnect.
 const MAX_VERSION: i64 = 2;
@@ -103,9 +103,9 @@ pub(crate) fn parse_request(request: &[u8], format: TransferFormat) -> Result<Ha
 /// The handshake response: JSON, in the frame type of the protocol.
 pub(crate) fn response(outcome: &Result<Handshake, HandshakeError>) -> Frame {
     match outcome {
-        Ok(Handshake { protocol: Protocol::Json, .. }) => Frame::Text(Utf8Bytes::from_static("{}\u{1e}")),
-        Ok(Handshake { protocol: Protocol::MessagePack, .. }) => Frame::Binary((&b"{}\x1e"[..]).into()),
-        Err(error) => Frame::Text(format!("{}\u{1e}", json!({"error": error.to_string()})).into()),
+        Ok(Handshake { protocol: Protocol::Json, .. }) => Frame::text("{}\u{1e}"),
+        Ok(Handshake { protocol: Protocol::MessagePack, .. }) => Frame::binary(b"{}\x1e"),
+        Err(error) => Frame::text(&format!("{}\u{1e}", json!({"error": error.to_string()}))),
     }
 }
 
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn case_28_the_response_is_json_in_the_frames_of_the_protocol() {
         let response = |protocol| response(&Ok(Handshake { protocol, version: 1 }));
-        assert_eq!(response(Protocol::Json), Frame::Text("{}\u{1e}".into()));
-        assert_eq!(response(Protocol::MessagePack), Frame::Binary("{}\u{1e}".into()));
+        assert_eq!(response(Protocol::Json), Frame::text("{}\u{1e}"));
+        assert_eq!(response(Protocol::MessagePack), Frame::binary(b"{}\x1e"));
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn an_error_is_json_in_a_text_frame() {
-        let expected = Frame::Text("{\"error\":\"Handshake was canceled.\"}\u{1e}".into());
+        let expected = Frame::text("{\"error\":\"Handshake was canceled.\"}\u{1e}");
         assert_eq!(response(&Err(HandshakeError::TimedOut)), expected);
     }
 
@@ -172,15 +172,15 @@ mod tests {
         #[test]
         fn the_response_to_any_bytes_is_one_record(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
             let response = response(&parse_request(&bytes, TransferFormat::TextAndBinary));
-            let separators = response.as_bytes().iter().filter(|&&byte| byte == 0x1E).count();
-            prop_assert_eq!((separators, response.as_bytes().last()), (1, Some(&0x1E)));
+            let separators = response.payload().iter().filter(|&&byte| byte == 0x1E).count();
+            prop_assert_eq!((separators, response.payload().last()), (1, Some(&0x1E)));
         }
 
         #[test]
         fn the_response_to_any_protocol_name_is_one_record(protocol in any::<String>()) {
             let request = json!({"protocol": protocol, "version": 1}).to_string();
             let response = response(&parse_request(request.as_bytes(), TransferFormat::TextAndBinary));
-            prop_assert_eq!(response.as_bytes().iter().filter(|&&byte| byte == 0x1E).count(), 1);
+            prop_assert_eq!(response.payload().iter().filter(|&&byte| byte == 0x1E).count(), 1);
         }
     }
 }

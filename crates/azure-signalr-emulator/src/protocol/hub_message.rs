@@ -1,8 +1,7 @@
-//! Hub messages: what clients and the service send, the frames that carry them, and why bytes are not a message.
+//! Hub messages: what clients and the service send, and why bytes are not a message.
 
 use std::fmt;
 
-use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
@@ -135,44 +134,12 @@ pub(crate) enum ServerMessage<'a> {
     Sequence(u64),
 }
 
-/// One or more whole hub messages, each with its separator or length prefix. Clones share the bytes.
-///
-/// Clients report an error for a frame that ends inside a message.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Frame {
-    Text(Utf8Bytes),
-    Binary(Bytes),
-}
-
-impl Frame {
-    /// Length in bytes.
-    pub(crate) fn len(&self) -> usize {
-        self.as_bytes().len()
-    }
-
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Text(text) => text.as_str().as_bytes(),
-            Self::Binary(bytes) => bytes,
-        }
-    }
-}
-
-impl From<Frame> for Bytes {
-    fn from(frame: Frame) -> Self {
-        match frame {
-            Frame::Text(text) => text.into(),
-            Frame::Binary(bytes) => bytes,
-        }
-    }
-}
-
 /// A message is longer than the limit.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a message is longer than {limit} bytes")]
 pub(crate) struct MessageTooLong {
     /// In bytes.
-    pub(super) limit: usize,
+    pub(crate) limit: usize,
 }
 
 /// Bytes are not a message of this hub protocol.
@@ -208,6 +175,16 @@ pub(super) enum DecodeError {
     Missing(&'static str),
     #[error("`{property}` must be {expected}")]
     Wrong { property: &'static str, expected: &'static str },
+}
+
+impl MalformedMessage {
+    /// The limit, if the message exceeds it.
+    pub(crate) fn too_long(&self) -> Option<MessageTooLong> {
+        match self.error {
+            DecodeError::TooLong(too_long) => Some(too_long),
+            _ => None,
+        }
+    }
 }
 
 impl std::error::Error for MalformedMessage {}

@@ -5,7 +5,6 @@
 
 use std::fmt;
 
-use axum::extract::ws::Utf8Bytes;
 use bytes::Bytes;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -37,14 +36,11 @@ struct ServerEnvelope<'a> {
 }
 
 /// Encodes one record with its separator.
-pub(super) fn encode(message: &ServerMessage<'_>) -> Utf8Bytes {
-    if let ServerMessage::Ping = message {
-        return Utf8Bytes::from_static("{\"type\":6}\u{1e}");
-    }
+pub(super) fn encode(message: &ServerMessage<'_>) -> String {
     let mut record = serde_json::to_string(&envelope(message))
         .expect("texts, numbers and JSON that was parsed before always serialize");
     record.push('\u{1e}');
-    record.into()
+    record
 }
 
 fn envelope<'a>(message: &ServerMessage<'a>) -> ServerEnvelope<'a> {
@@ -372,7 +368,7 @@ mod tests {
     }
 
     fn record(message: &ServerMessage<'_>) -> String {
-        let text = encode(message).to_string();
+        let text = encode(message);
         text.strip_suffix('\u{1e}').expect("a record ends in its separator").into()
     }
 

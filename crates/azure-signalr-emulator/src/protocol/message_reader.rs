@@ -146,14 +146,14 @@ mod tests {
 
     fn frame(protocol: Protocol, id: &str, result: &RawValue) -> Bytes {
         let outcome = Outcome::Result(result.to_owned());
-        protocol.encode(&ServerMessage::Completion { id, outcome: &outcome }).into()
+        Bytes::copy_from_slice(protocol.encode(&ServerMessage::Completion { id, outcome: &outcome }).payload())
     }
 
     #[test]
     fn case_29_messages_are_read_independently_of_frames() {
         for protocol in BOTH {
             let ping = protocol.encode(&ServerMessage::Ping);
-            let two = [ping.as_bytes(), ping.as_bytes()].concat();
+            let two = [ping.payload(), ping.payload()].concat();
             for chunks in [&[two.len()][..], &[1], &[ping.len() + 1], &[ping.len() - 1]] {
                 let read = read_in(chunks, protocol, &two, 100);
                 assert_eq!(read, [Ok(ClientMessage::Ping), Ok(ClientMessage::Ping)]);
@@ -168,7 +168,7 @@ mod tests {
             reader.push(b"{\"proto");
             assert_eq!(reader.next_handshake(), Ok(None));
             let ping = protocol.encode(&ServerMessage::Ping);
-            reader.push(&[b"col\":0}\x1e", ping.as_bytes()].concat());
+            reader.push(&[b"col\":0}\x1e", ping.payload()].concat());
             assert_eq!(reader.next_handshake(), Ok(Some(Bytes::from_static(b"{\"protocol\":0}"))));
             assert_eq!(reader.next_message(protocol), Ok(Some(ClientMessage::Ping)));
             assert_eq!(reader.next_message(protocol), Ok(None));

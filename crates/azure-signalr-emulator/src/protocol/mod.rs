@@ -5,6 +5,7 @@
 //!
 //! Specification: `HubProtocol.md` in the repository of ASP.NET Core.
 
+mod frame;
 pub(crate) mod handshake;
 mod hub_message;
 mod json;
@@ -14,7 +15,8 @@ pub(crate) mod outgoing_message;
 
 use bytes::Bytes;
 
-pub(crate) use hub_message::{ClientMessage, Frame, MalformedMessage, Outcome, Protocol, ServerMessage};
+pub(crate) use frame::{Frame, Opcode};
+pub(crate) use hub_message::{ClientMessage, MalformedMessage, MessageTooLong, Outcome, Protocol, ServerMessage};
 pub(crate) use message_reader::MessageReader;
 pub(crate) use outgoing_message::OutgoingMessage;
 
@@ -22,8 +24,8 @@ impl Protocol {
     /// Encodes one message with its separator or length prefix.
     pub(crate) fn encode(self, message: &ServerMessage<'_>) -> Frame {
         match self {
-            Self::Json => Frame::Text(json::encode(message)),
-            Self::MessagePack => Frame::Binary(messagepack::encode(message)),
+            Self::Json => Frame::text(&json::encode(message)),
+            Self::MessagePack => Frame::binary(&messagepack::encode(message)),
         }
     }
 

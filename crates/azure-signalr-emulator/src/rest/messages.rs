@@ -171,7 +171,8 @@ pub(super) async fn invoke(call: &Call<'_>, connection: &str, body: Body) -> Res
     let Payload { target, arguments } = parse(&body)?;
     let handle = call.service.connection(&hub, &connection).ok_or_else(no_connection)?;
     let mut invocation = handle.begin_invocation();
-    handle.send_message(&ServerMessage::Invocation { id: Some(&invocation.id), target: &target, arguments });
+    let message = ServerMessage::Invocation { id: Some(&invocation.id), target: &target, arguments };
+    call.service.send_message(&hub, &connection, &handle, &message);
     let limit = call.service.options.result_timeout;
     match timeout(limit, invocation.completion()).await {
         Ok(Ok(Outcome::Result(result))) => Ok(Json(InvocationResult { result: Some(&result) }).into_response()),
@@ -227,7 +228,7 @@ fn send_to_client<'m>(
         return Err(ApiError::invalid("streamId", "`streamId` must not be empty"));
     }
     let handle = call.service.connection(&hub, &connection).ok_or_else(no_connection)?;
-    messages.into_iter().for_each(|message| handle.send_message(&message));
+    messages.into_iter().for_each(|message| call.service.send_message(&hub, &connection, &handle, &message));
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
@@ -308,7 +309,7 @@ mod tests {
             let body = [r#"{"target":"x","arguments":"#, &arguments, "}"].concat();
             if let Ok(Payload { target, arguments }) = parse(body.as_bytes()) {
                 let frame = OutgoingMessage::invocation(target, arguments.to_owned()).frame(Protocol::Json).unwrap();
-                let separator = frame.as_bytes().iter().position(|&byte| byte == 0x1e);
+                let separator = frame.payload().iter().position(|&byte| byte == 0x1e);
                 prop_assert_eq!(separator, Some(frame.len() - 1));
             }
         }

@@ -5,14 +5,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use axum::extract::ws::WebSocket;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::send_queue::{Capacity, SendQueue};
+use super::send_queue::SendQueue;
 use crate::access_key::random_id;
 use crate::protocol::handshake::TransportType;
-use crate::protocol::{Frame, Outcome, OutgoingMessage, Protocol, ServerMessage};
+use crate::protocol::{Frame, Outcome, OutgoingMessage, Protocol};
+use crate::transport::WebSocket;
 
 /// An open connection, as later requests with its token find it.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ pub(crate) enum PollResponse {
 /// A connection, as its hub holds it.
 #[derive(Debug)]
 pub(crate) struct ConnectionHandle {
-    pub(crate) send_queue: SendQueue,
+    pub(crate) send_queue: Arc<SendQueue>,
     invocations: Mutex<Invocations>,
     pub(crate) transport_type: TransportType,
     /// In milliseconds since 1970.
@@ -75,9 +75,8 @@ struct Invocations {
 
 impl ConnectionHandle {
     /// `connected_at` is in milliseconds since 1970.
-    pub(crate) fn new(transport_type: TransportType, capacity: Capacity, connected_at: u64) -> Self {
-        let (send_queue, invocations) = (SendQueue::new(capacity), Mutex::default());
-        Self { send_queue, invocations, transport_type, connected_at, protocol: OnceLock::new() }
+    pub(crate) fn new(transport_type: TransportType, send_queue: Arc<SendQueue>, connected_at: u64) -> Self {
+        Self { send_queue, invocations: Mutex::default(), transport_type, connected_at, protocol: OnceLock::new() }
     }
 
     /// The protocol of the client; `None` before the handshake.
@@ -90,32 +89,12 @@ impl ConnectionHandle {
         let _ = self.protocol.set(protocol);
     }
 
-    /// Queues a message, if it has a frame for the protocol of the client.
-    pub(crate) fn send(&self, message: &OutgoingMessage) {
-        if let Some(frame) = self.frame(message) {
-            self.send_queue.push(frame);
-        }
-    }
-
-    /// Queues a message after the next one.
-    pub(crate) fn send_after_next(&self, message: &OutgoingMessage) {
-        if let Some(frame) = self.frame(message) {
-            self.send_queue.push_after_next(frame);
-        }
-    }
-
-    /// Queues a message for this client only.
-    pub(crate) fn send_message(&self, message: &ServerMessage<'_>) {
-        if let Some(protocol) = self.protocol() {
-            self.send_queue.push(protocol.encode(message));
-        }
-    }
-
-    fn frame(&self, message: &OutgoingMessage) -> Option<Frame> {
+    /// The frame of a message for the protocol of the client, if it has one.
+    pub(super) fn frame(&self, message: &OutgoingMessage) -> Option<Frame> {
         message.frame(self.protocol()?)
     }
 
-    /// Registers an invocation under a new id. The caller sends it with [`send_message`](Self::send_message).
+    /// Registers an invocation under a new id. The caller sends it.
     pub(crate) fn begin_invocation(&self) -> PendingInvocation<'_> {
         let (sender, completion) = oneshot::channel();
         let id = random_id();
@@ -171,10 +150,12 @@ impl Drop for PendingInvocation<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::send_queue::{Capacity, Writers};
     use super::*;
 
     fn handle() -> ConnectionHandle {
-        ConnectionHandle::new(TransportType::WebSockets, Capacity { messages: 1, bytes: 1 }, 0)
+        let queue = Writers::new().queue(Capacity { messages: 1, bytes: 1 });
+        ConnectionHandle::new(TransportType::WebSockets, queue, 0)
     }
 
     #[tokio::test]

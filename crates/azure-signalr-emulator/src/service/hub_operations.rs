@@ -11,9 +11,9 @@ use super::connection_handle::ConnectionHandle;
 use super::send_queue::CloseOptions;
 use super::{Service, State};
 use crate::connection_tokens::ConnectionTokens;
-use crate::fault_injection::{ConnectionAction, MessageEffect};
+use crate::fault_injection::{ConnectionAction, Faults, MessageEffect};
 use crate::hub::{AddToGroupError, Connection, ConnectionId, GroupName, HubName, Hubs, UserId};
-use crate::protocol::{OutgoingMessage, Protocol};
+use crate::protocol::{Frame, OutgoingMessage, Protocol, ServerMessage};
 
 /// The connections of a hub that a REST call addresses.
 #[derive(Debug, PartialEq, Eq)]
@@ -71,10 +71,27 @@ impl Service {
         excluded: &HashSet<ConnectionId>,
         message: &OutgoingMessage,
     ) {
-        let hub_effect = self.hub_effect(hub);
-        self.current_state().each(hub, recipients, excluded, |connection| {
-            self.send(hub, connection.id, connection.handle, message, hub_effect);
-        });
+        let state = self.current_state();
+        let mut delivery = Delivery::begin(self, hub, message);
+        state.each(hub, recipients, excluded, |connection| delivery.send(connection.id, connection.handle));
+        drop(state);
+        delivery.record(self);
+    }
+
+    /// Queues a message for one connection.
+    pub(crate) fn send_message(
+        &self,
+        hub: &HubName,
+        id: &ConnectionId,
+        handle: &ConnectionHandle,
+        message: &ServerMessage<'_>,
+    ) {
+        let Some(protocol) = handle.protocol() else { return };
+        let frame = protocol.encode(message);
+        if let Some(recorder) = self.recorder(hub, id) {
+            recorder.sent(&frame);
+        }
+        handle.send_queue.push(frame);
     }
 
     /// The handle of one connection.
@@ -151,8 +168,9 @@ impl Service {
         for command in commands {
             match command {
                 Command::Send(message) => {
-                    let hub_effect = self.hub_effect(hub);
-                    selected.iter().for_each(|(id, handle)| self.send(hub, id, handle, message, hub_effect));
+                    let mut delivery = Delivery::begin(self, hub, message);
+                    selected.iter().for_each(|(id, handle)| delivery.send(id, handle));
+                    delivery.record(self);
                 }
                 Command::Join(group) => {
                     for (id, _) in &selected {
@@ -173,38 +191,6 @@ impl Service {
             }
         }
         selected.len()
-    }
-
-    /// The fault that affects a message to this hub, for all of its recipients.
-    fn hub_effect(&self, hub: &HubName) -> MessageEffect {
-        let diagnostics = self.diagnostics.as_ref();
-        diagnostics.map_or(MessageEffect::Deliver, |diagnostics| diagnostics.faults().apply_to_hub(hub.as_str()))
-    }
-
-    /// Queues a message for one connection, changed by the fault for its hub or for this connection.
-    fn send(
-        &self,
-        hub: &HubName,
-        id: &ConnectionId,
-        handle: &ConnectionHandle,
-        message: &OutgoingMessage,
-        hub_effect: MessageEffect,
-    ) {
-        let effect = match (hub_effect, &self.diagnostics) {
-            (MessageEffect::Deliver, Some(diagnostics)) => {
-                diagnostics.faults().apply_to_connection(hub.as_str(), id.as_str())
-            }
-            (effect, _) => effect,
-        };
-        match effect {
-            MessageEffect::Deliver => handle.send(message),
-            MessageEffect::Duplicate => {
-                handle.send(message);
-                handle.send(message);
-            }
-            MessageEffect::Reorder => handle.send_after_next(message),
-            MessageEffect::Drop => {}
-        }
     }
 
     /// The state without expired memberships.
@@ -254,6 +240,56 @@ impl Service {
         state.tokens.open_connections().for_each(|open| open.handle.send_queue.abort());
         state.hubs = Hubs::default();
         state.tokens = ConnectionTokens::new(self.options.connection_token_lifetime, self.options.max_connections);
+    }
+}
+
+/// A message on its way to the queues of its recipients.
+struct Delivery<'a> {
+    hub: &'a HubName,
+    message: &'a OutgoingMessage,
+    faults: Option<MutexGuard<'a, Faults>>,
+    /// The fault for all recipients.
+    hub_effect: MessageEffect,
+    /// The number of frames that were queued, and the last of them.
+    sent: usize,
+    last: Option<(ConnectionId, Frame)>,
+}
+
+impl<'a> Delivery<'a> {
+    fn begin(service: &'a Service, hub: &'a HubName, message: &'a OutgoingMessage) -> Self {
+        let mut faults = service.diagnostics.as_ref().map(|diagnostics| diagnostics.faults());
+        let hub_effect = faults.as_mut().map_or(MessageEffect::Deliver, |faults| faults.apply_to_hub(hub.as_str()));
+        Self { hub, message, faults, hub_effect, sent: 0, last: None }
+    }
+
+    /// Queues the message for one connection, changed by the fault for its hub or for this connection.
+    fn send(&mut self, id: &ConnectionId, handle: &ConnectionHandle) {
+        let effect = match (self.hub_effect, &mut self.faults) {
+            (MessageEffect::Deliver, Some(faults)) => faults.apply_to_connection(self.hub.as_str(), id.as_str()),
+            (effect, _) => effect,
+        };
+        let Some(frame) = handle.frame(self.message) else { return };
+        let queue = &handle.send_queue;
+        match effect {
+            MessageEffect::Deliver => queue.push(frame.clone()),
+            MessageEffect::Duplicate => {
+                queue.push(frame.clone());
+                queue.push(frame.clone());
+                self.sent += 1;
+            }
+            MessageEffect::Reorder => queue.push_after_next(frame.clone()),
+            MessageEffect::Drop => return,
+        }
+        self.sent += 1;
+        self.last = Some((id.clone(), frame));
+    }
+
+    /// Records the message, after the lock of the faults is released.
+    fn record(self, service: &Service) {
+        drop(self.faults);
+        if let (Some((id, frame)), Some(diagnostics)) = (self.last, &service.diagnostics) {
+            diagnostics.record_sent(self.hub, id, self.sent, &frame);
+        }
     }
 }
 

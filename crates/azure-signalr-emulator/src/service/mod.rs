@@ -23,7 +23,8 @@ use crate::protocol::Protocol;
 use crate::upstream::Upstream;
 
 pub(crate) use connection_handle::{ConnectionHandle, OpenConnection, Poll, PollResponse, TransportHandle};
-pub(crate) use send_queue::{Capacity, CloseOptions, NextSend, StopReason};
+pub(crate) use send_queue::{Batch, CloseOptions, NextSend, SendQueue, StopReason, Unsequenced};
+use send_queue::{Capacity, Writers};
 
 /// The state shared by all endpoints and connections of one emulator.
 pub(crate) struct Service {
@@ -32,6 +33,7 @@ pub(crate) struct Service {
     pub(crate) upstream: Option<Arc<Upstream>>,
     /// Present where `Options::control` is set.
     pub(crate) diagnostics: Option<Arc<Diagnostics>>,
+    writers: Writers,
     state: Mutex<State>,
     /// Notified when a connection has ended.
     connection_ended: Notify,
@@ -59,6 +61,7 @@ impl Service {
                 .lenient(options.lenient),
             upstream: options.upstream.clone().map(|upstream| Upstream::new(upstream, &options.access_keys).into()),
             diagnostics: options.control.then(|| Arc::new(Diagnostics::new())),
+            writers: Writers::new(),
             state: Mutex::new(state),
             connection_ended: Notify::new(),
             options,
@@ -89,7 +92,7 @@ impl Service {
     ) -> Result<ConnectionGuard, ConnectError> {
         let capacity = Capacity { messages: self.options.max_queued_messages, bytes: self.options.max_queued_bytes };
         let transport_type = transport.transport_type();
-        let handle = Arc::new(ConnectionHandle::new(transport_type, capacity, unix_milliseconds()));
+        let handle = Arc::new(ConnectionHandle::new(transport_type, self.writers.queue(capacity), unix_milliseconds()));
         let open = OpenConnection { handle: handle.clone(), transport };
         let mut state = self.lock();
         if state.closing {
@@ -116,7 +119,7 @@ impl Service {
     /// Records the messages of a connection where `Options::control` is set.
     pub(crate) fn recorder(&self, hub: &HubName, connection: &ConnectionId) -> Option<MessageRecorder> {
         let diagnostics = self.diagnostics.clone()?;
-        Some(MessageRecorder::new(diagnostics, hub.as_str(), connection.as_str()))
+        Some(MessageRecorder::new(diagnostics, hub.clone(), connection.clone()))
     }
 
     /// Removes a connection token.

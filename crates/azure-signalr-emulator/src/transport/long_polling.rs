@@ -12,9 +12,9 @@ use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Frames, Received, Transport, run};
+use crate::connection::{CloseRequest, ConnectionSettings, Received, SendError, Transport, run};
 use crate::protocol::handshake::TransferFormat;
-use crate::service::{ConnectionGuard, Poll, PollResponse};
+use crate::service::{Batch, ConnectionGuard, Poll, PollResponse};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PollTimeouts {
@@ -60,6 +60,10 @@ pub(super) struct LongPolling {
     posts: mpsc::Receiver<Bytes>,
     polls: PollQueue,
 }
+
+/// No more polls come.
+#[derive(Debug, PartialEq, Eq)]
+struct Disconnected;
 
 /// The polls of a client, of which at most one is pending.
 pub(super) struct PollQueue {
@@ -141,20 +145,20 @@ impl Transport for LongPolling {
             Some(post) = self.posts.recv() => Received::Bytes(post),
             changed = self.polls.change() => match changed {
                 Ok(()) => Received::Bytes(Bytes::new()),
-                Err(Disconnected) => Received::Closed,
+                Err(Disconnected) => Received::Broken(None),
             },
         }
     }
 
-    async fn send(&mut self, frames: impl Frames) -> Result<(), Disconnected> {
+    async fn send(&mut self, batch: Batch) -> Result<(), SendError> {
         let mut data = Vec::new();
-        frames.into_iter().for_each(|frame| data.extend_from_slice(frame.as_bytes()));
-        self.polls.answer_next(PollResponse::Data(data)).await
+        batch.into_iter().for_each(|frame| data.extend_from_slice(frame.payload()));
+        self.polls.answer_next(PollResponse::Data(data)).await.map_err(|Disconnected| SendError::Disconnected)
     }
 
     /// The Close message is the response to one poll, the end of the connection the response to the next.
     async fn close(mut self, CloseRequest { close_message, .. }: CloseRequest) {
-        if close_message.is_none() || self.send(close_message).await.is_ok() {
+        if close_message.is_none() || self.send(close_message.into_iter().collect()).await.is_ok() {
             // A client that has received a Close message need not poll again.
             let _ = self.polls.answer_next(PollResponse::NoContent).await;
         }
@@ -197,7 +201,7 @@ mod tests {
     async fn all_sent_frames_answer_the_next_poll() {
         let (client, mut transport) = transport();
         let poll = client.poll().await;
-        transport.send([Frame::Text("a".into()), Frame::Text("b".into())]).await.unwrap();
+        transport.send(Batch::from_iter(["a", "b"].map(Frame::text))).await.unwrap();
         assert_eq!(data(poll.await.unwrap()), b"ab");
     }
 
@@ -205,7 +209,8 @@ mod tests {
     async fn case_40_a_poll_is_answered_without_data_after_its_timeout() {
         let (client, mut transport) = transport();
         let poll = client.poll().await;
-        let transport = tokio::spawn(async move { while !matches!(transport.receive().await, Received::Closed) {} });
+        let transport =
+            tokio::spawn(async move { while !matches!(transport.receive().await, Received::Broken(None)) {} });
         assert_eq!(data(poll.await.unwrap()), b"");
         transport.await.expect("a disconnect, since there was no further poll");
     }
@@ -218,7 +223,7 @@ mod tests {
         let (_, second) = tokio::join!(transport.polls.change(), second);
         transport.polls.change().await.unwrap();
         assert!(matches!(first.await.unwrap(), PollResponse::NoContent));
-        transport.send([Frame::Text("a".into())]).await.unwrap();
+        transport.send(Frame::text("a").into()).await.unwrap();
         assert_eq!(data(second.await.unwrap()), b"a");
     }
 
@@ -226,7 +231,7 @@ mod tests {
     async fn a_client_that_cancelled_a_poll_gets_the_frames_with_its_next_one() {
         let (client, mut transport) = transport();
         drop(client.poll().await);
-        let (sent, poll) = tokio::join!(transport.send([Frame::Text("a".into())]), async {
+        let (sent, poll) = tokio::join!(transport.send(Frame::text("a").into()), async {
             let poll = client.poll().await;
             poll.await.unwrap()
         });
@@ -238,6 +243,6 @@ mod tests {
         let (client, mut transport) = transport();
         client.posts.send("x".into()).await.unwrap();
         assert!(matches!(transport.receive().await, Received::Bytes(_)));
-        assert!(matches!(transport.receive().await, Received::Closed));
+        assert!(matches!(transport.receive().await, Received::Broken(None)));
     }
 }

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -28,6 +27,9 @@ use crate::request::{Query, bearer_token};
 use crate::service::{ConnectionGuard, OpenConnection, Service, TransportHandle, unix_now};
 use crate::upstream::ClientDetails;
 use long_polling::{PollQueue, PollTimeouts};
+use websocket::Upgrade;
+
+pub(crate) use websocket::WebSocket;
 
 /// Maximum number of requests of one client that wait for its connection.
 const MAX_WAITING_REQUESTS: usize = 4;
@@ -128,10 +130,10 @@ impl ConnectRequest {
             )));
         }
         match transport {
-            TransportType::WebSockets => match WebSocketUpgrade::from_request_parts(&mut self.parts, &()).await {
-                Ok(upgrade) => self.open_websocket(upgrade, token, may_resume),
-                Err(rejection) => Ok(rejection.into_response()),
-            },
+            TransportType::WebSockets => {
+                let upgrade = Upgrade::take(&mut self.parts)?;
+                self.open_websocket(upgrade, token, may_resume)
+            }
             TransportType::ServerSentEvents => {
                 let (posts, received) = mpsc::channel(MAX_WAITING_REQUESTS);
                 let (guard, settings) = self.connect(token, TransportHandle::ServerSentEvents(posts), None)?;
@@ -151,12 +153,7 @@ impl ConnectRequest {
         }
     }
 
-    fn open_websocket(
-        self,
-        upgrade: WebSocketUpgrade,
-        token: Option<&str>,
-        may_resume: bool,
-    ) -> Result<Response, ApiError> {
+    fn open_websocket(self, upgrade: Upgrade, token: Option<&str>, may_resume: bool) -> Result<Response, ApiError> {
         let (sender, replacements) = match may_resume.then(|| mpsc::channel(1)) {
             Some((sender, replacements)) => (Some(sender), Some(replacements)),
             None => (None, None),
@@ -205,13 +202,9 @@ async fn forward(
         (RequestKind::WebSocket, TransportHandle::WebSocket(replacements)) => {
             let replacements = replacements.as_ref().filter(|replacements| !replacements.is_closed());
             let replacements = replacements.ok_or_else(token_in_use)?;
-            Ok(match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-                Ok(upgrade) => {
-                    let max_message_bytes = service.options.max_client_message_bytes;
-                    websocket::resume(upgrade, replacements.clone(), max_message_bytes)
-                }
-                Err(rejection) => rejection.into_response(),
-            })
+            let (upgrade, options) = (Upgrade::take(&mut parts)?, &service.options);
+            let replacements = replacements.clone();
+            Ok(websocket::resume(upgrade, replacements, options.max_client_message_bytes, options.client_timeout))
         }
         (RequestKind::EventStream, TransportHandle::ServerSentEvents(_)) => Err(token_in_use()),
         (RequestKind::Poll, TransportHandle::LongPolling { polls, .. }) => Ok(long_polling::poll(polls).await),

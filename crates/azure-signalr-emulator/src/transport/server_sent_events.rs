@@ -10,9 +10,9 @@ use futures_util::stream;
 use tokio::select;
 use tokio::sync::mpsc;
 
-use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Frames, Received, Transport, run};
+use crate::connection::{CloseRequest, ConnectionSettings, Received, SendError, Transport, run};
 use crate::protocol::handshake::TransferFormat;
-use crate::service::ConnectionGuard;
+use crate::service::{Batch, ConnectionGuard};
 
 /// A comment at the start of the stream. Browsers report an open stream only after its first byte.
 const OPENING_COMMENT: &[u8] = b":\r\n";
@@ -55,19 +55,19 @@ impl Transport for EventStream {
     async fn receive(&mut self) -> Received {
         select! {
             Some(post) = self.posts.recv() => Received::Bytes(post),
-            () = self.stream.closed() => Received::Closed,
+            () = self.stream.closed() => Received::Closed(None),
         }
     }
 
-    async fn send(&mut self, frames: impl Frames) -> Result<(), Disconnected> {
+    async fn send(&mut self, batch: Batch) -> Result<(), SendError> {
         let mut events = BytesMut::new();
-        frames.into_iter().for_each(|frame| write_event(&mut events, frame.as_bytes()));
-        self.stream.send(events.freeze()).await.map_err(|_| Disconnected)
+        batch.into_iter().for_each(|frame| write_event(&mut events, frame.payload()));
+        self.stream.send(events.freeze()).await.map_err(|_| SendError::Disconnected)
     }
 
     async fn close(mut self, CloseRequest { close_message, .. }: CloseRequest) {
         // The stream ends when its sender is dropped.
-        let _ = self.send(close_message).await;
+        let _ = self.send(close_message.into_iter().collect()).await;
     }
 }
 

@@ -1,101 +1,285 @@
 //! The WebSocket transport: each frame is one WebSocket message; received messages can hold any bytes.
 //!
-//! The service sends no WebSocket pings, which some clients treat as data. Text and binary messages are received alike: some
-//! clients send the handshake as text and continue in binary.
+//! A library reads messages; what is written is ready-made frames. The service sends no WebSocket pings, which some clients treat as
+//! data. Text and binary messages are received alike: some clients send the handshake as text and continue in binary.
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
-use axum::response::Response;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use futures_util::SinkExt as _;
+use futures_util::StreamExt as _;
+use http_server::UpgradedStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tracing::debug;
 
-use crate::connection::{CloseRequest, ConnectionSettings, Disconnected, Frames, Received, Transport, run};
-use crate::protocol::Frame;
+use crate::api_error::ApiError;
+use crate::connection::close_code::{INVALID_PAYLOAD, PROTOCOL_ERROR};
+use crate::connection::{CloseRequest, ConnectionSettings, Received, SendError, Transport, run};
 use crate::protocol::handshake::TransferFormat;
-use crate::service::ConnectionGuard;
+use crate::protocol::{Frame, Opcode};
+use crate::service::{Batch, ConnectionGuard};
 
 /// Small, since each connection has one and clients send little.
 const READ_BUFFER_BYTES: usize = 1 << 10;
 
-/// How much is collected for one write.
-const WRITE_BUFFER_BYTES: usize = 4 << 10;
-
 /// Space for separators and further small messages in a received WebSocket message.
 const MESSAGE_OVERHEAD_BYTES: usize = 1 << 10;
 
-fn with_limits(upgrade: WebSocketUpgrade, max_message_bytes: usize) -> WebSocketUpgrade {
-    let max_bytes = max_message_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES);
-    upgrade
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_frame_size(max_bytes)
-        .max_message_size(max_bytes)
+/// The version of RFC 6455.
+const VERSION: &str = "13";
+
+/// How many bytes per second a client has to take. Kestrel, the server of ASP.NET Core, demands as much (`MinResponseDataRate`).
+const MIN_BYTES_PER_SECOND: u64 = 240;
+
+/// A request to use its connection as a WebSocket (RFC 6455, section 4.2.1).
+pub(super) struct Upgrade {
+    upgrade: http_server::Upgrade,
+    accept_key: String,
+}
+
+impl Upgrade {
+    /// Takes the upgrade of a request.
+    ///
+    /// # Errors
+    ///
+    /// The error response, if it is no request of a WebSocket client.
+    pub(super) fn take(parts: &mut Parts) -> Result<Self, ApiError> {
+        let headers = &parts.headers;
+        let invalid = |message| ApiError::invalid("upgrade", message);
+        if !has_token(headers, &header::CONNECTION, "upgrade") {
+            return Err(invalid("a WebSocket request has the header `Connection: Upgrade`"));
+        }
+        if !has_token(headers, &header::SEC_WEBSOCKET_VERSION, VERSION) {
+            return Err(invalid("a WebSocket request has the header `Sec-WebSocket-Version: 13`"));
+        }
+        let key = headers.get(header::SEC_WEBSOCKET_KEY);
+        let key = key.ok_or_else(|| invalid("a WebSocket request has the header `Sec-WebSocket-Key`"))?;
+        let accept_key = derive_accept_key(key.as_bytes());
+        let upgrade = http_server::Upgrade::take(&mut parts.extensions);
+        let upgrade = upgrade.ok_or_else(|| invalid("this connection cannot become a WebSocket"))?;
+        Ok(Self { upgrade, accept_key })
+    }
+
+    /// Responds to the request, and runs `serve` in a new task with the socket.
+    fn accept<S>(
+        self,
+        max_message_bytes: usize,
+        slow_after: Duration,
+        serve: impl FnOnce(WebSocket) -> S + Send + 'static,
+    ) -> Response
+    where
+        S: Future<Output = ()> + Send,
+    {
+        let Self { upgrade, accept_key } = self;
+        tokio::spawn(async move {
+            match upgrade.stream().await {
+                Ok((stream, read)) => serve(WebSocket::new(stream, read, max_message_bytes, slow_after).await).await,
+                Err(error) => debug!("a client left before its connection was a WebSocket: {error}"),
+            }
+        });
+        let headers = [
+            (header::CONNECTION, "Upgrade"),
+            (header::UPGRADE, "websocket"),
+            (header::SEC_WEBSOCKET_ACCEPT, &accept_key),
+        ];
+        (StatusCode::SWITCHING_PROTOCOLS, headers, Body::empty()).into_response()
+    }
+}
+
+/// Whether a header that is a list has this element. Letter case is ignored.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|element| element.trim().eq_ignore_ascii_case(token))
 }
 
 /// Responds to the upgrade, and serves the connection in a new task.
-pub(super) fn open(
-    upgrade: WebSocketUpgrade,
-    guard: ConnectionGuard,
-    settings: ConnectionSettings<WebSocket>,
-) -> Response {
-    let max_message_bytes = guard.options().max_client_message_bytes;
-    with_limits(upgrade, max_message_bytes).on_upgrade(move |socket| run(socket, guard, settings))
+pub(super) fn open(upgrade: Upgrade, guard: ConnectionGuard, settings: ConnectionSettings<WebSocket>) -> Response {
+    let options = guard.options();
+    let (max_message_bytes, slow_after) = (options.max_client_message_bytes, options.client_timeout);
+    upgrade.accept(max_message_bytes, slow_after, move |socket| run(socket, guard, settings))
 }
 
 /// Responds to the upgrade, and passes the socket to the connection that it resumes.
 pub(super) fn resume(
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
     replacements: mpsc::Sender<Box<WebSocket>>,
     max_message_bytes: usize,
+    slow_after: Duration,
 ) -> Response {
-    with_limits(upgrade, max_message_bytes).on_upgrade(async move |socket| {
+    upgrade.accept(max_message_bytes, slow_after, async move |socket| {
         // If the connection has ended meanwhile, the socket is closed.
         let _ = replacements.send(Box::new(socket)).await;
     })
+}
+
+/// A WebSocket of a client.
+pub(crate) struct WebSocket {
+    stream: Arc<UpgradedStream>,
+    messages: WebSocketStream<ReadHalf>,
+    input: Input,
+    /// How long a client may take next to nothing.
+    slow_after: Duration,
+}
+
+/// What can still be received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Input {
+    Messages,
+    /// Bytes that are no messages: the client has violated the protocol.
+    Bytes,
+    /// Nothing: the client has sent its close frame, or the stream has ended.
+    Nothing,
+}
+
+impl WebSocket {
+    /// `read` are the first bytes of the client.
+    async fn new(stream: UpgradedStream, read: Bytes, max_message_bytes: usize, slow_after: Duration) -> Self {
+        let stream = Arc::new(stream);
+        let max_bytes = Some(max_message_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES));
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_frame_size(max_bytes)
+            .max_message_size(max_bytes);
+        let half = ReadHalf(stream.clone());
+        let messages = WebSocketStream::from_partially_read(half, read.into(), Role::Server, Some(config)).await;
+        Self { stream, messages, input: Input::Messages, slow_after }
+    }
+
+    /// Writes at least `bytes` of a batch, or all of it.
+    async fn write(&self, batch: &mut Batch, bytes: usize) -> io::Result<()> {
+        let (stream, mut written) = (self.stream.get_ref(), 0);
+        while written < bytes && !batch.is_empty() {
+            stream.writable().await?;
+            match batch.write_with(|slices| stream.try_write_vectored(slices)) {
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the client has closed its side: a socket that is dropped with unread bytes loses what it has sent.
+    async fn closed(&mut self) {
+        while self.input == Input::Messages {
+            self.receive().await;
+        }
+        if self.input == Input::Bytes && self.stream.shutdown_write().is_ok() {
+            let (stream, mut discarded) = (self.stream.get_ref(), [0; READ_BUFFER_BYTES]);
+            while stream.readable().await.is_ok() {
+                match stream.try_read(&mut discarded) {
+                    Ok(0) => return,
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                    _ => {}
+                }
+            }
+        }
+    }
 }
 
 impl Transport for WebSocket {
     const TRANSFER_FORMAT: TransferFormat = TransferFormat::TextAndBinary;
     const USES_PINGS: bool = true;
 
+    fn socket(&self) -> Option<Arc<UpgradedStream>> {
+        Some(self.stream.clone())
+    }
+
     async fn receive(&mut self) -> Received {
-        match self.recv().await {
-            None | Some(Ok(Message::Close(_))) => Received::Closed,
-            Some(Err(error)) => Received::Failed(error.to_string()),
-            Some(Ok(Message::Text(text))) => Received::Bytes(text.into()),
-            Some(Ok(Message::Binary(bytes))) => Received::Bytes(bytes),
-            // The WebSocket library responds to pings.
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => Received::Bytes(Bytes::new()),
-        }
+        let received = match self.messages.next().await {
+            Some(Ok(Message::Text(text))) => return Received::Bytes(text.into()),
+            Some(Ok(Message::Binary(bytes))) => return Received::Bytes(bytes),
+            Some(Ok(Message::Ping(payload))) => return Received::Ping { pong: Frame::new(Opcode::Pong, &payload) },
+            Some(Ok(Message::Pong(_) | Message::Frame(_))) => return Received::Bytes(Bytes::new()),
+            Some(Ok(Message::Close(frame))) => match frame.map(|frame| frame.code) {
+                Some(code) if !code.is_allowed() => violation("a close code that must not be sent", PROTOCOL_ERROR),
+                code => Received::Closed(code.map(u16::from)),
+            },
+            None
+            | Some(Err(Error::ConnectionClosed | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => {
+                Received::Broken(None)
+            }
+            Some(Err(Error::Capacity(_))) => Received::TooLong,
+            Some(Err(Error::Protocol(error))) => violation(&error.to_string(), PROTOCOL_ERROR),
+            Some(Err(Error::Utf8(error))) => violation(&error, INVALID_PAYLOAD),
+            Some(Err(error)) => Received::Broken(Some(error.to_string())),
+        };
+        self.input = match received {
+            Received::TooLong | Received::Violation { .. } => Input::Bytes,
+            _ => Input::Nothing,
+        };
+        received
     }
 
-    async fn send(&mut self, frames: impl Frames) -> Result<(), Disconnected> {
-        for frame in frames {
-            self.feed(frame.into()).await.map_err(|_| Disconnected)?;
-        }
-        self.flush().await.map_err(|_| Disconnected)
-    }
-
-    /// Waits until the client has closed its side: a socket that is dropped with unread bytes loses the Close message.
-    async fn close(mut self, CloseRequest { close_message, is_error }: CloseRequest) {
-        let code = if is_error { close_code::ERROR } else { close_code::NORMAL };
-        let frame = Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::default() }));
-        for message in close_message.map(Message::from).into_iter().chain([frame]) {
-            if self.feed(message).await.is_err() {
-                return;
+    async fn send(&mut self, mut batch: Batch) -> Result<(), SendError> {
+        let min_bytes = MIN_BYTES_PER_SECOND.saturating_mul(self.slow_after.as_secs());
+        let min_bytes = usize::try_from(min_bytes).unwrap_or(usize::MAX).max(1);
+        while !batch.is_empty() {
+            match timeout(self.slow_after, self.write(&mut batch, min_bytes)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(SendError::Disconnected),
+                Err(_) => return Err(SendError::TooSlow),
             }
         }
-        if self.flush().await.is_ok() {
-            while let Some(Ok(_)) = self.recv().await {}
+        Ok(())
+    }
+
+    async fn close(mut self, CloseRequest { partial, close_message, code }: CloseRequest) {
+        let mut last = partial;
+        last.extend(close_message);
+        last.extend([Frame::new(Opcode::Close, &code.to_be_bytes())]);
+        if self.write(&mut last, usize::MAX).await.is_ok() {
+            self.closed().await;
         }
     }
 }
 
-impl From<Frame> for Message {
-    fn from(frame: Frame) -> Self {
-        match frame {
-            Frame::Text(text) => Self::Text(text),
-            Frame::Binary(bytes) => Self::Binary(bytes),
+fn violation(error: &str, code: u16) -> Received {
+    Received::Violation { error: error.to_owned(), code }
+}
+
+/// The stream, to read from. The replies of the library to pings and close frames are discarded: a batch may be half sent, and the
+/// connection replies in its turn.
+struct ReadHalf(Arc<UpgradedStream>);
+
+impl AsyncRead for ReadHalf {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let stream = self.0.get_ref();
+        loop {
+            ready!(stream.poll_read_ready(context))?;
+            match stream.try_read_buf(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(drop)),
+            }
         }
+    }
+}
+
+impl AsyncWrite for ReadHalf {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

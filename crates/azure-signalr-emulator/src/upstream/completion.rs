@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn case_76_responses_mean_what_they_mean_in_azure() {
-        assert_eq!(answer(answered(200, COMPLETION)), Completion::Framed(Frame::Text(COMPLETION.into())));
+        assert_eq!(answer(answered(200, COMPLETION)), Completion::Framed(Frame::text(COMPLETION)));
         assert_eq!(answer(answered(200, "")), Completion::Void);
         assert_eq!(answer(answered(204, "")), Completion::Void);
         for status in [500, 404, 401, 302, 202] {
@@ -159,7 +159,7 @@ mod tests {
             "{\"invocationId\":\"1\",\"error\":\"no\",\"type\":3}\x1e",
             "{\"headers\":{},\"type\":3,\"invocationId\":\"\\u0031\"}\x1e",
         ] {
-            assert_eq!(json(body), Ok(Frame::Text(body.into())), "{body}");
+            assert_eq!(json(body), Ok(Frame::text(body)), "{body}");
         }
     }
 
@@ -189,7 +189,7 @@ mod tests {
             b"\x07\x95\x03\x80\xa1\x31\x03\x2a",
             b"\x09\x95\x03\x80\xa1\x31\x01\xa2\x6e\x6f",
         ] {
-            assert_eq!(message_pack(body), Ok(Frame::Binary(body.into())), "{body:02x?}");
+            assert_eq!(message_pack(body), Ok(Frame::binary(body)), "{body:02x?}");
         }
     }
 

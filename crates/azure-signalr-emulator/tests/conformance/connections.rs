@@ -293,21 +293,42 @@ async fn an_invalid_message_closes_its_own_connection_only() {
 }
 
 #[tokio::test]
-async fn an_oversized_message_closes_the_connection_in_one_frame_or_in_many() {
-    let service = TestService::with(Options { max_client_message_bytes: 1000, ..Options::default() }).await;
-    let fits = format!("{{\"type\":6,\"x\":\"{}\"}}", "x".repeat(980));
+async fn a_message_over_the_limit_of_any_size_and_in_any_frames_gets_the_same_close() {
+    const LIMIT: usize = 1_000;
+    let service = TestService::with(Options { max_client_message_bytes: LIMIT, ..Options::default() }).await;
+    let text = |length: usize| Message::text(format!("{{\"type\":6,\"x\":\"{}\"}}\u{1e}", "x".repeat(length - 18)));
+    let separated = |length: usize| text(length).into_text().unwrap().to_string();
     let mut client = service.client().await;
-    client.send_text(&format!("{fits}\u{1e}")).await;
-    for _ in 0..2 {
-        client.send_text(&"x".repeat(600)).await;
-    }
-    let (messages, code) = client.receive_until_end().await;
-    assert_eq!((&messages[0]["type"], code), (&json!(7), Some(1011)));
-    assert!(messages[0]["error"].as_str().unwrap().contains("1000 bytes"), "{messages:?}");
+    client.send_frame(text(LIMIT + 1)).await;
+    client.send_text("{\"type\":1,\"target\":\"t\",\"arguments\":[],\"invocationId\":\"i\"}\u{1e}").await;
+    assert_eq!(client.receive().await["invocationId"], "i", "the separator does not count");
 
-    let mut client = service.client().await;
-    client.send_text(&"x".repeat(100_000)).await;
-    client.receive_until_end().await;
+    let pieces = |length: usize, size: usize| -> Vec<Message> {
+        separated(length).as_bytes().chunks(size).map(|piece| Message::text(str::from_utf8(piece).unwrap())).collect()
+    };
+    let cases: [(&str, Vec<Message>); 10] = [
+        ("one byte more", vec![text(LIMIT + 2)]),
+        ("one byte more, without its separator", vec![Message::text("x".repeat(LIMIT + 1))]),
+        ("after a message that fits", vec![Message::text([separated(LIMIT), separated(LIMIT + 2)].concat())]),
+        ("twice the limit", vec![text(2 * LIMIT)]),
+        ("a little more than the largest frame", vec![text(2 * LIMIT + 100)]),
+        ("much more than the largest frame", vec![text(100_000)]),
+        ("more than the socket buffers", vec![text(8 << 20)]),
+        ("in two frames", pieces(LIMIT + 200, 600)),
+        ("in many frames", pieces(LIMIT + 200, 10)),
+        ("binary", vec![Message::binary(vec![b'x'; 5_000])]),
+    ];
+    for (name, frames) in cases {
+        let mut client = service.client().await;
+        for frame in frames {
+            // The service may have closed the connection before it has received everything.
+            if client.try_send(frame).await.is_err() {
+                break;
+            }
+        }
+        let close = json!({"type": 7, "error": "a message is longer than 1000 bytes"});
+        assert_eq!(client.receive_until_end().await, (vec![close], Some(1009)), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -199,7 +199,12 @@ impl Client {
     }
 
     pub(crate) async fn send_frame(&mut self, frame: Message) {
-        self.socket.send(frame).await.unwrap();
+        self.try_send(frame).await.unwrap();
+    }
+
+    /// Sends a frame to a service that may have closed the connection.
+    pub(crate) async fn try_send(&mut self, frame: Message) -> Result<(), Error> {
+        self.socket.send(frame).await
     }
 
     pub(crate) async fn handshake(&mut self) {

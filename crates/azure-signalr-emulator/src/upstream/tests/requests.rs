@@ -218,7 +218,7 @@ async fn case_90_functions_accept_the_signature_of_either_key() {
         assert_eq!(upstream.connected(&client).await.unwrap().outcome, WebhookOutcome::Answered(200));
         assert_eq!(upstream.disconnected(&client, None).await.unwrap().outcome, WebhookOutcome::Answered(200));
         let Completion::Framed(body) = call(&upstream, "Add").await else { panic!("no completion") };
-        let completion: Value = serde_json::from_slice(body.as_bytes().strip_suffix(b"\x1e").unwrap()).unwrap();
+        let completion: Value = serde_json::from_slice(body.payload().strip_suffix(b"\x1e").unwrap()).unwrap();
         assert_eq!(completion, json!({"type": 3, "invocationId": "0", "result": 42}));
     }
 }
@@ -227,7 +227,7 @@ async fn case_90_functions_accept_the_signature_of_either_key() {
 async fn case_76_the_error_of_a_function_reaches_its_client() {
     let host = host("primary").await;
     let answer = call(&two_keys(&host), "fail").await;
-    assert!(matches!(answer, Completion::Framed(body) if body.as_bytes().windows(9).any(|part| part == b"it failed")));
+    assert!(matches!(answer, Completion::Framed(body) if body.payload().windows(9).any(|part| part == b"it failed")));
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::*;
 #[tokio::test]
 async fn case_76_a_completion_reaches_its_client_byte_for_byte() {
     let webhook = Webhook::returning(COMPLETION).await;
-    assert_eq!(completion_from(&webhook).await, Completion::Framed(Frame::Text(COMPLETION.into())));
+    assert_eq!(completion_from(&webhook).await, Completion::Framed(Frame::text(COMPLETION)));
 }
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn case_76_a_completion_in_message_pack_reaches_its_client() {
     let upstream = upstream(options_for(&webhook.url("/")));
     let message = Invocation { protocol: Protocol::MessagePack, ..foo(Some("1")) };
     let reply = upstream.invoke(&alice(&upstream), &message).await;
-    assert_eq!(reply.completion, Completion::Framed(Frame::Binary(completion.into())));
+    assert_eq!(reply.completion, Completion::Framed(Frame::binary(completion)));
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_slow_upstream_is_waited_for() {
         permits.add_permits(1);
     };
     let (reply, ()) = tokio::join!(invoke(&upstream), received);
-    assert_eq!(reply.completion, Completion::Framed(Frame::Text(COMPLETION.into())));
+    assert_eq!(reply.completion, Completion::Framed(Frame::text(COMPLETION)));
 }
 
 #[tokio::test]
@@ -193,12 +193,12 @@ async fn requests_are_queued_and_the_queue_is_bounded() {
         third
     };
     let (first, second, third) = tokio::join!(invoke(&upstream), invoke(&upstream), refused);
-    assert_eq!(first.completion, Completion::Framed(Frame::Text(COMPLETION.into())));
-    assert_eq!(second.completion, Completion::Framed(Frame::Text(COMPLETION.into())));
+    assert_eq!(first.completion, Completion::Framed(Frame::text(COMPLETION)));
+    assert_eq!(second.completion, Completion::Framed(Frame::text(COMPLETION)));
     assert_eq!(third.record.unwrap().outcome, WebhookOutcome::Failed(WebhookError::QueueFull));
     assert_eq!(third.completion, error("Invocation failed, too many others are in the queue of the upstream."));
     permits.add_permits(1);
-    assert_eq!(invoke(&upstream).await.completion, Completion::Framed(Frame::Text(COMPLETION.into())));
+    assert_eq!(invoke(&upstream).await.completion, Completion::Framed(Frame::text(COMPLETION)));
 }
 
 #[tokio::test]
@@ -223,7 +223,7 @@ async fn a_dropped_request_frees_its_place() {
         _ = webhook.received() => {}
     }
     permits.add_permits(2);
-    assert_eq!(invoke(&upstream).await.completion, Completion::Framed(Frame::Text(COMPLETION.into())));
+    assert_eq!(invoke(&upstream).await.completion, Completion::Framed(Frame::text(COMPLETION)));
 }
 
 #[tokio::test]

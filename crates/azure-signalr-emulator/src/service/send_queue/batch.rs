@@ -1,0 +1,149 @@
+//! [`Batch`]: frames that are sent together.
+
+use std::collections::{VecDeque, vec_deque};
+use std::io::{self, IoSlice};
+
+use crate::protocol::Frame;
+
+/// Maximum number of frames in one write.
+const MAX_SLICES: usize = 64;
+
+/// Frames that were taken from a queue, in order. The first one may have been sent in part.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Batch {
+    frames: VecDeque<Frame>,
+    /// How many bytes of the first frame were sent.
+    sent_bytes: usize,
+}
+
+impl From<VecDeque<Frame>> for Batch {
+    fn from(frames: VecDeque<Frame>) -> Self {
+        Self { frames, sent_bytes: 0 }
+    }
+}
+
+impl From<Frame> for Batch {
+    fn from(frame: Frame) -> Self {
+        Self::from_iter([frame])
+    }
+}
+
+impl FromIterator<Frame> for Batch {
+    fn from_iter<I: IntoIterator<Item = Frame>>(frames: I) -> Self {
+        VecDeque::from_iter(frames).into()
+    }
+}
+
+impl Extend<Frame> for Batch {
+    fn extend<I: IntoIterator<Item = Frame>>(&mut self, frames: I) {
+        self.frames.extend(frames);
+    }
+}
+
+impl IntoIterator for Batch {
+    type Item = Frame;
+    type IntoIter = vec_deque::IntoIter<Frame>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.frames.into_iter()
+    }
+}
+
+impl Batch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Sends as much as `write` takes in one call, as WebSocket frames. Returns the number of bytes.
+    ///
+    /// # Errors
+    ///
+    /// The error of `write`, and `WriteZero` if it takes nothing.
+    pub(crate) fn write_with(&mut self, write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let count = slices
+            .iter_mut()
+            .zip(&self.frames)
+            .map(|(slice, frame)| *slice = IoSlice::new(frame.websocket_bytes()))
+            .count();
+        if let (Some(first), Some(frame)) = (slices.first_mut(), self.frames.front()) {
+            *first = IoSlice::new(&frame.websocket_bytes()[self.sent_bytes..]);
+        }
+        match write(&slices[..count])? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            bytes => {
+                self.advance(bytes);
+                Ok(bytes)
+            }
+        }
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.sent_bytes += bytes;
+        while let Some(frame) = self.frames.front()
+            && self.sent_bytes >= frame.websocket_bytes().len()
+        {
+            self.sent_bytes -= frame.websocket_bytes().len();
+            self.frames.pop_front();
+        }
+    }
+
+    /// Keeps only a frame that was sent in part: the client takes bytes of another frame for its rest.
+    pub(super) fn keep_partial(&mut self) {
+        self.frames.truncate(usize::from(self.sent_bytes > 0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(texts: &[&str]) -> Batch {
+        VecDeque::from_iter(texts.iter().map(|text| Frame::text(text))).into()
+    }
+
+    /// All bytes of a batch, written in pieces of `limit`.
+    fn written(mut batch: Batch, limit: usize) -> Vec<u8> {
+        let mut written = Vec::new();
+        while !batch.is_empty() {
+            let take = |slices: &[IoSlice<'_>]| {
+                let piece: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).take(limit).collect();
+                written.extend_from_slice(&piece);
+                Ok(piece.len())
+            };
+            batch.write_with(take).unwrap();
+        }
+        written
+    }
+
+    #[test]
+    fn frames_are_written_in_order_in_pieces_of_any_size() {
+        let texts = ["one", "", "three", "four"];
+        let frames: Vec<u8> = texts.iter().flat_map(|text| Frame::text(text).websocket_bytes().to_vec()).collect();
+        for limit in 1..frames.len() + 2 {
+            assert_eq!(written(batch(&texts), limit), frames, "{limit}");
+        }
+        let many = vec!["x"; 3 * MAX_SLICES];
+        assert_eq!(written(batch(&many), usize::MAX).len(), many.len() * Frame::text("x").websocket_bytes().len());
+    }
+
+    #[test]
+    fn a_write_that_fails_or_takes_nothing_leaves_the_batch_as_it_was() {
+        let mut batch = batch(&["one"]);
+        let blocked = batch.write_with(|_| Err(io::ErrorKind::WouldBlock.into())).unwrap_err();
+        assert_eq!(blocked.kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(batch.write_with(|_| Ok(0)).unwrap_err().kind(), io::ErrorKind::WriteZero);
+        assert_eq!(batch, super::tests::batch(&["one"]));
+    }
+
+    #[test]
+    fn only_a_frame_that_was_sent_in_part_must_be_finished() {
+        let mut unsent = batch(&["one", "two"]);
+        unsent.keep_partial();
+        assert!(unsent.is_empty());
+        let mut partial = batch(&["one", "two"]);
+        partial.write_with(|_| Ok(1)).unwrap();
+        partial.keep_partial();
+        assert_eq!(written(partial, 99), &Frame::text("one").websocket_bytes()[1..]);
+    }
+}

@@ -1,0 +1,305 @@
+//! The writer, the connection, the client and callers take their steps in any order; every order that the lock of a queue allows is
+//! possible. No message is lost, doubled or out of order, no two tasks write at a time, and no wake-up is missing.
+
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use super::state::{SendState, Unsequenced, Wake};
+use super::{Batch, Capacity, CloseOptions, NextSend, StopReason};
+use crate::protocol::Frame;
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Push,
+    Ping,
+    /// The writer begins with the queue, if it is in its list.
+    WriterBegins,
+    /// The socket takes some bytes from the task that writes; none if it is full.
+    SocketTakes(usize),
+    ConnectionRuns,
+    Freeze,
+    Unfreeze,
+    /// The control API drops the transport.
+    Drop,
+    /// The transport breaks, and the connection notices it.
+    Break,
+    Reconnect,
+    /// The client acknowledges a part of what it has received.
+    Acknowledge(usize),
+    Close,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => Just(Step::Push),
+        1 => Just(Step::Ping),
+        6 => Just(Step::WriterBegins),
+        9 => (0..40usize).prop_map(Step::SocketTakes),
+        6 => Just(Step::ConnectionRuns),
+        1 => Just(Step::Freeze),
+        2 => Just(Step::Unfreeze),
+        1 => Just(Step::Drop),
+        1 => Just(Step::Break),
+        2 => Just(Step::Reconnect),
+        2 => (1..4usize).prop_map(Step::Acknowledge),
+        1 => Just(Step::Close),
+    ]
+}
+
+/// Who is writing what to which socket.
+#[derive(Debug)]
+enum Writing {
+    Writer(usize, Batch),
+    Connection(usize, Batch),
+}
+
+/// One connection and everything around it.
+struct World {
+    state: SendState<usize>,
+    is_resumable: bool,
+    pushed: u64,
+    /// The bytes that each socket has taken; the last socket is the current one.
+    sockets: Vec<Vec<u8>>,
+    is_away: bool,
+    /// Whether the queue is in the list of the writer.
+    is_scheduled: bool,
+    /// Whether the connection has a wake-up that it has not used.
+    is_woken: bool,
+    writing: Option<Writing>,
+    acknowledged: u64,
+    is_closed: bool,
+    ended: Option<StopReason>,
+}
+
+const CAPACITY: Capacity = Capacity { messages: 1_000, bytes: 1 << 20 };
+
+/// Few messages fit, so that the buffer is often full.
+const REPLAY_BYTES: usize = 40;
+
+fn closed() -> StopReason {
+    StopReason::Closed(CloseOptions { reason: None, allow_reconnect: false })
+}
+
+impl World {
+    fn new(is_resumable: bool) -> Self {
+        let mut state = SendState::new(CAPACITY, Instant::now());
+        if is_resumable {
+            state.enable_replay(REPLAY_BYTES);
+        }
+        let mut world = Self {
+            state,
+            is_resumable,
+            pushed: 0,
+            sockets: Vec::new(),
+            is_away: true,
+            is_scheduled: false,
+            is_woken: true,
+            writing: None,
+            acknowledged: 0,
+            is_closed: false,
+            ended: None,
+        };
+        world.attach();
+        world
+    }
+
+    fn wake(&mut self, wake: Wake) {
+        match wake {
+            Wake::None => {}
+            Wake::Connection => self.is_woken = true,
+            Wake::Writer => {
+                assert!(!self.is_scheduled, "the queue is in the list of the writer already");
+                self.is_scheduled = true;
+            }
+        }
+    }
+
+    fn attach(&mut self) {
+        self.sockets.push(Vec::new());
+        self.is_away = false;
+        let first = Frame::text(&format!("first {}", self.state.rewind()));
+        let wake = self.state.attach(Some(self.sockets.len() - 1), first);
+        self.wake(wake);
+        // The connection looks at its queue after it has attached a transport.
+        self.is_woken = true;
+    }
+
+    /// The connection waits for the writer, then gives up its transport.
+    fn detach(&mut self) {
+        self.state.take_over();
+        if let Some(Writing::Writer(_, batch)) = self.writing.take() {
+            let wake = self.state.finish(batch, Instant::now());
+            assert_eq!(wake, Wake::Connection, "the connection waits for this");
+        }
+        self.state.detach();
+        self.is_away = true;
+    }
+
+    fn take(&mut self, step: Step) {
+        if self.ended.is_some() {
+            return;
+        }
+        match step {
+            Step::Push => {
+                if !self.is_closed {
+                    self.pushed += 1;
+                }
+                let wake = self.state.push(Frame::text(&format!("message {}", self.pushed)));
+                self.wake(wake);
+            }
+            Step::Ping => {
+                let wake = self.state.push_unsequenced(Unsequenced::Ping, Frame::text("ping"));
+                self.wake(wake);
+            }
+            Step::WriterBegins => {
+                // A queue that the writer writes is not in its list.
+                if std::mem::take(&mut self.is_scheduled)
+                    && let Some((socket, batch)) = self.state.begin()
+                {
+                    assert!(self.writing.is_none(), "two tasks write");
+                    self.writing = Some(Writing::Writer(socket, batch));
+                }
+            }
+            Step::SocketTakes(bytes) => self.write(bytes),
+            Step::ConnectionRuns => self.run_connection(),
+            Step::Freeze | Step::Unfreeze => {
+                let wake = self.state.set_frozen(matches!(step, Step::Freeze));
+                self.wake(wake);
+            }
+            Step::Drop if self.is_resumable => {
+                let wake = self.state.drop_transport();
+                self.wake(wake);
+            }
+            Step::Break if self.is_resumable && !self.is_away => self.detach(),
+            Step::Reconnect if self.is_resumable => {
+                self.detach();
+                self.attach();
+            }
+            Step::Acknowledge(count) if self.is_resumable => {
+                self.acknowledged = self.received().min(self.acknowledged + count as u64);
+                let wake = self.state.acknowledge(self.acknowledged);
+                self.wake(wake);
+            }
+            Step::Close => {
+                self.is_closed = true;
+                let wake = self.state.stop(closed());
+                self.wake(wake);
+            }
+            Step::Drop | Step::Break | Step::Reconnect | Step::Acknowledge(_) => {}
+        }
+    }
+
+    /// The task that writes gets some bytes away; with 0 the socket is full.
+    fn write(&mut self, bytes: usize) {
+        let Some(writing) = &mut self.writing else { return };
+        let (Writing::Writer(socket, batch) | Writing::Connection(socket, batch)) = writing;
+        if bytes > 0 {
+            let written = &mut self.sockets[*socket];
+            let took = batch.write_with(|slices| {
+                let all: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).take(bytes).collect();
+                written.extend_from_slice(&all);
+                Ok(all.len())
+            });
+            took.expect("a batch that is written is not empty");
+        }
+        let is_done = batch.is_empty();
+        match self.writing.take() {
+            Some(Writing::Writer(_, batch)) if is_done || bytes == 0 => {
+                let wake = self.state.finish(batch, Instant::now());
+                self.wake(wake);
+            }
+            Some(Writing::Connection(..)) if is_done => {
+                let wake = self.state.sent(Instant::now());
+                self.wake(wake);
+                self.is_woken = true;
+            }
+            writing => self.writing = writing,
+        }
+    }
+
+    /// The connection runs when it was woken. It waits for its own write, and for a new transport.
+    fn run_connection(&mut self) {
+        if matches!(self.writing, Some(Writing::Connection(..))) || self.is_away || !std::mem::take(&mut self.is_woken)
+        {
+            return;
+        }
+        match self.state.next(true) {
+            None | Some(NextSend::Frozen) => {}
+            Some(NextSend::Frames(batch)) => {
+                assert!(self.writing.is_none(), "two tasks write");
+                self.writing = Some(Writing::Connection(self.sockets.len() - 1, batch));
+            }
+            Some(NextSend::Stop(StopReason::TransportDropped)) => self.detach(),
+            Some(NextSend::Stop(reason)) => self.ended = Some(reason),
+        }
+    }
+
+    /// How many messages the client has received.
+    fn received(&self) -> u64 {
+        let socket = self.sockets.last().expect("a socket");
+        numbers(socket, self.is_resumable).last().map_or(self.acknowledged, |last| self.acknowledged.max(*last))
+    }
+
+    /// Lets every task run until none has anything to do.
+    fn settle(&mut self) {
+        self.take(Step::Unfreeze);
+        if self.is_away {
+            self.attach();
+        }
+        for _ in 0..self.pushed + 9 {
+            self.take(Step::WriterBegins);
+            self.take(Step::SocketTakes(usize::MAX));
+            self.take(Step::ConnectionRuns);
+            self.take(Step::SocketTakes(usize::MAX));
+            if self.is_away {
+                self.attach();
+            }
+            self.take(Step::Acknowledge(usize::MAX >> 1));
+        }
+    }
+}
+
+/// Reads the frames of a socket: what it begins with, then messages without a gap, and pings.
+fn numbers(mut bytes: &[u8], is_resumable: bool) -> Vec<u64> {
+    let (mut numbers, mut expected) = (Vec::new(), None);
+    while let [first, length, rest @ ..] = bytes
+        && let Some((payload, rest)) = rest.split_at_checked(usize::from(*length))
+    {
+        assert_eq!(*first, 0x81, "a frame begins");
+        let payload = str::from_utf8(payload).unwrap();
+        match (payload.split_once(' '), expected) {
+            (Some(("first", number)), None) => expected = Some(number.parse().unwrap()),
+            (Some(("message", number)), Some(next)) => {
+                let number: u64 = number.parse().unwrap();
+                assert_eq!(number, next, "a message is missing, doubled or out of order");
+                expected = Some(number + 1);
+                numbers.push(number);
+            }
+            (None, Some(_)) => assert_eq!(payload, "ping"),
+            _ => panic!("unexpected {payload}"),
+        }
+        bytes = rest;
+    }
+    assert!(is_resumable || numbers.first().is_none_or(|first| *first == 1));
+    numbers
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn every_order_of_steps_delivers_every_message_once_and_in_order(
+        is_resumable in any::<bool>(),
+        steps in prop::collection::vec(step(), 0..120),
+    ) {
+        let mut world = World::new(is_resumable);
+        steps.into_iter().for_each(|step| world.take(step));
+        world.settle();
+        prop_assert_eq!(&world.ended, &world.is_closed.then(closed));
+        // A close does not wait for acknowledgements, so what the replay buffer holds back may be missing.
+        if !world.is_closed || !is_resumable {
+            prop_assert_eq!(world.received(), world.pushed);
+        }
+        world.sockets.iter().for_each(|socket| drop(numbers(socket, is_resumable)));
+    }
+}

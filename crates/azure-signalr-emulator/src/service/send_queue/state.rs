@@ -1,0 +1,387 @@
+//! [`SendState`]: what is queued for one client, and who sends it. Pure state: no I/O, no clock, no locks.
+//!
+//! Frames are sent by one of two tasks at a time. The *writer* serves the sockets of many connections and never waits for a client. The
+//! task of the *connection* sends everything else: to a transport without a socket, to a socket that is full, and before the end.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use super::batch::Batch;
+use super::replay_buffer::ReplayBuffer;
+use super::{Capacity, NextSend, StopReason};
+use crate::protocol::Frame;
+
+/// From this size on no frame is added to a batch.
+const MAX_BATCH_BYTES: usize = 256 << 10;
+
+/// Who sends the queued frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sender {
+    /// The task of the connection.
+    Connection,
+    /// The writer, as soon as it has been scheduled.
+    Writer,
+}
+
+/// The task that has something to do after a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(super) enum Wake {
+    None,
+    Connection,
+    /// The queue is added to the list of the writer, which then calls [`SendState::begin`] once.
+    Writer,
+}
+
+/// A frame without a sequence id. Sent before the messages; one that is not sent yet is replaced by a later one of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsequenced {
+    /// What a transport begins with: the handshake response, or the first sequence id.
+    First,
+    Ack,
+    /// The response to a WebSocket ping. One for the last ping is enough (RFC 6455, section 5.5.3).
+    Pong,
+    Ping,
+}
+
+/// The queue of one connection. `S` is a handle of its socket.
+#[derive(Debug)]
+pub(super) struct SendState<S> {
+    capacity: Capacity,
+    unsent: VecDeque<Frame>,
+    /// The length of the unsent frames.
+    bytes: usize,
+    /// Added after the next frame.
+    delayed: Option<Frame>,
+    unsequenced: [Option<Frame>; 4],
+    /// Present if the client uses stateful reconnect. Its messages come before the unsent ones.
+    replay: Option<Box<ReplayBuffer>>,
+    /// What the socket did not take from the writer.
+    unfinished: Batch,
+    sender: Sender,
+    /// Whether the queue is in the list of the writer.
+    is_scheduled: bool,
+    /// Whether the writer writes at this moment.
+    is_writing: bool,
+    socket: Option<S>,
+    /// Whether the client has no transport, but may get another.
+    is_away: bool,
+    stopped: Option<StopReason>,
+    is_frozen: bool,
+    is_transport_dropped: bool,
+    last_sent: Instant,
+}
+
+/// Changes by any task.
+impl<S: Clone> SendState<S> {
+    pub(super) fn new(capacity: Capacity, now: Instant) -> Self {
+        Self {
+            capacity,
+            unsent: VecDeque::new(),
+            bytes: 0,
+            delayed: None,
+            unsequenced: Default::default(),
+            replay: None,
+            unfinished: Batch::default(),
+            sender: Sender::Connection,
+            is_scheduled: false,
+            is_writing: false,
+            socket: None,
+            is_away: false,
+            stopped: None,
+            is_frozen: false,
+            is_transport_dropped: false,
+            last_sent: now,
+        }
+    }
+
+    /// Adds a message, or stops if the queue is full. Ignored after a stop.
+    pub(super) fn push(&mut self, frame: Frame) -> Wake {
+        self.add(frame);
+        if let Some(delayed) = self.delayed.take() {
+            self.add(delayed);
+        }
+        self.wake()
+    }
+
+    /// Adds a message after the next one. One that already waits is added now.
+    pub(super) fn push_after_next(&mut self, frame: Frame) -> Wake {
+        match self.delayed.replace(frame) {
+            Some(before) => {
+                self.add(before);
+                self.wake()
+            }
+            None => Wake::None,
+        }
+    }
+
+    fn add(&mut self, frame: Frame) {
+        if self.stopped.is_some() {
+            return;
+        }
+        let bytes = self.bytes + frame.len();
+        if self.unsent.len() < self.capacity.messages && bytes <= self.capacity.bytes {
+            self.unsent.push_back(frame);
+            self.bytes = bytes;
+        } else {
+            self.discard();
+            self.stopped = Some(StopReason::Overflow);
+            self.sender = Sender::Connection;
+        }
+    }
+
+    /// Adds a frame without a sequence id.
+    pub(super) fn push_unsequenced(&mut self, kind: Unsequenced, frame: Frame) -> Wake {
+        if self.stopped.is_none() {
+            self.unsequenced[kind as usize] = Some(frame);
+        }
+        self.wake()
+    }
+
+    /// Stops after the queued frames are sent. Only the first stop has an effect.
+    pub(super) fn stop(&mut self, reason: StopReason) -> Wake {
+        self.stopped.get_or_insert(reason);
+        self.hand_to_connection()
+    }
+
+    /// Stops now, and discards the queued frames.
+    pub(super) fn stop_now(&mut self, reason: StopReason) -> Wake {
+        self.discard();
+        self.stopped = Some(reason);
+        self.hand_to_connection()
+    }
+
+    /// Drops the transport, if there is one.
+    pub(super) fn drop_transport(&mut self) -> Wake {
+        self.is_transport_dropped = !self.is_away;
+        self.hand_to_connection()
+    }
+
+    pub(super) fn set_frozen(&mut self, is_frozen: bool) -> Wake {
+        self.is_frozen = is_frozen;
+        self.hand_to_connection()
+    }
+
+    fn discard(&mut self) {
+        self.unsent = VecDeque::new();
+        self.bytes = 0;
+        self.delayed = None;
+        self.unsequenced = Default::default();
+        self.replay = None;
+    }
+
+    fn hand_to_connection(&mut self) -> Wake {
+        self.sender = Sender::Connection;
+        Wake::Connection
+    }
+
+    /// Schedules the writer, if it sends and has something to send.
+    fn wake(&mut self) -> Wake {
+        match self.sender {
+            Sender::Connection => Wake::Connection,
+            Sender::Writer if self.is_scheduled || self.is_writing || !self.is_sendable() => Wake::None,
+            Sender::Writer => {
+                self.is_scheduled = true;
+                Wake::Writer
+            }
+        }
+    }
+}
+
+/// Questions.
+impl<S> SendState<S> {
+    /// The number of unsent messages.
+    pub(super) fn len(&self) -> usize {
+        self.unsent.len()
+    }
+
+    /// A stop takes effect on a frozen queue, too.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.is_frozen && self.stop_reason().is_none()
+    }
+
+    pub(super) fn stop_reason(&self) -> Option<StopReason> {
+        self.stopped.clone().or(self.is_transport_dropped.then_some(StopReason::TransportDropped))
+    }
+
+    pub(super) fn last_sent(&self) -> Instant {
+        self.last_sent
+    }
+
+    /// Whether the writer writes at this moment. It never waits for the client.
+    pub(super) fn is_writing(&self) -> bool {
+        self.is_writing
+    }
+
+    /// Whether there is a frame that may be sent now: messages wait for acknowledgements while the replay buffer is full.
+    fn is_sendable(&self) -> bool {
+        let may_send_messages = match &self.replay {
+            Some(replay) if replay.must_repeat() => return true,
+            Some(replay) => replay.has_room(),
+            None => true,
+        };
+        (may_send_messages && !self.unsent.is_empty())
+            || !self.unfinished.is_empty()
+            || self.unsequenced.iter().any(Option::is_some)
+    }
+}
+
+/// Sending by the writer.
+impl<S: Clone> SendState<S> {
+    /// Begins a write after the queue was scheduled. `None` if the connection has sent everything, or sends at this moment.
+    pub(super) fn begin(&mut self) -> Option<(S, Batch)> {
+        self.is_scheduled = false;
+        if self.sender != Sender::Writer || !self.is_sendable() {
+            return None;
+        }
+        let socket = self.socket.clone()?;
+        self.is_writing = true;
+        Some((socket, self.take()))
+    }
+
+    /// Ends a write. The connection sends what the socket did not take.
+    pub(super) fn finish(&mut self, rest: Batch, now: Instant) -> Wake {
+        self.is_writing = false;
+        self.last_sent = now;
+        if rest.is_empty() {
+            return self.wake();
+        }
+        self.unfinished = rest;
+        self.hand_to_connection()
+    }
+
+    fn take(&mut self) -> Batch {
+        if !self.unfinished.is_empty() {
+            return std::mem::take(&mut self.unfinished);
+        }
+        let mut frames = VecDeque::new();
+        if self.unsequenced.iter().any(Option::is_some) {
+            frames.extend(self.unsequenced.iter_mut().filter_map(Option::take));
+        }
+        if frames.is_empty() && self.replay.is_none() && self.bytes <= MAX_BATCH_BYTES {
+            self.bytes = 0;
+            return std::mem::take(&mut self.unsent).into();
+        }
+        let mut bytes = 0;
+        while bytes < MAX_BATCH_BYTES
+            && let Some(frame) = self.next_message()
+        {
+            bytes += frame.len();
+            frames.push_back(frame);
+        }
+        frames.into()
+    }
+
+    fn next_message(&mut self) -> Option<Frame> {
+        if let Some(replay) = &mut self.replay {
+            if replay.must_repeat() {
+                return replay.repeat();
+            }
+            if !replay.has_room() {
+                return None;
+            }
+        }
+        let frame = self.unsent.pop_front()?;
+        self.bytes -= frame.len();
+        if let Some(replay) = &mut self.replay {
+            replay.add(frame.clone());
+        }
+        Some(frame)
+    }
+}
+
+/// Sending by the task of the connection.
+impl<S: Clone> SendState<S> {
+    /// What the task has to do. `None` if it has to wait. Frames are returned only if `may_send`; the task then sends them and calls
+    /// [`sent`](Self::sent).
+    pub(super) fn next(&mut self, may_send: bool) -> Option<NextSend> {
+        let reason = self.stop_reason();
+        if let Some(reason) = reason.filter(|reason| self.is_transport_dropped || reason.is_immediate()) {
+            return Some(NextSend::Stop(reason));
+        }
+        if self.is_frozen() {
+            return Some(NextSend::Frozen);
+        }
+        if self.sender == Sender::Writer || self.is_writing || !may_send {
+            return None;
+        }
+        if self.is_sendable() {
+            return Some(NextSend::Frames(self.take()));
+        }
+        self.stopped.clone().map(NextSend::Stop)
+    }
+
+    /// The frames that the task took are sent. The writer sends what comes next, if there is a socket.
+    pub(super) fn sent(&mut self, now: Instant) -> Wake {
+        self.last_sent = now;
+        self.hand_to_writer()
+    }
+
+    /// Uses a transport, by which `first` is sent before all else. Everything that is not acknowledged is sent again.
+    pub(super) fn attach(&mut self, socket: Option<S>, first: Frame) -> Wake {
+        self.socket = socket;
+        self.is_away = false;
+        self.is_transport_dropped = false;
+        self.unsequenced[Unsequenced::First as usize] = Some(first);
+        self.hand_to_writer()
+    }
+
+    /// The client has no transport any more, but may get another. To be called when the writer does not write.
+    pub(super) fn detach(&mut self) {
+        self.socket = None;
+        self.is_away = true;
+        self.is_transport_dropped = false;
+        self.unsequenced = Default::default();
+        self.unfinished = Batch::default();
+    }
+
+    /// Lets the task send, for good or until [`sent`](Self::sent). A write of the writer may still go on.
+    pub(super) fn take_over(&mut self) {
+        self.sender = Sender::Connection;
+    }
+
+    /// Whether so much is queued that the task should send it before it reads more. If so, the task sends it.
+    pub(super) fn relieve(&mut self) -> bool {
+        let is_half_full = 2 * self.unsent.len() >= self.capacity.messages || 2 * self.bytes >= self.capacity.bytes;
+        let must_send = is_half_full && self.is_sendable();
+        if must_send {
+            self.take_over();
+        }
+        must_send
+    }
+
+    /// The frame that was sent in part, if any. The rest of the queue is discarded.
+    pub(super) fn take_partial(&mut self) -> Batch {
+        let mut partial = std::mem::take(&mut self.unfinished);
+        partial.keep_partial();
+        partial
+    }
+
+    /// Keeps sent messages until they are acknowledged.
+    pub(super) fn enable_replay(&mut self, capacity: usize) {
+        self.replay = Some(Box::new(ReplayBuffer::new(capacity)));
+    }
+
+    /// Discards the messages up to this sequence id.
+    pub(super) fn acknowledge(&mut self, number: u64) -> Wake {
+        if let Some(replay) = &mut self.replay {
+            replay.acknowledge(number);
+        }
+        self.wake()
+    }
+
+    /// Begins to send all unacknowledged messages again. Returns the sequence id of the first one.
+    pub(super) fn rewind(&mut self) -> u64 {
+        self.replay.as_mut().map_or(1, |replay| replay.rewind())
+    }
+
+    fn hand_to_writer(&mut self) -> Wake {
+        let may_write = self.socket.is_some() && self.stop_reason().is_none() && !self.is_frozen;
+        if !may_write {
+            return Wake::None;
+        }
+        self.sender = Sender::Writer;
+        self.wake()
+    }
+}

@@ -1,0 +1,56 @@
+//! [`Upgrade`] and [`UpgradedStream`]: a connection that is used for another protocol after its request.
+
+use std::io;
+use std::net::Shutdown;
+
+use hyper::body::Bytes;
+use hyper::http::Extensions;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use socket2::SockRef;
+use tokio::net::TcpStream;
+
+use crate::socket::Socket;
+
+/// A request to use the connection for another protocol (RFC 9110, section 7.8).
+#[derive(Debug)]
+pub struct Upgrade(OnUpgrade);
+
+impl Upgrade {
+    /// Takes the upgrade of a request that was received by [`serve`](crate::serve), from its extensions. `None` if its connection cannot be
+    /// upgraded.
+    pub fn take(extensions: &mut Extensions) -> Option<Self> {
+        extensions.remove().map(Self)
+    }
+
+    /// Waits until the response with the status 101 is sent. Returns the stream and the bytes that the client has already sent on it.
+    ///
+    /// # Errors
+    ///
+    /// The connection has failed, or the response had another status.
+    pub async fn stream(self) -> io::Result<(UpgradedStream, Bytes)> {
+        let upgraded = self.0.await.map_err(io::Error::other)?;
+        let parts =
+            upgraded.downcast::<TokioIo<Socket>>().map_err(|_| io::Error::other("a connection of another server"))?;
+        Ok((UpgradedStream(parts.io.into_inner()), parts.read_buf))
+    }
+}
+
+/// The TCP stream of a connection that was upgraded. Counts as a connection of the server until it is dropped.
+pub struct UpgradedStream(Socket);
+
+impl UpgradedStream {
+    /// The stream. The limits for slow peers no longer apply to it.
+    pub fn get_ref(&self) -> &TcpStream {
+        self.0.stream()
+    }
+
+    /// Closes the side of the server: the peer reads everything that was written, and then the end.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operating system, most often that the peer has already gone.
+    pub fn shutdown_write(&self) -> io::Result<()> {
+        SockRef::from(self.get_ref()).shutdown(Shutdown::Write)
+    }
+}
