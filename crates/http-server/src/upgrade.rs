@@ -45,6 +45,17 @@ impl UpgradedStream {
         self.0.stream()
     }
 
+    /// Makes a full socket writable again as soon as fewer than about so many bytes wait to be sent; otherwise that takes until the peer
+    /// has read a third of everything that the system buffers, up to megabytes. Linux only; elsewhere nothing changes.
+    pub fn limit_unsent(&self, bytes: u32) {
+        #[cfg(target_os = "linux")]
+        if let Err(error) = SockRef::from(self.get_ref()).set_tcp_notsent_lowat(bytes) {
+            tracing::debug!("the unsent bytes of a socket are not limited: {error}");
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = bytes;
+    }
+
     /// Closes the side of the server: the peer reads everything that was written, and then the end.
     ///
     /// # Errors

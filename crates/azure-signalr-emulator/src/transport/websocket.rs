@@ -36,6 +36,9 @@ use crate::service::{Batch, ConnectionGuard};
 /// Small, since each connection has one and clients send little.
 const READ_BUFFER_BYTES: usize = 1 << 10;
 
+/// How much the system buffers for a client that does not read, beside what the client's own system does. Less shows its progress sooner.
+const MAX_UNSENT_BYTES: u32 = 128 << 10;
+
 /// Space for separators and further small messages in a received WebSocket message.
 const MESSAGE_OVERHEAD_BYTES: usize = 1 << 10;
 
@@ -148,6 +151,7 @@ enum Input {
 impl WebSocket {
     /// `read` are the first bytes of the client.
     async fn new(stream: UpgradedStream, read: Bytes, max_message_bytes: usize, slow_after: Duration) -> Self {
+        stream.limit_unsent(MAX_UNSENT_BYTES);
         let stream = Arc::new(stream);
         let max_bytes = Some(max_message_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES));
         let config = WebSocketConfig::default()

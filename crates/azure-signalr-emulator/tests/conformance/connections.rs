@@ -335,7 +335,7 @@ async fn a_message_over_the_limit_of_any_size_and_in_any_frames_gets_the_same_cl
 async fn a_silent_socket_is_dropped_after_the_close_time_out() {
     let service =
         TestService::with(Options { handshake_timeout: soon(), close_timeout: soon(), ..Options::default() }).await;
-    let stream = service.slow_socket().await;
+    let stream = service.slow_socket(WS).await;
     service.wait_until_empty().await;
     drop(stream);
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing; clippy knows only its inner functions")]
 
 mod connections;
+mod endings;
 mod entra;
 mod long_polling;
 mod negotiate;

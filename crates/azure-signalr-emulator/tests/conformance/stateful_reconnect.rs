@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use azure_signalr_emulator::Options;
+use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Client, TestService, client_token};
+use crate::support::{Client, TestService, client_token, greet};
 
 const MESSAGE: &str = r#"{"type":1,"target":"t","arguments":[],"invocationId":"#;
 
@@ -120,6 +124,103 @@ async fn a_new_socket_replaces_one_that_is_still_open() {
     say(&mut second, &json!({"type": 9, "sequenceId": 1})).await;
     service.broadcast("here").await;
     assert_eq!(second.receive_argument().await, "here");
+}
+
+/// A client that may reconnect, with a small receive buffer, after its handshake.
+async fn slow_client(service: &TestService) -> (String, WebSocketStream<TcpStream>) {
+    let (_, path) = negotiated(service).await;
+    let mut client = service.slow_socket(&path).await;
+    greet(&mut client, 2).await;
+    (path, client)
+}
+
+/// More than the socket buffers hold.
+async fn broadcast_until_blocked(service: &TestService) -> Vec<Value> {
+    let texts: Vec<_> = (0..6).map(|number| format!("{number}{}", "x".repeat(1_000_000))).collect();
+    for text in &texts {
+        service.broadcast(text).await;
+    }
+    texts.into_iter().map(Value::from).collect()
+}
+
+#[tokio::test]
+async fn a_new_socket_is_taken_over_at_once_while_a_write_to_the_old_one_is_blocked() {
+    // No time-out may help.
+    let hour = Duration::from_secs(3_600);
+    let service = TestService::with(Options { client_timeout: hour, resume_timeout: hour, ..Options::default() }).await;
+    let (path, blocked) = slow_client(&service).await;
+    let texts = broadcast_until_blocked(&service).await;
+    let mut second = open(&service, &path).await;
+    assert_eq!(second.receive().await, json!({"type": 9, "sequenceId": 1}));
+    for text in texts {
+        assert_eq!(second.receive_argument().await, text);
+    }
+    drop(blocked);
+}
+
+#[tokio::test]
+async fn a_second_loss_during_the_replay_is_survived() {
+    let service = TestService::start().await;
+    let (path, first) = slow_client(&service).await;
+    let texts = broadcast_until_blocked(&service).await;
+    drop(first);
+    for _ in 0..3 {
+        let mut lost = service.slow_socket(&path).await;
+        let sequence = lost.next().await.unwrap().unwrap().into_text().unwrap();
+        assert_eq!(sequence.as_str(), "{\"type\":9,\"sequenceId\":1}\u{1e}");
+        drop(lost);
+    }
+    let mut last = open(&service, &path).await;
+    assert_eq!(last.receive().await, json!({"type": 9, "sequenceId": 1}));
+    for text in texts {
+        assert_eq!(last.receive_argument().await, text);
+    }
+}
+
+#[tokio::test]
+async fn the_replay_buffer_is_bounded_whatever_fills_it() {
+    const BYTES: usize = 20_000;
+    let refused = |id: usize| json!({"type": 4, "target": "t", "invocationId": id.to_string(), "arguments": []});
+    let unserved = |id: usize| json!({"type": 1, "target": "t", "invocationId": id.to_string(), "arguments": []});
+    for request in [refused, unserved] as [fn(usize) -> Value; 2] {
+        let service = TestService::with(Options { max_queued_bytes: BYTES, ..Options::default() }).await;
+        let (_, mut client) = client(&service).await;
+        let mut received = 0;
+        let mut answered = 0;
+        for id in 0..1_000 {
+            if client.try_send(Message::text(format!("{}\u{1e}", request(id)))).await.is_err() {
+                break;
+            }
+            // Reads everything, and acknowledges nothing.
+            while answered <= id && received < BYTES {
+                let answer = client.receive().await;
+                if answer["type"] == 3 {
+                    answered += 1;
+                    received += answer.to_string().len() + 1;
+                }
+            }
+        }
+        client.receive_until_end().await;
+        assert!(received < BYTES + 1_000, "{received} bytes without an acknowledgement");
+        service.wait_until_empty().await;
+    }
+}
+
+#[tokio::test]
+async fn a_violation_ends_a_connection_for_good() {
+    let service = TestService::with(Options { max_client_message_bytes: 1_000, ..Options::default() }).await;
+    let cases = [
+        ("oversized", Message::text("x".repeat(5_000))),
+        ("malformed", Message::text("{]\u{1e}")),
+        ("closed", Message::Close(None)),
+    ];
+    for (name, frame) in cases {
+        let (path, mut client) = client(&service).await;
+        client.send_frame(frame).await;
+        client.receive_until_end().await;
+        service.wait_until_empty().await;
+        assert_eq!(service.open(&path, Some(&client_token(json!({})))).await.err().unwrap().0, 404, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -159,21 +159,32 @@ impl TestService {
     }
 
     /// An open WebSocket with the smallest receive buffer of the system.
-    pub(crate) async fn slow_socket(&self) -> WebSocketStream<TcpStream> {
+    pub(crate) async fn slow_socket(&self, path: &str) -> WebSocketStream<TcpStream> {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(1).unwrap();
+        self.plain_socket(socket, path).await
+    }
+
+    /// An open WebSocket of the hub `chat` over a TCP stream.
+    pub(crate) async fn plain_socket(&self, socket: TcpSocket, path: &str) -> WebSocketStream<TcpStream> {
         let stream = socket.connect((Ipv4Addr::LOCALHOST, self.port).into()).await.unwrap();
-        let request = self.upgrade("/client/?hub=chat", Some(&client_token(json!({}))));
+        let request = self.upgrade(path, Some(&client_token(json!({}))));
         client_async(request, stream).await.unwrap().0
     }
 
-    /// A client with such a socket, after its handshake.
+    /// A client with the smallest receive buffer of the system, after its handshake.
     pub(crate) async fn slow_client(&self) -> WebSocketStream<TcpStream> {
-        let mut socket = self.slow_socket().await;
-        socket.send(Message::text("{\"protocol\":\"json\",\"version\":1}\u{1e}")).await.unwrap();
-        assert_eq!(socket.next().await.unwrap().unwrap().into_text().unwrap().as_str(), "{}\u{1e}");
+        let mut socket = self.slow_socket("/client/?hub=chat").await;
+        greet(&mut socket, 1).await;
         socket
     }
+}
+
+/// Does the handshake of this version of the JSON protocol.
+pub(crate) async fn greet(socket: &mut WebSocketStream<TcpStream>, version: u32) {
+    let request = format!("{{\"protocol\":\"json\",\"version\":{version}}}\u{1e}");
+    socket.send(Message::text(request)).await.unwrap();
+    assert_eq!(socket.next().await.unwrap().unwrap().into_text().unwrap().as_str(), "{}\u{1e}");
 }
 
 /// Reads until the socket ends, and counts the frames.

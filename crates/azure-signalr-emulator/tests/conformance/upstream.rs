@@ -22,14 +22,14 @@ use crate::support::{Client, DEADLINE, KEY, TestService, client_token};
 const COMPLETION: &str = "{\"type\":3,\"invocationId\":\"i\",\"result\":7}\u{1e}";
 
 /// A webhook request, unparsed.
-struct ReceivedRequest {
-    event: String,
+pub(crate) struct ReceivedRequest {
+    pub(crate) event: String,
     headers: HeaderMap,
     body: Bytes,
 }
 
 impl ReceivedRequest {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
@@ -39,8 +39,8 @@ impl ReceivedRequest {
 }
 
 /// A service with an upstream whose response depends on the name of the event.
-struct TestUpstream {
-    service: TestService,
+pub(crate) struct TestUpstream {
+    pub(crate) service: TestService,
     received: mpsc::UnboundedReceiver<ReceivedRequest>,
 }
 
@@ -61,11 +61,11 @@ async fn receive(
 }
 
 impl TestUpstream {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Options::default()).await
     }
 
-    async fn with(options: Options) -> Self {
+    pub(crate) async fn with(options: Options) -> Self {
         let (sender, received) = mpsc::unbounded_channel();
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = socket.local_addr().unwrap().port();
@@ -75,7 +75,7 @@ impl TestUpstream {
         Self { service: TestService::with(sending_to(&template, options)).await, received }
     }
 
-    async fn received(&mut self) -> ReceivedRequest {
+    pub(crate) async fn received(&mut self) -> ReceivedRequest {
         timeout(DEADLINE, self.received.recv()).await.expect("a request").unwrap()
     }
 }

@@ -30,6 +30,7 @@ async fn a_dropped_client_with_stateful_reconnect_receives_missed_messages() {
     assert_eq!(act_on_all(&service, "drop").await, 1);
     assert_eq!(first.receive_until_end().await, (vec![], None));
     service.broadcast("missed").await;
+    assert_eq!(act_on_all(&service, "drop").await, 1, "it is away, and stays in its hub");
     let mut second = service.open(&path, Some(&token)).await.unwrap();
     assert_eq!(second.receive().await, json!({"type": 9, "sequenceId": 1}));
     assert_eq!(second.receive_argument().await, "missed");
