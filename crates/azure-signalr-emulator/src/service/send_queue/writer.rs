@@ -74,3 +74,69 @@ impl<Q: Write> Writer<Q> {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+
+    /// A queue that counts its writes, and may schedule itself again during the first.
+    struct Counter {
+        writer: Arc<Writer<Counter>>,
+        writes: AtomicUsize,
+        again: bool,
+    }
+
+    impl Write for Counter {
+        fn write(self: Arc<Self>, _: Instant) {
+            let is_first = self.writes.fetch_add(1, SeqCst) == 0;
+            if is_first && self.again {
+                let writer = self.writer.clone();
+                writer.schedule(self);
+            }
+        }
+    }
+
+    fn queues(count: usize, again: bool) -> (Arc<Writer<Counter>>, Vec<Arc<Counter>>) {
+        let writer = Arc::new(Writer::new());
+        let queue = || Arc::new(Counter { writer: writer.clone(), writes: AtomicUsize::new(0), again });
+        let queues = (0..count).map(|_| queue()).collect();
+        (writer, queues)
+    }
+
+    /// Waits until the task of the writer has ended.
+    async fn ended(writer: &Writer<Counter>) {
+        while writer.lock().is_running {
+            yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn every_scheduled_queue_is_written_once() {
+        let (writer, queues) = queues(3 * WRITES_BETWEEN_YIELDS + 1, false);
+        for rounds in 1..=2 {
+            queues.iter().for_each(|queue| writer.schedule(queue.clone()));
+            ended(&writer).await;
+            assert!(queues.iter().all(|queue| queue.writes.load(SeqCst) == rounds));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_queue_that_is_scheduled_during_its_write_is_written_again() {
+        let (writer, queues) = queues(2, true);
+        queues.iter().for_each(|queue| writer.schedule(queue.clone()));
+        ended(&writer).await;
+        assert!(queues.iter().all(|queue| queue.writes.load(SeqCst) == 2));
+    }
+
+    #[tokio::test]
+    async fn other_tasks_run_between_the_writes_of_a_pass() {
+        let (writer, queues) = queues(2 * WRITES_BETWEEN_YIELDS, false);
+        queues.iter().for_each(|queue| writer.schedule(queue.clone()));
+        yield_now().await;
+        let written = queues.iter().filter(|queue| queue.writes.load(SeqCst) > 0).count();
+        assert!(written < queues.len(), "all {written} were written at once");
+        ended(&writer).await;
+    }
+}
