@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use crate::fault_injection::Faults;
 use crate::hub::{ConnectionId, HubName};
+use crate::protocol::handshake::HandshakeError;
 use crate::protocol::{ClientMessage, Frame, Outcome};
 use crate::traffic_log::{Direction, MessageRecord, PostRecord, TrafficLog, truncated};
 use crate::upstream::WebhookRecord;
@@ -48,10 +49,10 @@ impl Diagnostics {
         hub: HubName,
         connection: Option<ConnectionId>,
         recipients: Option<usize>,
-        (kind, size, text): Summary,
+        Summary { kind, size, text, error }: Summary,
     ) {
         let at = unix_milliseconds();
-        let message = MessageRecord { at, direction, hub, connection, recipients, kind, size, text };
+        let message = MessageRecord { at, direction, hub, connection, recipients, kind, size, text, error };
         self.traffic_log().push_message(message);
     }
 }
@@ -72,8 +73,15 @@ pub(crate) struct MessageRecorder {
     connection: ConnectionId,
 }
 
-/// The type, size and text of a message.
-type Summary = (Option<u64>, Option<usize>, Option<String>);
+/// What is recorded of a message itself.
+#[derive(Debug, Default, PartialEq)]
+struct Summary {
+    kind: Option<u64>,
+    size: Option<usize>,
+    text: Option<String>,
+    /// Why it was rejected.
+    error: Option<String>,
+}
 
 impl MessageRecorder {
     pub(crate) fn new(diagnostics: Arc<Diagnostics>, hub: HubName, connection: ConnectionId) -> Self {
@@ -81,8 +89,17 @@ impl MessageRecorder {
     }
 
     pub(crate) fn received(&self, message: &ClientMessage) {
+        self.record_received(summarize_received(message));
+    }
+
+    fn record_received(&self, summary: Summary) {
         let (hub, connection) = (self.hub.clone(), Some(self.connection.clone()));
-        self.diagnostics.record(Direction::FromClient, hub, connection, None, summarize_received(message));
+        self.diagnostics.record(Direction::FromClient, hub, connection, None, summary);
+    }
+
+    /// The text of the request is not recorded, only the reason.
+    pub(crate) fn rejected_handshake(&self, error: &HandshakeError) {
+        self.record_received(Summary { error: Some(error.reason()), ..Summary::default() });
     }
 
     /// Records a message to this client alone.
@@ -115,7 +132,7 @@ fn summarize_received(message: &ClientMessage) -> Summary {
         ClientMessage::Sequence(number) => (9, None, Some(number.to_string())),
         ClientMessage::Other(kind) => (*kind, None, None),
     };
-    (Some(kind), size, text)
+    Summary { kind: Some(kind), size, text, error: None }
 }
 
 fn outcome_text(outcome: &Outcome) -> Option<String> {
@@ -132,7 +149,7 @@ fn summarize_sent(frame: &Frame) -> Summary {
         Some(text) => json_type(text),
         None => messagepack_type(frame.payload()),
     };
-    (kind, Some(frame.len()), text.map(truncated))
+    Summary { kind, size: Some(frame.len()), text: text.map(truncated), error: None }
 }
 
 /// The type of a JSON message; `None` for a handshake response, or for several messages that a caller put into one frame.
@@ -177,9 +194,9 @@ mod tests {
         for (message, kind) in messages {
             for protocol in [Protocol::Json, Protocol::MessagePack] {
                 let frame = protocol.encode(&message);
-                let (sent_kind, size, text) = summarize_sent(&frame);
-                assert_eq!((sent_kind, size), (Some(kind), Some(frame.len())), "{message:?}");
-                assert_eq!(text.is_some(), protocol == Protocol::Json);
+                let summary = summarize_sent(&frame);
+                assert_eq!((summary.kind, summary.size), (Some(kind), Some(frame.len())), "{message:?}");
+                assert_eq!(summary.text.is_some(), protocol == Protocol::Json);
             }
         }
     }
@@ -187,15 +204,15 @@ mod tests {
     #[test]
     fn a_handshake_response_has_no_type() {
         let summary = summarize_sent(&Frame::text("{}\u{1e}"));
-        assert_eq!(summary, (None, Some(3), Some("{}\u{1e}".into())));
-        assert_eq!(summarize_sent(&Frame::binary(&[0xff])).0, None);
+        assert_eq!((summary.kind, summary.size, summary.text.as_deref()), (None, Some(3), Some("{}\u{1e}")));
+        assert_eq!(summarize_sent(&Frame::binary(&[0xff])).kind, None);
     }
 
     #[test]
     fn an_invocation_is_recorded_as_an_upstream_receives_it() {
         let forwarded = bytes::Bytes::from_static(br#"{"type":1,"target":"t","arguments":[]}"#);
         let message = ClientMessage::Invocation { id: None, target: "t".into(), forwarded };
-        let text = summarize_received(&message).2.unwrap();
+        let text = summarize_received(&message).text.unwrap();
         assert_eq!(text, r#"{"type":1,"target":"t","arguments":[]}"#);
     }
 }

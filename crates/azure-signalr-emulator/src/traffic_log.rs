@@ -63,6 +63,9 @@ pub(crate) struct MessageRecord {
     /// The [truncated] text of a JSON message, perhaps with its separator.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "without_separator")]
     pub(crate) text: Option<String>,
+    /// Why a handshake request was rejected.
+    #[serde(rename = "refusal", skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
 }
 
 /// One event for the upstream.
@@ -113,8 +116,10 @@ impl TrafficLog {
     }
 
     pub(crate) fn push_message(&mut self, message: MessageRecord) {
-        let connection = message.connection.as_ref().map_or(0, |id| id.as_str().len());
-        let bytes = message.hub.as_str().len() + connection + message.text.as_ref().map_or(0, String::len);
+        let MessageRecord { hub, connection, text, error, .. } = &message;
+        let connection = connection.as_ref().map_or(0, |id| id.as_str().len());
+        let texts = text.as_ref().map_or(0, String::len) + error.as_ref().map_or(0, String::len);
+        let bytes = hub.as_str().len() + connection + texts;
         self.messages.push(message, bytes);
     }
 
@@ -221,6 +226,7 @@ mod tests {
             kind: Some(6),
             size: Some(3),
             text: Some("{}\u{1e}".into()),
+            error: None,
         };
         let single =
             MessageRecord { connection: Some(ConnectionId::new("b")), recipients: Some(1), ..broadcast.clone() };

@@ -33,7 +33,7 @@ pub(super) enum CloseReason {
     /// With a Close message and its optional error.
     #[error("the client closed it")]
     ClientClosed(Option<String>),
-    #[error("the handshake failed: {0}")]
+    #[error("the handshake failed: {}", .0.reason())]
     HandshakeFailed(HandshakeError),
     /// The client has sent pings, and then nothing for the client timeout.
     #[error("the client timed out")]

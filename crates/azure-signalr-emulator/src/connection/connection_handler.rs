@@ -124,12 +124,12 @@ impl<T: Transport> ConnectionHandler<'_, T> {
         };
         let outcome = match request {
             Ok(request) => handshake::parse_request(&request?, T::TRANSFER_FORMAT),
-            Err(_) => Err(HandshakeError::TimedOut),
+            Err(_) => Err(HandshakeError::timed_out(self.reader.unread())),
         };
         let response = handshake::response(&outcome);
-        self.record(&response);
         match outcome {
             Ok(Handshake { protocol, version }) => {
+                self.record(&response);
                 self.protocol = protocol;
                 if version >= STATEFUL_RECONNECT_VERSION && self.replacements.is_some() {
                     self.received_sequence = Some(ReceivedSequence::new());
@@ -146,6 +146,10 @@ impl<T: Transport> ConnectionHandler<'_, T> {
                 Ok(())
             }
             Err(error) => {
+                if let Some(recorder) = &guard.recorder {
+                    recorder.rejected_handshake(&error);
+                }
+                self.record(&response);
                 self.send(Batch::from(response)).await?;
                 Err(CloseReason::HandshakeFailed(error))
             }

@@ -21,9 +21,9 @@ impl Protocol {
         }
     }
 
-    /// The supported protocol with this name.
+    /// The supported protocol with this name. Letter case does not matter, as in ASP.NET Core.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [Self::Json, Self::MessagePack].into_iter().find(|protocol| protocol.name() == name)
+        [Self::Json, Self::MessagePack].into_iter().find(|protocol| protocol.name().eq_ignore_ascii_case(name))
     }
 }
 

@@ -37,6 +37,11 @@ impl MessageReader {
         self.next_record()
     }
 
+    /// The bytes that are not a whole message yet.
+    pub(crate) fn unread(&self) -> &[u8] {
+        &self.unread
+    }
+
     /// The next message, or `None` until more bytes arrive.
     pub(crate) fn next_message(&mut self, protocol: Protocol) -> Result<Option<ClientMessage>, MalformedMessage> {
         let message = match protocol {

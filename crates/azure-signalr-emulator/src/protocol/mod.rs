@@ -7,6 +7,7 @@
 
 mod frame;
 pub(crate) mod handshake;
+mod handshake_mistake;
 mod hub_message;
 mod json;
 mod message_reader;

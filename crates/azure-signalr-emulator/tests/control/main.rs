@@ -7,6 +7,7 @@
 mod connections;
 mod control_client;
 mod faults;
+mod handshakes;
 mod inspection;
 #[path = "../conformance/support.rs"]
 #[allow(dead_code, reason = "the conformance suite uses the rest")]
