@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::value::RawValue;
 use tracing::debug;
 
-use super::call::{Call, group_name, read_body};
+use super::call::{Call, group_name};
 use super::filter::{Filter, Subject};
 use super::messages::{self, Payload};
 use crate::api_error::ApiError;
@@ -20,9 +20,8 @@ use crate::service::hub_operations::Command;
 /// Runs the commands of the body. All are parsed before the first runs.
 pub(super) async fn execute(call: &Call<'_>, body: Body) -> Result<Response, ApiError> {
     let (hub, filter) = (call.hub()?, filter(call)?);
-    messages::check_json(&call.parts.headers, call.version)?;
     let allow_reconnect = call.service.options.reconnect_after_close;
-    let commands = parse_commands(&read_body(body).await?, allow_reconnect)?;
+    let commands = parse_commands(&messages::read_json(call, body).await?, allow_reconnect)?;
     let reached = call.service.execute(
         &hub,
         |connection, user, groups| {

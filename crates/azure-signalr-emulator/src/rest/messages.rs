@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::call::{Call, connection_id, read_body, recipients};
+use super::charset::Charset;
 use super::route::{Stream, Target, Version};
 use crate::api_error::ApiError;
 use crate::protocol::{Outcome, OutgoingMessage, ServerMessage, outgoing_message};
@@ -21,7 +22,7 @@ use crate::protocol::{Outcome, OutgoingMessage, ServerMessage, outgoing_message}
 /// The format of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
-    Json,
+    Json(Charset),
     /// A MessagePack map from hub protocols to messages that the caller has framed.
     Prepared,
 }
@@ -38,7 +39,8 @@ async fn message(call: &Call<'_>, body: Body) -> Result<OutgoingMessage, ApiErro
     let format = format(&call.parts.headers, call.version)?;
     let body = read_body(body).await?;
     match format {
-        Format::Json => {
+        Format::Json(charset) => {
+            let body = charset.decode(body)?;
             let Payload { target, arguments } = parse(&body)?;
             Ok(OutgoingMessage::invocation(target, arguments.to_owned()))
         }
@@ -47,13 +49,13 @@ async fn message(call: &Call<'_>, body: Body) -> Result<OutgoingMessage, ApiErro
     }
 }
 
-/// The format of a body by its `Content-Type`; JSON without one.
+/// The format of a body by its `Content-Type`; JSON in UTF-8 without one.
 fn format(headers: &HeaderMap, version: Version) -> Result<Format, ApiError> {
-    let Some(content_type) = headers.get(header::CONTENT_TYPE) else { return Ok(Format::Json) };
+    let Some(content_type) = headers.get(header::CONTENT_TYPE) else { return Ok(Format::Json(Charset::Utf8)) };
     let content_type = content_type.to_str().unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let message = match (essence.as_str(), version) {
-        ("application/json", _) => return Ok(Format::Json),
+        ("application/json", _) => return Charset::of_content_type(content_type).map(Format::Json),
         (_, Version::V1 | Version::V2020_10) => "the body must be `application/json`",
         ("application/octet-stream", _) => return Ok(Format::Prepared),
         // Azure's specification lists the type without describing such a body.
@@ -66,10 +68,10 @@ fn format(headers: &HeaderMap, version: Version) -> Result<Format, ApiError> {
     Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message))
 }
 
-/// Accepts JSON only, for operations without a framed form.
-pub(super) fn check_json(headers: &HeaderMap, version: Version) -> Result<(), ApiError> {
-    match format(headers, version)? {
-        Format::Json => Ok(()),
+/// Reads a JSON body as UTF-8, for operations without a framed form.
+pub(super) async fn read_json(call: &Call<'_>, body: Body) -> Result<Bytes, ApiError> {
+    match format(&call.parts.headers, call.version)? {
+        Format::Json(charset) => charset.decode(read_body(body).await?),
         Format::Prepared => {
             let message = "the body must be `application/json`: a framed message is not accepted here";
             Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message))
@@ -166,8 +168,7 @@ struct InvocationResult<'a> {
 /// 400 with the error as its message.
 pub(super) async fn invoke(call: &Call<'_>, connection: &str, body: Body) -> Result<Response, ApiError> {
     let (hub, connection) = (call.hub()?, connection_id(connection)?);
-    check_json(&call.parts.headers, call.version)?;
-    let body = read_body(body).await?;
+    let body = read_json(call, body).await?;
     let Payload { target, arguments } = parse(&body)?;
     let handle = call.service.connection(&hub, &connection).ok_or_else(no_connection)?;
     let mut invocation = handle.begin_invocation();
@@ -202,8 +203,7 @@ fn failed(error: String) -> Response {
 /// Sends one item, any JSON, and ends the stream if the query says so.
 pub(super) async fn send_item(call: &Call<'_>, stream: Stream<'_>, body: Body) -> Result<Response, ApiError> {
     let is_last = flag(call, "completed")?;
-    check_json(&call.parts.headers, call.version)?;
-    let body = read_body(body).await?;
+    let body = read_json(call, body).await?;
     let item: &RawValue = serde_json::from_slice(&body)
         .map_err(|error| ApiError::invalid("payload", format!("the body is not JSON: {error}")))?;
     let item = ServerMessage::StreamItem { id: stream.id, item };
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn framed_messages_need_a_version_since_2022() {
         for version in [Version::V1, Version::V2020_10, Version::V2022_06, Version::V2024_12] {
-            assert_eq!(format_of("Application/JSON; charset=utf-8", version), Some(Format::Json));
+            assert_eq!(format_of("Application/JSON; charset=utf-8", version), Some(Format::Json(Charset::Utf8)));
             assert_eq!(format_of("application/x-msgpack", version), None);
             let since = (version >= Version::V2022_06).then_some(Format::Prepared);
             assert_eq!(format_of("application/octet-stream", version), since, "{version}");

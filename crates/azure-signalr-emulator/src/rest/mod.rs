@@ -4,6 +4,7 @@
 //! need a valid one.
 
 mod call;
+mod charset;
 mod connections;
 mod execute;
 mod filter;

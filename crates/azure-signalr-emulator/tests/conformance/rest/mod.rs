@@ -1,5 +1,6 @@
 //! The REST API: each operation by its effect on clients, its status and its errors.
 
+mod charsets;
 mod connections;
 mod execute;
 mod groups;
