@@ -20,7 +20,7 @@ use crate::access_key::AccessKey;
 use crate::api_error::{self, ApiError};
 use crate::options::Options;
 use crate::service::Service;
-use crate::{control, loopback, negotiate, rest, transport};
+use crate::{control, loopback, negotiate, path_case, rest, transport};
 
 /// How long clients and requests may take to end after the shutdown began.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ impl Emulator {
         let with_peer = move |peer| {
             router.clone().map_request(move |mut request: Request<RequestBody>| {
                 request.extensions_mut().insert(ConnectInfo(peer));
-                request
+                path_case::lower(request)
             })
         };
         let (stop, stopped) = oneshot::channel::<()>();
@@ -101,7 +101,7 @@ impl Emulator {
         Limits { max_connections, ..limits }
     }
 
-    /// All endpoints, without the check of the `Host` header.
+    /// All endpoints, without the check of the `Host` header. Paths have to be in [lower case](path_case::lower).
     fn router(&self) -> Router {
         let clients = Router::new()
             .route("/client/negotiate", any(negotiate::negotiate))
@@ -116,9 +116,10 @@ impl Emulator {
         let control = diagnostics.map(|diagnostics| control::router(self.service.clone(), diagnostics.clone()));
         control::with_traffic_log(endpoints, diagnostics)
             .merge(control.unwrap_or_default())
-            .route("/server/", any(async || ApiError::not_emulated("Persistent mode (connections of app servers)")))
+            .merge(not_emulated())
             .fallback(async || ApiError::not_found("nothing here: clients go to /client/, REST callers to /api/"))
             .layer(middleware::from_fn(api_error::log_errors))
+            .layer(middleware::map_request(path_case::restore))
             .with_state(self.service.clone())
     }
 
@@ -142,6 +143,20 @@ impl Emulator {
     pub async fn closed(&self) {
         self.service.closed().await;
     }
+}
+
+/// The endpoints of Azure that are no part of serverless mode, with all paths below them.
+fn not_emulated<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    const APP_SERVERS: &str = "Persistent mode (connections of app servers)";
+    const ASP_NET: &str = "ASP.NET SignalR, the predecessor of ASP.NET Core SignalR";
+    let endpoints = [("/server", APP_SERVERS), ("/aspnetserver", ASP_NET), ("/aspnetclient", ASP_NET)];
+    endpoints.into_iter().fold(Router::new(), |router, (path, what)| {
+        let handler = any(async move || ApiError::not_emulated(what));
+        router
+            .route(path, handler.clone())
+            .route(&format!("{path}/"), handler.clone())
+            .route(&format!("{path}/{{*rest}}"), handler)
+    })
 }
 
 /// Browsers connect from other origins with credentials, which `*` does not allow: the origin is repeated.

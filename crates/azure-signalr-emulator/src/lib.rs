@@ -29,6 +29,7 @@ mod hub;
 mod loopback;
 mod negotiate;
 mod options;
+mod path_case;
 mod protocol;
 mod request;
 mod rest;

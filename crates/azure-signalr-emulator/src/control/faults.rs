@@ -199,7 +199,7 @@ pub(super) async fn inject(State(diagnostics): State<Arc<Diagnostics>>, request:
 }
 
 fn endpoint(path: &str) -> Endpoint {
-    match path.trim_end_matches('/') {
+    match path.trim_end_matches('/').to_ascii_lowercase().as_str() {
         "/client/negotiate" => Endpoint::Negotiate,
         "/client" => Endpoint::Connect,
         _ => Endpoint::Rest,
@@ -209,7 +209,8 @@ fn endpoint(path: &str) -> Endpoint {
 /// The hub that a request names, if the name is valid.
 fn hub(uri: &Uri) -> Option<HubName> {
     let query = Query::new(uri.query());
-    let segments = path_segments(uri.path()).ok()?;
+    // Neither fixed segments nor names of hubs depend on letter case.
+    let segments = path_segments(&uri.path().to_ascii_lowercase()).ok()?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match *segments.as_slice() {
         ["api", "v1", "hubs", hub, ..] | ["api", "hubs", hub, ..] => {

@@ -31,10 +31,13 @@ use route::{Action, Operation, Route, Version};
 #[cfg(feature = "fuzzing")]
 pub(crate) use filter::{Filter, Subject};
 
+/// The paths of v1 begin with it, in any letter case.
+const V1: &str = "/api/v1/";
+
 /// Serves everything below `/api/`. Errors of v1 are plain text, those of later versions JSON.
 pub(crate) async fn serve(State(service): State<Arc<Service>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let is_v1 = parts.uri.path().starts_with("/api/v1/");
+    let is_v1 = parts.uri.path().get(..V1.len()).is_some_and(|start| start.eq_ignore_ascii_case(V1));
     match respond(&service, &parts, body).await {
         Ok(response) => response,
         Err(error) if is_v1 => error.into_text(),

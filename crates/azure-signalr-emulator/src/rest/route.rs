@@ -99,9 +99,27 @@ fn delete(operation: Operation<'_>) -> Action<'_> {
     Action::new(&[Method::DELETE], operation)
 }
 
+/// The fixed segments of all paths, as they are documented.
+const FIXED_SEGMENTS: [&str; 16] = [
+    "api", "v1", "health", "auth", "accessKey", "hubs", "users", "connections", "groups", "streams", ":send",
+    ":closeConnections", ":generateToken", ":execute", ":invoke", ":complete",
+];
+
+/// The path with its fixed segments as they are documented, since letter case does not matter there, as in ASP.NET Core. Names keep
+/// theirs. From `hubs` on, fixed segments and names alternate.
+fn normalized(path: &[String]) -> Vec<&str> {
+    let hubs = path.iter().position(|segment| segment.eq_ignore_ascii_case("hubs")).unwrap_or(path.len());
+    let segments = path.iter().enumerate().map(|(index, segment)| {
+        let is_name = index > hubs && (index - hubs) % 2 == 1;
+        let fixed = FIXED_SEGMENTS.into_iter().find(|fixed| fixed.eq_ignore_ascii_case(segment));
+        fixed.filter(|_| !is_name).unwrap_or(segment)
+    });
+    segments.collect()
+}
+
 /// Finds the route of a decoded path. Under `/api/v1/` a bare path sends, elsewhere `:send` does.
 pub(super) fn find(path: &[String]) -> Option<Route<'_>> {
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    let path = normalized(path);
     let (is_v1, path) = match *path.as_slice() {
         ["api", "v1", ref path @ ..] => (true, path),
         ["api", ref path @ ..] => (false, path),
@@ -293,6 +311,35 @@ mod tests {
         assert_eq!(action(Method::PUT, "/api/v1/hubs/chat/groups/g/users/u"), Some(Some(dated)));
         assert_eq!(action(Method::PUT, "/api/hubs/chat/groups/g/users/u"), None);
         assert_eq!(action(Method::PUT, "/api/v1/hubs/chat/users/u/groups/g"), None);
+    }
+
+    #[test]
+    fn fixed_segments_ignore_letter_case_and_names_keep_theirs() {
+        for (method, path, expected) in [
+            (Method::POST, "/API/V1/Hubs/Chat", "Send(Hub)"),
+            (Method::POST, "/Api/Hubs/chat/:SEND", "Send(Hub)"),
+            (Method::POST, "/api/hubs/Hubs/Users/Users/:Send/", r#"Send(User("Users"))"#),
+            (Method::POST, "/api/hubs/chat/GROUPS/:SEND/:send", r#"Send(Group(":SEND"))"#),
+            (
+                Method::PUT,
+                "/api/hubs/chat/Users/Ann/Groups/GROUPS",
+                r#"AddUser(Membership { group: "GROUPS", member: "Ann" })"#,
+            ),
+            (Method::GET, "/Api/V1/hubs/chat/Connections/aB", r#"Exists(Connection("aB"))"#),
+            (
+                Method::POST,
+                "/api/hubs/chat/connections/aB/Streams/Streams/:Complete",
+                r#"CompleteStream(Stream { connection: "aB", id: "Streams" })"#,
+            ),
+            (Method::POST, "/api/hubs/chat/:closeconnections", "CloseConnections(Hub)"),
+            (Method::POST, "/api/hubs/chat/:GENERATETOKEN", "GenerateToken"),
+            (Method::POST, "/api/hubs/chat/:Execute", "Execute"),
+            (Method::GET, "/API/Auth/accesskey", "CreateAccessKey"),
+            (Method::HEAD, "/Api/Health/", "Health"),
+        ] {
+            assert_eq!(action(method, path).flatten().as_deref(), Some(expected), "{path}");
+        }
+        assert_eq!(find(&["API", "hubs", "Chat", ":send"].map(str::to_owned)).unwrap().hub, "Chat");
     }
 
     #[test]

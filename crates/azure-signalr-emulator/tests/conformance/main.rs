@@ -9,6 +9,7 @@ mod endings;
 mod entra;
 mod long_polling;
 mod negotiate;
+mod paths;
 mod rest;
 mod server_sent_events;
 mod stateful_reconnect;

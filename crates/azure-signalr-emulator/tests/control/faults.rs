@@ -37,8 +37,9 @@ async fn faults_do_not_affect_other_hubs_and_paths() {
     assert_eq!(send(&service).await.status(), 202);
     let v1 = service.call(Method::POST, "/api/v1/hubs/chat").json(&json!({"target": "t"})).send().await.unwrap();
     assert_eq!(v1.status(), 503);
-    let news = "/api/hubs/NEWS/:send?api-version=2022-06-01";
-    assert_eq!(service.send(news, &json!({"target": "t"})).await, 500);
+    for news in ["/api/hubs/NEWS/:send?api-version=2022-06-01", "/API/Hubs/News/:Send?api-version=2022-06-01"] {
+        assert_eq!(service.send(news, &json!({"target": "t"})).await, 500, "{news}");
+    }
 }
 
 #[tokio::test]
@@ -62,9 +63,11 @@ async fn a_delayed_call_is_served_later() {
 #[tokio::test]
 async fn negotiate_and_connect_have_separate_faults() {
     let service = start().await;
-    fault(&service, json!({"on": "negotiate", "effect": "answer", "status": 503, "times": 1})).await;
+    fault(&service, json!({"on": "negotiate", "effect": "answer", "status": 503, "times": 2})).await;
     fault(&service, json!({"on": "connect", "hub": "chat", "effect": "answer", "status": 500, "times": 1})).await;
     let token = client_token(json!({}));
+    let in_capitals = service.request(Method::POST, "/CLIENT/Negotiate?hub=chat").bearer_auth(&token).send().await;
+    assert_eq!(in_capitals.unwrap().status(), 503);
     assert_eq!(service.negotiate("", &token).await.status(), 503);
     assert_eq!(service.negotiate("", &token).await.status(), 200);
     assert_eq!(service.open("/client/?hub=chat", Some(&token)).await.err().unwrap().0, 500);
