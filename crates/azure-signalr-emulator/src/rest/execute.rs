@@ -12,7 +12,7 @@ use super::call::{Call, group_name};
 use super::filter::{Filter, Subject};
 use super::messages::{self, Payload};
 use crate::api_error::ApiError;
-use crate::hub::UserId;
+use crate::hub::{ConnectionId, UserId};
 use crate::protocol::OutgoingMessage;
 use crate::service::CloseOptions;
 use crate::service::hub_operations::Command;
@@ -22,15 +22,12 @@ pub(super) async fn execute(call: &Call<'_>, body: Body) -> Result<Response, Api
     let (hub, filter) = (call.hub()?, filter(call)?);
     let allow_reconnect = call.service.options.reconnect_after_close;
     let commands = parse_commands(&messages::read_json(call, body).await?, allow_reconnect)?;
-    let reached = call.service.execute(
-        &hub,
-        |connection, user, groups| {
-            let user = user.map(UserId::as_str);
-            let subject = Subject { connection: connection.as_str(), user, groups };
-            filter.as_ref().is_none_or(|filter| filter.matches(subject))
-        },
-        &commands,
-    );
+    let matches = |connection: &ConnectionId, user: Option<&UserId>, groups: &[&str]| {
+        let user = user.map(UserId::as_str);
+        let subject = Subject { connection: connection.as_str(), user, groups };
+        filter.as_ref().is_none_or(|filter| filter.matches(subject))
+    };
+    let reached = call.service.execute(&hub, matches, &commands).await;
     debug!(%hub, reached, "executed {} commands for {reached} connections of hub {hub}", commands.len());
     Ok(StatusCode::ACCEPTED.into_response())
 }

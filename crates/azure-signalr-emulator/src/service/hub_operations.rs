@@ -1,9 +1,11 @@
-//! The operations of REST calls and the control API on connections and groups. Each takes the lock once and does not wait.
+//! The operations of REST calls and the control API on connections and groups. Each takes the lock once and does not wait, except
+//! [`Service::execute`].
 
 use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard};
 
 use serde::Serialize;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -31,6 +33,17 @@ pub(crate) enum Command {
     Join(GroupName),
     Leave(GroupName),
     Close(CloseOptions),
+}
+
+/// How many connections a filter is evaluated for before other tasks of its thread run.
+const EVALUATIONS_PER_TURN: usize = 32;
+
+/// A connection that a filter is evaluated for. Its parts are shared with the hub.
+struct Candidate {
+    id: ConnectionId,
+    user: Option<UserId>,
+    handle: Arc<ConnectionHandle>,
+    groups: Vec<GroupName>,
 }
 
 /// Selects the connections of all hubs that match every given property.
@@ -152,19 +165,51 @@ impl Service {
 
     /// Executes all commands in order for each connection that matches, and returns the number of these connections.
     ///
-    /// The connections are selected before the first command. One that is in too many groups ignores a `Join`.
-    pub(crate) fn execute(
+    /// `matches` is asked about the connections of one moment, with the groups of that moment, and without the lock: messages are
+    /// delivered meanwhile. All commands then run under the lock, for those that are still connected. One that is in too many
+    /// groups ignores a `Join`.
+    pub(crate) async fn execute(
         &self,
         hub: &HubName,
         matches: impl Fn(&ConnectionId, Option<&UserId>, &[&str]) -> bool,
         commands: &[Command],
     ) -> usize {
-        let mut state = self.current_state();
-        let selected = state.hubs.everyone(hub).filter(|connection| {
-            let groups: Vec<_> = state.hubs.groups_of(hub, connection.id).map(GroupName::as_str).collect();
-            matches(connection.id, connection.user, &groups)
+        let mut selected = Vec::new();
+        for (index, candidate) in self.candidates(hub).into_iter().enumerate() {
+            if index > 0 && index % EVALUATIONS_PER_TURN == 0 {
+                yield_now().await;
+            }
+            let groups: Vec<_> = candidate.groups.iter().map(GroupName::as_str).collect();
+            if matches(&candidate.id, candidate.user.as_ref(), &groups) {
+                selected.push((candidate.id, candidate.handle));
+            }
+        }
+        self.execute_for(hub, selected, commands)
+    }
+
+    /// All connections of the hub with their groups.
+    fn candidates(&self, hub: &HubName) -> Vec<Candidate> {
+        let state = self.current_state();
+        let candidates = state.hubs.everyone(hub).map(|connection| Candidate {
+            id: connection.id.clone(),
+            user: connection.user.cloned(),
+            handle: connection.handle.clone(),
+            groups: state.hubs.groups_of(hub, connection.id).cloned().collect(),
         });
-        let selected: Vec<_> = selected.map(|connection| (connection.id.clone(), connection.handle.clone())).collect();
+        candidates.collect()
+    }
+
+    /// Executes all commands in order for each of these connections that is still in the hub, and returns the number of them.
+    fn execute_for(
+        &self,
+        hub: &HubName,
+        mut selected: Vec<(ConnectionId, Arc<ConnectionHandle>)>,
+        commands: &[Command],
+    ) -> usize {
+        let mut state = self.current_state();
+        selected.retain(|(id, handle)| {
+            state.hubs.connection(hub, id).is_some_and(|connection| Arc::ptr_eq(connection.handle, handle))
+        });
         for command in commands {
             match command {
                 Command::Send(message) => {
@@ -338,5 +383,88 @@ impl ConnectionInfo {
             queued: handle.send_queue.len(),
             frozen: handle.send_queue.is_frozen(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use tokio::join;
+
+    use super::*;
+    use crate::options::Options;
+    use crate::service::{ConnectionGuard, TransportHandle};
+
+    fn hub() -> HubName {
+        HubName::of_client("chat").unwrap()
+    }
+
+    fn service() -> Arc<Service> {
+        Arc::new(Service::new(Options::default()))
+    }
+
+    /// A client of the hub that reads nothing.
+    fn join_hub(service: &Arc<Service>) -> ConnectionGuard {
+        let guard = service.connect(None, hub(), None, TransportHandle::WebSocket(None)).unwrap();
+        guard.join_hub(Protocol::Json);
+        guard
+    }
+
+    fn message() -> OutgoingMessage {
+        OutgoingMessage::invocation("t".to_owned(), serde_json::from_str("[]").unwrap())
+    }
+
+    fn broadcast(service: &Service) {
+        service.deliver(&hub(), &Recipients::Everyone, &HashSet::new(), &message());
+    }
+
+    #[tokio::test]
+    async fn a_filter_is_evaluated_without_the_lock() {
+        let service = service();
+        let clients = [join_hub(&service), join_hub(&service)];
+        let matches = |_: &ConnectionId, _: Option<&UserId>, _: &[&str]| {
+            broadcast(&service);
+            true
+        };
+        assert_eq!(service.execute(&hub(), matches, &[Command::Send(message())]).await, 2);
+        assert!(clients.iter().all(|client| client.handle.send_queue.len() == 3));
+    }
+
+    #[tokio::test]
+    async fn a_message_is_delivered_while_a_filter_is_evaluated_for_many_connections() {
+        const CLIENTS: usize = 10 * EVALUATIONS_PER_TURN;
+        let service = service();
+        let clients: Vec<_> = (0..CLIENTS).map(|_| join_hub(&service)).collect();
+        let evaluated = Cell::new(0);
+        let matches = |_: &ConnectionId, _: Option<&UserId>, _: &[&str]| {
+            evaluated.set(evaluated.get() + 1);
+            false
+        };
+        let (hub, commands) = (hub(), []);
+        let broadcasting = async {
+            broadcast(&service);
+            evaluated.get()
+        };
+        let (reached, evaluated_before) = join!(service.execute(&hub, matches, &commands), broadcasting);
+        assert_eq!((reached, evaluated_before, evaluated.get()), (0, EVALUATIONS_PER_TURN, CLIENTS));
+        assert!(clients.iter().all(|client| client.handle.send_queue.len() == 1));
+    }
+
+    #[tokio::test]
+    async fn the_connections_are_those_of_the_beginning_that_are_left_at_the_end() {
+        let service = service();
+        let stays = join_hub(&service);
+        let (leaves, joins) = (RefCell::new(Some(join_hub(&service))), RefCell::new(None));
+        let group = GroupName::new("g").unwrap();
+        let matches = |_: &ConnectionId, _: Option<&UserId>, groups: &[&str]| {
+            leaves.take();
+            joins.borrow_mut().get_or_insert_with(|| join_hub(&service));
+            service.with_hubs(|hubs| hubs.add(&hub(), &stays.connection, &group)).unwrap();
+            groups.is_empty()
+        };
+        assert_eq!(service.execute(&hub(), matches, &[Command::Send(message())]).await, 1);
+        assert_eq!(stays.handle.send_queue.len(), 1);
+        assert_eq!(joins.take().unwrap().handle.send_queue.len(), 0);
     }
 }
