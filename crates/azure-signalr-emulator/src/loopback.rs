@@ -2,7 +2,7 @@
 //! their own.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -10,12 +10,16 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use http_server::has_allowed_host;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::api_error::ApiError;
 
 /// How often [`LoopbackListener::bind`] tries another free port when the one for IPv4 is taken for IPv6.
 const MAX_BIND_ATTEMPTS: u32 = 16;
+
+/// How many connections may wait to be accepted, as far as the system allows. Tokio's default is 128, and when more clients connect at once,
+/// TCP lets some of them wait for a second or longer.
+const LISTEN_BACKLOG: u32 = 4_096;
 
 /// Sockets on 127.0.0.1 and, where the machine has IPv6, on `[::1]` with the same port: all that `localhost` may resolve to.
 ///
@@ -43,17 +47,17 @@ impl LoopbackListener {
     pub async fn bind(port: u16) -> io::Result<Self> {
         let mut attempt = 1;
         loop {
-            match Self::bind_once(port).await {
+            match Self::bind_once(port) {
                 Err(error) if port == 0 && is_taken(&error) && attempt < MAX_BIND_ATTEMPTS => attempt += 1,
                 bound => return bound,
             }
         }
     }
 
-    async fn bind_once(port: u16) -> io::Result<Self> {
-        let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    fn bind_once(port: u16) -> io::Result<Self> {
+        let v4 = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
         let port = v4.local_addr()?.port();
-        let v6 = match TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await {
+        let v6 = match listen(SocketAddr::from((Ipv6Addr::LOCALHOST, port))) {
             Ok(v6) => Some(v6),
             Err(error) if is_taken(&error) => return Err(error),
             Err(error) => {
@@ -75,6 +79,16 @@ impl LoopbackListener {
     }
 }
 
+/// Listens as [`TcpListener::bind`] does, with a longer backlog.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Allows a restart while connections of before are in the state TIME_WAIT. On Windows it would allow to take a used port.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(LISTEN_BACKLOG)
+}
+
 fn is_taken(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrInUse
 }
@@ -92,9 +106,10 @@ pub(crate) async fn check_host(State(allowed): State<Arc<[String]>>, request: Re
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::time::Duration;
 
     use tokio::net::TcpStream;
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -108,6 +123,20 @@ mod tests {
             let (client, server) = tokio::join!(TcpStream::connect(address), socket.accept());
             assert_eq!(server.unwrap().1, client.unwrap().local_addr().unwrap());
         }
+    }
+
+    /// The default of Linux allows 4,096.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn hundreds_of_clients_connect_before_the_first_is_accepted() {
+        let listener = LoopbackListener::bind(0).await.unwrap();
+        let connecting = async {
+            let mut clients = Vec::new();
+            for _ in 0..400 {
+                clients.push(TcpStream::connect((Ipv4Addr::LOCALHOST, listener.port())).await.unwrap());
+            }
+        };
+        timeout(Duration::from_secs(20), connecting).await.expect("all connect");
     }
 
     #[tokio::test]
