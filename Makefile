@@ -1,12 +1,12 @@
 # `make run` starts the whole chat on this machine; `make test` checks everything. Both install what they need.
 
-.PHONY: run test check e2e docs page bench package deny
+.PHONY: run test check e2e docs page bench soak package deny
 .DEFAULT_GOAL := run
 
 run: page
 	cargo run --quiet --bin chat
 
-test check e2e docs bench package deny:
+test check e2e docs bench soak package deny:
 	.ci/$@
 
 # The page is built again when one of its sources is newer, so that a second `make run` does not wait for it.

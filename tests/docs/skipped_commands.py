@@ -18,6 +18,7 @@ REASONS = {
     "make e2e": "is part of `make test`",
     "make docs": SUITE,
     "make bench": "takes minutes, and needs an idle machine",
+    "make soak": "takes minutes",
     "make deny": "installs cargo-deny from the network",
     "make package FEATURES=otel": OTEL,
     "cargo run --features otel": OTEL,

@@ -95,6 +95,7 @@ impl Emulator {
     }
 
     /// A client has a connection for what it receives, and may have another for what it sends. Those beyond the limit are answered 429.
+    /// The limits of time suit clients and callers on the same machine; what a WebSocket may take is up to its connection.
     fn limits(&self) -> Limits {
         let limits = Limits::default();
         let max_connections = self.service.options.max_connections.saturating_mul(2).max(limits.max_connections);
@@ -172,4 +173,28 @@ fn cross_origin() -> CorsLayer {
             HeaderName::from_static("x-requested-with"),
             HeaderName::from_static("x-signalr-user-agent"),
         ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_peers_have_limits_of_time_and_clients_have_two_connections() {
+        let limits_of = |max_connections| Emulator::new(Options { max_connections, ..Options::default() }).limits();
+        let limits = limits_of(50_000);
+        let times = [
+            (limits.head_timeout, 20),
+            (limits.body_timeout, 30),
+            (limits.discard_timeout, 5),
+            (limits.write_timeout, 60),
+            (limits.idle_timeout, 180),
+            (limits.linger_timeout, 2),
+        ];
+        assert_eq!(times.map(|(time, _)| time), times.map(|(_, seconds)| Duration::from_secs(seconds)));
+        assert_eq!(limits.max_connections, 100_000);
+        assert_eq!(limits_of(usize::MAX).max_connections, usize::MAX);
+        // The control API can be reached with any number of clients.
+        assert_eq!(limits_of(1).max_connections, 10_000);
+    }
 }
