@@ -71,24 +71,76 @@ impl Transport for EventStream {
     }
 }
 
-/// Writes one event, with a `data` line for each line of the text.
+/// Writes one event, with a `data` line for each line of the text. An `EventSource` joins them by LF.
 fn write_event(events: &mut BytesMut, text: &[u8]) {
-    for line in text.split(|byte| *byte == b'\n') {
+    let mut rest = Some(text);
+    while let Some(text) = rest {
+        let (line, next) = split_line(text);
         events.put_slice(b"data: ");
-        events.put_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        events.put_slice(line);
         events.put_slice(b"\r\n");
+        rest = next;
     }
     events.put_slice(b"\r\n");
 }
 
+/// The first line, and what follows its end. A line ends with CRLF, LF or CR, as in
+/// [WHATWG HTML, 9.2.5](https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream).
+fn split_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let Some(end) = text.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else { return (text, None) };
+    let (line, rest) = (&text[..end], &text[end..]);
+    let rest = rest.strip_prefix(b"\r\n").unwrap_or(&rest[1..]);
+    (line, Some(rest))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn event(text: &str) -> String {
         let mut events = BytesMut::new();
         write_event(&mut events, text.as_bytes());
         String::from_utf8(events.to_vec()).unwrap()
+    }
+
+    /// Reads an event stream as a browser does: WHATWG HTML, 9.2.6.
+    #[derive(Default)]
+    struct EventSource {
+        line: Vec<u8>,
+        /// Whether the last byte was a CR, so that an LF belongs to the same end of a line.
+        after_cr: bool,
+        data: String,
+        messages: Vec<String>,
+    }
+
+    impl EventSource {
+        fn push(&mut self, bytes: &[u8]) {
+            for &byte in bytes {
+                match byte {
+                    b'\n' if self.after_cr => {}
+                    b'\n' | b'\r' => self.end_line(),
+                    _ => self.line.push(byte),
+                }
+                self.after_cr = byte == b'\r';
+            }
+        }
+
+        fn end_line(&mut self) {
+            let line = String::from_utf8(std::mem::take(&mut self.line)).unwrap();
+            let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+            if line.is_empty() {
+                let data = std::mem::take(&mut self.data);
+                self.messages.extend(data.strip_suffix('\n').map(String::from));
+            } else if field == "data" {
+                self.data += value.strip_prefix(' ').unwrap_or(value);
+                self.data.push('\n');
+            } else {
+                // Comments have an empty field; other fields would change the name or the id of an event.
+                assert_eq!(field, "");
+            }
+        }
     }
 
     #[test]
@@ -98,6 +150,24 @@ mod tests {
 
     #[test]
     fn every_line_of_a_text_is_a_line_of_data() {
-        assert_eq!(event("a\nb\r\nc"), "data: a\r\ndata: b\r\ndata: c\r\n\r\n");
+        assert_eq!(
+            event("a\nb\r\nc\rd\r\r\n\n"),
+            "data: a\r\ndata: b\r\ndata: c\r\ndata: d\r\n{}\r\n".replace("{}", &"data: \r\n".repeat(3))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_source_gets_each_text_as_one_event(
+            texts in prop::collection::vec("[\r\n:a \u{feff}ü\u{1e}\u{2028}]{0,12}", 0..4),
+            piece_bytes in 1..9_usize,
+        ) {
+            let mut stream = BytesMut::from(OPENING_COMMENT);
+            texts.iter().for_each(|text| write_event(&mut stream, text.as_bytes()));
+            let mut source = EventSource::default();
+            stream.chunks(piece_bytes).for_each(|piece| source.push(piece));
+            let expected: Vec<_> = texts.iter().map(|text| text.replace("\r\n", "\n").replace('\r', "\n")).collect();
+            prop_assert_eq!(source.messages, expected);
+        }
     }
 }
