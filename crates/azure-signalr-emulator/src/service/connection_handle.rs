@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use axum::response::Response;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
@@ -42,17 +43,9 @@ impl TransportHandle {
     }
 }
 
-/// A poll of a long-polling client. If it is dropped, the connection has ended.
+/// A poll of a long-polling client, which takes its response. If it is dropped, the connection has ended.
 #[derive(Debug)]
-pub(crate) struct Poll(pub(crate) oneshot::Sender<PollResponse>);
-
-#[derive(Debug)]
-pub(crate) enum PollResponse {
-    /// All queued frames; may be empty.
-    Data(Vec<u8>),
-    /// The connection has ended, or another poll has replaced this one.
-    NoContent,
-}
+pub(crate) struct Poll(pub(crate) oneshot::Sender<Response>);
 
 /// A connection, as its hub holds it.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 //!
 //! The first request of a connection chooses the transport; later requests must fit it.
 
+mod body_writer;
 mod long_polling;
 mod server_sent_events;
 mod websocket;
@@ -144,7 +145,8 @@ impl ConnectRequest {
                 let (polls, received_polls) = mpsc::channel(MAX_WAITING_REQUESTS);
                 let options = &self.service.options;
                 let poll = self.identity.poll_timeout.unwrap_or(options.poll_timeout);
-                let timeouts = PollTimeouts { poll, absence: options.disconnect_timeout };
+                let (absence, piece) = (options.disconnect_timeout, options.client_timeout);
+                let timeouts = PollTimeouts { poll, absence, piece };
                 let handle = TransportHandle::LongPolling { posts, polls };
                 let (guard, settings) = self.connect(token, handle, None)?;
                 let queue = PollQueue::new(received_polls, timeouts);

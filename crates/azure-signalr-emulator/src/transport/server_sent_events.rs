@@ -1,15 +1,12 @@
 //! The transport Server-Sent Events: frames are events of one long response, and the client sends POST requests. Text only.
 
-use std::convert::Infallible;
-
-use axum::body::Body;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use futures_util::stream;
 use tokio::select;
 use tokio::sync::mpsc;
 
+use super::body_writer::{BodyWriter, PIECE_BYTES};
 use crate::connection::{CloseRequest, ConnectionSettings, Received, SendError, Transport, run};
 use crate::protocol::handshake::TransferFormat;
 use crate::service::{Batch, ConnectionGuard};
@@ -17,13 +14,10 @@ use crate::service::{Batch, ConnectionGuard};
 /// A comment at the start of the stream. Browsers report an open stream only after its first byte.
 const OPENING_COMMENT: &[u8] = b":\r\n";
 
-/// Maximum number of writes that wait for the response body.
-const MAX_WAITING_WRITES: usize = 4;
-
 /// The event stream to a client, and the POST bodies from it.
 pub(super) struct EventStream {
     posts: mpsc::Receiver<Bytes>,
-    stream: mpsc::Sender<Bytes>,
+    stream: BodyWriter,
 }
 
 /// Responds with the event stream, and serves the connection in a new task.
@@ -32,20 +26,16 @@ pub(super) fn open(
     guard: ConnectionGuard,
     settings: ConnectionSettings<EventStream>,
 ) -> Response {
-    let (stream, writes) = mpsc::channel(MAX_WAITING_WRITES);
-    stream.try_send(Bytes::from_static(OPENING_COMMENT)).expect("a new channel has room");
+    let (stream, body) = BodyWriter::new(guard.options().client_timeout);
+    stream.begin(Bytes::from_static(OPENING_COMMENT));
     tokio::spawn(run(EventStream { posts, stream }, guard, settings));
-    let writes = stream::unfold(writes, async |mut writes| {
-        let write = writes.recv().await?;
-        Some((Ok::<_, Infallible>(write), writes))
-    });
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-cache, no-store"),
         (header::PRAGMA, "no-cache"),
         (header::CONTENT_ENCODING, "identity"),
     ];
-    (headers, Body::from_stream(writes)).into_response()
+    (headers, body).into_response()
 }
 
 impl Transport for EventStream {
@@ -61,12 +51,17 @@ impl Transport for EventStream {
 
     async fn send(&mut self, batch: Batch) -> Result<(), SendError> {
         let mut events = BytesMut::new();
-        batch.into_iter().for_each(|frame| write_event(&mut events, frame.payload()));
-        self.stream.send(events.freeze()).await.map_err(|_| SendError::Disconnected)
+        for frame in batch {
+            write_event(&mut events, frame.payload());
+            if events.len() >= PIECE_BYTES {
+                self.stream.write(events.split().freeze()).await?;
+            }
+        }
+        self.stream.write(events.freeze()).await
     }
 
     async fn close(mut self, CloseRequest { close_message, .. }: CloseRequest) {
-        // The stream ends when its sender is dropped.
+        // The stream ends when its writer is dropped.
         let _ = self.send(close_message.into_iter().collect()).await;
     }
 }
@@ -95,9 +90,14 @@ fn split_line(text: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::StreamExt as _;
     use proptest::prelude::*;
+    use tokio::time::{Instant, sleep};
 
     use super::*;
+    use crate::protocol::Frame;
 
     fn event(text: &str) -> String {
         let mut events = BytesMut::new();
@@ -169,5 +169,45 @@ mod tests {
             let expected: Vec<_> = texts.iter().map(|text| text.replace("\r\n", "\n").replace('\r', "\n")).collect();
             prop_assert_eq!(source.messages, expected);
         }
+    }
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    fn open_stream() -> (EventStream, axum::body::BodyDataStream) {
+        let (stream, body) = BodyWriter::new(TIMEOUT);
+        let (_, posts) = mpsc::channel(1);
+        (EventStream { posts, stream }, body.into_data_stream())
+    }
+
+    fn frames() -> Batch {
+        (0..1_000).map(|index| Frame::text(&format!("{index}{}", "x".repeat(1_000)))).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_of_one_piece_in_a_while_gets_all_events_in_order() {
+        let (mut stream, mut body) = open_stream();
+        let reading = tokio::spawn(async move {
+            let mut source = EventSource::default();
+            while let Some(piece) = body.next().await {
+                sleep(TIMEOUT / 2).await;
+                source.push(&piece.unwrap());
+            }
+            source.messages
+        });
+        let began = Instant::now();
+        assert_eq!(stream.send(frames()).await, Ok(()));
+        assert!(began.elapsed() > 50 * TIMEOUT, "{:?}", began.elapsed());
+        drop(stream);
+        let expected: Vec<_> =
+            frames().iter().map(|frame| String::from_utf8(frame.payload().to_vec()).unwrap()).collect();
+        assert_eq!(reading.await.unwrap(), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_stalls_is_too_slow() {
+        let (mut stream, mut body) = open_stream();
+        let began = Instant::now();
+        let (sent, _) = tokio::join!(stream.send(frames()), body.next());
+        assert_eq!((sent, began.elapsed()), (Err(SendError::TooSlow), TIMEOUT));
     }
 }
