@@ -134,7 +134,7 @@ pub struct UpstreamOptions {
 #[derive(Debug, Clone)]
 pub enum TemplateSource {
     /// A settings file of the official emulator, read again when it changes. While it is missing there is no upstream; while it is
-    /// invalid the last valid content stays in use.
+    /// invalid the last valid content stays in use. [`Emulator::new`](crate::Emulator::new) reads it for the first time, which blocks.
     File(PathBuf),
     /// Templates that never change.
     Fixed(Templates),

@@ -52,16 +52,16 @@ pub(crate) struct UpstreamReply {
 }
 
 impl Upstream {
-    /// Reads the templates, if they are in a file. Requests carry a signature by each of the keys.
+    /// Reads the templates, if they are in a file, which blocks. Requests carry a signature by each of the keys.
     pub(crate) fn new(options: UpstreamOptions, keys: &[AccessKey]) -> Self {
         let client = WebhookClient::new(&options);
         let templates = ReloadingTemplates::new(options.templates, Instant::now());
         Self { templates, client, keys: keys.to_vec() }
     }
 
-    /// Whether there is a template now.
+    /// Whether there was a template when the settings were read last.
     pub(crate) fn is_configured(&self) -> bool {
-        !self.templates.get(Instant::now()).is_empty()
+        !self.templates.loaded().is_empty()
     }
 
     /// Makes the signature and the headers that all requests about a connection share.
@@ -108,7 +108,7 @@ impl Upstream {
         event: &Event<'_>,
     ) -> Option<(Result<WebhookResponse, WebhookError>, WebhookRecord)> {
         let began = Instant::now();
-        let templates = self.templates.get(began);
+        let templates = self.templates.get(began).await;
         let template = templates.find(&connection.hub, event.category(), event.name())?;
         let (url, outcome) = self.send_by(template, connection, event).await;
         let record = WebhookRecord {

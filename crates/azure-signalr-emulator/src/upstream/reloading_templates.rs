@@ -1,7 +1,7 @@
 //! [`ReloadingTemplates`]: templates from a settings file that may change while the service runs.
 //!
 //! The file is read when templates are needed, at most once a second: its modification time is too coarse to tell two edits apart.
-//! Invalid content, such as a half-written file, leaves the templates unchanged.
+//! Invalid content, such as a half-written file, leaves the templates unchanged. Files are read on tokio's threads for blocking calls.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use super::templates::{InvalidTemplates, Templates};
 use crate::options::TemplateSource;
 
-/// How long the file is not read again.
+/// How long the file is not read again, and how long an event waits while it is read.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Largest settings file, in bytes.
@@ -25,6 +27,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub(super) struct ReloadingTemplates {
     file: Option<PathBuf>,
     loaded: Mutex<Loaded>,
+    /// Held while the file is read. A read that hangs, as on a lost network share, is the only one.
+    reading: Arc<Semaphore>,
 }
 
 struct Loaded {
@@ -42,38 +46,49 @@ enum FileContent {
 }
 
 impl ReloadingTemplates {
-    /// Takes the templates, or reads the file for the first time.
+    /// Takes the templates, or reads the file for the first time, which blocks.
     pub(super) fn new(source: TemplateSource, now: Instant) -> Self {
         let (file, templates) = match source {
             TemplateSource::Fixed(templates) => (None, templates),
             TemplateSource::File(file) => (Some(file), Templates::default()),
         };
-        let loaded = Loaded { templates: Arc::new(templates), checked_at: now, content: None };
-        let templates = Self { file, loaded: Mutex::new(loaded) };
+        let loaded = Mutex::new(Loaded { templates: Arc::new(templates), checked_at: now, content: None });
+        let templates = Self { file, loaded, reading: Arc::new(Semaphore::new(1)) };
         if let Some(file) = &templates.file {
             templates.update(file, read_content(file));
         }
         templates
     }
 
-    /// The current templates. Blocks while the file is read, at most once a second.
-    pub(super) fn get(&self, now: Instant) -> Arc<Templates> {
+    /// The current templates. One call in each second waits while the file is read, for a second at most.
+    pub(super) async fn get(&self, now: Instant) -> Arc<Templates> {
         if let Some(file) = &self.file
-            && self.is_due(now)
+            && let Some(permit) = self.permit_to_read(now)
         {
-            self.update(file, read_content(file));
+            let path = file.clone();
+            let reading = spawn_blocking(move || (read_content(&path), permit));
+            // What is read later is not taken: a later call reads it again.
+            if let Ok(Ok((content, _permit))) = timeout(RELOAD_INTERVAL, reading).await {
+                self.update(file, content);
+            }
         }
+        self.loaded()
+    }
+
+    /// The templates as they were read last.
+    pub(super) fn loaded(&self) -> Arc<Templates> {
         self.lock().templates.clone()
     }
 
-    /// True for one caller in each interval.
-    fn is_due(&self, now: Instant) -> bool {
+    /// Granted to one caller in each interval, and to none while the file is read.
+    fn permit_to_read(&self, now: Instant) -> Option<OwnedSemaphorePermit> {
         let mut loaded = self.lock();
-        let due = now.saturating_duration_since(loaded.checked_at) >= RELOAD_INTERVAL;
-        if due {
-            loaded.checked_at = now;
+        if now.saturating_duration_since(loaded.checked_at) < RELOAD_INTERVAL {
+            return None;
         }
-        due
+        let permit = self.reading.clone().try_acquire_owned().ok()?;
+        loaded.checked_at = now;
+        Some(permit)
     }
 
     fn update(&self, file: &Path, content: FileContent) {
@@ -112,9 +127,7 @@ fn parse(content: &FileContent) -> Result<Templates, String> {
 fn log(file: &Path, content: &FileContent, templates: &Templates) {
     let (file, count) = (file.display(), templates.len());
     match content {
-        FileContent::Missing => {
-            info!(%file, "no upstream settings {file}: events of clients are not sent");
-        }
+        FileContent::Missing => info!(%file, "no upstream settings {file}: events of clients are not sent"),
         _ => info!(%file, templates = count, "upstream settings {file} read: {count} templates"),
     }
 }
@@ -142,6 +155,9 @@ fn read(file: &Path) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::time::advance;
+
     use super::*;
     use crate::upstream::tests::{Folder, Log};
 
@@ -153,87 +169,111 @@ mod tests {
         templates: ReloadingTemplates,
         path: PathBuf,
         now: Instant,
+        log: Log,
         _folder: Folder,
     }
 
     impl TestFile {
         fn new(text: Option<&str>) -> Self {
-            let folder = Folder::new();
+            let (log, folder) = (Log::new(), Folder::new());
             let path = folder.path().join("settings.json");
             if let Some(text) = text {
                 fs::write(&path, text).unwrap();
             }
             let now = Instant::now();
             let templates = ReloadingTemplates::new(TemplateSource::File(path.clone()), now);
-            Self { templates, path, now, _folder: folder }
+            Self { templates, path, now, log, _folder: folder }
         }
 
-        fn url(&self) -> Option<String> {
-            let templates = self.templates.get(self.now);
+        async fn url(&self) -> Option<String> {
+            let templates = self.templates.get(self.now).await;
             templates.find("chat", "messages", "x")?.url("chat", "messages", "x").map(String::from)
         }
 
-        fn write(&mut self, text: &str) {
-            fs::write(&self.path, text).unwrap();
+        fn write(&mut self, content: impl AsRef<[u8]>) {
+            fs::write(&self.path, content).unwrap();
             self.now += RELOAD_INTERVAL;
         }
     }
 
-    #[test]
-    fn case_78_a_change_is_picked_up_even_one_of_the_same_length() {
+    #[tokio::test]
+    async fn case_78_a_change_is_picked_up_even_one_of_the_same_length() {
         let mut file = TestFile::new(Some(ONE));
-        assert_eq!(file.url().unwrap(), "http://h/one");
+        assert_eq!(file.url().await.unwrap(), "http://h/one");
         file.write(TWO);
-        assert_eq!(file.url().unwrap(), "http://h/two");
+        assert_eq!(file.url().await.unwrap(), "http://h/two");
     }
 
-    #[test]
-    fn the_file_is_read_once_a_second_at_most() {
+    #[tokio::test]
+    async fn the_file_is_read_once_a_second_at_most() {
         let mut file = TestFile::new(Some(ONE));
         fs::write(&file.path, TWO).unwrap();
         file.now += RELOAD_INTERVAL - Duration::from_millis(1);
-        assert_eq!(file.url().unwrap(), "http://h/one");
+        assert_eq!(file.url().await.unwrap(), "http://h/one");
         file.now += Duration::from_millis(1);
-        assert_eq!(file.url().unwrap(), "http://h/two");
+        assert_eq!(file.url().await.unwrap(), "http://h/two");
     }
 
-    #[test]
-    fn a_file_may_be_created_later_and_removed() {
+    #[tokio::test]
+    async fn a_file_may_be_created_later_and_removed() {
         let mut file = TestFile::new(None);
-        assert_eq!(file.url(), None);
+        assert_eq!(file.url().await, None);
         file.write(ONE);
-        assert_eq!(file.url().unwrap(), "http://h/one");
+        assert_eq!(file.url().await.unwrap(), "http://h/one");
         fs::remove_file(&file.path).unwrap();
         file.now += RELOAD_INTERVAL;
-        assert_eq!(file.url(), None);
-        assert!(file.templates.get(file.now).is_empty());
+        assert_eq!(file.url().await, None);
+        assert!(file.templates.loaded().is_empty());
     }
 
-    #[test]
-    fn an_invalid_file_changes_nothing_and_is_logged_once() {
-        let log = Log::new();
+    #[tokio::test]
+    async fn an_invalid_file_changes_nothing_and_is_logged_once() {
         let mut file = TestFile::new(Some(ONE));
         for _ in 0..3 {
             file.write("{");
-            assert_eq!(file.url().unwrap(), "http://h/one");
+            assert_eq!(file.url().await.unwrap(), "http://h/one");
         }
-        let logged = log.lines().into_iter().filter(|line| line.contains("are invalid")).collect::<Vec<_>>();
+        let logged = file.log.lines().into_iter().filter(|line| line.contains("are invalid")).collect::<Vec<_>>();
         assert!(
             matches!(&logged[..], [line] if line.contains("settings.json") && line.contains("line 1")),
             "{logged:?}"
         );
         file.write(TWO);
-        assert_eq!(file.url().unwrap(), "http://h/two");
+        assert_eq!(file.url().await.unwrap(), "http://h/two");
     }
 
-    #[test]
-    fn a_folder_and_an_oversized_file_change_nothing() {
+    #[tokio::test]
+    async fn a_folder_and_an_oversized_file_change_nothing() {
         let mut file = TestFile::new(Some(ONE));
-        file.write(&" ".repeat(usize::try_from(MAX_FILE_BYTES).unwrap() + 1));
-        assert_eq!(file.url().unwrap(), "http://h/one");
+        file.write(" ".repeat(usize::try_from(MAX_FILE_BYTES).unwrap() + 1));
+        assert_eq!(file.url().await.unwrap(), "http://h/one");
         fs::remove_file(&file.path).unwrap();
         fs::create_dir(&file.path).unwrap();
         file.now += RELOAD_INTERVAL;
-        assert_eq!(file.url().unwrap(), "http://h/one");
+        assert_eq!(file.url().await.unwrap(), "http://h/one");
+    }
+
+    #[test]
+    fn the_file_is_read_on_a_thread_for_blocking_calls_and_delays_one_event_by_a_second_at_most() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_time().max_blocking_threads(1).start_paused(true);
+        runtime.build().unwrap().block_on(async {
+            let mut file = TestFile::new(Some(ONE));
+            // Takes the only thread.
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            let hanging = spawn_blocking(move || released.recv());
+            file.write(TWO);
+            let mut reading = Box::pin(file.url());
+            assert_eq!(reading.as_mut().now_or_never(), None);
+            assert_eq!(file.url().await.unwrap(), "http://h/one", "another event does not wait");
+            advance(RELOAD_INTERVAL).await;
+            assert_eq!(reading.await.unwrap(), "http://h/one");
+            drop(release);
+            assert!(hanging.await.unwrap().is_err());
+            // The thread reads the file now, and then runs this.
+            spawn_blocking(|| ()).await.unwrap();
+            file.now += RELOAD_INTERVAL;
+            assert_eq!(file.url().await.unwrap(), "http://h/two");
+        });
     }
 }

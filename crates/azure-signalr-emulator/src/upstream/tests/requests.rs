@@ -88,8 +88,8 @@ async fn case_78_new_settings_apply_without_a_restart() {
     pause();
     advance(Duration::from_secs(1)).await;
     resume();
-    assert!(upstream.is_configured());
     upstream.connected(&client).await.unwrap();
+    assert!(upstream.is_configured());
     assert_eq!(webhook.received().await.target, "/connected");
 }
 
