@@ -133,7 +133,7 @@ pub struct UpstreamOptions {
 /// The source of the upstream templates.
 #[derive(Debug, Clone)]
 pub enum TemplateSource {
-    /// A settings file of the official emulator, read again when it changes. While it is missing there is no upstream; while it is
+    /// A settings file in a form of [`Templates`], read again when it changes. While it is missing there is no upstream; while it is
     /// invalid the last valid content stays in use. [`Emulator::new`](crate::Emulator::new) reads it for the first time, which blocks.
     File(PathBuf),
     /// Templates that never change.

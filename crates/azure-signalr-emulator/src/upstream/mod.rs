@@ -9,7 +9,9 @@
 //! the next, and calls `disconnected` last. A future that is dropped sends nothing more.
 
 mod completion;
+mod pattern;
 mod reloading_templates;
+mod settings;
 pub(crate) mod templates;
 #[cfg(test)]
 mod tests;

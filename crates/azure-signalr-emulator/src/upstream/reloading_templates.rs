@@ -52,6 +52,9 @@ impl ReloadingTemplates {
             TemplateSource::Fixed(templates) => (None, templates),
             TemplateSource::File(file) => (Some(file), Templates::default()),
         };
+        for warning in templates.warnings() {
+            warn!("upstream {warning}");
+        }
         let loaded = Mutex::new(Loaded { templates: Arc::new(templates), checked_at: now, content: None });
         let templates = Self { file, loaded, reading: Arc::new(Semaphore::new(1)) };
         if let Some(file) = &templates.file {
@@ -128,7 +131,14 @@ fn log(file: &Path, content: &FileContent, templates: &Templates) {
     let (file, count) = (file.display(), templates.len());
     match content {
         FileContent::Missing => info!(%file, "no upstream settings {file}: events of clients are not sent"),
+        _ if templates.is_empty() => warn!(
+            %file,
+            "upstream settings {file} have no templates, in `UpstreamSettings.Templates` or `upstream.templates`: events of clients are not sent"
+        ),
         _ => info!(%file, templates = count, "upstream settings {file} read: {count} templates"),
+    }
+    for warning in templates.warnings() {
+        warn!(%file, "upstream settings {file}: {warning}");
     }
 }
 
@@ -145,12 +155,23 @@ fn read(file: &Path) -> io::Result<String> {
     if !fs::metadata(file)?.is_file() {
         return Err(io::Error::other("it is not a file"));
     }
-    let mut text = String::new();
-    fs::File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
+    let mut content = Vec::new();
+    fs::File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > MAX_FILE_BYTES {
         return Err(io::Error::other(format!("it is longer than {MAX_FILE_BYTES} bytes")));
     }
-    Ok(text)
+    decode(content).ok_or_else(|| io::Error::other("it is neither UTF-8 nor UTF-16 with a byte order mark"))
+}
+
+/// Decodes UTF-8, or UTF-16 with a byte order mark, as Windows PowerShell writes it and .NET reads it.
+fn decode(content: Vec<u8>) -> Option<String> {
+    let (units, to_unit): (_, fn([u8; 2]) -> u16) = match content.as_slice() {
+        [0xFF, 0xFE, units @ ..] => (units, u16::from_le_bytes),
+        [0xFE, 0xFF, units @ ..] => (units, u16::from_be_bytes),
+        _ => return String::from_utf8(content).ok(),
+    };
+    let (units, []) = units.as_chunks() else { return None };
+    char::decode_utf16(units.iter().copied().map(to_unit)).collect::<Result<_, _>>().ok()
 }
 
 #[cfg(test)]
@@ -188,6 +209,12 @@ mod tests {
         async fn url(&self) -> Option<String> {
             let templates = self.templates.get(self.now).await;
             templates.find("chat", "messages", "x")?.url("chat", "messages", "x").map(String::from)
+        }
+
+        /// How many warnings name the file and contain `part`.
+        fn warnings(&self, part: &str) -> usize {
+            let lines = self.log.lines().into_iter().filter(|line| line.starts_with("WARN") && line.contains(part));
+            lines.filter(|line| line.contains("settings.json")).count()
         }
 
         fn write(&mut self, content: impl AsRef<[u8]>) {
@@ -251,6 +278,42 @@ mod tests {
         fs::create_dir(&file.path).unwrap();
         file.now += RELOAD_INTERVAL;
         assert_eq!(file.url().await.unwrap(), "http://h/one");
+    }
+
+    #[tokio::test]
+    async fn the_file_is_read_in_the_encodings_that_dotnet_detects() {
+        let mut file = TestFile::new(None);
+        let utf_16 = |text: &str, to_bytes: fn(u16) -> [u8; 2]| {
+            ["\u{feff}", text].concat().encode_utf16().flat_map(to_bytes).collect::<Vec<_>>()
+        };
+        let utf_8 = ["\u{feff}", ONE].concat().into_bytes();
+        for (content, url) in [
+            (utf_16(TWO, u16::to_le_bytes), "http://h/two"),
+            (utf_8, "http://h/one"),
+            (utf_16(TWO, u16::to_be_bytes), "http://h/two"),
+            (b"\xFF\xFE{".to_vec(), "http://h/two"),
+            (b"\xFF".to_vec(), "http://h/two"),
+        ] {
+            file.write(content);
+            assert_eq!(file.url().await.unwrap(), url);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_without_templates_and_names_that_match_nothing_are_warned_of_at_start_and_at_each_change() {
+        let without = r#"{"UpstreamSettings":{"Templates":[]}}"#;
+        let misspelt = r#"{"upstream":{"templates":[{"urlTemplate":"http://h/","eventPattern":"Connected"}]}}"#;
+        let mut file = TestFile::new(Some(without));
+        for (content, expected) in [(without, (1, 0)), (misspelt, (1, 1)), ("{}", (2, 1))] {
+            file.write(content);
+            assert_eq!(file.url().await, None);
+            assert_eq!((file.warnings("have no templates"), file.warnings("`Connected`")), expected, "{content}");
+        }
+        let fixed = TemplateSource::Fixed(misspelt.parse().unwrap());
+        ReloadingTemplates::new(fixed, file.now);
+        assert!(
+            file.log.lines().iter().any(|line| line.contains("upstream template 1: `EventPattern` names `Connected`"))
+        );
     }
 
     #[test]

@@ -1,15 +1,22 @@
 //! [`Templates`]: which event goes to which URL.
 //!
-//! The file is the official emulator's `settings.json`: property names ignore letter case, and other sections are ignored. In a
-//! template an unknown property is an error: a misspelt `EventPattern` would match everything.
+//! The file is the official emulator's `settings.json`, or has the property `upstream` of the resource in Azure. Other sections are
+//! ignored. In a template an unknown property is an error: a misspelt `EventPattern` would match everything.
 
 use std::fmt;
 use std::str::FromStr;
 
-use serde_json::{Map, Value};
 use url::Url;
 
+use super::pattern::{EmptyPattern, Pattern};
+use super::settings::{Object, Setting, shortened};
 use super::url_template::{InvalidUrl, UrlTemplate};
+
+/// Where a file has its templates: in the form of the official emulator, and in that of the resource type
+/// [`Microsoft.SignalRService/signalR`](https://learn.microsoft.com/azure/templates/microsoft.signalrservice/signalr), with or without
+/// its `properties`.
+const PLACES: [&[&str]; 3] =
+    [&["UpstreamSettings", "Templates"], &["upstream", "templates"], &["properties", "upstream", "templates"]];
 
 /// The upstream templates of a service, in the order they are tried.
 ///
@@ -20,15 +27,23 @@ use super::url_template::{InvalidUrl, UrlTemplate};
 ///
 /// let templates: Templates = r#"{"UpstreamSettings": {"Templates": [
 ///     {"UrlTemplate": "http://localhost:7071/runtime/webhooks/signalr", "EventPattern": "connected, disconnected"},
-///     {"UrlTemplate": "http://localhost:7071/{hub}/{event}", "HubPattern": "chat", "CategoryPattern": "messages"}
+///     {"UrlTemplate": "http://localhost:7071/{hub}/{event}", "HubPattern": "chat", "CategoryPattern": "messages"},
 /// ]}}"#.parse()?;
 /// # Ok::<(), azure_signalr_emulator::InvalidTemplates>(())
 /// ```
 ///
+/// or from the properties of the resource in Azure, as `{"properties": {"upstream": {"templates": […]}}}` or
+/// `{"upstream": {"templates": […]}}`. As in .NET configuration, there may be comments and trailing commas, and property names ignore
+/// letter case.
+///
 /// The first template whose patterns all match is used. A pattern is `*`, one name, or names with commas between
-/// them; left out, it is `*`. Names of hubs ignore letter case, those of categories and events do not.
+/// them; left out, it is `*`. Names of hubs ignore letter case, those of categories and events do not. A name that can match nothing
+/// is a warning in the log when the emulator starts.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Templates(Vec<Template>);
+pub struct Templates {
+    templates: Vec<Template>,
+    warnings: Vec<String>,
+}
 
 /// A URL, and the events that are sent there.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,21 +62,39 @@ pub struct InvalidTemplates(Vec<String>);
 impl Templates {
     /// The first template that matches an event.
     pub(super) fn find(&self, hub: &str, category: &str, event: &str) -> Option<&Template> {
-        self.0.iter().find(|template| template.matches(hub, category, event))
+        self.templates.iter().find(|template| template.matches(hub, category, event))
+    }
+
+    /// The names in patterns that can match nothing.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.templates.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.templates.is_empty()
     }
 }
 
 impl Template {
     fn matches(&self, hub: &str, category: &str, event: &str) -> bool {
         self.hub.matches_hub(hub) && self.category.matches(category) && self.event.matches(event)
+    }
+
+    /// What can match nothing in the patterns.
+    fn warnings(&self) -> impl Iterator<Item = String> {
+        let warnings = [
+            ("HubPattern", self.hub.hub_warnings()),
+            ("CategoryPattern", self.category.category_warnings()),
+            ("EventPattern", self.event.event_warnings(&self.category)),
+        ];
+        let named = |(pattern, warnings): (_, Vec<String>)| {
+            warnings.into_iter().map(move |warning| format!("`{pattern}` {warning}"))
+        };
+        warnings.into_iter().flat_map(named)
     }
 
     /// The URL for an event; `None` if its names give no valid one.
@@ -81,137 +114,112 @@ impl FromStr for Templates {
     type Err = InvalidTemplates;
 
     fn from_str(settings: &str) -> Result<Self, InvalidTemplates> {
-        // .NET writes a byte order mark.
-        let settings = settings.strip_prefix('\u{feff}').unwrap_or(settings);
-        let settings: Value = serde_json::from_str(settings).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            InvalidTemplates(vec![format!("line {line}, column {column}: this is not JSON")])
-        })?;
-        let templates = templates_of(&settings).map_err(|problem| InvalidTemplates(vec![problem.to_owned()]))?;
-        let mut problems = Vec::new();
-        let mut read = Vec::with_capacity(templates.len());
-        for (index, template) in templates.iter().enumerate() {
-            let mut report = |problem| problems.push(format!("template {}: {problem}", index + 1));
-            read.extend(read_template(template, &mut report));
+        let only = |problem| InvalidTemplates(vec![problem]);
+        let settings = Setting::parse(settings).map_err(only)?;
+        let settings = templates_of(&settings).map_err(only)?;
+        let (mut templates, mut problems, mut warnings) = (Vec::with_capacity(settings.len()), Vec::new(), Vec::new());
+        for (index, setting) in settings.iter().enumerate() {
+            let place = |text: String| format!("template {}: {text}", index + 1);
+            let template = read_template(setting, &mut |problem| problems.push(place(problem)));
+            if let Some(template) = template {
+                warnings.extend(template.warnings().map(place));
+                templates.push(template);
+            }
         }
-        if problems.is_empty() { Ok(Self(read)) } else { Err(InvalidTemplates(problems)) }
+        if problems.is_empty() { Ok(Self { templates, warnings }) } else { Err(InvalidTemplates(problems)) }
     }
 }
 
-fn templates_of(settings: &Value) -> Result<&[Value], &'static str> {
-    let settings = settings.as_object().ok_or("the settings must be a JSON object")?;
-    let Some(upstream) = property(settings, "UpstreamSettings").filter(|upstream| !upstream.is_null()) else {
-        return Ok(&[]);
-    };
-    let upstream = upstream.as_object().ok_or("`UpstreamSettings` must be an object")?;
-    match property(upstream, "Templates") {
-        None | Some(Value::Null) => Ok(&[]),
-        Some(Value::Array(templates)) => Ok(templates),
-        Some(_) => Err("`Templates` must be an array"),
+/// The templates in a settings file.
+fn templates_of(settings: &Setting) -> Result<&[Setting], String> {
+    let Setting::Object(settings) = settings else { return Err("the settings must be a JSON object".to_owned()) };
+    let mut found = None;
+    for place in PLACES {
+        let Some(templates) = array_at(settings, place)? else { continue };
+        if let Some((_, earlier)) = found.replace((templates, place)) {
+            return Err(format!("`{}` and `{}` are both given: remove one", earlier.join("."), place.join(".")));
+        }
     }
+    Ok(found.map_or(&[], |(templates, _)| templates))
+}
+
+/// The array at a path, if there is one.
+fn array_at<'a>(settings: &'a Object, path: &[&str]) -> Result<Option<&'a [Setting]>, String> {
+    let mut object = settings;
+    for (index, key) in path.iter().enumerate() {
+        let is_last = index + 1 == path.len();
+        match object.get(key) {
+            None => return Ok(None),
+            Some(Setting::Array(array)) if is_last => return Ok(Some(array)),
+            Some(Setting::Object(inner)) if !is_last => object = inner,
+            Some(_) => {
+                let wanted = if is_last { "array" } else { "object" };
+                return Err(format!("`{}` must be an {wanted}", path[..=index].join(".")));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Parses a template, and reports every problem of it.
-fn read_template(template: &Value, report: &mut impl FnMut(String)) -> Option<Template> {
-    let Some(template) = template.as_object() else {
+fn read_template(template: &Setting, report: &mut impl FnMut(String)) -> Option<Template> {
+    let Setting::Object(template) = template else {
         report("it must be an object".to_owned());
         return None;
     };
     let known = ["UrlTemplate", "HubPattern", "CategoryPattern", "EventPattern", "Auth"];
     for name in template.keys().filter(|name| !known.iter().any(|known| known.eq_ignore_ascii_case(name))) {
-        let shown: String = name.chars().take(32).collect();
-        report(format!("`{shown}` is unknown: there are {}", known.join(", ")));
+        report(format!("`{}` is unknown: there are {}", shortened(name), known.join(", ")));
     }
-    check_auth(property(template, "Auth"), report);
-    let mut pattern = |name| read_pattern(template, name, report);
+    check_auth(template.get("Auth"), report);
+    let mut pattern = |name| read_pattern(template, name).map_err(|problem| report(format!("`{name}` {problem}"))).ok();
     let (hub, category, event) = (pattern("HubPattern"), pattern("CategoryPattern"), pattern("EventPattern"));
     let url = read_url(template).map_err(|problem| report(format!("`UrlTemplate`: {problem}"))).ok();
     Some(Template { url: url?, hub: hub?, category: category?, event: event? })
 }
-
-fn read_url(template: &Map<String, Value>) -> Result<UrlTemplate, String> {
-    let text = property(template, "UrlTemplate").ok_or("it is missing")?;
-    let text = text.as_str().ok_or("it must be a string")?;
-    UrlTemplate::parse(text).map_err(|invalid: InvalidUrl| invalid.to_string())
+fn read_url(template: &Object) -> Result<UrlTemplate, String> {
+    match template.get("UrlTemplate") {
+        None => Err("it is missing".to_owned()),
+        Some(Setting::Text(text)) => UrlTemplate::parse(text).map_err(|invalid: InvalidUrl| invalid.to_string()),
+        Some(_) => Err("it must be a string".to_owned()),
+    }
 }
 
-fn read_pattern(template: &Map<String, Value>, name: &str, report: &mut impl FnMut(String)) -> Option<Pattern> {
-    match property(template, name) {
-        None | Some(Value::Null) => Some(Pattern::Any),
-        Some(Value::String(text)) => Pattern::parse(text)
-            .map_err(|EmptyPattern| report(format!("`{name}` is empty: use `*` for everything")))
-            .ok(),
-        Some(_) => {
-            report(format!("`{name}` must be a string"));
-            None
+fn read_pattern(template: &Object, name: &str) -> Result<Pattern, String> {
+    match template.get(name) {
+        None => Ok(Pattern::Any),
+        Some(Setting::Text(text)) if text.starts_with('[') => {
+            Err("is an expression of an ARM template, which is not evaluated: write the pattern itself".to_owned())
         }
+        Some(Setting::Text(text)) => {
+            Pattern::parse(text).map_err(|EmptyPattern| "is empty: use `*` for everything".to_owned())
+        }
+        Some(_) => Err("must be a string".to_owned()),
     }
 }
 
 /// A managed identity is not emulated.
-fn check_auth(auth: Option<&Value>, report: &mut impl FnMut(String)) {
+fn check_auth(auth: Option<&Setting>, report: &mut impl FnMut(String)) {
     let kind = match auth {
-        None | Some(Value::Null) => return,
-        Some(auth) => auth.as_object().and_then(|auth| property(auth, "Type")).and_then(Value::as_str),
+        None => return,
+        Some(Setting::Object(auth)) => auth.get("Type"),
+        Some(_) => None,
     };
     match kind {
-        Some(kind) if kind.eq_ignore_ascii_case("None") => {}
-        Some(kind) if kind.eq_ignore_ascii_case("ManagedIdentity") => {
+        Some(Setting::Text(kind)) if kind.eq_ignore_ascii_case("None") => {}
+        Some(Setting::Text(kind)) if kind.eq_ignore_ascii_case("ManagedIdentity") => {
             report("`Auth` of type ManagedIdentity is not emulated: use None, and check `X-ASRS-Signature`".to_owned());
         }
         _ => report("`Auth` must be an object with the `Type` None".to_owned()),
     }
 }
 
-fn property<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    object.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-}
-
-/// A pattern of a template. There are no wildcards inside of names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Pattern {
-    Any,
-    Names(Vec<String>),
-}
-
-/// A pattern of commas only, which would match nothing.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct EmptyPattern;
-
-impl Pattern {
-    /// Parses `*`, a name, or names with commas between them. An empty pattern matches everything, as in Azure (in the official
-    /// emulator it matches nothing).
-    pub(super) fn parse(text: &str) -> Result<Self, EmptyPattern> {
-        if matches!(text.trim(), "" | "*") {
-            return Ok(Self::Any);
-        }
-        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-        let names: Vec<_> = names.map(str::to_owned).collect();
-        if names.is_empty() { Err(EmptyPattern) } else { Ok(Self::Names(names)) }
-    }
-
-    /// Compares with letter case, as for names of hub methods.
-    pub(super) fn matches(&self, name: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Names(names) => names.iter().any(|own| own == name),
-        }
-    }
-
-    /// Compares without letter case, as for names of hubs.
-    pub(super) fn matches_hub(&self, hub: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Names(names) => names.iter().any(|own| own.eq_ignore_ascii_case(hub)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    use super::*;
 
     fn read(templates: &Value) -> Result<Templates, InvalidTemplates> {
         json!({"UpstreamSettings": {"Templates": templates}}).to_string().parse()
@@ -302,10 +310,9 @@ mod tests {
     #[test]
     fn invalid_settings_are_located() {
         let error = |settings: &str| settings.parse::<Templates>().unwrap_err().to_string();
-        assert_eq!(error(""), "line 1, column 0: this is not JSON");
-        assert_eq!(error("{\n\"hush\": oops}"), "line 2, column 9: this is not JSON");
+        assert_eq!(error("{\n\"hush\": oops}"), "line 2, column 9: expected value");
         assert_eq!(error("[]"), "the settings must be a JSON object");
-        assert_eq!(error(r#"{"UpstreamSettings":{"Templates":{}}}"#), "`Templates` must be an array");
+        assert_eq!(error(r#"{"UpstreamSettings":{"Templates":{}}}"#), "`UpstreamSettings.Templates` must be an array");
     }
 
     #[test]
@@ -331,32 +338,5 @@ mod tests {
             }
             prop_assert_eq!(templates.find("chat", "messages", &other).is_some(), names.contains(&other));
         }
-    }
-
-    #[test]
-    fn case_78_names_are_trimmed_and_exact() {
-        let pattern = Pattern::parse("connected, disconnected,").unwrap();
-        assert!(pattern.matches("connected") && pattern.matches("disconnected"));
-        assert!(!pattern.matches("Connected") && !pattern.matches("connect") && !pattern.matches(""));
-    }
-
-    #[test]
-    fn a_star_and_an_empty_pattern_match_everything() {
-        for text in ["*", " * ", "", "  "] {
-            assert_eq!(Pattern::parse(text), Ok(Pattern::Any), "{text:?}");
-        }
-        assert_eq!(Pattern::parse(" , ,"), Err(EmptyPattern));
-    }
-
-    #[test]
-    fn a_star_inside_a_list_is_a_name() {
-        let pattern = Pattern::parse("send*,other").unwrap();
-        assert!(!pattern.matches("sendAll") && pattern.matches("send*"));
-    }
-
-    #[test]
-    fn hubs_are_compared_as_hubs_are() {
-        assert!(Pattern::parse("Chat").unwrap().matches_hub("chat"));
-        assert!(!Pattern::parse("Chat").unwrap().matches_hub("chats"));
     }
 }

@@ -6,6 +6,8 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
+use super::settings::shortened;
+
 /// All but the unreserved characters of RFC 3986.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -31,6 +33,8 @@ pub(super) enum InvalidUrl {
     KeyVault,
     #[error("`{{{}}}` is unknown: there are `{{hub}}`, `{{category}}` and `{{event}}`", shortened(.0))]
     UnknownParameter(String),
+    #[error("an expression of an ARM template (`[…]`) is not evaluated: write the URL itself")]
+    Expression,
     #[error("a `{{` is not closed")]
     Unclosed,
     #[error("it must be an absolute URL, http or https")]
@@ -43,12 +47,11 @@ pub(super) enum InvalidUrl {
     DotSegment,
 }
 
-fn shortened(name: &str) -> String {
-    name.chars().take(32).collect()
-}
-
 impl UrlTemplate {
     pub(super) fn parse(text: &str) -> Result<Self, InvalidUrl> {
+        if text.trim_start().starts_with('[') {
+            return Err(InvalidUrl::Expression);
+        }
         let template = Self(parts(text)?);
         let one = template.fill("a", "a", "a").ok_or_else(|| template.why_unusable())?;
         let other = template.fill("b", "b", "b").ok_or(InvalidUrl::ParameterInHost)?;
@@ -158,6 +161,7 @@ mod tests {
         let reference = "https://h/?code={@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s/)}";
         assert_eq!(error_of(reference), InvalidUrl::KeyVault);
         assert!(InvalidUrl::KeyVault.to_string().contains("Key Vault"));
+        assert_eq!(error_of("[concat('https://', parameters('host'))]"), InvalidUrl::Expression);
         assert_eq!(error_of("http://h/{Hub}"), InvalidUrl::UnknownParameter("Hub".to_owned()));
         assert!(error_of("http://h/{user}").to_string().starts_with("`{user}` is unknown"));
         assert_eq!(error_of("http://h/{hub"), InvalidUrl::Unclosed);

@@ -2,6 +2,7 @@
 
 mod requests;
 mod responses;
+mod settings;
 
 use std::fmt::{self, Write as _};
 use std::future::Future;
