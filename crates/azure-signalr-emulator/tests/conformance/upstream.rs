@@ -1,6 +1,8 @@
 //! The upstream: what webhooks receive, and what clients get for their responses.
 
 use std::net::Ipv4Addr;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,11 +11,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use azure_signalr_emulator::{Options, TemplateSource, UpstreamOptions};
+use futures_util::FutureExt as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -172,6 +175,48 @@ async fn case_77_disconnected_is_sent_once_with_the_error_if_there_was_one() {
     assert!(disconnected["type"] == 11 && disconnected["error"].is_string(), "{disconnected}");
     upstream.service.wait_until_empty().await;
     assert!(upstream.received.try_recv().is_err(), "no second event");
+}
+
+#[tokio::test]
+async fn a_service_is_closed_when_the_last_queued_event_is_answered() {
+    let (sender, mut received) = mpsc::unbounded_channel();
+    let answers = Arc::new(Semaphore::new(0));
+    let router = {
+        let answers = answers.clone();
+        let answer = async move |Path(event): Path<String>| {
+            sender.send(event).unwrap();
+            answers.acquire().await.unwrap().forget();
+        };
+        Router::new().route("/{event}", axum::routing::post(answer))
+    };
+    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let template = format!("http://{}/{{event}}", socket.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(socket, router).await });
+
+    let service = TestService::with(sending_to(&template, Options::default())).await;
+    for _ in 0..2 {
+        let mut client = service.client().await;
+        for target in ["One", "Two"] {
+            client.send_text(&format!("{{\"type\":1,\"target\":\"{target}\",\"arguments\":[]}}\u{1e}")).await;
+        }
+        // Its error shows that all messages before it are queued.
+        client.send_text("{\"type\":4,\"invocationId\":\"s\",\"target\":\"S\",\"arguments\":[]}\u{1e}").await;
+        assert_eq!(client.receive().await["invocationId"], "s");
+        tokio::spawn(async move { client.receive_until_end().await });
+    }
+    service.emulator.close_all();
+
+    let mut closed = pin!(service.emulator.closed());
+    let mut events = Vec::new();
+    for _ in 0..8 {
+        events.push(timeout(DEADLINE, received.recv()).await.expect("an event").unwrap());
+        assert!(closed.as_mut().now_or_never().is_none(), "{events:?}");
+        answers.add_permits(1);
+    }
+    timeout(DEADLINE, closed).await.expect("no event that is not answered");
+    assert!(received.is_empty());
+    events.sort();
+    assert_eq!(events, ["One", "One", "Two", "Two", "connected", "connected", "disconnected", "disconnected"]);
 }
 
 #[tokio::test]
