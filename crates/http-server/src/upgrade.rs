@@ -23,26 +23,34 @@ impl Upgrade {
         extensions.remove().map(Self)
     }
 
-    /// Waits until the response with the status 101 is sent. Returns the stream and the bytes that the client has already sent on it.
+    /// Waits until the response with the status 101 is sent.
     ///
     /// # Errors
     ///
     /// The connection has failed, or the response had another status.
-    pub async fn stream(self) -> io::Result<(UpgradedStream, Bytes)> {
+    pub async fn stream(self) -> io::Result<UpgradedStream> {
         let upgraded = self.0.await.map_err(io::Error::other)?;
         let parts =
             upgraded.downcast::<TokioIo<Socket>>().map_err(|_| io::Error::other("a connection of another server"))?;
-        Ok((UpgradedStream(parts.io.into_inner()), parts.read_buf))
+        Ok(UpgradedStream { socket: parts.io.into_inner(), read: parts.read_buf })
     }
 }
 
 /// The TCP stream of a connection that was upgraded. Counts as a connection of the server until it is dropped.
-pub struct UpgradedStream(Socket);
+pub struct UpgradedStream {
+    socket: Socket,
+    read: Bytes,
+}
 
 impl UpgradedStream {
     /// The stream. The limits for slow peers no longer apply to it.
     pub fn get_ref(&self) -> &TcpStream {
-        self.0.stream()
+        self.socket.stream()
+    }
+
+    /// The bytes that the client has already sent in the other protocol. Returned once.
+    pub fn take_read(&mut self) -> Bytes {
+        std::mem::take(&mut self.read)
     }
 
     /// Makes a full socket writable again as soon as fewer than about so many bytes wait to be sent; otherwise that takes until the peer

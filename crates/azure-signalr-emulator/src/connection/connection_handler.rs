@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use tokio::select;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
@@ -39,8 +40,8 @@ pub(crate) struct ConnectionSettings<T> {
     pub(crate) detailed_errors: bool,
     /// When the connection ends with its access token.
     pub(crate) expires_at: Option<Instant>,
-    /// Replacement transports, if the connection can be resumed. Boxed, since a channel allocates slots for many values.
-    pub(crate) replacements: Option<mpsc::Receiver<Box<T>>>,
+    /// Replacement transports, if the connection can be resumed.
+    pub(crate) replacements: Option<BoxStream<'static, T>>,
     /// Receives the invocations and events of the client.
     pub(crate) upstream: Option<UpstreamConnection>,
 }
@@ -91,7 +92,7 @@ struct ConnectionHandler<'a, T> {
     keep_alive: KeepAlive,
     upstream_queue: UpstreamQueue,
     expires_at: Option<Instant>,
-    replacements: Option<mpsc::Receiver<Box<T>>>,
+    replacements: Option<BoxStream<'static, T>>,
     upstream: Option<Arc<UpstreamConnection>>,
     /// Whether a `connected` event is sent or queued, so that a `disconnected` event must follow.
     upstream_notified: bool,
@@ -464,11 +465,11 @@ async fn receive<T: Transport>(transport: &mut Option<T>) -> Received {
 }
 
 /// The next transport of the client; waits forever if the connection cannot be resumed.
-async fn replacement<T>(replacements: &mut Option<mpsc::Receiver<Box<T>>>) -> T {
+async fn replacement<T>(replacements: &mut Option<BoxStream<'static, T>>) -> T {
     if let Some(replacements) = replacements
-        && let Some(transport) = replacements.recv().await
+        && let Some(transport) = replacements.next().await
     {
-        return *transport;
+        return transport;
     }
     pending().await
 }

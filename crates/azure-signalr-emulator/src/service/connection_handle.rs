@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::response::Response;
 use bytes::Bytes;
+use http_server::UpgradedStream;
 use tokio::sync::{mpsc, oneshot};
 
 use super::send_queue::SendQueue;
 use crate::access_key::random_id;
 use crate::protocol::handshake::TransportType;
 use crate::protocol::{Frame, Outcome, OutgoingMessage, Protocol};
-use crate::transport::WebSocket;
 
 /// An open connection, as later requests with its token find it.
 #[derive(Debug, Clone)]
@@ -25,8 +25,8 @@ pub(crate) struct OpenConnection {
 /// Passes later requests of a client to its transport. The channels are small: a client that sends too fast waits.
 #[derive(Debug, Clone)]
 pub(crate) enum TransportHandle {
-    /// Replacement sockets, if the connection can be resumed.
-    WebSocket(Option<mpsc::Sender<Box<WebSocket>>>),
+    /// Replacement sockets, if the connection can be resumed. Boxed, since a channel allocates slots for many values.
+    WebSocket(Option<mpsc::Sender<Box<UpgradedStream>>>),
     /// Bodies of POST requests.
     ServerSentEvents(mpsc::Sender<Bytes>),
     /// Bodies of POST requests, and polls.

@@ -30,8 +30,6 @@ use crate::upstream::ClientDetails;
 use long_polling::{PollQueue, PollTimeouts};
 use websocket::Upgrade;
 
-pub(crate) use websocket::WebSocket;
-
 /// Maximum number of requests of one client that wait for its connection.
 const MAX_WAITING_REQUESTS: usize = 4;
 
@@ -137,7 +135,7 @@ impl ConnectRequest {
             }
             TransportType::ServerSentEvents => {
                 let (posts, received) = mpsc::channel(MAX_WAITING_REQUESTS);
-                let (guard, settings) = self.connect(token, TransportHandle::ServerSentEvents(posts), None)?;
+                let (guard, settings) = self.connect(token, TransportHandle::ServerSentEvents(posts))?;
                 Ok(server_sent_events::open(received, guard, settings))
             }
             TransportType::LongPolling => {
@@ -148,7 +146,7 @@ impl ConnectRequest {
                 let (absence, piece) = (options.disconnect_timeout, options.client_timeout);
                 let timeouts = PollTimeouts { poll, absence, piece };
                 let handle = TransportHandle::LongPolling { posts, polls };
-                let (guard, settings) = self.connect(token, handle, None)?;
+                let (guard, settings) = self.connect(token, handle)?;
                 let queue = PollQueue::new(received_polls, timeouts);
                 Ok(long_polling::open(received_posts, queue, guard, settings))
             }
@@ -160,15 +158,14 @@ impl ConnectRequest {
             Some((sender, replacements)) => (Some(sender), Some(replacements)),
             None => (None, None),
         };
-        let (guard, settings) = self.connect(token, TransportHandle::WebSocket(sender), replacements)?;
-        Ok(websocket::open(upgrade, guard, settings))
+        let (guard, settings) = self.connect(token, TransportHandle::WebSocket(sender))?;
+        Ok(websocket::open(upgrade, replacements, guard, settings))
     }
 
     fn connect<T>(
         self,
         token: Option<&str>,
         transport: TransportHandle,
-        replacements: Option<mpsc::Receiver<Box<T>>>,
     ) -> Result<(ConnectionGuard, ConnectionSettings<T>), ApiError> {
         let Self { service, hub, identity, parts } = self;
         let guard = service.connect(token, hub.clone(), identity.user.clone(), transport).map_err(connect_error)?;
@@ -184,7 +181,7 @@ impl ConnectRequest {
             handshake_timeout: identity.handshake_timeout.unwrap_or(service.options.handshake_timeout),
             detailed_errors: identity.detailed_errors,
             expires_at: identity.closes_at.and_then(|end| Instant::now().checked_add(time_left(end))),
-            replacements,
+            replacements: None,
             upstream,
         };
         Ok((guard, settings))
@@ -204,9 +201,7 @@ async fn forward(
         (RequestKind::WebSocket, TransportHandle::WebSocket(replacements)) => {
             let replacements = replacements.as_ref().filter(|replacements| !replacements.is_closed());
             let replacements = replacements.ok_or_else(token_in_use)?;
-            let (upgrade, options) = (Upgrade::take(&mut parts)?, &service.options);
-            let replacements = replacements.clone();
-            Ok(websocket::resume(upgrade, replacements, options.max_client_message_bytes, options.client_timeout))
+            Ok(websocket::resume(Upgrade::take(&mut parts)?, replacements.clone()))
         }
         (RequestKind::EventStream, TransportHandle::ServerSentEvents(_)) => Err(token_in_use()),
         (RequestKind::Poll, TransportHandle::LongPolling { polls, .. }) => Ok(long_polling::poll(polls).await),

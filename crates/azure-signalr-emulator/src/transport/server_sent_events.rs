@@ -199,7 +199,7 @@ mod tests {
         assert!(began.elapsed() > 50 * TIMEOUT, "{:?}", began.elapsed());
         drop(stream);
         let expected: Vec<_> =
-            frames().iter().map(|frame| String::from_utf8(frame.payload().to_vec()).unwrap()).collect();
+            frames().into_iter().map(|frame| String::from_utf8(frame.payload().to_vec()).unwrap()).collect();
         assert_eq!(reading.await.unwrap(), expected);
     }
 

@@ -14,7 +14,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use http_server::UpgradedStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
@@ -29,6 +29,7 @@ use tracing::debug;
 use crate::api_error::ApiError;
 use crate::connection::close_code::{INVALID_PAYLOAD, PROTOCOL_ERROR};
 use crate::connection::{CloseRequest, ConnectionSettings, Received, SendError, Transport, run};
+use crate::options::Options;
 use crate::protocol::handshake::TransferFormat;
 use crate::protocol::{Frame, Opcode};
 use crate::service::{Batch, ConnectionGuard};
@@ -77,20 +78,15 @@ impl Upgrade {
         Ok(Self { upgrade, accept_key })
     }
 
-    /// Responds to the request, and runs `serve` in a new task with the socket.
-    fn accept<S>(
-        self,
-        max_message_bytes: usize,
-        slow_after: Duration,
-        serve: impl FnOnce(WebSocket) -> S + Send + 'static,
-    ) -> Response
+    /// Responds to the request, and runs `serve` in a new task with the stream.
+    fn accept<S>(self, serve: impl FnOnce(UpgradedStream) -> S + Send + 'static) -> Response
     where
         S: Future<Output = ()> + Send,
     {
         let Self { upgrade, accept_key } = self;
         tokio::spawn(async move {
             match upgrade.stream().await {
-                Ok((stream, read)) => serve(WebSocket::new(stream, read, max_message_bytes, slow_after).await).await,
+                Ok(stream) => serve(stream).await,
                 Err(error) => debug!("a client left before its connection was a WebSocket: {error}"),
             }
         });
@@ -109,24 +105,45 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     values.flat_map(|value| value.split(',')).any(|element| element.trim().eq_ignore_ascii_case(token))
 }
 
-/// Responds to the upgrade, and serves the connection in a new task.
-pub(super) fn open(upgrade: Upgrade, guard: ConnectionGuard, settings: ConnectionSettings<WebSocket>) -> Response {
-    let options = guard.options();
-    let (max_message_bytes, slow_after) = (options.max_client_message_bytes, options.client_timeout);
-    upgrade.accept(max_message_bytes, slow_after, move |socket| run(socket, guard, settings))
+/// Responds to the upgrade, and serves the connection in a new task. It can be resumed over `replacements`.
+pub(super) fn open(
+    upgrade: Upgrade,
+    replacements: Option<mpsc::Receiver<Box<UpgradedStream>>>,
+    guard: ConnectionGuard,
+    settings: ConnectionSettings<WebSocket>,
+) -> Response {
+    let limits = SocketLimits::new(guard.options());
+    let replacements = replacements.map(|streams| {
+        let sockets = stream::unfold(streams, move |mut streams| async move {
+            let stream = streams.recv().await?;
+            Some((WebSocket::new(*stream, limits).await, streams))
+        });
+        sockets.boxed()
+    });
+    let settings = ConnectionSettings { replacements, ..settings };
+    upgrade.accept(async move |stream| run(WebSocket::new(stream, limits).await, guard, settings).await)
 }
 
-/// Responds to the upgrade, and passes the socket to the connection that it resumes.
-pub(super) fn resume(
-    upgrade: Upgrade,
-    replacements: mpsc::Sender<Box<WebSocket>>,
-    max_message_bytes: usize,
-    slow_after: Duration,
-) -> Response {
-    upgrade.accept(max_message_bytes, slow_after, async move |socket| {
-        // If the connection has ended meanwhile, the socket is closed.
-        let _ = replacements.send(Box::new(socket)).await;
+/// Responds to the upgrade, and passes the stream to the connection that it resumes.
+pub(super) fn resume(upgrade: Upgrade, replacements: mpsc::Sender<Box<UpgradedStream>>) -> Response {
+    upgrade.accept(async move |stream| {
+        // If the connection has ended meanwhile, the stream is closed.
+        let _ = replacements.send(Box::new(stream)).await;
     })
+}
+
+/// The limits of a client.
+#[derive(Debug, Clone, Copy)]
+struct SocketLimits {
+    max_message_bytes: usize,
+    /// How long it may take next to nothing.
+    slow_after: Duration,
+}
+
+impl SocketLimits {
+    fn new(options: &Options) -> Self {
+        Self { max_message_bytes: options.max_client_message_bytes, slow_after: options.client_timeout }
+    }
 }
 
 /// A WebSocket of a client.
@@ -134,7 +151,6 @@ pub(crate) struct WebSocket {
     stream: Arc<UpgradedStream>,
     messages: WebSocketStream<ReadHalf>,
     input: Input,
-    /// How long a client may take next to nothing.
     slow_after: Duration,
 }
 
@@ -149,19 +165,19 @@ enum Input {
 }
 
 impl WebSocket {
-    /// `read` are the first bytes of the client.
-    async fn new(stream: UpgradedStream, read: Bytes, max_message_bytes: usize, slow_after: Duration) -> Self {
+    async fn new(mut stream: UpgradedStream, limits: SocketLimits) -> Self {
         stream.limit_unsent(MAX_UNSENT_BYTES);
+        let read = stream.take_read().into();
         let stream = Arc::new(stream);
-        let max_bytes = Some(max_message_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES));
+        let max_bytes = Some(limits.max_message_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES));
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
             .max_frame_size(max_bytes)
             .max_message_size(max_bytes);
         let half = ReadHalf(stream.clone());
-        let messages = WebSocketStream::from_partially_read(half, read.into(), Role::Server, Some(config)).await;
-        Self { stream, messages, input: Input::Messages, slow_after }
+        let messages = WebSocketStream::from_partially_read(half, read, Role::Server, Some(config)).await;
+        Self { stream, messages, input: Input::Messages, slow_after: limits.slow_after }
     }
 
     /// Writes at least `bytes` of a batch, or all of it.
