@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::connection_handle::ConnectionHandle;
+use super::delivery::Delivery;
 use super::send_queue::CloseOptions;
-use super::{Service, State};
-use crate::connection_tokens::ConnectionTokens;
-use crate::fault_injection::{ConnectionAction, Faults, MessageEffect};
+use super::{Service, no_tokens};
+use crate::fault_injection::ConnectionAction;
 use crate::hub::{AddToGroupError, Connection, ConnectionId, GroupName, HubName, Hubs, UserId};
-use crate::protocol::{Frame, OutgoingMessage, Protocol, ServerMessage};
+use crate::protocol::{OutgoingMessage, Protocol, ServerMessage};
 
 /// The connections of a hub that a REST call addresses.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,11 +84,11 @@ impl Service {
         excluded: &HashSet<ConnectionId>,
         message: &OutgoingMessage,
     ) {
-        let state = self.current_state();
-        let mut delivery = Delivery::begin(self, hub, message);
-        state.each(hub, recipients, excluded, |connection| delivery.send(connection.id, connection.handle));
-        drop(state);
-        delivery.record(self);
+        let hubs = self.current_hubs();
+        let mut delivery = Delivery::begin(self.diagnostics.as_deref(), hub, message);
+        for_each(&hubs, hub, recipients, excluded, |connection| delivery.send(connection.id, connection.handle));
+        drop(hubs);
+        delivery.record();
     }
 
     /// Queues a message for one connection.
@@ -109,7 +109,7 @@ impl Service {
 
     /// The handle of one connection.
     pub(crate) fn connection(&self, hub: &HubName, id: &ConnectionId) -> Option<Arc<ConnectionHandle>> {
-        Some(self.lock().hubs.connection(hub, id)?.handle.clone())
+        Some(self.hubs().connection(hub, id)?.handle.clone())
     }
 
     /// Closes connections, and returns their number. They leave the hub at once, but still receive their queued messages.
@@ -120,25 +120,25 @@ impl Service {
         excluded: &HashSet<ConnectionId>,
         options: &CloseOptions,
     ) -> usize {
-        let (mut state, mut closed) = (self.current_state(), Vec::new());
-        state.each(hub, recipients, excluded, |connection| {
+        let (mut hubs, mut closed) = (self.current_hubs(), Vec::new());
+        for_each(&hubs, hub, recipients, excluded, |connection| {
             connection.handle.send_queue.close(options.clone());
             closed.push(connection.id.clone());
         });
         for id in &closed {
-            state.hubs.leave(hub, id);
+            hubs.leave(hub, id);
         }
         closed.len()
     }
 
     /// Whether the recipients include a connection.
     pub(crate) fn exists(&self, hub: &HubName, recipients: &Recipients) -> bool {
-        let state = self.current_state();
+        let hubs = self.current_hubs();
         match recipients {
-            Recipients::Everyone => state.hubs.everyone(hub).next().is_some(),
-            Recipients::Group(group) => state.hubs.has_group(hub, group),
-            Recipients::User(user) => state.hubs.user(hub, user).next().is_some(),
-            Recipients::Connection(id) => state.hubs.connection(hub, id).is_some(),
+            Recipients::Everyone => hubs.everyone(hub).next().is_some(),
+            Recipients::Group(group) => hubs.has_group(hub, group),
+            Recipients::User(user) => hubs.user(hub, user).next().is_some(),
+            Recipients::Connection(id) => hubs.connection(hub, id).is_some(),
         }
     }
 
@@ -151,8 +151,8 @@ impl Service {
         after: Option<&ConnectionId>,
         count: usize,
     ) -> (Vec<(ConnectionId, Option<UserId>)>, bool) {
-        let state = self.current_state();
-        let mut connections = state.hubs.group(hub, group, after);
+        let hubs = self.current_hubs();
+        let mut connections = hubs.group(hub, group, after);
         let listed = connections.by_ref().take(count);
         let listed = listed.map(|connection| (connection.id.clone(), connection.user.cloned())).collect();
         (listed, connections.next().is_none())
@@ -160,7 +160,7 @@ impl Service {
 
     /// Reads or changes groups and memberships.
     pub(crate) fn with_hubs<R>(&self, operation: impl FnOnce(&mut Hubs<Arc<ConnectionHandle>>) -> R) -> R {
-        operation(&mut self.current_state().hubs)
+        operation(&mut self.current_hubs())
     }
 
     /// Executes all commands in order for each connection that matches, and returns the number of these connections.
@@ -189,12 +189,12 @@ impl Service {
 
     /// All connections of the hub with their groups.
     fn candidates(&self, hub: &HubName) -> Vec<Candidate> {
-        let state = self.current_state();
-        let candidates = state.hubs.everyone(hub).map(|connection| Candidate {
+        let hubs = self.current_hubs();
+        let candidates = hubs.everyone(hub).map(|connection| Candidate {
             id: connection.id.clone(),
             user: connection.user.cloned(),
             handle: connection.handle.clone(),
-            groups: state.hubs.groups_of(hub, connection.id).cloned().collect(),
+            groups: hubs.groups_of(hub, connection.id).cloned().collect(),
         });
         candidates.collect()
     }
@@ -206,31 +206,31 @@ impl Service {
         mut selected: Vec<(ConnectionId, Arc<ConnectionHandle>)>,
         commands: &[Command],
     ) -> usize {
-        let mut state = self.current_state();
+        let mut hubs = self.current_hubs();
         selected.retain(|(id, handle)| {
-            state.hubs.connection(hub, id).is_some_and(|connection| Arc::ptr_eq(connection.handle, handle))
+            hubs.connection(hub, id).is_some_and(|connection| Arc::ptr_eq(connection.handle, handle))
         });
         for command in commands {
             match command {
                 Command::Send(message) => {
-                    let mut delivery = Delivery::begin(self, hub, message);
+                    let mut delivery = Delivery::begin(self.diagnostics.as_deref(), hub, message);
                     selected.iter().for_each(|(id, handle)| delivery.send(id, handle));
-                    delivery.record(self);
+                    delivery.record();
                 }
                 Command::Join(group) => {
                     for (id, _) in &selected {
-                        if state.hubs.add(hub, id, group) == Err(AddToGroupError::TooManyGroups) {
+                        if hubs.add(hub, id, group) == Err(AddToGroupError::TooManyGroups) {
                             debug!(%hub, connection = %id, "connection {id} is in too many groups to join another");
                         }
                     }
                 }
                 Command::Leave(group) => {
-                    selected.iter().for_each(|(id, _)| state.hubs.remove(hub, id, group));
+                    selected.iter().for_each(|(id, _)| hubs.remove(hub, id, group));
                 }
                 Command::Close(options) => {
                     for (id, handle) in &selected {
                         handle.send_queue.close(options.clone());
-                        state.hubs.leave(hub, id);
+                        hubs.leave(hub, id);
                     }
                 }
             }
@@ -238,11 +238,11 @@ impl Service {
         selected.len()
     }
 
-    /// The state without expired memberships.
-    fn current_state(&self) -> MutexGuard<'_, State> {
-        let mut state = self.lock();
-        state.hubs.remove_expired(Instant::now());
-        state
+    /// The hubs without expired memberships.
+    fn current_hubs(&self) -> MutexGuard<'_, Hubs<Arc<ConnectionHandle>>> {
+        let mut hubs = self.hubs();
+        hubs.remove_expired(Instant::now());
+        hubs
     }
 }
 
@@ -250,9 +250,9 @@ impl Service {
 impl Service {
     /// Executes an action on the selected connections, and returns their number.
     pub(crate) fn act_on(&self, selector: &ConnectionSelector, action: ConnectionAction) -> usize {
-        let state = self.lock();
+        let hubs = self.hubs();
         let mut count = 0;
-        for (_, connection) in state.hubs.all().filter(|(hub, connection)| selector.matches(hub, connection)) {
+        for (_, connection) in hubs.all().filter(|(hub, connection)| selector.matches(hub, connection)) {
             let queue = &connection.handle.send_queue;
             match action {
                 ConnectionAction::Drop => queue.drop_transport(),
@@ -267,13 +267,13 @@ impl Service {
 
     /// All connections, sorted by hub and id.
     pub(crate) fn list_connections(&self) -> Vec<ConnectionInfo> {
-        let state = self.current_state();
-        let connections = state.hubs.all().map(|(hub, connection)| {
-            let groups = state.hubs.groups_of(hub, connection.id);
+        let hubs = self.current_hubs();
+        let connections = hubs.all().map(|(hub, connection)| {
+            let groups = hubs.groups_of(hub, connection.id);
             ConnectionInfo::new(hub, &connection, groups.map(|group| group.as_str().to_owned()).collect())
         });
         let mut connections: Vec<_> = connections.collect();
-        drop(state);
+        drop(hubs);
         connections.sort_unstable_by(|one, other| (&one.hub, &one.connection).cmp(&(&other.hub, &other.connection)));
         connections
     }
@@ -281,82 +281,32 @@ impl Service {
     /// Drops all connections and removes all ids, groups and memberships, as a restart of the service does. Options, keys,
     /// faults and the traffic log stay.
     pub(crate) fn restart(&self) {
-        let mut state = self.lock();
-        state.tokens.open_connections().for_each(|open| open.handle.send_queue.abort());
-        state.hubs = Hubs::default();
-        state.tokens = ConnectionTokens::new(self.options.connection_token_lifetime, self.options.max_connections);
+        // First the hubs: a connection that joins meanwhile is dropped next.
+        *self.hubs() = Hubs::default();
+        let mut admission = self.admission();
+        admission.tokens.open_connections().for_each(|open| open.handle.send_queue.abort());
+        admission.tokens = no_tokens(&self.options);
     }
 }
 
-/// A message on its way to the queues of its recipients.
-struct Delivery<'a> {
-    hub: &'a HubName,
-    message: &'a OutgoingMessage,
-    faults: Option<MutexGuard<'a, Faults>>,
-    /// The fault for all recipients.
-    hub_effect: MessageEffect,
-    /// The number of frames that were queued, and the last of them.
-    sent: usize,
-    last: Option<(ConnectionId, Frame)>,
-}
-
-impl<'a> Delivery<'a> {
-    fn begin(service: &'a Service, hub: &'a HubName, message: &'a OutgoingMessage) -> Self {
-        let mut faults = service.diagnostics.as_ref().map(|diagnostics| diagnostics.faults());
-        let hub_effect = faults.as_mut().map_or(MessageEffect::Deliver, |faults| faults.apply_to_hub(hub.as_str()));
-        Self { hub, message, faults, hub_effect, sent: 0, last: None }
-    }
-
-    /// Queues the message for one connection, changed by the fault for its hub or for this connection.
-    fn send(&mut self, id: &ConnectionId, handle: &ConnectionHandle) {
-        let effect = match (self.hub_effect, &mut self.faults) {
-            (MessageEffect::Deliver, Some(faults)) => faults.apply_to_connection(self.hub.as_str(), id.as_str()),
-            (effect, _) => effect,
-        };
-        let Some(frame) = handle.frame(self.message) else { return };
-        let queue = &handle.send_queue;
-        match effect {
-            MessageEffect::Deliver => queue.push(frame.clone()),
-            MessageEffect::Duplicate => {
-                queue.push(frame.clone());
-                queue.push(frame.clone());
-                self.sent += 1;
-            }
-            MessageEffect::Reorder => queue.push_after_next(frame.clone()),
-            MessageEffect::Drop => return,
+/// Calls `act` with each of the recipients, except `excluded`.
+fn for_each<'a>(
+    hubs: &'a Hubs<Arc<ConnectionHandle>>,
+    hub: &HubName,
+    recipients: &'a Recipients,
+    excluded: &HashSet<ConnectionId>,
+    mut act: impl FnMut(Connection<'a, Arc<ConnectionHandle>>),
+) {
+    let act = |connection: Connection<'a, _>| {
+        if !excluded.contains(connection.id) {
+            act(connection);
         }
-        self.sent += 1;
-        self.last = Some((id.clone(), frame));
-    }
-
-    /// Records the message, after the lock of the faults is released.
-    fn record(self, service: &Service) {
-        drop(self.faults);
-        if let (Some((id, frame)), Some(diagnostics)) = (self.last, &service.diagnostics) {
-            diagnostics.record_sent(self.hub, id, self.sent, &frame);
-        }
-    }
-}
-
-impl State {
-    fn each<'a>(
-        &'a self,
-        hub: &HubName,
-        recipients: &'a Recipients,
-        excluded: &'a HashSet<ConnectionId>,
-        mut act: impl FnMut(Connection<'a, Arc<ConnectionHandle>>),
-    ) {
-        let act = |connection: Connection<'a, _>| {
-            if !excluded.contains(connection.id) {
-                act(connection);
-            }
-        };
-        match recipients {
-            Recipients::Everyone => self.hubs.everyone(hub).for_each(act),
-            Recipients::Group(group) => self.hubs.group(hub, group, None).for_each(act),
-            Recipients::User(user) => self.hubs.user(hub, user).for_each(act),
-            Recipients::Connection(id) => self.hubs.connection(hub, id).into_iter().for_each(act),
-        }
+    };
+    match recipients {
+        Recipients::Everyone => hubs.everyone(hub).for_each(act),
+        Recipients::Group(group) => hubs.group(hub, group, None).for_each(act),
+        Recipients::User(user) => hubs.user(hub, user).for_each(act),
+        Recipients::Connection(id) => hubs.connection(hub, id).into_iter().for_each(act),
     }
 }
 

@@ -1,9 +1,11 @@
 //! The shared state of one emulator, and the guard that keeps a connection in it.
 //!
-//! One lock protects all state, for short sections without I/O. A broadcast fills all send queues under it, so all members of a
-//! hub receive messages in the same order.
+//! Two locks protect the state, for short sections without I/O: one the hubs, one the connection tokens. No code holds both, so that
+//! no delivery waits for clients that connect. A broadcast fills all send queues under the lock of the hubs, so all members of a hub
+//! receive messages in the same order.
 
 mod connection_handle;
+mod delivery;
 pub(crate) mod hub_operations;
 mod send_queue;
 
@@ -34,13 +36,16 @@ pub(crate) struct Service {
     /// Present where `Options::control` is set.
     pub(crate) diagnostics: Option<Arc<Diagnostics>>,
     writers: Writers,
-    state: Mutex<State>,
+    /// The connections after their handshake, and their groups. Never locked together with `admission`.
+    hubs: Mutex<Hubs<Arc<ConnectionHandle>>>,
+    /// The connection tokens, and who may connect. Never locked together with `hubs`.
+    admission: Mutex<Admission>,
     /// Notified when a connection has ended.
     connection_ended: Notify,
 }
 
-struct State {
-    hubs: Hubs<Arc<ConnectionHandle>>,
+/// The connections from their negotiation to their end.
+struct Admission {
     tokens: ConnectionTokens<OpenConnection>,
     /// The number of [`ConnectionGuard`]s.
     guards: usize,
@@ -49,12 +54,6 @@ struct State {
 
 impl Service {
     pub(crate) fn new(options: Options) -> Self {
-        let state = State {
-            hubs: Hubs::default(),
-            tokens: ConnectionTokens::new(options.connection_token_lifetime, options.max_connections),
-            guards: 0,
-            closing: false,
-        };
         Self {
             auth: Auth::new(&options.access_keys, &options.allowed_hosts, options.clock_leeway)
                 .with_entra(options.entra.clone())
@@ -62,7 +61,8 @@ impl Service {
             upstream: options.upstream.clone().map(|upstream| Upstream::new(upstream, &options.access_keys).into()),
             diagnostics: options.control.then(|| Arc::new(Diagnostics::new())),
             writers: Writers::new(),
-            state: Mutex::new(state),
+            hubs: Mutex::default(),
+            admission: Mutex::new(Admission { tokens: no_tokens(&options), guards: 0, closing: false }),
             connection_ended: Notify::new(),
             options,
         }
@@ -70,16 +70,16 @@ impl Service {
 
     /// Adds a negotiated connection, which waits for its client.
     pub(crate) fn issue(&self, token: ConnectionToken, negotiated: NegotiatedConnection) -> Result<(), ConnectError> {
-        let mut state = self.lock();
-        if state.closing {
+        let mut admission = self.admission();
+        if admission.closing {
             return Err(ConnectError::Closing);
         }
-        state.tokens.issue(Instant::now(), token, negotiated)
+        admission.tokens.issue(Instant::now(), token, negotiated)
     }
 
     /// The state of a connection token for this user of this hub.
     pub(crate) fn token_state(&self, token: &str, hub: &HubName, user: Option<&UserId>) -> TokenState<OpenConnection> {
-        self.lock().tokens.state(Instant::now(), token, hub, user)
+        self.admission().tokens.state(Instant::now(), token, hub, user)
     }
 
     /// Opens a connection; without a token, one that was not negotiated.
@@ -94,24 +94,25 @@ impl Service {
         let transport_type = transport.transport_type();
         let handle = Arc::new(ConnectionHandle::new(transport_type, self.writers.queue(capacity), unix_milliseconds()));
         let open = OpenConnection { handle: handle.clone(), transport };
-        let mut state = self.lock();
-        if state.closing {
+        let mut admission = self.admission();
+        if admission.closing {
             return Err(ConnectError::Closing);
         }
         let now = Instant::now();
+        let tokens = &mut admission.tokens;
         let (token, connection) = match token {
-            Some(token) => state.tokens.redeem(now, token, &hub, user.as_ref(), open)?,
+            Some(token) => tokens.redeem(now, token, &hub, user.as_ref(), open)?,
             None => {
                 let token = ConnectionToken::from(random_id());
                 let connection = ConnectionId::new(&random_id());
                 let (hub, user) = (hub.clone(), user.clone());
                 let negotiated = NegotiatedConnection { connection: connection.clone(), hub, user, may_resume: false };
-                state.tokens.open(now, token.clone(), negotiated, open)?;
+                tokens.open(now, token.clone(), negotiated, open)?;
                 (token, connection)
             }
         };
-        state.guards += 1;
-        drop(state);
+        admission.guards += 1;
+        drop(admission);
         let recorder = self.recorder(&hub, &connection);
         Ok(ConnectionGuard { service: self.clone(), token, hub, connection, user, handle, recorder })
     }
@@ -124,22 +125,22 @@ impl Service {
 
     /// Removes a connection token.
     pub(crate) fn remove_token(&self, token: &str) {
-        self.lock().tokens.remove(token);
+        self.admission().tokens.remove(token);
     }
 
     /// Rejects new connections and closes all open ones.
     pub(crate) fn close_all(&self) {
-        let mut state = self.lock();
-        state.closing = true;
+        let mut admission = self.admission();
+        admission.closing = true;
         let options = CloseOptions { reason: None, allow_reconnect: true };
-        state.tokens.open_connections().for_each(|open| open.handle.send_queue.close(options.clone()));
+        admission.tokens.open_connections().for_each(|open| open.handle.send_queue.close(options.clone()));
     }
 
     /// Waits until all connections are closed and their upstream posts are done.
     pub(crate) async fn closed(&self) {
         loop {
             let ended = self.connection_ended.notified();
-            if self.lock().guards == 0 {
+            if self.admission().guards == 0 {
                 return;
             }
             ended.await;
@@ -147,9 +148,18 @@ impl Service {
     }
 
     /// Poisoning is ignored: no update can panic halfway.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn hubs(&self) -> MutexGuard<'_, Hubs<Arc<ConnectionHandle>>> {
+        self.hubs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Poisoning is ignored: no update can panic halfway.
+    fn admission(&self) -> MutexGuard<'_, Admission> {
+        self.admission.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn no_tokens(options: &Options) -> ConnectionTokens<OpenConnection> {
+    ConnectionTokens::new(options.connection_token_lifetime, options.max_connections)
 }
 
 /// Keeps one open connection in the service. Dropping it removes the connection.
@@ -170,14 +180,14 @@ impl ConnectionGuard {
         let Self { hub, connection, .. } = self;
         self.handle.set_protocol(protocol);
         let (user, handle) = (self.user.as_ref(), self.handle.clone());
-        self.service.lock().hubs.join(Instant::now(), hub, connection, user, handle);
+        self.service.hubs().join(Instant::now(), hub, connection, user, handle);
         let (user, transport) = (user.map(UserId::as_str), self.handle.transport_type);
         info!(%hub, %connection, user, %transport, "connection {connection} joined hub {hub}");
     }
 
     /// Removes the connection from its hub; its transport may still be open.
     pub(crate) fn leave_hub(&self) {
-        self.service.lock().hubs.leave(&self.hub, &self.connection);
+        self.service.hubs().leave(&self.hub, &self.connection);
         self.handle.fail_invocations();
     }
 
@@ -194,8 +204,10 @@ impl ConnectionGuard {
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.leave_hub();
-        self.remove_token();
-        self.service.lock().guards -= 1;
+        let mut admission = self.service.admission();
+        admission.tokens.remove(&self.token);
+        admission.guards -= 1;
+        drop(admission);
         self.service.connection_ended.notify_waiters();
     }
 }
@@ -203,4 +215,47 @@ impl Drop for ConnectionGuard {
 /// The wall clock in seconds since 1970, as tokens use it.
 pub(crate) fn unix_now() -> u64 {
     unix_milliseconds() / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::hub_operations::Recipients;
+    use super::*;
+    use crate::protocol::OutgoingMessage;
+
+    /// Whether `operation` ends.
+    fn ends(service: &Arc<Service>, operation: impl FnOnce(&Service) + Send + 'static) -> bool {
+        let (ended, end) = mpsc::channel();
+        let service = service.clone();
+        thread::spawn(move || {
+            operation(&service);
+            // The test may have given up.
+            let _ = ended.send(());
+        });
+        end.recv_timeout(Duration::from_secs(10)).is_ok()
+    }
+
+    #[test]
+    fn neither_deliveries_nor_connection_tokens_wait_for_the_other() {
+        let service = Arc::new(Service::new(Options::default()));
+        let hub = HubName::of_client("chat").unwrap();
+        let admission = service.admission();
+        let recipients_hub = hub.clone();
+        assert!(ends(&service, move |service| {
+            let message = OutgoingMessage::invocation("t".to_owned(), Box::default());
+            service.deliver(&recipients_hub, &Recipients::Everyone, &HashSet::new(), &message);
+        }));
+        drop(admission);
+        let _hubs = service.hubs();
+        assert!(ends(&service, move |service| {
+            let _ = service.token_state("unknown", &hub, None);
+            service.remove_token("unknown");
+            service.close_all();
+        }));
+    }
 }
