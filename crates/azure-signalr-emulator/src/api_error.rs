@@ -16,6 +16,9 @@ use crate::hub::InvalidHubName;
 /// Carries the error code; a response to HEAD has nothing else.
 const ERROR_CODE: HeaderName = HeaderName::from_static("x-ms-error-code");
 
+/// When a client that found no room for its connection should try again, in seconds.
+const CONNECTION_RETRY_AFTER_SECONDS: u32 = 5;
+
 /// Why a request failed: the status, code and message of its response.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
@@ -26,11 +29,13 @@ pub(crate) struct ApiError {
     target: Option<&'static str>,
     /// The value of the `Allow` header.
     allow: Option<String>,
+    /// The value of the `Retry-After` header, in seconds.
+    retry_after: Option<u32>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), target: None, allow: None }
+        Self { status, code, message: message.into(), target: None, allow: None, retry_after: None }
     }
 
     pub(crate) fn invalid(target: &'static str, message: impl Into<String>) -> Self {
@@ -60,7 +65,8 @@ impl ApiError {
 
     pub(crate) fn too_many_connections() -> Self {
         let message = "the emulator holds as many connections as it may (`max_connections`)";
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyConnections", message)
+        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyConnections", message);
+        Self { retry_after: Some(CONNECTION_RETRY_AFTER_SECONDS), ..error }
     }
 
     pub(crate) fn too_many_groups(who: &str) -> Self {
@@ -106,6 +112,9 @@ impl ApiError {
         }
         if let Some(Ok(allow)) = self.allow.as_deref().map(HeaderValue::from_str) {
             headers.insert(header::ALLOW, allow);
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self);
         response

@@ -2,14 +2,20 @@
 //!
 //! A connection has two names. The *connection token* in the client's URL is a secret of the client and the service; the
 //! *connection id* is public, for REST callers. Connections are found here by their token only.
+//!
+//! A token whose client has not connected yet takes no connection from others: such tokens have a limit of their own, at which the
+//! oldest makes room.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::hub::{ConnectionId, HubName, UserId};
+
+/// Most tokens whose client has not connected yet: more than a service gives out within the lifetime of a token.
+pub(crate) const MAX_WAITING_TOKENS: usize = 100_000;
 
 /// The secret name of a connection, from its negotiation to its end.
 pub(crate) type ConnectionToken = Arc<str>;
@@ -25,34 +31,38 @@ pub(crate) struct NegotiatedConnection {
 }
 
 /// All negotiated and open connections by token. `C` represents an open connection.
-#[derive(Debug)]
 pub(crate) struct ConnectionTokens<C> {
     entries: HashMap<ConnectionToken, Entry<C>>,
+    /// The tokens whose client has not connected yet, oldest first.
+    waiting: BTreeMap<IssueNumber, ConnectionToken>,
+    next_number: IssueNumber,
     lifetime: Duration,
-    limit: usize,
-    next_purge: Option<Instant>,
+    max_open: usize,
+    max_waiting: usize,
 }
 
-#[derive(Debug)]
+/// Counts the tokens in the order of their negotiation.
+type IssueNumber = u64;
+
 struct Entry<C> {
     negotiated: NegotiatedConnection,
     state: State<C>,
 }
 
-#[derive(Debug)]
 enum State<C> {
-    Waiting { until: Instant },
+    Waiting { until: Instant, number: IssueNumber },
     Open(C),
 }
 
 /// Why a connection is not accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ConnectError {
-    /// The token was never issued, was issued for another user or hub, has expired, or its connection has ended.
+    /// The token was never issued, was issued for another user or hub, has expired or made room for others, or its connection has
+    /// ended.
     UnknownToken,
     /// The connection of the token is open.
     TokenInUse,
-    /// The maximum number of connections and unused tokens is reached.
+    /// The maximum number of open connections is reached.
     LimitReached,
     /// The service is shutting down.
     Closing,
@@ -68,7 +78,7 @@ pub(crate) enum TokenState<C> {
 
 impl<C> Entry<C> {
     fn is_expired(&self, now: Instant) -> bool {
-        matches!(self.state, State::Waiting { until } if now >= until)
+        matches!(self.state, State::Waiting { until, .. } if now >= until)
     }
 
     fn is_valid_for(&self, now: Instant, hub: &HubName, user: Option<&UserId>) -> bool {
@@ -77,9 +87,11 @@ impl<C> Entry<C> {
 }
 
 impl<C> ConnectionTokens<C> {
-    /// `lifetime` is how long an unused token is valid, `limit` the maximum number of tokens.
-    pub(crate) fn new(lifetime: Duration, limit: usize) -> Self {
-        Self { entries: HashMap::new(), lifetime, limit, next_purge: None }
+    /// `lifetime` is how long an unused token is valid. At most `max_open` connections are open; at `max_waiting` unused tokens the
+    /// oldest makes room for a new one.
+    pub(crate) fn new(lifetime: Duration, max_open: usize, max_waiting: usize) -> Self {
+        let (entries, waiting) = (HashMap::new(), BTreeMap::new());
+        Self { entries, waiting, next_number: 0, lifetime, max_open, max_waiting }
     }
 
     /// Adds a negotiated connection, which waits for its client.
@@ -89,19 +101,25 @@ impl<C> ConnectionTokens<C> {
         token: ConnectionToken,
         negotiated: NegotiatedConnection,
     ) -> Result<(), ConnectError> {
-        let until = now + self.lifetime;
-        self.add(now, token, Entry { negotiated, state: State::Waiting { until } })
+        self.check_room()?;
+        self.make_room(now);
+        let (until, number) = (now + self.lifetime, self.next_number);
+        self.next_number += 1;
+        self.waiting.insert(number, token.clone());
+        self.entries.insert(token, Entry { negotiated, state: State::Waiting { until, number } });
+        Ok(())
     }
 
     /// Adds an open connection that was not negotiated.
     pub(crate) fn open(
         &mut self,
-        now: Instant,
         token: ConnectionToken,
         negotiated: NegotiatedConnection,
         open: C,
     ) -> Result<(), ConnectError> {
-        self.add(now, token, Entry { negotiated, state: State::Open(open) })
+        self.check_room()?;
+        self.entries.insert(token, Entry { negotiated, state: State::Open(open) });
+        Ok(())
     }
 
     /// Opens a negotiated connection, and returns the stored token and the connection id.
@@ -113,15 +131,14 @@ impl<C> ConnectionTokens<C> {
         user: Option<&UserId>,
         open: C,
     ) -> Result<(ConnectionToken, ConnectionId), ConnectError> {
-        let (token, entry) = self.entries.get_key_value(token).ok_or(ConnectError::UnknownToken)?;
-        if !entry.is_valid_for(now, hub, user) {
-            return Err(ConnectError::UnknownToken);
-        }
-        let State::Waiting { .. } = entry.state else { return Err(ConnectError::TokenInUse) };
-        let (token, negotiated) = (token.clone(), entry.negotiated.clone());
-        let connection = negotiated.connection.clone();
-        self.entries.insert(token.clone(), Entry { negotiated, state: State::Open(open) });
-        Ok((token, connection))
+        let room = self.check_room();
+        let entry = self.entries.get_mut(token).filter(|entry| entry.is_valid_for(now, hub, user));
+        let entry = entry.ok_or(ConnectError::UnknownToken)?;
+        let State::Waiting { number, .. } = entry.state else { return Err(ConnectError::TokenInUse) };
+        room?;
+        entry.state = State::Open(open);
+        let token = self.waiting.remove(&number).expect("a waiting token has its number");
+        Ok((token, entry.negotiated.connection.clone()))
     }
 
     /// The state of a token for this user of this hub; unknown for all others.
@@ -138,7 +155,9 @@ impl<C> ConnectionTokens<C> {
 
     /// Removes a token.
     pub(crate) fn remove(&mut self, token: &str) {
-        self.entries.remove(token);
+        if let Some(Entry { state: State::Waiting { number, .. }, .. }) = self.entries.remove(token) {
+            self.waiting.remove(&number);
+        }
     }
 
     /// All open connections.
@@ -149,17 +168,21 @@ impl<C> ConnectionTokens<C> {
         })
     }
 
-    /// Removes expired tokens once in a lifetime, or when the limit is reached.
-    fn add(&mut self, now: Instant, token: ConnectionToken, entry: Entry<C>) -> Result<(), ConnectError> {
-        if self.entries.len() >= self.limit || self.next_purge.is_none_or(|due| now >= due) {
-            self.entries.retain(|_, entry| !entry.is_expired(now));
-            self.next_purge = Some(now + self.lifetime);
+    /// Removes expired tokens, and the oldest if there are as many as may wait.
+    fn make_room(&mut self, now: Instant) {
+        loop {
+            let is_full = self.waiting.len() >= self.max_waiting;
+            let Some(oldest) = self.waiting.first_entry() else { return };
+            if !is_full && self.entries.get(oldest.get()).is_some_and(|entry| !entry.is_expired(now)) {
+                return;
+            }
+            self.entries.remove(&oldest.remove());
         }
-        if self.entries.len() >= self.limit {
-            return Err(ConnectError::LimitReached);
-        }
-        self.entries.insert(token, entry);
-        Ok(())
+    }
+
+    fn check_room(&self) -> Result<(), ConnectError> {
+        let open = self.entries.len() - self.waiting.len();
+        if open < self.max_open { Ok(()) } else { Err(ConnectError::LimitReached) }
     }
 }
 
@@ -188,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_token_opens_once_and_is_unknown_after_its_connection() {
-        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10), Instant::now());
+        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10, 10), Instant::now());
         tokens.issue(now, "secret".into(), negotiated()).unwrap();
         assert_eq!(redeem(&mut tokens, now, "secret"), Ok(ConnectionId::new("public")));
         assert_eq!(redeem(&mut tokens, now, "secret"), Err(ConnectError::TokenInUse));
@@ -199,14 +222,14 @@ mod tests {
 
     #[test]
     fn the_public_id_opens_no_connection() {
-        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10), Instant::now());
+        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10, 10), Instant::now());
         tokens.issue(now, "secret".into(), negotiated()).unwrap();
         assert_eq!(redeem(&mut tokens, now, "public"), Err(ConnectError::UnknownToken));
     }
 
     #[test]
     fn a_token_is_unknown_for_another_user_or_hub() {
-        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10), Instant::now());
+        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10, 10), Instant::now());
         tokens.issue(now, "secret".into(), negotiated()).unwrap();
         let other = HubName::of_client("other").unwrap();
         let (alice, mallory) = (UserId::new("alice"), UserId::new("mallory"));
@@ -219,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_unused_token_expires_and_is_removed() {
-        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10), Instant::now());
+        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10, 10), Instant::now());
         tokens.issue(now, "early".into(), negotiated()).unwrap();
         assert_eq!(state(&tokens, now + LIFETIME, "early"), TokenState::Unknown);
         assert_eq!(redeem(&mut tokens, now + LIFETIME, "early"), Err(ConnectError::UnknownToken));
@@ -227,13 +250,107 @@ mod tests {
         assert_eq!(tokens.entries.len(), 1);
     }
 
+    /// What a step of the next test does.
+    #[derive(Debug)]
+    enum Step {
+        Issue(&'static str),
+        Redeem(&'static str),
+        Open(&'static str),
+        Remove(&'static str),
+        /// Until all unused tokens have expired.
+        Wait,
+    }
+
     #[test]
-    fn there_are_never_more_tokens_than_the_limit() {
-        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 2), Instant::now());
-        tokens.issue(now, "one".into(), negotiated()).unwrap();
-        tokens.open(now, "two".into(), negotiated(), ()).unwrap();
-        assert_eq!(tokens.issue(now, "three".into(), negotiated()), Err(ConnectError::LimitReached));
-        assert_eq!(tokens.open(now, "three".into(), negotiated(), ()), Err(ConnectError::LimitReached));
-        assert_eq!(tokens.issue(now + LIFETIME, "three".into(), negotiated()), Ok(()));
+    fn unused_tokens_take_no_connection_and_the_oldest_makes_room() {
+        use ConnectError::{LimitReached, UnknownToken};
+        use Step::{Issue, Open, Redeem, Remove, Wait};
+        // Two connections may be open, and three tokens may be unused.
+        let cases: &[&[(Step, Result<(), ConnectError>)]] = &[
+            // Unused tokens leave all connections to others.
+            &[
+                (Issue("a"), Ok(())),
+                (Issue("b"), Ok(())),
+                (Issue("c"), Ok(())),
+                (Open("d"), Ok(())),
+                (Open("e"), Ok(())),
+            ],
+            // The fourth unused token replaces the oldest.
+            &[
+                (Issue("a"), Ok(())),
+                (Issue("b"), Ok(())),
+                (Issue("c"), Ok(())),
+                (Issue("d"), Ok(())),
+                (Redeem("a"), Err(UnknownToken)),
+                (Redeem("b"), Ok(())),
+                (Redeem("d"), Ok(())),
+            ],
+            // A token that was used, or removed, is not the oldest any more.
+            &[
+                (Issue("a"), Ok(())),
+                (Issue("b"), Ok(())),
+                (Issue("c"), Ok(())),
+                (Redeem("a"), Ok(())),
+                (Remove("b"), Ok(())),
+                (Issue("d"), Ok(())),
+                (Issue("e"), Ok(())),
+                (Redeem("c"), Ok(())),
+            ],
+            // Beyond the open connections there is neither a connection nor a token for one.
+            &[
+                (Issue("a"), Ok(())),
+                (Open("b"), Ok(())),
+                (Open("c"), Ok(())),
+                (Open("d"), Err(LimitReached)),
+                (Issue("d"), Err(LimitReached)),
+                (Redeem("a"), Err(LimitReached)),
+                (Remove("b"), Ok(())),
+                (Redeem("a"), Ok(())),
+                (Issue("d"), Err(LimitReached)),
+            ],
+            // An unknown token is that, also at the limit.
+            &[(Open("a"), Ok(())), (Open("b"), Ok(())), (Redeem("x"), Err(UnknownToken))],
+            // Expired tokens go first.
+            &[
+                (Issue("a"), Ok(())),
+                (Wait, Ok(())),
+                (Issue("b"), Ok(())),
+                (Redeem("a"), Err(UnknownToken)),
+                (Redeem("b"), Ok(())),
+            ],
+        ];
+        for case in cases {
+            let (mut tokens, mut now) = (ConnectionTokens::new(LIFETIME, 2, 3), Instant::now());
+            for (step, expected) in *case {
+                let result = match *step {
+                    Issue(token) => tokens.issue(now, token.into(), negotiated()),
+                    Redeem(token) => redeem(&mut tokens, now, token).map(drop),
+                    Open(token) => tokens.open(token.into(), negotiated(), ()),
+                    Remove(token) => {
+                        tokens.remove(token);
+                        Ok(())
+                    }
+                    Wait => {
+                        now += LIFETIME;
+                        Ok(())
+                    }
+                };
+                assert_eq!(result, *expected, "{step:?} of {case:?}");
+                let waiting = tokens.entries.values().filter(|entry| matches!(entry.state, State::Waiting { .. }));
+                assert_eq!(waiting.count(), tokens.waiting.len());
+                assert!(tokens.waiting.len() <= 3 && tokens.open_connections().count() <= 2);
+            }
+        }
+    }
+
+    #[test]
+    fn any_number_of_idle_negotiations_locks_no_client_out() {
+        let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 1_000, 1_000), Instant::now());
+        for number in 0..100_000 {
+            tokens.issue(now, format!("idle {number}").into(), negotiated()).unwrap();
+        }
+        tokens.issue(now, "late".into(), negotiated()).unwrap();
+        assert_eq!(redeem(&mut tokens, now, "late"), Ok(ConnectionId::new("public")));
+        assert_eq!(tokens.entries.len(), 1_000);
     }
 }

@@ -70,7 +70,8 @@ pub struct Options {
     /// How long a client may take to close its side of a socket after the service has closed its own. Default: 5 s.
     pub close_timeout: Duration,
 
-    /// Most connections and unused connection tokens at a time; beyond it clients are answered 429. Default: 100,000.
+    /// Most connections at a time; beyond it clients are answered 429. Connection tokens that are not used yet count apart, 100,000
+    /// at most, of which the oldest makes room for a new one. Default: 100,000.
     pub max_connections: usize,
 
     /// Largest message a client may send, in bytes. Default: 1 MiB.

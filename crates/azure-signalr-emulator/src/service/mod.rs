@@ -17,7 +17,9 @@ use tracing::info;
 
 use crate::access_key::random_id;
 use crate::auth::Auth;
-use crate::connection_tokens::{ConnectError, ConnectionToken, ConnectionTokens, NegotiatedConnection, TokenState};
+use crate::connection_tokens::{
+    ConnectError, ConnectionToken, ConnectionTokens, MAX_WAITING_TOKENS, NegotiatedConnection, TokenState,
+};
 use crate::diagnostics::{Diagnostics, MessageRecorder, unix_milliseconds};
 use crate::hub::{ConnectionId, HubName, Hubs, UserId};
 use crate::options::Options;
@@ -98,16 +100,15 @@ impl Service {
         if admission.closing {
             return Err(ConnectError::Closing);
         }
-        let now = Instant::now();
         let tokens = &mut admission.tokens;
         let (token, connection) = match token {
-            Some(token) => tokens.redeem(now, token, &hub, user.as_ref(), open)?,
+            Some(token) => tokens.redeem(Instant::now(), token, &hub, user.as_ref(), open)?,
             None => {
                 let token = ConnectionToken::from(random_id());
                 let connection = ConnectionId::new(&random_id());
                 let (hub, user) = (hub.clone(), user.clone());
                 let negotiated = NegotiatedConnection { connection: connection.clone(), hub, user, may_resume: false };
-                tokens.open(now, token.clone(), negotiated, open)?;
+                tokens.open(token.clone(), negotiated, open)?;
                 (token, connection)
             }
         };
@@ -159,7 +160,7 @@ impl Service {
 }
 
 fn no_tokens(options: &Options) -> ConnectionTokens<OpenConnection> {
-    ConnectionTokens::new(options.connection_token_lifetime, options.max_connections)
+    ConnectionTokens::new(options.connection_token_lifetime, options.max_connections, MAX_WAITING_TOKENS)
 }
 
 /// Keeps one open connection in the service. Dropping it removes the connection.

@@ -98,16 +98,6 @@ async fn an_id_that_is_not_used_in_time_expires() {
 }
 
 #[tokio::test]
-async fn connections_and_unused_ids_have_a_limit() {
-    let service = TestService::with(Options { max_connections: 2, ..Options::default() }).await;
-    let token = client_token(json!({}));
-    service.negotiated_ids(&token).await;
-    let _client = service.client().await;
-    assert_eq!(service.negotiate("", &token).await.status(), 429);
-    assert_eq!(error_status(service.open(WS, Some(&token)).await), 429);
-}
-
-#[tokio::test]
 async fn case_25_handshake_versions_0_to_2_are_accepted_and_99_is_not() {
     let service = TestService::start().await;
     for version in 0..=2 {

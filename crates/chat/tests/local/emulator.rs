@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 
 use jsonwebtoken::{EncodingKey, Header, encode};
-use serde_json::json;
+use serde_json::{Value, json};
 use test_support::http::{client, free_port, send_many};
 use test_support::process::{BadOutput, Process, is_forging, wait_until};
 
@@ -150,6 +150,11 @@ async fn the_number_of_connections_can_be_limited() {
     let arguments = ["emulator", "--port", "0", "--access-keys", keys.path(), "--max-connections", "1"];
     let service = TestStack::with(&arguments, &[]);
     let token = token(KEYS[0], NEVER);
-    assert_eq!(negotiated(&service, &token).await, 200);
-    assert_eq!(negotiated(&service, &token).await, 429);
+    let url = service.service() + "/client/negotiate?hub=chat";
+    let negotiated = service.client.post(url).bearer_auth(&token).send().await.unwrap();
+    let id = negotiated.json::<Value>().await.unwrap()["connectionId"].as_str().unwrap().to_owned();
+    let url = service.service() + "/client/?hub=chat&id=" + &id;
+    let events = service.client.get(url).bearer_auth(&token).header("accept", "text/event-stream");
+    let _open = events.send().await.unwrap().error_for_status().unwrap();
+    assert_eq!(self::negotiated(&service, &token).await, 429);
 }
