@@ -16,9 +16,9 @@ use crate::api_error::ApiError;
 use crate::connection_tokens::NegotiatedConnection;
 use crate::hub::ConnectionId;
 use crate::protocol::handshake::TransportType;
-use crate::request::{Query, bearer_token};
+use crate::request::{ClientQuery, access_token};
 use crate::service::{Service, unix_now};
-use crate::transport::{connect_error, requested_hub};
+use crate::transport::connect_error;
 
 /// The highest version there is; a client that asks for more gets this one.
 const MAX_VERSION: i64 = 1;
@@ -64,18 +64,18 @@ pub(crate) async fn negotiate(State(service): State<Arc<Service>>, request: Requ
     if request.method() != Method::POST {
         return Err(ApiError::method_not_allowed("POST", "clients negotiate with POST"));
     }
-    let query = Query::new(request.uri().query());
-    let hub = requested_hub(query)?;
-    let token = bearer_token(request.headers(), None);
-    let identity = service.auth.authorize_client(token.as_deref(), &hub, unix_now())?;
-    let version = match requested_version(query) {
+    let query = ClientQuery::parse(request.uri().query());
+    let hub = query.hub()?;
+    let token = access_token(request.headers(), None)?;
+    let identity = service.auth.authorize_client(token, &hub, unix_now())?;
+    let version = match requested_version(query.negotiate_version.as_deref()) {
         Ok(version) => version,
         Err(error) => return Ok(Json(NegotiateError { error }).into_response()),
     };
 
     let secret = random_id();
     let public = if version == 0 { secret.clone() } else { random_id() };
-    let requested = query.last("useStatefulReconnect").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let requested = query.use_stateful_reconnect.is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let may_resume = requested && service.options.stateful_reconnect && identity.allows(TransportType::WebSockets);
     let connection = ConnectionId::new(&public);
     // Clients try them in this order.
@@ -93,8 +93,8 @@ pub(crate) async fn negotiate(State(service): State<Arc<Service>>, request: Requ
 }
 
 /// The version of the response, or the error message of ASP.NET Core.
-fn requested_version(query: Query<'_>) -> Result<i64, String> {
-    let Some(version) = query.last("negotiateVersion") else { return Ok(0) };
+fn requested_version(version: Option<&str>) -> Result<i64, String> {
+    let Some(version) = version else { return Ok(0) };
     let version: i64 =
         version.trim().parse().map_err(|_| "The client requested a non-integer protocol version.".to_owned())?;
     if version < 0 {

@@ -1,10 +1,16 @@
-//! Reads what requests carry: query parameters, path segments, and the bearer token.
+//! Reads what requests carry: query parameters, path segments, and the access token.
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use percent_encoding::percent_decode_str;
 use url::form_urlencoded;
+
+use crate::api_error::ApiError;
+use crate::hub::HubName;
+
+/// Longest access token, in bytes, as in Azure. See its "Troubleshooting guide for Azure SignalR Service common issues".
+const MAX_ACCESS_TOKEN_BYTES: usize = 4 << 10;
 
 /// A query parameter that must be unique occurs twice.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +46,49 @@ impl<'a> Query<'a> {
     }
 }
 
+/// The query of a client's request, decoded once. Keys ignore letter case. No `Debug`: it may hold an access token.
+#[derive(Default)]
+pub(crate) struct ClientQuery<'a> {
+    hub: Option<Cow<'a, str>>,
+    has_more_hubs: bool,
+    /// The connection token.
+    pub(crate) id: Option<Cow<'a, str>>,
+    pub(crate) access_token: Option<Cow<'a, str>>,
+    pub(crate) negotiate_version: Option<Cow<'a, str>>,
+    pub(crate) use_stateful_reconnect: Option<Cow<'a, str>>,
+}
+
+impl<'a> ClientQuery<'a> {
+    /// Keeps the last value of each parameter, and ignores parameters that the service does not know.
+    pub(crate) fn parse(query: Option<&'a str>) -> Self {
+        let mut parsed = Self::default();
+        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+            let parameter = match name {
+                name if name.eq_ignore_ascii_case("hub") => {
+                    parsed.has_more_hubs |= parsed.hub.is_some();
+                    &mut parsed.hub
+                }
+                name if name.eq_ignore_ascii_case("id") => &mut parsed.id,
+                name if name.eq_ignore_ascii_case("access_token") => &mut parsed.access_token,
+                name if name.eq_ignore_ascii_case("negotiateVersion") => &mut parsed.negotiate_version,
+                name if name.eq_ignore_ascii_case("useStatefulReconnect") => &mut parsed.use_stateful_reconnect,
+                _ => continue,
+            };
+            *parameter = Some(value);
+        }
+        parsed
+    }
+
+    /// The hub, which must be given exactly once.
+    pub(crate) fn hub(&self) -> Result<HubName, ApiError> {
+        match &self.hub {
+            _ if self.has_more_hubs => Err(ApiError::invalid("hub", "`hub` is given more than once in the query")),
+            None => Err(ApiError::invalid("hub", "`hub` is missing in the query")),
+            Some(name) => Ok(HubName::of_client(name)?),
+        }
+    }
+}
+
 /// A path segment does not decode to UTF-8.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InvalidUtf8;
@@ -56,14 +105,28 @@ fn decode_segment(segment: &str) -> Result<String, InvalidUtf8> {
     percent_decode_str(segment).decode_utf8().map(Into::into).map_err(|_| InvalidUtf8)
 }
 
-/// The token of the `Authorization` header, else the last `access_token` of `query`. `None` for `query` allows the header only.
-pub(crate) fn bearer_token<'a>(headers: &'a HeaderMap, query: Option<Query<'a>>) -> Option<Cow<'a, str>> {
+/// The token of the `Authorization` header, else `in_query`, where a client may carry it. A token that is too long is an error before
+/// anything decodes it.
+pub(crate) fn access_token<'a>(headers: &'a HeaderMap, in_query: Option<&'a str>) -> Result<Option<&'a str>, ApiError> {
     let header = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let bearer = header.and_then(|value| value.split_once(' '));
-    match bearer {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim().into()),
-        _ => query?.last("access_token"),
+    let token = match header.and_then(|value| value.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Some(token.trim()),
+        _ => in_query,
+    };
+    token.map_or(Ok(()), check_access_token)?;
+    Ok(token)
+}
+
+/// Checks the length of an access token.
+pub(crate) fn check_access_token(token: &str) -> Result<(), ApiError> {
+    let bytes = token.len();
+    if bytes <= MAX_ACCESS_TOKEN_BYTES {
+        return Ok(());
     }
+    let message = format!(
+        "the access token is {bytes} bytes; it must not be longer than {MAX_ACCESS_TOKEN_BYTES}, so put fewer claims into it"
+    );
+    Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "AccessTokenTooLong", message))
 }
 
 #[cfg(test)]
@@ -104,16 +167,41 @@ mod tests {
     }
 
     #[test]
+    fn a_client_query_has_the_last_value_of_each_parameter() {
+        let query = "ID=1&Access_Token=a%2Eb&id=s%2B1&HUB=Chat&negotiateversion=1&x=y&usestatefulreconnect=true&hubs=z&Negotiateversion=0";
+        let query = ClientQuery::parse(Some(query));
+        assert_eq!(query.hub().unwrap().as_str(), "chat");
+        assert_eq!((query.id.as_deref(), query.access_token.as_deref()), (Some("s+1"), Some("a.b")));
+        assert_eq!(
+            (query.negotiate_version.as_deref(), query.use_stateful_reconnect.as_deref()),
+            (Some("0"), Some("true"))
+        );
+        assert!(ClientQuery::parse(None).id.is_none());
+    }
+
+    #[test]
+    fn a_client_names_exactly_one_hub() {
+        for (query, message) in [
+            ("", "`hub` is missing in the query"),
+            ("hubs=chat", "`hub` is missing in the query"),
+            ("hub=chat&x=1&Hub=chat", "`hub` is given more than once in the query"),
+            ("hub=chat&hub=chat&hub=chat", "`hub` is given more than once in the query"),
+        ] {
+            assert_eq!(ClientQuery::parse(Some(query)).hub().unwrap_err().message(), message, "{query:?}");
+        }
+        assert!(ClientQuery::parse(Some("hub=1")).hub().unwrap_err().message().starts_with("`hub` must be"));
+    }
+
+    #[test]
     fn the_header_comes_before_the_query() {
-        let query = Some(Query::new(Some("access_token=q1&access_token=q2")));
-        assert_eq!(bearer_token(&headers("bearer h"), query).unwrap(), "h");
-        assert_eq!(bearer_token(&HeaderMap::new(), query).unwrap(), "q2");
-        assert_eq!(bearer_token(&headers("Basic x"), query).unwrap(), "q2");
+        assert_eq!(access_token(&headers("bearer h"), Some("q")).unwrap(), Some("h"));
+        assert_eq!(access_token(&HeaderMap::new(), Some("q")).unwrap(), Some("q"));
+        assert_eq!(access_token(&headers("Basic x"), Some("q")).unwrap(), Some("q"));
     }
 
     #[test]
     fn without_a_query_only_the_header_counts() {
-        assert_eq!(bearer_token(&HeaderMap::new(), None), None);
-        assert_eq!(bearer_token(&headers("Bearer h"), None).unwrap(), "h");
+        assert_eq!(access_token(&HeaderMap::new(), None).unwrap(), None);
+        assert_eq!(access_token(&headers("Bearer h"), None).unwrap(), Some("h"));
     }
 }

@@ -98,9 +98,6 @@ const MAX_URI_BYTES: usize = 12 << 10;
 /// Longest headers, in bytes: names, values, and four more for each line.
 const MAX_HEADERS_BYTES: usize = 16 << 10;
 
-/// Longest access token, in bytes.
-const MAX_TOKEN_BYTES: usize = 4 << 10;
-
 /// Checks the length of the URI and of the headers.
 pub(super) fn check_size(parts: &Parts) -> Result<(), ApiError> {
     let uri = parts.uri.path_and_query().map_or(0, |uri| uri.as_str().len());
@@ -120,18 +117,6 @@ pub(super) fn check_size(parts: &Parts) -> Result<(), ApiError> {
 fn headers_length(headers: &HeaderMap) -> usize {
     let lines = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     lines.sum()
-}
-
-/// Checks the length of an access token.
-pub(super) fn check_token(token: &str) -> Result<(), ApiError> {
-    if token.len() <= MAX_TOKEN_BYTES {
-        return Ok(());
-    }
-    let message = format!(
-        "the access token is {} bytes; it must not be longer than {MAX_TOKEN_BYTES}, so put fewer claims into it",
-        token.len()
-    );
-    Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "AccessTokenTooLong", message))
 }
 
 /// Largest body of a call, in bytes.

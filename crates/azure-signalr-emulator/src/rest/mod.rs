@@ -23,9 +23,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::api_error::ApiError;
 use crate::auth::Caller;
-use crate::request::{Query, bearer_token, path_segments};
+use crate::request::{Query, access_token, path_segments};
 use crate::service::{Service, unix_now};
-use call::{Call, check_size, check_token};
+use call::{Call, check_size};
 use route::{Action, Operation, Route, Version};
 
 #[cfg(feature = "fuzzing")]
@@ -77,9 +77,8 @@ fn version(service: &Service, route: &Route<'_>, since: Version, query: Query<'_
 }
 
 fn authorize(service: &Service, parts: &Parts, path: &[String]) -> Result<Caller, ApiError> {
-    let token = bearer_token(&parts.headers, None);
-    token.as_deref().map_or(Ok(()), check_token)?;
-    Ok(service.auth.authorize_caller(token.as_deref(), path, unix_now())?)
+    let token = access_token(&parts.headers, None)?;
+    Ok(service.auth.authorize_caller(token, path, unix_now())?)
 }
 
 async fn serve_call(call: &Call<'_>, operation: Operation<'_>, body: Body) -> Result<Response, ApiError> {

@@ -7,10 +7,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::call::{Call, check_token, user_id};
+use super::call::{Call, user_id};
 use crate::api_error::ApiError;
 use crate::auth::{self, Caller};
 use crate::hub::HubName;
+use crate::request::check_access_token;
 use crate::service::unix_now;
 
 /// Default lifetime of a token, in minutes.
@@ -32,7 +33,7 @@ pub(super) fn generate(call: &Call<'_>) -> Result<Response, ApiError> {
     let key = call.service.options.access_keys.first();
     let key = key.expect("`Emulator::new` makes a key if none is given");
     let token = auth::client_token(key, &hub, user.as_ref(), unix_now(), lifetime);
-    check_token(&token)?;
+    check_access_token(&token)?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(GeneratedToken { token })).into_response())
 }
 

@@ -24,7 +24,7 @@ use crate::connection::{ConnectionSettings, UpstreamConnection};
 use crate::connection_tokens::{ConnectError, TokenState};
 use crate::hub::{HubName, UserId};
 use crate::protocol::handshake::TransportType;
-use crate::request::{Query, bearer_token};
+use crate::request::{ClientQuery, access_token};
 use crate::service::{ConnectionGuard, OpenConnection, Service, TransportHandle, unix_now};
 use crate::upstream::ClientDetails;
 use long_polling::{PollQueue, PollTimeouts};
@@ -78,11 +78,12 @@ pub(crate) async fn connect(State(service): State<Arc<Service>>, request: Reques
         let message = "clients connect with GET, POST or DELETE";
         return Err(ApiError::method_not_allowed("GET, POST, DELETE", message));
     };
-    let query = Query::new(parts.uri.query());
-    let hub = requested_hub(query)?;
-    let access_token = bearer_token(&parts.headers, kind.may_carry_token_in_query().then_some(query));
-    let identity = service.auth.authorize_client(access_token.as_deref(), &hub, unix_now())?;
-    let token = query.last("id").filter(|id| !id.is_empty()).map(String::from);
+    let query = ClientQuery::parse(parts.uri.query());
+    let hub = query.hub()?;
+    let in_query = query.access_token.as_deref().filter(|_| kind.may_carry_token_in_query());
+    let access_token = access_token(&parts.headers, in_query)?;
+    let identity = service.auth.authorize_client(access_token, &hub, unix_now())?;
+    let token = query.id.filter(|id| !id.is_empty()).map(String::from);
     let Some(token) = token else {
         return match kind {
             RequestKind::WebSocket => {
@@ -231,13 +232,6 @@ async fn read_body(body: Body, limit: usize) -> Result<bytes::Bytes, ApiError> {
         let too_large = || ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "PayloadTooLarge", message);
         ApiError::body_timeout(&error).unwrap_or_else(too_large)
     })
-}
-
-/// The hub in the query of a client request.
-pub(crate) fn requested_hub(query: Query<'_>) -> Result<HubName, ApiError> {
-    let name = query.one("hub").map_err(|_| ApiError::invalid("hub", "`hub` is given more than once in the query"))?;
-    let name = name.ok_or_else(|| ApiError::invalid("hub", "`hub` is missing in the query"))?;
-    Ok(HubName::of_client(&name)?)
 }
 
 /// The error response for a connection that is not accepted.
