@@ -11,6 +11,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 /// The public key of every installation of the official emulator.
 const OFFICIAL_EMULATOR_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH";
 
+/// How many random bytes an id has.
+const ID_BYTES: usize = 16;
+
 /// A key that signs access tokens, for clients and for REST callers alike.
 ///
 /// `Debug` hides the text. To pass the key to a caller, use
@@ -38,7 +41,9 @@ impl AccessKey {
     ///
     /// When the operating system has no random bytes.
     pub fn generate() -> Self {
-        Self(STANDARD.encode(random_bytes::<32>()))
+        let mut bytes = [0; 32];
+        fill_randomly(&mut bytes);
+        Self(STANDARD.encode(bytes))
     }
 
     /// The key of the official emulator, so that settings for that one work unchanged.
@@ -77,15 +82,21 @@ impl FromStr for AccessKey {
 #[error("an access key is a text without `;`, not empty, with no white space around it")]
 pub struct InvalidAccessKey(());
 
-fn random_bytes<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("every supported system has random bytes once it is up");
-    bytes
+fn fill_randomly(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("every supported system has random bytes once it is up");
 }
 
 /// A random id: 22 characters of base64url, since clients put ids into URLs without escaping.
 pub(crate) fn random_id() -> String {
-    URL_SAFE_NO_PAD.encode(random_bytes::<16>())
+    let [id] = random_ids();
+    id
+}
+
+/// Two random ids or more, from one call of the operating system.
+pub(crate) fn random_ids<const N: usize>() -> [String; N] {
+    let mut bytes = [[0; ID_BYTES]; N];
+    fill_randomly(bytes.as_flattened_mut());
+    bytes.map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
 }
 
 #[cfg(test)]

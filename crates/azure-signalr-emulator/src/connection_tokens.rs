@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::auth::VerifiedToken;
 use crate::hub::{ConnectionId, HubName, UserId};
 
 /// Most tokens whose client has not connected yet: more than a service gives out within the lifetime of a token.
@@ -20,14 +21,16 @@ pub(crate) const MAX_WAITING_TOKENS: usize = 100_000;
 /// The secret name of a connection, from its negotiation to its end.
 pub(crate) type ConnectionToken = Arc<str>;
 
-/// The result of a negotiation. Only the same user may connect with it, to the same hub.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The result of a negotiation. Only the same user may connect with it, to the same hub. No `Debug`: it holds an access token.
+#[derive(Clone)]
 pub(crate) struct NegotiatedConnection {
     pub(crate) connection: ConnectionId,
     pub(crate) hub: HubName,
     pub(crate) user: Option<UserId>,
     /// Whether the client may use stateful reconnect.
     pub(crate) may_resume: bool,
+    /// The access token of the negotiation, while later requests may carry it.
+    pub(crate) access_token: Option<Arc<VerifiedToken>>,
 }
 
 /// All negotiated and open connections by token. `C` represents an open connection.
@@ -122,7 +125,8 @@ impl<C> ConnectionTokens<C> {
         Ok(())
     }
 
-    /// Opens a negotiated connection, and returns the stored token and the connection id.
+    /// Opens a negotiated connection, and returns the stored token and the connection id. Forgets the access token unless the client
+    /// has `later_requests`.
     pub(crate) fn redeem(
         &mut self,
         now: Instant,
@@ -130,6 +134,7 @@ impl<C> ConnectionTokens<C> {
         hub: &HubName,
         user: Option<&UserId>,
         open: C,
+        later_requests: bool,
     ) -> Result<(ConnectionToken, ConnectionId), ConnectError> {
         let room = self.check_room();
         let entry = self.entries.get_mut(token).filter(|entry| entry.is_valid_for(now, hub, user));
@@ -137,6 +142,7 @@ impl<C> ConnectionTokens<C> {
         let State::Waiting { number, .. } = entry.state else { return Err(ConnectError::TokenInUse) };
         room?;
         entry.state = State::Open(open);
+        entry.negotiated.access_token.take_if(|_| !later_requests);
         let token = self.waiting.remove(&number).expect("a waiting token has its number");
         Ok((token, entry.negotiated.connection.clone()))
     }
@@ -151,6 +157,12 @@ impl<C> ConnectionTokens<C> {
             Some(Entry { negotiated, .. }) => TokenState::Waiting { may_resume: negotiated.may_resume },
             None => TokenState::Unknown,
         }
+    }
+
+    /// The access token with which the connection was negotiated for this hub, if it is remembered.
+    pub(crate) fn access_token(&self, token: &str, hub: &HubName) -> Option<Arc<VerifiedToken>> {
+        let negotiated = &self.entries.get(token)?.negotiated;
+        negotiated.access_token.clone().filter(|_| negotiated.hub == *hub)
     }
 
     /// Removes a token.
@@ -189,6 +201,9 @@ impl<C> ConnectionTokens<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access_key::AccessKey;
+    use crate::access_keys::AccessKeys;
+    use crate::auth::{Auth, client_token};
 
     const LIFETIME: Duration = Duration::from_secs(15);
 
@@ -198,11 +213,18 @@ mod tests {
 
     fn negotiated() -> NegotiatedConnection {
         let (connection, user) = (ConnectionId::new("public"), UserId::new("alice"));
-        NegotiatedConnection { connection, hub: hub(), user, may_resume: true }
+        NegotiatedConnection { connection, hub: hub(), user, may_resume: true, access_token: None }
+    }
+
+    fn access_token() -> Arc<VerifiedToken> {
+        let key = AccessKey::official_emulator();
+        let token = client_token(&key, &hub(), None, 0, LIFETIME);
+        let auth = Auth::new(AccessKeys::new(&[key]).into(), &[], Duration::ZERO);
+        auth.authorize_client(Some(&token), None, &hub(), 0).ok().unwrap()
     }
 
     fn redeem(tokens: &mut ConnectionTokens<()>, now: Instant, token: &str) -> Result<ConnectionId, ConnectError> {
-        tokens.redeem(now, token, &hub(), UserId::new("alice").as_ref(), ()).map(|(_, connection)| connection)
+        tokens.redeem(now, token, &hub(), UserId::new("alice").as_ref(), (), false).map(|(_, connection)| connection)
     }
 
     fn state(tokens: &ConnectionTokens<()>, now: Instant, token: &str) -> TokenState<()> {
@@ -233,9 +255,9 @@ mod tests {
         tokens.issue(now, "secret".into(), negotiated()).unwrap();
         let other = HubName::of_client("other").unwrap();
         let (alice, mallory) = (UserId::new("alice"), UserId::new("mallory"));
-        assert_eq!(tokens.redeem(now, "secret", &other, alice.as_ref(), ()), Err(ConnectError::UnknownToken));
-        assert_eq!(tokens.redeem(now, "secret", &hub(), mallory.as_ref(), ()), Err(ConnectError::UnknownToken));
-        assert_eq!(tokens.redeem(now, "secret", &hub(), None, ()), Err(ConnectError::UnknownToken));
+        assert_eq!(tokens.redeem(now, "secret", &other, alice.as_ref(), (), false), Err(ConnectError::UnknownToken));
+        assert_eq!(tokens.redeem(now, "secret", &hub(), mallory.as_ref(), (), false), Err(ConnectError::UnknownToken));
+        assert_eq!(tokens.redeem(now, "secret", &hub(), None, (), false), Err(ConnectError::UnknownToken));
         assert_eq!(tokens.state(now, "secret", &hub(), mallory.as_ref()), TokenState::Unknown);
         assert_eq!(state(&tokens, now, "secret"), TokenState::Waiting { may_resume: true });
     }
@@ -352,5 +374,20 @@ mod tests {
         tokens.issue(now, "late".into(), negotiated()).unwrap();
         assert_eq!(redeem(&mut tokens, now, "late"), Ok(ConnectionId::new("public")));
         assert_eq!(tokens.entries.len(), 1_000);
+    }
+
+    #[test]
+    fn an_access_token_is_remembered_for_its_hub_while_later_requests_may_carry_it() {
+        let other = HubName::of_client("other").unwrap();
+        for (later_requests, is_remembered) in [(true, true), (false, false)] {
+            let (mut tokens, now) = (ConnectionTokens::new(LIFETIME, 10, 10), Instant::now());
+            let access_token = Some(access_token());
+            tokens.issue(now, "secret".into(), NegotiatedConnection { access_token, ..negotiated() }).unwrap();
+            assert!(tokens.access_token("secret", &hub()).is_some());
+            assert!(tokens.access_token("secret", &other).is_none() && tokens.access_token("public", &hub()).is_none());
+            let user = UserId::new("alice");
+            tokens.redeem(now, "secret", &hub(), user.as_ref(), (), later_requests).unwrap();
+            assert_eq!(tokens.access_token("secret", &hub()).is_some(), is_remembered);
+        }
     }
 }

@@ -16,7 +16,6 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt as _;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::access_key::AccessKey;
 use crate::api_error::{self, ApiError};
 use crate::options::Options;
 use crate::service::Service;
@@ -46,10 +45,7 @@ pub struct Emulator {
 
 impl Emulator {
     /// Makes a service without connections. It owns no socket and no task until it is served.
-    pub fn new(mut options: Options) -> Self {
-        if options.access_keys.is_empty() {
-            options.access_keys.push(AccessKey::generate());
-        }
+    pub fn new(options: Options) -> Self {
         Self { service: Arc::new(Service::new(options)) }
     }
 
@@ -126,9 +122,8 @@ impl Emulator {
 
     /// The connection string for callers on this machine. It contains the first access key.
     pub fn connection_string(&self, port: u16) -> String {
-        let keys = &self.service.options.access_keys;
-        let key = keys.first().expect("`new` makes a key when none is given").as_str();
-        format!("Endpoint=http://localhost:{port};AccessKey={key};Version=1.0;")
+        let key = self.service.access_keys.first();
+        format!("Endpoint=http://localhost:{port};AccessKey={};Version=1.0;", key.as_str())
     }
 
     /// Closes the service: new clients are answered 503, and every connected client gets its queued messages, then a close message

@@ -5,13 +5,14 @@
 //! - `emulator`: [`Emulator`] and its routes; `options`: [`Options`]; `cli` and `main`: the binary.
 //! - `negotiate`, `transport`: the endpoints for clients; `rest`: the REST API; `control`: the control API; `diagnostics`: its
 //!   data, which is `fault_injection` and `traffic_log`.
-//! - `auth`: access tokens; `access_key`: keys and random ids; `api_error`: error responses; `request`: queries, paths and
-//!   bearer tokens.
+//! - `auth`: access tokens; `access_key`: keys and random ids; `access_keys`: the keys in use;
+//!   `api_error`: error responses; `request`: queries, paths and the access token of a request.
 //! - `service`: the shared state; `hub` (names, connections and groups) and `connection_tokens` are its parts without I/O.
 //! - `connection`: one client from handshake to close, over any `transport`; `protocol`: the hub protocols.
 //! - `upstream`: webhooks; `loopback`: sockets and the check of `Host`.
 
 mod access_key;
+mod access_keys;
 mod api_error;
 mod auth;
 #[cfg(feature = "cli")]

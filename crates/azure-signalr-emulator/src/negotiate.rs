@@ -11,7 +11,7 @@ use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::access_key::random_id;
+use crate::access_key::random_ids;
 use crate::api_error::ApiError;
 use crate::connection_tokens::NegotiatedConnection;
 use crate::hub::ConnectionId;
@@ -67,14 +67,15 @@ pub(crate) async fn negotiate(State(service): State<Arc<Service>>, request: Requ
     let query = ClientQuery::parse(request.uri().query());
     let hub = query.hub()?;
     let token = access_token(request.headers(), None)?;
-    let identity = service.auth.authorize_client(token, &hub, unix_now())?;
+    let verified = service.auth.authorize_client(token, None, &hub, unix_now())?;
     let version = match requested_version(query.negotiate_version.as_deref()) {
         Ok(version) => version,
         Err(error) => return Ok(Json(NegotiateError { error }).into_response()),
     };
 
-    let secret = random_id();
-    let public = if version == 0 { secret.clone() } else { random_id() };
+    let identity = &verified.identity;
+    let [secret, random] = random_ids();
+    let public = if version == 0 { secret.clone() } else { random };
     let requested = query.use_stateful_reconnect.is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let may_resume = requested && service.options.stateful_reconnect && identity.allows(TransportType::WebSockets);
     let connection = ConnectionId::new(&public);
@@ -87,7 +88,8 @@ pub(crate) async fn negotiate(State(service): State<Arc<Service>>, request: Requ
         available_transports: transports.map(AvailableTransport::of).collect(),
         use_stateful_reconnect: may_resume,
     };
-    let negotiated = NegotiatedConnection { connection, hub, user: identity.user, may_resume };
+    let user = identity.user.clone();
+    let negotiated = NegotiatedConnection { connection, hub, user, may_resume, access_token: Some(verified) };
     service.issue(secret.as_str().into(), negotiated).map_err(connect_error)?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(response)).into_response())
 }

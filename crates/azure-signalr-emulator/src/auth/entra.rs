@@ -6,10 +6,11 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jsonwebtoken::{Algorithm, DecodingKey};
+use jsonwebtoken::Algorithm;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::signed_token::SignedToken;
 use crate::access_key::{AccessKey, random_id};
 use crate::api_error::AuthError;
 
@@ -35,16 +36,16 @@ pub struct EntraOptions {
 
 /// Checks tokens of identities, and issues access keys to them.
 pub(crate) struct Entra {
-    options: EntraOptions,
-    /// Verifies the issuer's tokens.
-    pub(super) signing_key: DecodingKey,
+    pub(super) options: EntraOptions,
     issued: Mutex<VecDeque<StoredKey>>,
 }
 
-struct StoredKey {
+#[derive(Clone)]
+pub(super) struct StoredKey {
     id: String,
-    key: DecodingKey,
-    expires_at: u64,
+    pub(super) key: AccessKey,
+    /// In seconds since 1970.
+    pub(super) expires_at: u64,
 }
 
 /// The response of `auth/accessKey`.
@@ -57,8 +58,7 @@ pub(crate) struct IssuedAccessKey {
 
 impl Entra {
     pub(crate) fn new(options: EntraOptions) -> Self {
-        let signing_key = DecodingKey::from_secret(options.signing_key.as_str().as_bytes());
-        Self { options, signing_key, issued: Mutex::default() }
+        Self { options, issued: Mutex::default() }
     }
 
     /// Checks issuer, audience and role, in the claims of a token whose signature and times are valid.
@@ -78,8 +78,8 @@ impl Entra {
 
     /// Issues a new key that is valid from `now`, in seconds since 1970.
     pub(crate) fn issue_access_key(&self, now: u64) -> IssuedAccessKey {
-        let (access_key, key_id) = (AccessKey::generate().as_str().to_owned(), random_id());
-        let key = DecodingKey::from_secret(access_key.as_bytes());
+        let (key, key_id) = (AccessKey::generate(), random_id());
+        let access_key = key.as_str().to_owned();
         let mut issued = self.issued();
         issued.retain(|issued| now < issued.expires_at);
         if issued.len() == MAX_KEYS {
@@ -90,11 +90,9 @@ impl Entra {
     }
 
     /// The issued key that the header `kid` of a token names.
-    pub(crate) fn find_key(&self, token: &str, now: u64) -> Option<DecodingKey> {
-        let header = jsonwebtoken::decode_header(token).ok()?;
-        let id = header.kid.filter(|_| header.alg == Algorithm::HS256)?;
-        let issued = self.issued();
-        issued.iter().find(|issued| issued.id == id && now < issued.expires_at).map(|issued| issued.key.clone())
+    pub(super) fn find_key(&self, token: &SignedToken<'_>, now: u64) -> Option<StoredKey> {
+        let id = token.key_id.as_ref().filter(|_| token.algorithm == Algorithm::HS256)?;
+        self.issued().iter().find(|issued| issued.id == *id && now < issued.expires_at).cloned()
     }
 
     /// Poisoning is ignored: no update can panic halfway.
@@ -112,10 +110,11 @@ mod tests {
         Entra::new(EntraOptions { issuer: "i".to_owned(), signing_key, owners: vec!["app".to_owned()] })
     }
 
-    fn signed(issued: &IssuedAccessKey) -> String {
+    fn is_found(entra: &Entra, issued: &IssuedAccessKey, now: u64) -> bool {
         let header = jsonwebtoken::Header { kid: Some(issued.key_id.clone()), ..Default::default() };
         let key = jsonwebtoken::EncodingKey::from_secret(issued.access_key.as_bytes());
-        jsonwebtoken::encode(&header, &serde_json::json!({}), &key).unwrap()
+        let token = jsonwebtoken::encode(&header, &serde_json::json!({}), &key).unwrap();
+        entra.find_key(&SignedToken::parse(&token).unwrap(), now).is_some()
     }
 
     #[test]
@@ -123,7 +122,7 @@ mod tests {
         let entra = entra();
         let (first, second) = (entra.issue_access_key(0), entra.issue_access_key(60));
         assert_ne!((&first.key_id, &first.access_key), (&second.key_id, &second.access_key));
-        let found = |issued, now| entra.find_key(&signed(issued), now).is_some();
+        let found = |issued, now| is_found(&entra, issued, now);
         assert!(found(&first, KEY_LIFETIME_SECONDS - 1) && found(&second, KEY_LIFETIME_SECONDS));
         assert!(!found(&first, KEY_LIFETIME_SECONDS));
     }
@@ -135,7 +134,7 @@ mod tests {
         for _ in 0..MAX_KEYS {
             entra.issue_access_key(1);
         }
-        assert!(entra.find_key(&signed(&first), 1).is_none());
+        assert!(!is_found(&entra, &first, 1));
         entra.issue_access_key(KEY_LIFETIME_SECONDS + 1);
         assert_eq!(entra.issued().len(), 1);
     }

@@ -5,26 +5,27 @@
 mod audience;
 mod client_token;
 mod entra;
+mod signed_token;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
 use crate::access_key::AccessKey;
+use crate::access_keys::AccessKeys;
 use crate::api_error::{AuthError, SIGNATURE};
 use crate::hub::HubName;
 use audience::Audience;
 use entra::{Entra, IssuedAccessKey};
+use signed_token::SignedToken;
 
-pub(crate) use client_token::{ClientIdentity, client_token};
+pub(crate) use client_token::{VerifiedToken, client_token};
 pub use entra::EntraOptions;
 
 /// Verifies access tokens against keys, times and audiences.
 pub(crate) struct Auth {
-    keys: Vec<DecodingKey>,
-    rules: Validation,
+    keys: Arc<AccessKeys>,
     /// The host names of audiences besides the loopback names.
     hosts: Vec<String>,
     leeway: Duration,
@@ -43,16 +44,8 @@ pub(crate) enum Caller {
 }
 
 impl Auth {
-    pub(crate) fn new(keys: &[AccessKey], hosts: &[String], leeway: Duration) -> Self {
-        // Times and audience are checked below: errors of the library do not say what was expected and what was found.
-        let mut rules = Validation::new(Algorithm::HS256);
-        rules.algorithms = vec![Algorithm::HS256, Algorithm::HS512];
-        rules.required_spec_claims.clear();
-        rules.validate_exp = false;
-        rules.validate_nbf = false;
-        rules.validate_aud = false;
-        let keys = keys.iter().map(|key| DecodingKey::from_secret(key.as_str().as_bytes())).collect();
-        Self { keys, rules, hosts: hosts.to_vec(), leeway, entra: None, lenient: false }
+    pub(crate) fn new(keys: Arc<AccessKeys>, hosts: &[String], leeway: Duration) -> Self {
+        Self { keys, hosts: hosts.to_vec(), leeway, entra: None, lenient: false }
     }
 
     /// Ignores times and audiences if `lenient`.
@@ -66,25 +59,47 @@ impl Auth {
     }
 
     /// Verifies the token of a client of the hub. `now` is in seconds since 1970.
+    ///
+    /// `remembered` is a token that was verified for this hub before. If the client brings the same one, it is returned, unless it
+    /// has expired or the keys have changed since.
     pub(crate) fn authorize_client(
         &self,
         token: Option<&str>,
+        remembered: Option<Arc<VerifiedToken>>,
         hub: &HubName,
         now: u64,
-    ) -> Result<ClientIdentity, AuthError> {
-        let claims = self.verify(token, &Audience::Client { hub }, now)?;
-        Ok(ClientIdentity::read(claims))
+    ) -> Result<Arc<VerifiedToken>, AuthError> {
+        let token = token.ok_or_else(no_token)?;
+        let keys = self.keys.current();
+        if let Some(remembered) = remembered.filter(|remembered| remembered.is_valid(token, &keys, now)) {
+            return Ok(remembered);
+        }
+        let signed = SignedToken::parse(token)?;
+        // The header `kid` selects an issued key. An unknown one is ignored.
+        let issued = self.entra.as_ref().and_then(|entra| entra.find_key(&signed, now));
+        let issued = issued.filter(|issued| signed.is_signed_with(&issued.key));
+        if issued.is_none() {
+            check_signature(&signed, &keys)?;
+        }
+        let claims = signed.claims()?;
+        let expiry = self.check_claims(&claims, &Audience::Client { hub }, now)?;
+        let valid_until = issued.map_or(expiry, |issued| expiry.min(issued.expires_at as f64));
+        Ok(Arc::new(VerifiedToken::new(token, &claims, valid_until, keys)))
     }
 
     /// Verifies the token of a REST call; `path` is the decoded path of the request.
     pub(crate) fn authorize_caller(&self, token: Option<&str>, path: &[String], now: u64) -> Result<Caller, AuthError> {
-        match (self.verify(token, &Audience::Rest { path }, now), &self.entra, token) {
-            (Err(error), Some(entra), Some(token)) if error.rule == SIGNATURE => {
-                let claims = self.claims_signed_with(&entra.signing_key, token)?.ok_or(error)?;
+        let signed = SignedToken::parse(token.ok_or_else(no_token)?)?;
+        match (check_signature(&signed, &self.keys.current()), &self.entra) {
+            (Err(_), Some(entra)) if signed.is_signed_with(&entra.options.signing_key) => {
+                let claims = signed.claims()?;
                 self.check_time(&claims, now)?;
                 entra.authorize(&claims).map(|()| Caller::Identity)
             }
-            (outcome, ..) => outcome.map(|_| Caller::AccessKey),
+            (checked, _) => {
+                checked?;
+                self.check_claims(&signed.claims()?, &Audience::Rest { path }, now).map(|_| Caller::AccessKey)
+            }
         }
     }
 
@@ -93,45 +108,18 @@ impl Auth {
         self.entra.as_ref().map(|entra| entra.issue_access_key(now))
     }
 
-    fn verify(&self, token: Option<&str>, audience: &Audience<'_>, now: u64) -> Result<Map<String, Value>, AuthError> {
-        let token = token.ok_or_else(|| AuthError::new("token", "an access token", "none"))?;
-        let claims = self.signed_claims(token, audience, now)?;
+    /// Checks times and audience, and returns until when the token is valid, in seconds since 1970.
+    fn check_claims(&self, claims: &Map<String, Value>, audience: &Audience<'_>, now: u64) -> Result<f64, AuthError> {
         if self.lenient {
-            return Ok(claims);
+            return Ok(f64::INFINITY);
         }
-        self.check_time(&claims, now)?;
+        let expiry = self.check_time(claims, now)?;
         audience.check(claims.get("aud"), &self.hosts)?;
-        Ok(claims)
+        Ok(expiry)
     }
 
-    /// The header `kid` selects an issued key, for client tokens only. An unknown `kid` is ignored.
-    fn signed_claims(&self, token: &str, audience: &Audience<'_>, now: u64) -> Result<Map<String, Value>, AuthError> {
-        let issued = match audience {
-            Audience::Client { .. } => self.entra.as_ref().and_then(|entra| entra.find_key(token, now)),
-            Audience::Rest { .. } => None,
-        };
-        for key in issued.iter().chain(&self.keys) {
-            if let Some(claims) = self.claims_signed_with(key, token)? {
-                return Ok(claims);
-            }
-        }
-        let expected = format!("a signature by one of the {} access keys, used as UTF-8 text", self.keys.len());
-        Err(AuthError::new(SIGNATURE, expected, "a signature by another key"))
-    }
-
-    /// `None` if another key signed the token.
-    fn claims_signed_with(&self, key: &DecodingKey, token: &str) -> Result<Option<Map<String, Value>>, AuthError> {
-        match jsonwebtoken::decode(token, key, &self.rules) {
-            Ok(token) => Ok(Some(token.claims)),
-            Err(error) => match error.kind() {
-                ErrorKind::InvalidSignature => Ok(None),
-                ErrorKind::InvalidAlgorithm => Err(AuthError::new("algorithm", "HS256 or HS512", "another algorithm")),
-                _ => Err(AuthError::new("token", "a signed JWT", "something else")),
-            },
-        }
-    }
-
-    fn check_time(&self, claims: &Map<String, Value>, now: u64) -> Result<(), AuthError> {
+    /// Checks `exp` and `nbf`, and returns until when the token is valid.
+    fn check_time(&self, claims: &Map<String, Value>, now: u64) -> Result<f64, AuthError> {
         let (now, leeway) = (now as f64, self.leeway.as_secs_f64());
         let expiry = claims.get("exp").ok_or_else(|| AuthError::new("exp", "a time of expiry", "none"))?;
         let Some(expiry) = expiry.as_f64() else {
@@ -141,7 +129,7 @@ impl Auth {
             let found = format!("{expiry}, {} s ago", now - expiry);
             return Err(AuthError::new("exp", format!("a time after now ({now})"), found));
         }
-        let Some(not_before) = claims.get("nbf") else { return Ok(()) };
+        let Some(not_before) = claims.get("nbf") else { return Ok(expiry + leeway) };
         let Some(not_before) = not_before.as_f64() else {
             return Err(AuthError::new("nbf", "seconds since 1970, as a number", "something else"));
         };
@@ -149,21 +137,33 @@ impl Auth {
             let found = format!("{not_before}, in {} s", not_before - now);
             return Err(AuthError::new("nbf", format!("a time not after now ({now})"), found));
         }
-        Ok(())
+        Ok(expiry + leeway)
     }
+}
+
+fn no_token() -> AuthError {
+    AuthError::new("token", "an access token", "none")
+}
+
+fn check_signature(token: &SignedToken<'_>, keys: &[AccessKey]) -> Result<(), AuthError> {
+    if keys.iter().any(|key| token.is_signed_with(key)) {
+        return Ok(());
+    }
+    let expected = format!("a signature by one of the {} access keys, used as UTF-8 text", keys.len());
+    Err(AuthError::new(SIGNATURE, expected, "a signature by another key"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jsonwebtoken::{EncodingKey, Header};
+    use jsonwebtoken::{Algorithm, EncodingKey, Header};
     use serde_json::json;
 
     const NOW: u64 = 1_700_000_000;
 
     fn auth() -> Auth {
         let keys = [AccessKey::new("first").unwrap(), AccessKey::new("second").unwrap()];
-        Auth::new(&keys, &[], Duration::from_secs(5))
+        Auth::new(AccessKeys::new(&keys).into(), &[], Duration::from_secs(5))
     }
 
     fn token(algorithm: Algorithm, key: &str, claims: &Value) -> String {
@@ -174,12 +174,20 @@ mod tests {
         json!({"aud": "http://localhost/client/?hub=chat", "exp": NOW + 3600, "nbf": NOW})
     }
 
-    fn authorize(token: Option<&str>) -> Result<ClientIdentity, AuthError> {
-        auth().authorize_client(token, &HubName::of_client("chat").unwrap(), NOW)
+    fn hub() -> HubName {
+        HubName::of_client("chat").unwrap()
+    }
+
+    fn authorize(token: Option<&str>) -> Result<Arc<VerifiedToken>, AuthError> {
+        auth().authorize_client(token, None, &hub(), NOW)
     }
 
     fn rule(claims: &Value) -> &'static str {
-        authorize(Some(&token(Algorithm::HS256, "first", claims))).unwrap_err().rule
+        refused_by(Some(&token(Algorithm::HS256, "first", claims)))
+    }
+
+    fn refused_by(token: Option<&str>) -> &'static str {
+        authorize(token).err().unwrap().rule
     }
 
     #[test]
@@ -195,9 +203,9 @@ mod tests {
     fn a_published_token_verifies() {
         // Made by another implementation with the key of the official emulator; valid from 1700000000 for an hour.
         let vector = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhc3JzLnMudWlkIjoidTEiLCJuYmYiOjE3MDAwMDAwMDAsImV4cCI6MTcwMDAwMzYwMCwiaWF0IjoxNzAwMDAwMDAwLCJhdWQiOiJodHRwOi8vbG9jYWxob3N0L2NsaWVudC8_aHViPWNoYXQifQ.-WYX7JGgJKomLnyllQ2C8IAQj9M75qmV4VRPVxQ8UTM";
-        let auth = Auth::new(&[AccessKey::official_emulator()], &[], Duration::ZERO);
-        let identity = auth.authorize_client(Some(vector), &HubName::of_client("chat").unwrap(), NOW).unwrap();
-        assert_eq!(identity.user.unwrap().as_str(), "u1");
+        let auth = Auth::new(AccessKeys::new(&[AccessKey::official_emulator()]).into(), &[], Duration::ZERO);
+        let verified = auth.authorize_client(Some(vector), None, &hub(), NOW).unwrap();
+        assert_eq!(verified.identity.user.as_ref().unwrap().as_str(), "u1");
     }
 
     #[test]
@@ -207,10 +215,10 @@ mod tests {
             claims[name] = value;
             claims
         };
-        assert_eq!(authorize(None).unwrap_err().rule, "token");
-        assert_eq!(authorize(Some("no.such.token")).unwrap_err().rule, "token");
-        assert_eq!(authorize(Some(&token(Algorithm::HS384, "first", &claims()))).unwrap_err().rule, "algorithm");
-        assert_eq!(authorize(Some(&token(Algorithm::HS256, "third", &claims()))).unwrap_err().rule, "signature");
+        assert_eq!(refused_by(None), "token");
+        assert_eq!(refused_by(Some("no.such.token")), "token");
+        assert_eq!(refused_by(Some(&token(Algorithm::HS384, "first", &claims()))), "algorithm");
+        assert_eq!(refused_by(Some(&token(Algorithm::HS256, "third", &claims()))), "signature");
         assert_eq!(rule(&json!({"aud": "http://localhost/client/?hub=chat"})), "exp");
         assert_eq!(rule(&with("exp", json!("soon"))), "exp");
         assert_eq!(rule(&with("exp", json!(NOW - 6))), "exp");
@@ -246,9 +254,47 @@ mod tests {
     }
 
     #[test]
+    fn a_remembered_token_is_not_verified_again() {
+        let auth = auth();
+        let text = token(Algorithm::HS256, "second", &claims());
+        let first = auth.authorize_client(Some(&text), None, &hub(), NOW).ok().unwrap();
+        // Five seconds of clock difference are tolerated.
+        for now in [NOW, NOW + 3600, NOW + 3605] {
+            let again = auth.authorize_client(Some(&text), Some(first.clone()), &hub(), now).ok().unwrap();
+            assert!(Arc::ptr_eq(&first, &again));
+        }
+    }
+
+    #[test]
+    fn a_remembered_token_proves_nothing_once_it_has_expired_or_for_another_token() {
+        let auth = auth();
+        let text = token(Algorithm::HS256, "first", &claims());
+        let remembered = auth.authorize_client(Some(&text), None, &hub(), NOW).ok().unwrap();
+        let refused_by = |text: Option<&str>, now| {
+            let result = auth.authorize_client(text, Some(remembered.clone()), &hub(), now);
+            result.err().map(|error| error.rule)
+        };
+        assert_eq!(refused_by(Some(&text), NOW + 3606), Some("exp"));
+        assert_eq!(refused_by(None, NOW), Some("token"));
+        assert_eq!(refused_by(Some(""), NOW), Some("token"));
+        let forged = token(Algorithm::HS256, "third", &claims());
+        assert_eq!(refused_by(Some(&forged), NOW), Some("signature"));
+        // The claims of another token with the signature of this one.
+        let other =
+            token(Algorithm::HS256, "third", &json!({"aud": "http://localhost/client/?hub=chat", "exp": NOW + 9999}));
+        let (claims_of_other, _) = other.rsplit_once('.').unwrap();
+        let (_, signature) = text.rsplit_once('.').unwrap();
+        assert_eq!(refused_by(Some(&format!("{claims_of_other}.{signature}")), NOW), Some("signature"));
+        // Another valid token is verified, and takes the place of the remembered one.
+        let other = token(Algorithm::HS256, "second", &claims());
+        let verified = auth.authorize_client(Some(&other), Some(remembered.clone()), &hub(), NOW).ok().unwrap();
+        assert!(!Arc::ptr_eq(&remembered, &verified));
+    }
+
+    #[test]
     fn an_error_shows_neither_key_nor_token() {
         let rejected = token(Algorithm::HS256, "third", &claims());
-        let message = authorize(Some(&rejected)).unwrap_err().to_string();
+        let message = authorize(Some(&rejected)).err().unwrap().to_string();
         assert!(!message.contains("first") && !message.contains(&rejected));
     }
 }

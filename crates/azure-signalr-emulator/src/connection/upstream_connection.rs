@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use crate::diagnostics::MessageRecorder;
 use crate::protocol::{Frame, Outcome, Protocol, ServerMessage};
-use crate::upstream::{Completion, ConnectionHeaders, Invocation, Upstream, UpstreamReply, WebhookRecord};
+use crate::upstream::{ClientDetails, Completion, Invocation, Upstream, UpstreamReply, WebhookRecord};
 
 /// Maximum number of posts in the queue.
 const MAX_POSTS: usize = 64;
@@ -20,7 +20,7 @@ const MAX_QUEUED_BYTES: usize = 1 << 20;
 /// One client of the upstream.
 pub(crate) struct UpstreamConnection {
     upstream: Arc<Upstream>,
-    client: ConnectionHeaders,
+    client: ClientDetails,
     recorder: Option<MessageRecorder>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct ClientInvocation {
 }
 
 impl UpstreamConnection {
-    pub(crate) fn new(upstream: Arc<Upstream>, client: ConnectionHeaders, recorder: Option<MessageRecorder>) -> Self {
+    pub(crate) fn new(upstream: Arc<Upstream>, client: ClientDetails, recorder: Option<MessageRecorder>) -> Self {
         Self { upstream, client, recorder }
     }
 

@@ -182,6 +182,9 @@ fn hub_name(hub: &str) -> Result<String, ApiError> {
 
 /// Middleware: serves the request, perhaps later, or ends it with a fault. CORS preflights do not get here.
 pub(super) async fn inject(State(diagnostics): State<Arc<Diagnostics>>, request: Request, next: Next) -> Response {
+    if diagnostics.faults().all().is_empty() {
+        return next.run(request).await;
+    }
     let uri = request.uri();
     let (endpoint, hub) = (endpoint(uri.path()), hub(uri));
     let info = RequestInfo { endpoint, hub: hub.as_ref().map(HubName::as_str), path: uri.path() };

@@ -15,8 +15,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::access_key::random_id;
-use crate::auth::Auth;
+use crate::access_key::random_ids;
+use crate::access_keys::AccessKeys;
+use crate::auth::{Auth, VerifiedToken};
 use crate::connection_tokens::{
     ConnectError, ConnectionToken, ConnectionTokens, MAX_WAITING_TOKENS, NegotiatedConnection, TokenState,
 };
@@ -33,6 +34,7 @@ use send_queue::{Capacity, Writers};
 /// The state shared by all endpoints and connections of one emulator.
 pub(crate) struct Service {
     pub(crate) options: Options,
+    pub(crate) access_keys: Arc<AccessKeys>,
     pub(crate) auth: Auth,
     pub(crate) upstream: Option<Arc<Upstream>>,
     /// Present where `Options::control` is set.
@@ -56,11 +58,13 @@ struct Admission {
 
 impl Service {
     pub(crate) fn new(options: Options) -> Self {
+        let access_keys = Arc::new(AccessKeys::new(&options.access_keys));
+        let auth = Auth::new(access_keys.clone(), &options.allowed_hosts, options.clock_leeway);
+        let upstream = options.upstream.clone().map(|upstream| Upstream::new(upstream, access_keys.clone()).into());
         Self {
-            auth: Auth::new(&options.access_keys, &options.allowed_hosts, options.clock_leeway)
-                .with_entra(options.entra.clone())
-                .lenient(options.lenient),
-            upstream: options.upstream.clone().map(|upstream| Upstream::new(upstream, &options.access_keys).into()),
+            auth: auth.with_entra(options.entra.clone()).lenient(options.lenient),
+            upstream,
+            access_keys,
             diagnostics: options.control.then(|| Arc::new(Diagnostics::new())),
             writers: Writers::new(),
             hubs: Mutex::default(),
@@ -77,6 +81,11 @@ impl Service {
             return Err(ConnectError::Closing);
         }
         admission.tokens.issue(Instant::now(), token, negotiated)
+    }
+
+    /// The access token with which the connection was negotiated for this hub, while later requests may carry it.
+    pub(crate) fn remembered_token(&self, token: &str, hub: &HubName) -> Option<Arc<VerifiedToken>> {
+        self.admission().tokens.access_token(token, hub)
     }
 
     /// The state of a connection token for this user of this hub.
@@ -96,18 +105,25 @@ impl Service {
         let transport_type = transport.transport_type();
         let handle = Arc::new(ConnectionHandle::new(transport_type, self.writers.queue(capacity), unix_milliseconds()));
         let open = OpenConnection { handle: handle.clone(), transport };
+        // A WebSocket that cannot be resumed is the last request of its client.
+        let later_requests = !matches!(open.transport, TransportHandle::WebSocket(None));
         let mut admission = self.admission();
         if admission.closing {
             return Err(ConnectError::Closing);
         }
         let tokens = &mut admission.tokens;
         let (token, connection) = match token {
-            Some(token) => tokens.redeem(Instant::now(), token, &hub, user.as_ref(), open)?,
+            Some(token) => tokens.redeem(Instant::now(), token, &hub, user.as_ref(), open, later_requests)?,
             None => {
-                let token = ConnectionToken::from(random_id());
-                let connection = ConnectionId::new(&random_id());
-                let (hub, user) = (hub.clone(), user.clone());
-                let negotiated = NegotiatedConnection { connection: connection.clone(), hub, user, may_resume: false };
+                let [token, connection] = random_ids();
+                let (token, connection) = (ConnectionToken::from(token), ConnectionId::new(&connection));
+                let negotiated = NegotiatedConnection {
+                    connection: connection.clone(),
+                    hub: hub.clone(),
+                    user: user.clone(),
+                    may_resume: false,
+                    access_token: None,
+                };
                 tokens.open(token.clone(), negotiated, open)?;
                 (token, connection)
             }

@@ -19,10 +19,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::api_error::ApiError;
-use crate::auth::ClientIdentity;
+use crate::auth::VerifiedToken;
 use crate::connection::{ConnectionSettings, UpstreamConnection};
 use crate::connection_tokens::{ConnectError, TokenState};
-use crate::hub::{HubName, UserId};
+use crate::hub::HubName;
 use crate::protocol::handshake::TransportType;
 use crate::request::{ClientQuery, access_token};
 use crate::service::{ConnectionGuard, OpenConnection, Service, TransportHandle, unix_now};
@@ -82,22 +82,23 @@ pub(crate) async fn connect(State(service): State<Arc<Service>>, request: Reques
     let hub = query.hub()?;
     let in_query = query.access_token.as_deref().filter(|_| kind.may_carry_token_in_query());
     let access_token = access_token(&parts.headers, in_query)?;
-    let identity = service.auth.authorize_client(access_token, &hub, unix_now())?;
-    let token = query.id.filter(|id| !id.is_empty()).map(String::from);
-    let Some(token) = token else {
+    let token = query.id.as_deref().filter(|id| !id.is_empty());
+    let remembered = token.and_then(|token| service.remembered_token(token, &hub));
+    let verified = service.auth.authorize_client(access_token, remembered, &hub, unix_now())?;
+    let Some(token) = token.map(str::to_owned) else {
         return match kind {
             RequestKind::WebSocket => {
-                let request = ConnectRequest { service, hub, identity, parts };
+                let request = ConnectRequest { service, hub, verified, parts };
                 request.open(TransportType::WebSockets, None, false).await
             }
             _ => Err(ApiError::invalid("id", "Connection ID required")),
         };
     };
-    let state = service.token_state(&token, &hub, identity.user.as_ref());
+    let state = service.token_state(&token, &hub, verified.identity.user.as_ref());
     match (state, kind.transport()) {
         (TokenState::Unknown, _) => Err(unknown_token()),
         (TokenState::Waiting { may_resume }, Some(transport)) => {
-            let request = ConnectRequest { service, hub, identity, parts };
+            let request = ConnectRequest { service, hub, verified, parts };
             request.open(transport, Some(&token), may_resume).await
         }
         (TokenState::Waiting { .. }, None) if kind == RequestKind::Delete => Err(delete_not_allowed()),
@@ -112,7 +113,7 @@ pub(crate) async fn connect(State(service): State<Arc<Service>>, request: Reques
 struct ConnectRequest {
     service: Arc<Service>,
     hub: HubName,
-    identity: ClientIdentity,
+    verified: Arc<VerifiedToken>,
     parts: Parts,
 }
 
@@ -124,7 +125,7 @@ impl ConnectRequest {
         token: Option<&str>,
         may_resume: bool,
     ) -> Result<Response, ApiError> {
-        if !self.identity.allows(transport) {
+        if !self.verified.identity.allows(transport) {
             return Err(ApiError::not_found(format!(
                 "{transport} transport not supported by this end point type (the token's `asrs.s.htt` leaves it out)"
             )));
@@ -143,7 +144,7 @@ impl ConnectRequest {
                 let (posts, received_posts) = mpsc::channel(MAX_WAITING_REQUESTS);
                 let (polls, received_polls) = mpsc::channel(MAX_WAITING_REQUESTS);
                 let options = &self.service.options;
-                let poll = self.identity.poll_timeout.unwrap_or(options.poll_timeout);
+                let poll = self.verified.identity.poll_timeout.unwrap_or(options.poll_timeout);
                 let (absence, piece) = (options.disconnect_timeout, options.client_timeout);
                 let timeouts = PollTimeouts { poll, absence, piece };
                 let handle = TransportHandle::LongPolling { posts, polls };
@@ -168,14 +169,15 @@ impl ConnectRequest {
         token: Option<&str>,
         transport: TransportHandle,
     ) -> Result<(ConnectionGuard, ConnectionSettings<T>), ApiError> {
-        let Self { service, hub, identity, parts } = self;
+        let Self { service, hub, verified, parts } = self;
+        let identity = &verified.identity;
         let guard = service.connect(token, hub.clone(), identity.user.clone(), transport).map_err(connect_error)?;
         let upstream = service.upstream.clone().map(|upstream| {
-            let (connection_id, hub_name) = (guard.connection.as_str(), hub.as_str());
-            let (user, query) = (identity.user.as_ref().map(UserId::as_str), parts.uri.query().unwrap_or_default());
-            let details = ClientDetails { connection_id, hub: hub_name, user, claims: &identity.claims, query };
-            let client = upstream.connection_headers(&details);
-            UpstreamConnection::new(upstream, client, service.recorder(&hub, &guard.connection))
+            let recorder = service.recorder(&hub, &guard.connection);
+            let (connection_id, user) = (guard.connection.clone(), identity.user.clone());
+            let query = parts.uri.query().unwrap_or_default();
+            let client = ClientDetails::new(connection_id, hub, user, verified.payload(), query);
+            UpstreamConnection::new(upstream, client, recorder)
         });
         let time_left = |end: u64| Duration::from_secs(end.saturating_sub(unix_now()));
         let settings = ConnectionSettings {

@@ -19,10 +19,12 @@ mod url_template;
 mod webhook_client;
 mod webhook_request;
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::access_key::AccessKey;
+use crate::access_keys::AccessKeys;
 use crate::options::UpstreamOptions;
 use reloading_templates::ReloadingTemplates;
 use templates::Template;
@@ -35,13 +37,13 @@ use webhook_request::Event;
 pub(crate) use completion::Completion;
 pub use templates::{InvalidTemplates, Templates};
 pub(crate) use webhook_client::{WebhookOutcome, WebhookRecord};
-pub(crate) use webhook_request::{ClientDetails, ConnectionHeaders, Invocation};
+pub(crate) use webhook_request::{ClientDetails, Invocation};
 
 /// The upstream of one service.
 pub(crate) struct Upstream {
     templates: ReloadingTemplates,
     client: WebhookClient,
-    keys: Vec<AccessKey>,
+    keys: Arc<AccessKeys>,
 }
 
 /// The result of an invocation by a client.
@@ -55,10 +57,10 @@ pub(crate) struct UpstreamReply {
 
 impl Upstream {
     /// Reads the templates, if they are in a file, which blocks. Requests carry a signature by each of the keys.
-    pub(crate) fn new(options: UpstreamOptions, keys: &[AccessKey]) -> Self {
+    pub(crate) fn new(options: UpstreamOptions, keys: Arc<AccessKeys>) -> Self {
         let client = WebhookClient::new(&options);
         let templates = ReloadingTemplates::new(options.templates, Instant::now());
-        Self { templates, client, keys: keys.to_vec() }
+        Self { templates, client, keys }
     }
 
     /// Whether there was a template when the settings were read last.
@@ -66,30 +68,21 @@ impl Upstream {
         !self.templates.loaded().is_empty()
     }
 
-    /// Makes the signature and the headers that all requests about a connection share.
-    pub(crate) fn connection_headers(&self, details: &ClientDetails<'_>) -> ConnectionHeaders {
-        ConnectionHeaders::new(details, &self.keys)
-    }
-
     /// Sends the event `connected`. The response has no effect on the client.
-    pub(crate) async fn connected(&self, connection: &ConnectionHeaders) -> Option<WebhookRecord> {
-        self.send(connection, &Event::Connected).await.map(|(_, record)| record)
+    pub(crate) async fn connected(&self, client: &ClientDetails) -> Option<WebhookRecord> {
+        self.send(client, &Event::Connected).await.map(|(_, record)| record)
     }
 
     /// Sends the event `disconnected`, with the error that ended the connection, if any.
-    pub(crate) async fn disconnected(
-        &self,
-        connection: &ConnectionHeaders,
-        error: Option<&str>,
-    ) -> Option<WebhookRecord> {
-        self.send(connection, &Event::Disconnected(error)).await.map(|(_, record)| record)
+    pub(crate) async fn disconnected(&self, client: &ClientDetails, error: Option<&str>) -> Option<WebhookRecord> {
+        self.send(client, &Event::Disconnected(error)).await.map(|(_, record)| record)
     }
 
     /// Sends an invocation, and returns what its client gets.
-    pub(crate) async fn invoke(&self, connection: &ConnectionHeaders, invocation: &Invocation<'_>) -> UpstreamReply {
+    pub(crate) async fn invoke(&self, client: &ClientDetails, invocation: &Invocation<'_>) -> UpstreamReply {
         let event = Event::Invocation(invocation);
-        let hub = &connection.hub;
-        let Some((outcome, record)) = self.send(connection, &event).await else {
+        let hub = client.hub.as_str();
+        let Some((outcome, record)) = self.send(client, &event).await else {
             let completion = Completion::unmatched(invocation, &self.why_unmatched(hub, &event));
             let event = truncate(event.name());
             debug!(hub, event, "no upstream template matches {event:?} of hub {hub}");
@@ -106,13 +99,13 @@ impl Upstream {
     /// Sends an event by the first template that matches, and logs the outcome.
     async fn send(
         &self,
-        connection: &ConnectionHeaders,
+        client: &ClientDetails,
         event: &Event<'_>,
     ) -> Option<(Result<WebhookResponse, WebhookError>, WebhookRecord)> {
         let began = Instant::now();
         let templates = self.templates.get(began).await;
-        let template = templates.find(&connection.hub, event.category(), event.name())?;
-        let (url, outcome) = self.send_by(template, connection, event).await;
+        let template = templates.find(client.hub.as_str(), event.category(), event.name())?;
+        let (url, outcome) = self.send_by(template, client, event).await;
         let record = WebhookRecord {
             category: event.category(),
             event: truncate(event.name()),
@@ -123,23 +116,23 @@ impl Upstream {
             },
             took: began.elapsed(),
         };
-        log(connection, &record);
+        log(client, &record);
         Some((outcome, record))
     }
 
     async fn send_by(
         &self,
         template: &Template,
-        connection: &ConnectionHeaders,
+        client: &ClientDetails,
         event: &Event<'_>,
     ) -> (Option<String>, Result<WebhookResponse, WebhookError>) {
-        let Some(url) = template.url(&connection.hub, event.category(), event.name()) else {
+        let Some(url) = template.url(client.hub.as_str(), event.category(), event.name()) else {
             return (None, Err(WebhookError::InvalidUrl));
         };
         let redacted = redact_url(&url);
         let is_awaited = matches!(event, Event::Invocation(Invocation { invocation_id: Some(_), .. }));
         let max_response_bytes = if is_awaited { MAX_RESPONSE_BYTES } else { MAX_DISCARDED_BYTES };
-        let headers = connection.with_event(event);
+        let headers = client.headers(event, &self.keys.current());
         let request = WebhookRequest { url, headers, body: event.body(), max_response_bytes };
         (Some(redacted), self.client.send(request).await)
     }
@@ -155,9 +148,9 @@ impl Upstream {
 }
 
 /// Logs a request. Clients choose the names of events, so these are quoted.
-fn log(connection: &ConnectionHeaders, record: &WebhookRecord) {
+fn log(client: &ClientDetails, record: &WebhookRecord) {
     let WebhookRecord { category, event, url, outcome, took } = record;
-    let (hub, url, took_ms) = (&connection.hub, url.as_deref().unwrap_or("no URL"), took.as_millis());
+    let (hub, url, took_ms) = (&client.hub, url.as_deref().unwrap_or("no URL"), took.as_millis());
     if outcome.is_success() {
         debug!(%hub, category, event, url, took_ms, "sent {event:?} of hub {hub} to {url}: {outcome}");
     } else {

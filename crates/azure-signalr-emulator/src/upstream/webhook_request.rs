@@ -4,6 +4,8 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use percent_encoding::percent_decode_str;
@@ -13,6 +15,7 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use crate::access_key::AccessKey;
+use crate::hub::{ConnectionId, HubName, UserId};
 use crate::protocol::Protocol;
 
 const CONNECTION_ID: HeaderName = HeaderName::from_static("x-asrs-connection-id");
@@ -27,23 +30,16 @@ const SIGNATURE: HeaderName = HeaderName::from_static("x-asrs-signature");
 /// Parameters of a client's query that the upstream must not see.
 const SECRET_PARAMETERS: [&str; 2] = ["access_token", "id"];
 
-/// A client that connects.
-pub(crate) struct ClientDetails<'a> {
-    /// The public connection id.
-    pub(crate) connection_id: &'a str,
-    /// The hub, application included, in lower case.
-    pub(crate) hub: &'a str,
-    pub(crate) user: Option<&'a str>,
-    /// All claims of its token.
-    pub(crate) claims: &'a Map<String, Value>,
-    /// The query of its request, unchanged, without `?`.
-    pub(crate) query: &'a str,
-}
-
-/// The headers that all requests about a connection share. No `Debug`: they hold claims and a signature.
-pub(crate) struct ConnectionHeaders {
-    pub(super) hub: String,
-    headers: HeaderMap,
+/// A client, as long as it is connected. No `Debug`: it holds claims. Headers are made from it when an event is sent, which may be
+/// never, and with the access keys of that time.
+pub(crate) struct ClientDetails {
+    pub(crate) connection_id: ConnectionId,
+    pub(crate) hub: HubName,
+    pub(crate) user: Option<UserId>,
+    /// The payload of its access token: JSON in base64url.
+    claims: Box<str>,
+    /// The query of its request as the upstream gets it.
+    query: Option<Box<str>>,
 }
 
 /// An event of a client.
@@ -66,32 +62,46 @@ pub(crate) struct Invocation<'a> {
     pub(crate) forwarded: Bytes,
 }
 
-impl ConnectionHeaders {
-    pub(super) fn new(details: &ClientDetails<'_>, keys: &[AccessKey]) -> Self {
-        let mut headers = HeaderMap::with_capacity(6);
-        headers.insert(CONNECTION_ID, header_value(details.connection_id, Charset::Ascii));
-        headers.insert(HUB, header_value(details.hub, Charset::Ascii));
-        headers.insert(SIGNATURE, sensitive(header_value(&sign(keys, details.connection_id), Charset::Ascii)));
-        if let Some(user) = details.user.filter(|user| !user.is_empty()) {
-            headers.insert(USER_ID, header_value(user, Charset::Utf8));
+impl ClientDetails {
+    /// `claims` is the payload of the client's access token, and `query` that of its request, without `?`.
+    pub(crate) fn new(
+        connection_id: ConnectionId,
+        hub: HubName,
+        user: Option<UserId>,
+        claims: &str,
+        query: &str,
+    ) -> Self {
+        Self { connection_id, hub, user, claims: claims.into(), query: client_query(query).map(String::into_boxed_str) }
+    }
+
+    /// The headers of the request about an event, with a signature by each of the keys.
+    pub(super) fn headers(&self, event: &Event<'_>, keys: &[AccessKey]) -> HeaderMap {
+        let connection_id = self.connection_id.as_str();
+        let mut headers = HeaderMap::with_capacity(9);
+        headers.insert(CONNECTION_ID, header_value(connection_id, Charset::Ascii));
+        headers.insert(HUB, header_value(self.hub.as_str(), Charset::Ascii));
+        headers.insert(SIGNATURE, sensitive(header_value(&sign(keys, connection_id), Charset::Ascii)));
+        if let Some(user) = &self.user {
+            headers.insert(USER_ID, header_value(user.as_str(), Charset::Utf8));
         }
-        let claims = claims(details.claims);
+        let claims = claims(&decode_claims(&self.claims));
         if !claims.is_empty() {
             headers.insert(USER_CLAIMS, sensitive(header_value(&claims, Charset::Utf8)));
         }
-        if let Some(query) = client_query(details.query) {
-            headers.insert(CLIENT_QUERY, sensitive(header_value(&query, Charset::Ascii)));
+        if let Some(query) = &self.query {
+            headers.insert(CLIENT_QUERY, sensitive(header_value(query, Charset::Ascii)));
         }
-        Self { hub: details.hub.to_owned(), headers }
-    }
-
-    pub(super) fn with_event(&self, event: &Event<'_>) -> HeaderMap {
-        let mut headers = self.headers.clone();
         headers.insert(CATEGORY, HeaderValue::from_static(event.category()));
         headers.insert(EVENT, header_value(event.name(), Charset::Utf8));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(event.content_type()));
         headers
     }
+}
+
+/// The claims of a verified token, which decode.
+fn decode_claims(payload: &str) -> Map<String, Value> {
+    let json = URL_SAFE_NO_PAD.decode(payload).unwrap_or_default();
+    serde_json::from_slice(&json).unwrap_or_default()
 }
 
 impl<'a> Event<'a> {
@@ -224,9 +234,10 @@ mod tests {
     use serde_json::json;
 
     fn client(user: Option<&str>, claims: &Value, query: &str) -> HeaderMap {
-        let claims = claims.as_object().unwrap();
-        let facts = ClientDetails { connection_id: "conn-1", hub: "chat", user, claims, query };
-        ConnectionHeaders::new(&facts, &[AccessKey::official_emulator()]).with_event(&Event::Connected)
+        let (connection_id, hub) = (ConnectionId::new("conn-1"), HubName::of_client("chat").unwrap());
+        let claims = URL_SAFE_NO_PAD.encode(claims.to_string());
+        let details = ClientDetails::new(connection_id, hub, user.and_then(UserId::new), &claims, query);
+        details.headers(&Event::Connected, &[AccessKey::official_emulator()])
     }
 
     fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {

@@ -14,6 +14,8 @@ use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -25,8 +27,10 @@ use tracing::subscriber::DefaultGuard;
 use tracing::{Metadata, Subscriber};
 
 use super::webhook_client::{MAX_RESPONSE_BYTES, WebhookError, WebhookOutcome, WebhookRecord};
-use super::{ClientDetails, Completion, ConnectionHeaders, Invocation, Upstream, UpstreamReply};
+use super::{ClientDetails, Completion, Invocation, Upstream, UpstreamReply};
 use crate::access_key::random_id;
+use crate::access_keys::AccessKeys;
+use crate::hub::{ConnectionId, HubName, UserId};
 use crate::protocol::{Frame, Protocol};
 use crate::{AccessKey, TemplateSource, Templates, UpstreamOptions};
 
@@ -62,15 +66,17 @@ fn options_for(url: &str) -> UpstreamOptions {
 }
 
 fn upstream(options: UpstreamOptions) -> Upstream {
-    Upstream::new(options, &[AccessKey::official_emulator()])
+    Upstream::new(options, AccessKeys::new(&[AccessKey::official_emulator()]).into())
 }
 
-fn alice(upstream: &Upstream) -> ConnectionHeaders {
+fn alice() -> ClientDetails {
     let claims = json!({"asrs.s.uid": "alice", "color": "blue"});
-    let claims = claims.as_object().unwrap();
-    let query = "hub=chat&room=7&access_token=hush&id=hush";
-    let (connection_id, hub, user) = ("conn-1", "chat", Some("alice"));
-    upstream.connection_headers(&ClientDetails { connection_id, hub, user, claims, query })
+    client("conn-1", "alice", &claims, "hub=chat&room=7&access_token=hush&id=hush")
+}
+
+fn client(connection_id: &str, user: &str, claims: &serde_json::Value, query: &str) -> ClientDetails {
+    let (connection_id, hub) = (ConnectionId::new(connection_id), HubName::of_client("chat").unwrap());
+    ClientDetails::new(connection_id, hub, UserId::new(user), &URL_SAFE_NO_PAD.encode(claims.to_string()), query)
 }
 
 /// An invocation of `Foo` by a JSON client.
@@ -80,7 +86,7 @@ fn foo(invocation_id: Option<&str>) -> Invocation<'_> {
 }
 
 async fn invoke(upstream: &Upstream) -> UpstreamReply {
-    upstream.invoke(&alice(upstream), &foo(Some("1"))).await
+    upstream.invoke(&alice(), &foo(Some("1"))).await
 }
 
 /// What a client that invokes `Foo` gets from the webhook.

@@ -13,7 +13,7 @@ use super::*;
 async fn case_74_connected_is_sent_with_user_and_signature() {
     let webhook = Webhook::returning(StatusCode::NO_CONTENT).await;
     let upstream = upstream(options_for(&webhook.url("/runtime/webhooks/signalr?code=k")));
-    let record = upstream.connected(&alice(&upstream)).await.unwrap();
+    let record = upstream.connected(&alice()).await.unwrap();
     let received = webhook.received().await;
     assert_eq!((received.method.as_str(), received.target.as_str()), ("POST", "/runtime/webhooks/signalr?code=k"));
     let expected = [
@@ -41,7 +41,7 @@ async fn case_74_connected_is_sent_with_user_and_signature() {
 async fn case_75_an_invocation_is_sent_as_its_client_wrote_it() {
     let webhook = Webhook::returning(StatusCode::OK).await;
     let upstream = upstream(options_for(&webhook.url("/{hub}/{category}/{event}")));
-    let client = alice(&upstream);
+    let client = alice();
     let reply = upstream.invoke(&client, &foo(None)).await;
     assert_eq!(reply.completion, Completion::NotAwaited);
     let received = webhook.received().await;
@@ -63,7 +63,7 @@ async fn case_75_an_invocation_is_sent_as_its_client_wrote_it() {
 async fn case_77_disconnected_is_sent_with_its_error() {
     let webhook = Webhook::returning(StatusCode::OK).await;
     let upstream = upstream(options_for(&webhook.url("/")));
-    let client = alice(&upstream);
+    let client = alice();
     upstream.disconnected(&client, None).await.unwrap();
     let received = webhook.received().await;
     assert_eq!((received.header("x-asrs-event"), &received.body[..]), ("disconnected", &br#"{"type":11}"#[..]));
@@ -79,7 +79,7 @@ async fn case_78_new_settings_apply_without_a_restart() {
     let file = folder.path().join("settings.json");
     let source = TemplateSource::File(file.clone());
     let upstream = upstream(UpstreamOptions::new(source));
-    let client = alice(&upstream);
+    let client = alice();
     assert!(!upstream.is_configured());
     assert!(upstream.connected(&client).await.is_none());
 
@@ -97,11 +97,9 @@ async fn case_78_new_settings_apply_without_a_restart() {
 async fn names_in_any_script_arrive_and_none_ends_a_header() {
     let webhook = Webhook::returning(StatusCode::OK).await;
     let upstream = upstream(options_for(&webhook.url("/{event}")));
-    let claims = serde_json::Map::new();
-    let (user, query) = (Some("Zoë\r\nX-Evil: 1"), "q=é");
-    let details = ClientDetails { connection_id: "c", hub: "chat", user, claims: &claims, query };
+    let client = client("c", "Zoë\r\nX-Evil: 1", &json!({}), "q=é");
     let message = Invocation { target: "größer?\n", ..foo(None) };
-    upstream.invoke(&upstream.connection_headers(&details), &message).await;
+    upstream.invoke(&client, &message).await;
     let received = webhook.received().await;
     assert_eq!(received.target, "/gr%C3%B6%C3%9Fer%3F%0A");
     assert_eq!(received.header("x-asrs-event"), "größer?%0A");
@@ -117,7 +115,7 @@ async fn unusual_urls_work() {
         [("", "/"), ("/a b?", "/a%20b?"), ("/a|b'?c=\"|'#d", "/a|b'?c=%22|%27"), ("/é//", "/%C3%A9//")]
     {
         let upstream = upstream(options_for(&webhook.url(template)));
-        let record = upstream.connected(&alice(&upstream)).await.unwrap();
+        let record = upstream.connected(&alice()).await.unwrap();
         assert_eq!((record.outcome, webhook.received().await.target.as_str()), (WebhookOutcome::Answered(200), target));
     }
 }
@@ -128,7 +126,7 @@ async fn a_name_that_gives_no_valid_url_fails_its_own_event_only() {
     let upstream = upstream(options_for(&webhook.url("/api/{event}")));
     for target in ["..".to_owned(), "x".repeat(70_000)] {
         let message = Invocation { target: &target, ..foo(Some("1")) };
-        let reply = upstream.invoke(&alice(&upstream), &message).await;
+        let reply = upstream.invoke(&alice(), &message).await;
         assert_eq!(reply.completion, error("Invocation failed, status code 500"));
         assert!(reply.record.unwrap().outcome.to_string().contains("no valid URL"));
     }
@@ -140,9 +138,9 @@ async fn the_log_of_a_request_holds_no_secret() {
     let log = Log::new();
     let webhook = Webhook::returning(StatusCode::FORBIDDEN).await;
     let first = upstream(options_for(&webhook.url("/api?code=hush#hush")));
-    first.connected(&alice(&first)).await.unwrap();
+    first.connected(&alice()).await.unwrap();
     let second = upstream(options_for("http://127.0.0.1:1/api?code=hush"));
-    let record = second.connected(&alice(&second)).await.unwrap();
+    let record = second.connected(&alice()).await.unwrap();
     let ours: Vec<_> = log.lines().into_iter().filter(|line| line.contains("failed:")).collect();
     assert!(ours[0].contains("answered 403") && ours[0].contains(&webhook.url("/api")), "{ours:?}");
     assert!(ours[1].contains("cannot be reached"), "{ours:?}");
@@ -200,13 +198,13 @@ fn is_signed(received: &ReceivedRequest, key: &str) -> bool {
 
 fn two_keys(webhook: &Webhook) -> Upstream {
     let keys = [AccessKey::new("primary").unwrap(), AccessKey::new("secondary").unwrap()];
-    Upstream::new(options_for(&webhook.url("/runtime/webhooks/signalr?code=k")), &keys)
+    Upstream::new(options_for(&webhook.url("/runtime/webhooks/signalr?code=k")), AccessKeys::new(&keys).into())
 }
 
 async fn call(upstream: &Upstream, target: &str) -> Completion {
     let body = json!({"type": 1, "invocationId": "0", "target": target, "arguments": [1, 2, 39]});
     let message = Invocation { target, forwarded: body.to_string().into(), ..foo(Some("0")) };
-    upstream.invoke(&alice(upstream), &message).await.completion
+    upstream.invoke(&alice(), &message).await.completion
 }
 
 #[tokio::test]
@@ -214,7 +212,7 @@ async fn case_90_functions_accept_the_signature_of_either_key() {
     for key in ["primary", "secondary"] {
         let host = host(key).await;
         let upstream = two_keys(&host);
-        let client = alice(&upstream);
+        let client = alice();
         assert_eq!(upstream.connected(&client).await.unwrap().outcome, WebhookOutcome::Answered(200));
         assert_eq!(upstream.disconnected(&client, None).await.unwrap().outcome, WebhookOutcome::Answered(200));
         let Completion::Framed(body) = call(&upstream, "Add").await else { panic!("no completion") };
@@ -241,5 +239,5 @@ async fn case_76_functions_with_another_key_reject_everything() {
     let host = host("other").await;
     let upstream = two_keys(&host);
     assert_eq!(call(&upstream, "add").await, error("Invocation failed, status code 401"));
-    assert_eq!(upstream.connected(&alice(&upstream)).await.unwrap().outcome, WebhookOutcome::Answered(401));
+    assert_eq!(upstream.connected(&alice()).await.unwrap().outcome, WebhookOutcome::Answered(401));
 }

@@ -24,7 +24,7 @@ async fn case_76_a_completion_in_message_pack_reaches_its_client() {
     let webhook = Webhook::returning(completion).await;
     let upstream = upstream(options_for(&webhook.url("/")));
     let message = Invocation { protocol: Protocol::MessagePack, ..foo(Some("1")) };
-    let reply = upstream.invoke(&alice(&upstream), &message).await;
+    let reply = upstream.invoke(&alice(), &message).await;
     assert_eq!(reply.completion, Completion::Framed(Frame::binary(completion)));
 }
 
@@ -62,7 +62,7 @@ async fn case_76_an_unreachable_upstream_fails_the_invocation_only() {
     let reply = invoke(&upstream).await;
     assert_eq!(reply.completion, error("Invocation failed, status code 500"));
     assert!(reply.record.unwrap().outcome.to_string().starts_with("the upstream cannot be reached"));
-    assert_eq!(upstream.invoke(&alice(&upstream), &foo(None)).await.completion, Completion::NotAwaited);
+    assert_eq!(upstream.invoke(&alice(), &foo(None)).await.completion, Completion::NotAwaited);
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn the_response_to_a_send_is_ignored() {
     for status in [StatusCode::OK, StatusCode::INTERNAL_SERVER_ERROR] {
         let webhook = Webhook::returning((status, COMPLETION)).await;
         let upstream = upstream(options_for(&webhook.url("/")));
-        let reply = upstream.invoke(&alice(&upstream), &foo(None)).await;
+        let reply = upstream.invoke(&alice(), &foo(None)).await;
         assert_eq!(reply.completion, Completion::NotAwaited);
         assert_eq!(reply.record.unwrap().outcome, WebhookOutcome::Answered(status.as_u16()));
     }
@@ -114,7 +114,7 @@ async fn case_80_defect_9_an_unmatched_invocation_is_completed_at_once() {
     let expected =
         "No upstream serves 'Foo': no upstream template matches hub 'chat', category 'messages', event 'Foo'.";
     assert_eq!((reply.completion, reply.record), (error(expected), None));
-    assert_eq!(some.invoke(&alice(&some), &foo(None)).await.completion, Completion::NotAwaited);
+    assert_eq!(some.invoke(&alice(), &foo(None)).await.completion, Completion::NotAwaited);
 
     let none = TemplateSource::Fixed(Templates::default());
     let reply = invoke(&upstream(UpstreamOptions::new(none))).await;
@@ -248,6 +248,6 @@ async fn an_endless_response_is_not_read_for_a_send() {
     })
     .await;
     let upstream = upstream(options_for(&webhook.url("/")));
-    let reply = upstream.invoke(&alice(&upstream), &foo(None)).await;
+    let reply = upstream.invoke(&alice(), &foo(None)).await;
     assert_eq!(reply.record.unwrap().outcome, WebhookOutcome::Answered(200));
 }
