@@ -1,15 +1,11 @@
 //! The command line of the emulator, for its own binary and for programs that have it as a subcommand.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::{AccessKey, Emulator, LoopbackListener, Options, TemplateSource, UpstreamOptions};
-
-/// Most access keys of a service: the one in use, and its successor.
-const MAX_ACCESS_KEYS: usize = 2;
+use crate::{AccessKey, AccessKeyFile, Emulator, LoopbackListener, Options, TemplateSource, UpstreamOptions};
 
 /// The options of `azure-signalr-emulator`.
 ///
@@ -19,7 +15,7 @@ pub struct EmulatorArgs {
     /// Port to listen on; 0 is any free port
     #[arg(long, default_value_t = 8888)]
     port: u16,
-    /// One or two access keys, a line each [default: that of AzureSignalRConnectionString, else the official emulator's]
+    /// One or two access keys, a line each; read again when the file changes [default: that of AzureSignalRConnectionString, else the official emulator's]
     #[arg(long, value_name = "FILE")]
     access_keys: Option<PathBuf>,
     /// Upstream templates in the form of the official emulator's settings file; read again when the file changes
@@ -100,12 +96,11 @@ pub async fn run(
     default_key: Option<AccessKey>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), CliError> {
+    let access_keys_file = args.access_keys.map(AccessKeyFile::read).transpose();
     let defaults = Options::default();
     let emulator = Emulator::new(Options {
-        access_keys: match &args.access_keys {
-            Some(file) => read_access_keys(file)?,
-            None => vec![default_key.unwrap_or_default()],
-        },
+        access_keys: vec![default_key.unwrap_or_default()],
+        access_keys_file: access_keys_file.map_err(|error| CliError::Arguments(format!("--access-keys {error}")))?,
         upstream: Some(UpstreamOptions::new(TemplateSource::File(args.upstream))),
         allowed_hosts: args.hosts,
         max_connections: args.max_connections.unwrap_or(defaults.max_connections),
@@ -140,17 +135,4 @@ fn bind_error(port: u16, error: &io::Error) -> CliError {
         }
         _ => format!("cannot listen on port {port} of localhost: choose another with --port: {error}"),
     })
-}
-
-/// Reads the keys in a file. Errors never repeat its content.
-fn read_access_keys(file: &Path) -> Result<Vec<AccessKey>, CliError> {
-    let error = |what: &str| CliError::Arguments(format!("--access-keys {}: {what}", file.display()));
-    let text = fs::read_to_string(file).map_err(|cause| error(&cause.to_string()))?;
-    let keys = text.lines().map(str::trim).filter(|line| !line.is_empty()).map(AccessKey::new);
-    let keys: Vec<_> = keys.collect::<Result<_, _>>().map_err(|cause| error(&cause.to_string()))?;
-    if (1..=MAX_ACCESS_KEYS).contains(&keys.len()) {
-        Ok(keys)
-    } else {
-        Err(error("one or two keys are wanted, a line each"))
-    }
 }

@@ -219,7 +219,7 @@ mod tests {
     fn access_token() -> Arc<VerifiedToken> {
         let key = AccessKey::official_emulator();
         let token = client_token(&key, &hub(), None, 0, LIFETIME);
-        let auth = Auth::new(AccessKeys::new(&[key]).into(), &[], Duration::ZERO);
+        let auth = Auth::new(AccessKeys::new(&[key], None).into(), &[], Duration::ZERO);
         auth.authorize_client(Some(&token), None, &hub(), 0).ok().unwrap()
     }
 

@@ -53,7 +53,7 @@ impl Emulator {
     ///
     /// A request has to name a loopback host or one of [`Options::allowed_hosts`]; any other is answered 421. After `shutdown` no
     /// connection is accepted, every client is told to leave, as by [`close_all`](Self::close_all), and requests under way
-    /// have one second. Dropping the future frees the sockets at once.
+    /// have one second. Dropping the future frees the sockets at once. [`Options::access_keys_file`] is followed until then.
     ///
     /// # Errors
     ///
@@ -87,7 +87,10 @@ impl Emulator {
             }
             Ok(())
         };
-        tokio::try_join!(serving, closing).map(|_| ())
+        tokio::select! {
+            served = async { tokio::try_join!(serving, closing) } => served.map(|_| ()),
+            never = self.service.access_keys.follow_file() => match never {},
+        }
     }
 
     /// A client has a connection for what it receives, and may have another for what it sends. Those beyond the limit are answered 429.
@@ -120,7 +123,7 @@ impl Emulator {
             .with_state(self.service.clone())
     }
 
-    /// The connection string for callers on this machine. It contains the first access key.
+    /// The connection string for callers on this machine. It contains the first of the access keys in use.
     pub fn connection_string(&self, port: u16) -> String {
         let key = self.service.access_keys.first();
         format!("Endpoint=http://localhost:{port};AccessKey={};Version=1.0;", key.as_str())

@@ -5,7 +5,7 @@
 //! - `emulator`: [`Emulator`] and its routes; `options`: [`Options`]; `cli` and `main`: the binary.
 //! - `negotiate`, `transport`: the endpoints for clients; `rest`: the REST API; `control`: the control API; `diagnostics`: its
 //!   data, which is `fault_injection` and `traffic_log`.
-//! - `auth`: access tokens; `access_key`: keys and random ids; `access_keys`: the keys in use;
+//! - `auth`: access tokens; `access_key`: keys and random ids; `access_keys`: the keys in use, read again by `file_watcher`;
 //!   `api_error`: error responses; `request`: queries, paths and the access token of a request.
 //! - `service`: the shared state; `hub` (names, connections and groups) and `connection_tokens` are its parts without I/O.
 //! - `connection`: one client from handshake to close, over any `transport`; `protocol`: the hub protocols.
@@ -23,6 +23,7 @@ mod control;
 mod diagnostics;
 mod emulator;
 mod fault_injection;
+mod file_watcher;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -40,6 +41,7 @@ mod transport;
 mod upstream;
 
 pub use access_key::{AccessKey, InvalidAccessKey};
+pub use access_keys::{AccessKeyFile, InvalidAccessKeyFile};
 pub use auth::EntraOptions;
 pub use emulator::Emulator;
 pub use loopback::LoopbackListener;

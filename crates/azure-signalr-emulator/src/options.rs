@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::access_key::AccessKey;
+use crate::access_keys::AccessKeyFile;
 use crate::auth::EntraOptions;
 use crate::upstream::templates::Templates;
 
@@ -12,6 +13,10 @@ use crate::upstream::templates::Templates;
 pub struct Options {
     /// Keys that tokens may be signed with; the connection string has the first. When empty, one key is generated.
     pub access_keys: Vec<AccessKey>,
+
+    /// A file with the keys, instead of `access_keys`. It is read again when it changes, while the service is served.
+    /// Default: `None`.
+    pub access_keys_file: Option<AccessKeyFile>,
 
     /// Whether to check as little as the official emulator: only the signature of a token, and no `api-version`. Code that passes
     /// may then fail against the real service. Default: false.
@@ -89,6 +94,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             access_keys: vec![AccessKey::official_emulator()],
+            access_keys_file: None,
             lenient: false,
             entra: None,
             upstream: None,

@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_token_is_accepted_for_its_hub_and_its_time() {
         let key = AccessKey::generate();
-        let auth = Auth::new(AccessKeys::new(std::slice::from_ref(&key)).into(), &[], Duration::ZERO);
+        let auth = Auth::new(AccessKeys::new(std::slice::from_ref(&key), None).into(), &[], Duration::ZERO);
         // A name that a query has to escape.
         let hub = HubName::of_client("a`b,[c]").unwrap();
         let ann = UserId::new("ann");

@@ -163,7 +163,7 @@ mod tests {
 
     fn auth() -> Auth {
         let keys = [AccessKey::new("first").unwrap(), AccessKey::new("second").unwrap()];
-        Auth::new(AccessKeys::new(&keys).into(), &[], Duration::from_secs(5))
+        Auth::new(AccessKeys::new(&keys, None).into(), &[], Duration::from_secs(5))
     }
 
     fn token(algorithm: Algorithm, key: &str, claims: &Value) -> String {
@@ -203,7 +203,7 @@ mod tests {
     fn a_published_token_verifies() {
         // Made by another implementation with the key of the official emulator; valid from 1700000000 for an hour.
         let vector = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJhc3JzLnMudWlkIjoidTEiLCJuYmYiOjE3MDAwMDAwMDAsImV4cCI6MTcwMDAwMzYwMCwiaWF0IjoxNzAwMDAwMDAwLCJhdWQiOiJodHRwOi8vbG9jYWxob3N0L2NsaWVudC8_aHViPWNoYXQifQ.-WYX7JGgJKomLnyllQ2C8IAQj9M75qmV4VRPVxQ8UTM";
-        let auth = Auth::new(AccessKeys::new(&[AccessKey::official_emulator()]).into(), &[], Duration::ZERO);
+        let auth = Auth::new(AccessKeys::new(&[AccessKey::official_emulator()], None).into(), &[], Duration::ZERO);
         let verified = auth.authorize_client(Some(vector), None, &hub(), NOW).unwrap();
         assert_eq!(verified.identity.user.as_ref().unwrap().as_str(), "u1");
     }

@@ -58,7 +58,7 @@ struct Admission {
 
 impl Service {
     pub(crate) fn new(options: Options) -> Self {
-        let access_keys = Arc::new(AccessKeys::new(&options.access_keys));
+        let access_keys = Arc::new(AccessKeys::new(&options.access_keys, options.access_keys_file.clone()));
         let auth = Auth::new(access_keys.clone(), &options.allowed_hosts, options.clock_leeway);
         let upstream = options.upstream.clone().map(|upstream| Upstream::new(upstream, access_keys.clone()).into());
         Self {

@@ -14,7 +14,7 @@ mod reloading_templates;
 mod settings;
 pub(crate) mod templates;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod url_template;
 mod webhook_client;
 mod webhook_request;

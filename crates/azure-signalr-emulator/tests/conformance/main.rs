@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by failing; clippy knows only its inner functions")]
 
+mod access_keys;
 mod client_limits;
 mod connections;
 mod endings;

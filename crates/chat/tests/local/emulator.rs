@@ -3,11 +3,13 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use test_support::http::{client, free_port, send_many};
 use test_support::process::{BadOutput, Process, is_forging, wait_until};
+use tokio::time::timeout;
 
 use crate::test_stack::{TestStack, chat_command, start_chat};
 
@@ -157,4 +159,28 @@ async fn the_number_of_connections_can_be_limited() {
     let events = service.client.get(url).bearer_auth(&token).header("accept", "text/event-stream");
     let _open = events.send().await.unwrap().error_for_status().unwrap();
     assert_eq!(self::negotiated(&service, &token).await, 429);
+}
+
+#[tokio::test]
+async fn a_changed_key_file_takes_effect_without_a_restart() {
+    let keys = File::new("changing-keys", KEYS[0]);
+    let mut service = TestStack::with(&["emulator", "--port", "0", "--access-keys", keys.path()], &[]);
+    let (old, new) = (token(KEYS[0], NEVER), token(KEYS[1], NEVER));
+    assert_eq!((negotiated(&service, &old).await, negotiated(&service, &new).await), (200, 401));
+    fs::write(keys.path(), format!("{}\n{}\n", KEYS[1], KEYS[0])).unwrap();
+    let taken = async {
+        while negotiated(&service, &new).await != 200 {
+            assert_eq!(negotiated(&service, &old).await, 200);
+        }
+    };
+    timeout(Duration::from_secs(20), taken).await.expect("the file is read again");
+    assert_eq!(negotiated(&service, &old).await, 200);
+
+    // Content that gives no keys changes nothing, and is named once without being shown.
+    fs::write(keys.path(), "hush;hush").unwrap();
+    service.process.out.line("are invalid");
+    assert_eq!(negotiated(&service, &new).await, 200);
+    let printed = service.stop();
+    assert!(!printed.contains("hush") && !printed.contains(KEYS[1]), "{printed}");
+    assert_eq!(printed.matches("are invalid").count(), 1, "{printed}");
 }

@@ -66,7 +66,7 @@ fn options_for(url: &str) -> UpstreamOptions {
 }
 
 fn upstream(options: UpstreamOptions) -> Upstream {
-    Upstream::new(options, AccessKeys::new(&[AccessKey::official_emulator()]).into())
+    Upstream::new(options, AccessKeys::new(&[AccessKey::official_emulator()], None).into())
 }
 
 fn alice() -> ClientDetails {

@@ -198,7 +198,7 @@ fn is_signed(received: &ReceivedRequest, key: &str) -> bool {
 
 fn two_keys(webhook: &Webhook) -> Upstream {
     let keys = [AccessKey::new("primary").unwrap(), AccessKey::new("secondary").unwrap()];
-    Upstream::new(options_for(&webhook.url("/runtime/webhooks/signalr?code=k")), AccessKeys::new(&keys).into())
+    Upstream::new(options_for(&webhook.url("/runtime/webhooks/signalr?code=k")), AccessKeys::new(&keys, None).into())
 }
 
 async fn call(upstream: &Upstream, target: &str) -> Completion {
