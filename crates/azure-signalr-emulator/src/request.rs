@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use percent_encoding::percent_decode_str;
-use url::form_urlencoded;
 
 use crate::api_error::ApiError;
 use crate::hub::HubName;
@@ -27,8 +26,7 @@ impl<'a> Query<'a> {
 
     /// Every value of the key, decoded.
     pub(crate) fn all(self, key: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
-        let pairs = form_urlencoded::parse(self.0.as_bytes());
-        pairs.filter(move |(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
+        pairs(self.0).filter(move |(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
     }
 
     /// The last value of the key.
@@ -44,6 +42,21 @@ impl<'a> Query<'a> {
             _ => Err(DuplicateParameter),
         }
     }
+}
+
+/// The names and values of a query in the form `application/x-www-form-urlencoded`, decoded. See the URL Standard, section 5.1.
+pub(crate) fn pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(name, value)| (decode(name), decode(value)))
+}
+
+/// Decodes a name or a value. Most, and among them every access token, escape nothing and are not copied.
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return text.into();
+    }
+    let text = text.replace('+', " ");
+    percent_decode_str(&text).decode_utf8_lossy().into_owned().into()
 }
 
 /// The query of a client's request, decoded once. Keys ignore letter case. No `Debug`: it may hold an access token.
@@ -62,7 +75,7 @@ impl<'a> ClientQuery<'a> {
     /// Keeps the last value of each parameter, and ignores parameters that the service does not know.
     pub(crate) fn parse(query: Option<&'a str>) -> Self {
         let mut parsed = Self::default();
-        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        for (name, value) in pairs(query.unwrap_or_default()) {
             let parameter = match name {
                 name if name.eq_ignore_ascii_case("hub") => {
                     parsed.has_more_hubs |= parsed.hub.is_some();
@@ -132,11 +145,19 @@ pub(crate) fn check_access_token(token: &str) -> Result<(), ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn keys_ignore_case_and_values_are_decoded() {
         let query = Query::new(Some("Hub=a%2Bb+c&other=1"));
         assert_eq!(query.one("hub").unwrap().unwrap(), "a+b c");
+    }
+
+    proptest! {
+        #[test]
+        fn a_query_decodes_as_the_url_standard_says(query in "([a-c=&+%éÄ ]|%[0-9a-fA-F]{2}|%F|.){0,24}") {
+            prop_assert!(pairs(&query).eq(url::form_urlencoded::parse(query.as_bytes())), "{query:?}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use url::form_urlencoded;
 use super::ControlState;
 use crate::api_error::ApiError;
 use crate::diagnostics::{Diagnostics, to_milliseconds, unix_milliseconds};
-use crate::request::Query;
+use crate::request::{Query, pairs};
 use crate::traffic_log::{Numbered, RequestRecord, RingBuffer};
 
 /// Parameters of the service whose values are not secret. Applications can add any others to a client's URL.
@@ -46,7 +46,7 @@ pub(super) async fn record(State(diagnostics): State<Arc<Diagnostics>>, request:
 /// The query without tokens. The values of unknown parameters are replaced by `***`.
 fn redact_query(query: &str) -> String {
     let mut redacted = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    for (name, value) in pairs(query) {
         let lower_case = name.to_ascii_lowercase();
         if SECRET_PARAMETERS.contains(&lower_case.as_str()) {
             continue;
