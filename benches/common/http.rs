@@ -47,24 +47,31 @@ impl Connection {
     }
 }
 
+/// The status of a response to an upgrade, which has no body.
+const SWITCHING_PROTOCOLS: u16 = 101;
+
 /// The parsed head of a response.
-struct Head {
-    status: u16,
-    head_bytes: usize,
-    total_bytes: usize,
+pub(crate) struct Head {
+    pub(crate) status: u16,
+    pub(crate) head_bytes: usize,
+    pub(crate) total_bytes: usize,
 }
 
 impl Head {
     /// Parses the head at the start of `bytes`; `None` while it is incomplete.
-    fn parse(bytes: &[u8]) -> Result<Option<Self>> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Self>> {
         let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
         let head = str::from_utf8(&bytes[..end])?;
-        let status = head.split(' ').nth(1).ok_or("a response has no status")?.parse()?;
+        let status: u16 = head.split(' ').nth(1).ok_or("a response has no status")?.parse()?;
         let length = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
             name.eq_ignore_ascii_case("content-length").then_some(value.trim())
         });
-        let length: usize = length.ok_or("a response has no Content-Length")?.parse()?;
+        let length: usize = match length {
+            Some(length) => length.parse()?,
+            None if status == SWITCHING_PROTOCOLS => 0,
+            None => return Err("a response has no Content-Length".into()),
+        };
         let head_bytes = end + 4;
         Ok(Some(Self { status, head_bytes, total_bytes: head_bytes + length }))
     }

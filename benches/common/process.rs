@@ -1,8 +1,9 @@
 //! Memory and CPU time of a process and its threads, from `/proc` of Linux.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use super::Result;
@@ -23,6 +24,19 @@ impl Process {
     /// Whether the process has exited.
     pub(crate) fn has_exited(&mut self) -> Result<bool> {
         Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Asks the process to end with SIGTERM, waits until it has, and returns its standard error, which must be a pipe.
+    pub(crate) fn terminate(mut self) -> Result<String> {
+        let id = self.child.id().to_string();
+        if !Command::new("kill").args(["-TERM", &id]).status()?.success() {
+            return Err("a process cannot be asked to end".into());
+        }
+        let mut output = String::new();
+        let mut stderr = self.child.stderr.take().ok_or("a process has no standard error")?;
+        stderr.read_to_string(&mut output)?;
+        self.child.wait()?;
+        Ok(output)
     }
 
     /// The resident memory in KiB, including file pages that it shares with other processes.

@@ -1,42 +1,48 @@
-//! The 2,000 simulated clients of one hub. A message that is lost, duplicated, changed or out of order ends the run.
+//! The simulated clients that receive broadcasts. A message that is lost, duplicated, changed or out of order ends the run.
 
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
+use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::client::{Client, NumberedMessage, Protocol, READ_BUFFER_BYTES};
 use crate::common::Result;
-use crate::common::http::Connection;
-use crate::target::Service;
-
-/// The number of clients.
-pub(crate) const CLIENT_COUNT: usize = 2_000;
-
-/// How many clients connect concurrently.
-const CONCURRENT_CONNECTS: usize = 20;
+use crate::connect::{Connected, Socket};
+use crate::frame::Frame;
+use crate::message::{NumberedMessage, PING};
 
 /// The longest wait until all clients have received all messages.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The clients. Dropping it disconnects them.
+/// The size of the read buffer.
+const READ_BUFFER_BYTES: usize = 64 << 10;
+
+/// Clients that all receive the same messages. Dropping it disconnects them.
 pub(crate) struct Clients {
     shared: Rc<Shared>,
     /// Dropping the set stops the tasks.
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
+    /// The number of the next message.
+    next: u32,
 }
 
 struct Shared {
     message: NumberedMessage,
-    /// The number of received messages of all clients.
+    /// The number of messages that all clients together have received.
     received: Cell<u64>,
-    /// The number of messages that [`Clients::wait_for`] waits for.
+    /// The number that [`Clients::wait_for`] waits for.
     expected: Cell<u64>,
+    /// The time before the request, and from there to each delivery. `None` if deliveries are not timed.
+    sent_at: Cell<Option<Instant>>,
+    latencies: RefCell<Vec<Duration>>,
     /// The first error.
     error: RefCell<Option<String>>,
     changed: Notify,
@@ -45,37 +51,61 @@ struct Shared {
 }
 
 impl Clients {
-    /// Connects all clients to `service`. They expect `message`.
-    pub(crate) async fn connect(service: &Rc<Service>, protocol: Protocol, message: &NumberedMessage) -> Result<Self> {
-        let mut connecting = JoinSet::new();
-        for first in 0..CONCURRENT_CONNECTS {
-            let service = service.clone();
-            connecting.spawn_local(async move {
-                let clients = connect(&service, protocol, (first..CLIENT_COUNT).step_by(CONCURRENT_CONNECTS)).await;
-                clients.map_err(|error| error.to_string())
-            });
-        }
-        let shared = Rc::new(Shared {
+    /// No clients yet. They expect `message` with the numbers from 0.
+    pub(crate) fn new(message: &NumberedMessage) -> Self {
+        let shared = Shared {
             message: message.clone(),
             received: Cell::new(0),
             expected: Cell::new(0),
+            sent_at: Cell::new(None),
+            latencies: RefCell::default(),
             error: RefCell::new(None),
             changed: Notify::new(),
             buffer: RefCell::new(vec![0; READ_BUFFER_BYTES]),
-        });
-        let mut tasks = JoinSet::new();
-        while let Some(connected) = connecting.join_next().await {
-            for client in connected?? {
-                tasks.spawn_local(receive(client, shared.clone()));
-            }
-        }
-        Ok(Self { shared, _tasks: tasks })
+        };
+        Self { shared: Rc::new(shared), tasks: JoinSet::new(), next: 0 }
     }
 
-    /// Waits until all clients have received the first `messages`.
-    pub(crate) async fn wait_for(&self, messages: u32) -> Result<()> {
+    /// Adds a client, which expects the next message.
+    pub(crate) fn add(&mut self, client: Connected) -> Result<()> {
+        let stream = TcpStream::from_std(client.socket.into_stream()?)?;
+        let client = Client { stream, partial_frame: Vec::new(), next: self.next };
+        self.tasks.spawn_local(client.run(self.shared.clone()));
+        Ok(())
+    }
+
+    /// The number of clients.
+    pub(crate) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Broadcasts `count` messages with `request`, each when all clients have the previous one. Returns the time from before each request to
+    /// each delivery, in ascending order.
+    pub(crate) async fn broadcast_sequentially(
+        &mut self,
+        caller: &mut Socket,
+        request: &mut NumberedMessage,
+        count: u32,
+    ) -> Result<Vec<Duration>> {
+        self.shared.latencies.borrow_mut().reserve(count as usize * self.len());
+        for _ in 0..count {
+            let request = request.with(self.next);
+            self.shared.sent_at.set(Some(Instant::now()));
+            caller.send(request)?;
+            self.wait_for(1).await?;
+            caller.response(202)?;
+        }
+        self.shared.sent_at.set(None);
+        let mut latencies = self.shared.latencies.take();
+        latencies.sort_unstable();
+        Ok(latencies)
+    }
+
+    /// Waits until all clients have received the next `messages`.
+    pub(crate) async fn wait_for(&mut self, messages: u32) -> Result<()> {
+        self.next += messages;
         let shared = &self.shared;
-        let expected = u64::from(messages) * CLIENT_COUNT as u64;
+        let expected = shared.expected.get() + u64::from(messages) * self.len() as u64;
         shared.expected.set(expected);
         let waiting = async {
             while shared.error.borrow().is_none() && shared.received.get() < expected {
@@ -97,52 +127,111 @@ impl Clients {
     }
 }
 
-async fn connect(service: &Service, protocol: Protocol, numbers: impl Iterator<Item = usize>) -> Result<Vec<Client>> {
-    let port = service.process.port;
-    let mut caller = Connection::open(port).await?;
-    let mut clients = Vec::new();
-    for number in numbers {
-        let upgrade = service.negotiate(&mut caller, &format!("user-{number}")).await?;
-        clients.push(Client::connect(port, &upgrade, protocol).await?);
-    }
-    Ok(clients)
+/// A connected client.
+struct Client {
+    stream: TcpStream,
+    /// The received part of an incomplete frame.
+    partial_frame: Vec<u8>,
+    /// The number of the next message.
+    next: u32,
 }
 
-/// Receives messages until an error occurs.
-async fn receive(mut client: Client, shared: Rc<Shared>) {
-    let mut next = 0;
-    let error = loop {
-        let receiving =
-            poll_fn(|context| client.poll_receive(context, &mut shared.buffer.borrow_mut(), &shared.message, next));
-        match receiving.await {
-            Ok(count) => {
-                next += count;
-                shared.received.update(|received| received + u64::from(count));
-                if shared.received.get() == shared.expected.get() {
-                    shared.changed.notify_one();
-                }
+impl Client {
+    /// Receives messages until an error occurs.
+    async fn run(mut self, shared: Rc<Shared>) {
+        let error = loop {
+            let receiving =
+                poll_fn(|context| self.poll_receive(context, &mut shared.buffer.borrow_mut(), &shared.message));
+            match receiving.await {
+                Ok(count) => shared.count(count),
+                Err(error) => break error,
             }
-            Err(error) => break error,
+        };
+        shared.error.borrow_mut().get_or_insert(error.to_string());
+        shared.changed.notify_one();
+    }
+
+    /// Reads available bytes into `buffer` and returns the number of messages.
+    fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+        message: &NumberedMessage,
+    ) -> Poll<Result<u32>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        if buffer.filled().is_empty() {
+            return Poll::Ready(Err("a connection was closed".into()));
         }
-    };
-    shared.error.borrow_mut().get_or_insert(error.to_string());
-    shared.changed.notify_one();
+        Poll::Ready(self.receive(buffer.filled(), message))
+    }
+
+    fn receive(&mut self, received: &[u8], message: &NumberedMessage) -> Result<u32> {
+        let count = if self.partial_frame.is_empty() {
+            let (count, rest) = count_messages(received, message, self.next)?;
+            self.partial_frame.extend_from_slice(rest);
+            count
+        } else {
+            self.partial_frame.extend_from_slice(received);
+            let (count, rest) = count_messages(&self.partial_frame, message, self.next)?;
+            let consumed = self.partial_frame.len() - rest.len();
+            self.partial_frame.drain(..consumed);
+            count
+        };
+        self.next += count;
+        Ok(count)
+    }
+}
+
+impl Shared {
+    /// Adds the deliveries of one client.
+    fn count(&self, deliveries: u32) {
+        if let Some(sent_at) = self.sent_at.get() {
+            let latency = sent_at.elapsed();
+            self.latencies.borrow_mut().extend((0..deliveries).map(|_| latency));
+        }
+        self.received.update(|received| received + u64::from(deliveries));
+        if self.received.get() == self.expected.get() {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// Counts the messages in complete frames, of which one may contain several. Returns the number and the bytes of the incomplete frame.
+fn count_messages<'a>(mut bytes: &'a [u8], message: &NumberedMessage, next: u32) -> Result<(u32, &'a [u8])> {
+    let mut messages = 0;
+    while let Some(Frame { mut payload, rest }) = Frame::parse(bytes)? {
+        while !payload.is_empty() {
+            if let Some((number, others)) = message.read(payload) {
+                let expected = next + messages;
+                if number != expected {
+                    return Err(format!("message {number} was received instead of {expected}").into());
+                }
+                messages += 1;
+                payload = others;
+            } else {
+                payload = payload.strip_prefix(PING).ok_or("an unknown message was received")?;
+            }
+        }
+        bytes = rest;
+    }
+    Ok((messages, bytes))
 }
 
 /// Open files of a process besides the sockets of the clients.
 const OTHER_OPEN_FILES: usize = 100;
 
-/// Checks that a process may open a socket for each client. Child processes inherit the limit.
-pub(crate) fn check_open_files() -> Result<()> {
+/// Checks that a process may open a socket for each of `clients`. Child processes inherit the limit.
+pub(crate) fn check_open_files(clients: usize) -> Result<()> {
     let limits = fs::read_to_string("/proc/self/limits")?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     let limit =
         line.and_then(|line| line.split_whitespace().next()).ok_or("/proc/self/limits has no limit of open files")?;
-    let needed = CLIENT_COUNT + OTHER_OPEN_FILES;
+    let needed = clients + OTHER_OPEN_FILES;
     // The value may be `unlimited`.
     if limit.parse::<usize>().is_ok_and(|limit| limit < needed) {
         return Err(format!(
-            "{CLIENT_COUNT} clients need {needed} open files in one process, and the limit is {limit}; raise it with `ulimit -n {needed}`"
+            "{clients} clients need {needed} open files in one process, and the limit is {limit}; raise it with `ulimit -n {needed}`"
         )
         .into());
     }

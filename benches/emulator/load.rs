@@ -1,155 +1,193 @@
-//! Measures memory of idle connections, broadcasts in a burst, sequential broadcasts, and messages to one client.
+//! The measurements of the table: start, connecting, memory of idle clients, broadcasts, and messages to one client.
 
-use std::future::poll_fn;
-use std::rc::Rc;
+use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::client::{Client, NumberedMessage, READ_BUFFER_BYTES};
-use crate::clients::{CLIENT_COUNT, Clients};
-use crate::common::Result;
-use crate::common::http::Connection;
-use crate::common::process::{Measurement, Usage};
-use crate::target::{Recipient, Service, Target};
+use crate::clients::Clients;
+use crate::common::cores::Cores;
+use crate::common::process::Measurement;
+use crate::common::{Result, median};
+use crate::connect::{Connected, Socket, connect};
+use crate::correctness::record_message;
+use crate::message::NumberedMessage;
+use crate::target::{Recipients, Service, Target, client_requests};
 
-const REPEATS: usize = 3;
+/// How often floor and emulator are measured in turn.
+pub(crate) const RUNS: usize = 5;
 
-/// Broadcasts in the burst, and again one after the other.
-pub(crate) const BROADCASTS: u32 = 200;
+/// Starts in each run, after one that fills the page cache.
+const STARTS: usize = 8;
 
-/// Messages to one client.
+/// Clients of the burst, and of broadcasts one at a time.
+pub(crate) const BURST_CLIENTS: usize = 2_000;
+pub(crate) const SEQUENTIAL_CLIENTS: usize = 1_000;
+
+/// The number of broadcasts, and the sizes of their texts.
+pub(crate) const BURST: u32 = 200;
+const BURST_TEXT_BYTES: usize = 1_024;
+const SEQUENTIAL: u32 = 200;
+const SEQUENTIAL_TEXT_BYTES: usize = 128;
+
+/// Broadcasts before the measured ones.
+const WARM_UP: u32 = 20;
+
+/// Messages to one client, after [`WARM_UP`].
 const SINGLE_MESSAGES: u32 = 1_000;
 
-/// The idle time before memory is read, shorter than the keep-alive interval.
-const IDLE_INTERVAL: Duration = Duration::from_secs(3);
+/// The time before memory is read, shorter than the keep-alive interval.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The measurements of one target, one value per repeat.
+/// The measurements of one target, one value per run.
 #[derive(Default)]
 pub(crate) struct Loads {
+    /// Milliseconds from before the process was created to its first response.
+    pub(crate) start_ms: Vec<f64>,
     /// Resident memory in MiB without connections.
     pub(crate) empty_mib: Vec<f64>,
-    /// Additional KiB per idle connection.
+    /// Microseconds to connect one client.
+    pub(crate) connect_us: Vec<f64>,
+    /// Additional KiB per idle client.
     pub(crate) idle_kib: Vec<f64>,
-    /// Additional KiB per connection after all messages.
-    pub(crate) after_kib: Vec<f64>,
-    pub(crate) burst: Broadcasts,
-    pub(crate) sequential: Broadcasts,
+    /// Thousands of deliveries per second of the burst.
+    pub(crate) burst_thousand_per_second: Vec<f64>,
+    /// Milliseconds to each delivery of broadcasts one at a time: median and 99th percentile.
+    pub(crate) sequential_p50_ms: Vec<f64>,
+    pub(crate) sequential_p99_ms: Vec<f64>,
     /// Microseconds until one client has received a message to it: median and 99th percentile.
     pub(crate) single_p50_us: Vec<f64>,
     pub(crate) single_p99_us: Vec<f64>,
-}
-
-/// One kind of broadcasts, one value per repeat.
-#[derive(Default)]
-pub(crate) struct Broadcasts {
-    /// Milliseconds from before the first is sent until all clients have received the last.
-    pub(crate) all_ms: Vec<f64>,
-    pub(crate) per_second: Vec<f64>,
     /// CPU time of the target in µs per delivery.
-    pub(crate) cpu_us: Vec<f64>,
-    /// The share of time in which the thread of the clients was running or runnable.
-    pub(crate) load_generator_busy: Vec<f64>,
+    pub(crate) burst_cpu_us: Vec<f64>,
+    pub(crate) sequential_cpu_us: Vec<f64>,
+    /// The share of time in which the load generator was running or runnable, in percent.
+    pub(crate) burst_generator_percent: Vec<f64>,
+    pub(crate) sequential_generator_percent: Vec<f64>,
 }
 
-impl Broadcasts {
-    fn add(&mut self, usage: &Usage) {
-        let deliveries = f64::from(BROADCASTS) * CLIENT_COUNT as f64;
-        self.all_ms.push(usage.elapsed * 1e3);
-        self.per_second.push(deliveries / usage.elapsed);
-        self.cpu_us.push(usage.cpu * 1e6 / deliveries);
-        self.load_generator_busy.push(usage.load_generator_busy);
-    }
-}
-
-/// Measures all targets in turn, repeatedly, each time in a new process. The result is in the order of `targets`.
-pub(crate) async fn measure(targets: &[(Target, NumberedMessage)]) -> Result<Vec<Loads>> {
-    let mut all: Vec<Loads> = targets.iter().map(|_| Loads::default()).collect();
-    for _ in 0..REPEATS {
-        for ((target, message), loads) in targets.iter().zip(&mut all) {
-            let mut service = Rc::new(target.start()?);
-            if let Err(error) = loads.add(target, &service, message).await {
-                let exited =
-                    Rc::get_mut(&mut service).is_some_and(|service| service.process.has_exited().unwrap_or(true));
-                let exited = if exited { ", and the process has exited" } else { "" };
-                return Err(format!("{} under load: {error}{exited}", target.name).into());
-            }
+/// Measures the floor and the emulator at `chat` in turn, repeatedly, each time in new processes.
+pub(crate) async fn measure(chat: &Path, cores: Cores) -> Result<[Loads; 2]> {
+    let targets = Target::both(chat);
+    let [_, emulator] = &targets;
+    let burst = record_message(emulator, cores, BURST_TEXT_BYTES).await?;
+    let sequential = record_message(emulator, cores, SEQUENTIAL_TEXT_BYTES).await?;
+    let mut both = <[Loads; 2]>::default();
+    for _ in 0..RUNS {
+        for (target, loads) in targets.iter().zip(&mut both) {
+            let run = async {
+                loads.start_ms.push(measure_start(target, cores).await?);
+                loads.add_burst(&target.start(cores).await?, &burst).await?;
+                loads.add_sequential(&target.start(cores).await?, &sequential).await
+            };
+            run.await.map_err(|error: Box<dyn std::error::Error>| format!("{}: {error}", target.name()))?;
         }
     }
-    Ok(all)
+    Ok(both)
+}
+
+/// The median of several starts, in milliseconds.
+async fn measure_start(target: &Target, cores: Cores) -> Result<f64> {
+    target.start(cores).await?;
+    let mut starts = Vec::new();
+    for _ in 0..STARTS {
+        starts.push(target.start(cores).await?.start.as_secs_f64() * 1e3);
+    }
+    Ok(median(&starts))
 }
 
 impl Loads {
-    async fn add(&mut self, target: &Target, service: &Rc<Service>, message: &NumberedMessage) -> Result<()> {
-        let process = &service.process;
-        sleep(IDLE_INTERVAL / 10).await;
+    /// Connects the clients one after the other, reads the memory, and measures the burst.
+    async fn add_burst(&mut self, service: &Service, message: &NumberedMessage) -> Result<()> {
+        let (process, port) = (&service.process, service.process.port);
+        let mut caller = Socket::open(port)?;
         let empty = process.resident_kib()?;
-        let clients = Clients::connect(service, target.protocol, message).await?;
-        sleep(IDLE_INTERVAL).await;
-        let idle = process.resident_kib()?;
+        let (connected, times) = connect_clients(port, &mut caller, BURST_CLIENTS)?;
+        thread::sleep(IDLE_INTERVAL);
         self.empty_mib.push(empty / 1_024.0);
-        self.idle_kib.push((idle - empty) / CLIENT_COUNT as f64);
+        self.connect_us.push(percentile(&times, 50) * 1e6);
+        self.idle_kib.push((process.resident_kib()? - empty) / BURST_CLIENTS as f64);
 
-        let mut request = service.send_request(Recipient::Everyone, message)?;
-        let mut caller = Connection::open(process.port).await?;
+        let mut clients = Clients::new(message);
+        connected.into_iter().try_for_each(|client| clients.add(client))?;
+        let mut request = service.send_request(Recipients::Everyone, message)?;
         let measurement = Measurement::start(process)?;
-        let (port, mut burst) = (process.port, request.clone());
-        let sent = spawn_blocking(move || send_all(port, &mut burst).map_err(|error| error.to_string()));
-        tokio::try_join!(clients.wait_for(BROADCASTS), async { Ok(sent.await??) })?;
-        self.burst.add(&measurement.finish()?);
-
-        let measurement = Measurement::start(process)?;
-        for number in BROADCASTS..2 * BROADCASTS {
-            caller.send(request.with(number), 202).await?;
-            clients.wait_for(number + 1).await?;
-        }
-        self.sequential.add(&measurement.finish()?);
-
-        let mut singles = measure_single_messages(target, service, &mut caller, message).await?;
-        singles.sort_by(f64::total_cmp);
-        self.single_p50_us.push(singles[singles.len() / 2]);
-        self.single_p99_us.push(singles[singles.len() * 99 / 100]);
+        // On a thread of its own, the requests do not wait for the tasks of the clients.
+        let sending = spawn_blocking(move || {
+            let send = |number| caller.exchange(request.with(number), 202).map(drop).map_err(|error| error.to_string());
+            (0..BURST).try_for_each(send)
+        });
+        tokio::try_join!(clients.wait_for(BURST), async { Ok(sending.await??) })?;
+        let usage = measurement.finish()?;
+        let deliveries = f64::from(BURST) * BURST_CLIENTS as f64;
+        self.burst_thousand_per_second.push(deliveries / 1e3 / usage.elapsed);
+        self.burst_cpu_us.push(usage.cpu * 1e6 / deliveries);
+        self.burst_generator_percent.push(usage.load_generator_busy * 100.0);
+        // Duplicated messages would arrive by then.
         sleep(IDLE_INTERVAL / 10).await;
-        self.after_kib.push((process.resident_kib()? - empty) / CLIENT_COUNT as f64);
-        // Duplicated messages would have arrived by now.
+        clients.check()
+    }
+
+    /// Measures broadcasts one at a time, and messages to one more client.
+    async fn add_sequential(&mut self, service: &Service, message: &NumberedMessage) -> Result<()> {
+        let (process, port) = (&service.process, service.process.port);
+        let mut caller = Socket::open(port)?;
+        let (connected, _) = connect_clients(port, &mut caller, SEQUENTIAL_CLIENTS)?;
+        let mut clients = Clients::new(message);
+        connected.into_iter().try_for_each(|client| clients.add(client))?;
+        let mut request = service.send_request(Recipients::Everyone, message)?;
+        clients.broadcast_sequentially(&mut caller, &mut request, WARM_UP).await?;
+        let measurement = Measurement::start(process)?;
+        let latencies = clients.broadcast_sequentially(&mut caller, &mut request, SEQUENTIAL).await?;
+        let usage = measurement.finish()?;
+        self.sequential_p50_ms.push(percentile(&latencies, 50) * 1e3);
+        self.sequential_p99_ms.push(percentile(&latencies, 99) * 1e3);
+        self.sequential_cpu_us.push(usage.cpu * 1e6 / latencies.len() as f64);
+        self.sequential_generator_percent.push(usage.load_generator_busy * 100.0);
+
+        let singles = measure_single_messages(service, &mut caller, message)?;
+        self.single_p50_us.push(percentile(&singles, 50) * 1e6);
+        self.single_p99_us.push(percentile(&singles, 99) * 1e6);
         clients.check()
     }
 }
 
-/// Sends messages to one more client, each after the last was received. Returns the microseconds from before sending to the receipt.
-async fn measure_single_messages(
-    target: &Target,
-    service: &Service,
-    caller: &mut Connection,
-    message: &NumberedMessage,
-) -> Result<Vec<f64>> {
-    const USER: &str = "listener";
-    let upgrade = service.negotiate(caller, USER).await?;
-    let mut client = Client::connect(service.process.port, &upgrade, target.protocol).await?;
-    let mut request = service.send_request(Recipient::User(USER), message)?;
-    let mut buffer = vec![0; READ_BUFFER_BYTES];
-    let mut times = Vec::new();
-    for number in 0..SINGLE_MESSAGES {
+/// Connects `count` clients one after the other, and returns the time of each in ascending order.
+pub(crate) fn connect_clients(port: u16, caller: &mut Socket, count: usize) -> Result<(Vec<Connected>, Vec<Duration>)> {
+    let (mut clients, mut times) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for number in 0..count {
+        let requests = client_requests(port, &format!("user-{number}"))?;
         let start = Instant::now();
-        let receiving = async {
-            while poll_fn(|context| client.poll_receive(context, &mut buffer, message, number)).await? == 0 {}
-            Ok(start.elapsed())
-        };
-        let (time, _) = tokio::try_join!(receiving, caller.send(request.with(number), 202))?;
-        times.push(time.as_secs_f64() * 1e6);
+        clients.push(connect(port, caller, &requests)?);
+        times.push(start.elapsed());
     }
+    times.sort_unstable();
+    Ok((clients, times))
+}
+
+/// Sends messages to one more client, each after the last was received. Returns the times from before sending to the receipt, in ascending
+/// order.
+fn measure_single_messages(service: &Service, caller: &mut Socket, message: &NumberedMessage) -> Result<Vec<Duration>> {
+    const USER: &str = "listener";
+    let mut listener = service.connect(caller, USER)?.socket;
+    let mut request = service.send_request(Recipients::User(USER), message)?;
+    let mut times = Vec::new();
+    for number in 0..WARM_UP + SINGLE_MESSAGES {
+        let start = Instant::now();
+        caller.send(request.with(number))?;
+        let received = listener.receive()?;
+        times.push(start.elapsed());
+        caller.response(202)?;
+        message.check(&received, number)?;
+    }
+    times.drain(..WARM_UP as usize);
+    times.sort_unstable();
     Ok(times)
 }
 
-/// Sends the burst. On a thread of its own, the requests do not wait for the tasks of the clients.
-fn send_all(port: u16, request: &mut NumberedMessage) -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut caller = Connection::open(port).await?;
-        for number in 0..BROADCASTS {
-            caller.send(request.with(number), 202).await?;
-        }
-        Ok(())
-    })
+/// The value in seconds at `percent` of `times`, which are in ascending order.
+pub(crate) fn percentile(times: &[Duration], percent: usize) -> f64 {
+    times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).map_or(0.0, Duration::as_secs_f64)
 }

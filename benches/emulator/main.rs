@@ -1,66 +1,75 @@
-//! Benchmark of the SignalR service of `chat emulator`: start, memory and messages to 2,000 clients, beside a minimal server (the floor).
+//! Benchmark of the SignalR service of `chat emulator` beside a minimal server (the floor).
 //!
-//! `make bench` runs it with Cargo's build of `chat`; the path of another binary can be given. With the argument `floor`, this executable
-//! runs the floor.
+//! `make bench` runs it with Cargo's build of `chat`. Arguments: `record` replaces the committed numbers of instructions; `growth` measures
+//! how cost grows, and writes its table and charts to `docs/`; `floor` and a port run the floor.
 
 use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
-mod client;
+mod chart;
 mod clients;
 #[path = "../common/mod.rs"]
 mod common;
+mod connect;
 mod correctness;
+mod frame;
+mod growth;
+mod instructions;
 mod load;
+mod message;
 mod minimal_server;
 mod report;
 mod target;
 
-use client::Protocol;
+use clients::check_open_files;
+use common::cores::Cores;
 use common::{LoadAverage, Result, describe_machine, print_outcome};
+use load::BURST_CLIENTS;
 use report::Report;
-use target::{Target, measure_starts};
 use tokio::task::LocalSet;
+
+/// The binary with the emulator, the file with the committed numbers of instructions, and the folder for charts.
+const CHAT: &str = env!("CARGO_BIN_EXE_chat");
+const INSTRUCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches/instructions.txt");
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
-        ["floor"] => minimal_server::run(),
+        ["floor", port] => minimal_server::run(port),
         // `cargo bench` adds `--bench`.
-        ["--bench"] => measure(Path::new(env!("CARGO_BIN_EXE_chat"))),
-        [chat, "--bench"] => measure(Path::new(chat)),
+        ["--bench"] => on_one_thread(measure),
+        ["record", "--bench"] => on_one_thread(record),
+        ["growth", "--bench"] => {
+            on_one_thread(async |cores| growth::write(Path::new(CHAT), cores, Path::new(DOCS)).await)
+        }
         _ => Ok("run `make bench`".to_owned()),
     };
     print_outcome(outcome)
 }
 
-/// Runs all clients on this thread.
-fn measure(chat: &Path) -> Result<String> {
-    clients::check_open_files()?;
+/// Runs the load generator, with all clients, on this thread and its core.
+fn on_one_thread(run: impl AsyncFn(Cores) -> Result<String>) -> Result<String> {
+    let cores = Cores::allowed()?;
+    cores.pin_load_generator()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, run(chat))
+    LocalSet::new().block_on(&runtime, run(cores))
 }
 
-async fn run(chat: &Path) -> Result<String> {
+async fn measure(cores: Cores) -> Result<String> {
+    check_open_files(BURST_CLIENTS)?;
     let before = LoadAverage::now()?;
-    let emulator = Target::emulator(chat, Protocol::Json);
-    let json = correctness::check_message(&emulator).await?;
-    let mut targets = vec![(emulator, json.clone())];
-    let other = Target::emulator(chat, Protocol::MessagePack);
-    let mut notes = String::new();
-    match correctness::protocol_error(&other).await? {
-        None => {
-            let message = correctness::check_message(&other).await?;
-            targets.push((other, message));
-        }
-        Some(error) => notes = format!("\n{} is left out: {error}\n", other.name),
-    }
-    targets.push((Target::floor()?, json));
-    let starts_ms = measure_starts(&targets)?;
-    let loads = load::measure(&targets).await?;
-    let names: Vec<_> = targets.iter().map(|(target, _)| target.name).collect();
-    let report = Report { names: &names, starts_ms: &starts_ms, loads: &loads };
-    Ok(format!("{}\n{notes}\n{report}", describe_machine(before)?))
+    let chat = Path::new(CHAT);
+    let both = load::measure(chat, cores).await?;
+    let counts = instructions::count_all(chat, cores).await?;
+    let report = Report { cores, both: &both };
+    let instructions = common::instructions::compare(Path::new(INSTRUCTIONS), &counts)?;
+    Ok(format!("{}\n\n## The emulator beside its floor\n\n{report}\n{instructions}", describe_machine(before)?))
+}
+
+async fn record(cores: Cores) -> Result<String> {
+    let counts = instructions::count_all(Path::new(CHAT), cores).await?;
+    common::instructions::record(Path::new(INSTRUCTIONS), &counts)
 }

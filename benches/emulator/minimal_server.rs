@@ -1,74 +1,70 @@
-//! The floor: a minimal server that accepts all clients with fixed responses and writes the frames it receives to their sockets.
+//! The floor: a server on the same runtime that answers with prepared bytes and writes the frames it receives to the sockets of its clients.
 //!
-//! The difference to the emulator is the cost of HTTP, tokens, JSON, hubs, and a task and a queue for each client. Frames that are queued
-//! together are written at once.
+//! The difference to the emulator is the cost of HTTP, tokens, JSON, hubs, limits and logs. Like the emulator it runs on one core, on one
+//! thread, and has a queue of frames for each client, so that each can be sent messages of its own. Frames that are queued together leave in
+//! one write, and a client that is full does not delay the others.
 
-use std::io;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::Notify;
+use tokio::task::{LocalSet, spawn_local, yield_now};
 
-use crate::client::WEBSOCKET_ACCEPT;
 use crate::common::Result;
-use crate::target::LAST_CLIENT_PATH;
+use crate::connect::WEBSOCKET_ACCEPT;
+use crate::target::FLOOR_SEND_PATH;
 
-/// The maximum number of queued frames.
-const MAX_QUEUED_FRAMES: usize = 1_024;
-
-/// The size from which no more frames are added to a write.
+/// The size from which no more frames are added to a write, and the most frames in a write.
 const WRITE_BYTES: usize = 256 << 10;
+const MAX_SLICES: usize = 256;
 
-type Frame = Arc<[u8]>;
-type Sockets = Mutex<Vec<Arc<TcpStream>>>;
+/// After this many clients, requests that have arrived are read, so that their frames leave with the next writes.
+const CLIENTS_PER_TURN: usize = 32;
 
-/// Runs the floor until the process is killed.
-pub(crate) fn run() -> Result<String> {
-    let cores = thread::available_parallelism()?.get();
-    // The writing tasks can occupy one thread per core, so one more thread accepts requests.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(cores + 1).enable_all().build()?;
-    runtime.block_on(async {
-        let floor = Arc::new(Floor::new(cores));
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        #[expect(clippy::print_stdout, reason = "the benchmark reads the address from here")]
-        {
-            println!("http://localhost:{}\nready", socket.local_addr()?.port());
-        }
+/// The answers to the first request, to a negotiation and to a message.
+const HEALTHY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+const NEGOTIATION: &str = r#"{"negotiateVersion":1,"connectionId":"1","connectionToken":"1","availableTransports":[]}"#;
+
+/// Runs the floor on `port` until the process is killed.
+pub(crate) fn run(port: &str) -> Result<String> {
+    let port: u16 = port.parse()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let floor = Rc::<Floor>::default();
+        spawn_local(floor.clone().write_queues());
         loop {
             let (stream, _) = socket.accept().await?;
             stream.set_nodelay(true)?;
             let floor = floor.clone();
-            tokio::spawn(async move { floor.serve(stream).await });
+            spawn_local(async move { floor.serve(stream).await });
         }
     })
 }
 
+#[derive(Default)]
 struct Floor {
-    groups: Vec<Group>,
-    last_client: Mutex<Option<Arc<TcpStream>>>,
+    clients: RefCell<Vec<Rc<Client>>>,
+    /// The clients whose queue was empty when a frame was added.
+    waiting: RefCell<Vec<Rc<Client>>>,
+    added: Notify,
 }
 
-/// The clients that one task writes to. There is one group per core.
-struct Group {
-    sockets: Arc<Sockets>,
-    frames: mpsc::Sender<Frame>,
+struct Client {
+    stream: TcpStream,
+    queue: RefCell<VecDeque<Rc<[u8]>>>,
+    /// The number of sent bytes of the first frame in the queue.
+    sent: Cell<usize>,
 }
 
 impl Floor {
-    fn new(cores: usize) -> Self {
-        let groups = (0..cores).map(|_| {
-            let sockets = Arc::<Sockets>::default();
-            let (frames, queue) = mpsc::channel(MAX_QUEUED_FRAMES);
-            tokio::spawn(write(sockets.clone(), queue));
-            Group { sockets, frames }
-        });
-        Self { groups: groups.collect(), last_client: Mutex::default() }
-    }
-
-    /// Serves one connection, of a client or of a REST caller. Any error closes it.
+    /// Serves one connection, of a client or of a caller. Any error closes it.
     async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         let mut received = Vec::new();
         loop {
@@ -80,34 +76,45 @@ impl Floor {
                     return Ok(());
                 }
             };
-            if received.starts_with(b"GET ") {
-                return self.accept_client(stream).await;
-            }
             let text = String::from_utf8_lossy(&received[..head]);
+            let path = text.split(' ').nth(1).unwrap_or_default();
+            let Some(last) = path.strip_prefix(FLOOR_SEND_PATH) else {
+                if path.starts_with("/client/?") {
+                    return self.accept_client(stream).await;
+                }
+                if path.starts_with("/client/negotiate") {
+                    let length = NEGOTIATION.len();
+                    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
+                    stream.write_all(format!("{head} {length}\r\n\r\n{NEGOTIATION}").as_bytes()).await?;
+                } else {
+                    stream.write_all(HEALTHY.as_bytes()).await?;
+                }
+                received.drain(..head);
+                continue;
+            };
+            let recipients = last.parse().unwrap_or(usize::MAX);
             let length = text.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
-            let (is_for_last, total) = (text.split(' ').nth(1) == Some(LAST_CLIENT_PATH), head + length.unwrap_or(0));
+            let total = head + length.unwrap_or(0);
             while received.len() < total {
                 if stream.read_buf(&mut received).await? == 0 {
                     return Ok(());
                 }
             }
-            let frame: Frame = received[head..total].into();
-            received.drain(..total);
-            if is_for_last {
-                let last = lock(&self.last_client).clone();
-                if let Some(last) = last {
-                    write_all(&last, &frame).await?;
+            let frame = Rc::from(&received[head..total]);
+            for client in self.clients.borrow().iter().rev().take(recipients) {
+                let mut queue = client.queue.borrow_mut();
+                if queue.is_empty() {
+                    self.waiting.borrow_mut().push(client.clone());
                 }
-            } else {
-                for Group { frames, .. } in &self.groups {
-                    let _ = frames.send(frame.clone()).await;
-                }
+                queue.push_back(Rc::clone(&frame));
             }
-            stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await?;
+            self.added.notify_one();
+            stream.write_all(ACCEPTED.as_bytes()).await?;
+            received.drain(..total);
         }
     }
 
-    /// Answers the upgrade and the handshake, and adds the socket to the smallest group. Nothing more is read from the client.
+    /// Answers the upgrade and the handshake. Nothing more is read from the client.
     async fn accept_client(&self, mut stream: TcpStream) -> io::Result<()> {
         let headers = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
         let response =
@@ -116,46 +123,74 @@ impl Floor {
         let mut handshake = [0; 256];
         let _ = stream.read(&mut handshake).await?;
         stream.write_all(b"\x81\x03{}\x1e").await?;
-        let stream = Arc::new(stream);
-        *lock(&self.last_client) = Some(stream.clone());
-        let smallest = self.groups.iter().min_by_key(|group| lock(&group.sockets).len());
-        if let Some(group) = smallest {
-            lock(&group.sockets).push(stream);
-        }
+        let client = Client { stream, queue: RefCell::default(), sent: Cell::new(0) };
+        self.clients.borrow_mut().push(Rc::new(client));
         Ok(())
     }
-}
 
-/// Writes every frame to every socket of a group.
-async fn write(sockets: Arc<Sockets>, mut frames: mpsc::Receiver<Frame>) {
-    let mut batch = Vec::new();
-    while let Some(frame) = frames.recv().await {
-        batch.clear();
-        batch.extend_from_slice(&frame);
-        while batch.len() < WRITE_BYTES
-            && let Ok(frame) = frames.try_recv()
-        {
-            batch.extend_from_slice(&frame);
-        }
-        let clients = lock(&sockets).clone();
-        for socket in clients {
-            // The socket of a client that has disconnected is skipped.
-            let _ = write_all(&socket, &batch).await;
+    /// Writes what is queued, again and again.
+    async fn write_queues(self: Rc<Self>) {
+        loop {
+            self.added.notified().await;
+            let clients = self.waiting.take();
+            for turn in clients.chunks(CLIENTS_PER_TURN) {
+                for client in turn.iter().filter(|client| !client.write()) {
+                    spawn_local(client.clone().write_when_possible());
+                }
+                yield_now().await;
+            }
         }
     }
 }
 
-async fn write_all(socket: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        match socket.try_write(bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => socket.writable().await?,
-            Err(error) => return Err(error),
+impl Client {
+    /// Writes to a client that was full, until its queue is empty.
+    async fn write_when_possible(self: Rc<Self>) {
+        while self.stream.writable().await.is_ok() {
+            if self.write() {
+                return;
+            }
         }
     }
-    Ok(())
-}
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Writes the queue, and returns whether that was all. What a disconnected client is sent is lost.
+    fn write(&self) -> bool {
+        let mut queue = self.queue.borrow_mut();
+        while let Some(first) = queue.front() {
+            let first = &first[self.sent.get()..];
+            let written = if queue.len() == 1 { self.stream.try_write(first) } else { self.write_many(first, &queue) };
+            match written {
+                Ok(written) => self.remove(&mut queue, written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(_) => {
+                    queue.clear();
+                    self.sent.set(0);
+                }
+            }
+        }
+        true
+    }
+
+    /// Writes the rest of the first frame and those after it.
+    fn write_many(&self, first: &[u8], queue: &VecDeque<Rc<[u8]>>) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(first); MAX_SLICES];
+        let (mut count, mut bytes) = (1, first.len());
+        for (slice, frame) in slices[1..].iter_mut().zip(queue.iter().skip(1)) {
+            if bytes >= WRITE_BYTES {
+                break;
+            }
+            *slice = IoSlice::new(frame);
+            (count, bytes) = (count + 1, bytes + frame.len());
+        }
+        self.stream.try_write_vectored(&slices[..count])
+    }
+
+    /// Removes written bytes from the queue.
+    fn remove(&self, queue: &mut VecDeque<Rc<[u8]>>, written: usize) {
+        let mut sent = self.sent.get() + written;
+        while queue.front().is_some_and(|frame| frame.len() <= sent) {
+            sent -= queue.pop_front().map_or(0, |frame| frame.len());
+        }
+        self.sent.set(sent);
+    }
 }

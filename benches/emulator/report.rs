@@ -1,85 +1,139 @@
-//! Formats the tables and compares the claim with the measurements. The floor is the last target.
+//! Formats the table and compares the goals with the measurements.
 
 use std::fmt;
 
-use crate::clients::CLIENT_COUNT;
-use crate::common::{Column, median, percent, spread, with_ratio, write_saturation_notes, write_table};
-use crate::load::{BROADCASTS, Broadcasts, Loads};
+use crate::common::cores::Cores;
+use crate::common::{median, spread};
+use crate::load::{BURST, BURST_CLIENTS, Loads, RUNS, SEQUENTIAL_CLIENTS};
 
-/// The claimed limit of memory for an idle connection.
-const CONNECTION_KIB: f64 = 20.0;
-
-/// All measurements, each in the order of the targets.
+/// The measurements of floor and emulator.
 pub(crate) struct Report<'a> {
-    pub(crate) names: &'a [&'static str],
-    /// Milliseconds from before the process was created to the line `ready`, one value per round.
-    pub(crate) starts_ms: &'a [Vec<f64>],
-    pub(crate) loads: &'a [Loads],
+    pub(crate) cores: Cores,
+    pub(crate) both: &'a [Loads; 2],
+}
+
+/// What is to be reached.
+#[derive(Clone, Copy)]
+enum Goal {
+    /// At most this multiple of the floor.
+    AtMostFloor(f64),
+    /// At least this multiple of the floor.
+    AtLeastFloor(f64),
+    /// At most this value.
+    AtMost(f64),
+    None,
+}
+
+/// The values of a target, one per run.
+type Values = fn(&Loads) -> &[f64];
+
+/// A row of the table.
+struct Row {
+    name: String,
+    unit: &'static str,
+    decimals: usize,
+    values: Values,
+    goal: Goal,
+}
+
+/// The rows with the goals of the project.
+fn rows_with_goals() -> [Row; 6] {
+    let sequential = |percentile| {
+        let clients = with_thousands(SEQUENTIAL_CLIENTS);
+        format!("one broadcast at a time to {clients} clients, each delivery, {percentile}")
+    };
+    [
+        Row::new(sequential("p50"), "ms", 2, |loads| &loads.sequential_p50_ms, Goal::AtMostFloor(1.35)),
+        Row::new(sequential("p99"), "ms", 2, |loads| &loads.sequential_p99_ms, Goal::AtMostFloor(1.5)),
+        Row::new(
+            format!("burst of {BURST} broadcasts of 1 KiB to {} clients", with_thousands(BURST_CLIENTS)),
+            "thousand deliveries/s",
+            0,
+            |loads| &loads.burst_thousand_per_second,
+            Goal::AtLeastFloor(1.0),
+        ),
+        Row::new("connect one client", "µs", 0, |loads| &loads.connect_us, Goal::AtMostFloor(2.2)),
+        Row::new("memory per idle client", "KiB", 1, |loads| &loads.idle_kib, Goal::AtMost(9.5)),
+        Row::new("start to first answer", "ms", 1, |loads| &loads.start_ms, Goal::AtMost(2.7)),
+    ]
+}
+
+/// What explains the rows above.
+fn other_rows() -> [Row; 7] {
+    [
+        Row::new("message to one client, p50", "µs", 0, |loads| &loads.single_p50_us, Goal::None),
+        Row::new("message to one client, p99", "µs", 0, |loads| &loads.single_p99_us, Goal::None),
+        Row::new("CPU per delivery, one broadcast at a time", "µs", 2, |loads| &loads.sequential_cpu_us, Goal::None),
+        Row::new("CPU per delivery, burst", "µs", 2, |loads| &loads.burst_cpu_us, Goal::None),
+        Row::new(
+            "load generator busy, one broadcast at a time",
+            "%",
+            0,
+            |loads| &loads.sequential_generator_percent,
+            Goal::None,
+        ),
+        Row::new("load generator busy, burst", "%", 0, |loads| &loads.burst_generator_percent, Goal::None),
+        Row::new("memory without clients", "MiB", 1, |loads| &loads.empty_mib, Goal::None),
+    ]
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ([.., floor_starts], [.., floor]) = (self.starts_ms, self.loads) else { return Ok(()) };
-        self.start(f, floor_starts)?;
-        self.memory(f, floor)?;
-        let each = format!(
-            "{BROADCASTS} messages of 1 KiB to {CLIENT_COUNT} clients. Each client got each once and in order."
-        );
-        writeln!(f, "\n## Broadcasts as fast as they are accepted\n\n{each}\n")?;
-        self.broadcasts(f, floor, |loads| &loads.burst)?;
-        writeln!(
-            f,
-            "\n## Broadcasts one at a time\n\nThe same, but each message is sent when all clients have the previous one.\n"
-        )?;
-        self.broadcasts(f, floor, |loads| &loads.sequential)?;
-        self.singles(f, floor)
+        writeln!(f, "Medians of {RUNS} runs of floor and emulator in turn; {}.\n", describe(self.cores))?;
+        writeln!(f, "| | floor | emulator | ratio | goal | |\n|---|---|---|---|---|---|")?;
+        for row in rows_with_goals() {
+            let is_reached = if row.is_reached(self.both) { "reached" } else { "**not reached**" };
+            writeln!(f, "{} {} | {is_reached} |", row.cells(self.both), row.goal_text())?;
+        }
+        writeln!(f, "\n| | floor | emulator | ratio |\n|---|---|---|---|")?;
+        other_rows().iter().try_for_each(|row| writeln!(f, "{}", row.cells(self.both)))
     }
 }
 
-impl Report<'_> {
-    fn start(&self, f: &mut fmt::Formatter<'_>, floor: &[f64]) -> fmt::Result {
-        writeln!(f, "## Start of the emulator\n")?;
-        let columns: [Column<'_, Vec<f64>>; 1] = [("line with `ready`, ms | ÷ floor", &|ms| with_ratio(ms, floor, 1))];
-        write_table(f, self.names, self.starts_ms, &columns)
+fn describe(cores: Cores) -> String {
+    match cores.load_generator {
+        Some(other) => format!("target on core {}, load generator on core {other}", cores.target),
+        None => "nothing is pinned, because only one core may be used".to_owned(),
+    }
+}
+
+impl Row {
+    fn new(name: impl Into<String>, unit: &'static str, decimals: usize, values: Values, goal: Goal) -> Self {
+        Self { name: name.into(), unit, decimals, values, goal }
     }
 
-    fn memory(&self, f: &mut fmt::Formatter<'_>, floor: &Loads) -> fmt::Result {
-        let worst = self.loads.iter().map(|loads| median(&loads.idle_kib)).fold(0.0, f64::max);
-        let holds = if worst <= CONNECTION_KIB { "holds" } else { "does not hold in this run" };
-        writeln!(f, "\n## Memory of idle connections\n")?;
-        writeln!(f, "Claim: at most {CONNECTION_KIB} KiB for each idle connection. It {holds}: {worst:.1}.\n")?;
-        let columns: [Column<'_, Loads>; 3] = [
-            ("no connections, MiB | ÷ floor", &|loads| with_ratio(&loads.empty_mib, &floor.empty_mib, 1)),
-            ("idle, KiB each | ÷ floor", &|loads| with_ratio(&loads.idle_kib, &floor.idle_kib, 1)),
-            ("after the load below, KiB each | ÷ floor", &|loads| with_ratio(&loads.after_kib, &floor.after_kib, 1)),
-        ];
-        write_table(f, self.names, self.loads, &columns)
+    /// The ratios of the emulator to the floor that was measured directly before it.
+    fn ratios(&self, [floor, emulator]: &[Loads; 2]) -> Vec<f64> {
+        (self.values)(emulator).iter().zip((self.values)(floor)).map(|(emulator, floor)| emulator / floor).collect()
     }
 
-    fn broadcasts(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        floor: &Loads,
-        which: impl Fn(&Loads) -> &Broadcasts,
-    ) -> fmt::Result {
-        let floor = which(floor);
-        let columns: [Column<'_, Loads>; 4] = [
-            ("all, ms | ÷ floor", &|loads| with_ratio(&which(loads).all_ms, &floor.all_ms, 0)),
-            ("deliveries/s", &|loads| spread(&which(loads).per_second, 0)),
-            ("CPU per delivery, µs | ÷ floor", &|loads| with_ratio(&which(loads).cpu_us, &floor.cpu_us, 2)),
-            ("load generator", &|loads| percent(&which(loads).load_generator_busy)),
-        ];
-        write_table(f, self.names, self.loads, &columns)?;
-        let busy = self.loads.iter().map(|loads| which(loads).load_generator_busy.as_slice());
-        write_saturation_notes(f, self.names, busy, "delivery")
+    fn is_reached(&self, both: &[Loads; 2]) -> bool {
+        let [_, emulator] = both;
+        match self.goal {
+            Goal::AtMostFloor(most) => median(&self.ratios(both)) <= most,
+            Goal::AtLeastFloor(least) => median(&self.ratios(both)) >= least,
+            Goal::AtMost(most) => median((self.values)(emulator)) <= most,
+            Goal::None => true,
+        }
     }
 
-    fn singles(&self, f: &mut fmt::Formatter<'_>, floor: &Loads) -> fmt::Result {
-        writeln!(f, "\n## A message to one client\n\nThe other {CLIENT_COUNT} are idle.\n")?;
-        let columns: [Column<'_, Loads>; 2] = [
-            ("half within, µs | ÷ floor", &|loads| with_ratio(&loads.single_p50_us, &floor.single_p50_us, 0)),
-            ("99 % within, µs | ÷ floor", &|loads| with_ratio(&loads.single_p99_us, &floor.single_p99_us, 0)),
-        ];
-        write_table(f, self.names, self.loads, &columns)
+    fn goal_text(&self) -> String {
+        match self.goal {
+            Goal::AtMostFloor(most) => format!("≤ {most} × floor"),
+            Goal::AtLeastFloor(least) => format!("≥ {least:.1} × floor"),
+            Goal::AtMost(most) => format!("≤ {most} {}", self.unit),
+            Goal::None => String::new(),
+        }
     }
+
+    /// The first four cells.
+    fn cells(&self, both: &[Loads; 2]) -> String {
+        let [floor, emulator] = both.each_ref().map(|loads| spread((self.values)(loads), self.decimals));
+        format!("| {}, {} | {floor} | {emulator} | {} |", self.name, self.unit, spread(&self.ratios(both), 2))
+    }
+}
+
+/// A number with a comma before the last three digits.
+pub(crate) fn with_thousands(number: usize) -> String {
+    if number < 1_000 { number.to_string() } else { format!("{},{:03}", number / 1_000, number % 1_000) }
 }

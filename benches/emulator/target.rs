@@ -1,14 +1,12 @@
-//! The targets of the benchmark: how each is started, how long that takes, and the requests that it receives.
+//! The targets of the benchmark: how each is started, and the requests that it receives.
 //!
-//! A target prints its address and then `ready` on standard output; the rest of its output is discarded. It gets no environment, so all
-//! settings have their defaults.
+//! The emulator gets no environment except its access key, so all settings have their defaults. Output is discarded.
 
 use std::env;
-use std::io::{self, BufRead as _, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -16,180 +14,180 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::client::{NumberedMessage, Protocol, TARGET, text, upgrade_request};
 use crate::common::Result;
-use crate::common::http::Connection;
+use crate::common::cores::Cores;
 use crate::common::process::Process;
+use crate::common::start::wait_for_response;
+use crate::connect::{ClientRequests, Connected, Socket, connect};
+use crate::frame::service_frame;
+use crate::message::{NumberedMessage, rest_body};
 
-/// A program to measure.
-pub(crate) struct Target {
-    /// The name in the tables.
-    pub(crate) name: &'static str,
-    /// The hub protocol of its clients.
-    pub(crate) protocol: Protocol,
-    program: PathBuf,
-    arguments: &'static [&'static str],
-}
-
-impl Target {
-    /// The emulator of the `chat` binary at `path`.
-    pub(crate) fn emulator(path: &Path, protocol: Protocol) -> Self {
-        let name = match protocol {
-            Protocol::Json => "emulator, JSON",
-            Protocol::MessagePack => "emulator, MessagePack",
-        };
-        Self { name, protocol, program: path.to_owned(), arguments: &["emulator", "--port", "0"] }
-    }
-
-    /// This executable as the floor.
-    pub(crate) fn floor() -> Result<Self> {
-        let program = env::current_exe()?;
-        Ok(Self { name: "floor: prepared frames", protocol: Protocol::Json, program, arguments: &["floor"] })
-    }
-
-    /// Starts the program and waits for the line `ready`.
-    pub(crate) fn start(&self) -> Result<Service> {
-        let mut child = Command::new(&self.program)
-            .args(self.arguments)
-            .env_clear()
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("{} cannot be started: {error}", self.program.display()))?;
-        let output = child.stdout.take().ok_or("the target has no standard output")?;
-        let mut output = BufReader::new(output);
-        let (mut port, mut key) = (None, None);
-        let mut line = String::new();
-        while !line.starts_with("ready") {
-            line.clear();
-            if output.read_line(&mut line)? == 0 {
-                break;
-            }
-            port = port.or(line.split_once("http://localhost:").and_then(|(_, port)| port.trim().parse().ok()));
-            key = key.or(line.split_once("AccessKey=").and_then(|(_, rest)| Some(rest.split_once(';')?.0.to_owned())));
-        }
-        let Some(port) = port else {
-            child.kill()?;
-            child.wait()?;
-            return Err(format!("{} does not print its address", self.name).into());
-        };
-        thread::spawn(move || io::copy(&mut output, &mut io::sink()));
-        Ok(Service { process: Process::new(child, port), key })
-    }
-}
-
-/// Measured rounds, after [`WARM_UP_ROUNDS`] that fill the page cache.
-const ROUNDS: usize = 20;
-const WARM_UP_ROUNDS: usize = 2;
-
-/// Starts all targets in turn, repeatedly, and returns the start times of each: milliseconds from before the process was created to the line
-/// `ready`, one value per round.
-pub(crate) fn measure_starts(targets: &[(Target, NumberedMessage)]) -> Result<Vec<Vec<f64>>> {
-    let mut all = vec![Vec::new(); targets.len()];
-    for round in 0..WARM_UP_ROUNDS + ROUNDS {
-        for ((target, _), starts_ms) in targets.iter().zip(&mut all) {
-            let start = Instant::now();
-            let _service = target.start()?;
-            if round >= WARM_UP_ROUNDS {
-                starts_ms.push(start.elapsed().as_secs_f64() * 1e3);
-            }
-        }
-    }
-    Ok(all)
-}
+/// The access key of the emulator.
+const KEY: &str = "the-access-key-of-this-benchmark-service";
 
 /// The lifetime of access tokens, longer than any run.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(3_600);
 
-/// Paths of the service for clients and for REST.
-const CLIENT_PATH: &str = "/client/?hub=bench";
-const NEGOTIATE_PATH: &str = "/client/negotiate?hub=bench&negotiateVersion=1";
+/// Paths of the service for clients and for REST, and the version of the REST API.
+const CLIENT_PATH: &str = "/client/";
 const HUB_PATH: &str = "/api/hubs/bench";
-
-/// The version of the REST API.
 const API_VERSION: &str = "2022-06-01";
 
-/// A running target. Dropping it kills its process.
-pub(crate) struct Service {
-    pub(crate) process: Process,
-    /// The access key; `None` for the floor, which checks no tokens.
-    pub(crate) key: Option<String>,
+/// The first request to every target, which needs no token.
+pub(crate) const PROBE: &str = "GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// A program to measure.
+pub(crate) enum Target {
+    /// The emulator of the `chat` binary at this path.
+    Emulator(PathBuf),
+    /// This executable as the floor.
+    Floor,
 }
 
-/// The recipient of a message.
+/// A target that has answered its first request. Dropping it kills its process.
+pub(crate) struct Service {
+    pub(crate) process: Process,
+    /// From before the process was created to its first response.
+    pub(crate) start: Duration,
+    is_floor: bool,
+}
+
+/// The recipients of a message.
 #[derive(Clone, Copy)]
-pub(crate) enum Recipient<'a> {
+pub(crate) enum Recipients<'a> {
     Everyone,
     User(&'a str),
+    /// A group, which the last clients joined that have connected.
+    Group {
+        name: &'a str,
+        members: usize,
+    },
+}
+
+impl Target {
+    /// The floor and the emulator at `chat`, which are measured in this order.
+    pub(crate) fn both(chat: &Path) -> [Self; 2] {
+        [Self::Floor, Self::Emulator(chat.to_owned())]
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Emulator(_) => "emulator",
+            Self::Floor => "floor",
+        }
+    }
+
+    /// The command that starts the target, and the port on which it will listen.
+    pub(crate) fn command(&self) -> Result<(Command, u16)> {
+        // The port is free now, and unlikely to be assigned again before the target listens.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut command = match self {
+            Self::Emulator(chat) => {
+                let mut command = Command::new(chat);
+                command.args(["emulator", "--port"]);
+                command
+            }
+            Self::Floor => {
+                let mut command = Command::new(env::current_exe()?);
+                command.arg("floor");
+                command
+            }
+        };
+        command.arg(port.to_string()).env_clear();
+        command.env("AzureSignalRConnectionString", format!("Endpoint=http://localhost;AccessKey={KEY};Version=1.0;"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok((command, port))
+    }
+
+    /// Starts the program on its core and waits for its first response.
+    pub(crate) async fn start(&self, cores: Cores) -> Result<Service> {
+        let (mut command, port) = self.command()?;
+        let (child, start) = cores.spawn(&mut command)?;
+        let mut process = Process::new(child, port);
+        wait_for_response(&mut process, PROBE.as_bytes()).await?;
+        Ok(Service { process, start: start.elapsed(), is_floor: matches!(self, Self::Floor) })
+    }
 }
 
 impl Service {
-    /// Negotiates for `user` and returns the upgrade request. The floor needs no negotiation.
-    pub(crate) async fn negotiate(&self, caller: &mut Connection, user: &str) -> Result<String> {
-        let Some(key) = &self.key else { return Ok(upgrade_request(CLIENT_PATH, "")) };
-        let token = sign_token(key, &self.url(CLIENT_PATH), Some(user))?;
-        let body = caller.send(post(NEGOTIATE_PATH, &token, "").as_bytes(), 200).await?;
-        let body: Value = serde_json::from_slice(body)?;
-        let id = body["connectionToken"].as_str().ok_or("a negotiation returned no connection token")?;
-        Ok(upgrade_request(&format!("{CLIENT_PATH}&id={id}"), &format!("Authorization: Bearer {token}\r\n")))
+    /// Connects a client for `user`.
+    pub(crate) fn connect(&self, caller: &mut Socket, user: &str) -> Result<Connected> {
+        connect(self.process.port, caller, &client_requests(self.process.port, user)?)
     }
 
-    /// The request that sends `message` to `to`.
-    pub(crate) fn send_request(&self, to: Recipient<'_>, message: &NumberedMessage) -> Result<NumberedMessage> {
-        let request = match &self.key {
-            None => floor_request(to, message.as_bytes()),
-            Some(key) => {
-                let path = match to {
-                    Recipient::Everyone => format!("{HUB_PATH}/:send"),
-                    Recipient::User(user) => format!("{HUB_PATH}/users/{user}/:send"),
-                };
-                let token = sign_token(key, &self.url(&path), None)?;
-                let body = json!({ "target": TARGET, "arguments": [text(0)] }).to_string();
-                post(&format!("{path}?api-version={API_VERSION}"), &token, &body).into_bytes()
-            }
+    /// The request that sends `message` to `recipients`.
+    pub(crate) fn send_request(
+        &self,
+        recipients: Recipients<'_>,
+        message: &NumberedMessage,
+    ) -> Result<NumberedMessage> {
+        let text_bytes = message.text_bytes();
+        let request = if self.is_floor {
+            floor_request(recipients, message.as_bytes())
+        } else {
+            send_request(self.process.port, recipients, text_bytes)?
         };
-        NumberedMessage::new(request)
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://localhost:{}{path}", self.process.port)
+        NumberedMessage::new(request, text_bytes)
     }
 }
 
-fn post(path: &str, token: &str, body: &str) -> String {
-    let length = body.len();
+/// The requests that connect a client for `user`. The floor ignores the token.
+pub(crate) fn client_requests(port: u16, user: &str) -> Result<ClientRequests> {
+    Ok(ClientRequests::new(CLIENT_PATH, &sign_token(port, CLIENT_PATH, Some(user))?))
+}
+
+/// The request to the emulator at `port` that sends message 0.
+pub(crate) fn send_request(port: u16, recipients: Recipients<'_>, text_bytes: usize) -> Result<Vec<u8>> {
+    let path = match recipients {
+        Recipients::Everyone => format!("{HUB_PATH}/:send"),
+        Recipients::User(user) => format!("{HUB_PATH}/users/{user}/:send"),
+        Recipients::Group { name, .. } => format!("{HUB_PATH}/groups/{name}/:send"),
+    };
+    rest_call("POST", port, &path, &rest_body(text_bytes))
+}
+
+/// The request to the emulator at `port` that adds a connection to a group.
+pub(crate) fn join_request(port: u16, group: &str, connection_id: &str) -> Result<Vec<u8>> {
+    rest_call("PUT", port, &format!("{HUB_PATH}/groups/{group}/connections/{connection_id}"), "")
+}
+
+fn rest_call(method: &str, port: u16, path: &str, body: &str) -> Result<Vec<u8>> {
+    let (token, length) = (sign_token(port, path, None)?, body.len());
     let headers = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
-    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{headers}\r\n{body}")
+    let request = format!(
+        "{method} {path}?api-version={API_VERSION} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{headers}\r\n{body}"
+    );
+    Ok(request.into_bytes())
 }
 
-/// Signs an access token for `audience`, and for `user` if it is a client's.
-fn sign_token(key: &str, audience: &str, user: Option<&str>) -> Result<String> {
+/// Signs an access token for a path of the service at `port`, and for `user` if it is a client's.
+fn sign_token(port: u16, path: &str, user: Option<&str>) -> Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    // The audience of a client's token contains the hub.
+    let query = user.map_or("", |_| "?hub=bench");
+    let audience = format!("http://localhost:{port}{path}{query}");
     let mut claims = json!({ "aud": audience, "exp": (now + TOKEN_LIFETIME).as_secs() });
     if let Some(user) = user {
         claims["asrs.s.uid"] = user.into();
     }
     let encoded = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
     let signed = format!("{}.{}", encoded(json!({ "alg": "HS256", "typ": "JWT" })), encoded(claims));
-    let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes())?.chain_update(&signed);
+    let mac = Hmac::<Sha256>::new_from_slice(KEY.as_bytes())?.chain_update(&signed);
     Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())))
 }
 
-/// The path of the floor for messages to one user: the client that connected last.
-pub(crate) const LAST_CLIENT_PATH: &str = "/last";
+/// The path of the floor for messages to everyone. Below it, a number means so many of the clients that connected last.
+pub(crate) const FLOOR_SEND_PATH: &str = "/send/";
 
-/// The request to the floor to send `message`, which the body contains as a complete WebSocket frame.
-fn floor_request(to: Recipient<'_>, message: &[u8]) -> Vec<u8> {
-    let path = match to {
-        Recipient::Everyone => "/",
-        Recipient::User(_) => LAST_CLIENT_PATH,
+/// The request to the floor to send `record`, which the body contains as a complete frame.
+fn floor_request(recipients: Recipients<'_>, record: &[u8]) -> Vec<u8> {
+    let last = match recipients {
+        Recipients::Everyone => String::new(),
+        Recipients::User(_) => "1".to_owned(),
+        Recipients::Group { members, .. } => members.to_string(),
     };
-    // A text frame of 126 to 65535 bytes.
-    let frame_length = message.len() + 4;
-    let length = u16::try_from(message.len()).unwrap_or(u16::MAX).to_be_bytes();
-    let mut request = format!("POST {path} HTTP/1.1\r\nContent-Length: {frame_length}\r\n\r\n").into_bytes();
-    request.extend_from_slice(&[0x81, 126, length[0], length[1]]);
-    request.extend_from_slice(message);
-    request
+    let frame = service_frame(record);
+    let length = frame.len();
+    let head = format!("POST {FLOOR_SEND_PATH}{last} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+    [head.into_bytes(), frame].concat()
 }

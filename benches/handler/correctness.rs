@@ -11,9 +11,9 @@ use sha2::Sha256;
 
 use crate::common::Result;
 use crate::common::http::Connection;
+use crate::common::start::wait_for_response;
 use crate::minimal_server::Recording;
 use crate::server::{KEY, SignalRService};
-use crate::start;
 use crate::target::{Request, TEXT, Target, USER};
 
 /// The maximum lifetime of a token.
@@ -23,7 +23,7 @@ const MAX_LIFETIME: Duration = Duration::from_secs(3_600);
 pub(crate) async fn check_target(target: &Target, service: &SignalRService) -> Result<Recording> {
     let failed = |error| format!("{} fails the check before the measurement: {error}", target.name);
     let mut process = target.spawn()?;
-    start::wait_for_response(&mut process).await.map_err(failed)?;
+    wait_for_response(&mut process, Request::probe().as_bytes()).await.map_err(failed)?;
     let mut connection = Connection::open(process.port).await?;
     let negotiated = negotiate(&mut connection, service).await.map_err(failed)?;
     let recording = send(&mut connection, service).await.map_err(failed)?;

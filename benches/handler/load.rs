@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 use crate::common::Result;
 use crate::common::http::Connection;
 use crate::common::process::{Measurement, Process};
+use crate::common::start::wait_for_response;
 use crate::server::SignalRService;
-use crate::start;
 use crate::target::{Request, Target};
 
 const CONNECTIONS: usize = 64;
@@ -47,7 +47,7 @@ pub(crate) async fn measure(targets: &[Target], service: &SignalRService) -> Res
         for (target, loads) in targets.iter().zip(&mut all) {
             let failed = |error| format!("{} under load: {error}", target.name);
             let mut process = target.spawn()?;
-            start::wait_for_response(&mut process).await?;
+            wait_for_response(&mut process, Request::probe().as_bytes()).await?;
             loads.negotiate.add(&process, Request::negotiation(), 200).await.map_err(failed)?;
             let before = service.received().messages;
             let accepted = loads.messages.add(&process, Request::message(), 202).await.map_err(failed)?;

@@ -1,6 +1,7 @@
 //! Benchmark of the handler: start, memory and throughput, beside a minimal server (the floor) and a handler in Node.
 //!
-//! `make bench` builds the packaged handler and passes its path. With the argument `floor`, this executable runs the floor.
+//! `make bench` builds the packaged handler and passes its path. With `record` after it, the instructions are counted and committed
+//! numbers replaced, and nothing else is measured. With the argument `floor`, this executable runs the floor.
 
 use std::env;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::process::ExitCode;
 #[path = "../common/mod.rs"]
 mod common;
 mod correctness;
+mod instructions;
 mod load;
 mod minimal_server;
 mod report;
@@ -16,6 +18,7 @@ mod server;
 mod start;
 mod target;
 
+use common::instructions::compare;
 use common::{LoadAverage, Result, describe_machine, print_outcome};
 use report::Report;
 use server::SignalRService;
@@ -27,20 +30,24 @@ fn main() -> ExitCode {
     let outcome = match arguments[..] {
         ["floor"] => minimal_server::run(),
         // `cargo bench` adds `--bench`.
-        [handler, "--bench"] => measure(Path::new(handler)),
+        [handler, "--bench"] => with_service(async |service| measure(Path::new(handler), service).await),
+        [handler, "record", "--bench"] => with_service(async |service| record(Path::new(handler), service).await),
         _ => Ok("run `make bench`".to_owned()),
     };
     print_outcome(outcome)
 }
 
+/// The file with the committed numbers of instructions.
+const INSTRUCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.txt");
+
 /// Runs the load generator on this thread and the SignalR service on another one.
-fn measure(handler: &Path) -> Result<String> {
+fn with_service(run: impl AsyncFn(&SignalRService) -> Result<String>) -> Result<String> {
     let service = SignalRService::start()?;
     let load_generator = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    load_generator.block_on(run(handler, &service))
+    load_generator.block_on(run(&service))
 }
 
-async fn run(handler: &Path, service: &SignalRService) -> Result<String> {
+async fn measure(handler: &Path, service: &SignalRService) -> Result<String> {
     let before = LoadAverage::now()?;
     let handler = Target::handler(handler, service);
     let recording = correctness::check_target(&handler, service).await?;
@@ -50,7 +57,14 @@ async fn run(handler: &Path, service: &SignalRService) -> Result<String> {
     }
     let starts = start::measure(&targets).await?;
     let loads = load::measure(&targets, service).await?;
+    let counts = instructions::count_all(&targets[0]).await?;
     let names = targets.each_ref().map(|target| target.name);
     let report = Report { names, starts: &starts, loads: &loads };
-    Ok(format!("{}\n\n{report}", describe_machine(before)?))
+    let instructions = compare(Path::new(INSTRUCTIONS), &counts)?;
+    Ok(format!("{}\n\n{report}\n{instructions}", describe_machine(before)?))
+}
+
+async fn record(handler: &Path, service: &SignalRService) -> Result<String> {
+    let counts = instructions::count_all(&Target::handler(handler, service)).await?;
+    common::instructions::record(Path::new(INSTRUCTIONS), &counts)
 }

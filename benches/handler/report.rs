@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::common::{Column, median, percent, with_ratio, write_saturation_notes, write_table};
+use crate::common::{median, spread};
 use crate::load::{Load, Loads};
 use crate::start::Starts;
 
@@ -75,4 +75,51 @@ impl Report<'_> {
 fn verdict(measured: f64, claimed: f64, what: &str) -> String {
     let holds = if measured < claimed { "holds" } else { "does not hold in this run" };
     format!("Claim: under {claimed} {what}. It {holds}: {measured:.1}.")
+}
+
+/// The busy share from which the load generator, not the target, may limit the rate.
+const SATURATED_SHARE: f64 = 0.9;
+
+/// A column of a table: its title, and the cell of a target with the measurements `T`. ` | ` in both makes it several columns.
+type Column<'a, T> = (&'a str, &'a dyn Fn(&T) -> String);
+
+/// Writes a table with a row for each target.
+fn write_table<T>(
+    f: &mut fmt::Formatter<'_>,
+    names: &[&str],
+    measured: &[T],
+    columns: &[Column<'_, T>],
+) -> fmt::Result {
+    let header = columns.iter().fold("| |".to_owned(), |header, (title, _)| format!("{header} {title} |"));
+    writeln!(f, "{header}\n|{}", "---|".repeat(header.matches('|').count() - 1))?;
+    for (name, measured) in names.iter().zip(measured) {
+        let row = columns.iter().fold(format!("| {name} |"), |row, (_, cell)| format!("{row} {} |", cell(measured)));
+        writeln!(f, "{row}")?;
+    }
+    Ok(())
+}
+
+/// The cell of a target: how busy the load generator was.
+fn percent(load_generator_busy: &[f64]) -> String {
+    format!("{:.0} %", median(load_generator_busy) * 100.0)
+}
+
+/// Writes a note under a table for each target with which the load generator was always busy.
+fn write_saturation_notes<'a>(
+    f: &mut fmt::Formatter<'_>,
+    names: &[&str],
+    load_generator_busy: impl Iterator<Item = &'a [f64]>,
+    per: &str,
+) -> fmt::Result {
+    for (name, _) in names.iter().zip(load_generator_busy).filter(|(_, busy)| median(busy) >= SATURATED_SHARE) {
+        let note = "the load generator was always busy, so it may limit the rate; compare CPU per";
+        writeln!(f, "\n{name}: {note} {per}.")?;
+    }
+    Ok(())
+}
+
+/// Two cells: the median with minimum and maximum, and its ratio to the median of the floor.
+fn with_ratio(values: &[f64], floor: &[f64], decimals: usize) -> String {
+    let ratio = median(values) / median(floor);
+    format!("{} | {ratio:.2}", spread(values, decimals))
 }

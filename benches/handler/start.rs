@@ -2,23 +2,16 @@
 //!
 //! Like the Functions host, it probes `GET /` until the target responds, and only then sends a negotiation.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::Result;
 use crate::common::http::Connection;
-use crate::common::process::Process;
+use crate::common::start::wait_for_response;
 use crate::target::{Request, Target};
 
 /// Measured rounds, after [`WARM_UP_ROUNDS`] that fill the page cache.
 const ROUNDS: usize = 40;
 const WARM_UP_ROUNDS: usize = 3;
-
-/// The time between two probes: short compared with any start, but long enough to leave the core to the target.
-const PROBE_INTERVAL: Duration = Duration::from_micros(50);
-
-/// The longest wait for the first response.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The starts of one target, one value per round.
 #[derive(Default)]
@@ -53,7 +46,7 @@ impl Starts {
         let negotiation = Request::negotiation();
         let start = Instant::now();
         let mut process = target.spawn()?;
-        wait_for_response(&mut process).await?;
+        wait_for_response(&mut process, Request::probe().as_bytes()).await?;
         let responded = start.elapsed();
         let mut connection = Connection::open(process.port).await?;
         connection.send(negotiation.as_bytes(), 200).await.map_err(|error| format!("{}: {error}", target.name))?;
@@ -62,24 +55,6 @@ impl Starts {
         self.idle_mib.push(process.resident_kib()? / 1_024.0);
         self.cpu_ms.push(milliseconds(process.cpu_time()?));
         Ok(())
-    }
-}
-
-/// Probes `process` until it responds to `GET /` with 200.
-pub(crate) async fn wait_for_response(process: &mut Process) -> Result<()> {
-    let probe = Request::probe();
-    let start = Instant::now();
-    loop {
-        if let Ok(mut connection) = Connection::open(process.port).await
-            && connection.send(probe.as_bytes(), 200).await.is_ok()
-        {
-            return Ok(());
-        }
-        if process.has_exited()? || start.elapsed() > START_TIMEOUT {
-            return Err("it does not respond to `GET /`".into());
-        }
-        // Tokio's timer has a resolution of 1 ms, and nothing else runs on this thread.
-        thread::sleep(PROBE_INTERVAL);
     }
 }
 

@@ -54,20 +54,22 @@ impl Target {
         Self { name, program: program.to_owned(), arguments, settings }
     }
 
-    /// Starts the process. It may not listen yet when this returns.
-    pub(crate) fn spawn(&self) -> Result<Process> {
+    /// The command that starts the process, and the port on which it will listen.
+    pub(crate) fn command(&self) -> Result<(Command, u16)> {
         // The port is free now, and unlikely to be assigned again before the target listens.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let child = Command::new(&self.program)
-            .args(&self.arguments)
-            .env_clear()
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            .env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("{} cannot be started: {error}", self.program))?;
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        command.env_clear().envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command.env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok((command, port))
+    }
+
+    /// Starts the process. It may not listen yet when this returns.
+    pub(crate) fn spawn(&self) -> Result<Process> {
+        let (mut command, port) = self.command()?;
+        let child = command.spawn().map_err(|error| format!("{} cannot be started: {error}", self.program))?;
         Ok(Process::new(child, port))
     }
 }
