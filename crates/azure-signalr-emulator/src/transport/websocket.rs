@@ -121,7 +121,11 @@ pub(super) fn open(
         sockets.boxed()
     });
     let settings = ConnectionSettings { replacements, ..settings };
-    upgrade.accept(async move |stream| run(WebSocket::new(stream, limits).await, guard, settings).await)
+    upgrade.accept(async move |stream| {
+        let socket = WebSocket::new(stream, limits).await;
+        // In a task of its own, so that an open connection reserves no memory for the upgrade.
+        tokio::spawn(run(socket, guard, settings));
+    })
 }
 
 /// Responds to the upgrade, and passes the stream to the connection that it resumes.
