@@ -20,7 +20,7 @@ pub(crate) enum TransportType {
 /// An open transport of a client.
 pub(crate) enum Transport {
     WebSocket(Box<WebSocket>),
-    ServerSentEvents { stream: reqwest::Response, parser: EventStreamParser, received: VecDeque<String> },
+    ServerSentEvents { stream: Box<reqwest::Response>, parser: EventStreamParser, received: VecDeque<String> },
     LongPolling,
 }
 
@@ -46,7 +46,7 @@ impl Transport {
                     Response::read(stream).await?.expect_status(200)?;
                     return Err(Failure::new("an event stream", "none"));
                 }
-                let (parser, received) = (EventStreamParser::default(), VecDeque::new());
+                let (stream, parser, received) = (Box::new(stream), EventStreamParser::default(), VecDeque::new());
                 Ok(Self::ServerSentEvents { stream, parser, received })
             }
             TransportType::LongPolling => {
@@ -60,38 +60,50 @@ impl Transport {
     }
 }
 
-/// Parses Server-Sent Events: from bytes to the data of each event.
+/// Parses Server-Sent Events as `EventSource` does: from bytes to the data of each event. A line ends with CR, LF or CRLF.
+///
+/// <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>
 #[derive(Default)]
 pub(crate) struct EventStreamParser {
-    pending: Vec<u8>,
+    line: Vec<u8>,
+    /// Whether the last byte was a CR, so that a LF ends no further line.
+    after_cr: bool,
+    /// The data of the current event so far.
+    data: Option<String>,
 }
 
 impl EventStreamParser {
     /// Adds bytes and returns the data of the events that are complete. Events without data are skipped.
     pub(crate) fn add(&mut self, bytes: &[u8]) -> Vec<String> {
-        self.pending.extend_from_slice(bytes);
         let mut events = Vec::new();
-        while let Some((end, length)) = find_blank_line(&self.pending) {
-            let event: Vec<u8> = self.pending.drain(..end + length).take(end).collect();
-            events.extend(event_data(&String::from_utf8_lossy(&event)));
+        for &byte in bytes {
+            let after_cr = std::mem::replace(&mut self.after_cr, byte == b'\r');
+            match byte {
+                b'\n' if after_cr => {}
+                b'\r' | b'\n' => events.extend(self.end_line()),
+                _ => self.line.push(byte),
+            }
         }
         events
     }
-}
 
-/// The position of the end of an event, and the length of the line ends there.
-fn find_blank_line(bytes: &[u8]) -> Option<(usize, usize)> {
-    let ends = [&b"\r\n\r\n"[..], b"\n\n", b"\r\r"];
-    ends.iter().filter_map(|end| Some((bytes.windows(end.len()).position(|window| window == *end)?, end.len()))).min()
-}
-
-fn event_data(event: &str) -> Option<String> {
-    let lines: Vec<&str> = event
-        .lines()
-        .filter_map(|line| line.strip_prefix("data:"))
-        .map(|line| line.strip_prefix(' ').unwrap_or(line))
-        .collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
+    /// Returns the data of the event that the line ends.
+    fn end_line(&mut self) -> Option<String> {
+        let line = std::mem::take(&mut self.line);
+        if line.is_empty() {
+            return self.data.take();
+        }
+        let line = String::from_utf8_lossy(&line);
+        let (field, value) = line.split_once(':').unwrap_or((&line, ""));
+        if field == "data" {
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match &mut self.data {
+                Some(data) => *data = format!("{data}\n{value}"),
+                None => self.data = Some(value.to_owned()),
+            }
+        }
+        None
+    }
 }
 
 #[cfg(test)]
@@ -100,9 +112,10 @@ mod tests {
 
     #[test]
     fn events_are_parsed_from_chunks_of_any_size() {
-        let stream = b":\r\ndata: {}\x1e\r\n\r\ndata: a\r\ndata: b\r\n\r\n:\n\nevent: x\ndata:c\n\n";
-        let expected = ["{}\x1e", "a\nb", "c"];
-        for size in 1..stream.len() {
+        let stream =
+            b":\r\ndata: {}\x1e\r\n\r\ndata: a\r\ndata: b\r\n\r\n:\n\nevent: x\ndata:c\n\ndata: d\rdata\rdata: e\n\r";
+        let expected = ["{}\x1e", "a\nb", "c", "d\n\ne"];
+        for size in 1..=stream.len() {
             let mut parser = EventStreamParser::default();
             let events: Vec<String> = stream.chunks(size).flat_map(|bytes| parser.add(bytes)).collect();
             assert_eq!(events, expected, "in chunks of {size}");

@@ -55,13 +55,32 @@ pub(super) async fn event_stream(context: TestContext) -> CaseResult {
     head.expect_header("cache-control", "no-store")?;
     head.expect_header("pragma", "no-cache")?;
     head.expect_header("content-encoding", "identity")?;
-    let first = with_timeout(service.timeout, "the first bytes", async { Ok(stream.chunk().await?) }).await?;
-    expect_eq("the first bytes", ":\r\n", &String::from_utf8_lossy(&first.unwrap_or_default()))?;
+    let mut pending = Vec::new();
+    let mut read_to = async |end: &str, what: &str| {
+        with_timeout(service.timeout, what, read_to(&mut stream, &mut pending, end)).await
+    };
+    expect_eq("the first bytes", ":\r\n", &read_to("\n", "the first line").await?)?;
 
     let post = service.call_url(Method::POST, service.client_url(&[], &query[..2])).token(&negotiation.token);
     post_handshake(post).await?;
-    let response = with_timeout(service.timeout, "an event", async { Ok(stream.chunk().await?) }).await?;
-    expect_eq("the event", "data: {}\x1e\r\n\r\n", &String::from_utf8_lossy(&response.unwrap_or_default()))
+    expect_eq("the event", "data: {}\x1e\r\n\r\n", &read_to("\n\r\n", "an event").await?)
+}
+
+/// Reads up to the end of a line or an event, in however many pieces it arrives, or up to the end of the stream. Later bytes stay
+/// pending.
+async fn read_to(stream: &mut reqwest::Response, pending: &mut Vec<u8>, end: &str) -> CaseResult<String> {
+    let is_end = |window: &[u8]| window == end.as_bytes();
+    let length = loop {
+        if let Some(start) = pending.windows(end.len()).position(is_end) {
+            break start + end.len();
+        }
+        match stream.chunk().await? {
+            Some(bytes) => pending.extend_from_slice(&bytes),
+            None => break pending.len(),
+        }
+    };
+    let read: Vec<u8> = pending.drain(..length).collect();
+    Ok(String::from_utf8_lossy(&read).into_owned())
 }
 
 pub(super) async fn event_stream_is_text(context: TestContext) -> CaseResult {
