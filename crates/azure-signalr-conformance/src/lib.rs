@@ -9,6 +9,7 @@
 //! - `service`: REST calls; `client`, `transport`, `websocket`, `protocol`: a hub client
 //! - `credentials`: connection strings and access tokens
 //! - `local_server`, `webhooks`: servers that the service and the published clients call; `client_process`: those clients
+//! - `temporary_content`: what is written into settings of the service, and put back
 
 mod case_numbers;
 mod case_result;
@@ -21,6 +22,7 @@ mod protocol;
 mod report;
 mod run;
 mod service;
+mod temporary_content;
 mod test_context;
 mod transport;
 mod webhooks;

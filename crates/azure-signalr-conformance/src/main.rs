@@ -1,6 +1,7 @@
 //! The binary `signalr-conformance`: runs the suite and prints the report.
 //!
-//! Exit codes: 0 when every case that was run passed or is known to differ, 1 otherwise, 64 for invalid arguments.
+//! Exit codes: 0 when every case that was run passed or is known to differ, 1 otherwise, 64 for invalid arguments, 130
+//! after Ctrl-C or SIGTERM.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use azure_signalr_conformance::{
 use clap::{Parser, ValueEnum};
 
 const EXIT_USAGE: u8 = 64;
+const EXIT_INTERRUPTED: u8 = 130;
 
 /// Runs 91 numbered conformance cases against an Azure SignalR Service
 #[derive(Parser)]
@@ -33,7 +35,7 @@ struct Arguments {
     /// The name of this machine as the service sees it
     #[arg(long, value_name = "HOST", default_value = "localhost", requires = "upstream_port")]
     upstream_host: String,
-    /// The settings file of the service; the suite writes templates into it and restores it at the end
+    /// The settings file of the service; the suite writes templates into it and puts its content back in any case
     #[arg(long, value_name = "FILE", requires = "upstream_port")]
     upstream_settings: Option<PathBuf>,
     /// A shell command that restarts the service
@@ -86,12 +88,35 @@ async fn main() -> ExitCode {
     let print_progress = |case: &CaseReport| {
         let _ = writeln!(std::io::stderr(), "{:>2}  {}", case.number, case.outcome);
     };
-    let report = match run(options, print_progress).await {
+    let report = tokio::select! {
+        // First, so that signals are caught before the run changes anything. Dropping the run puts that back.
+        biased;
+        () = interrupted() => return EXIT_INTERRUPTED.into(),
+        report = run(options, print_progress) => report,
+    };
+    let report = match report {
         Ok(report) => report,
         Err(error) => return usage_error(&error),
     };
     let _ = std::io::stdout().write_all(report.render(format).as_bytes());
     if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Waits for Ctrl-C, or for SIGTERM where there is one.
+async fn interrupted() {
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
 }
 
 fn usage_error(error: &str) -> ExitCode {

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 use crate::case_numbers::{CaseSelection, KnownDifferences};
-use crate::case_result::Outcome;
+use crate::case_result::{CaseResult, Outcome};
 use crate::cases::{ALL, Case};
 use crate::credentials::ConnectionString;
 use crate::local_server::{NegotiateServer, Reply};
@@ -64,6 +66,9 @@ impl Options {
 
 /// Runs the cases and returns the report; `on_finished` is called for each case as it ends.
 ///
+/// The settings file of the service has its former content when this returns. When the future is dropped, or panics, that happens
+/// as soon as the running cases have stopped.
+///
 /// # Errors
 ///
 /// A sentence, when no case can run: the connection string has no key, a port is in use, or the settings file of the service
@@ -100,8 +105,7 @@ pub async fn run(options: Options, mut on_finished: impl FnMut(&CaseReport)) -> 
     }
     cases.sort_by_key(|case| case.number);
     if let Some(webhooks) = &env.webhooks {
-        let restored = webhooks.restore_settings().await;
-        restored.map_err(|error| format!("the settings file could not be restored: {error}"))?;
+        webhooks.restore_settings().map_err(|error| format!("the settings file could not be restored: {error}"))?;
     }
     Ok(Report { cases })
 }
@@ -111,7 +115,7 @@ async fn prepare(options: Options) -> Result<TestEnv, String> {
     let key = key.ok_or("the suite signs tokens with an access key: use a connection string with AccessKey=…")?;
     let service = Arc::new(Service::new(options.connection, key, options.timeout)?);
     let webhooks = match options.upstream {
-        Some(upstream) => Some(start_webhooks(upstream).await?),
+        Some(upstream) => Some(WebhookReceiver::start(upstream).await?),
         None => None,
     };
     let negotiate_server = NegotiateServer::start(service.clone()).await;
@@ -121,15 +125,6 @@ async fn prepare(options: Options) -> Result<TestEnv, String> {
     Ok(TestEnv { service, negotiate_server, webhooks, restart_command, node_modules, python })
 }
 
-async fn start_webhooks(upstream: UpstreamOptions) -> Result<WebhookReceiver, String> {
-    let port = upstream.port;
-    let webhooks = WebhookReceiver::start(upstream).await;
-    let webhooks = webhooks.map_err(|error| format!("port {port} for webhooks cannot be opened: {error}"))?;
-    let written = webhooks.write_templates(&[]).await;
-    written.map_err(|_| "the file of --upstream-settings cannot be written".to_owned())?;
-    Ok(webhooks)
-}
-
 /// Waits until a client's connection arrives as a webhook, since a service may read its settings with a delay. After the
 /// timeout the run begins anyway, and its cases fail.
 async fn wait_until_settings_are_read(env: &Arc<TestEnv>) {
@@ -137,33 +132,24 @@ async fn wait_until_settings_are_read(env: &Arc<TestEnv>) {
         return;
     };
     let context = TestContext::new(env.clone(), 0);
-    let deadline = Instant::now() + env.service.timeout;
-    while Instant::now() < deadline {
-        webhooks.set_handler(&context.hub, |_| Reply::Status(204));
-        let connected = context.client().connect().await;
-        if connected.is_ok() && webhooks.wait_for_events(&context.hub, 1, SETTINGS_POLL_INTERVAL).await.is_ok() {
-            return;
+    let waiting = async {
+        loop {
+            webhooks.set_handler(&context.hub, |_| Reply::Status(204));
+            match context.client().connect().await {
+                Ok(_) if webhooks.wait_for_events(&context.hub, 1, SETTINGS_POLL_INTERVAL).await.is_ok() => return,
+                Ok(_) => {}
+                Err(_) => sleep(SETTINGS_POLL_INTERVAL).await,
+            }
         }
-    }
+    };
+    let _ = timeout(env.service.timeout, waiting).await;
 }
 
 async fn run_case(case: Case, env: Arc<TestEnv>, known: &KnownDifferences) -> CaseReport {
     let key = env.service.key.clone();
     let outcome = match case.check_requirements(&env) {
         Err(failure) => failure.0,
-        Ok(()) => {
-            let running = tokio::spawn((case.run)(TestContext::new(env, case.number)));
-            let abort = running.abort_handle();
-            match tokio::time::timeout(CASE_TIMEOUT, running).await {
-                Ok(Ok(Ok(()))) => Outcome::Passed,
-                Ok(Ok(Err(failure))) => failure.0,
-                Ok(Err(_)) => unfinished("a panic: a bug of the suite"),
-                Err(_) => {
-                    abort.abort();
-                    unfinished("it took too long")
-                }
-            }
-        }
+        Ok(()) => run_to_end((case.run)(TestContext::new(env, case.number))).await,
     };
     let known_reason = known.reason(case.number);
     let outcome = match (outcome.redacted(&key), known_reason) {
@@ -174,6 +160,19 @@ async fn run_case(case: Case, env: Arc<TestEnv>, known: &KnownDifferences) -> Ca
     };
     let (number, title, note) = (case.number, case.title, case.note());
     CaseReport { number, title, outcome, note, is_known_difference: known_reason.is_some() }
+}
+
+/// Runs a case in a task of its own, which ends with the returned future: also a case that panics, takes too long or is
+/// cancelled has put back what it changed.
+async fn run_to_end(case: impl Future<Output = CaseResult> + Send + 'static) -> Outcome {
+    let mut running = JoinSet::new();
+    running.spawn(timeout(CASE_TIMEOUT, case));
+    match running.join_next().await {
+        Some(Ok(Ok(Ok(())))) => Outcome::Passed,
+        Some(Ok(Ok(Err(failure)))) => failure.0,
+        Some(Ok(Err(_))) => unfinished("it took too long"),
+        Some(Err(_)) | None => unfinished("a panic: a bug of the suite"),
+    }
 }
 
 fn unfinished(actual: &str) -> Outcome {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::case_result::{CaseResult, Failure};
 use crate::local_server::{Handler, LocalServer, ReceivedRequest, Reply};
 use crate::service::with_timeout;
+use crate::temporary_content::TemporaryContent;
 
 /// The maximum number of events kept for a hub.
 const MAX_EVENTS: usize = 1000;
@@ -26,14 +27,15 @@ pub struct UpstreamOptions {
     pub host: String,
     /// The port to listen on.
     pub port: u16,
-    /// The settings file of the service. The suite writes templates into it and restores it at the end.
+    /// The settings file of the service. The suite writes templates into it, and puts its content back in any case.
     pub settings_file: Option<PathBuf>,
 }
 
 /// Receives webhooks until it is dropped.
 pub(crate) struct WebhookReceiver {
     options: UpstreamOptions,
-    original_settings: Option<String>,
+    /// The settings of the run, if the suite can write them.
+    run_settings: Mutex<Option<TemporaryContent>>,
     hubs: Arc<Hubs>,
     _server: LocalServer,
 }
@@ -49,19 +51,29 @@ struct Hub {
 }
 
 impl WebhookReceiver {
-    /// Listens on loopback if the service is to use a loopback name, else on all addresses.
-    pub(crate) async fn start(options: UpstreamOptions) -> io::Result<Self> {
+    /// Listens on loopback if the service is to use a loopback name, else on all addresses. Writes a template for all events into
+    /// the settings file, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// A sentence: the port cannot be opened, or the file cannot be read or written.
+    pub(crate) async fn start(options: UpstreamOptions) -> Result<Self, String> {
         let hubs = Arc::new(Hubs { by_name: Mutex::default(), changed: watch::Sender::new(()) });
         let loopback = matches!(options.host.as_str(), "localhost" | "127.0.0.1");
         let address: IpAddr = if loopback { Ipv4Addr::LOCALHOST } else { Ipv4Addr::UNSPECIFIED }.into();
         let shared = hubs.clone();
         let address = SocketAddr::new(address, options.port);
-        let server = LocalServer::start(address, Arc::new(move |request| shared.receive(request))).await?;
-        let original_settings = match &options.settings_file {
-            Some(file) => tokio::fs::read_to_string(file).await.ok(),
-            None => None,
-        };
-        Ok(Self { options, original_settings, hubs, _server: server })
+        let server = LocalServer::start(address, Arc::new(move |request| shared.receive(request))).await;
+        let server =
+            server.map_err(|error| format!("port {} for webhooks cannot be opened: {error}", address.port()))?;
+        let webhooks = Self { options, run_settings: Mutex::default(), hubs, _server: server };
+        if let Some(file) = &webhooks.options.settings_file {
+            let settings = TemporaryContent::write(file, &webhooks.settings(&[]));
+            let settings =
+                settings.map_err(|error| format!("the file of --upstream-settings cannot be written: {error}"))?;
+            *webhooks.lock_run_settings() = Some(settings);
+        }
+        Ok(webhooks)
     }
 
     /// Sets the handler of a hub and discards its events so far.
@@ -104,40 +116,40 @@ impl WebhookReceiver {
         self.options.settings_file.is_some()
     }
 
-    /// Writes templates, followed by one for all events, into the settings file, if there is one.
-    pub(crate) async fn write_templates(&self, templates: &[Value]) -> CaseResult {
+    /// Writes templates, followed by one for all events, into the settings file until the result is dropped.
+    pub(crate) fn write_templates(&self, templates: &[Value]) -> CaseResult<TemporaryContent> {
+        self.write_settings(&self.settings(templates))
+    }
+
+    /// Writes the settings file, whose former content is put back when the result is dropped.
+    pub(crate) fn write_settings(&self, text: &str) -> CaseResult<TemporaryContent> {
+        let file = self.options.settings_file.as_deref().ok_or_else(|| Failure::needs("--upstream-settings"))?;
+        TemporaryContent::write(file, text).map_err(|error| Failure::new("a writable settings file", error))
+    }
+
+    /// Settings with these templates, followed by one for all events.
+    fn settings(&self, templates: &[Value]) -> String {
         let all_events = json!({
             "UrlTemplate": self.url("/{hub}/{category}/{event}"),
             "HubPattern": "*", "CategoryPattern": "*", "EventPattern": "*",
         });
-        self.write_exact_templates(&[templates, &[all_events]].concat()).await
+        let templates = [templates, &[all_events]].concat();
+        json!({"UpstreamSettings": {"Templates": templates}}).to_string()
     }
 
-    /// Writes only these templates into the settings file, if there is one.
-    pub(crate) async fn write_exact_templates(&self, templates: &[Value]) -> CaseResult {
-        let text = json!({"UpstreamSettings": {"Templates": templates}}).to_string();
-        self.write(text).await.map_err(|error| Failure::new("a writable settings file", error))
+    /// Puts back what the settings file had before the run.
+    pub(crate) fn restore_settings(&self) -> io::Result<()> {
+        let settings = self.lock_run_settings().take();
+        settings.map_or(Ok(()), TemporaryContent::restore)
     }
 
-    /// Restores the settings file, or removes it if there was none.
-    pub(crate) async fn restore_settings(&self) -> io::Result<()> {
-        match (&self.original_settings, &self.options.settings_file) {
-            (Some(text), _) => self.write(text.clone()).await,
-            (None, Some(file)) => tokio::fs::remove_file(file).await,
-            (None, None) => Ok(()),
-        }
-    }
-
-    async fn write(&self, text: String) -> io::Result<()> {
-        match &self.options.settings_file {
-            Some(file) => tokio::fs::write(file, text).await,
-            None => Ok(()),
-        }
+    fn lock_run_settings(&self) -> MutexGuard<'_, Option<TemporaryContent>> {
+        self.run_settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Hubs {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Hub>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Hub>> {
         // Poisoning is ignored: no update can panic halfway.
         self.by_name.lock().unwrap_or_else(PoisonError::into_inner)
     }

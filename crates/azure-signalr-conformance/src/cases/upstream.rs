@@ -159,7 +159,7 @@ pub(super) async fn templates(context: TestContext) -> CaseResult {
         })
     };
     let templates = [template("first", "connected, disconnected"), template("second", "*"), template("third", "*")];
-    webhooks.write_templates(&templates).await?;
+    let written = webhooks.write_templates(&templates)?;
     let mut client = connect_when_posted_to(&context, "/first/").await?;
     record_events(&context)?;
     client.invoke(None, "a/b ü", json!([])).await?;
@@ -170,7 +170,7 @@ pub(super) async fn templates(context: TestContext) -> CaseResult {
         vec![format!("/second/{hub}/messages/a%2Fb%20%C3%BC"), format!("/first/{hub}/connections/disconnected")];
     expect_eq("the paths", expected, paths)?;
 
-    webhooks.write_templates(&[]).await?;
+    drop(written);
     connect_when_posted_to(&context, &format!("/{hub}/")).await.map(drop)
 }
 
@@ -209,17 +209,12 @@ pub(super) async fn client_query(context: TestContext) -> CaseResult {
 }
 
 pub(super) async fn without_upstream(context: TestContext) -> CaseResult {
-    if let Some(webhooks) = &context.env.webhooks {
-        if !webhooks.can_write_settings() {
-            return Err(Failure::needs("--upstream-settings, or a service without an upstream and no --upstream-port"));
-        }
-        webhooks.write_exact_templates(&[]).await?;
+    let Some(webhooks) = &context.env.webhooks else { return expect_invocation_error(&context).await };
+    if !webhooks.can_write_settings() {
+        return Err(Failure::needs("--upstream-settings, or a service without an upstream and no --upstream-port"));
     }
-    let result = expect_invocation_error(&context).await;
-    if let Some(webhooks) = &context.env.webhooks {
-        webhooks.write_templates(&[]).await?;
-    }
-    result
+    let _written = webhooks.write_settings(r#"{"UpstreamSettings":{"Templates":[]}}"#)?;
+    expect_invocation_error(&context).await
 }
 
 /// Invokes until a Completion has an error, since the service may read its new settings with a delay.
