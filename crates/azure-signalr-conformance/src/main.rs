@@ -1,7 +1,7 @@
 //! The binary `signalr-conformance`: runs the suite and prints the report.
 //!
-//! Exit codes: 0 when every case that was run passed or is known to differ, 1 otherwise, 64 for invalid arguments, 130
-//! after Ctrl-C or SIGTERM.
+//! Exit codes: 0 when every case that was run passed or is known to differ, 1 otherwise, 64 for invalid arguments, 74 when the JUnit
+//! file cannot be written, 130 after Ctrl-C or SIGTERM.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,24 +9,36 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use azure_signalr_conformance::{
-    CaseReport, CaseSelection, ConnectionString, Format, KnownDifferences, Options, UpstreamOptions, run,
+    CaseInfo, CaseReport, CaseSelection, ConnectionString, Format, KnownDifferences, Options, UpstreamOptions, run,
 };
 use clap::{Parser, ValueEnum};
 
 const EXIT_USAGE: u8 = 64;
+const EXIT_IO_ERROR: u8 = 74;
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// Runs 91 numbered conformance cases against an Azure SignalR Service
+/// The length of the longest id, for columns.
+const ID_WIDTH: usize = 28;
+
+/// Runs 91 conformance cases against an Azure SignalR Service
 #[derive(Parser)]
 #[command(name = "signalr-conformance", version)]
 struct Arguments {
     /// The service under test. An argument is visible to other processes; prefer the environment variable
-    #[arg(env = "AzureSignalRConnectionString", hide_env_values = true, value_name = "CONNECTION STRING")]
-    connection_string: String,
-    /// The cases to run, like 24,45-60 [default: all]
-    #[arg(long, value_name = "NUMBERS", default_value = "1-91", hide_default_value = true)]
+    #[arg(
+        env = "AzureSignalRConnectionString",
+        hide_env_values = true,
+        value_name = "CONNECTION STRING",
+        required_unless_present = "list"
+    )]
+    connection_string: Option<String>,
+    /// The cases to run by number or id, like 24,45-60,health [default: all]
+    #[arg(long, value_name = "CASES", default_value = "1-91", hide_default_value = true)]
     case: CaseSelection,
-    /// A list of cases that this service is known to fail: lines `NUMBER = REASON`
+    /// Print the number, id and title of the cases and exit
+    #[arg(long)]
+    list: bool,
+    /// A list of cases that this service is known to fail: lines `CASE = REASON`
     #[arg(long, value_name = "FILE")]
     known_differences: Option<PathBuf>,
     /// Receive webhooks on this port; the service must post to http://HOST:PORT/{hub}/{category}/{event}
@@ -56,6 +68,9 @@ struct Arguments {
     /// The format of the report
     #[arg(long, value_enum, default_value = "table")]
     format: FormatArgument,
+    /// Write the report as JUnit XML into a file too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -76,17 +91,25 @@ async fn main() -> ExitCode {
             return code.into();
         }
     };
+    if arguments.list {
+        let list = arguments.case.cases().iter().fold(String::new(), |list, CaseInfo { number, id, title }| {
+            list + &format!("{number:>3}  {id:<ID_WIDTH$}  {title}\n")
+        });
+        let _ = std::io::stdout().write_all(list.as_bytes());
+        return ExitCode::SUCCESS;
+    }
     let format = match arguments.format {
         FormatArgument::Table => Format::Table,
         FormatArgument::Markdown => Format::Markdown,
         FormatArgument::Json => Format::Json,
     };
+    let junit_file = arguments.junit.clone();
     let options = match options(arguments) {
         Ok(options) => options,
         Err(error) => return usage_error(&error),
     };
     let print_progress = |case: &CaseReport| {
-        let _ = writeln!(std::io::stderr(), "{:>2}  {}", case.number, case.outcome);
+        let _ = writeln!(std::io::stderr(), "{:>3}  {:<ID_WIDTH$}  {}", case.info.number, case.info.id, case.outcome);
     };
     let report = tokio::select! {
         // First, so that signals are caught before the run changes anything. Dropping the run puts that back.
@@ -99,6 +122,11 @@ async fn main() -> ExitCode {
         Err(error) => return usage_error(&error),
     };
     let _ = std::io::stdout().write_all(report.render(format).as_bytes());
+    if let Some(file) = junit_file
+        && let Err(error) = std::fs::write(&file, report.render(Format::Junit))
+    {
+        return exit_with(EXIT_IO_ERROR, &format!("{}: {error}", file.display()));
+    }
     if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -120,12 +148,16 @@ async fn interrupted() {
 }
 
 fn usage_error(error: &str) -> ExitCode {
+    exit_with(EXIT_USAGE, error)
+}
+
+fn exit_with(code: u8, error: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "error: {error}");
-    EXIT_USAGE.into()
+    code.into()
 }
 
 fn options(arguments: Arguments) -> Result<Options, String> {
-    let connection: ConnectionString = arguments.connection_string.parse()?;
+    let connection: ConnectionString = arguments.connection_string.unwrap_or_default().parse()?;
     let known_differences = match &arguments.known_differences {
         Some(file) => read_known_differences(file)?,
         None => KnownDifferences::default(),

@@ -1,20 +1,23 @@
-//! The report of a run, as a table for a terminal, in Markdown or in JSON.
+//! The report of a run, as a table for a terminal, in Markdown, in JSON or as JUnit XML.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::case_result::Outcome;
+use crate::cases::CaseInfo;
+use crate::junit;
 
 /// A case and its outcome.
 #[derive(Clone, Debug)]
 pub struct CaseReport {
-    /// The number of the case.
-    pub number: u8,
-    /// The subject of the case.
-    pub title: &'static str,
+    /// The number, id and title of the case.
+    pub info: CaseInfo,
     /// The outcome.
     pub outcome: Outcome,
+    /// How long the case ran.
+    pub duration: Duration,
     /// What the suite simulates in place of a program it cannot run.
     pub note: Option<&'static str>,
     /// Whether the list of known differences has the case.
@@ -38,6 +41,8 @@ pub enum Format {
     Markdown,
     /// A JSON array with an object for each case.
     Json,
+    /// JUnit XML, a `testcase` for each case.
+    Junit,
 }
 
 impl Report {
@@ -50,7 +55,7 @@ impl Report {
     /// The numbers of the cases that are listed as known to differ but passed.
     pub fn obsolete_differences(&self) -> Vec<u8> {
         let obsolete = self.cases.iter().filter(|case| case.is_known_difference && case.outcome == Outcome::Passed);
-        obsolete.map(|case| case.number).collect()
+        obsolete.map(|case| case.info.number).collect()
     }
 
     /// Renders the report as text that ends with a line feed.
@@ -59,25 +64,29 @@ impl Report {
             Format::Table => self.table(),
             Format::Markdown => self.markdown(),
             Format::Json => format!("{:#}\n", Value::from_iter(self.cases.iter().map(CaseReport::json))),
+            Format::Junit => junit::render(&self.cases),
         }
     }
 
     fn table(&self) -> String {
+        let width = self.cases.iter().map(|case| case.info.id.len()).max().unwrap_or_default();
         let mut text = String::new();
         for case in &self.cases {
-            let _ = writeln!(text, "{:>2}  {:<15}  {}", case.number, case.outcome.to_string(), case.title);
+            let (info, outcome) = (case.info, case.outcome.to_string());
+            let _ = writeln!(text, "{:>3}  {outcome:<15}  {:<width$}  {}", info.number, info.id, info.title);
             for line in case.remarks() {
-                let _ = writeln!(text, "                     {line}");
+                let _ = writeln!(text, "                      {line}");
             }
         }
         text + "\n" + &self.summary() + "\n"
     }
 
     fn markdown(&self) -> String {
-        let mut text = "| case | result | | |\n| --: | --- | --- | --- |\n".to_owned();
+        let mut text = "| case | | result | | |\n| --: | --- | --- | --- | --- |\n".to_owned();
         for case in &self.cases {
+            let CaseInfo { number, id, title } = case.info;
             let remarks = case.remarks().join("; ").replace('|', "\\|").replace(['\n', '\r'], " ");
-            let _ = writeln!(text, "| {} | {} | {} | {remarks} |", case.number, case.outcome, case.title);
+            let _ = writeln!(text, "| {number} | {id} | {} | {title} | {remarks} |", case.outcome);
         }
         text + "\n" + &self.summary() + "\n"
     }
@@ -96,19 +105,25 @@ impl Report {
 
 impl CaseReport {
     fn remarks(&self) -> Vec<String> {
-        let details = match &self.outcome {
+        self.details().into_iter().chain(self.note.map(str::to_owned)).map(|remark| remark.replace('\n', " ")).collect()
+    }
+
+    /// Why the case did not pass.
+    pub(crate) fn details(&self) -> Option<String> {
+        match &self.outcome {
             Outcome::Passed => None,
             Outcome::NotImplemented { message } => Some(format!("response: {message}")),
             Outcome::Failed { expected, actual } => Some(format!("expected {expected}; got {actual}")),
             Outcome::KnownToDiffer { reason } | Outcome::NotRun { reason } => Some(reason.clone()),
-        };
-        details.into_iter().chain(self.note.map(str::to_owned)).map(|remark| remark.replace('\n', " ")).collect()
+        }
     }
 
     fn json(&self) -> Value {
         json!({
-            "case": self.number,
-            "title": self.title,
+            "case": self.info.number,
+            "id": self.info.id,
+            "title": self.info.title,
+            "seconds": self.duration.as_secs_f64(),
             "result": self.outcome.to_string().to_lowercase(),
             "remarks": self.remarks(),
         })
@@ -120,16 +135,17 @@ mod tests {
     use super::*;
 
     fn report() -> Report {
-        let (title, note) = ("a title", None);
-        let case =
-            |number, outcome, is_known_difference| CaseReport { number, title, outcome, note, is_known_difference };
+        let case = |number, id, outcome, is_known_difference| {
+            let info = CaseInfo { number, id, title: "a title" };
+            CaseReport { info, outcome, duration: Duration::from_millis(1500), note: None, is_known_difference }
+        };
         let failed = Outcome::Failed { expected: "202".into(), actual: "a | b\nc".into() };
         let mut cases = vec![
-            case(1, Outcome::Passed, true),
-            case(2, failed, false),
-            case(3, Outcome::KnownToDiffer { reason: "a reason".into() }, true),
-            case(4, Outcome::NotRun { reason: "needs --python".into() }, false),
-            case(5, Outcome::NotImplemented { message: "not here".into() }, false),
+            case(1, "first", Outcome::Passed, true),
+            case(2, "second", failed, false),
+            case(3, "third", Outcome::KnownToDiffer { reason: "a reason".into() }, true),
+            case(4, "fourth", Outcome::NotRun { reason: "needs --python".into() }, false),
+            case(100, "hundredth", Outcome::NotImplemented { message: "not here".into() }, false),
         ];
         cases[3].note = Some("simulated");
         Report { cases }
@@ -137,16 +153,16 @@ mod tests {
 
     #[test]
     fn a_table_shows_what_was_expected_and_what_was_received() {
-        let expected = " 1  passed           a title
- 2  FAILED           a title
-                     expected 202; got a | b c
- 3  known to differ  a title
-                     a reason
- 4  not run          a title
-                     needs --python
-                     simulated
- 5  not implemented  a title
-                     response: not here
+        let expected = "  1  passed           first      a title
+  2  FAILED           second     a title
+                      expected 202; got a | b c
+  3  known to differ  third      a title
+                      a reason
+  4  not run          fourth     a title
+                      needs --python
+                      simulated
+100  not implemented  hundredth  a title
+                      response: not here
 
 1 passed, 1 not implemented, 1 known to differ, 1 FAILED, 1 not run
 listed as known to differ, but passed: [1]
@@ -157,13 +173,14 @@ listed as known to differ, but passed: [1]
     #[test]
     fn markdown_cells_are_escaped() {
         let text = report().render(Format::Markdown);
-        assert!(text.contains("| 2 | FAILED | a title | expected 202; got a \\| b c |\n"), "{text}");
+        assert!(text.contains("| 2 | second | FAILED | a title | expected 202; got a \\| b c |\n"), "{text}");
     }
 
     #[test]
     fn json_has_an_object_for_each_case() {
         let cases: Value = serde_json::from_str(&report().render(Format::Json)).unwrap();
-        assert_eq!(cases[1]["result"], "failed");
+        assert_eq!((&cases[1]["case"], &cases[1]["id"]), (&json!(2), &json!("second")));
+        assert_eq!((&cases[1]["result"], &cases[1]["seconds"]), (&json!("failed"), &json!(1.5)));
         assert_eq!(cases[3]["remarks"], json!(["needs --python", "simulated"]));
     }
 

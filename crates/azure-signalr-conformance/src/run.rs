@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::case_numbers::{CaseSelection, KnownDifferences};
 use crate::case_result::{CaseResult, Outcome};
+use crate::case_selection::{CaseSelection, KnownDifferences};
 use crate::cases::{ALL, Case};
 use crate::credentials::ConnectionString;
 use crate::local_server::{NegotiateServer, Reply};
@@ -91,7 +91,7 @@ pub async fn run(options: Options, mut on_finished: impl FnMut(&CaseReport)) -> 
     wait_until_settings_are_read(&env).await;
 
     let (exclusive, mut concurrent): (Vec<Case>, Vec<Case>) =
-        ALL.into_iter().filter(|case| selection.contains(case.number)).partition(|case| case.is_exclusive());
+        ALL.into_iter().filter(|case| selection.contains(case.info.number)).partition(|case| case.is_exclusive());
     // The cases with the highest numbers take longest: published clients stay idle for a minute.
     concurrent.reverse();
     let mut cases = Vec::new();
@@ -103,7 +103,7 @@ pub async fn run(options: Options, mut on_finished: impl FnMut(&CaseReport)) -> 
             cases.push(case);
         }
     }
-    cases.sort_by_key(|case| case.number);
+    cases.sort_by_key(|case| case.info.number);
     if let Some(webhooks) = &env.webhooks {
         webhooks.restore_settings().map_err(|error| format!("the settings file could not be restored: {error}"))?;
     }
@@ -146,20 +146,21 @@ async fn wait_until_settings_are_read(env: &Arc<TestEnv>) {
 }
 
 async fn run_case(case: Case, env: Arc<TestEnv>, known: &KnownDifferences) -> CaseReport {
-    let key = env.service.key.clone();
+    let (key, start) = (env.service.key.clone(), Instant::now());
     let outcome = match case.check_requirements(&env) {
         Err(failure) => failure.0,
-        Ok(()) => run_to_end((case.run)(TestContext::new(env, case.number))).await,
+        Ok(()) => run_to_end((case.run)(TestContext::new(env, case.info.number))).await,
     };
-    let known_reason = known.reason(case.number);
+    let duration = start.elapsed();
+    let known_reason = known.reason(case.info.number);
     let outcome = match (outcome.redacted(&key), known_reason) {
         (Outcome::Failed { .. } | Outcome::NotImplemented { .. }, Some(reason)) => {
             Outcome::KnownToDiffer { reason: reason.to_owned() }
         }
         (outcome, _) => outcome,
     };
-    let (number, title, note) = (case.number, case.title, case.note());
-    CaseReport { number, title, outcome, note, is_known_difference: known_reason.is_some() }
+    let (info, note) = (case.info, case.note());
+    CaseReport { info, outcome, duration, note, is_known_difference: known_reason.is_some() }
 }
 
 /// Runs a case in a task of its own, which ends with the returned future: also a case that panics, takes too long or is

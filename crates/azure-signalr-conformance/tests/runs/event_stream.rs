@@ -15,7 +15,7 @@ async fn an_event_is_read_to_its_end_in_however_many_pieces_it_comes() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let connection = connection_string(listener.local_addr().unwrap().port());
         let server = tokio::spawn(serve(listener, piece_bytes));
-        let options = Options { cases: "35".parse().unwrap(), ..Options::new(connection) };
+        let options = Options { cases: "sse-handshake".parse().unwrap(), ..Options::new(connection) };
         let report = run(options, |_| ()).await.unwrap();
         server.abort();
         assert_eq!(report.cases[0].outcome, Outcome::Passed, "in pieces of {piece_bytes} bytes");

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test; clippy exempts only functions marked as tests")]
 
+mod command_line;
 mod event_stream;
 mod settings_file;
 

@@ -17,7 +17,7 @@ const FORMER: &str = "// settings of a developer";
 /// The time within which a change arrives.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What the suite writes in case 78; before it, and in the other cases, there is only one template.
+/// What the suite writes in the case `upstream-templates`; before it, and in the other cases, there is only one template.
 const OF_THE_CASE: &str = "/first/";
 
 struct Service {
@@ -42,7 +42,7 @@ impl Service {
         let settings_file = Some(self.settings_file.clone());
         let upstream = UpstreamOptions { host: "localhost".to_owned(), port: self.upstream_port, settings_file };
         Options {
-            cases: "78".parse().unwrap(),
+            cases: "upstream-templates".parse().unwrap(),
             upstream: Some(upstream),
             timeout: Duration::from_secs(1),
             ..Options::new(connection_string(self.port))
@@ -52,7 +52,14 @@ impl Service {
     /// The binary with the same options.
     fn command(&self) -> Child {
         Command::new(env!("CARGO_BIN_EXE_signalr-conformance"))
-            .args(["--case", "78", "--timeout", "1", "--upstream-port", &self.upstream_port.to_string()])
+            .args([
+                "--case",
+                "upstream-templates",
+                "--timeout",
+                "1",
+                "--upstream-port",
+                &self.upstream_port.to_string(),
+            ])
             .arg("--upstream-settings")
             .arg(&self.settings_file)
             .env("AzureSignalRConnectionString", connection_text(self.port))

@@ -7,7 +7,9 @@ mod emulator_process;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use azure_signalr_conformance::{Format, KnownDifferences, Options, Outcome, Report, UpstreamOptions, run};
+use azure_signalr_conformance::{
+    CASE_NUMBERS, CaseReport, Format, KnownDifferences, Options, Outcome, Report, UpstreamOptions, run,
+};
 use azure_signalr_emulator::{Emulator, Options as EmulatorOptions};
 use tokio::net::TcpListener;
 
@@ -16,7 +18,7 @@ use emulator_process::{EmulatorProcess, free_port};
 const MAX_KNOWN_DIFFERENCES: usize = 3;
 
 /// The case that needs a service without stateful reconnect.
-const CASE_WITHOUT_STATEFUL_RECONNECT: u8 = 85;
+const CASE_WITHOUT_STATEFUL_RECONNECT: &str = "javascript-not-stateful";
 
 fn known_differences() -> KnownDifferences {
     include_str!("known_differences.txt").parse().unwrap()
@@ -45,19 +47,18 @@ async fn every_case_passes_or_is_known_to_differ() {
     let settings_file = Some(emulator.folder().join("settings.json"));
     let upstream = UpstreamOptions { host: "localhost".to_owned(), port, settings_file };
     let report = run_all(&emulator, upstream).await;
-    let is_failure = |number: u8, outcome: &Outcome| match outcome {
+    let is_failure = |case: &CaseReport| match case.outcome {
         Outcome::Passed | Outcome::KnownToDiffer { .. } => false,
-        Outcome::NotRun { .. } => number != CASE_WITHOUT_STATEFUL_RECONNECT,
+        Outcome::NotRun { .. } => case.info.id != CASE_WITHOUT_STATEFUL_RECONNECT,
         Outcome::NotImplemented { .. } | Outcome::Failed { .. } => true,
     };
-    let failures = report.cases.iter().filter(|case| is_failure(case.number, &case.outcome));
-    let failures: Vec<u8> = failures.map(|case| case.number).collect();
+    let failures: Vec<&str> = report.cases.iter().filter(|case| is_failure(case)).map(|case| case.info.id).collect();
     assert!(
         failures.is_empty(),
         "cases {failures:?} failed; `.ci/setup` installs missing clients\n{}",
         report.render(Format::Table)
     );
-    assert_eq!(report.cases.len(), 91);
+    assert_eq!(report.cases.len(), CASE_NUMBERS.count());
     let obsolete = report.obsolete_differences();
     assert!(obsolete.is_empty(), "remove {obsolete:?} from known_differences.txt");
 }
@@ -70,7 +71,7 @@ async fn a_client_connects_when_stateful_reconnect_is_not_offered() {
     let connection = emulator.connection_string(socket.local_addr().unwrap().port());
     let service = tokio::spawn(async move { emulator.serve(vec![socket], std::future::pending()).await });
     let options = Options {
-        cases: CASE_WITHOUT_STATEFUL_RECONNECT.to_string().parse().unwrap(),
+        cases: CASE_WITHOUT_STATEFUL_RECONNECT.parse().unwrap(),
         node_modules: Some(in_repository("tests/e2e/node_modules")),
         ..Options::new(connection.parse().unwrap())
     };
