@@ -29,13 +29,14 @@ pub(crate) struct ClientBuilder {
     claims: Value,
     transport: TransportType,
     protocol: Protocol,
+    stateful: bool,
 }
 
 impl ClientBuilder {
     /// A client of the hub, without a user, over WebSockets, in JSON.
     pub(crate) fn new(service: Arc<Service>, hub: &str) -> Self {
         let (transport, protocol) = (TransportType::WebSockets, Protocol::Json);
-        Self { service, hub: hub.to_owned(), claims: json!({}), transport, protocol }
+        Self { service, hub: hub.to_owned(), claims: json!({}), transport, protocol, stateful: false }
     }
 
     pub(crate) fn user(self, user: &str) -> Self {
@@ -57,14 +58,26 @@ impl ClientBuilder {
         self
     }
 
+    /// With stateful reconnect, which version 2 of the hub protocols has. Such a client has to acknowledge what it receives.
+    pub(crate) fn stateful(mut self) -> Self {
+        self.stateful = true;
+        self
+    }
+
     pub(crate) fn token(&self) -> Token {
         self.service.token(&self.service.client_audience(&self.hub), &self.claims)
     }
 
     pub(crate) async fn negotiate(&self) -> CaseResult<Negotiation> {
         let token = self.token();
-        let query = [("hub", self.hub.as_str()), ("negotiateVersion", "1")];
-        let response = self.service.negotiate(&query, &token).expect_json().await?;
+        let mut call = self.service.negotiate(&[("hub", self.hub.as_str()), ("negotiateVersion", "1")], &token);
+        if self.stateful {
+            call = call.query("useStatefulReconnect", "true");
+        }
+        let response = call.expect_json().await?;
+        if self.stateful && response["useStatefulReconnect"] != true {
+            return Err(Failure::needs("a service that offers stateful reconnect"));
+        }
         let text = |name: &str| {
             let value = response[name].as_str().map(str::to_owned);
             value.ok_or_else(|| Failure::new(format_args!("a negotiate response with {name}"), "one without"))
@@ -75,8 +88,9 @@ impl ClientBuilder {
 
     /// Negotiates, opens the transport and does the handshake.
     pub(crate) async fn connect(self) -> CaseResult<Client> {
+        let version = if self.stateful { 2 } else { 1 };
         let mut client = self.open().await?;
-        client.handshake(1).await?;
+        client.handshake(version).await?;
         Ok(client)
     }
 
@@ -156,6 +170,21 @@ impl Client {
             Transport::WebSocket(socket) => Ok(socket),
             _ => Err(Failure::new("a WebSocket", "another transport")),
         }
+    }
+
+    pub(crate) fn into_socket(self) -> CaseResult<WebSocket> {
+        match self.transport {
+            Transport::WebSocket(socket) => Ok(*socket),
+            _ => Err(Failure::new("a WebSocket", "another transport")),
+        }
+    }
+
+    /// Opens another WebSocket for the same connection, without a handshake. Returns the former transport, which stays open.
+    pub(crate) async fn reconnect(&mut self) -> CaseResult<Transport> {
+        let query = [("hub", self.hub.as_str()), ("id", self.connection_token.as_str())];
+        let transport = Transport::open(&self.service, TransportType::WebSockets, &query, &self.token).await?;
+        self.pending.clear();
+        Ok(std::mem::replace(&mut self.transport, transport))
     }
 
     /// A call of the URL of the transport, with the token of the client in the header.
@@ -285,7 +314,7 @@ impl Client {
         self.send(&json!({"type": 7})).await?;
         match &mut self.transport {
             // The service may have closed the socket already.
-            Transport::WebSocket(socket) => drop(socket.close().await),
+            Transport::WebSocket(socket) => drop(socket.close(None).await),
             Transport::ServerSentEvents { .. } => {}
             Transport::LongPolling => drop(self.transport_call(Method::DELETE).response().await?),
         }

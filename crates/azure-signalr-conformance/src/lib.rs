@@ -1,4 +1,4 @@
-//! A conformance suite for Azure SignalR Service in serverless mode: 91 cases, each with a number and an id, against any service.
+//! A conformance suite for Azure SignalR Service in serverless mode: 110 cases, each with a number and an id, against any service.
 //!
 //! [`run()`] runs the cases against the service of a [`ConnectionString`], in the cloud or emulated, and returns a [`Report`]. The suite
 //! depends on no SignalR library: it signs tokens itself and compares frames byte by byte. Published clients run in processes of their

@@ -20,7 +20,7 @@ const EXIT_INTERRUPTED: u8 = 130;
 /// The length of the longest id, for columns.
 const ID_WIDTH: usize = 28;
 
-/// Runs 91 conformance cases against an Azure SignalR Service
+/// Runs 110 conformance cases against an Azure SignalR Service
 #[derive(Parser)]
 #[command(name = "signalr-conformance", version)]
 struct Arguments {
@@ -33,7 +33,7 @@ struct Arguments {
     )]
     connection_string: Option<String>,
     /// The cases to run by number or id, like 24,45-60,health [default: all]
-    #[arg(long, value_name = "CASES", default_value = "1-91", hide_default_value = true)]
+    #[arg(long, value_name = "CASES", default_value = "1-110", hide_default_value = true)]
     case: CaseSelection,
     /// Print the number, id and title of the cases and exit
     #[arg(long)]
@@ -50,6 +50,9 @@ struct Arguments {
     /// The settings file of the service; the suite writes templates into it and puts its content back in any case
     #[arg(long, value_name = "FILE", requires = "upstream_port")]
     upstream_settings: Option<PathBuf>,
+    /// The number of connections that the service allows at a time; the suite opens as many
+    #[arg(long, value_name = "NUMBER")]
+    max_connections: Option<usize>,
     /// A shell command that restarts the service
     #[arg(long, value_name = "COMMAND")]
     restart_command: Option<String>,
@@ -63,7 +66,7 @@ struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = clap::value_parser!(u64).range(1..=600))]
     timeout: u64,
     /// The maximum number of cases that run at the same time
-    #[arg(long, value_name = "NUMBER", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=91))]
+    #[arg(long, value_name = "NUMBER", default_value = "16", value_parser = clap::value_parser!(u16).range(1..=110))]
     concurrency: u16,
     /// The format of the report
     #[arg(long, value_enum, default_value = "table")]
@@ -171,6 +174,7 @@ fn options(arguments: Arguments) -> Result<Options, String> {
         cases: arguments.case,
         known_differences,
         upstream,
+        max_connections: arguments.max_connections,
         restart_command: arguments.restart_command,
         node_modules: arguments.node_modules,
         python: arguments.python,

@@ -35,6 +35,8 @@ pub struct Options {
     pub known_differences: KnownDifferences,
     /// How the service reaches the suite with its webhooks, if it does.
     pub upstream: Option<UpstreamOptions>,
+    /// The number of connections that the service allows at a time, for the case that opens as many.
+    pub max_connections: Option<usize>,
     /// A shell command that restarts the service.
     pub restart_command: Option<String>,
     /// A folder `node_modules` with `@microsoft/signalr`.
@@ -55,6 +57,7 @@ impl Options {
             cases: CaseSelection::default(),
             known_differences: KnownDifferences::default(),
             upstream: None,
+            max_connections: None,
             restart_command: None,
             node_modules: None,
             python: None,
@@ -121,8 +124,8 @@ async fn prepare(options: Options) -> Result<TestEnv, String> {
     let negotiate_server = NegotiateServer::start(service.clone()).await;
     let negotiate_server =
         negotiate_server.map_err(|error| format!("a port for negotiate requests cannot be opened: {error}"))?;
-    let Options { restart_command, node_modules, python, .. } = options;
-    Ok(TestEnv { service, negotiate_server, webhooks, restart_command, node_modules, python })
+    let Options { max_connections, restart_command, node_modules, python, .. } = options;
+    Ok(TestEnv { service, negotiate_server, webhooks, max_connections, restart_command, node_modules, python })
 }
 
 /// Waits until a client's connection arrives as a webhook, since a service may read its settings with a delay. After the

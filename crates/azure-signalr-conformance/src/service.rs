@@ -95,6 +95,11 @@ impl Service {
         Call { service: self, method, url, version: None, authorization, headers, body: None }
     }
 
+    /// A call of the control API that the emulator of this repository has.
+    pub(crate) fn control(&self, method: Method, segments: &[&str]) -> Call<'_> {
+        self.call(method, &[&["emulator"], segments].concat()).without_token()
+    }
+
     /// `POST /client/negotiate`.
     pub(crate) fn negotiate(&self, query: &[(&str, &str)], token: &Token) -> Call<'_> {
         self.call_url(Method::POST, self.client_url(&["negotiate"], query)).token(token)

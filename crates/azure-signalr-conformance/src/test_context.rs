@@ -21,6 +21,7 @@ pub(crate) struct TestEnv {
     pub(crate) service: Arc<Service>,
     pub(crate) negotiate_server: NegotiateServer,
     pub(crate) webhooks: Option<WebhookReceiver>,
+    pub(crate) max_connections: Option<usize>,
     pub(crate) restart_command: Option<String>,
     pub(crate) node_modules: Option<PathBuf>,
     pub(crate) python: Option<PathBuf>,
@@ -64,8 +65,12 @@ impl TestContext {
     }
 
     pub(crate) fn rest_of(&self, hub: &str, method: Method, segments: &[&str]) -> Call<'_> {
-        let path = [&["api", "hubs", hub], segments].concat();
-        self.service().call(method, &path).version(API_VERSION)
+        self.rest_path(method, &[&["api", "hubs", hub], segments].concat())
+    }
+
+    /// A call of the REST API with any path, in the default version.
+    pub(crate) fn rest_path(&self, method: Method, segments: &[&str]) -> Call<'_> {
+        self.service().call(method, segments).version(API_VERSION)
     }
 
     /// A call of the REST API below the hub, in version 1.
@@ -111,6 +116,16 @@ impl TestContext {
     /// Waits until the hub has received a number of webhooks and returns all of them.
     pub(crate) async fn webhook_events(&self, at_least: usize) -> CaseResult<Vec<ReceivedRequest>> {
         self.webhooks()?.wait_for_events(&self.hub, at_least, self.service().timeout).await
+    }
+
+    /// Checks that the service is the emulator of this repository, by its control API.
+    pub(crate) async fn require_emulator(&self) -> CaseResult {
+        let hubs = self.service().control(Method::GET, &["hubs"]).response().await?;
+        if hubs.status == 200 {
+            Ok(())
+        } else {
+            Err(Failure::needs("the emulator of this repository, with its control API"))
+        }
     }
 
     pub(crate) fn webhooks(&self) -> CaseResult<&WebhookReceiver> {

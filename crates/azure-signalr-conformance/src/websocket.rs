@@ -2,6 +2,8 @@
 //!
 //! An upgrade that is not answered with 101 returns the response; it is not an error.
 
+use std::time::Duration;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use reqwest::header::HeaderMap;
 use serde::Serialize;
@@ -10,6 +12,8 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::{Frame as RawFrame, FrameHeader};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use url::Url;
 
@@ -69,8 +73,17 @@ pub(crate) async fn open(
     token: Option<&Token>,
     host: Option<&str>,
 ) -> CaseResult<Upgrade> {
-    let url = service.client_url(&[], query);
-    let mut request = websocket_url(&url).as_str().into_client_request().map_err(websocket_error)?;
+    open_url(service, &service.client_url(&[], query), token, host).await
+}
+
+/// Requests an upgrade of any URL.
+pub(crate) async fn open_url(
+    service: &Service,
+    url: &Url,
+    token: Option<&Token>,
+    host: Option<&str>,
+) -> CaseResult<Upgrade> {
+    let mut request = websocket_url(url).as_str().into_client_request().map_err(websocket_error)?;
     let headers = request.headers_mut();
     if let Some(token) = token {
         let mut value = HeaderValue::try_from(format!("Bearer {}", token.0))
@@ -82,7 +95,7 @@ pub(crate) async fn open(
         headers.insert("host", host);
     }
     with_timeout(service.timeout, "a response to a WebSocket upgrade", async {
-        let stream = connect(service, &url).await?;
+        let stream = connect(service, url).await?;
         match tokio_tungstenite::client_async(request, stream).await {
             Ok((socket, _)) => Ok(Upgrade::Accepted(WebSocket(socket))),
             Err(Error::Http(response)) => {
@@ -135,21 +148,64 @@ impl WebSocket {
         self.0.send(Message::Ping(payload.to_vec().into())).await.map_err(websocket_error)
     }
 
-    /// Sends a Close frame without a code, as clients do.
-    pub(crate) async fn close(&mut self) -> CaseResult {
-        self.0.close(None).await.map_err(websocket_error)
+    /// Sends a Close frame, with a code if one is given.
+    pub(crate) async fn close(&mut self, code: Option<u16>) -> CaseResult {
+        let frame = code.map(|code| CloseFrame { code: code.into(), reason: Default::default() });
+        self.0.close(frame).await.map_err(websocket_error)
+    }
+
+    /// Sends a frame that no extension allows: with the first reserved bit.
+    pub(crate) async fn send_reserved_bit(&mut self) -> CaseResult {
+        let header = FrameHeader { rsv1: true, ..FrameHeader::default() };
+        let frame = RawFrame::from_payload(header, Default::default());
+        self.0.send(Message::Frame(frame)).await.map_err(websocket_error)
     }
 
     /// Waits without a time limit for the next frame.
     pub(crate) async fn next_frame(&mut self) -> Frame {
-        match self.0.next().await {
-            Some(Ok(Message::Text(text))) => Frame::Text(text.to_string()),
-            Some(Ok(Message::Binary(bytes))) => Frame::Binary(bytes.to_vec()),
-            Some(Ok(Message::Ping(_))) => Frame::Ping,
-            Some(Ok(Message::Pong(payload))) => Frame::Pong(payload.to_vec()),
-            Some(Ok(Message::Close(close))) => Frame::Close(close.map(|close| close.code.into())),
+        Frame::received(self.0.next().await)
+    }
+
+    /// Sends messages and receives frames at the same time, until a Close frame, the end, or no frame for `idle`.
+    ///
+    /// A service may stop reading: what cannot be sent is no failure.
+    pub(crate) async fn exchange(self, messages: impl IntoIterator<Item = Message>, idle: Duration) -> Vec<Frame> {
+        let (mut sink, mut stream) = self.0.split();
+        let sending = async {
+            for message in messages {
+                if sink.send(message).await.is_err() {
+                    break;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let receiving = async {
+            let mut frames = Vec::new();
+            while let Ok(frame) = tokio::time::timeout(idle, stream.next()).await {
+                frames.push(Frame::received(frame));
+                if matches!(frames.last(), Some(Frame::Close(_) | Frame::End)) {
+                    break;
+                }
+            }
+            frames
+        };
+        tokio::select! {
+            frames = receiving => frames,
+            () = sending => Vec::new(),
+        }
+    }
+}
+
+impl Frame {
+    fn received(message: Option<Result<Message, Error>>) -> Self {
+        match message {
+            Some(Ok(Message::Text(text))) => Self::Text(text.to_string()),
+            Some(Ok(Message::Binary(bytes))) => Self::Binary(bytes.to_vec()),
+            Some(Ok(Message::Ping(_))) => Self::Ping,
+            Some(Ok(Message::Pong(payload))) => Self::Pong(payload.to_vec()),
+            Some(Ok(Message::Close(close))) => Self::Close(close.map(|close| close.code.into())),
             // Raw frames are never read; a broken connection has ended as well.
-            Some(Ok(Message::Frame(_)) | Err(_)) | None => Frame::End,
+            Some(Ok(Message::Frame(_)) | Err(_)) | None => Self::End,
         }
     }
 }

@@ -1,12 +1,17 @@
 //! The list of all cases: number, id, title, and what each needs to run.
 
 mod credentials;
+mod disconnected;
+mod handshake;
+mod http;
 mod management;
 mod negotiate;
 mod published_clients;
 mod send;
 mod sse_and_polling;
+mod stateful_reconnect;
 mod upstream;
+mod upstream_settings;
 mod websocket;
 
 use std::pin::Pin;
@@ -39,13 +44,14 @@ impl Case {
         match self.info.number {
             89 => Some("the requests of the SDK, simulated"),
             90 => Some("the host, simulated"),
+            109 | 110 => Some("for the emulator of this repository only"),
             _ => None,
         }
     }
 
-    /// Whether the case disturbs others: it changes settings, restarts the service, or opens a thousand sockets.
+    /// Whether the case disturbs others: it changes settings, restarts the service, or opens many sockets.
     pub(crate) fn is_exclusive(&self) -> bool {
-        matches!(self.info.number, 78 | 80 | 83 | 91)
+        matches!(self.info.number, 78 | 80 | 83 | 91 | 100 | 104)
     }
 
     /// Fails with the options that are missing for the case.
@@ -54,11 +60,12 @@ impl Case {
         let can_write = env.webhooks.as_ref().is_some_and(|webhooks| webhooks.can_write_settings());
         let node_modules = ("--node-modules", env.node_modules.is_some());
         let requirements = match self.info.number {
-            74..=77 | 79 | 90 => vec![webhooks],
-            78 => vec![webhooks, ("--upstream-settings", can_write)],
+            74..=77 | 79 | 90 | 101..=103 => vec![webhooks],
+            78 | 104 => vec![webhooks, ("--upstream-settings", can_write)],
             82 | 84 | 85 => vec![node_modules],
             83 => vec![node_modules, ("--restart-command", env.restart_command.is_some())],
             86..=88 => vec![("--python", env.python.is_some())],
+            100 => vec![("--max-connections", env.max_connections.is_some())],
             _ => vec![],
         };
         let missing: Vec<_> = requirements.iter().filter(|(_, given)| !given).map(|(option, _)| *option).collect();
@@ -76,7 +83,7 @@ macro_rules! cases {
 }
 
 /// All cases, ordered by number.
-pub(crate) const ALL: [Case; 91] = cases! {
+pub(crate) const ALL: [Case; 110] = cases! {
     1, "connection-string-port", credentials::separate_port,
         "connection string: a separate port, not part of audiences";
     2, "connection-string-case", credentials::letter_case, "connection string: names in any letter case, keys with `=`";
@@ -105,9 +112,9 @@ pub(crate) const ALL: [Case; 91] = cases! {
     22, "websocket-without-id", websocket::without_id, "WebSocket: without an id, as Python clients connect";
     23, "websocket-token-in-query", websocket::token_in_query, "WebSocket: the token in the query, as browsers send it";
     24, "websocket-ids", websocket::ids, "WebSocket: a connection token opens one socket, a connection id none";
-    25, "handshake-versions", websocket::handshake_versions, "handshake: versions 0 and 2 are accepted, 99 is an error";
-    26, "handshake-unknown-protocol", websocket::unknown_protocol, "handshake: an unknown protocol is an error";
-    27, "handshake-timeout", websocket::handshake_timeout, "handshake: a timeout of 15 s, or as the token has it";
+    25, "handshake-versions", handshake::versions, "handshake: versions 0 and 2 are accepted, 99 is an error";
+    26, "handshake-unknown-protocol", handshake::unknown_protocol, "handshake: an unknown protocol is an error";
+    27, "handshake-timeout", handshake::timeout, "handshake: a timeout of 15 s, or as the token has it";
     28, "handshake-message-pack", websocket::message_pack, "handshake: MessagePack begins with a text frame";
     29, "websocket-framing", websocket::message_framing,
         "WebSocket: messages across frames, several messages in a frame";
@@ -162,10 +169,10 @@ pub(crate) const ALL: [Case; 91] = cases! {
     74, "upstream-connected", upstream::connected, "upstream: `connected`, signed, before all other events";
     75, "upstream-messages", upstream::messages, "upstream: messages without their framing";
     76, "upstream-responses", upstream::responses, "upstream: the result of an invocation for each kind of response";
-    77, "upstream-disconnected", upstream::disconnected, "upstream: one `disconnected` each, with the error if any";
-    78, "upstream-templates", upstream::templates, "upstream: templates, and changes to them";
+    77, "upstream-disconnected", disconnected::once, "upstream: one `disconnected` each, with the error if any";
+    78, "upstream-templates", upstream_settings::templates, "upstream: templates, and changes to them";
     79, "upstream-client-query", upstream::client_query, "upstream: the query of the client without its token";
-    80, "upstream-none", upstream::without_upstream, "upstream: an invocation without an upstream is an error";
+    80, "upstream-none", upstream_settings::without_upstream, "upstream: an invocation without an upstream is an error";
     81, "upstream-streams", upstream::streams, "upstream: a stream invocation is an error";
     82, "javascript", published_clients::javascript, "@microsoft/signalr: every transport and protocol";
     83, "javascript-restart", published_clients::javascript_restart, "@microsoft/signalr: reconnects after a restart";
@@ -178,6 +185,30 @@ pub(crate) const ALL: [Case; 91] = cases! {
     89, "dotnet-management-sdk", published_clients::management_sdk, ".NET management SDK: its requests";
     90, "functions-host", published_clients::functions_host, "Functions host: negotiation, output and trigger";
     91, "thousand-clients", send::thousand_clients, "a thousand clients: each message once, in order";
+    92, "websocket-close-frame", websocket::close_frame, "WebSocket: a Close frame is answered with one";
+    93, "websocket-message-too-long", websocket::message_too_long,
+        "WebSocket: a message of any excessive size gets a Close and 1009";
+    94, "handshake-malformed", handshake::malformed, "handshake: an invalid request gets the sentence of the service";
+    95, "handshake-letter-case", handshake::letter_case, "handshake: protocol names in any letter case";
+    96, "sse-line-breaks", sse_and_polling::line_breaks, "Server-Sent Events: a message with line breaks is one event";
+    97, "paths-letter-case", http::letter_case, "HTTP: paths in any letter case";
+    98, "send-encodings", http::encodings, "HTTP: bodies with a byte-order mark and in UTF-16";
+    99, "token-length", http::token_length, "HTTP: tokens of at most 4,096 characters";
+    100, "connection-limit", http::connection_limit, "HTTP: 429 with Retry-After beyond the limit of connections";
+    101, "disconnected-close-frame", disconnected::close_frame, "upstream: no error after a Close frame";
+    102, "disconnected-sse", disconnected::event_stream, "upstream: no error after the end of an event stream";
+    103, "disconnected-delete", disconnected::delete, "upstream: no error after DELETE of long polling";
+    104, "upstream-settings-comments", upstream_settings::comments,
+        "upstream: settings with comments and trailing commas";
+    105, "stateful-takeover", stateful_reconnect::takeover,
+        "stateful reconnect: a new socket replaces a blocked one at once";
+    106, "stateful-second-loss", stateful_reconnect::second_loss, "stateful reconnect: a socket lost during the replay";
+    107, "stateful-bounded", stateful_reconnect::bounded, "stateful reconnect: unacknowledged messages are limited";
+    108, "stateful-protocol-error", stateful_reconnect::protocol_error,
+        "stateful reconnect: a protocol error ends the connection for good";
+    109, "stateful-dropped-twice", stateful_reconnect::dropped_twice,
+        "stateful reconnect: dropping an absent client does not end it";
+    110, "persistent-mode", http::persistent_mode, "HTTP: 501 for the paths of persistent mode and ASP.NET SignalR";
 };
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Cases 35 to 44: Server-Sent Events and long polling.
+//! Cases 35 to 44 and 96: Server-Sent Events and long polling.
 
 use std::time::Duration;
 
@@ -205,4 +205,29 @@ pub(super) async fn poll_timeout(context: TestContext) -> CaseResult {
     exists().expect_error(404, "Warning.Connection.NotExisted").await?;
     let group = context.rest(Method::HEAD, &["groups", &context.group]);
     group.expect_error(404, "Warning.Group.NotExisted").await.map(drop)
+}
+
+/// A caller may write line breaks between the tokens of a message, and a service passes arguments on unchanged. Each of them would
+/// end a `data` line, and two the event.
+///
+/// <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation>
+pub(super) async fn line_breaks(context: TestContext) -> CaseResult {
+    let mut client = event_stream_client(&context).connect().await?;
+    for line_break in ["\n", "\r", "\r\n", "\n\n", "\r\r", "\n\r", "\r\n\r\n"] {
+        let step = format!("{line_break:?}");
+        let body = format!(r#"{{"target":"t","arguments":[{line_break}"a"{line_break},{line_break}1]}}"#);
+        let send = context.rest(Method::POST, &[":send"]).body("application/json", body);
+        send.expect_status(202).await.at(&step)?;
+        let expected = json!({"type": 1, "target": "t", "arguments": ["a", 1]});
+        expect_eq("the message", expected, client.next_message().await.at(&step)?).at(&step)?;
+    }
+    // A message that the caller has framed is sent as it is.
+    let framed = with_separator("{\"type\":1,\r\"target\":\"t\",\n\r\"arguments\":[\r\n]}");
+    let mut body = Vec::new();
+    let map = rmpv::Value::Map(vec![("json".into(), rmpv::Value::Binary(framed.into_bytes()))]);
+    rmpv::encode::write_value(&mut body, &map).expect("writing to a vector cannot fail");
+    let send = context.rest(Method::POST, &[":send"]).body("application/octet-stream", body);
+    send.expect_status(202).await.at("a framed message")?;
+    let message = client.next_message().await.at("a framed message")?;
+    expect_eq("the framed message", json!({"type": 1, "target": "t", "arguments": []}), message)
 }

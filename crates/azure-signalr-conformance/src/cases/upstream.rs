@@ -1,4 +1,4 @@
-//! Cases 74 to 81: the webhooks that the service sends upstream, and how their responses reach clients.
+//! Cases 74 to 76, 79 and 81: the webhooks that the service sends upstream, and how their responses reach clients.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,11 +7,10 @@ use crate::case_result::{AtStep, CaseResult, Failure, expect, expect_eq};
 use crate::client::Client;
 use crate::local_server::{ReceivedRequest, Reply};
 use crate::protocol::{Protocol, add_length_prefix};
-use crate::service::with_timeout;
 use crate::test_context::TestContext;
 use crate::websocket;
 
-fn json_body(event: &ReceivedRequest) -> CaseResult<Value> {
+pub(super) fn json_body(event: &ReceivedRequest) -> CaseResult<Value> {
     let text = String::from_utf8_lossy(&event.body);
     serde_json::from_str(&text).map_err(|_| Failure::new("a JSON body without a separator", format!("{text:?}")))
 }
@@ -22,17 +21,17 @@ fn media_type(event: &ReceivedRequest) -> Option<&str> {
 }
 
 /// The category and the name of the event, in lower case.
-fn category_and_name(event: &ReceivedRequest) -> String {
+pub(super) fn category_and_name(event: &ReceivedRequest) -> String {
     let header = |name| event.header(name).unwrap_or("-").to_lowercase();
     format!("{} {}", header("x-asrs-category"), header("x-asrs-event"))
 }
 
-fn completion_error(completion: &Value) -> &str {
+pub(super) fn completion_error(completion: &Value) -> &str {
     completion["error"].as_str().unwrap_or_default()
 }
 
 /// A property of a body, ignoring the case of its name: one known service writes PascalCase.
-fn property<'a>(body: &'a Value, name: &str) -> Option<&'a Value> {
+pub(super) fn property<'a>(body: &'a Value, name: &str) -> Option<&'a Value> {
     body.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
@@ -44,7 +43,7 @@ fn completion_reply(event: &ReceivedRequest, result: &Value) -> Reply {
 }
 
 /// Starts to record the events of the hub; the reply is 204.
-fn record_events(context: &TestContext) -> CaseResult {
+pub(super) fn record_events(context: &TestContext) -> CaseResult {
     context.webhooks().map(|webhooks| webhooks.set_handler(&context.hub, |_| Reply::Status(204)))
 }
 
@@ -113,85 +112,6 @@ pub(super) async fn responses(context: TestContext) -> CaseResult {
     invoke("5", "Void").await.at("afterwards").map(drop)
 }
 
-pub(super) async fn disconnected(context: TestContext) -> CaseResult {
-    let clean = disconnected_event(&context, async |client: Client| client.close().await).await?;
-    expect_eq("the error of a closed connection", None, property(&clean, "error"))?;
-    let broken = disconnected_event(&context, async |client: Client| {
-        client.abort();
-        Ok(())
-    });
-    let broken = broken.await?;
-    let has_error = property(&broken, "error").is_some_and(Value::is_string);
-    expect(has_error, "an error for a broken connection", &broken)
-}
-
-/// The body of the only `disconnected` event after a client is disconnected by the function.
-async fn disconnected_event(
-    context: &TestContext,
-    disconnect: impl AsyncFnOnce(Client) -> CaseResult,
-) -> CaseResult<Value> {
-    record_events(context)?;
-    let client = context.connect(&context.user).await?;
-    let id = client.id.clone();
-    disconnect(client).await?;
-    let events = context.webhook_events(2).await?;
-    expect_eq("the second event", "connections disconnected", &category_and_name(&events[1]))?;
-    let body = json_body(&events[1])?;
-    expect_eq("the type", Some(&json!(11)), property(&body, "type"))?;
-    // A second `disconnected` event would arrive before the `connected` event of another client.
-    let next = context.connect(&context.user).await?;
-    let events = context.webhook_events(3).await?;
-    let disconnected = events.iter().filter(|event| {
-        event.header("x-asrs-connection-id") == Some(&id) && category_and_name(event) == "connections disconnected"
-    });
-    expect_eq("the number of `disconnected` events", 1, disconnected.count())?;
-    next.close().await?;
-    context.webhook_events(4).await?;
-    Ok(body)
-}
-
-pub(super) async fn templates(context: TestContext) -> CaseResult {
-    let webhooks = context.webhooks()?;
-    let template = |prefix: &str, events: &str| {
-        json!({
-            "UrlTemplate": webhooks.url(&format!("/{prefix}/{{hub}}/{{category}}/{{event}}")),
-            "HubPattern": context.hub, "CategoryPattern": "*", "EventPattern": events,
-        })
-    };
-    let templates = [template("first", "connected, disconnected"), template("second", "*"), template("third", "*")];
-    let written = webhooks.write_templates(&templates)?;
-    let mut client = connect_when_posted_to(&context, "/first/").await?;
-    record_events(&context)?;
-    client.invoke(None, "a/b ü", json!([])).await?;
-    client.close().await?;
-    let paths: Vec<String> = context.webhook_events(2).await?.into_iter().map(|event| event.path).collect();
-    let hub = &context.hub;
-    let expected =
-        vec![format!("/second/{hub}/messages/a%2Fb%20%C3%BC"), format!("/first/{hub}/connections/disconnected")];
-    expect_eq("the paths", expected, paths)?;
-
-    drop(written);
-    connect_when_posted_to(&context, &format!("/{hub}/")).await.map(drop)
-}
-
-/// Connects clients until a `connected` event has a path prefix: until the service has read its new settings.
-async fn connect_when_posted_to(context: &TestContext, prefix: &str) -> CaseResult<Client> {
-    let timeout = context.service().timeout;
-    let read = async {
-        loop {
-            record_events(context)?;
-            let client = context.connect(&context.user).await?;
-            let events = context.webhook_events(1).await?;
-            if events[0].path.starts_with(prefix) {
-                return Ok(client);
-            }
-            context.close_client(client).await?;
-            context.webhook_events(2).await?;
-        }
-    };
-    with_timeout(timeout, &format!("events at {prefix} after the settings changed"), read).await
-}
-
 pub(super) async fn client_query(context: TestContext) -> CaseResult {
     record_events(&context)?;
     let token = context.client().user(&context.user).token();
@@ -206,31 +126,6 @@ pub(super) async fn client_query(context: TestContext) -> CaseResult {
     expect(query.starts_with('?'), "a query that starts with `?`", &shown)?;
     expect(names().any(|(name, value)| name == "room" && value == "blue green"), "room=blue green", &shown)?;
     expect(!query.contains("access_token") && !query.contains(&token.0), "no access_token", &shown)
-}
-
-pub(super) async fn without_upstream(context: TestContext) -> CaseResult {
-    let Some(webhooks) = &context.env.webhooks else { return expect_invocation_error(&context).await };
-    if !webhooks.can_write_settings() {
-        return Err(Failure::needs("--upstream-settings, or a service without an upstream and no --upstream-port"));
-    }
-    let _written = webhooks.write_settings(r#"{"UpstreamSettings":{"Templates":[]}}"#)?;
-    expect_invocation_error(&context).await
-}
-
-/// Invokes until a Completion has an error, since the service may read its new settings with a delay.
-async fn expect_invocation_error(context: &TestContext) -> CaseResult {
-    let mut client = context.connect(&context.user).await?;
-    let invoking = async {
-        for id in 1.. {
-            let id = id.to_string();
-            client.invoke(Some(&id), "Method", json!([])).await?;
-            if !completion_error(&client.expect_completion(&id).await?).is_empty() {
-                return Ok(());
-            }
-        }
-        Ok(())
-    };
-    with_timeout(context.service().timeout, "a Completion with an error", invoking).await
 }
 
 pub(super) async fn streams(context: TestContext) -> CaseResult {

@@ -1,10 +1,11 @@
-//! Cases 21 to 34: WebSockets, the handshake, pings, and the end of a connection.
+//! Cases 21 to 24, 28 to 34, 92 and 93: WebSockets, pings, and the end of a connection.
 
 use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::case_result::{AtStep, CaseResult, Failure, expect, expect_eq};
 use crate::client::{Client, with_separator};
@@ -15,8 +16,8 @@ use crate::test_context::TestContext;
 use crate::websocket::{self, Frame, Upgrade};
 
 const HANDSHAKE: &str = r#"{"protocol":"json","version":1}"#;
-/// The `HandshakeTimeout` of the service.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The maximum size of a message from a client, in bytes.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
 /// The `KeepAliveInterval` of the service.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// The `ClientTimeoutInterval` of the service, for clients that have sent a ping.
@@ -39,7 +40,7 @@ async fn open_without_id(
 }
 
 /// The next frame, within a time limit.
-async fn next_frame(client: &mut Client, what: &str, time_limit: Duration) -> CaseResult<Frame> {
+pub(super) async fn next_frame(client: &mut Client, what: &str, time_limit: Duration) -> CaseResult<Frame> {
     with_timeout(time_limit, what, async { Ok(client.socket()?.next_frame().await) }).await
 }
 
@@ -79,53 +80,6 @@ pub(super) async fn ids(context: TestContext) -> CaseResult {
     let negotiation = context.client().negotiate().await?;
     let by_connection_id = open(&context, &[("id", &negotiation.connection_id)], Some(&negotiation.token)).await?;
     by_connection_id.expect_status(404).at("a connectionId as id").map(drop)
-}
-
-pub(super) async fn handshake_versions(context: TestContext) -> CaseResult {
-    for version in [0, 2] {
-        let mut client = context.client().open().await?;
-        client.handshake(version).await.at(format_args!("version {version}"))?;
-    }
-    expect_handshake_error(&context, "json", 99, "The server does not support version 99 of the 'json' protocol.").await
-}
-
-pub(super) async fn unknown_protocol(context: TestContext) -> CaseResult {
-    expect_handshake_error(&context, "blazorpack", 1, "The protocol 'blazorpack' is not supported.").await
-}
-
-async fn expect_handshake_error(context: &TestContext, protocol: &str, version: u32, error: &str) -> CaseResult {
-    let mut client = context.client().open().await?;
-    client.send_handshake(protocol, version).await?;
-    expect_eq("the handshake response", json!({"error": error}), client.handshake_response().await?)?;
-    client.expect_end().await
-}
-
-pub(super) async fn handshake_timeout(context: TestContext) -> CaseResult {
-    let short = Duration::from_secs(2);
-    let with_claim = context.client().claim("asrs.s.cht", json!("2")).open();
-    let (default, with_claim) = tokio::try_join!(context.client().open(), with_claim)?;
-    tokio::try_join!(
-        expect_canceled(&context, default, HANDSHAKE_TIMEOUT),
-        expect_canceled(&context, with_claim, short),
-    )
-    .map(drop)
-}
-
-/// Expects that the service ends a connection without a handshake after a time.
-async fn expect_canceled(context: &TestContext, mut client: Client, after: Duration) -> CaseResult {
-    let start = Instant::now();
-    let time_limit = after + context.service().timeout;
-    match next_frame(&mut client, "the end of a connection without a handshake", time_limit).await? {
-        Frame::Text(actual) => {
-            let expected = with_separator(r#"{"error":"Handshake was canceled."}"#);
-            expect_eq("the last message", expected, actual)?;
-        }
-        Frame::Close(_) | Frame::End => {}
-        other => return Err(Failure::new("`Handshake was canceled.`, or the end", format!("{other:?}"))),
-    }
-    let early = start.elapsed() + Duration::from_secs(1) < after;
-    expect(!early, format_args!("{after:?} for the handshake"), format_args!("{:?}", start.elapsed()))?;
-    client.expect_end().await
 }
 
 pub(super) async fn message_pack(context: TestContext) -> CaseResult {
@@ -236,4 +190,74 @@ pub(super) async fn unknown_message_type(context: TestContext) -> CaseResult {
     client.send(&json!({"type": 99, "new": Value::Null})).await?;
     context.send(&["users", &context.user], "t", &json!([])).await?;
     client.expect_invocations(&[("t", json!([]))]).await
+}
+
+/// The answer has the received code, or 1000 as ASP.NET Core sends it.
+///
+/// <https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1>
+pub(super) async fn close_frame(context: TestContext) -> CaseResult {
+    for code in [None, Some(1000), Some(1001)] {
+        let step = format!("code {code:?}");
+        let mut client = context.connect(&context.user).await?;
+        client.socket()?.close(code).await?;
+        let answer = async {
+            loop {
+                match client.socket()?.next_frame().await {
+                    Frame::Close(code) => return Ok(code),
+                    Frame::End => return Err(Failure::new("a Close frame", "the end of the connection")),
+                    // Sent before the service has read the Close frame.
+                    _ => {}
+                }
+            }
+        };
+        let answer = with_timeout(context.service().timeout, "a Close frame", answer).await.at(&step)?;
+        expect(answer == code || answer == Some(1000), "the same code, or 1000", format_args!("{answer:?}"))
+            .at(&step)?;
+        client.expect_end().await.at(&step)?;
+    }
+    Ok(())
+}
+
+/// A WebSocket message that is too big ends with code 1009, and a hub client is told the reason by a Close message before.
+///
+/// <https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1>,
+/// <https://github.com/dotnet/aspnetcore/blob/main/src/SignalR/docs/specs/HubProtocol.md#close-message-encoding>
+pub(super) async fn message_too_long(context: TestContext) -> CaseResult {
+    let mut sentences = Vec::new();
+    for protocol in [Protocol::Json, Protocol::MessagePack] {
+        // From just above the limit to several times of it: the reaction does not depend on where the service finds out.
+        for bytes in [MAX_MESSAGE_BYTES + 1, MAX_MESSAGE_BYTES + 2_000, 2 * MAX_MESSAGE_BYTES, 8 * MAX_MESSAGE_BYTES] {
+            let step = format!("{bytes} bytes of {}", protocol.name());
+            let client = context.client().protocol(protocol).connect().await?;
+            let invocation = json!({"type": 1, "target": "t", "arguments": ["x".repeat(bytes)]});
+            let message = match protocol {
+                Protocol::Json => Message::text(with_separator(&invocation.to_string())),
+                Protocol::MessagePack => Message::binary(protocol.write(&invocation)),
+            };
+            let frames = client.into_socket()?.exchange([message], context.service().timeout).await;
+            let close = close_message_of(protocol, &frames).at(&step)?;
+            let sentence = close["error"].as_str().unwrap_or_default().to_owned();
+            expect(!sentence.is_empty(), "a Close message with an error", &close).at(&step)?;
+            sentences.push(sentence);
+            let code = frames.last().map(|frame| format!("{frame:?}")).unwrap_or_default();
+            expect_eq("the last frame", format!("{:?}", Frame::Close(Some(1009))), code).at(&step)?;
+        }
+    }
+    sentences.dedup();
+    expect_eq("the number of different sentences", 1, sentences.len()).at(sentences.join("; "))
+}
+
+/// The Close message among received frames, of which each is a whole message.
+fn close_message_of(protocol: Protocol, frames: &[Frame]) -> CaseResult<Value> {
+    let mut bytes: Vec<u8> = Vec::new();
+    for frame in frames {
+        match frame {
+            Frame::Text(text) => bytes.extend(text.as_bytes()),
+            Frame::Binary(binary) => bytes.extend(binary),
+            _ => {}
+        }
+    }
+    let messages = std::iter::from_fn(|| protocol.read(&mut bytes)).filter_map(Result::ok);
+    let close = messages.into_iter().find(|message| message["type"] == 7);
+    close.ok_or_else(|| Failure::new("a Close message", format!("the frames {frames:?}")))
 }

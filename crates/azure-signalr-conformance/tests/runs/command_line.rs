@@ -19,7 +19,7 @@ fn the_list_has_number_id_and_title_and_needs_no_service() {
     let all = suite(&["--list"]);
     assert!(all.status.success(), "{}", text(&all.stderr));
     let lines: Vec<&str> = text(&all.stdout).lines().collect();
-    assert_eq!(lines.len(), 91);
+    assert_eq!(lines.len(), 110);
     assert_eq!(lines[67], " 68  health                        health: without a token");
     let selected = suite(&["--list", "--case", "health,1"]);
     assert_eq!(text(&selected.stdout).lines().collect::<Vec<_>>(), [lines[0], lines[67]]);

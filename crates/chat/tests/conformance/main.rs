@@ -1,4 +1,5 @@
-//! Runs the conformance suite against the emulator: all cases against the process `chat emulator`, case 85 in this process.
+//! Runs the conformance suite against the emulator: all cases against the process `chat emulator`, and in this process those that
+//! need an emulator with other options.
 //!
 //! The full run needs the published clients, which `.ci/setup` installs, and takes more than a minute: `.ci/e2e` runs it by name.
 
@@ -19,6 +20,9 @@ const MAX_KNOWN_DIFFERENCES: usize = 3;
 
 /// The case that needs a service without stateful reconnect.
 const CASE_WITHOUT_STATEFUL_RECONNECT: &str = "javascript-not-stateful";
+
+/// The case that needs a service with few connections.
+const CASE_OF_THE_CONNECTION_LIMIT: &str = "connection-limit";
 
 fn known_differences() -> KnownDifferences {
     include_str!("known_differences.txt").parse().unwrap()
@@ -49,7 +53,9 @@ async fn every_case_passes_or_is_known_to_differ() {
     let report = run_all(&emulator, upstream).await;
     let is_failure = |case: &CaseReport| match case.outcome {
         Outcome::Passed | Outcome::KnownToDiffer { .. } => false,
-        Outcome::NotRun { .. } => case.info.id != CASE_WITHOUT_STATEFUL_RECONNECT,
+        Outcome::NotRun { .. } => {
+            ![CASE_WITHOUT_STATEFUL_RECONNECT, CASE_OF_THE_CONNECTION_LIMIT].contains(&case.info.id)
+        }
         Outcome::NotImplemented { .. } | Outcome::Failed { .. } => true,
     };
     let failures: Vec<&str> = report.cases.iter().filter(|case| is_failure(case)).map(|case| case.info.id).collect();
@@ -63,21 +69,33 @@ async fn every_case_passes_or_is_known_to_differ() {
     assert!(obsolete.is_empty(), "remove {obsolete:?} from known_differences.txt");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_connects_when_stateful_reconnect_is_not_offered() {
-    let options = EmulatorOptions { stateful_reconnect: false, ..EmulatorOptions::default() };
+/// Runs a case against an emulator in this process, and expects it to pass.
+async fn expect_pass(case: &str, options: EmulatorOptions, max_connections: Option<usize>) {
     let emulator = Emulator::new(options);
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let connection = emulator.connection_string(socket.local_addr().unwrap().port());
     let service = tokio::spawn(async move { emulator.serve(vec![socket], std::future::pending()).await });
     let options = Options {
-        cases: CASE_WITHOUT_STATEFUL_RECONNECT.parse().unwrap(),
+        cases: case.parse().unwrap(),
+        max_connections,
         node_modules: Some(in_repository("tests/e2e/node_modules")),
         ..Options::new(connection.parse().unwrap())
     };
     let report = run(options, |_| ()).await.unwrap();
     service.abort();
     assert_eq!(report.cases[0].outcome, Outcome::Passed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_connects_when_stateful_reconnect_is_not_offered() {
+    let options = EmulatorOptions { stateful_reconnect: false, ..EmulatorOptions::default() };
+    expect_pass(CASE_WITHOUT_STATEFUL_RECONNECT, options, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_beyond_the_limit_are_told_when_to_come_back() {
+    let options = EmulatorOptions { max_connections: 20, ..EmulatorOptions::default() };
+    expect_pass(CASE_OF_THE_CONNECTION_LIMIT, options, Some(20)).await;
 }
 
 #[test]
