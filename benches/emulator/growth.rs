@@ -43,9 +43,9 @@ const GROUP_MESSAGES: u32 = 300;
 const WARM_UP: u32 = 20;
 
 /// Measures everything, and writes `performance.csv` and the charts to `folder`.
-pub(crate) async fn write(chat: &Path, cores: Cores, folder: &Path) -> Result<String> {
+pub(crate) async fn write(emulator: &Path, cores: Cores, folder: &Path) -> Result<String> {
     check_open_files(CLIENTS.into_iter().max().unwrap_or_default())?;
-    let targets = Target::both(chat);
+    let targets = Target::both(emulator);
     let [_, emulator] = &targets;
     let small = record_message(emulator, cores, SMALL_TEXT_BYTES).await?;
     let mut charts = charts();

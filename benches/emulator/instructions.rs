@@ -20,9 +20,9 @@ const CLIENTS: u32 = 200;
 /// A client's invocation without a result. There is no upstream that receives it.
 const INVOCATION: &[u8] = b"{\"type\":1,\"target\":\"newMessage\",\"arguments\":[\"Good morning\"]}\x1e";
 
-/// Counts the instructions of the emulator of `chat` for each operation.
-pub(crate) async fn count_all(chat: &Path, cores: Cores) -> Result<Counts> {
-    let emulator = Target::Emulator(chat.to_owned());
+/// Counts the instructions of the emulator for each operation.
+pub(crate) async fn count_all(emulator: &Path, cores: Cores) -> Result<Counts> {
+    let emulator = Target::Emulator(emulator.to_owned());
     let counted = async |operations, operate: fn(&Process, u32) -> Result<()>| {
         let (command, port) = emulator.command()?;
         let operate = async |process: &Process, operations| operate(process, operations);

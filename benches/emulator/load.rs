@@ -68,9 +68,9 @@ pub(crate) struct Loads {
     pub(crate) sequential_generator_percent: Vec<f64>,
 }
 
-/// Measures the floor and the emulator at `chat` in turn, repeatedly, each time in new processes.
-pub(crate) async fn measure(chat: &Path, cores: Cores) -> Result<[Loads; 2]> {
-    let targets = Target::both(chat);
+/// Measures the floor and the emulator at `emulator` in turn, repeatedly, each time in new processes.
+pub(crate) async fn measure(emulator: &Path, cores: Cores) -> Result<[Loads; 2]> {
+    let targets = Target::both(emulator);
     let [_, emulator] = &targets;
     let burst = record_message(emulator, cores, BURST_TEXT_BYTES).await?;
     let sequential = record_message(emulator, cores, SEQUENTIAL_TEXT_BYTES).await?;

@@ -1,6 +1,6 @@
-//! Benchmark of the SignalR service of `chat emulator` beside a minimal server (the floor).
+//! Benchmark of `azure-signalr-emulator` beside a minimal server (the floor).
 //!
-//! `make bench` runs it with Cargo's build of `chat`. Arguments: `record` replaces the committed numbers of instructions; `growth` measures
+//! `make bench` runs it with Cargo's build. Arguments: `record` replaces the committed numbers of instructions; `growth` measures
 //! how cost grows, and writes its table and charts to `docs/`; `floor` and a port run the floor.
 
 use std::env;
@@ -30,7 +30,7 @@ use report::Report;
 use tokio::task::LocalSet;
 
 /// The binary with the emulator, the file with the committed numbers of instructions, and the folder for charts.
-const CHAT: &str = env!("CARGO_BIN_EXE_chat");
+const EMULATOR: &str = env!("CARGO_BIN_EXE_azure-signalr-emulator");
 const INSTRUCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches/instructions.txt");
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
 
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         ["--bench"] => on_one_thread(measure),
         ["record", "--bench"] => on_one_thread(record),
         ["growth", "--bench"] => {
-            on_one_thread(async |cores| growth::write(Path::new(CHAT), cores, Path::new(DOCS)).await)
+            on_one_thread(async |cores| growth::write(Path::new(EMULATOR), cores, Path::new(DOCS)).await)
         }
         _ => Ok("run `make bench`".to_owned()),
     };
@@ -61,15 +61,15 @@ fn on_one_thread(run: impl AsyncFn(Cores) -> Result<String>) -> Result<String> {
 async fn measure(cores: Cores) -> Result<String> {
     check_open_files(BURST_CLIENTS)?;
     let before = LoadAverage::now()?;
-    let chat = Path::new(CHAT);
-    let both = load::measure(chat, cores).await?;
-    let counts = instructions::count_all(chat, cores).await?;
+    let emulator = Path::new(EMULATOR);
+    let both = load::measure(emulator, cores).await?;
+    let counts = instructions::count_all(emulator, cores).await?;
     let report = Report { cores, both: &both };
     let instructions = common::instructions::compare(Path::new(INSTRUCTIONS), &counts)?;
     Ok(format!("{}\n\n## The emulator beside its floor\n\n{report}\n{instructions}", describe_machine(before)?))
 }
 
 async fn record(cores: Cores) -> Result<String> {
-    let counts = instructions::count_all(Path::new(CHAT), cores).await?;
+    let counts = instructions::count_all(Path::new(EMULATOR), cores).await?;
     common::instructions::record(Path::new(INSTRUCTIONS), &counts)
 }

@@ -38,7 +38,7 @@ pub(crate) const PROBE: &str = "GET /api/health HTTP/1.1\r\nHost: localhost\r\n\
 
 /// A program to measure.
 pub(crate) enum Target {
-    /// The emulator of the `chat` binary at this path.
+    /// The emulator at this path.
     Emulator(PathBuf),
     /// This executable as the floor.
     Floor,
@@ -65,9 +65,9 @@ pub(crate) enum Recipients<'a> {
 }
 
 impl Target {
-    /// The floor and the emulator at `chat`, which are measured in this order.
-    pub(crate) fn both(chat: &Path) -> [Self; 2] {
-        [Self::Floor, Self::Emulator(chat.to_owned())]
+    /// The floor and the emulator at `emulator`, which are measured in this order.
+    pub(crate) fn both(emulator: &Path) -> [Self; 2] {
+        [Self::Floor, Self::Emulator(emulator.to_owned())]
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -82,9 +82,9 @@ impl Target {
         // The port is free now, and unlikely to be assigned again before the target listens.
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut command = match self {
-            Self::Emulator(chat) => {
-                let mut command = Command::new(chat);
-                command.args(["emulator", "--port"]);
+            Self::Emulator(path) => {
+                let mut command = Command::new(path);
+                command.arg("--port");
                 command
             }
             Self::Floor => {

@@ -37,9 +37,9 @@ impl Diagnostics {
         self.traffic_log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Records a message that was queued for some recipients, of which `last` is one.
-    pub(crate) fn record_sent(&self, hub: &HubName, last: ConnectionId, recipients: usize, frame: &Frame) {
-        let connection = (recipients == 1).then_some(last);
+    /// Records a message that was queued for some recipients, of which `first` is one.
+    pub(crate) fn record_sent(&self, hub: &HubName, first: ConnectionId, recipients: usize, frame: &Frame) {
+        let connection = (recipients == 1).then_some(first);
         self.record(Direction::ToClient, hub.clone(), connection, Some(recipients), summarize_sent(frame));
     }
 

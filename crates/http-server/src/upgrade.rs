@@ -1,6 +1,6 @@
 //! [`Upgrade`] and [`UpgradedStream`]: a connection that is used for another protocol after its request.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
 
 use hyper::body::Bytes;
@@ -46,6 +46,18 @@ impl UpgradedStream {
     /// The stream. The limits for slow peers no longer apply to it.
     pub fn get_ref(&self) -> &TcpStream {
         self.socket.stream()
+    }
+
+    /// Writes as much as the stream takes at once. One slice costs the system less than a list of one.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if it takes nothing now.
+    pub fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match slices {
+            [slice] => self.get_ref().try_write(slice),
+            slices => self.get_ref().try_write_vectored(slices),
+        }
     }
 
     /// The bytes that the client has already sent in the other protocol. Returned once.

@@ -1,12 +1,12 @@
 //! [`Frame`]: hub messages as one WebSocket frame, encoded once for all recipients.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
 /// The final frame of a message (RFC 6455, section 5.2).
 const FIN: u8 = 0x80;
 
 /// Up to this length of the payload the second byte of a frame is the length.
-const MAX_SHORT_BYTES: usize = 125;
+const MAX_SHORT_BYTES: u8 = 125;
 
 /// The second byte of a frame whose length follows in 2 or in 8 bytes.
 const LENGTH_IN_2_BYTES: u8 = 126;
@@ -26,12 +26,7 @@ pub(crate) enum Opcode {
 /// A text or binary frame holds one or more whole hub messages, each with its separator or length prefix: clients report an error for a
 /// frame that ends inside a message. Transports other than WebSockets send the payload alone.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Frame {
-    /// The frame as it is sent.
-    bytes: Bytes,
-    /// The length of the header in bytes.
-    header: u8,
-}
+pub(crate) struct Frame(Arc<[u8]>);
 
 impl Frame {
     /// A frame of hub messages in JSON.
@@ -48,22 +43,19 @@ impl Frame {
     pub(crate) fn new(opcode: Opcode, payload: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(2 + size_of::<u64>() + payload.len());
         bytes.push(FIN | opcode as u8);
-        match payload.len() {
-            length @ ..=MAX_SHORT_BYTES => bytes.push(length as u8),
-            length => match u16::try_from(length) {
-                Ok(length) => {
-                    bytes.push(LENGTH_IN_2_BYTES);
-                    bytes.extend_from_slice(&length.to_be_bytes());
-                }
-                Err(_) => {
-                    bytes.push(LENGTH_IN_8_BYTES);
-                    bytes.extend_from_slice(&(length as u64).to_be_bytes());
-                }
-            },
+        match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+            (Ok(length @ ..=MAX_SHORT_BYTES), _) => bytes.push(length),
+            (_, Ok(length)) => {
+                bytes.push(LENGTH_IN_2_BYTES);
+                bytes.extend_from_slice(&length.to_be_bytes());
+            }
+            _ => {
+                bytes.push(LENGTH_IN_8_BYTES);
+                bytes.extend_from_slice(&(payload.len() as u64).to_be_bytes());
+            }
         }
-        let header = bytes.len() as u8;
         bytes.extend_from_slice(payload);
-        Self { bytes: bytes.into(), header }
+        Self(bytes.into())
     }
 
     /// The length of the payload in bytes.
@@ -72,18 +64,23 @@ impl Frame {
     }
 
     pub(crate) fn payload(&self) -> &[u8] {
-        &self.bytes[usize::from(self.header)..]
+        let header = match self.0[1] {
+            LENGTH_IN_2_BYTES => 2 + size_of::<u16>(),
+            LENGTH_IN_8_BYTES => 2 + size_of::<u64>(),
+            _ => 2,
+        };
+        &self.0[header..]
     }
 
     /// The payload, if it is a text.
     pub(crate) fn as_text(&self) -> Option<&str> {
-        let is_text = self.bytes[0] == FIN | Opcode::Text as u8;
+        let is_text = self.0[0] == FIN | Opcode::Text as u8;
         is_text.then(|| str::from_utf8(self.payload()).ok()).flatten()
     }
 
     /// The whole frame, as it is sent over a WebSocket.
     pub(crate) fn websocket_bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.0
     }
 }
 

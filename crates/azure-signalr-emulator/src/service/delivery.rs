@@ -16,9 +16,9 @@ pub(super) struct Delivery<'a> {
     faults: Option<MutexGuard<'a, Faults>>,
     /// The fault for all recipients.
     hub_effect: MessageEffect,
-    /// The number of frames that were queued, and the last of them.
+    /// The number of frames that were queued, and the first of them.
     sent: usize,
-    last: Option<(ConnectionId, Frame)>,
+    first: Option<(ConnectionId, Frame)>,
 }
 
 impl<'a> Delivery<'a> {
@@ -26,7 +26,7 @@ impl<'a> Delivery<'a> {
     pub(super) fn begin(diagnostics: Option<&'a Diagnostics>, hub: &'a HubName, message: &'a OutgoingMessage) -> Self {
         let mut faults = diagnostics.map(Diagnostics::faults);
         let hub_effect = faults.as_mut().map_or(MessageEffect::Deliver, |faults| faults.apply_to_hub(hub.as_str()));
-        Self { diagnostics, hub, message, faults, hub_effect, sent: 0, last: None }
+        Self { diagnostics, hub, message, faults, hub_effect, sent: 0, first: None }
     }
 
     /// Queues the message for one connection, changed by the fault for its hub or for this connection.
@@ -35,26 +35,30 @@ impl<'a> Delivery<'a> {
             (MessageEffect::Deliver, Some(faults)) => faults.apply_to_connection(self.hub.as_str(), id.as_str()),
             (effect, _) => effect,
         };
+        if effect == MessageEffect::Drop {
+            return;
+        }
         let Some(frame) = handle.frame(self.message) else { return };
+        self.sent += 1;
+        if self.first.is_none() {
+            self.first = Some((id.clone(), frame.clone()));
+        }
         let queue = &handle.send_queue;
         match effect {
-            MessageEffect::Deliver => queue.push(frame.clone()),
             MessageEffect::Duplicate => {
-                queue.push(frame.clone());
-                queue.push(frame.clone());
                 self.sent += 1;
+                queue.push(frame.clone());
+                queue.push(frame);
             }
-            MessageEffect::Reorder => queue.push_after_next(frame.clone()),
-            MessageEffect::Drop => return,
+            MessageEffect::Reorder => queue.push_after_next(frame),
+            MessageEffect::Deliver | MessageEffect::Drop => queue.push(frame),
         }
-        self.sent += 1;
-        self.last = Some((id.clone(), frame));
     }
 
     /// Records the message, after the lock of the faults is released.
     pub(super) fn record(self) {
         drop(self.faults);
-        if let (Some((id, frame)), Some(diagnostics)) = (self.last, self.diagnostics) {
+        if let (Some((id, frame)), Some(diagnostics)) = (self.first, self.diagnostics) {
             diagnostics.record_sent(self.hub, id, self.sent, &frame);
         }
     }

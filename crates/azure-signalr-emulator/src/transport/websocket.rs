@@ -38,7 +38,7 @@ use crate::service::{Batch, ConnectionGuard};
 const READ_BUFFER_BYTES: usize = 1 << 10;
 
 /// How much the system buffers for a client that does not read, beside what the client's own system does. Less shows its progress sooner.
-const MAX_UNSENT_BYTES: u32 = 128 << 10;
+const MAX_UNSENT_BYTES: u32 = 512 << 10;
 
 /// Space for separators and further small messages in a received WebSocket message.
 const MESSAGE_OVERHEAD_BYTES: usize = 1 << 10;
@@ -171,7 +171,8 @@ enum Input {
 impl WebSocket {
     async fn new(mut stream: UpgradedStream, limits: SocketLimits) -> Self {
         stream.limit_unsent(MAX_UNSENT_BYTES);
-        let read = stream.take_read().into();
+        // Copied, since the bytes are part of the buffer of the request, which would be kept.
+        let read = stream.take_read().to_vec();
         let stream = Arc::new(stream);
         let max_bytes = Some(limits.max_message_bytes.saturating_add(MESSAGE_OVERHEAD_BYTES));
         let config = WebSocketConfig::default()
@@ -189,7 +190,7 @@ impl WebSocket {
         let (stream, mut written) = (self.stream.get_ref(), 0);
         while written < bytes && !batch.is_empty() {
             stream.writable().await?;
-            match batch.write_with(|slices| stream.try_write_vectored(slices)) {
+            match batch.write_with(|slices| self.stream.try_write(slices)) {
                 Ok(count) => written += count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),

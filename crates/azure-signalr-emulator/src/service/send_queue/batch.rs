@@ -6,7 +6,7 @@ use std::io::{self, IoSlice};
 use crate::protocol::Frame;
 
 /// Maximum number of frames in one write.
-const MAX_SLICES: usize = 64;
+const MAX_SLICES: usize = 256;
 
 /// Frames that were taken from a queue, in order. The first one may have been sent in part.
 #[derive(Debug, Default, PartialEq)]
@@ -60,22 +60,31 @@ impl Batch {
     ///
     /// The error of `write`, and `WriteZero` if it takes nothing.
     pub(crate) fn write_with(&mut self, write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) -> io::Result<usize> {
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let count = slices
-            .iter_mut()
-            .zip(&self.frames)
-            .map(|(slice, frame)| *slice = IoSlice::new(frame.websocket_bytes()))
-            .count();
-        if let (Some(first), Some(frame)) = (slices.first_mut(), self.frames.front()) {
-            *first = IoSlice::new(&frame.websocket_bytes()[self.sent_bytes..]);
-        }
-        match write(&slices[..count])? {
+        // An array no larger than needed, since all of it is initialized for each write.
+        let written = match self.frames.len() {
+            0 => Ok(0),
+            1 => self.write_slices::<1>(write),
+            2..=16 => self.write_slices::<16>(write),
+            _ => self.write_slices::<MAX_SLICES>(write),
+        };
+        match written? {
             0 => Err(io::ErrorKind::WriteZero.into()),
             bytes => {
                 self.advance(bytes);
                 Ok(bytes)
             }
         }
+    }
+
+    fn write_slices<const N: usize>(
+        &self,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); N];
+        let bytes = self.frames.iter().map(Frame::websocket_bytes).enumerate();
+        let bytes = bytes.map(|(index, bytes)| if index == 0 { &bytes[self.sent_bytes..] } else { bytes });
+        let count = slices.iter_mut().zip(bytes).map(|(slice, bytes)| *slice = IoSlice::new(bytes)).count();
+        write(&slices[..count])
     }
 
     fn advance(&mut self, bytes: usize) {
@@ -86,6 +95,11 @@ impl Batch {
             self.sent_bytes -= frame.websocket_bytes().len();
             self.frames.pop_front();
         }
+    }
+
+    /// The memory of an empty batch for at most so many frames.
+    pub(super) fn into_buffer(self, max_frames: usize) -> VecDeque<Frame> {
+        if self.frames.capacity() <= max_frames { self.frames } else { VecDeque::new() }
     }
 
     /// Keeps only a frame that was sent in part: the client takes bytes of another frame for its rest.

@@ -255,8 +255,7 @@ impl Write for SendQueue {
     /// An error leaves the rest to the task of the connection, which gets the same error.
     fn write(self: Arc<Self>, now: Instant) {
         let Some((socket, mut batch)) = self.lock().begin() else { return };
-        let stream = socket.get_ref();
-        while !batch.is_empty() && batch.write_with(|slices| stream.try_write_vectored(slices)).is_ok() {}
+        while !batch.is_empty() && batch.write_with(|slices| socket.try_write(slices)).is_ok() {}
         self.update(|state| state.finish(batch, now));
     }
 }

@@ -15,6 +15,9 @@ use crate::protocol::Frame;
 /// From this size on no frame is added to a batch.
 const MAX_BATCH_BYTES: usize = 256 << 10;
 
+/// For how many frames an empty queue keeps its memory.
+const MAX_IDLE_FRAMES: usize = 8;
+
 /// Who sends the queued frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sender {
@@ -245,6 +248,10 @@ impl<S: Clone> SendState<S> {
         self.is_writing = false;
         self.last_sent = now;
         if rest.is_empty() {
+            // Most clients get one message after another: their queue need not be allocated for each.
+            if self.unsent.capacity() == 0 {
+                self.unsent = rest.into_buffer(MAX_IDLE_FRAMES);
+            }
             return self.wake();
         }
         self.unfinished = rest;
