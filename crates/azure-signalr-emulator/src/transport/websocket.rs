@@ -118,7 +118,7 @@ pub(super) fn open(
             let stream = streams.recv().await?;
             Some((WebSocket::new(*stream, limits).await, streams))
         });
-        sockets.boxed()
+        sockets.boxed().fuse()
     });
     let settings = ConnectionSettings { replacements, ..settings };
     upgrade.accept(async move |stream| {

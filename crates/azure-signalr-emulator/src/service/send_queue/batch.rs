@@ -44,6 +44,7 @@ impl IntoIterator for Batch {
     type Item = Frame;
     type IntoIter = vec_deque::IntoIter<Frame>;
 
+    /// For transports that send no WebSocket frames, and so no part of one.
     fn into_iter(self) -> Self::IntoIter {
         self.frames.into_iter()
     }

@@ -8,6 +8,7 @@ mod batch;
 mod model_tests;
 mod replay_buffer;
 mod state;
+mod stop_reason;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -23,59 +24,11 @@ use tokio::time::Instant;
 
 use crate::protocol::Frame;
 use state::{SendState, Wake};
-use writer::{Write, Writer};
+use writer::{Flush, Writer};
 
 pub(crate) use batch::Batch;
-pub(crate) use state::Unsequenced;
-
-/// The limits of a send queue.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Capacity {
-    pub(crate) messages: usize,
-    pub(crate) bytes: usize,
-}
-
-/// How the service closes a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CloseOptions {
-    /// Shown to clients whose token allows detailed errors.
-    pub(crate) reason: Option<String>,
-    pub(crate) allow_reconnect: bool,
-}
-
-/// Why a queue accepts no more frames.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum StopReason {
-    /// The queue was full; its frames are discarded.
-    Overflow,
-    /// The transport is dropped without a Close message. A client with stateful reconnect may resume.
-    TransportDropped,
-    /// The connection ends without a Close message; queued frames are discarded.
-    Aborted,
-    /// The client has ended the connection with a DELETE request.
-    Deleted,
-    /// The service closes the connection after the queued frames are sent.
-    Closed(CloseOptions),
-    /// The access token has expired, or is treated as expired.
-    TokenExpired,
-}
-
-impl StopReason {
-    /// Whether queued frames are not sent any more, or not over this transport.
-    fn is_immediate(&self) -> bool {
-        !matches!(self, Self::Closed(_) | Self::TokenExpired)
-    }
-}
-
-/// What the task of the connection has to do.
-#[derive(Debug, PartialEq)]
-pub(crate) enum NextSend {
-    /// Send these frames, and then call [`SendQueue::sent`].
-    Frames(Batch),
-    /// Neither send nor read, until [`SendQueue::unfrozen`] returns.
-    Frozen,
-    Stop(StopReason),
-}
+pub(crate) use state::{Capacity, NextSend, Unsequenced};
+pub(crate) use stop_reason::{CloseOptions, StopReason};
 
 /// The sockets to which a [`Writer`] sends.
 type Socket = Arc<UpgradedStream>;
@@ -111,7 +64,7 @@ impl SendQueue {
         self.update(|state| state.push_unsequenced(kind, frame));
     }
 
-    /// Closes the connection after all queued frames are sent. Only the first call has an effect.
+    /// Closes the connection after all queued frames are sent. Only the first stop has an effect.
     pub(crate) fn close(self: &Arc<Self>, options: CloseOptions) {
         self.update(|state| state.stop(StopReason::Closed(options)));
     }
@@ -158,7 +111,7 @@ impl SendQueue {
         self.wait_for(|state| state.next(may_send)).await
     }
 
-    /// The frames of [`next`](Self::next) are sent. Returns the time, for the keep-alive.
+    /// The frames of [`next`](Self::next) are sent.
     pub(crate) fn sent(self: &Arc<Self>, now: Instant) {
         self.update(|state| state.sent(now));
     }
@@ -170,12 +123,12 @@ impl SendQueue {
 
     /// Waits for a stop that discards or delays queued frames. Cancel safe. To be raced against a write, which may not end.
     pub(crate) async fn stopped_now(&self) -> StopReason {
-        self.wait_for(|state| state.stop_reason().filter(StopReason::is_immediate)).await
+        self.wait_for(|state| state.immediate_stop().cloned()).await
     }
 
     /// Waits for any stop; frames may still be queued. Cancel safe.
     pub(crate) async fn stopped(&self) -> StopReason {
-        self.wait_for(|state| state.stop_reason()).await
+        self.wait_for(|state| state.stop_reason().cloned()).await
     }
 
     /// Waits while the queue is frozen.
@@ -183,9 +136,9 @@ impl SendQueue {
         self.wait_for(|state| (!state.is_frozen()).then_some(())).await;
     }
 
-    /// Whether so much is queued that the task should send it before it reads more. If so, [`next`](Self::next) returns it.
-    pub(crate) fn relieve(&self) -> bool {
-        self.lock().relieve()
+    /// Makes the task send if the queue is half full, so that it reads no more before. Then [`next`](Self::next) returns frames.
+    pub(crate) fn take_over_if_half_full(&self) -> bool {
+        self.lock().take_over_if_half_full()
     }
 
     /// Uses a transport, by which `first` is sent before all else. With a socket, the writer sends.
@@ -199,10 +152,10 @@ impl SendQueue {
         self.lock().detach();
     }
 
-    /// Waits until the writer does not use the transport any more, and returns the rest of a frame that was sent in part.
-    pub(crate) async fn finish(&self) -> Batch {
+    /// Waits until the writer does not use the transport any more, which is closed next. Returns the rest of a frame that was sent in part.
+    pub(crate) async fn end(&self) -> Batch {
         self.take_over().await;
-        self.lock().take_partial()
+        self.lock().end()
     }
 
     /// The writer does not wait for the client, so this takes no longer than one write.
@@ -251,12 +204,12 @@ impl SendQueue {
 }
 
 /// For the writer.
-impl Write for SendQueue {
-    /// An error leaves the rest to the task of the connection, which gets the same error.
-    fn write(self: Arc<Self>, now: Instant) {
-        let Some((socket, mut batch)) = self.lock().begin() else { return };
+impl Flush for SendQueue {
+    /// An error leaves the rest to the task of the connection, whose own write fails then.
+    fn flush(self: Arc<Self>, now: Instant) {
+        let Some((socket, mut batch)) = self.lock().begin_write() else { return };
         while !batch.is_empty() && batch.write_with(|slices| socket.try_write(slices)).is_ok() {}
-        self.update(|state| state.finish(batch, now));
+        self.update(|state| state.end_write(batch, now));
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::replay_buffer::ReplayBuffer;
-use super::{Capacity, NextSend, StopReason};
+use super::stop_reason::StopReason;
 use crate::protocol::Frame;
 
 /// From this size on no frame is added to a batch.
@@ -18,9 +18,26 @@ const MAX_BATCH_BYTES: usize = 256 << 10;
 /// For how many frames an empty queue keeps its memory.
 const MAX_IDLE_FRAMES: usize = 8;
 
-/// Who sends the queued frames.
+/// The limits of a send queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Capacity {
+    pub(crate) messages: usize,
+    pub(crate) bytes: usize,
+}
+
+/// What the task of the connection has to do.
+#[derive(Debug, PartialEq)]
+pub(crate) enum NextSend {
+    /// Send these frames, and then call [`sent`](super::SendQueue::sent).
+    Frames(Batch),
+    /// Neither send nor read, until [`unfrozen`](super::SendQueue::unfrozen) returns.
+    Frozen,
+    Stop(StopReason),
+}
+
+/// Which task sends the queued frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sender {
+enum SendingTask {
     /// The task of the connection.
     Connection,
     /// The writer, as soon as it has been scheduled.
@@ -33,7 +50,7 @@ enum Sender {
 pub(super) enum Wake {
     None,
     Connection,
-    /// The queue is added to the list of the writer, which then calls [`SendState::begin`] once.
+    /// The queue is added to the list of the writer, which then calls [`SendState::begin_write`] once.
     Writer,
 }
 
@@ -48,6 +65,10 @@ pub(crate) enum Unsequenced {
     Ping,
 }
 
+impl Unsequenced {
+    const COUNT: usize = Self::Ping as usize + 1;
+}
+
 /// The queue of one connection. `S` is a handle of its socket.
 #[derive(Debug)]
 pub(super) struct SendState<S> {
@@ -57,16 +78,18 @@ pub(super) struct SendState<S> {
     bytes: usize,
     /// Added after the next frame.
     delayed: Option<Frame>,
-    unsequenced: [Option<Frame>; 4],
+    unsequenced: [Option<Frame>; Unsequenced::COUNT],
     /// Present if the client uses stateful reconnect. Its messages come before the unsent ones.
     replay: Option<Box<ReplayBuffer>>,
     /// What the socket did not take from the writer.
     unfinished: Batch,
-    sender: Sender,
+    sending_task: SendingTask,
     /// Whether the queue is in the list of the writer.
     is_scheduled: bool,
     /// Whether the writer writes at this moment.
     is_writing: bool,
+    /// Whether the connection sends frames that it has taken.
+    is_sending: bool,
     socket: Option<S>,
     /// Whether the client has no transport, but may get another.
     is_away: bool,
@@ -87,9 +110,10 @@ impl<S: Clone> SendState<S> {
             unsequenced: Default::default(),
             replay: None,
             unfinished: Batch::default(),
-            sender: Sender::Connection,
+            sending_task: SendingTask::Connection,
             is_scheduled: false,
             is_writing: false,
+            is_sending: false,
             socket: None,
             is_away: false,
             stopped: None,
@@ -130,7 +154,7 @@ impl<S: Clone> SendState<S> {
         } else {
             self.discard();
             self.stopped = Some(StopReason::Overflow);
-            self.sender = Sender::Connection;
+            self.sending_task = SendingTask::Connection;
         }
     }
 
@@ -144,6 +168,9 @@ impl<S: Clone> SendState<S> {
 
     /// Stops after the queued frames are sent. Only the first stop has an effect.
     pub(super) fn stop(&mut self, reason: StopReason) -> Wake {
+        if let Some(delayed) = self.delayed.take() {
+            self.add(delayed);
+        }
         self.stopped.get_or_insert(reason);
         self.hand_to_connection()
     }
@@ -175,16 +202,17 @@ impl<S: Clone> SendState<S> {
     }
 
     fn hand_to_connection(&mut self) -> Wake {
-        self.sender = Sender::Connection;
+        self.sending_task = SendingTask::Connection;
         Wake::Connection
     }
 
-    /// Schedules the writer, if it sends and has something to send.
+    /// The task that sends, if it has something to do and waits for it. The connection looks at its queue after it has sent a batch.
     fn wake(&mut self) -> Wake {
-        match self.sender {
-            Sender::Connection => Wake::Connection,
-            Sender::Writer if self.is_scheduled || self.is_writing || !self.is_sendable() => Wake::None,
-            Sender::Writer => {
+        match self.sending_task {
+            SendingTask::Connection if self.stopped.is_none() && (self.is_sending || self.is_away) => Wake::None,
+            SendingTask::Connection => Wake::Connection,
+            SendingTask::Writer if self.is_scheduled || self.is_writing || !self.is_sendable() => Wake::None,
+            SendingTask::Writer => {
                 self.is_scheduled = true;
                 Wake::Writer
             }
@@ -204,8 +232,14 @@ impl<S> SendState<S> {
         self.is_frozen && self.stop_reason().is_none()
     }
 
-    pub(super) fn stop_reason(&self) -> Option<StopReason> {
-        self.stopped.clone().or(self.is_transport_dropped.then_some(StopReason::TransportDropped))
+    pub(super) fn stop_reason(&self) -> Option<&StopReason> {
+        self.immediate_stop().or(self.stopped.as_ref())
+    }
+
+    /// A stop after which nothing more is sent, at least over this transport.
+    pub(super) fn immediate_stop(&self) -> Option<&StopReason> {
+        let stopped = self.stopped.as_ref().filter(|reason| reason.is_immediate());
+        stopped.or(self.is_transport_dropped.then_some(&StopReason::TransportDropped))
     }
 
     pub(super) fn last_sent(&self) -> Instant {
@@ -221,7 +255,8 @@ impl<S> SendState<S> {
     fn is_sendable(&self) -> bool {
         let may_send_messages = match &self.replay {
             Some(replay) if replay.must_repeat() => return true,
-            Some(replay) => replay.has_room(),
+            // The client will not resume after a stop.
+            Some(replay) => replay.has_room() || self.stopped.is_some(),
             None => true,
         };
         (may_send_messages && !self.unsent.is_empty())
@@ -233,9 +268,9 @@ impl<S> SendState<S> {
 /// Sending by the writer.
 impl<S: Clone> SendState<S> {
     /// Begins a write after the queue was scheduled. `None` if the connection has sent everything, or sends at this moment.
-    pub(super) fn begin(&mut self) -> Option<(S, Batch)> {
+    pub(super) fn begin_write(&mut self) -> Option<(S, Batch)> {
         self.is_scheduled = false;
-        if self.sender != Sender::Writer || !self.is_sendable() {
+        if self.sending_task != SendingTask::Writer || !self.is_sendable() {
             return None;
         }
         let socket = self.socket.clone()?;
@@ -244,7 +279,7 @@ impl<S: Clone> SendState<S> {
     }
 
     /// Ends a write. The connection sends what the socket did not take.
-    pub(super) fn finish(&mut self, rest: Batch, now: Instant) -> Wake {
+    pub(super) fn end_write(&mut self, rest: Batch, now: Instant) -> Wake {
         self.is_writing = false;
         self.last_sent = now;
         if rest.is_empty() {
@@ -285,7 +320,7 @@ impl<S: Clone> SendState<S> {
             if replay.must_repeat() {
                 return replay.repeat();
             }
-            if !replay.has_room() {
+            if !replay.has_room() && self.stopped.is_none() {
                 return None;
             }
         }
@@ -303,17 +338,17 @@ impl<S: Clone> SendState<S> {
     /// What the task has to do. `None` if it has to wait. Frames are returned only if `may_send`; the task then sends them and calls
     /// [`sent`](Self::sent).
     pub(super) fn next(&mut self, may_send: bool) -> Option<NextSend> {
-        let reason = self.stop_reason();
-        if let Some(reason) = reason.filter(|reason| self.is_transport_dropped || reason.is_immediate()) {
-            return Some(NextSend::Stop(reason));
+        if let Some(reason) = self.immediate_stop() {
+            return Some(NextSend::Stop(reason.clone()));
         }
         if self.is_frozen() {
             return Some(NextSend::Frozen);
         }
-        if self.sender == Sender::Writer || self.is_writing || !may_send {
+        if self.sending_task == SendingTask::Writer || self.is_writing || !may_send {
             return None;
         }
         if self.is_sendable() {
+            self.is_sending = true;
             return Some(NextSend::Frames(self.take()));
         }
         self.stopped.clone().map(NextSend::Stop)
@@ -322,6 +357,7 @@ impl<S: Clone> SendState<S> {
     /// The frames that the task took are sent. The writer sends what comes next, if there is a socket.
     pub(super) fn sent(&mut self, now: Instant) -> Wake {
         self.last_sent = now;
+        self.is_sending = false;
         self.hand_to_writer()
     }
 
@@ -329,6 +365,7 @@ impl<S: Clone> SendState<S> {
     pub(super) fn attach(&mut self, socket: Option<S>, first: Frame) -> Wake {
         self.socket = socket;
         self.is_away = false;
+        self.is_sending = false;
         self.is_transport_dropped = false;
         self.unsequenced[Unsequenced::First as usize] = Some(first);
         self.hand_to_writer()
@@ -345,11 +382,11 @@ impl<S: Clone> SendState<S> {
 
     /// Lets the task send, for good or until [`sent`](Self::sent). A write of the writer may still go on.
     pub(super) fn take_over(&mut self) {
-        self.sender = Sender::Connection;
+        self.sending_task = SendingTask::Connection;
     }
 
-    /// Whether so much is queued that the task should send it before it reads more. If so, the task sends it.
-    pub(super) fn relieve(&mut self) -> bool {
+    /// Lets the task send if the queue is half full and can be sent. Returns whether it does.
+    pub(super) fn take_over_if_half_full(&mut self) -> bool {
         let is_half_full = 2 * self.unsent.len() >= self.capacity.messages || 2 * self.bytes >= self.capacity.bytes;
         let must_send = is_half_full && self.is_sendable();
         if must_send {
@@ -358,8 +395,9 @@ impl<S: Clone> SendState<S> {
         must_send
     }
 
-    /// The frame that was sent in part, if any. The rest of the queue is discarded.
-    pub(super) fn take_partial(&mut self) -> Batch {
+    /// Releases the socket, which is closed next. Returns the rest of a frame that was sent in part, if there is one.
+    pub(super) fn end(&mut self) -> Batch {
+        self.socket = None;
         let mut partial = std::mem::take(&mut self.unfinished);
         partial.keep_partial();
         partial
@@ -388,7 +426,7 @@ impl<S: Clone> SendState<S> {
         if !may_write {
             return Wake::None;
         }
-        self.sender = Sender::Writer;
+        self.sending_task = SendingTask::Writer;
         self.wake()
     }
 }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -30,8 +31,8 @@ fn push(state: &mut SendState<&'static str>, texts: &[&str]) -> Vec<Wake> {
 
 /// What the writer sends, all of which the socket takes.
 fn write(state: &mut SendState<&'static str>) -> Vec<Frame> {
-    let (_, batch) = state.begin().expect("something to write");
-    assert_eq!(state.finish(Batch::default(), Instant::now()), Wake::None);
+    let (_, batch) = state.begin_write().expect("something to write");
+    assert_eq!(state.end_write(Batch::default(), Instant::now()), Wake::None);
     batch.into_iter().collect()
 }
 
@@ -58,9 +59,9 @@ fn the_writer_is_woken_once_and_sends_everything_in_order() {
 fn messages_that_arrive_during_a_write_are_sent_afterwards() {
     let mut state = open();
     let _ = push(&mut state, &["one"]);
-    let (_, _) = state.begin().unwrap();
+    let (_, _) = state.begin_write().unwrap();
     assert_eq!(push(&mut state, &["two"]), [Wake::None]);
-    assert_eq!(state.finish(Batch::default(), Instant::now()), Wake::Writer);
+    assert_eq!(state.end_write(Batch::default(), Instant::now()), Wake::Writer);
     assert_eq!(write(&mut state), frames(&["two"]));
 }
 
@@ -68,9 +69,9 @@ fn messages_that_arrive_during_a_write_are_sent_afterwards() {
 fn the_connection_sends_what_a_socket_does_not_take_until_it_has_sent_all() {
     let mut state = open();
     let _ = push(&mut state, &["one", "two"]);
-    let (_, mut batch) = state.begin().unwrap();
+    let (_, mut batch) = state.begin_write().unwrap();
     batch.write_with(|_| Ok(6)).unwrap();
-    assert_eq!(state.finish(batch, Instant::now()), Wake::Connection);
+    assert_eq!(state.end_write(batch, Instant::now()), Wake::Connection);
     assert_eq!(push(&mut state, &["three"]), [Wake::Connection]);
     assert_eq!(taken(&mut state), frames(&["two"]), "the rest comes first");
     assert_eq!(state.sent(Instant::now()), Wake::Writer);
@@ -104,7 +105,7 @@ fn too_many_messages_or_bytes_end_the_connection() {
         let mut state = state(capacity);
         let _ = state.attach(Some("socket"), Frame::text("{}"));
         assert_eq!(push(&mut state, &texts), [Wake::None, Wake::None, Wake::Connection]);
-        assert_eq!(state.begin(), None);
+        assert_eq!(state.begin_write(), None);
         assert_eq!(state.next(false), Some(NextSend::Stop(StopReason::Overflow)));
         let _ = push(&mut state, &["late"]);
         assert_eq!(state.len(), 0);
@@ -116,7 +117,7 @@ fn frames_queued_before_a_close_are_sent_first_and_by_the_connection() {
     let mut state = open();
     let _ = push(&mut state, &["last"]);
     assert_eq!(state.stop(closed()), Wake::Connection);
-    assert_eq!(state.begin(), None, "the writer has nothing to do any more");
+    assert_eq!(state.begin_write(), None, "the writer has nothing to do any more");
     let _ = push(&mut state, &["late"]);
     assert_eq!(taken(&mut state), frames(&["last"]));
     let _ = state.sent(Instant::now());
@@ -127,12 +128,12 @@ fn frames_queued_before_a_close_are_sent_first_and_by_the_connection() {
 fn a_close_waits_for_the_writer() {
     let mut state = open();
     let _ = push(&mut state, &["one", "two"]);
-    let (_, mut batch) = state.begin().unwrap();
+    let (_, mut batch) = state.begin_write().unwrap();
     let _ = state.stop(closed());
     assert!(state.is_writing());
     assert_eq!(state.next(true), None);
     batch.write_with(|_| Ok(2)).unwrap();
-    assert_eq!(state.finish(batch, Instant::now()), Wake::Connection);
+    assert_eq!(state.end_write(batch, Instant::now()), Wake::Connection);
     assert_eq!(taken(&mut state).len(), 2);
 }
 
@@ -140,12 +141,12 @@ fn a_close_waits_for_the_writer() {
 fn only_the_rest_of_a_frame_is_sent_before_a_close_that_discards_the_queue() {
     let mut state = open();
     let _ = push(&mut state, &["one", "two"]);
-    let (_, mut batch) = state.begin().unwrap();
+    let (_, mut batch) = state.begin_write().unwrap();
     batch.write_with(|_| Ok(1)).unwrap();
-    let _ = state.finish(batch, Instant::now());
+    let _ = state.end_write(batch, Instant::now());
     state.take_over();
-    assert_eq!(state.take_partial().into_iter().count(), 1);
-    assert_eq!(state.take_partial(), Batch::default());
+    assert_eq!(state.end().into_iter().count(), 1);
+    assert_eq!(state.end(), Batch::default());
 }
 
 #[test]
@@ -185,7 +186,7 @@ fn a_frozen_queue_is_sent_after_it_is_unfrozen_and_then_by_the_writer() {
     let mut state = open();
     let _ = state.set_frozen(true);
     let _ = push(&mut state, &["cold"]);
-    assert_eq!((state.begin(), state.next(true)), (None, Some(NextSend::Frozen)));
+    assert_eq!((state.begin_write(), state.next(true)), (None, Some(NextSend::Frozen)));
     assert_eq!(state.set_frozen(false), Wake::Connection);
     assert_eq!(taken(&mut state), frames(&["cold"]));
     let _ = state.sent(Instant::now());
@@ -204,9 +205,9 @@ fn a_stop_takes_effect_on_a_frozen_queue() {
 fn the_connection_sends_before_it_reads_more_when_the_queue_is_half_full() {
     let mut state = open();
     let _ = push(&mut state, &["1", "2", "3", "4"]);
-    assert!(!state.relieve());
+    assert!(!state.take_over_if_half_full());
     let _ = push(&mut state, &["5"]);
-    assert!(state.relieve());
+    assert!(state.take_over_if_half_full());
     assert_eq!(taken(&mut state).len(), 5);
     assert_eq!(state.sent(Instant::now()), Wake::None);
     assert_eq!(push(&mut state, &["6"]), [Wake::None], "the writer is still scheduled");
@@ -218,8 +219,8 @@ fn the_time_of_the_last_frame_is_known() {
     let mut state = open();
     let later = Instant::now() + Duration::from_secs(9);
     let _ = push(&mut state, &["one"]);
-    let _ = state.begin();
-    let _ = state.finish(Batch::default(), later);
+    let _ = state.begin_write();
+    let _ = state.end_write(Batch::default(), later);
     assert_eq!(state.last_sent(), later);
 }
 
@@ -239,54 +240,78 @@ fn a_second_transport_gets_all_unacknowledged_messages_again() {
     assert_eq!(write(&mut state).len(), 3);
     let _ = state.acknowledge(1);
     let _ = push(&mut state, &["4"]);
-    let (_, mut batch) = state.begin().unwrap();
+    let (_, mut batch) = state.begin_write().unwrap();
     batch.write_with(|_| Ok(1)).unwrap();
-    let _ = state.finish(batch, Instant::now());
+    let _ = state.end_write(batch, Instant::now());
     state.detach();
     let _ = push(&mut state, &["5"]);
     for socket in ["second", "third"] {
         assert_eq!(state.rewind(), 2);
         let _ = state.attach(Some(socket), Frame::text("sequence"));
-        let (used, batch) = state.begin().unwrap();
+        let (used, batch) = state.begin_write().unwrap();
         assert_eq!(used, socket);
         assert_eq!(Vec::from_iter(batch), frames(&["sequence", "2", "3", "4", "5"]));
-        let _ = state.finish(Batch::default(), Instant::now());
+        let _ = state.end_write(Batch::default(), Instant::now());
         state.detach();
     }
 }
 
 #[test]
-fn messages_wait_while_the_replay_buffer_is_full_whatever_they_are() {
+fn messages_wait_while_the_replay_buffer_is_full_of_any_kind() {
     let mut state = resumable(3);
     assert_eq!(push(&mut state, &["one", "two"]), [Wake::Writer, Wake::None]);
     assert_eq!(write(&mut state), frames(&["one"]));
     assert_eq!(push(&mut state, &["three"]), [Wake::None]);
     assert_eq!(state.push_unsequenced(Unsequenced::Ack, Frame::text("ack")), Wake::Writer);
     assert_eq!(write(&mut state), frames(&["ack"]), "else both sides could wait for each other");
-    assert!(!state.relieve(), "reading goes on, or no acknowledgement would arrive");
+    assert!(!state.take_over_if_half_full(), "reading goes on, or no acknowledgement would arrive");
     assert_eq!(state.acknowledge(1), Wake::Writer);
     assert_eq!(write(&mut state), frames(&["two"]));
     assert_eq!(state.stop(closed()), Wake::Connection);
-    assert_eq!(state.next(true), Some(NextSend::Stop(closed())), "a close does not wait for acknowledgements");
+    assert_eq!(taken(&mut state), frames(&["three"]), "a close does not wait for acknowledgements");
+    let _ = state.sent(Instant::now());
+    assert_eq!(state.next(true), Some(NextSend::Stop(closed())));
 }
 
 #[test]
-fn a_dropped_transport_leaves_the_queue_for_the_next_one() {
-    let mut state = resumable(90);
-    let _ = push(&mut state, &["kept"]);
-    assert_eq!(state.drop_transport(), Wake::Connection);
-    assert_eq!(state.next(true), Some(NextSend::Stop(StopReason::TransportDropped)));
-    state.detach();
-    let _ = push(&mut state, &["more"]);
-    let _ = state.attach(Some("second"), Frame::text("sequence"));
-    assert_eq!(write(&mut state), frames(&["sequence", "kept", "more"]));
+fn a_delayed_message_is_sent_before_a_close() {
+    let mut state = open();
+    let _ = state.push_after_next(Frame::text("late"));
+    let _ = state.stop(closed());
+    assert_eq!(taken(&mut state), frames(&["late"]));
 }
 
 #[test]
-fn a_client_that_is_away_has_no_transport_to_drop() {
-    let mut state = resumable(90);
-    state.take_over();
-    state.detach();
+fn a_dropped_transport_stops_a_close_that_is_being_sent() {
+    let mut state = open();
+    let _ = push(&mut state, &["one"]);
+    let _ = state.stop(StopReason::TokenExpired);
+    assert_eq!(taken(&mut state).len(), 1);
+    assert_eq!(state.immediate_stop(), None);
     let _ = state.drop_transport();
-    assert_eq!(state.stop_reason(), None);
+    assert_eq!(state.immediate_stop(), Some(&StopReason::TransportDropped));
+    assert_eq!(state.next(true), Some(NextSend::Stop(StopReason::TransportDropped)));
+}
+
+#[test]
+fn messages_do_not_wake_a_connection_that_is_sending_or_whose_client_is_away() {
+    let mut state = resumable(90);
+    let _ = state.set_frozen(false);
+    let _ = push(&mut state, &["one"]);
+    assert_eq!(taken(&mut state).len(), 1);
+    assert_eq!(push(&mut state, &["two"]), [Wake::None]);
+    state.detach();
+    assert_eq!(push(&mut state, &["three"]), [Wake::None]);
+    assert_eq!(state.stop(closed()), Wake::Connection);
+}
+
+#[test]
+fn an_ended_queue_holds_no_socket() {
+    let socket = Arc::new(());
+    let mut state = SendState::new(CAPACITY, Instant::now());
+    let _ = state.attach(Some(socket.clone()), Frame::text("{}"));
+    state.take_over();
+    assert_eq!(state.end(), Batch::default());
+    assert_eq!(Arc::strong_count(&socket), 1);
+    assert_eq!(state.begin_write(), None);
 }

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 /// After so many writes the writer lets other tasks run, so that messages which arrive meanwhile are sent together.
 const WRITES_BETWEEN_YIELDS: usize = 16;
 
-/// What a writer writes.
-pub(super) trait Write: Send + Sync + 'static {
+/// What a writer serves.
+pub(super) trait Flush: Send + Sync + 'static {
     /// Writes what is queued, without waiting. `now` is the beginning of the pass.
-    fn write(self: Arc<Self>, now: Instant);
+    fn flush(self: Arc<Self>, now: Instant);
 }
 
 /// The writer of many queues of type `Q`.
@@ -32,7 +32,7 @@ struct Schedule<Q> {
     is_running: bool,
 }
 
-impl<Q: Write> Writer<Q> {
+impl<Q: Flush> Writer<Q> {
     pub(super) fn new() -> Self {
         Self { schedule: Mutex::new(Schedule { queues: Vec::new(), is_running: false }) }
     }
@@ -49,29 +49,54 @@ impl<Q: Write> Writer<Q> {
 
     /// Writes until no queue is scheduled.
     async fn run(self: Arc<Self>) {
-        let mut queues = Vec::new();
-        while self.take_scheduled(&mut queues) {
+        let mut pass = Pass { writer: &self, queues: Vec::new() };
+        let mut writes = 0;
+        while pass.begin() {
             let now = Instant::now();
-            for (index, queue) in queues.drain(..).enumerate() {
-                if index % WRITES_BETWEEN_YIELDS == WRITES_BETWEEN_YIELDS - 1 {
+            while let Some(queue) = pass.queues.pop() {
+                queue.flush(now);
+                writes += 1;
+                if writes % WRITES_BETWEEN_YIELDS == 0 {
                     yield_now().await;
                 }
-                queue.write(now);
             }
         }
     }
+}
 
-    /// Moves the scheduled queues to `queues`, which is empty. False if there are none; then the task ends.
-    fn take_scheduled(&self, queues: &mut Vec<Arc<Q>>) -> bool {
-        let mut schedule = self.lock();
-        mem::swap(&mut schedule.queues, queues);
-        schedule.is_running = !queues.is_empty();
-        schedule.is_running
-    }
-
+impl<Q> Writer<Q> {
     /// Poisoning is ignored: no update can panic halfway.
     fn lock(&self) -> MutexGuard<'_, Schedule<Q>> {
         self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The queues that a writer is writing. If its task is dropped, as by the end of a runtime, they are written by the next task.
+struct Pass<'a, Q> {
+    writer: &'a Writer<Q>,
+    /// Last first.
+    queues: Vec<Arc<Q>>,
+}
+
+impl<Q> Pass<'_, Q> {
+    /// Takes the scheduled queues. False if there are none.
+    fn begin(&mut self) -> bool {
+        let mut schedule = self.writer.lock();
+        mem::swap(&mut schedule.queues, &mut self.queues);
+        schedule.is_running = !self.queues.is_empty();
+        self.queues.reverse();
+        schedule.is_running
+    }
+}
+
+impl<Q> Drop for Pass<'_, Q> {
+    fn drop(&mut self) {
+        if !self.queues.is_empty() {
+            let mut schedule = self.writer.lock();
+            self.queues.reverse();
+            schedule.queues.splice(0..0, self.queues.drain(..));
+            schedule.is_running = false;
+        }
     }
 }
 
@@ -88,8 +113,8 @@ mod tests {
         again: bool,
     }
 
-    impl Write for Counter {
-        fn write(self: Arc<Self>, _: Instant) {
+    impl Flush for Counter {
+        fn flush(self: Arc<Self>, _: Instant) {
             let is_first = self.writes.fetch_add(1, SeqCst) == 0;
             if is_first && self.again {
                 let writer = self.writer.clone();
@@ -128,6 +153,23 @@ mod tests {
         queues.iter().for_each(|queue| writer.schedule(queue.clone()));
         ended(&writer).await;
         assert!(queues.iter().all(|queue| queue.writes.load(SeqCst) == 2));
+    }
+
+    #[test]
+    fn queues_of_a_runtime_that_has_ended_are_written_by_the_next_one() {
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (writer, queues) = queues(2 * WRITES_BETWEEN_YIELDS, false);
+        let (last, first) = queues.split_last().unwrap();
+        runtime().block_on(async {
+            first.iter().for_each(|queue| writer.schedule(queue.clone()));
+            yield_now().await;
+        });
+        assert!(first.iter().any(|queue| queue.writes.load(SeqCst) == 0));
+        runtime().block_on(async {
+            writer.schedule(last.clone());
+            ended(&writer).await;
+        });
+        assert!(queues.iter().all(|queue| queue.writes.load(SeqCst) == 1));
     }
 
     #[tokio::test]

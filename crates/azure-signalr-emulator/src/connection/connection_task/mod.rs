@@ -4,6 +4,9 @@
 //! once, and does not read meanwhile, so a client that sends without reading slows down only itself. With stateful reconnect the
 //! transport can be replaced while the connection continues.
 
+mod receive;
+mod send;
+
 use std::future::pending;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -11,21 +14,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, Fuse};
 use tokio::select;
-use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
-use tracing::{debug, info};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tracing::info;
 
 use super::close_reason::CloseReason;
-use super::keep_alive::{Due, KeepAlive};
+use super::keep_alive::KeepAlive;
 use super::received_sequence::ReceivedSequence;
-use super::transport::{CloseRequest, Received, SendError, Transport};
-use super::upstream_connection::{ClientInvocation, UpstreamConnection, UpstreamQueue};
+use super::transport::{CloseRequest, Received, Transport};
+use super::upstream_connection::{UpstreamConnection, UpstreamQueue};
 use crate::protocol::handshake::{self, Handshake, HandshakeError};
-use crate::protocol::{
-    ClientMessage, Frame, MalformedMessage, MessageReader, MessageTooLong, Outcome, Protocol, ServerMessage,
-};
-use crate::service::{Batch, ConnectionGuard, NextSend, SendQueue, Unsequenced};
+use crate::protocol::{MalformedMessage, MessageReader, MessageTooLong, Protocol};
+use crate::service::{Batch, ConnectionGuard, NextSend, Unsequenced};
 
 /// The first version of the hub protocols with sequence ids.
 const STATEFUL_RECONNECT_VERSION: i64 = 2;
@@ -41,7 +42,7 @@ pub(crate) struct ConnectionSettings<T> {
     /// When the connection ends with its access token.
     pub(crate) expires_at: Option<Instant>,
     /// Replacement transports, if the connection can be resumed.
-    pub(crate) replacements: Option<BoxStream<'static, T>>,
+    pub(crate) replacements: Option<Replacements<T>>,
     /// Receives the invocations and events of the client.
     pub(crate) upstream: Option<UpstreamConnection>,
 }
@@ -51,7 +52,7 @@ pub(crate) async fn run<T: Transport>(transport: T, guard: ConnectionGuard, sett
     let ConnectionSettings { handshake_timeout, detailed_errors, expires_at, replacements, upstream } = settings;
     let options = guard.options();
     let pings = T::USES_PINGS.then_some(options.ping_interval);
-    let mut handler = ConnectionHandler {
+    let mut task = ConnectionTask {
         transport: Some(transport),
         protocol: Protocol::Json,
         reader: MessageReader::new(options.max_client_message_bytes),
@@ -64,25 +65,28 @@ pub(crate) async fn run<T: Transport>(transport: T, guard: ConnectionGuard, sett
         upstream_notified: false,
         guard: &guard,
     };
-    let Err(reason) = handler.serve(handshake_timeout).await;
+    let Err(reason) = task.serve(handshake_timeout).await;
     guard.leave_hub();
     let id = &guard.connection;
     info!(connection = %id, "connection {id} ended: {reason}");
     // Boxed, so that an open connection reserves no memory for it.
-    Box::pin(handler.close(&reason, detailed_errors)).await;
+    Box::pin(task.close(&reason, detailed_errors)).await;
 }
+
+/// The transports with which a client connects again.
+pub(crate) type Replacements<T> = Fuse<BoxStream<'static, T>>;
 
 /// A connection runs until an error.
 enum Never {}
 
-/// What ended a wait for the client, instead of an error.
-enum Sent<T> {
-    All,
+/// The outcome of sending.
+enum SendOutcome<T> {
+    Sent,
     /// The client has connected again meanwhile.
     Replaced(T),
 }
 
-struct ConnectionHandler<'a, T> {
+struct ConnectionTask<'a, T> {
     /// `None` while a client that may resume is away.
     transport: Option<T>,
     protocol: Protocol,
@@ -92,7 +96,7 @@ struct ConnectionHandler<'a, T> {
     keep_alive: KeepAlive,
     upstream_queue: UpstreamQueue,
     expires_at: Option<Instant>,
-    replacements: Option<BoxStream<'static, T>>,
+    replacements: Option<Replacements<T>>,
     upstream: Option<Arc<UpstreamConnection>>,
     /// Whether a `connected` event is sent or queued, so that a `disconnected` event must follow.
     upstream_notified: bool,
@@ -100,7 +104,7 @@ struct ConnectionHandler<'a, T> {
 }
 
 /// From the handshake to the end.
-impl<T: Transport> ConnectionHandler<'_, T> {
+impl<T: Transport> ConnectionTask<'_, T> {
     async fn serve(&mut self, handshake_timeout: Duration) -> Result<Never, CloseReason> {
         self.handshake(handshake_timeout).await?;
         let mut timer = pin!(sleep_until(self.next_due()));
@@ -174,14 +178,14 @@ impl<T: Transport> ConnectionHandler<'_, T> {
             queue.unfrozen().await;
             self.keep_alive.received(Instant::now());
         }
-        let mut must_send = queue.relieve();
+        let mut must_send = queue.take_over_if_half_full();
         // Messages can arrive together with the handshake.
         while self.upstream_queue.has_room()
             && !must_send
             && let Some(message) = self.reader.next_message(self.protocol).map_err(malformed)?
         {
             self.handle_message(message)?;
-            must_send = queue.relieve();
+            must_send = queue.take_over_if_half_full();
             let due = self.next_due();
             if due < timer.deadline() {
                 timer.as_mut().reset(due);
@@ -190,11 +194,10 @@ impl<T: Transport> ConnectionHandler<'_, T> {
         let can_read = self.upstream_queue.has_room() && !must_send;
         let may_send = must_send || self.transport.as_ref().is_some_and(T::is_ready);
         select! {
-            biased;
             next = queue.next(may_send) => match next {
                 NextSend::Frames(batch) => match self.send(batch).await? {
-                    Sent::All => Ok(()),
-                    Sent::Replaced(transport) => {
+                    SendOutcome::Sent => Ok(()),
+                    SendOutcome::Replaced(transport) => {
                         self.resume(transport).await;
                         Ok(())
                     }
@@ -240,7 +243,7 @@ impl<T: Transport> ConnectionHandler<'_, T> {
 
     /// Closes the transport, then finishes the queued upstream posts and notifies the upstream.
     async fn close(self, reason: &CloseReason, detailed_errors: bool) {
-        let partial = self.queue().finish().await;
+        let partial = self.queue().end().await;
         let close_message = reason.close_message(detailed_errors);
         let close_message = close_message.map(|message| self.protocol.encode(&message.as_message()));
         if let Some(transport) = self.transport.filter(|_| !reason.drops_transport()) {
@@ -256,196 +259,6 @@ impl<T: Transport> ConnectionHandler<'_, T> {
         if let Some(upstream) = self.upstream.filter(|_| self.upstream_notified) {
             upstream.disconnected(reason.upstream_error().as_deref()).await;
         }
-    }
-}
-
-/// Messages of the client.
-impl<T: Transport> ConnectionHandler<'_, T> {
-    fn handle_message(&mut self, message: ClientMessage) -> Result<(), CloseReason> {
-        if let Some(recorder) = &self.guard.recorder {
-            recorder.received(&message);
-        }
-        if let Some(sequence) = &mut self.received_sequence
-            && !matches!(message, ClientMessage::Sequence(_))
-        {
-            let is_new =
-                if message.is_sequenced() { sequence.received(Instant::now()) } else { !sequence.awaits_sequence };
-            if !is_new {
-                return Ok(());
-            }
-        }
-        let connection = &self.guard.connection;
-        match message {
-            ClientMessage::Close { error } => return Err(CloseReason::ClientClosed(error)),
-            ClientMessage::Ping => self.keep_alive.ping_received(),
-            ClientMessage::Invocation { id, target, forwarded } => {
-                self.invoke_upstream(ClientInvocation { id, target, protocol: self.protocol, forwarded });
-            }
-            ClientMessage::StreamInvocation { id, target } => {
-                let error = format!(
-                    "'{target}' cannot be streamed: in serverless mode the service has no upstream for streams. Invoke it instead."
-                );
-                self.complete_with_error(&id, error);
-            }
-            ClientMessage::Completion { id, outcome } => {
-                if !self.guard.handle.complete_invocation(&id, outcome) {
-                    debug!(%connection, "ignored a completion from {connection}: no caller waits for it");
-                }
-            }
-            ClientMessage::Ack(number) => self.queue().acknowledge(number),
-            ClientMessage::Sequence(number) => {
-                if let Some(sequence) = &mut self.received_sequence {
-                    sequence.set_next(number).map_err(|_| {
-                        let error = "Sequence ID greater than amount of messages we've received.";
-                        CloseReason::Malformed(error.to_owned())
-                    })?;
-                }
-            }
-            ClientMessage::StreamItem { .. } | ClientMessage::CancelInvocation { .. } | ClientMessage::Other(_) => {
-                debug!(%connection, "ignored a message from {connection} that has no meaning in serverless mode");
-            }
-        }
-        Ok(())
-    }
-
-    /// Queues an invocation for the upstream.
-    fn invoke_upstream(&mut self, invocation: ClientInvocation) {
-        match (&self.upstream, invocation) {
-            (Some(upstream), invocation) => {
-                let bytes = invocation.forwarded.len();
-                self.upstream_queue.push(bytes, upstream.clone().invoke(invocation));
-            }
-            (None, ClientInvocation { id: Some(id), target, .. }) => {
-                let error = format!("No upstream serves '{target}': this emulator has no upstream configured.");
-                self.complete_with_error(&id, error);
-            }
-            (None, ClientInvocation { id: None, .. }) => {
-                let connection = &self.guard.connection;
-                debug!(%connection, "ignored an invocation from {connection}: no upstream is configured");
-            }
-        }
-    }
-
-    fn complete_with_error(&self, id: &str, error: String) {
-        let completion = ServerMessage::Completion { id, outcome: &Outcome::Error(error) };
-        self.push(self.protocol.encode(&completion));
-    }
-}
-
-/// Messages to the client.
-impl<'a, T: Transport> ConnectionHandler<'a, T> {
-    fn queue(&self) -> &'a Arc<SendQueue> {
-        &self.guard.handle.send_queue
-    }
-
-    fn record(&self, frame: &Frame) {
-        if let Some(recorder) = &self.guard.recorder {
-            recorder.sent(frame);
-        }
-    }
-
-    /// Queues a message with a sequence id.
-    fn push(&self, frame: Frame) {
-        self.record(&frame);
-        self.queue().push(frame);
-    }
-
-    /// Queues a message without a sequence id.
-    fn push_unsequenced(&self, kind: Unsequenced, message: &ServerMessage<'_>) {
-        let frame = self.protocol.encode(message);
-        self.record(&frame);
-        self.queue().push_unsequenced(kind, frame);
-    }
-
-    /// Begins to send over the transport, with `first`.
-    fn attach(&self, first: Frame) {
-        self.queue().attach(self.transport.as_ref().and_then(T::socket), first);
-    }
-
-    /// Sends a batch. Fails if the send queue stops meanwhile, or if the client does not read.
-    async fn send(&mut self, batch: Batch) -> Result<Sent<T>, CloseReason> {
-        let queue = self.queue();
-        let Some(transport) = &mut self.transport else { return Err(CloseReason::Disconnected) };
-        select! {
-            biased;
-            sent = transport.send(batch) => match sent {
-                Ok(()) => {
-                    queue.sent(Instant::now());
-                    Ok(Sent::All)
-                }
-                Err(SendError::Disconnected) => Err(CloseReason::Disconnected),
-                Err(SendError::TooSlow) => Err(CloseReason::ClientSlow),
-            },
-            reason = queue.stopped_now() => Err(CloseReason::from_stop(reason, true)),
-            transport = replacement(&mut self.replacements) => Ok(Sent::Replaced(transport)),
-        }
-    }
-
-    /// The earliest time at which something is due.
-    fn next_due(&self) -> Instant {
-        let acknowledgement = self.received_sequence.as_ref().and_then(|sequence| sequence.acknowledge_at);
-        let times = [self.keep_alive.next_due(), acknowledgement, self.expires_at];
-        times.into_iter().flatten().min().unwrap_or_else(|| Instant::now() + IDLE_INTERVAL)
-    }
-
-    fn handle_due(&mut self, can_read: bool) -> Result<(), CloseReason> {
-        let now = Instant::now();
-        if self.expires_at.is_some_and(|end| now >= end) {
-            return Err(CloseReason::TokenExpired);
-        }
-        if !can_read {
-            // The client may have sent something that is not read yet.
-            self.keep_alive.received(now);
-        }
-        self.keep_alive.sent(self.queue().last_sent());
-        let sequence = self.received_sequence.as_mut();
-        if let Some(number) = sequence.and_then(|sequence| sequence.take_acknowledgement(now)) {
-            self.push_unsequenced(Unsequenced::Ack, &ServerMessage::Ack(number));
-        }
-        match self.keep_alive.due(now) {
-            Some(Due::Timeout) => return Err(CloseReason::ClientTimedOut),
-            Some(Due::Ping) => {
-                self.push_unsequenced(Unsequenced::Ping, &ServerMessage::Ping);
-                self.keep_alive.sent(now);
-            }
-            None => {}
-        }
-        Ok(())
-    }
-}
-
-/// Stateful reconnect.
-impl<T: Transport> ConnectionHandler<'_, T> {
-    /// Waits for a disconnected client to connect again; after the resume timeout the connection ends with `reason`.
-    async fn wait_for_resume(&mut self, reason: CloseReason) -> Result<(), CloseReason> {
-        let queue = self.queue();
-        queue.detach().await;
-        self.transport = None;
-        select! {
-            transport = replacement(&mut self.replacements) => {
-                self.resume(transport).await;
-                Ok(())
-            }
-            stopped = queue.stopped() => Err(CloseReason::from_stop(stopped, true)),
-            () = sleep(self.guard.options().resume_timeout) => Err(reason),
-        }
-    }
-
-    /// Continues over another transport: sends the next sequence id, and again all messages that are not acknowledged.
-    async fn resume(&mut self, transport: T) {
-        let queue = self.queue();
-        queue.detach().await;
-        self.transport = Some(transport);
-        // The client sends an incomplete message again.
-        self.reader = MessageReader::new(self.guard.options().max_client_message_bytes);
-        self.keep_alive.received(Instant::now());
-        if let Some(sequence) = &mut self.received_sequence {
-            sequence.awaits_sequence = true;
-        }
-        let first = self.protocol.encode(&ServerMessage::Sequence(queue.rewind()));
-        self.record(&first);
-        self.attach(first);
-        debug!(connection = %self.guard.connection, "resumed");
     }
 }
 
@@ -465,7 +278,7 @@ async fn receive<T: Transport>(transport: &mut Option<T>) -> Received {
 }
 
 /// The next transport of the client; waits forever if the connection cannot be resumed.
-async fn replacement<T>(replacements: &mut Option<BoxStream<'static, T>>) -> T {
+async fn replacement<T>(replacements: &mut Option<Replacements<T>>) -> T {
     if let Some(replacements) = replacements
         && let Some(transport) = replacements.next().await
     {
