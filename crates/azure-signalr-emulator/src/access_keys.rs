@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tracing::{info, warn};
 
 use crate::access_key::AccessKey;
-use crate::file_watcher::{FileContent, read_content, watch};
+use crate::file_content::{FileContent, read_content};
+use crate::file_watcher::watch;
 
 /// Most access keys in a file: the one in use, and its successor.
 const MAX_ACCESS_KEYS: usize = 2;

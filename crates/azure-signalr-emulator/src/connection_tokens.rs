@@ -4,7 +4,7 @@
 //! *connection id* is public, for REST callers. Connections are found here by their token only.
 //!
 //! A token whose client has not connected yet takes no connection from others: such tokens have a limit of their own, at which the
-//! oldest makes room.
+//! oldest is removed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl<C> Entry<C> {
 
 impl<C> ConnectionTokens<C> {
     /// `lifetime` is how long an unused token is valid. At most `max_open` connections are open; at `max_waiting` unused tokens the
-    /// oldest makes room for a new one.
+    /// oldest is removed for a new one.
     pub(crate) fn new(lifetime: Duration, max_open: usize, max_waiting: usize) -> Self {
         let (entries, waiting) = (HashMap::new(), BTreeMap::new());
         Self { entries, waiting, next_number: 0, lifetime, max_open, max_waiting }

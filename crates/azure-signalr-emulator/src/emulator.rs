@@ -52,8 +52,8 @@ impl Emulator {
     /// Serves the emulator over HTTP/1.1 on all of `listeners` until `shutdown` completes.
     ///
     /// A request has to name a loopback host or one of [`Options::allowed_hosts`]; any other is answered 421. After `shutdown` no
-    /// connection is accepted, every client is told to leave, as by [`close_all`](Self::close_all), and requests under way
-    /// have one second. Dropping the future frees the sockets at once. [`Options::access_keys_file`] is followed until then.
+    /// connection is accepted, every client is closed as by [`close_all`](Self::close_all), and requests under way have one
+    /// second. Dropping the future frees the sockets of HTTP at once; WebSockets end with their clients or the runtime. [`Options::access_keys_file`] is followed until then.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Emulator {
             drop(stop);
             self.close_all();
             if timeout(DRAIN_TIMEOUT, self.closed()).await.is_err() {
-                tracing::info!("gave up clients that took longer than a second to leave");
+                tracing::info!("dropped clients that took longer than a second to close");
             }
             Ok(())
         };
@@ -137,8 +137,8 @@ impl Emulator {
         self.service.close_all();
     }
 
-    /// Waits until no client is connected. After [`close_all`](Self::close_all) that takes at most [`Options::client_timeout`] and
-    /// [`Options::close_timeout`].
+    /// Waits until no client is connected and all of their upstream events are answered. After [`close_all`](Self::close_all) that takes as
+    /// long as a client reads what is queued for it, and [`Options::close_timeout`].
     pub async fn closed(&self) {
         self.service.closed().await;
     }

@@ -1,33 +1,21 @@
-//! Small text files that may change while the service runs: [`read_content`] and [`watch`].
+//! [`watch`]: follows a small text file that may change while the service runs.
 //!
 //! The content is compared, since modification times are too coarse to tell two edits apart.
 
 use std::convert::Infallible;
-use std::fs;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
+
+use crate::file_content::{FileContent, read_content};
 
 /// How often a file is read.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How soon a file that has changed is read again, to see whether it is complete.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(100);
-
-/// Largest file, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 20;
-
-/// The content of a file. No `Debug`: it may be secret.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum FileContent {
-    Missing,
-    Text(String),
-    /// With the reason.
-    Unreadable(String),
-}
 
 /// Calls `update` with the content of the file, and again whenever it has changed. Never ends; dropping it ends the watching.
 ///
@@ -84,28 +72,6 @@ impl Changes {
     }
 }
 
-/// Reads a file. Blocks.
-pub(crate) fn read_content(file: &Path) -> FileContent {
-    match read(file) {
-        Ok(text) => FileContent::Text(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => FileContent::Missing,
-        Err(error) => FileContent::Unreadable(error.to_string()),
-    }
-}
-
-fn read(file: &Path) -> io::Result<String> {
-    // Opening a named pipe would block.
-    if !fs::metadata(file)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut text = String::new();
-    fs::File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!("it is longer than {MAX_FILE_BYTES} bytes")));
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,12 +96,5 @@ mod tests {
         ] {
             assert_eq!(changes.observe(&FileContent::Text(text.to_owned())), change, "{text:?}");
         }
-    }
-
-    #[test]
-    fn what_is_no_file_has_a_reason() {
-        let folder = std::env::temp_dir();
-        assert!(matches!(read_content(&folder), FileContent::Unreadable(reason) if reason == "it is not a file"));
-        assert!(read_content(&folder.join(crate::access_key::random_id())) == FileContent::Missing);
     }
 }

@@ -7,9 +7,10 @@
 //!   data, which is `fault_injection` and `traffic_log`.
 //! - `auth`: access tokens; `access_key`: keys and random ids; `access_keys`: the keys in use, read again by `file_watcher`;
 //!   `api_error`: error responses; `request`: queries, paths and the access token of a request.
-//! - `service`: the shared state; `hub` (names, connections and groups) and `connection_tokens` are its parts without I/O.
-//! - `connection`: one client from handshake to close, over any `transport`; `protocol`: the hub protocols.
-//! - `upstream`: webhooks; `loopback`: sockets and the check of `Host`.
+//! - `service`: the shared state; `hub` (names, connections and groups) and `connection_tokens` are its parts without I/O. Its
+//!   `hub_operations` deliver a message, its `send_queue` brings it to the sockets.
+//! - `connection`: one client from handshake to close, over any transport; `protocol`: the hub protocols.
+//! - `upstream`: webhooks; `file_content`: text files; `loopback`: sockets and the check of `Host`.
 
 mod access_key;
 mod access_keys;
@@ -23,6 +24,7 @@ mod control;
 mod diagnostics;
 mod emulator;
 mod fault_injection;
+mod file_content;
 mod file_watcher;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -45,5 +47,5 @@ pub use access_keys::{AccessKeyFile, InvalidAccessKeyFile};
 pub use auth::EntraOptions;
 pub use emulator::Emulator;
 pub use loopback::LoopbackListener;
-pub use options::{Options, TemplateSource, UpstreamOptions};
-pub use upstream::{InvalidTemplates, Templates};
+pub use options::Options;
+pub use upstream::{InvalidTemplates, TemplateSource, Templates, UpstreamOptions};

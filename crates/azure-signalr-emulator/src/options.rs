@@ -1,12 +1,11 @@
-//! Options of the emulator and of its upstream.
+//! [`Options`] of the emulator.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::access_key::AccessKey;
 use crate::access_keys::AccessKeyFile;
 use crate::auth::EntraOptions;
-use crate::upstream::templates::Templates;
+use crate::upstream::UpstreamOptions;
 
 /// Settings of an [`Emulator`](crate::Emulator). Start from [`Options::default`] and change what differs.
 #[derive(Debug, Clone)]
@@ -52,8 +51,8 @@ pub struct Options {
     /// Default: 15 s.
     pub ping_interval: Duration,
 
-    /// How long a client that has pinged once may be silent (`ClientTimeoutInterval`), and how long a write to a client may take.
-    /// Default: 30 s.
+    /// How long a client that has pinged once may be silent (`ClientTimeoutInterval`), and how long it may read less than 240
+    /// bytes per second of what is sent to it. Default: 30 s.
     pub client_timeout: Duration,
 
     /// Whether clients may use stateful reconnect. Default: true.
@@ -72,11 +71,11 @@ pub struct Options {
     /// How long `:invoke` waits for the result of the client. Default: 30 s.
     pub result_timeout: Duration,
 
-    /// How long a client may take to close its side of a socket after the service has closed its own. Default: 5 s.
+    /// How long a client may take to read the Close message and to close its side of a socket. Default: 5 s.
     pub close_timeout: Duration,
 
     /// Most connections at a time; beyond it clients are answered 429. Connection tokens that are not used yet count apart, 100,000
-    /// at most, of which the oldest makes room for a new one. Default: 100,000.
+    /// at most, of which the oldest is removed for a new one. Default: 100,000.
     pub max_connections: usize,
 
     /// Largest message a client may send, in bytes. Default: 1 MiB.
@@ -116,48 +115,6 @@ impl Default for Options {
             max_client_message_bytes: 1 << 20,
             max_queued_messages: 8_192,
             max_queued_bytes: 8 << 20,
-        }
-    }
-}
-
-/// Where events of clients are sent, and how. Start from [`UpstreamOptions::new`] and change what differs.
-#[derive(Debug, Clone)]
-pub struct UpstreamOptions {
-    /// Which event goes to which URL.
-    pub templates: TemplateSource,
-
-    /// How long a request may take, from the event to the last byte of the response, time in the queue included. Default: 100 s.
-    pub timeout: Duration,
-
-    /// Most requests at a time, of all connections together. Default: 64.
-    pub max_requests: usize,
-
-    /// Most requests in the queue. An event beyond them is dropped and logged; an invocation is completed with an error.
-    /// Default: 16,384.
-    pub max_queued_requests: usize,
-}
-
-/// The source of the upstream templates.
-#[derive(Debug, Clone)]
-pub enum TemplateSource {
-    /// A settings file in a form of [`Templates`], read again when it changes. While it is missing there is no upstream; while it is
-    /// invalid the last valid content stays in use. [`Emulator::new`](crate::Emulator::new) reads it for the first time, which blocks.
-    File(PathBuf),
-    /// Templates that never change.
-    Fixed(Templates),
-}
-
-impl UpstreamOptions {
-    /// Sends requests as these templates say: 100 s for each, 64 at a time, 16,384 in the queue.
-    pub fn new(templates: TemplateSource) -> Self {
-        Self {
-            templates,
-            // The time-out of Azure SignalR Service.
-            timeout: Duration::from_secs(100),
-            // More would only wait inside a Functions host instead of here.
-            max_requests: 64,
-            // Many clients that connect at once should not lose an event.
-            max_queued_requests: 16_384,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! [`SignedToken`]: a JWT that is split and decoded once, whatever number of keys it is checked with.
+//! [`SignedToken`]: a JWT that is split and decoded once, however many keys it is checked with.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -8,7 +8,7 @@ use crate::fault_injection::{Faults, MessageEffect};
 use crate::hub::{ConnectionId, HubName};
 use crate::protocol::{Frame, OutgoingMessage};
 
-/// A message on its way to the queues of its recipients.
+/// A message that is being put into queues.
 pub(super) struct Delivery<'a> {
     diagnostics: Option<&'a Diagnostics>,
     hub: &'a HubName,

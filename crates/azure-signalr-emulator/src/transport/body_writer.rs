@@ -1,4 +1,4 @@
-//! [`BodyWriter`]: writes the body of a response at the pace of its client.
+//! [`BodyWriter`]: writes the body of a response as fast as its client reads.
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -46,7 +46,7 @@ const MESSAGE_OVERHEAD_BYTES: usize = 1 << 10;
 /// The version of RFC 6455.
 const VERSION: &str = "13";
 
-/// How many bytes per second a client has to take. Kestrel, the server of ASP.NET Core, demands as much (`MinResponseDataRate`).
+/// The lowest rate at which a client may read. Kestrel, the server of ASP.NET Core, has the same (`MinResponseDataRate`).
 const MIN_BYTES_PER_SECOND: u64 = 240;
 
 /// A request to use its connection as a WebSocket (RFC 6455, section 4.2.1).

@@ -9,10 +9,11 @@
 //! the next, and calls `disconnected` last. A future that is dropped sends nothing more.
 
 mod completion;
+mod options;
 mod pattern;
 mod reloading_templates;
 mod settings;
-pub(crate) mod templates;
+mod templates;
 #[cfg(test)]
 pub(crate) mod tests;
 mod url_template;
@@ -25,7 +26,6 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::access_keys::AccessKeys;
-use crate::options::UpstreamOptions;
 use reloading_templates::ReloadingTemplates;
 use templates::Template;
 use webhook_client::{
@@ -35,6 +35,7 @@ use webhook_client::{
 use webhook_request::Event;
 
 pub(crate) use completion::Completion;
+pub use options::{TemplateSource, UpstreamOptions};
 pub use templates::{InvalidTemplates, Templates};
 pub(crate) use webhook_client::{WebhookOutcome, WebhookRecord};
 pub(crate) use webhook_request::{ClientDetails, Invocation};

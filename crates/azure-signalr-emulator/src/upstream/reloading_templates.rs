@@ -3,8 +3,6 @@
 //! The file is read when templates are needed, at most once a second: its modification time is too coarse to tell two edits apart.
 //! Invalid content, such as a half-written file, leaves the templates unchanged. Files are read on tokio's threads for blocking calls.
 
-use std::fs;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,14 +12,12 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
+use super::options::TemplateSource;
 use super::templates::{InvalidTemplates, Templates};
-use crate::options::TemplateSource;
+use crate::file_content::{FileContent, read_content};
 
 /// How long the file is not read again, and how long an event waits while it is read.
 const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Largest settings file, in bytes.
-const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The templates of one service.
 pub(super) struct ReloadingTemplates {
@@ -36,13 +32,6 @@ struct Loaded {
     checked_at: Instant,
     /// The content of the file when it was read last.
     content: Option<FileContent>,
-}
-
-#[derive(PartialEq, Eq)]
-enum FileContent {
-    Missing,
-    Text(String),
-    Unreadable(String),
 }
 
 impl ReloadingTemplates {
@@ -142,44 +131,15 @@ fn log(file: &Path, content: &FileContent, templates: &Templates) {
     }
 }
 
-fn read_content(file: &Path) -> FileContent {
-    match read(file) {
-        Ok(text) => FileContent::Text(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => FileContent::Missing,
-        Err(error) => FileContent::Unreadable(error.to_string()),
-    }
-}
-
-fn read(file: &Path) -> io::Result<String> {
-    // Opening a named pipe would block.
-    if !fs::metadata(file)?.is_file() {
-        return Err(io::Error::other("it is not a file"));
-    }
-    let mut content = Vec::new();
-    fs::File::open(file)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!("it is longer than {MAX_FILE_BYTES} bytes")));
-    }
-    decode(content).ok_or_else(|| io::Error::other("it is neither UTF-8 nor UTF-16 with a byte order mark"))
-}
-
-/// Decodes UTF-8, or UTF-16 with a byte order mark, as Windows PowerShell writes it and .NET reads it.
-fn decode(content: Vec<u8>) -> Option<String> {
-    let (units, to_unit): (_, fn([u8; 2]) -> u16) = match content.as_slice() {
-        [0xFF, 0xFE, units @ ..] => (units, u16::from_le_bytes),
-        [0xFE, 0xFF, units @ ..] => (units, u16::from_be_bytes),
-        _ => return String::from_utf8(content).ok(),
-    };
-    let (units, []) = units.as_chunks() else { return None };
-    char::decode_utf16(units.iter().copied().map(to_unit)).collect::<Result<_, _>>().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use futures_util::FutureExt as _;
     use tokio::time::advance;
 
     use super::*;
+    use crate::file_content::MAX_FILE_BYTES;
     use crate::upstream::tests::{Folder, Log};
 
     const ONE: &str = r#"{"UpstreamSettings":{"Templates":[{"UrlTemplate":"http://h/one"}]}}"#;

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::options::UpstreamOptions;
+use super::options::UpstreamOptions;
 
 /// Largest response that is passed on to a client, in bytes.
 pub(super) const MAX_RESPONSE_BYTES: usize = 16 << 20;
