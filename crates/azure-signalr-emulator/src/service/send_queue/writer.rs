@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-/// After so many writes the writer lets other tasks run, so that messages which arrive meanwhile are sent together.
-const WRITES_BETWEEN_YIELDS: usize = 16;
+/// After how many writes the writer lets other tasks run, so that messages which arrive meanwhile are sent together. Few while messages
+/// arrive: then more are likely to follow.
+const MIN_WRITES: usize = 2;
+const MAX_WRITES: usize = 32;
 
 /// What a writer serves.
 pub(super) trait Flush: Send + Sync + 'static {
@@ -50,14 +52,17 @@ impl<Q: Flush> Writer<Q> {
     /// Writes until no queue is scheduled.
     async fn run(self: Arc<Self>) {
         let mut pass = Pass { writer: &self, queues: Vec::new() };
-        let mut writes = 0;
+        let (mut writes, mut limit) = (0, MAX_WRITES / 2);
         while pass.begin() {
             let now = Instant::now();
             while let Some(queue) = pass.queues.pop() {
                 queue.flush(now);
                 writes += 1;
-                if writes % WRITES_BETWEEN_YIELDS == 0 {
+                if writes >= limit {
                     yield_now().await;
+                    let messages_arrive = !self.lock().queues.is_empty();
+                    limit = if messages_arrive { MIN_WRITES } else { MAX_WRITES.min(2 * limit) };
+                    writes = 0;
                 }
             }
         }
@@ -139,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_scheduled_queue_is_written_once() {
-        let (writer, queues) = queues(3 * WRITES_BETWEEN_YIELDS + 1, false);
+        let (writer, queues) = queues(3 * MAX_WRITES + 1, false);
         for rounds in 1..=2 {
             queues.iter().for_each(|queue| writer.schedule(queue.clone()));
             ended(&writer).await;
@@ -158,7 +163,7 @@ mod tests {
     #[test]
     fn queues_of_a_runtime_that_has_ended_are_written_by_the_next_one() {
         let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (writer, queues) = queues(2 * WRITES_BETWEEN_YIELDS, false);
+        let (writer, queues) = queues(2 * MAX_WRITES, false);
         let (last, first) = queues.split_last().unwrap();
         runtime().block_on(async {
             first.iter().for_each(|queue| writer.schedule(queue.clone()));
@@ -174,7 +179,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_tasks_run_between_the_writes_of_a_pass() {
-        let (writer, queues) = queues(2 * WRITES_BETWEEN_YIELDS, false);
+        let (writer, queues) = queues(2 * MAX_WRITES, false);
         queues.iter().for_each(|queue| writer.schedule(queue.clone()));
         yield_now().await;
         let written = queues.iter().filter(|queue| queue.writes.load(SeqCst) > 0).count();
