@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::support::{Client, TestService, client_token, greet};
 
@@ -221,6 +222,18 @@ async fn a_violation_ends_a_connection_for_good() {
         service.wait_until_empty().await;
         assert_eq!(service.open(&path, Some(&client_token(json!({})))).await.err().unwrap().0, 404, "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_new_socket_is_refused_while_the_connection_closes() {
+    // No time-out may help.
+    let hour = Duration::from_secs(3_600);
+    let service = TestService::with(Options { close_timeout: hour, ..Options::default() }).await;
+    let (path, mut first) = client(&service).await;
+    say(&mut first, &json!({"type": 7})).await;
+    // The client reads no further, so it does not answer the close frame.
+    assert_eq!(first.next_frame().await, Some(Message::Close(Some(CloseFrame { code: 1000.into(), reason: "".into() }))));
+    assert_eq!(service.open(&path, Some(&client_token(json!({})))).await.err().unwrap().0, 409);
 }
 
 #[tokio::test]

@@ -242,7 +242,9 @@ impl<T: Transport> ConnectionTask<'_, T> {
     }
 
     /// Closes the transport, then finishes the queued upstream posts and notifies the upstream.
-    async fn close(self, reason: &CloseReason, detailed_errors: bool) {
+    async fn close(mut self, reason: &CloseReason, detailed_errors: bool) {
+        // A client that connects again meanwhile is refused, or would wait for the end in vain.
+        self.replacements = None;
         let partial = self.queue().end().await;
         let close_message = reason.close_message(detailed_errors);
         let close_message = close_message.map(|message| self.protocol.encode(&message.as_message()));
