@@ -21,7 +21,7 @@ use crate::options::Options;
 use crate::service::Service;
 use crate::{control, loopback, negotiate, path_case, rest, transport};
 
-/// How long clients and requests may take to end after the shutdown began.
+/// How long clients may take to leave after the shutdown began, and then requests to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A service with its own hubs, keys and connections. Clones are the same service.
@@ -51,9 +51,10 @@ impl Emulator {
 
     /// Serves the emulator over HTTP/1.1 on all of `listeners` until `shutdown` completes.
     ///
-    /// A request has to name a loopback host or one of [`Options::allowed_hosts`]; any other is answered 421. After `shutdown` no
-    /// connection is accepted, every client is closed as by [`close_all`](Self::close_all), and requests under way have one
-    /// second. Dropping the future frees the sockets of HTTP at once; WebSockets end with their clients or the runtime. [`Options::access_keys_file`] is followed until then.
+    /// A request has to name a loopback host or one of [`Options::allowed_hosts`]; any other is answered 421. After `shutdown` every
+    /// client is closed as by [`close_all`](Self::close_all), and has one second for it. Then no connection is accepted, and
+    /// requests under way have one second. Dropping the future frees the sockets of HTTP at once; WebSockets end with their clients
+    /// or the runtime. [`Options::access_keys_file`] is followed until then.
     ///
     /// # Errors
     ///
@@ -80,11 +81,12 @@ impl Emulator {
         // The server does not wait for WebSockets, and requests of other clients end when their connection does.
         let closing = async {
             shutdown.await;
-            drop(stop);
             self.close_all();
+            // Clients over long polling need further connections for what is queued.
             if timeout(DRAIN_TIMEOUT, self.closed()).await.is_err() {
                 tracing::info!("dropped clients that took longer than a second to close");
             }
+            drop(stop);
             Ok(())
         };
         tokio::select! {

@@ -174,6 +174,19 @@ async fn a_closed_client_gets_a_close_message_and_then_204() {
 }
 
 #[tokio::test]
+async fn a_client_can_poll_for_its_last_messages_after_the_shutdown_began() {
+    let service = TestService::start().await;
+    let client = Polls::greeted(&service).await;
+    service.broadcast("last").await;
+    service.shutdown.notify_one();
+    while service.negotiate("", &client_token(json!({}))).await.status() != 503 {}
+    let last = client.poll().await.text().await.unwrap();
+    assert_eq!(last, "{\"type\":1,\"target\":\"t\",\"arguments\":[\"last\"]}\u{1e}");
+    assert_eq!(client.poll().await.text().await.unwrap(), "{\"type\":7,\"allowReconnect\":true}\u{1e}");
+    assert_eq!(client.poll().await.status(), 204);
+}
+
+#[tokio::test]
 async fn messages_before_the_first_poll_are_rejected() {
     let service = TestService::start().await;
     let client = Polls::negotiated(&service, json!({})).await;

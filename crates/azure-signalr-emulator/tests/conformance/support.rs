@@ -1,6 +1,7 @@
 //! [`TestService`]: an emulator on a free port for each test, with raw clients and handmade tokens.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use azure_signalr_emulator::{Emulator, Options};
@@ -12,6 +13,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
@@ -29,6 +31,8 @@ pub(crate) struct TestService {
     pub(crate) emulator: Emulator,
     pub(crate) port: u16,
     http: reqwest::Client,
+    /// Begins the shutdown of the server.
+    pub(crate) shutdown: Arc<Notify>,
     server: JoinHandle<std::io::Result<()>>,
 }
 
@@ -48,10 +52,12 @@ impl TestService {
         let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = socket.local_addr().unwrap().port();
         let served = emulator.clone();
-        let server = tokio::spawn(async move { served.serve(vec![socket], std::future::pending()).await });
+        let shutdown = Arc::new(Notify::new());
+        let notified = shutdown.clone().notified_owned();
+        let server = tokio::spawn(async move { served.serve(vec![socket], notified).await });
         // Succeeds once in a process.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Self { emulator, port, http: reqwest::Client::new(), server }
+        Self { emulator, port, http: reqwest::Client::new(), shutdown, server }
     }
 
     /// A service with the default options, and an anonymous client of the hub `chat`.
