@@ -10,7 +10,7 @@ use tokio::time::{Instant, interval, timeout};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::support::{Client, DEADLINE, TestService, client_token, greet};
+use crate::support::{Client, DEADLINE, TestService, client_token, greet, now};
 use crate::upstream::TestUpstream;
 
 /// A close frame with this code; without one, an empty close frame.
@@ -188,4 +188,29 @@ async fn a_slow_reader_that_makes_progress_stays_connected() {
     };
     tokio::join!(sending, reading);
     assert!(start.elapsed() > 2 * client_timeout, "the test reads too fast to show anything");
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_what_was_sent_before_its_token_expired_and_no_more() {
+    let options = Options { max_queued_bytes: usize::MAX, max_client_message_bytes: 2 << 20, ..Options::default() };
+    let service = TestService::with(options).await;
+    let expiry = now() + 2;
+    let token = client_token(json!({"asrs.s.aeo": expiry.to_string(), "asrs.s.coae": "true"}));
+    let mut client = service.connect("/client/?hub=chat", &token).await;
+    // More than the buffers of its socket hold.
+    let (text, mut sent, mut sent_before) = ("x".repeat(1_000_000), 0, 0);
+    while sent < 40 || now() <= expiry {
+        service.broadcast(&text).await;
+        sent += 1;
+        sent_before += usize::from(now() < expiry);
+    }
+    for _ in 0..15 {
+        client.receive_argument().await;
+    }
+    service.broadcast("late").await;
+    let (messages, _) = client.receive_until_end().await;
+    let (close, messages) = messages.split_last().unwrap();
+    assert_eq!(*close, json!({"type": 7, "error": "The access token has expired.", "allowReconnect": true}));
+    assert!(messages.iter().all(|message| message["arguments"] != json!(["late"])));
+    assert!(15 + messages.len() >= sent_before, "messages are lost");
 }

@@ -232,7 +232,10 @@ async fn a_new_socket_is_refused_while_the_connection_closes() {
     let (path, mut first) = client(&service).await;
     say(&mut first, &json!({"type": 7})).await;
     // The client reads no further, so it does not answer the close frame.
-    assert_eq!(first.next_frame().await, Some(Message::Close(Some(CloseFrame { code: 1000.into(), reason: "".into() }))));
+    assert_eq!(
+        first.next_frame().await,
+        Some(Message::Close(Some(CloseFrame { code: 1000.into(), reason: "".into() })))
+    );
     assert_eq!(service.open(&path, Some(&client_token(json!({})))).await.err().unwrap().0, 409);
 }
 

@@ -1,6 +1,7 @@
 //! What is sent to the client, and over which transport.
 
 use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::select;
@@ -43,23 +44,30 @@ impl<'a, T: Transport> ConnectionTask<'a, T> {
         self.queue().attach(self.transport.as_ref().and_then(T::socket), first);
     }
 
-    /// Sends a batch. Fails if the send queue stops or the token expires meanwhile, or if the client does not read.
+    /// Sends a batch. Fails if the send queue stops meanwhile, or if the client does not read. If the access token expires meanwhile, the
+    /// queue takes no more messages.
     pub(super) async fn send(&mut self, batch: Batch) -> Result<SendOutcome<T>, CloseReason> {
         let queue = self.queue();
         let Some(transport) = &mut self.transport else { return Err(CloseReason::Disconnected) };
-        select! {
-            biased;
-            sent = transport.send(batch) => match sent {
-                Ok(()) => {
-                    queue.sent(Instant::now());
-                    Ok(SendOutcome::Sent)
+        let mut sending = pin!(transport.send(batch));
+        loop {
+            select! {
+                biased;
+                sent = sending.as_mut() => return match sent {
+                    Ok(()) => {
+                        queue.sent(Instant::now());
+                        Ok(SendOutcome::Sent)
+                    }
+                    Err(SendError::Disconnected) => Err(CloseReason::Disconnected),
+                    Err(SendError::TooSlow) => Err(CloseReason::ClientSlow),
+                },
+                reason = queue.stopped_now() => return Err(CloseReason::from_stop(reason, true)),
+                transport = replacement(&mut self.replacements) => return Ok(SendOutcome::Replaced(transport)),
+                () = passed(self.expires_at) => {
+                    self.expires_at = None;
+                    queue.expire();
                 }
-                Err(SendError::Disconnected) => Err(CloseReason::Disconnected),
-                Err(SendError::TooSlow) => Err(CloseReason::ClientSlow),
-            },
-            reason = queue.stopped_now() => Err(CloseReason::from_stop(reason, true)),
-            transport = replacement(&mut self.replacements) => Ok(SendOutcome::Replaced(transport)),
-            () = expiry(self.expires_at) => Err(CloseReason::TokenExpired),
+            }
         }
     }
 
@@ -72,8 +80,8 @@ impl<'a, T: Transport> ConnectionTask<'a, T> {
 
     pub(super) fn handle_due(&mut self, can_read: bool) -> Result<(), CloseReason> {
         let now = Instant::now();
-        if self.expires_at.is_some_and(|end| now >= end) {
-            return Err(CloseReason::TokenExpired);
+        if self.expires_at.take_if(|end| now >= *end).is_some() {
+            self.queue().expire();
         }
         if !can_read {
             // The client may have sent something that is not read yet.
@@ -131,10 +139,10 @@ impl<T: Transport> ConnectionTask<'_, T> {
     }
 }
 
-/// Waits until the access token expires; forever if it does not end the connection.
-async fn expiry(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
+/// Waits for a time; forever if there is none. Boxed, so that an open connection reserves no memory for it.
+async fn passed(time: Option<Instant>) {
+    match time {
+        Some(time) => Box::pin(sleep_until(time)).await,
         None => pending().await,
     }
 }
