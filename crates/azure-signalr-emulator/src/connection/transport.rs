@@ -38,8 +38,8 @@ pub(crate) enum SendError {
 /// How the service closes a transport.
 #[derive(Debug)]
 pub(crate) struct CloseRequest {
-    /// The rest of a frame that was sent in part.
-    pub(crate) partial: Batch,
+    /// What must be sent before: what the transport begins with, or the rest of a frame that was sent in part.
+    pub(crate) begun: Batch,
     /// The Close message, if the client expects one.
     pub(crate) close_message: Option<Frame>,
     /// The code of the close frame of a WebSocket.

@@ -190,9 +190,9 @@ impl Transport for LongPolling {
     }
 
     /// The Close message is the response to one poll, the end of the connection the response to the next.
-    async fn close(mut self, CloseRequest { close_message, .. }: CloseRequest) {
+    async fn close(mut self, CloseRequest { begun, close_message, .. }: CloseRequest) {
         // A client that has received a Close message need not poll again.
-        if self.send(close_message.into_iter().collect()).await.is_ok() {
+        if self.send(begun.into_iter().chain(close_message).collect()).await.is_ok() {
             let _ = self.polls.answer_next(no_content()).await;
         }
     }

@@ -60,9 +60,9 @@ impl Transport for EventStream {
         self.stream.write(events.freeze()).await
     }
 
-    async fn close(mut self, CloseRequest { close_message, .. }: CloseRequest) {
+    async fn close(mut self, CloseRequest { begun, close_message, .. }: CloseRequest) {
         // The stream ends when its writer is dropped.
-        let _ = self.send(close_message.into_iter().collect()).await;
+        let _ = self.send(begun.into_iter().chain(close_message).collect()).await;
     }
 }
 

@@ -264,8 +264,8 @@ impl Transport for WebSocket {
         Ok(())
     }
 
-    async fn close(mut self, CloseRequest { partial, close_message, code }: CloseRequest) {
-        let mut last = partial;
+    async fn close(mut self, CloseRequest { begun, close_message, code }: CloseRequest) {
+        let mut last = begun;
         last.extend(close_message);
         last.extend([Frame::new(Opcode::Close, &code.to_be_bytes())]);
         if self.write(&mut last, usize::MAX).await.is_ok() {

@@ -214,3 +214,15 @@ async fn a_slow_reader_gets_what_was_sent_before_its_token_expired_and_no_more()
     assert!(messages.iter().all(|message| message["arguments"] != json!(["late"])));
     assert!(15 + messages.len() >= sent_before, "messages are lost");
 }
+
+#[tokio::test]
+async fn the_handshake_response_comes_first_even_if_the_connection_ends_at_once() {
+    let service = TestService::start().await;
+    for (text, types) in [("{\"type\":7}", &[None][..]), ("[]", &[None, Some(7)])] {
+        let mut client = service.open("/client/?hub=chat", Some(&client_token(json!({})))).await.unwrap();
+        client.send_text(&format!("{{\"protocol\":\"json\",\"version\":1}}\u{1e}{text}\u{1e}")).await;
+        let (messages, _) = client.receive_until_end().await;
+        assert_eq!(messages[0], json!({}), "{text}");
+        assert_eq!(Vec::from_iter(messages.iter().map(|message| message["type"].as_u64())), types, "{text}");
+    }
+}

@@ -93,6 +93,16 @@ async fn case_36_server_sent_events_reject_binary_protocols() {
 }
 
 #[tokio::test]
+async fn the_handshake_response_comes_first_even_if_the_connection_ends_at_once() {
+    let service = TestService::start().await;
+    let mut client = open(&service).await;
+    client.up_to(":\r\n").await;
+    assert_eq!(client.post(&service, "{\"protocol\":\"json\",\"version\":1}\u{1e}[]\u{1e}").await, 200);
+    assert_eq!(client.event().await, Some(json!({})));
+    assert_eq!(client.event().await.unwrap()["type"], 7);
+}
+
+#[tokio::test]
 async fn case_37_server_sent_events_need_a_known_id() {
     let service = TestService::start().await;
     let rejected = get(&service, "/client/?hub=chat").await;

@@ -245,14 +245,14 @@ impl<T: Transport> ConnectionTask<'_, T> {
     async fn close(mut self, reason: &CloseReason, detailed_errors: bool) {
         // A client that connects again meanwhile is refused, or would wait for the end in vain.
         self.replacements = None;
-        let partial = self.queue().end().await;
+        let begun = self.queue().end().await;
         let close_message = reason.close_message(detailed_errors);
         let close_message = close_message.map(|message| self.protocol.encode(&message.as_message()));
         if let Some(transport) = self.transport.filter(|_| !reason.drops_transport()) {
             if let (Some(recorder), Some(frame)) = (&self.guard.recorder, &close_message) {
                 recorder.sent(frame);
             }
-            let request = CloseRequest { partial, close_message, code: reason.close_code() };
+            let request = CloseRequest { begun, close_message, code: reason.close_code() };
             // The connection ends in any case.
             let _ = timeout(self.guard.options().close_timeout, transport.close(request)).await;
         }

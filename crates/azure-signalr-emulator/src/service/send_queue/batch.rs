@@ -103,9 +103,9 @@ impl Batch {
         if self.frames.capacity() <= max_frames { self.frames } else { VecDeque::new() }
     }
 
-    /// Keeps only a frame that was sent in part: the client takes bytes of another frame for its rest.
-    pub(super) fn keep_partial(&mut self) {
-        self.frames.truncate(usize::from(self.sent_bytes > 0));
+    /// Keeps only the first frame. If it was sent in part, the client would take bytes of another frame for its rest.
+    pub(super) fn keep_first(&mut self) {
+        self.frames.truncate(1);
     }
 }
 
@@ -152,13 +152,10 @@ mod tests {
     }
 
     #[test]
-    fn only_a_frame_that_was_sent_in_part_must_be_finished() {
-        let mut unsent = batch(&["one", "two"]);
-        unsent.keep_partial();
-        assert!(unsent.is_empty());
+    fn the_first_frame_is_kept_with_what_was_sent_of_it() {
         let mut partial = batch(&["one", "two"]);
         partial.write_with(|_| Ok(1)).unwrap();
-        partial.keep_partial();
+        partial.keep_first();
         assert_eq!(written(partial, 99), &Frame::text("one").websocket_bytes()[1..]);
     }
 }

@@ -152,7 +152,8 @@ impl SendQueue {
         self.lock().detach();
     }
 
-    /// Waits until the writer does not use the transport any more, which is closed next. Returns the rest of a frame that was sent in part.
+    /// Waits until the writer does not use the transport any more, which is closed next. Returns what must be sent before the
+    /// last frames.
     pub(crate) async fn end(&self) -> Batch {
         self.take_over().await;
         self.lock().end()

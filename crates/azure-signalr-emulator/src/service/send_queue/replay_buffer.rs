@@ -106,6 +106,7 @@ mod tests {
         frames.iter().cloned().for_each(|frame| buffer.add(frame));
         assert_eq!((buffer.rewind(), buffer.repeat()), (1, Some(frames[0].clone())));
         buffer.acknowledge(2);
+        buffer.acknowledge(1);
         let rest: Vec<_> = std::iter::from_fn(|| buffer.repeat()).collect();
         assert_eq!(rest, frames[1..]);
         assert_eq!(repeated(&mut buffer), (3, frames[2..].to_vec()));
@@ -117,6 +118,7 @@ mod tests {
         buffer.add(Frame::text("one"));
         buffer.acknowledge(u64::MAX);
         buffer.add(Frame::text("two"));
+        buffer.acknowledge(0);
         assert_eq!(repeated(&mut buffer), (2, vec![Frame::text("two")]));
     }
 

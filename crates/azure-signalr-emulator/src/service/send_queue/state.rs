@@ -366,7 +366,6 @@ impl<S: Clone> SendState<S> {
         self.socket = socket;
         self.is_away = false;
         self.is_sending = false;
-        self.is_transport_dropped = false;
         self.unsequenced[Unsequenced::First as usize] = Some(first);
         self.hand_to_writer()
     }
@@ -395,12 +394,14 @@ impl<S: Clone> SendState<S> {
         must_send
     }
 
-    /// Releases the socket, which is closed next. Returns the rest of a frame that was sent in part, if there is one.
+    /// Releases the socket, which is closed next. Returns what must be sent before the last frames: what a transport begins with, or a
+    /// frame that may have been sent in part.
     pub(super) fn end(&mut self) -> Batch {
         self.socket = None;
-        let mut partial = std::mem::take(&mut self.unfinished);
-        partial.keep_partial();
-        partial
+        let mut begun = std::mem::take(&mut self.unfinished);
+        begun.keep_first();
+        begun.extend(self.unsequenced[Unsequenced::First as usize].take());
+        begun
     }
 
     /// Keeps sent messages until they are acknowledged.

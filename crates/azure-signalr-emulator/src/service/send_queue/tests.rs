@@ -150,6 +150,15 @@ fn only_the_rest_of_a_frame_is_sent_before_a_close_that_discards_the_queue() {
 }
 
 #[test]
+fn what_a_transport_begins_with_is_sent_before_a_close_that_discards_the_queue() {
+    let mut state = state(CAPACITY);
+    let _ = state.attach(Some("socket"), Frame::text("{}"));
+    let _ = push(&mut state, &["one"]);
+    state.take_over();
+    assert_eq!(Vec::from_iter(state.end()), frames(&["{}"]));
+}
+
+#[test]
 fn an_aborted_connection_ends_at_once() {
     let mut state = open();
     let _ = push(&mut state, &["unsaid"]);
@@ -314,4 +323,51 @@ fn an_ended_queue_holds_no_socket() {
     assert_eq!(state.end(), Batch::default());
     assert_eq!(Arc::strong_count(&socket), 1);
     assert_eq!(state.begin_write(), None);
+}
+
+#[test]
+fn a_replay_of_several_batches_does_not_wait_for_acknowledgements() {
+    let (text, texts) = ("x".repeat(100_000), 5);
+    let mut state = state(Capacity { messages: 9, bytes: 1 << 20 });
+    state.enable_replay(texts * text.len());
+    for socket in ["first", "second"] {
+        let _ = state.attach(Some(socket), Frame::text("sequence"));
+        if socket == "first" {
+            let _ = push(&mut state, &vec![&text[..]; texts]);
+        }
+        let (_, batch) = state.begin_write().unwrap();
+        assert!(batch.into_iter().count() <= texts, "more than a batch is to be sent");
+        assert_eq!(state.end_write(Batch::default(), Instant::now()), Wake::Writer, "{socket}");
+        let (_, batch) = state.begin_write().unwrap();
+        assert_eq!(batch.into_iter().count(), 2, "{socket}");
+        let _ = state.end_write(Batch::default(), Instant::now());
+        state.detach();
+        assert_eq!(state.rewind(), 1);
+    }
+}
+
+#[test]
+fn what_is_sent_makes_room() {
+    for is_resumable in [false, true] {
+        let mut state = if is_resumable { resumable(90) } else { open() };
+        for number in 1..=20 {
+            let _ = push(&mut state, &["0123456789"]);
+            if number % 2 == 0 {
+                let _ = state.push_unsequenced(Unsequenced::Ping, Frame::text("ping"));
+            }
+            assert_eq!(write(&mut state).last(), Some(&Frame::text("0123456789")));
+            let _ = state.acknowledge(number);
+        }
+        assert_eq!(state.stop_reason(), None);
+    }
+}
+
+#[test]
+fn the_queue_of_a_client_that_is_away_holds_no_socket() {
+    let socket = Arc::new(());
+    let mut state = SendState::new(CAPACITY, Instant::now());
+    let _ = state.attach(Some(socket.clone()), Frame::text("{}"));
+    state.take_over();
+    state.detach();
+    assert_eq!(Arc::strong_count(&socket), 1);
 }
