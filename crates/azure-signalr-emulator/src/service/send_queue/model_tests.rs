@@ -10,7 +10,8 @@ use crate::protocol::Frame;
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    Push,
+    /// A message with a text of so many bytes.
+    Push(usize),
     Ping,
     /// The writer begins with the queue, if it is in its list.
     WriterBegins,
@@ -27,14 +28,18 @@ enum Step {
     /// The client acknowledges a part of what it has received.
     Acknowledge(usize),
     Close,
+    /// The client violates the protocol: the queue is discarded, and the last frame follows at once.
+    Fail,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        6 => Just(Step::Push),
+        5 => Just(Step::Push(0)),
+        1 => Just(Step::Push(LONG)),
         1 => Just(Step::Ping),
         6 => Just(Step::WriterBegins),
-        9 => (0..40usize).prop_map(Step::SocketTakes),
+        7 => (0..40usize).prop_map(Step::SocketTakes),
+        2 => (LONG / 2..9 * LONG).prop_map(Step::SocketTakes),
         6 => Just(Step::ConnectionRuns),
         1 => Just(Step::Freeze),
         2 => Just(Step::Unfreeze),
@@ -43,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Reconnect),
         2 => (1..4usize).prop_map(Step::Acknowledge),
         1 => Just(Step::Close),
+        1 => Just(Step::Fail),
     ]
 }
 
@@ -67,28 +73,34 @@ struct World {
     is_woken: bool,
     writing: Option<Writing>,
     acknowledged: u64,
+    is_frozen: bool,
     is_closed: bool,
     ended: Option<StopReason>,
+    /// Whether the client was away when its connection ended: it gets nothing more.
+    has_missed_end: bool,
 }
 
 const CAPACITY: Capacity = Capacity { messages: 1_000, bytes: 1 << 20 };
 
 /// Few messages fit, so that the buffer is often full.
-const REPLAY_BYTES: usize = 40;
+const REPLAY_BYTES: [usize; 2] = [40, 5 * LONG / 2];
+
+/// A few of such messages are more than a batch.
+const LONG: usize = 110_000;
 
 fn closed() -> StopReason {
     StopReason::Closed(CloseOptions { reason: None, allow_reconnect: false })
 }
 
 impl World {
-    fn new(is_resumable: bool) -> Self {
+    fn new(replay_bytes: Option<usize>) -> Self {
         let mut state = SendState::new(CAPACITY, Instant::now());
-        if is_resumable {
-            state.enable_replay(REPLAY_BYTES);
+        if let Some(bytes) = replay_bytes {
+            state.enable_replay(bytes);
         }
         let mut world = Self {
             state,
-            is_resumable,
+            is_resumable: replay_bytes.is_some(),
             pushed: 0,
             sockets: Vec::new(),
             is_away: true,
@@ -96,8 +108,10 @@ impl World {
             is_woken: true,
             writing: None,
             acknowledged: 0,
+            is_frozen: false,
             is_closed: false,
             ended: None,
+            has_missed_end: false,
         };
         world.attach();
         world
@@ -124,13 +138,18 @@ impl World {
         self.is_woken = true;
     }
 
-    /// The connection waits for the writer, then gives up its transport.
-    fn detach(&mut self) {
+    /// The connection waits for the writer.
+    fn take_over(&mut self) {
         self.state.take_over();
         if let Some(Writing::Writer(_, batch)) = self.writing.take() {
             let wake = self.state.end_write(batch, Instant::now());
             assert_eq!(wake, Wake::Connection, "the connection waits for this");
         }
+    }
+
+    /// The connection gives up its transport.
+    fn detach(&mut self) {
+        self.take_over();
         self.state.detach();
         self.is_away = true;
     }
@@ -140,15 +159,16 @@ impl World {
             return;
         }
         match step {
-            Step::Push => {
+            Step::Push(bytes) => {
                 if !self.is_closed {
                     self.pushed += 1;
                 }
-                let wake = self.state.push(Frame::text(&format!("message {}", self.pushed)));
+                let wake = self.state.push(Frame::text(&format!("message {} {}", self.pushed, "x".repeat(bytes))));
                 self.wake(wake);
             }
-            Step::Ping => {
-                let wake = self.state.push_unsequenced(Unsequenced::Ping, Frame::text("ping"));
+            Step::Ping if !self.is_away => {
+                let ping = Frame::text(&format!("ping {}", self.sockets.len() - 1));
+                let wake = self.state.push_unsequenced(Unsequenced::Ping, ping);
                 self.wake(wake);
             }
             Step::WriterBegins => {
@@ -156,14 +176,14 @@ impl World {
                 if std::mem::take(&mut self.is_scheduled)
                     && let Some((socket, batch)) = self.state.begin_write()
                 {
-                    assert!(self.writing.is_none(), "two tasks write");
-                    self.writing = Some(Writing::Writer(socket, batch));
+                    self.begin(Writing::Writer(socket, batch));
                 }
             }
             Step::SocketTakes(bytes) => self.write(bytes),
             Step::ConnectionRuns => self.run_connection(),
-            Step::Freeze | Step::Unfreeze => {
-                let wake = self.state.set_frozen(matches!(step, Step::Freeze));
+            Step::Freeze | Step::Unfreeze if self.is_frozen != matches!(step, Step::Freeze) => {
+                self.is_frozen = !self.is_frozen;
+                let wake = self.state.set_frozen(self.is_frozen);
                 self.wake(wake);
             }
             Step::Drop if self.is_resumable => {
@@ -185,8 +205,28 @@ impl World {
                 let wake = self.state.stop(closed());
                 self.wake(wake);
             }
-            Step::Drop | Step::Break | Step::Reconnect | Step::Acknowledge(_) => {}
+            Step::Fail if !self.is_away && !matches!(self.writing, Some(Writing::Connection(..))) => self.fail(),
+            _ => {}
         }
+    }
+
+    fn begin(&mut self, writing: Writing) {
+        assert!(self.writing.is_none(), "two tasks write");
+        assert!(self.is_closed || !self.is_frozen, "a frozen queue is written");
+        self.writing = Some(writing);
+    }
+
+    /// The connection waits for the writer, and sends the last frame.
+    fn fail(&mut self) {
+        self.take_over();
+        let mut last = self.state.end();
+        last.extend([Frame::text("last")]);
+        self.writing = Some(Writing::Connection(self.sockets.len() - 1, last));
+        while self.writing.is_some() {
+            self.write(usize::MAX);
+        }
+        assert!(self.sockets.last().is_some_and(|socket| socket.ends_with(b"last")));
+        self.ended = Some(StopReason::Aborted);
     }
 
     /// The task that writes gets some bytes away; with 0 the socket is full.
@@ -217,35 +257,37 @@ impl World {
         }
     }
 
-    /// The connection runs when it was woken. It waits for its own write, and for a new transport.
+    /// The connection runs when it was woken. It waits for its own write, and for a new transport or a stop.
     fn run_connection(&mut self) {
-        if matches!(self.writing, Some(Writing::Connection(..))) || self.is_away || !std::mem::take(&mut self.is_woken)
-        {
+        if matches!(self.writing, Some(Writing::Connection(..))) || !std::mem::take(&mut self.is_woken) {
+            return;
+        }
+        if self.is_away {
+            self.ended = self.state.stop_reason().cloned();
+            self.has_missed_end = self.ended.is_some();
             return;
         }
         match self.state.next(true) {
             None | Some(NextSend::Frozen) => {}
             Some(NextSend::Frames(batch)) => {
-                assert!(self.writing.is_none(), "two tasks write");
-                self.writing = Some(Writing::Connection(self.sockets.len() - 1, batch));
+                self.begin(Writing::Connection(self.sockets.len() - 1, batch));
             }
             Some(NextSend::Stop(StopReason::TransportDropped)) => self.detach(),
             Some(NextSend::Stop(reason)) => self.ended = Some(reason),
         }
     }
 
-    /// How many messages the client has received.
+    /// How many messages the client has received, over any of its sockets.
     fn received(&self) -> u64 {
-        let socket = self.sockets.last().expect("a socket");
-        numbers(socket, self.is_resumable).last().map_or(self.acknowledged, |last| self.acknowledged.max(*last))
+        self.sockets.iter().enumerate().flat_map(|(index, bytes)| numbers(index, bytes)).fold(0, |received, number| {
+            assert!(number <= received + 1, "a message is missing");
+            received.max(number)
+        })
     }
 
     /// Lets every task run until none has anything to do.
     fn settle(&mut self) {
         self.take(Step::Unfreeze);
-        if self.is_away {
-            self.attach();
-        }
         for _ in 0..self.pushed + 9 {
             self.take(Step::WriterBegins);
             self.take(Step::SocketTakes(usize::MAX));
@@ -259,28 +301,33 @@ impl World {
     }
 }
 
-/// Reads the frames of a socket: what it begins with, then messages without a gap, and pings.
-fn numbers(mut bytes: &[u8], is_resumable: bool) -> Vec<u64> {
+/// Reads the frames of a socket: what it begins with, then messages without a gap, pings, and perhaps the last frame.
+fn numbers(socket: usize, mut bytes: &[u8]) -> Vec<u64> {
     let (mut numbers, mut expected) = (Vec::new(), None);
     while let [first, length, rest @ ..] = bytes
-        && let Some((payload, rest)) = rest.split_at_checked(usize::from(*length))
+        && let Some((length, rest)) = match *length {
+            127 => rest.split_first_chunk().map(|(length, rest)| (u64::from_be_bytes(*length) as usize, rest)),
+            length => Some((usize::from(length), rest)),
+        }
+        && let Some((payload, rest)) = rest.split_at_checked(length)
     {
         assert_eq!(*first, 0x81, "a frame begins");
-        let payload = str::from_utf8(payload).unwrap();
-        match (payload.split_once(' '), expected) {
-            (Some(("first", number)), None) => expected = Some(number.parse().unwrap()),
-            (Some(("message", number)), Some(next)) => {
-                let number: u64 = number.parse().unwrap();
+        let mut words = str::from_utf8(payload).unwrap().split(' ');
+        let kind = words.next().unwrap();
+        let number = words.next().map(|number| number.parse::<u64>().unwrap());
+        match (kind, number, expected) {
+            ("first", Some(number), None) => expected = Some(number),
+            ("message", Some(number), Some(next)) => {
                 assert_eq!(number, next, "a message is missing, doubled or out of order");
                 expected = Some(number + 1);
                 numbers.push(number);
             }
-            (None, Some(_)) => assert_eq!(payload, "ping"),
-            _ => panic!("unexpected {payload}"),
+            ("ping", Some(number), Some(_)) => assert_eq!(number, socket as u64, "a ping for an earlier socket"),
+            ("last", None, Some(_)) => assert_eq!(rest, b""),
+            _ => panic!("unexpected {kind}"),
         }
         bytes = rest;
     }
-    assert!(is_resumable || numbers.first().is_none_or(|first| *first == 1));
     numbers
 }
 
@@ -289,14 +336,18 @@ proptest! {
 
     #[test]
     fn every_order_of_steps_delivers_every_message_once_and_in_order(
-        is_resumable in any::<bool>(),
+        replay_bytes in prop::option::of(prop::sample::select(&REPLAY_BYTES[..])),
         steps in prop::collection::vec(step(), 0..120),
     ) {
-        let mut world = World::new(is_resumable);
+        let mut world = World::new(replay_bytes);
         steps.into_iter().for_each(|step| world.take(step));
         world.settle();
-        prop_assert_eq!(&world.ended, &world.is_closed.then(closed));
-        prop_assert_eq!(world.received(), world.pushed);
-        world.sockets.iter().for_each(|socket| drop(numbers(socket, is_resumable)));
+        let received = world.received();
+        if world.ended != Some(StopReason::Aborted) {
+            prop_assert_eq!(&world.ended, &world.is_closed.then(closed));
+            if !world.has_missed_end {
+                prop_assert_eq!((received, world.state.stop_reason()), (world.pushed, world.ended.as_ref()));
+            }
+        }
     }
 }
