@@ -9,6 +9,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_server::UpgradedStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::send_queue::SendQueue;
 use crate::access_key::random_id;
@@ -22,11 +23,18 @@ pub(crate) struct OpenConnection {
     pub(crate) transport: TransportHandle,
 }
 
+/// A new socket of a client that resumes its connection.
+pub(crate) struct Replacement {
+    /// When the client asked for it. It may be ready later than one that the client asked for afterwards.
+    pub(crate) requested: Instant,
+    pub(crate) stream: UpgradedStream,
+}
+
 /// Passes later requests of a client to its transport. The channels are small: a client that sends too fast waits.
 #[derive(Debug, Clone)]
 pub(crate) enum TransportHandle {
     /// Replacement sockets, if the connection can be resumed. Boxed, since a channel allocates slots for many values.
-    WebSocket(Option<mpsc::Sender<Box<UpgradedStream>>>),
+    WebSocket(Option<mpsc::Sender<Box<Replacement>>>),
     /// Bodies of POST requests.
     ServerSentEvents(mpsc::Sender<Bytes>),
     /// Bodies of POST requests, and polls.

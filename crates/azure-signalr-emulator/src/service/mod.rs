@@ -27,7 +27,7 @@ use crate::options::Options;
 use crate::protocol::Protocol;
 use crate::upstream::Upstream;
 
-pub(crate) use connection_handle::{ConnectionHandle, OpenConnection, Poll, TransportHandle};
+pub(crate) use connection_handle::{ConnectionHandle, OpenConnection, Poll, Replacement, TransportHandle};
 pub(crate) use send_queue::{Batch, CloseOptions, NextSend, SendQueue, StopReason, Unsequenced};
 use send_queue::{Capacity, Writers};
 

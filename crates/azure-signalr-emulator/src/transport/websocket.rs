@@ -18,7 +18,7 @@ use futures_util::{StreamExt as _, stream};
 use http_server::UpgradedStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -32,7 +32,7 @@ use crate::connection::{CloseRequest, ConnectionSettings, Received, SendError, T
 use crate::options::Options;
 use crate::protocol::handshake::TransferFormat;
 use crate::protocol::{Frame, Opcode};
-use crate::service::{Batch, ConnectionGuard};
+use crate::service::{Batch, ConnectionGuard, Replacement};
 
 /// Small, since each connection has one and clients send little.
 const READ_BUFFER_BYTES: usize = 1 << 10;
@@ -108,15 +108,21 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 /// Responds to the upgrade, and serves the connection in a new task. It can be resumed over `replacements`.
 pub(super) fn open(
     upgrade: Upgrade,
-    replacements: Option<mpsc::Receiver<Box<UpgradedStream>>>,
+    replacements: Option<mpsc::Receiver<Box<Replacement>>>,
     guard: ConnectionGuard,
     settings: ConnectionSettings<WebSocket>,
 ) -> Response {
     let limits = SocketLimits::new(guard.options());
     let replacements = replacements.map(|streams| {
-        let sockets = stream::unfold(streams, move |mut streams| async move {
-            let stream = streams.recv().await?;
-            Some((WebSocket::new(*stream, limits).await, streams))
+        let sockets = stream::unfold((streams, Instant::now()), move |(mut streams, latest)| async move {
+            // The stream of an earlier request can arrive later. Its client has given it up.
+            let Replacement { requested, stream } = loop {
+                let replacement = streams.recv().await?;
+                if replacement.requested >= latest {
+                    break *replacement;
+                }
+            };
+            Some((WebSocket::new(stream, limits).await, (streams, requested)))
         });
         sockets.boxed().fuse()
     });
@@ -129,10 +135,11 @@ pub(super) fn open(
 }
 
 /// Responds to the upgrade, and passes the stream to the connection that it resumes.
-pub(super) fn resume(upgrade: Upgrade, replacements: mpsc::Sender<Box<UpgradedStream>>) -> Response {
+pub(super) fn resume(upgrade: Upgrade, replacements: mpsc::Sender<Box<Replacement>>) -> Response {
+    let requested = Instant::now();
     upgrade.accept(async move |stream| {
         // If the connection has ended meanwhile, the stream is closed.
-        let _ = replacements.send(Box::new(stream)).await;
+        let _ = replacements.send(Box::new(Replacement { requested, stream })).await;
     })
 }
 

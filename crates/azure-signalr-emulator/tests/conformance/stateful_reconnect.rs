@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use azure_signalr_emulator::Options;
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -125,6 +126,21 @@ async fn a_new_socket_replaces_one_that_is_still_open() {
     say(&mut second, &json!({"type": 9, "sequenceId": 1})).await;
     service.broadcast("here").await;
     assert_eq!(second.receive_argument().await, "here");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_new_sockets_the_last_one_stays() {
+    let service = TestService::start().await;
+    for _ in 0..20 {
+        let (path, _first) = client(&service).await;
+        let others = join_all((0..20).map(|_| open(&service, &path))).await;
+        let mut last = open(&service, &path).await;
+        assert_eq!(last.receive().await, json!({"type": 9, "sequenceId": 1}));
+        say(&mut last, &json!({"type": 9, "sequenceId": 1})).await;
+        drop(others);
+        service.broadcast("here").await;
+        assert_eq!(last.receive_argument().await, "here");
+    }
 }
 
 /// A client that may reconnect, with a small receive buffer, after its handshake.
