@@ -194,7 +194,7 @@ async fn a_slow_reader_that_makes_progress_stays_connected() {
 async fn a_slow_reader_gets_what_was_sent_before_its_token_expired_and_no_more() {
     let options = Options { max_queued_bytes: usize::MAX, max_client_message_bytes: 2 << 20, ..Options::default() };
     let service = TestService::with(options).await;
-    let expiry = now() + 2;
+    let expiry = now() + 3;
     let token = client_token(json!({"asrs.s.aeo": expiry.to_string(), "asrs.s.coae": "true"}));
     let mut client = service.connect("/client/?hub=chat", &token).await;
     // More than the buffers of its socket hold.
@@ -204,15 +204,12 @@ async fn a_slow_reader_gets_what_was_sent_before_its_token_expired_and_no_more()
         sent += 1;
         sent_before += usize::from(now() < expiry);
     }
-    for _ in 0..15 {
-        client.receive_argument().await;
-    }
     service.broadcast("late").await;
     let (messages, _) = client.receive_until_end().await;
     let (close, messages) = messages.split_last().unwrap();
     assert_eq!(*close, json!({"type": 7, "error": "The access token has expired.", "allowReconnect": true}));
     assert!(messages.iter().all(|message| message["arguments"] != json!(["late"])));
-    assert!(15 + messages.len() >= sent_before, "messages are lost");
+    assert!(messages.len() >= sent_before, "messages are lost");
 }
 
 #[tokio::test]
