@@ -229,8 +229,14 @@ impl<T: Transport> ConnectionTask<'_, T> {
             Received::Bytes(bytes) => self.reader.push(&bytes),
             Received::Ping { pong } => self.queue().push_unsequenced(Unsequenced::Pong, pong),
             Received::Closed(code) => return Err(CloseReason::TransportClosed(code)),
-            Received::Broken(None) => return Err(CloseReason::Disconnected),
-            Received::Broken(Some(error)) => return Err(CloseReason::TransportFailed(error)),
+            // A client that ends its connection with a request ends its transport, too.
+            Received::Broken(error) => {
+                return Err(match (self.queue().immediate_stop(), error) {
+                    (Some(reason), _) => CloseReason::from_stop(reason, true),
+                    (None, Some(error)) => CloseReason::TransportFailed(error),
+                    (None, None) => CloseReason::Disconnected,
+                });
+            }
             Received::Violation { error, code } => return Err(CloseReason::TransportViolated { error, code }),
             Received::TooLong => {
                 let limit = self.guard.options().max_client_message_bytes;

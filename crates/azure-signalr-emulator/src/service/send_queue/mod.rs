@@ -121,6 +121,11 @@ impl SendQueue {
         self.lock().last_sent()
     }
 
+    /// A stop after which nothing more is sent, at least over this transport.
+    pub(crate) fn immediate_stop(&self) -> Option<StopReason> {
+        self.lock().immediate_stop().cloned()
+    }
+
     /// Waits for a stop that discards or delays queued frames. Cancel safe. To be raced against a write, which may not end.
     pub(crate) async fn stopped_now(&self) -> StopReason {
         self.wait_for(|state| state.immediate_stop().cloned()).await
