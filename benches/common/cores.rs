@@ -13,6 +13,8 @@ pub(crate) struct Cores {
     pub(crate) target: usize,
     /// `None` if this process may use one core only: nothing is pinned then.
     pub(crate) load_generator: Option<usize>,
+    /// Whether the target may use both cores.
+    pub(crate) is_shared: bool,
 }
 
 impl Cores {
@@ -21,12 +23,16 @@ impl Cores {
         let status = fs::read_to_string("/proc/self/status")?;
         let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
         let mut cores = parse_list(list.ok_or("/proc/self/status has no Cpus_allowed_list")?)?.into_iter();
-        Ok(Self { target: cores.next().ok_or("this process may use no core")?, load_generator: cores.next() })
+        Ok(Self {
+            target: cores.next().ok_or("this process may use no core")?,
+            load_generator: cores.next(),
+            is_shared: false,
+        })
     }
 
     /// Pins the calling thread, and those that it creates later, to the core of the load generator.
     pub(crate) fn pin_load_generator(self) -> Result<()> {
-        self.load_generator.map_or(Ok(()), pin_thread)
+        self.load_generator.map_or(Ok(()), |core| pin_thread(&core.to_string()))
     }
 
     /// Creates a process on the core of the target. Returns it with the time from before it was created.
@@ -35,8 +41,10 @@ impl Cores {
     pub(crate) fn spawn(self, command: &mut Command) -> Result<(Child, Instant)> {
         let spawned = thread::scope(|scope| {
             let create = || {
-                if self.load_generator.is_some() {
-                    pin_thread(self.target).map_err(|error| error.to_string())?;
+                if let Some(other) = self.load_generator {
+                    let target = self.target;
+                    let cores = if self.is_shared { format!("{target},{other}") } else { target.to_string() };
+                    pin_thread(&cores).map_err(|error| error.to_string())?;
                 }
                 let start = Instant::now();
                 let child = command.spawn();
@@ -60,11 +68,12 @@ fn parse_list(list: &str) -> Result<Vec<usize>> {
     Ok(cores)
 }
 
-fn pin_thread(core: usize) -> Result<()> {
+/// Pins the calling thread to a list of cores.
+fn pin_thread(cores: &str) -> Result<()> {
     let thread = fs::read_link("/proc/thread-self")?;
     let id = thread.file_name().ok_or("/proc/thread-self names no thread")?;
     let mut taskset = Command::new("taskset");
-    let status = taskset.args(["--pid", "--cpu-list", &core.to_string()]).arg(id).stdout(Stdio::null()).status();
+    let status = taskset.args(["--pid", "--cpu-list", cores]).arg(id).stdout(Stdio::null()).status();
     let status = status.map_err(|error| format!("the benchmarks need taskset of util-linux: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("taskset cannot pin a thread to core {core}").into()) }
+    if status.success() { Ok(()) } else { Err(format!("taskset cannot pin a thread to core {cores}").into()) }
 }

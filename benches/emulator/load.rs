@@ -52,8 +52,9 @@ pub(crate) struct Loads {
     pub(crate) connect_us: Vec<f64>,
     /// Additional KiB per idle client.
     pub(crate) idle_kib: Vec<f64>,
-    /// Thousands of deliveries per second of the burst.
+    /// Thousands of deliveries per second of the burst, on one core; on all cores, where the floor is the batching one.
     pub(crate) burst_thousand_per_second: Vec<f64>,
+    pub(crate) shared_burst_thousand_per_second: Vec<f64>,
     /// Milliseconds to each delivery of broadcasts one at a time: median and 99th percentile.
     pub(crate) sequential_p50_ms: Vec<f64>,
     pub(crate) sequential_p99_ms: Vec<f64>,
@@ -83,6 +84,16 @@ pub(crate) async fn measure(emulator: &Path, cores: Cores) -> Result<[Loads; 2]>
                 loads.add_sequential(&target.start(cores).await?, &sequential).await
             };
             run.await.map_err(|error: Box<dyn std::error::Error>| format!("{}: {error}", target.name()))?;
+        }
+    }
+    // Afterwards, since a burst on all cores delays the starts that follow it.
+    let everywhere = Cores { is_shared: true, ..cores };
+    for _ in 0..RUNS {
+        for (target, loads) in [&Target::BatchingFloor, emulator].into_iter().zip(&mut both) {
+            let mut shared = Loads::default();
+            let run = async { shared.add_burst(&target.start(everywhere).await?, &burst).await };
+            run.await.map_err(|error: Box<dyn std::error::Error>| format!("{}: {error}", target.name()))?;
+            loads.shared_burst_thousand_per_second.append(&mut shared.burst_thousand_per_second);
         }
     }
     Ok(both)

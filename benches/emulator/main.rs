@@ -1,12 +1,13 @@
 //! Benchmark of `azure-signalr-emulator` beside a minimal server (the floor).
 //!
 //! `make bench` runs it with Cargo's build. Arguments: `record` replaces the committed numbers of instructions; `growth` measures
-//! how cost grows, and writes its table and charts to `docs/`; `floor` and a port run the floor.
+//! how cost grows, and writes its table and charts to `docs/`; `floor`, or `batching-floor`, and a port run a floor.
 
 use std::env;
 use std::path::Path;
 use std::process::ExitCode;
 
+mod batching_server;
 mod chart;
 mod clients;
 #[path = "../common/mod.rs"]
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments[..] {
         ["floor", port] => minimal_server::run(port),
+        ["batching-floor", port] => batching_server::run(port),
         // `cargo bench` adds `--bench`.
         ["--bench"] => on_one_thread(measure),
         ["record", "--bench"] => on_one_thread(record),

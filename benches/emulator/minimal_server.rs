@@ -20,16 +20,29 @@ use crate::connect::WEBSOCKET_ACCEPT;
 use crate::target::FLOOR_SEND_PATH;
 
 /// The size from which no more frames are added to a write, and the most frames in a write.
-const WRITE_BYTES: usize = 256 << 10;
+pub(crate) const WRITE_BYTES: usize = 256 << 10;
 const MAX_SLICES: usize = 256;
 
 /// After this many clients, requests that have arrived are read, so that their frames leave with the next writes.
 const CLIENTS_PER_TURN: usize = 32;
 
 /// The answers to the first request, to a negotiation and to a message.
-const HEALTHY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+pub(crate) const HEALTHY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+pub(crate) const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+pub(crate) const HANDSHAKE_RESPONSE: &[u8] = b"\x81\x03{}\x1e";
 const NEGOTIATION: &str = r#"{"negotiateVersion":1,"connectionId":"1","connectionToken":"1","availableTransports":[]}"#;
+
+/// The answer to a negotiation.
+pub(crate) fn negotiation() -> String {
+    let length = NEGOTIATION.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{NEGOTIATION}")
+}
+
+/// The answer to an upgrade.
+pub(crate) fn upgrade_response() -> String {
+    let headers = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    format!("HTTP/1.1 101 Switching Protocols\r\n{headers}Sec-WebSocket-Accept: {WEBSOCKET_ACCEPT}\r\n\r\n")
+}
 
 /// Runs the floor on `port` until the process is killed.
 pub(crate) fn run(port: &str) -> Result<String> {
@@ -83,9 +96,7 @@ impl Floor {
                     return self.accept_client(stream).await;
                 }
                 if path.starts_with("/client/negotiate") {
-                    let length = NEGOTIATION.len();
-                    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:";
-                    stream.write_all(format!("{head} {length}\r\n\r\n{NEGOTIATION}").as_bytes()).await?;
+                    stream.write_all(negotiation().as_bytes()).await?;
                 } else {
                     stream.write_all(HEALTHY.as_bytes()).await?;
                 }
@@ -116,13 +127,10 @@ impl Floor {
 
     /// Answers the upgrade and the handshake. Nothing more is read from the client.
     async fn accept_client(&self, mut stream: TcpStream) -> io::Result<()> {
-        let headers = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
-        let response =
-            format!("HTTP/1.1 101 Switching Protocols\r\n{headers}Sec-WebSocket-Accept: {WEBSOCKET_ACCEPT}\r\n\r\n");
-        stream.write_all(response.as_bytes()).await?;
+        stream.write_all(upgrade_response().as_bytes()).await?;
         let mut handshake = [0; 256];
         let _ = stream.read(&mut handshake).await?;
-        stream.write_all(b"\x81\x03{}\x1e").await?;
+        stream.write_all(HANDSHAKE_RESPONSE).await?;
         let client = Client { stream, queue: RefCell::default(), sent: Cell::new(0) };
         self.clients.borrow_mut().push(Rc::new(client));
         Ok(())

@@ -42,6 +42,8 @@ pub(crate) enum Target {
     Emulator(PathBuf),
     /// This executable as the floor.
     Floor,
+    /// This executable as the floor of the burst.
+    BatchingFloor,
 }
 
 /// A target that has answered its first request. Dropping it kills its process.
@@ -74,6 +76,7 @@ impl Target {
         match self {
             Self::Emulator(_) => "emulator",
             Self::Floor => "floor",
+            Self::BatchingFloor => "batching floor",
         }
     }
 
@@ -87,9 +90,9 @@ impl Target {
                 command.arg("--port");
                 command
             }
-            Self::Floor => {
+            Self::Floor | Self::BatchingFloor => {
                 let mut command = Command::new(env::current_exe()?);
-                command.arg("floor");
+                command.arg(if matches!(self, Self::Floor) { "floor" } else { "batching-floor" });
                 command
             }
         };
@@ -105,7 +108,7 @@ impl Target {
         let (child, start) = cores.spawn(&mut command)?;
         let mut process = Process::new(child, port);
         wait_for_response(&mut process, PROBE.as_bytes()).await?;
-        Ok(Service { process, start: start.elapsed(), is_floor: matches!(self, Self::Floor) })
+        Ok(Service { process, start: start.elapsed(), is_floor: !matches!(self, Self::Emulator(_)) })
     }
 }
 
