@@ -26,6 +26,7 @@ impl<'a> Delivery<'a> {
     pub(super) fn begin(diagnostics: Option<&'a Diagnostics>, hub: &'a HubName, message: &'a OutgoingMessage) -> Self {
         let mut faults = diagnostics.map(Diagnostics::faults);
         let hub_effect = faults.as_mut().map_or(MessageEffect::Deliver, |faults| faults.apply_to_hub(hub.as_str()));
+        let faults = faults.filter(|faults| faults.affect_connections());
         Self { diagnostics, hub, message, faults, hub_effect, sent: 0, first: None }
     }
 

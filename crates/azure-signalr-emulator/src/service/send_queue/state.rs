@@ -16,7 +16,7 @@ use crate::protocol::Frame;
 const MAX_BATCH_BYTES: usize = 256 << 10;
 
 /// For how many frames an empty queue keeps its memory.
-const MAX_IDLE_FRAMES: usize = 8;
+const MAX_IDLE_FRAMES: usize = 32;
 
 /// The limits of a send queue.
 #[derive(Debug, Clone, Copy)]

@@ -9,9 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-/// After how many writes the writer lets other tasks run, so that messages which arrive meanwhile are sent together. Few while messages
-/// arrive: then more are likely to follow.
-const MIN_WRITES: usize = 2;
+/// After how many writes the writer lets other tasks run, so that messages which arrive meanwhile are sent together. One while messages
+/// arrive, since more are likely to follow, and then one more each time.
 const MAX_WRITES: usize = 32;
 
 /// What a writer serves.
@@ -61,7 +60,7 @@ impl<Q: Flush> Writer<Q> {
                 if writes >= limit {
                     yield_now().await;
                     let messages_arrive = !self.lock().queues.is_empty();
-                    limit = if messages_arrive { MIN_WRITES } else { MAX_WRITES.min(2 * limit) };
+                    limit = if messages_arrive { 1 } else { MAX_WRITES.min(limit + 1) };
                     writes = 0;
                 }
             }
