@@ -161,7 +161,8 @@ async fn a_delete_of_long_polling_is_a_normal_close_and_a_client_that_polls_no_m
 /// A client that reads slower than messages arrive, for longer than the client timeout.
 #[tokio::test]
 async fn a_slow_reader_that_makes_progress_stays_connected() {
-    const MESSAGES: usize = 40;
+    // More than the buffers of the system hold.
+    const MESSAGES: usize = 160;
     let client_timeout = Duration::from_secs(1);
     let options = Options { client_timeout, max_queued_bytes: 64 << 20, ..Options::default() };
     let service = TestService::with(options).await;
@@ -176,7 +177,7 @@ async fn a_slow_reader_that_makes_progress_stays_connected() {
     };
     let start = Instant::now();
     let reading = async {
-        let (mut received, mut buffer) = (0, vec![0; 64 << 10]);
+        let (mut received, mut buffer) = (0, vec![0; 256 << 10]);
         let mut pace = interval(Duration::from_millis(20));
         while received < MESSAGES * text.len() {
             pace.tick().await;

@@ -225,7 +225,10 @@ async fn the_replay_buffer_is_bounded_whatever_fills_it() {
 
 #[tokio::test]
 async fn a_violation_ends_a_connection_for_good() {
-    let service = TestService::with(Options { max_client_message_bytes: 1_000, ..Options::default() }).await;
+    // No time-out may help.
+    let resume_timeout = Duration::from_secs(3_600);
+    let service = TestService::with(Options { max_client_message_bytes: 1_000, resume_timeout, ..Options::default() });
+    let service = service.await;
     let cases = [
         ("oversized", Message::text("x".repeat(5_000))),
         ("malformed", Message::text("{]\u{1e}")),
