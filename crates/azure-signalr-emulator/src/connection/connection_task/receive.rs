@@ -3,10 +3,10 @@
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::super::close_reason::CloseReason;
-use super::super::transport::Transport;
-use super::super::upstream_connection::ClientInvocation;
 use super::ConnectionTask;
+use crate::connection::close_reason::CloseReason;
+use crate::connection::transport::Transport;
+use crate::connection::upstream_connection::ClientInvocation;
 use crate::protocol::{ClientMessage, Outcome, ServerMessage};
 
 impl<T: Transport> ConnectionTask<'_, T> {

@@ -8,10 +8,10 @@ use tokio::select;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::debug;
 
-use super::super::close_reason::CloseReason;
-use super::super::keep_alive::Due;
-use super::super::transport::{SendError, Transport};
 use super::{ConnectionTask, IDLE_INTERVAL, SendOutcome, replacement};
+use crate::connection::close_reason::CloseReason;
+use crate::connection::keep_alive::Due;
+use crate::connection::transport::{SendError, Transport};
 use crate::protocol::{Frame, MessageReader, ServerMessage};
 use crate::service::{Batch, SendQueue, Unsequenced};
 
