@@ -17,7 +17,7 @@ use crate::socket::Socket;
 pub struct Upgrade(OnUpgrade);
 
 impl Upgrade {
-    /// Takes the upgrade of a request that was received by [`serve`](crate::serve), from its extensions. `None` if its connection cannot be
+    /// Takes the upgrade of a request that was received by [`serve`](crate::serve()), from its extensions. `None` if its connection cannot be
     /// upgraded.
     pub fn take(extensions: &mut Extensions) -> Option<Self> {
         extensions.remove().map(Self)
