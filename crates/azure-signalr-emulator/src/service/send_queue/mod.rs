@@ -116,7 +116,7 @@ impl SendQueue {
         self.update(|state| state.sent(now));
     }
 
-    /// When frames were last sent.
+    /// When messages were last sent.
     pub(crate) fn last_sent(&self) -> Instant {
         self.lock().last_sent()
     }

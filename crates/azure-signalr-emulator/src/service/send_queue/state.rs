@@ -96,6 +96,8 @@ pub(super) struct SendState<S> {
     stopped: Option<StopReason>,
     is_frozen: bool,
     is_transport_dropped: bool,
+    /// Whether the frames that were taken last are a pong alone: a client waits for messages of the hub protocol.
+    took_pong: bool,
     last_sent: Instant,
 }
 
@@ -119,6 +121,7 @@ impl<S: Clone> SendState<S> {
             stopped: None,
             is_frozen: false,
             is_transport_dropped: false,
+            took_pong: false,
             last_sent: now,
         }
     }
@@ -242,6 +245,7 @@ impl<S> SendState<S> {
         stopped.or(self.is_transport_dropped.then_some(&StopReason::TransportDropped))
     }
 
+    /// When messages were last sent.
     pub(super) fn last_sent(&self) -> Instant {
         self.last_sent
     }
@@ -281,7 +285,7 @@ impl<S: Clone> SendState<S> {
     /// Ends a write. The connection sends what the socket did not take.
     pub(super) fn end_write(&mut self, rest: Batch, now: Instant) -> Wake {
         self.is_writing = false;
-        self.last_sent = now;
+        self.sent_at(now);
         if rest.is_empty() {
             // Most clients get one message after another: their queue need not be allocated for each.
             if self.unsent.capacity() == 0 {
@@ -293,11 +297,19 @@ impl<S: Clone> SendState<S> {
         self.hand_to_connection()
     }
 
+    fn sent_at(&mut self, now: Instant) {
+        if !self.took_pong {
+            self.last_sent = now;
+        }
+    }
+
     fn take(&mut self) -> Batch {
+        self.took_pong = false;
         if !self.unfinished.is_empty() {
             return std::mem::take(&mut self.unfinished);
         }
         let mut frames = VecDeque::new();
+        let has_pong = self.unsequenced[Unsequenced::Pong as usize].is_some();
         if self.unsequenced.iter().any(Option::is_some) {
             frames.extend(self.unsequenced.iter_mut().filter_map(Option::take));
         }
@@ -312,6 +324,7 @@ impl<S: Clone> SendState<S> {
             bytes += frame.len();
             frames.push_back(frame);
         }
+        self.took_pong = has_pong && frames.len() == 1;
         frames.into()
     }
 
@@ -356,7 +369,7 @@ impl<S: Clone> SendState<S> {
 
     /// The frames that the task took are sent. The writer sends what comes next, if there is a socket.
     pub(super) fn sent(&mut self, now: Instant) -> Wake {
-        self.last_sent = now;
+        self.sent_at(now);
         self.is_sending = false;
         self.hand_to_writer()
     }

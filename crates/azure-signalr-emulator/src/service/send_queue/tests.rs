@@ -224,6 +224,21 @@ fn the_connection_sends_before_it_reads_more_when_the_queue_is_half_full() {
 }
 
 #[test]
+fn a_pong_does_not_delay_the_next_ping() {
+    let mut state = open();
+    let (before, later) = (state.last_sent(), Instant::now() + Duration::from_secs(9));
+    let _ = state.push_unsequenced(Unsequenced::Pong, Frame::text("pong"));
+    let _ = state.begin_write();
+    let _ = state.end_write(Batch::default(), later);
+    assert_eq!(state.last_sent(), before);
+    let _ = state.push_unsequenced(Unsequenced::Pong, Frame::text("pong"));
+    let _ = push(&mut state, &["message"]);
+    let _ = state.begin_write();
+    let _ = state.end_write(Batch::default(), later);
+    assert_eq!(state.last_sent(), later);
+}
+
+#[test]
 fn the_time_of_the_last_frame_is_known() {
     let mut state = open();
     let later = Instant::now() + Duration::from_secs(9);
