@@ -53,7 +53,9 @@ pub(super) async fn poll(polls: &mpsc::Sender<Poll>) -> Response {
 }
 
 fn respond(length: usize, body: Body) -> Response {
-    ([(header::CONTENT_LENGTH, length.to_string())], NOT_CACHED, body).into_response()
+    let headers =
+        [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
+    (headers, NOT_CACHED, body).into_response()
 }
 
 /// The connection has ended, or another poll has replaced this one.

@@ -25,6 +25,7 @@ impl<'a> Polls<'a> {
     async fn open(service: &'a TestService) -> Self {
         let client = Self::negotiated(service, json!({})).await;
         let first = client.poll().await;
+        assert_eq!(first.headers()["content-type"], "application/octet-stream");
         assert_eq!((first.status().as_u16(), first.text().await.unwrap()), (200, String::new()));
         client
     }
