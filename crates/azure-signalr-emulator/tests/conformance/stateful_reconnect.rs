@@ -255,7 +255,7 @@ async fn a_new_socket_is_refused_while_the_connection_closes() {
         first.next_frame().await,
         Some(Message::Close(Some(CloseFrame { code: 1000.into(), reason: "".into() })))
     );
-    assert_eq!(service.open(&path, Some(&client_token(json!({})))).await.err().unwrap().0, 409);
+    assert_eq!(service.open(&path, Some(&client_token(json!({})))).await.err().unwrap().0, 404);
 }
 
 #[tokio::test]

@@ -249,8 +249,11 @@ impl<T: Transport> ConnectionTask<'_, T> {
 
     /// Closes the transport, then finishes the queued upstream posts and notifies the upstream.
     async fn close(mut self, reason: &CloseReason, detailed_errors: bool) {
-        // A client that connects again meanwhile is refused, or would wait for the end in vain.
+        // A client that connects again meanwhile is refused, or would wait for the end in vain. Without a socket it still sends requests.
         self.replacements = None;
+        if self.transport.as_ref().is_none_or(|transport| transport.socket().is_some()) {
+            self.guard.remove_token();
+        }
         let begun = self.queue().end().await;
         let close_message = reason.close_message(detailed_errors);
         let close_message = close_message.map(|message| self.protocol.encode(&message.as_message()));
