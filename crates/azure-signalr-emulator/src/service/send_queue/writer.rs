@@ -50,7 +50,7 @@ impl<Q: Flush> Writer<Q> {
 
     /// Writes until no queue is scheduled.
     async fn run(self: Arc<Self>) {
-        let mut pass = Pass { writer: &self, queues: Vec::new() };
+        let mut pass = Pass { writer: &self, queues: Vec::new(), is_over: false };
         let (mut writes, mut limit) = (0, MAX_WRITES / 2);
         while pass.begin() {
             let now = Instant::now();
@@ -80,6 +80,8 @@ struct Pass<'a, Q> {
     writer: &'a Writer<Q>,
     /// Last first.
     queues: Vec<Arc<Q>>,
+    /// Whether nothing was scheduled. Another task may be running since.
+    is_over: bool,
 }
 
 impl<Q> Pass<'_, Q> {
@@ -87,15 +89,16 @@ impl<Q> Pass<'_, Q> {
     fn begin(&mut self) -> bool {
         let mut schedule = self.writer.lock();
         mem::swap(&mut schedule.queues, &mut self.queues);
-        schedule.is_running = !self.queues.is_empty();
+        self.is_over = self.queues.is_empty();
+        schedule.is_running = !self.is_over;
         self.queues.reverse();
-        schedule.is_running
+        !self.is_over
     }
 }
 
 impl<Q> Drop for Pass<'_, Q> {
     fn drop(&mut self) {
-        if !self.queues.is_empty() {
+        if !self.is_over {
             let mut schedule = self.writer.lock();
             self.queues.reverse();
             schedule.queues.splice(0..0, self.queues.drain(..));
@@ -162,18 +165,22 @@ mod tests {
     #[test]
     fn queues_of_a_runtime_that_has_ended_are_written_by_the_next_one() {
         let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (writer, queues) = queues(2 * MAX_WRITES, false);
-        let (last, first) = queues.split_last().unwrap();
-        runtime().block_on(async {
-            first.iter().for_each(|queue| writer.schedule(queue.clone()));
-            yield_now().await;
-        });
-        assert!(first.iter().any(|queue| queue.writes.load(SeqCst) == 0));
-        runtime().block_on(async {
-            writer.schedule(last.clone());
-            ended(&writer).await;
-        });
-        assert!(queues.iter().all(|queue| queue.writes.load(SeqCst) == 1));
+        // With half of the maximum, the task ends after the last write of its pass.
+        for count in [2 * MAX_WRITES, MAX_WRITES / 2] {
+            let (writer, queues) = queues(count + 1, false);
+            let (last, first) = queues.split_last().unwrap();
+            runtime().block_on(async {
+                first.iter().for_each(|queue| writer.schedule(queue.clone()));
+                yield_now().await;
+            });
+            let written = first.iter().filter(|queue| queue.writes.load(SeqCst) == 1).count();
+            assert_eq!(written, MAX_WRITES / 2, "the task has ended at its first yield");
+            runtime().block_on(async {
+                writer.schedule(last.clone());
+                ended(&writer).await;
+            });
+            assert!(queues.iter().all(|queue| queue.writes.load(SeqCst) == 1), "{count}");
+        }
     }
 
     #[tokio::test]
