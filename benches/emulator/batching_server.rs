@@ -13,7 +13,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use crate::common::Result;
-use crate::minimal_server::{ACCEPTED, HANDSHAKE_RESPONSE, HEALTHY, WRITE_BYTES, negotiation, upgrade_response};
+use crate::minimal_server::{
+    ACCEPTED, HANDSHAKE_RESPONSE, HEALTHY, Request, WRITE_BYTES, negotiation, read_request, upgrade_response,
+};
 use crate::target::FLOOR_SEND_PATH;
 
 /// The maximum number of waiting messages.
@@ -56,40 +58,24 @@ impl Share {
 /// Serves one connection, of a client or of a caller. Any error closes it.
 async fn serve(shares: Arc<[Share]>, mut stream: TcpStream) -> io::Result<()> {
     let mut received = Vec::new();
-    loop {
-        let head = loop {
-            if let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") {
-                break end + 4;
-            }
-            if stream.read_buf(&mut received).await? == 0 {
-                return Ok(());
-            }
-        };
-        let text = String::from_utf8_lossy(&received[..head]);
-        let path = text.split(' ').nth(1).unwrap_or_default();
-        let length = text.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
-        let total = head + length.unwrap_or(0);
+    while let Some(Request { path, body }) = read_request(&mut stream, &mut received).await? {
         if path.starts_with("/client/?") {
             return accept_client(&shares, stream).await;
         }
-        let (is_message, is_negotiation) = (path.starts_with(FLOOR_SEND_PATH), path.starts_with("/client/negotiate"));
-        while received.len() < total {
-            if stream.read_buf(&mut received).await? == 0 {
-                return Ok(());
-            }
-        }
-        if is_message {
-            let frame: Frame = received[head..total].into();
+        if path.starts_with(FLOOR_SEND_PATH) {
+            let frame: Frame = received[body.clone()].into();
             for share in &*shares {
                 let _ = share.frames.send(frame.clone()).await;
             }
             stream.write_all(ACCEPTED.as_bytes()).await?;
         } else {
+            let is_negotiation = path.starts_with("/client/negotiate");
             let response = if is_negotiation { negotiation() } else { HEALTHY.to_owned() };
             stream.write_all(response.as_bytes()).await?;
         }
-        received.drain(..total);
+        received.drain(..body.end);
     }
+    Ok(())
 }
 
 /// Answers the upgrade and the handshake, and adds the client to the smallest share. Nothing more is read from it.

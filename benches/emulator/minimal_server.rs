@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -61,6 +62,35 @@ pub(crate) fn run(port: &str) -> Result<String> {
     })
 }
 
+/// A request whose bytes have all been received.
+pub(crate) struct Request {
+    pub(crate) path: String,
+    /// The place of the body in the received bytes.
+    pub(crate) body: Range<usize>,
+}
+
+/// Reads the next request, which `received` may begin with. `None` at the end of the stream.
+pub(crate) async fn read_request(stream: &mut TcpStream, received: &mut Vec<u8>) -> io::Result<Option<Request>> {
+    let head = loop {
+        if let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") {
+            break end + 4;
+        }
+        if stream.read_buf(received).await? == 0 {
+            return Ok(None);
+        }
+    };
+    let text = String::from_utf8_lossy(&received[..head]);
+    let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+    let length = text.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
+    let body = head..head + length.unwrap_or(0);
+    while received.len() < body.end {
+        if stream.read_buf(received).await? == 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Request { path, body }))
+}
+
 #[derive(Default)]
 struct Floor {
     clients: RefCell<Vec<Rc<Client>>>,
@@ -80,17 +110,7 @@ impl Floor {
     /// Serves one connection, of a client or of a caller. Any error closes it.
     async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         let mut received = Vec::new();
-        loop {
-            let head = loop {
-                if let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") {
-                    break end + 4;
-                }
-                if stream.read_buf(&mut received).await? == 0 {
-                    return Ok(());
-                }
-            };
-            let text = String::from_utf8_lossy(&received[..head]);
-            let path = text.split(' ').nth(1).unwrap_or_default();
+        while let Some(Request { path, body }) = read_request(&mut stream, &mut received).await? {
             let Some(last) = path.strip_prefix(FLOOR_SEND_PATH) else {
                 if path.starts_with("/client/?") {
                     return self.accept_client(stream).await;
@@ -100,18 +120,11 @@ impl Floor {
                 } else {
                     stream.write_all(HEALTHY.as_bytes()).await?;
                 }
-                received.drain(..head);
+                received.drain(..body.end);
                 continue;
             };
             let recipients = last.parse().unwrap_or(usize::MAX);
-            let length = text.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse::<usize>().ok());
-            let total = head + length.unwrap_or(0);
-            while received.len() < total {
-                if stream.read_buf(&mut received).await? == 0 {
-                    return Ok(());
-                }
-            }
-            let frame = Rc::from(&received[head..total]);
+            let frame = Rc::from(&received[body.clone()]);
             for client in self.clients.borrow().iter().rev().take(recipients) {
                 let mut queue = client.queue.borrow_mut();
                 if queue.is_empty() {
@@ -121,8 +134,9 @@ impl Floor {
             }
             self.added.notify_one();
             stream.write_all(ACCEPTED.as_bytes()).await?;
-            received.drain(..total);
+            received.drain(..body.end);
         }
+        Ok(())
     }
 
     /// Answers the upgrade and the handshake. Nothing more is read from the client.
