@@ -13,6 +13,7 @@
 //! - [`auth`]: who is calling.
 //! - `negotiate`, `messages`, [`access_token`], `me`, `features`: one module for each function.
 //! - [`communication`], [`identities`]: the client of Azure Communication Services, and the store of the identities that people have there.
+//! - `history`: the log of messages.
 //! - [`rate_limiter`], `caller_limits`: how many requests a person may make.
 //! - `text`: line breaks, and which characters are visible.
 //! - [`error`]: failures as status, code and sentence.
@@ -32,6 +33,7 @@ pub mod config;
 pub mod error;
 pub mod exit;
 mod features;
+mod history;
 pub mod identities;
 mod json_body;
 mod me;
