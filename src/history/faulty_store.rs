@@ -1,0 +1,121 @@
+//! A store for tests that fails, loses answers, carries out calls late and ends the process that calls it, at random.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::memory_store::{Call, CallStore, MemoryStore, Reply};
+use super::store::StoreError;
+
+/// Random numbers that depend on the seed only (SplitMix64).
+#[derive(Clone, Debug)]
+pub(super) struct Random(Arc<Mutex<u64>>);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(seed)))
+    }
+
+    /// A number below `end`.
+    pub(super) fn below(&self, end: u64) -> u64 {
+        let mut state = self.0.lock().unwrap();
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut value = *state;
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (value ^ (value >> 31)) % end
+    }
+
+    pub(super) fn milliseconds(&self, end: u64) -> Duration {
+        Duration::from_millis(self.below(end))
+    }
+}
+
+/// How many of 1,000 calls have each fault.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Faults {
+    /// Not carried out, and no answer.
+    pub(super) fails: u64,
+    /// Carried out, and no answer.
+    pub(super) loses_answer: u64,
+    /// Carried out later, and no answer.
+    pub(super) lands_late: u64,
+    /// The process ends before the call.
+    pub(super) ends_before: u64,
+    /// The process ends after the call.
+    pub(super) ends_after: u64,
+}
+
+/// The store as one process sees it. Calls of a process that has ended do not return.
+#[derive(Debug)]
+pub(super) struct FaultyStore {
+    store: MemoryStore,
+    faults: Faults,
+    random: Random,
+    has_ended: watch::Sender<bool>,
+    /// The calls of all processes that will be carried out late.
+    late: Arc<AtomicUsize>,
+}
+
+impl FaultyStore {
+    pub(super) fn new(store: MemoryStore, faults: Faults, random: Random, late: Arc<AtomicUsize>) -> Self {
+        Self { store, faults, random, has_ended: watch::Sender::new(false), late }
+    }
+
+    /// Waits until the process has ended.
+    pub(super) async fn ended(&self) {
+        let _ = self.has_ended.subscribe().wait_for(|has_ended| *has_ended).await;
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        *self.has_ended.borrow()
+    }
+
+    async fn end(&self) -> Result<Reply, StoreError> {
+        self.has_ended.send_replace(true);
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl CallStore for FaultyStore {
+    async fn call(&self, call: Call) -> Result<Reply, StoreError> {
+        if self.has_ended() {
+            return self.end().await;
+        }
+        sleep(self.random.milliseconds(5)).await;
+        let Faults { fails, loses_answer, lands_late, ends_before, ends_after } = self.faults;
+        // Each fault has a range of its own.
+        let (chance, mut below) = (self.random.below(1_000), 0);
+        let mut happens = |of_1000: u64| {
+            below += of_1000;
+            chance < below
+        };
+        if happens(fails) {
+            return Err(StoreError::Unknown);
+        }
+        if happens(ends_before) {
+            return self.end().await;
+        }
+        if happens(lands_late) {
+            let (store, late, delay) = (self.store.clone(), self.late.clone(), self.random.milliseconds(120));
+            late.fetch_add(1, Relaxed);
+            tokio::spawn(async move {
+                sleep(delay).await;
+                let _ = store.apply(&call);
+                late.fetch_sub(1, Relaxed);
+            });
+            return Err(StoreError::Unknown);
+        }
+        let outcome = self.store.apply(&call);
+        sleep(self.random.milliseconds(5)).await;
+        if happens(ends_after) {
+            return self.end().await;
+        }
+        if happens(loses_answer) { Err(StoreError::Unknown) } else { outcome }
+    }
+}
