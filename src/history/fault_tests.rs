@@ -216,9 +216,7 @@ impl World {
         let mut said = HashMap::new();
         for (id, place) in truth {
             let first = said.entry(id).or_insert(place);
-            let is_lost = lost
-                .iter()
-                .any(|(from, to)| *from <= place.at && place.at < *to || place.next <= *to && *from <= place.at);
+            let is_lost = lost.iter().any(|(from, to)| *from <= place.at && (place.at < *to || place.next <= *to));
             let is_seen = places.contains(place);
             assert!(
                 is_seen || is_lost || *first != place,

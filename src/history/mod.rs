@@ -8,6 +8,7 @@
 mod appender;
 mod attempts;
 mod backward;
+mod folder_store;
 mod forward;
 mod line;
 mod log;
@@ -19,6 +20,7 @@ mod scan;
 mod shared_reads;
 mod store;
 mod stream;
+mod stream_folder;
 mod tail;
 mod writer;
 

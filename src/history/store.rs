@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use axum::body::Bytes;
@@ -126,6 +126,12 @@ impl Day {
     pub(crate) fn from_unix_seconds(seconds: i64) -> Self {
         let days = u64::try_from(seconds).unwrap_or_default() / SECONDS_PER_DAY;
         Self(u32::try_from(days).unwrap_or(u32::MAX))
+    }
+
+    /// The day of a time.
+    pub(crate) fn of(time: SystemTime) -> Self {
+        let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        Self::from_unix_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 }
 

@@ -106,13 +106,13 @@ impl KeptTails {
         let Some((read_at, tail)) = tails.get_mut(stream) else { return };
         match &tail.end {
             _ if now.saturating_duration_since(*read_at) >= KEEP => {}
-            Some(end) if end.part == part && end.total() == offset => {
-                if end.bytes.len() + block.len() <= MAX_TAIL_BYTES {
-                    let bytes = [&end.bytes, block].concat().into();
-                    let end = TailEnd { bytes, ..end.clone() };
-                    *tail = Arc::new(Tail { end: Some(end), parts: tail.parts.clone() });
-                    return;
-                }
+            Some(end)
+                if end.part == part && end.total() == offset && end.bytes.len() + block.len() <= MAX_TAIL_BYTES =>
+            {
+                let bytes = [&end.bytes, block].concat().into();
+                let end = TailEnd { bytes, ..end.clone() };
+                *tail = Arc::new(Tail { end: Some(end), parts: tail.parts.clone() });
+                return;
             }
             // It was read after the block had been appended.
             Some(end) if end.part == part && end.total() > offset => return,
