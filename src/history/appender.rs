@@ -101,6 +101,12 @@ impl Appender {
         }
     }
 
+    /// The number of streams that are remembered.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.0.lock().states.len()
+    }
+
     fn enqueue(&self, stream: &Stream, waiting: Waiting) -> Result<(), StoreError> {
         let mut streams = self.0.lock();
         let streams = &mut *streams;

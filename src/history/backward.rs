@@ -1,6 +1,6 @@
 //! Reads the lines of a stream backwards, from a position or the end.
 
-use super::line::{Head, LINE_FEED, complete_lines};
+use super::line::{Head, LINE_FEED, MAX_FIRST_LINE_BYTES, complete_lines};
 use super::position::Position;
 use super::reads::{FIRST_WINDOW_BYTES, Reads, begin_of_window};
 use super::scan::{Covered, FOLLOWED, MAX_WINDOW_BYTES, Next, ScanError, ScannedLine, is_line_end};
@@ -23,6 +23,17 @@ impl Reads {
         let Some(first) = tail.parts.iter().rposition(|part| part.number == start.part) else {
             return Ok(Covered { lost: true, ..beginning });
         };
+        if start.offset == 0 {
+            // Only a part of another program has a message there.
+            match self.chunk(stream, tail, start.part, 0..MAX_FIRST_LINE_BYTES).await {
+                Ok(chunk) if Head::parse(start.part, &chunk.bytes).length > 0 => {
+                    return Err(ScanError::InvalidPosition);
+                }
+                Ok(_) => {}
+                Err(StoreError::BlobNotFound) => return Ok(Covered { lost: true, ..beginning }),
+                Err(error) => return Err(error.into()),
+            }
+        }
         let mut end = start.offset;
         for index in (0..=first).rev() {
             let part = tail.parts[index].number;

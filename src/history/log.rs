@@ -159,6 +159,9 @@ impl HistoryLog {
     /// [`HistoryError::Unavailable`]: some messages may have been deleted, the oldest first. Repeat the call.
     pub(crate) async fn erase(&self, stream: &Stream) -> Result<(), HistoryError> {
         let deadline = Instant::now() + ERASE_TIMEOUT;
+        if Attempts::until(deadline).repeat(|| self.store.list(stream)).await?.parts.is_empty() {
+            return Ok(());
+        }
         let mut memory = Memory::default();
         let first = Writer::new(&*self.store, stream, &mut memory, Attempts::until(deadline)).begin_part().await?;
         let mut attempts = Attempts::until(deadline);

@@ -25,8 +25,14 @@ mod tail;
 mod writer;
 
 #[cfg(test)]
+mod appender_tests;
+#[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
 mod faulty_store;
 #[cfg(test)]
+mod log_tests;
+#[cfg(test)]
 mod memory_store;
+#[cfg(test)]
+mod step_tests;
