@@ -11,24 +11,29 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::sync::Barrier;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::appender::Place;
 use super::faulty_store::{Faults, FaultyStore, Random};
 use super::line::{FirstLine, Head, MessageFields, complete_lines};
-use super::log::HistoryLog;
+use super::log::{HistoryError, HistoryLog};
 use super::memory_store::{Call, MemoryStore};
 use super::page::{Cursor, Filter, Page};
-use super::position::{PartNumber, Position};
+use super::position::Position;
 use super::stream::Stream;
 
 const WRITERS: usize = 8;
 const ROUNDS: usize = 24;
 const MAX_BLOCKS: usize = 40;
-const FAULTS: Faults = Faults { fails: 40, loses_answer: 50, lands_late: 45, ends_before: 8, ends_after: 7 };
+/// Of the paused clock; a run takes about ten seconds of it.
+const MAX_TIME: Duration = Duration::from_secs(600);
+const FAULTS: Faults =
+    Faults { fails: 40, loses_answer: 50, lands_late: 45, ends_before: 8, ends_after: 7, says_full: 10 };
 /// A reader has the same faults, and does not end.
-const READER_FAULTS: Faults = Faults { fails: 75, loses_answer: 75, lands_late: 0, ends_before: 0, ends_after: 0 };
-const NO_FAULTS: Faults = Faults { fails: 0, loses_answer: 0, lands_late: 0, ends_before: 0, ends_after: 0 };
+const READER_FAULTS: Faults =
+    Faults { fails: 75, loses_answer: 75, lands_late: 0, ends_before: 0, ends_after: 0, says_full: 0 };
+const NO_FAULTS: Faults =
+    Faults { fails: 0, loses_answer: 0, lands_late: 0, ends_before: 0, ends_after: 0, says_full: 0 };
 
 struct World {
     seed: u64,
@@ -38,6 +43,14 @@ struct World {
     late: Arc<AtomicUsize>,
     acknowledged: Mutex<BTreeMap<String, Place>>,
     has_ended: AtomicBool,
+}
+
+/// A message that was in the log.
+struct Said {
+    id: String,
+    place: Place,
+    /// Its part was not deleted.
+    is_there: bool,
 }
 
 impl World {
@@ -119,15 +132,25 @@ impl World {
     async fn follow(&self) -> (Vec<Value>, Vec<(Position, Position)>) {
         let (_, log) = self.process(READER_FAULTS);
         let (mut messages, mut lost, mut after) = (Vec::new(), Vec::new(), None::<Position>);
+        // Where the reader was when its position was invalid.
+        let mut left = None;
         loop {
             sleep(self.random.milliseconds(30)).await;
             let is_last = self.has_ended.load(Relaxed) && self.late.load(Relaxed) == 0;
             let cursor = after.map_or(Cursor::Newest, Cursor::After);
             let limit = 1 + usize::try_from(self.random.below(20)).unwrap();
-            let Ok(page) = log.page(&self.stream, cursor, limit, Filter::All, Instant::now()).await else { continue };
+            let page = match log.page(&self.stream, cursor, limit, Filter::All, Instant::now()).await {
+                Ok(page) => page,
+                Err(HistoryError::InvalidCursor) => {
+                    // Its part is gone, and a late call has created another one with this number.
+                    left = after.take();
+                    continue;
+                }
+                Err(_) => continue,
+            };
             assert_eq!(page.bad_lines, 0, "seed {}", self.seed);
             // What was said before the reader came is not looked for.
-            let from = if after.is_none() { page.before.map(|_| Position::new(0, 0)) } else { after };
+            let from = after.or(left.take()).or(page.before.map(|_| Position::new(0, 0)));
             if let Some(from) = from.filter(|_| page.lost || after.is_none()) {
                 let to = page.messages.first().map_or(page.after, |first| Some(place(&parse(first)).at));
                 lost.push((from, to.unwrap_or(from)));
@@ -158,63 +181,62 @@ impl World {
         self.check_readers(&truth).await;
     }
 
-    /// The parts that there are. An empty one may have been created late, after a part with its number had been deleted.
-    fn existing(&self) -> Vec<PartNumber> {
-        let parts = self.store.parts(&self.stream).into_iter();
-        parts.filter(|(_, bytes, _)| !bytes.is_empty()).map(|(number, ..)| number).collect()
-    }
-
     /// All messages that there ever were, in the order of their positions. Checks that the parts form a chain.
-    fn truth(&self) -> Vec<(String, Place)> {
-        let existing = self.existing();
-        let (mut truth, mut previous_end) = (Vec::new(), None::<Position>);
-        for (part, bytes) in self.store.all_parts(&self.stream) {
+    fn truth(&self) -> Vec<Said> {
+        let (mut truth, mut previous_end) = (Vec::new(), None::<(Position, bool)>);
+        for (part, bytes, is_there) in self.store.all_parts(&self.stream) {
             let head = Head::parse(part, &bytes);
             if bytes.is_empty() || head.length == bytes.len() as u64 {
                 continue;
             }
             assert!(head.length > 0, "seed {}: part {part} has no first line", self.seed);
-            let is_gone = |end: Position| !existing.contains(&end.part);
-            let is_chained =
-                head.previous == previous_end || head.previous.is_none() && previous_end.is_some_and(is_gone);
+            let is_chained = match (head.previous, previous_end) {
+                (Some(previous), Some((end, _))) => previous == end,
+                (Some(_), None) => false,
+                (None, previous_end) => previous_end.is_none_or(|(_, is_there)| !is_there),
+            };
             assert!(is_chained, "seed {}: part {part} follows {:?}, not {previous_end:?}", self.seed, head.previous);
             for line in complete_lines(&bytes[usize::try_from(head.length).unwrap()..], head.length) {
                 assert!(serde_json::from_slice::<FirstLine>(line.content).is_err(), "seed {}: two heads", self.seed);
                 let message = MessageFields::parse(line.content).expect("a message");
                 let next = Position::new(part, line.end());
-                truth.push((message.id.into_owned(), Place { at: head.begin(part, line.offset), next }));
+                let place = Place { at: head.begin(part, line.offset), next };
+                truth.push(Said { id: message.id.into_owned(), place, is_there });
             }
-            previous_end = Some(Position::new(part, bytes.len() as u64));
+            previous_end = Some((Position::new(part, bytes.len() as u64), is_there));
         }
         truth
     }
 
     /// Each acknowledged message is at its position, and no earlier line says the same.
-    fn check_acknowledged(&self, truth: &[(String, Place)]) {
-        let existing = self.existing();
+    fn check_acknowledged(&self, truth: &[Said]) {
         let acknowledged = self.acknowledged.lock().unwrap();
         assert!(acknowledged.len() > WRITERS * ROUNDS, "seed {}: {} acknowledged", self.seed, acknowledged.len());
-        let mut places: HashMap<&str, Vec<Place>> = HashMap::new();
-        for (id, place) in truth {
-            places.entry(id).or_default().push(*place);
+        let mut places: HashMap<&str, Vec<(Place, bool)>> = HashMap::new();
+        for said in truth {
+            places.entry(&said.id).or_default().push((said.place, said.is_there));
         }
         for (id, place) in &*acknowledged {
             let there = places.get(&**id).map_or(&[][..], |places| places);
-            assert!(there.contains(place), "seed {}: {id} is not at {place:?} but {there:?}", self.seed);
+            assert!(
+                there.iter().any(|(other, _)| other == place),
+                "seed {}: {id} is not at {place:?} but {there:?}",
+                self.seed
+            );
             // A line that was deleted before it was found is said again.
-            let earlier = there.iter().find(|other| other.at < place.at && existing.contains(&other.next.part));
+            let earlier = there.iter().find(|(other, is_there)| other.at < place.at && *is_there);
             assert_eq!(earlier, None, "seed {}: {id} is at {place:?} and earlier", self.seed);
         }
     }
 
     /// The reader has seen each message once and in order, except where it was told that some are lost.
-    fn check_followed(&self, truth: &[(String, Place)], followed: &[Value], lost: &[(Position, Position)]) {
+    fn check_followed(&self, truth: &[Said], followed: &[Value], lost: &[(Position, Position)]) {
         let places: Vec<Place> = followed.iter().map(place).collect();
         for pair in places.windows(2) {
             assert!(pair[0].next <= pair[1].at, "seed {}: {:?} follows {:?}", self.seed, pair[1], pair[0]);
         }
         let mut said = HashMap::new();
-        for (id, place) in truth {
+        for Said { id, place, .. } in truth {
             let first = said.entry(id).or_insert(place);
             let is_lost = lost.iter().any(|(from, to)| *from <= place.at && (place.at < *to || place.next <= *to));
             let is_seen = places.contains(place);
@@ -227,10 +249,8 @@ impl World {
     }
 
     /// Readers from the end and from the beginning find what is there, each message once, without a seam.
-    async fn check_readers(&self, truth: &[(String, Place)]) {
-        let existing = self.existing();
-        let there = truth.iter().filter(|(_, place)| existing.contains(&place.next.part));
-        let there: Vec<Place> = there.map(|(_, place)| *place).collect();
+    async fn check_readers(&self, truth: &[Said]) {
+        let there: Vec<Place> = truth.iter().filter(|said| said.is_there).map(|said| said.place).collect();
         let (_, log) = self.process(NO_FAULTS);
         let read = async |cursor| -> Page {
             let limit = 1 + usize::try_from(self.random.below(20)).unwrap();
@@ -263,7 +283,7 @@ impl World {
             for place in &there {
                 let is_seen = left.next_if_eq(place).is_some();
                 // A line may be left out only because an earlier one on the same page says the same.
-                let id = |place: &Place| truth.iter().find(|(_, other)| other == place).map(|(id, _)| id.clone());
+                let id = |place: &Place| truth.iter().find(|said| said.place == *place).map(|said| &said.id);
                 let is_double = || there.iter().any(|other| other.at < place.at && id(other) == id(place));
                 assert!(is_seen || is_double(), "seed {}: {place:?} is not read {direction}", self.seed);
             }
@@ -290,7 +310,8 @@ fn run_seeds(seeds: std::ops::Range<u64>) {
                 for seed in seeds {
                     let runtime =
                         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-                    runtime.unwrap().block_on(World::new(seed).run());
+                    let run = async { timeout(MAX_TIME, World::new(seed).run()).await };
+                    assert!(runtime.unwrap().block_on(run).is_ok(), "seed {seed} does not end");
                 }
             });
         }

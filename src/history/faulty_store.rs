@@ -48,6 +48,8 @@ pub(super) struct Faults {
     pub(super) ends_before: u64,
     /// The process ends after the call.
     pub(super) ends_after: u64,
+    /// Of appends: refused as if the part was full, although others, and late ones, are not.
+    pub(super) says_full: u64,
 }
 
 /// The store as one process sees it. Calls of a process that has ended do not return.
@@ -88,7 +90,7 @@ impl CallStore for FaultyStore {
             return self.end().await;
         }
         sleep(self.random.milliseconds(5)).await;
-        let Faults { fails, loses_answer, lands_late, ends_before, ends_after } = self.faults;
+        let Faults { fails, loses_answer, lands_late, ends_before, ends_after, says_full } = self.faults;
         // Each fault has a range of its own.
         let (chance, mut below) = (self.random.below(1_000), 0);
         let mut happens = |of_1000: u64| {
@@ -100,6 +102,9 @@ impl CallStore for FaultyStore {
         }
         if happens(ends_before) {
             return self.end().await;
+        }
+        if happens(says_full) && matches!(call, Call::Append(..)) {
+            return Err(StoreError::BlockCountExceedsLimit);
         }
         if happens(lands_late) {
             let (store, late, delay) = (self.store.clone(), self.late.clone(), self.random.milliseconds(120));

@@ -89,12 +89,13 @@ impl MemoryStore {
         parts.map(|((_, number), part)| (*number, part.bytes.clone(), part.sealed)).collect()
     }
 
-    /// The parts of the stream that there ever were, in the order of their numbers: number and bytes.
-    pub(super) fn all_parts(&self, stream: &Stream) -> Vec<(PartNumber, Vec<u8>)> {
-        let mut parts: Vec<_> = self.parts(stream).into_iter().map(|(number, bytes, _)| (number, bytes)).collect();
+    /// The parts of the stream that there ever were, in the order of their numbers: number, bytes, and whether it is there.
+    pub(super) fn all_parts(&self, stream: &Stream) -> Vec<(PartNumber, Vec<u8>, bool)> {
+        let mut parts: Vec<_> =
+            self.parts(stream).into_iter().map(|(number, bytes, _)| (number, bytes, true)).collect();
         let inner = self.0.lock().unwrap();
         let deleted = inner.deleted.iter().filter(|(prefix, ..)| prefix == stream.prefix());
-        parts.extend(deleted.map(|(_, number, bytes)| (*number, bytes.clone())));
+        parts.extend(deleted.map(|(_, number, bytes)| (*number, bytes.clone(), false)));
         parts.sort();
         parts
     }

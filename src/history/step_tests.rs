@@ -196,3 +196,32 @@ async fn an_erasure_is_completed_by_repeating_it_whichever_call_ends_it() {
         }
     }
 }
+
+/// A store in which another process appends to a part just before it is sealed.
+#[derive(Debug)]
+struct LateWriter(MemoryStore);
+
+#[async_trait]
+impl CallStore for LateWriter {
+    async fn call(&self, call: Call) -> Result<Reply, StoreError> {
+        if let Call::Seal(stream, part @ 8) = &call {
+            let line = "{\"id\":\"late\",\"sender\":\"bob\",\"text\":\"hi\"}\n";
+            self.0.apply(&Call::Append(stream.clone(), *part, line.into(), None))?;
+        }
+        self.0.apply(&call)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_gets_its_first_line_late_may_get_messages_too() {
+    let (store, stream) = (MemoryStore::new(50_000), Stream::everyone());
+    store.put(&stream, 7, b"{\"part\":7,\"previous\":null}\n{\"id\":\"1\",\"sender\":\"ann\",\"text\":\"hi\"}\n", true);
+    store.put(&stream, 8, b"", false);
+    store.put(&stream, 9, b"", false);
+    let log = HistoryLog::new(Arc::new(LateWriter(store.clone())));
+    let place = log.append(&stream, br#"{"id":"2","sender":"ann","text":"hi"}"#.to_vec()).await.unwrap();
+    let page = log.page(&stream, Cursor::Newest, 9, Filter::All, Instant::now()).await.unwrap();
+    let read: Vec<Value> = page.messages.iter().map(|message| serde_json::from_str(message).unwrap()).collect();
+    assert_eq!((read.len(), &read[1]["id"], &read[2]["id"]), (3, &"late".into(), &"2".into()));
+    assert!(read[0]["next"] == read[1]["at"] && read[1]["next"] == place.at.to_string(), "{read:?}");
+}
