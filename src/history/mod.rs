@@ -2,8 +2,15 @@
 //!
 //! A log is a chain of append-only parts in a store. A message is said when its line is in the log, and the place of the line is the
 //! message's position.
+//!
+//! - `log`: what the routes call.
+//! - `position`, `stream`, `line`: names and bytes, without I/O.
+//! - `store`: what the log needs of a storage service; `folder_store` and `stream_folder` do it with files.
+//! - `appender`: group commit; `writer`: how a block gets into the last part; `attempts`: time-outs and repetitions.
+//! - `reads`, `shared_reads`, `tail`: reads of the store that callers share; `forward`, `backward`, `scan`: from line to line.
+//! - `page`, `removals`: what a reader gets of the lines.
 
-#![allow(dead_code, reason = "the routes do not use it yet")]
+#![allow(dead_code, unused_imports, reason = "the routes do not use it yet")]
 
 mod appender;
 mod attempts;
@@ -23,6 +30,14 @@ mod stream;
 mod stream_folder;
 mod tail;
 mod writer;
+
+pub(crate) use appender::Place;
+pub(crate) use folder_store::FolderStore;
+pub(crate) use log::{HistoryError, HistoryLog};
+pub(crate) use page::{Cursor, Filter, Page};
+pub(crate) use position::{InvalidPosition, Position};
+pub(crate) use store::{LogStore, StoreError};
+pub(crate) use stream::Stream;
 
 #[cfg(test)]
 mod appender_tests;
