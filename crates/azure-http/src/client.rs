@@ -168,7 +168,7 @@ impl HttpClient {
     /// When there is no response.
     pub async fn send(&self, request: Request) -> Result<Response, HttpError> {
         let Request { method, url, mut headers, body, connection } = request;
-        if body.is_empty() && method == Method::POST {
+        if body.is_empty() && matches!(method, Method::POST | Method::PUT) {
             // hyper sends no length without a body, and a front end may respond 411 to that.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }

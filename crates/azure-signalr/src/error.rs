@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     NoToken(TokenError),
     #[error("the SignalR service gave no access key, but something else")]
     NoKey,
+    #[error("the SignalR service gave no list of connections, but something else")]
+    NoList,
     /// There is no response, or the HTTP client cannot be built.
     #[error("{}", http_message(*.0))]
     Http(HttpErrorKind),
@@ -50,7 +52,9 @@ impl Error {
             Kind::Http(kind) => Failure::from(*kind) != Failure::Permanent,
             Kind::Rejected { status, .. } => matches!(status, 408 | 429 | 500..),
             Kind::NoToken(why) => why.is_retryable(),
-            Kind::IdentityRefused { .. } | Kind::NoKey | Kind::TokenTooLong | Kind::Unserialisable => false,
+            Kind::IdentityRefused { .. } | Kind::NoKey | Kind::NoList | Kind::TokenTooLong | Kind::Unserialisable => {
+                false
+            }
         }
     }
 

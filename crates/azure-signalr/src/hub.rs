@@ -1,4 +1,4 @@
-//! One hub of the service: access for clients, and messages to them.
+//! One hub of the service: access for clients, and messages to them. Its groups are in `group`.
 //!
 //! A `Hub` is cheap to clone; clones share connections. It takes the wall-clock time as an argument.
 
@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use azure_http::{CALL_TIMEOUT, Retry, RetryState, join_segments};
+use azure_http::{CALL_TIMEOUT, Method, Retry, RetryState, join_segments};
 use serde::Serialize;
 use tokio::time::Instant;
 use url::Url;
@@ -25,6 +25,9 @@ const API_VERSION: &str = "2022-06-01";
 /// The `x-ms-error-code` of a 404 for a user without connections. A 404 without it comes from something else, such as a gateway.
 const USER_NOT_CONNECTED: &str = "Warning.User.NotExisted";
 
+/// The longest response that is read: a page of 200 connections whose user ids are as long as they may be, in JSON escapes.
+const MAX_BODY_BYTES: usize = 2 << 20;
+
 /// A hub of an Azure SignalR Service: sends messages to its clients, and issues their access tokens.
 ///
 /// ```no_run
@@ -39,16 +42,19 @@ const USER_NOT_CONNECTED: &str = "Warning.User.NotExisted";
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Hub(Arc<Inner>);
+pub struct Hub(pub(crate) Arc<Inner>);
 
-struct Inner {
+pub(crate) struct Inner {
     transport: Transport,
     auth: RequestAuth,
     /// `…/api/hubs/{hub}`
     rest: Url,
     /// The same with the endpoint's host and no port, as audiences have it.
     rest_audience: Url,
+    /// The query of all operations but those that need a newer version.
     query: String,
+    /// `application=…&`, or empty.
+    application: String,
     client_url: Url,
     client_audience: Url,
 }
@@ -135,6 +141,7 @@ impl Hub {
             rest: join_segments(connection.server_endpoint(), &rest),
             rest_audience: join_segments(&audience, &rest),
             query: format!("{application}api-version={API_VERSION}"),
+            application,
             client_url: client_url(connection.client_endpoint()),
             client_audience: client_url(&audience),
         })))
@@ -209,18 +216,11 @@ impl Hub {
     ///
     /// When the service cannot be reached, does not respond in time, or responds with anything but yes or no.
     pub async fn user_exists(&self, user: &UserId, now: SystemTime) -> Result<bool, Error> {
-        let mut state = RetryState::start(Retry::Idempotent);
         let (url, audience) = self.0.addresses(&["users", user.as_str()]);
-        let token = self.0.auth.token(&audience, now, state.deadline()).await?;
-        loop {
-            let head = self.0.transport.head(&url, &token, state.connection(), now);
-            let Err(error) = state.attempt(head).await else { return Ok(true) };
-            if error.is_rejection(404, USER_NOT_CONNECTED) {
-                return Ok(false);
-            }
-            if !state.wait(error.failure()).await {
-                return Err(self.0.auth.explain(error));
-            }
+        match self.0.call(Method::HEAD, Retry::Idempotent, &url, &audience, now).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_rejection(404, USER_NOT_CONNECTED) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -236,14 +236,43 @@ impl Inner {
         match recipient {
             Recipient::Everyone => self.addresses(&[":send"]),
             Recipient::User(user) => self.addresses(&["users", user.as_str(), ":send"]),
+            Recipient::Group(group) => self.addresses(&["groups", group.as_str(), ":send"]),
         }
     }
 
     /// The URL of a REST operation on the hub, and the audience of its token.
-    fn addresses(&self, segments: &[&str]) -> (Url, Url) {
+    pub(crate) fn addresses(&self, segments: &[&str]) -> (Url, Url) {
         let mut url = join_segments(&self.rest, segments);
         url.set_query(Some(&self.query));
         (url, join_segments(&self.rest_audience, segments))
+    }
+
+    /// The same, for an operation that needs this version of the REST API.
+    pub(crate) fn addresses_since(&self, version: &str, segments: &[&str]) -> (Url, Url) {
+        let (mut url, audience) = self.addresses(segments);
+        url.set_query(Some(&format!("{}api-version={version}", self.application)));
+        (url, audience)
+    }
+
+    /// Makes a call without a body, repeated where `retry` allows that, and returns the body of the response.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        retry: Retry,
+        url: &Url,
+        audience: &Url,
+        now: SystemTime,
+    ) -> Result<Vec<u8>, Error> {
+        let mut state = RetryState::start(retry);
+        let token = self.auth.token(audience, now, state.deadline()).await?;
+        loop {
+            let call = self.transport.call(method.clone(), url, &token, MAX_BODY_BYTES, state.connection(), now);
+            match state.attempt(call).await {
+                Ok(body) => return Ok(body),
+                Err(error) if state.wait(error.failure()).await => {}
+                Err(error) => return Err(self.auth.explain(error)),
+            }
+        }
     }
 }
 
@@ -325,8 +354,11 @@ mod tests {
     }
 
     #[test]
-    fn a_user_id_is_one_segment_with_any_characters_in_it() {
+    fn a_name_is_one_segment_with_any_characters_in_it() {
         let hub = Hub::new(&connection("Endpoint=https://h"), &"chat".parse().unwrap()).unwrap();
+        let room = "room:a/b".parse().unwrap();
+        let (url, audience) = hub.0.send_addresses(Recipient::Group(&room));
+        assert_eq!((url.path(), audience.path()), ("/api/hubs/chat/groups/room:a%2Fb/:send", url.path()));
         for (user, segment) in [("a/b c", "a%2Fb%20c"), ("a?b#c%", "a%3Fb%23c%25"), ("...", "..."), ("ö", "%C3%B6")] {
             let user = user.parse().unwrap();
             let (url, _) = hub.0.send_addresses(Recipient::User(&user));

@@ -6,7 +6,7 @@ use azure_http::Retry;
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::name::UserId;
+use crate::name::{GroupName, UserId};
 
 /// The connections that get a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Recipient<'a> {
     Everyone,
     /// Every connection of one user; none, if that user is not connected.
     User(&'a UserId),
+    /// Every connection in a group; none, if the group is empty.
+    Group(&'a GroupName),
 }
 
 impl Recipient<'_> {
@@ -23,6 +25,7 @@ impl Recipient<'_> {
         match self {
             Self::Everyone => "/api/hubs/{hub}/:send",
             Self::User(_) => "/api/hubs/{hub}/users/{user}/:send",
+            Self::Group(_) => "/api/hubs/{hub}/groups/{group}/:send",
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use azure_credentials::{Expiring, Fetch, RefreshingCache, TokenCache, Unavailable};
-use azure_http::{HttpErrorKind, Retry, RetryState, Secret, join_segments};
+use azure_http::{HttpErrorKind, Method, Retry, RetryState, Secret, join_segments};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -27,6 +27,8 @@ const SCOPE: &str = "https://signalr.azure.com/.default";
 
 /// The version of the REST API that brought `GET /api/auth/accessKey`.
 const KEY_API_VERSION: &str = "2023-07-01";
+/// The longest response with a key that is read; it takes a few hundred bytes.
+const MAX_KEY_BYTES: usize = 64 * 1_024;
 /// The service forgets a key it lent after 90 minutes by default, and clients' tokens live for one hour: a key that is replaced after
 /// half an hour outlives every token that was signed with it.
 const KEY_LIFETIME: Duration = Duration::from_secs(90 * 60);
@@ -141,7 +143,8 @@ impl KeyFetcher {
     async fn request(&self, token: &Secret) -> Result<Signer, Error> {
         let mut state = RetryState::start(Retry::Idempotent);
         let body = loop {
-            let get = self.transport.get(&self.url, token, state.connection(), SystemTime::now());
+            let (connection, now) = (state.connection(), SystemTime::now());
+            let get = self.transport.call(Method::GET, &self.url, token, MAX_KEY_BYTES, connection, now);
             match state.attempt(get).await {
                 Ok(body) => break body,
                 Err(error) if state.wait(error.failure()).await => {}

@@ -44,7 +44,7 @@ impl Attempt {
         Self { route, resend_count, started, duration: started.elapsed(), outcome }
     }
 
-    /// The path with placeholders for names: `/api/hubs/{hub}/:send` or `/api/hubs/{hub}/users/{user}/:send`.
+    /// The path with placeholders for names, such as `/api/hubs/{hub}/users/{user}/:send`.
     pub fn route(&self) -> &'static str {
         self.route
     }

@@ -11,9 +11,6 @@ use url::Url;
 
 use crate::error::{Error, Kind};
 
-/// The longest body that is read; an access key takes a few hundred bytes.
-const MAX_BODY_BYTES: usize = 64 * 1_024;
-
 /// Sends requests over a pool of connections, which clones share; tokens of an identity come over it too.
 #[derive(Clone)]
 pub(crate) struct Transport(pub(crate) HttpClient);
@@ -41,28 +38,18 @@ impl Transport {
         Ok(self.send(request, token, now).await?.status())
     }
 
-    /// Requests the head of a response that means success.
-    pub(crate) async fn head(
+    /// Sends a request without a body and returns the body of a response that means success, which is at most `max_body_bytes` long.
+    pub(crate) async fn call(
         &self,
+        method: Method,
         url: &Url,
         token: &Secret,
-        connection: Connection,
-        now: SystemTime,
-    ) -> Result<(), Error> {
-        let request = Request { connection, ..Request::new(Method::HEAD, url.clone()) };
-        self.send(request, token, now).await.map(drop)
-    }
-
-    /// Gets the body of a response that means success.
-    pub(crate) async fn get(
-        &self,
-        url: &Url,
-        token: &Secret,
+        max_body_bytes: usize,
         connection: Connection,
         now: SystemTime,
     ) -> Result<Vec<u8>, Error> {
-        let request = Request { connection, ..Request::new(Method::GET, url.clone()) };
-        Ok(self.send(request, token, now).await?.body(MAX_BODY_BYTES).await?)
+        let request = Request { connection, ..Request::new(method, url.clone()) };
+        Ok(self.send(request, token, now).await?.body(max_body_bytes).await?)
     }
 
     async fn send(&self, mut request: Request, token: &Secret, now: SystemTime) -> Result<Response, Error> {
@@ -85,6 +72,8 @@ mod tests {
 
     use super::*;
 
+    const MAX_BODY_BYTES: usize = 64 * 1_024;
+
     #[tokio::test]
     async fn a_body_is_read_up_to_its_limit() {
         for (length, expected) in [
@@ -96,7 +85,8 @@ mod tests {
             let port = test_support::http::serve(axum::Router::new().fallback(respond)).await;
             let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
             let transport = Transport::new(&RootCertificates::default()).unwrap();
-            let read = transport.get(&url, &Secret::new("t"), Connection::Pooled, SystemTime::UNIX_EPOCH).await;
+            let (token, connection, now) = (Secret::new("t"), Connection::Pooled, SystemTime::UNIX_EPOCH);
+            let read = transport.call(Method::GET, &url, &token, MAX_BODY_BYTES, connection, now).await;
             assert_eq!(read.map(|body| body.len()).map_err(|error| error.kind), expected, "{length}");
         }
     }
