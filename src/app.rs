@@ -7,10 +7,10 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef, Request};
+use axum::extract::{DefaultBodyLimit, FromRef, Request, State};
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
-use axum::middleware::{from_fn_with_state, map_request};
+use axum::middleware::{from_fn_with_state, map_request_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use azure_signalr::{ConnectionString, Hub};
@@ -28,8 +28,9 @@ use crate::features::features;
 use crate::me::me;
 use crate::messages::send;
 use crate::negotiate::negotiate;
+use crate::operations::Operations;
 use crate::rate_limiter::Rate;
-use crate::telemetry::{self, Export, Operations, Recorder};
+use crate::telemetry::{self, Export, Recorder};
 
 /// Twice the longest message whose characters are all JSON escapes.
 const MAX_BODY_BYTES: usize = 64 * 1_024;
@@ -121,15 +122,15 @@ pub fn app(
     // Without forwarding, the host posts its own JSON to the names of the functions.
     let routes = match prefix {
         "" => routes,
-        _ => functions.iter().fold(routes, |routes, (name, _)| {
-            routes.route(&format!("/{}", name.to_ascii_lowercase()), any(async || Error::NotForwarded))
-        }),
+        _ => functions
+            .iter()
+            .fold(routes, |routes, (name, _)| routes.route(&format!("/{name}"), any(async || Error::NotForwarded))),
     };
     let routes = routes
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
-    let recorder = Recorder::new(operations(&functions), export.of_calls_to(hub.server()));
+    let recorder = Recorder::new(operations(&functions, prefix), export.of_calls_to(hub.server()));
     with_middleware(
         routes.with_state(AppState { hub, tokens, auth, limits: CallerLimits::new(message_rate) }),
         recorder,
@@ -141,7 +142,7 @@ pub fn unconfigured(names: impl IntoIterator<Item = &'static str>, prefix: &str)
     let names: Arc<[_]> = names.into_iter().collect();
     let routes = Router::new().route("/", get(health)).fallback(async move || Error::NotConfigured(names));
     // The settings of the telemetry may be invalid, too.
-    with_middleware(routes, Recorder::new(operations(&functions(prefix)), Export::default()))
+    with_middleware(routes, Recorder::new(operations(&functions(prefix), prefix), Export::default()))
 }
 
 /// The functions: name of the folder, and path.
@@ -159,8 +160,9 @@ fn functions(prefix: &str) -> [(&'static str, String); 6] {
     ]
 }
 
-fn operations(functions: &[(&'static str, String)]) -> Operations {
-    Operations::new(functions.iter().map(|(name, path)| (*name, path.as_str())))
+fn operations(functions: &[(&'static str, String)], prefix: &str) -> Operations {
+    let unforwarded = functions.iter().filter(|_| !prefix.is_empty()).map(|(name, _)| format!("/{name}"));
+    Operations::new(functions.iter().map(|(name, path)| (*name, path.as_str())), unforwarded)
 }
 
 /// The response to `GET /`, with which the host checks that the handler has started and still responds.
@@ -173,23 +175,22 @@ async fn health() -> &'static str {
 /// The layers of a router run after it has matched the path; these must run before, so `routes` is the fallback of an empty router.
 pub fn with_middleware(routes: Router, recorder: Recorder) -> Router {
     Router::new()
-        .fallback_service(CallLimit::new(map_request(normalize_path).layer(routes)))
+        .fallback_service(CallLimit::new(map_request_with_state(recorder.clone(), normalize_path).layer(routes)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(recorder, telemetry::requests))
 }
 
-/// Removes what the host ignores when it matches a path: letter case and one trailing slash.
-async fn normalize_path(mut request: Request) -> Result<Request, Error> {
+/// Removes what the host ignores when it matches a path: the letter case of its fixed segments, and one trailing slash.
+async fn normalize_path(State(recorder): State<Recorder>, mut request: Request) -> Result<Request, Error> {
     let path = request.uri().path();
     if !is_well_encoded(path) {
         return Err(Error::InvalidPath);
     }
-    let without_slash = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
-    let normalized = without_slash.to_ascii_lowercase();
+    let normalized = recorder.operations().normalize(path);
     if normalized != path {
         let mut parts = request.uri().clone().into_parts();
         let query = request.uri().query().map(|query| ["?", query].concat()).unwrap_or_default();
-        let normalized = PathAndQuery::try_from(normalized + &query).map_err(|_| Error::InvalidPath)?;
+        let normalized = PathAndQuery::try_from(normalized.into_owned() + &query).map_err(|_| Error::InvalidPath)?;
         parts.path_and_query = Some(normalized);
         *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Error::InvalidPath)?;
     }

@@ -10,6 +10,7 @@
 //! In the order of one request:
 //! - [`config`]: the settings, read once at start; every problem is reported at once.
 //! - [`app`]: the routes and the middleware around them.
+//! - `operations`: the paths of the routes, in any letter case, and what of them is logged.
 //! - [`auth`]: who is calling.
 //! - `negotiate`, `messages`, [`access_token`], `me`, `features`: one module for each function.
 //! - [`communication`], [`identities`]: the client of Azure Communication Services, and the store of the identities that people have there.
@@ -40,6 +41,7 @@ mod me;
 pub mod memory;
 mod messages;
 mod negotiate;
+mod operations;
 pub mod rate_limiter;
 pub mod shutdown;
 pub mod telemetry;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
 
-use super::operations::{Operation, PROBE, UNMATCHED};
 use super::request::{RequestInfo, RequestOutcome};
 use crate::error::{Error, with_causes};
+use crate::operations::{Operation, PROBE, UNMATCHED};
 
 pub(super) fn write(operation: Option<&Operation>, info: &RequestInfo, ended: &RequestOutcome<'_>) {
+    let path = info.logged_path(operation);
     let operation = operation.map_or(UNMATCHED, |operation| operation.name);
     let upstream_tries = ended.tries.iter().any(|one| one.resend_count() > 0).then_some(ended.tries.len());
     // A macro, because `tracing` needs the level at compile time.
@@ -21,7 +22,7 @@ pub(super) fn write(operation: Option<&Operation>, info: &RequestInfo, ended: &R
                 operation,
                 invocation_id = info.invocation_id.as_str(),
                 method = info.logged_method(),
-                path = info.logged_path(),
+                path,
                 status = ended.status,
                 outcome = ended.outcome(),
                 duration_ms = milliseconds(ended.duration),

@@ -1,6 +1,6 @@
 //! One log line for each request on standard output, and with the feature `otel` traces and metrics.
 //!
-//! Of a request only the path is logged, never its query, headers or body: those carry keys and tokens. Handlers do not log their
+//! Of a request only the path is logged, without connection ids, and never its query, headers or body: those carry keys and tokens. Handlers do not log their
 //! failures: the error and the upstream time are in the extensions of the response, and are logged here once.
 
 use std::sync::Arc;
@@ -18,14 +18,13 @@ use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::LogFormat;
+use crate::operations::Operations;
 
 mod access_log;
-mod operations;
 #[cfg_attr(not(feature = "otel"), path = "otel_disabled.rs")]
 mod otel;
 mod request;
 
-pub use operations::Operations;
 pub use otel::Export;
 use request::{RequestInfo, RequestOutcome};
 
@@ -89,6 +88,11 @@ impl Recorder {
     /// Names requests by `operations`, and exports telemetry to `export`.
     pub(crate) fn new(operations: Operations, export: Export) -> Self {
         Self(Arc::new(Inner { operations, export }))
+    }
+
+    /// The operations by which requests are named.
+    pub(crate) fn operations(&self) -> &Operations {
+        &self.0.operations
     }
 
     fn record(&self, info: &RequestInfo, response: Option<&Response>, parent: &otel::Parent) {

@@ -6,9 +6,9 @@ use axum::http::HeaderMap;
 use tokio::runtime::Handle;
 use tracing::warn;
 
-use super::operations::Operation;
 use super::request::{RequestInfo, RequestOutcome};
 use crate::config::{OTLP_ENDPOINT, Otlp};
+use crate::operations::Operation;
 
 /// Exports nothing.
 #[derive(Clone, Default)]

@@ -11,6 +11,7 @@ use azure_signalr::{Attempt, SendReceipt};
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::operations::{Operation, loggable_path};
 use crate::upstream_time::UpstreamTimer;
 
 const INVOCATION_ID: &str = "x-azure-functions-invocationid";
@@ -32,9 +33,9 @@ pub(super) struct RequestOutcome<'a> {
     /// `None` without a response.
     pub(super) status: Option<u16>,
     pub(super) failure: Option<&'a Error>,
-    /// The requests to the SignalR service.
+    /// The requests to the SignalR service that send a message.
     pub(super) tries: &'a [Attempt],
-    /// The time waited for Azure Communication Services.
+    /// The time waited for calls that are not in `tries`.
     timer: Option<Duration>,
     pub(super) duration: Duration,
 }
@@ -44,9 +45,9 @@ impl RequestInfo {
         self.uri.path()
     }
 
-    /// The path, cut where it is long.
-    pub(super) fn logged_path(&self) -> &str {
-        cut(self.path(), MAX_PATH_BYTES)
+    /// The part of the path that may be logged, cut where it is long.
+    pub(super) fn logged_path<'a>(&'a self, operation: Option<&'a Operation>) -> &'a str {
+        cut(loggable_path(operation, self.path()), MAX_PATH_BYTES)
     }
 
     /// The method, cut where it is long.

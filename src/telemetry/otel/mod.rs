@@ -29,9 +29,9 @@ use uuid::Uuid;
 use self::client::Client;
 pub(super) use self::parent::Parent;
 use self::record::Instruments;
-use super::operations::{Operation, PROBE};
 use super::request::{RequestInfo, RequestOutcome};
 use crate::config::Otlp;
+use crate::operations::{Operation, PROBE};
 
 /// The exporters of traces and metrics; none by default. Clones share them.
 #[derive(Clone, Default)]

@@ -14,7 +14,7 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 use super::Parent;
-use crate::telemetry::operations::{Operation, UNMATCHED};
+use crate::operations::{Operation, UNMATCHED};
 use crate::telemetry::request::{RequestInfo, RequestOutcome};
 
 /// The instrumentation scope.
@@ -55,7 +55,7 @@ impl Instruments {
         let builder = self.tracer.span_builder(name).with_kind(SpanKind::Server);
         let builder = builder.with_start_time(clock.begun).with_attributes(attributes);
         let mut span = self.tracer.build_with_context(builder, &parent.0);
-        span.set_attribute(KeyValue::new("url.path", info.logged_path().to_owned()));
+        span.set_attribute(KeyValue::new("url.path", info.logged_path(operation).to_owned()));
         span.set_attribute(KeyValue::new("faas.invocation_id", info.invocation_id.clone()));
         span.set_attribute(KeyValue::new("faas.trigger", "http"));
         if ended.status.is_none_or(|status| status >= 500) {
@@ -91,7 +91,7 @@ fn durations(meter: &Meter, name: &'static str) -> Histogram<f64> {
 }
 
 fn of_request(operation: Option<&Operation>, info: &RequestInfo, ended: &RequestOutcome<'_>) -> Vec<KeyValue> {
-    let route = operation.map(|operation| KeyValue::new("http.route", operation.route.clone()));
+    let route = operation.map(|operation| KeyValue::new("http.route", operation.route.as_str().to_owned()));
     let status = ended.status.map(|status| KeyValue::new("http.response.status_code", i64::from(status)));
     let failure = Some(ended.outcome()).filter(|outcome| *outcome != "ok");
     [KeyValue::new("http.request.method", known(&info.method)), KeyValue::new("url.scheme", "http")]
