@@ -20,7 +20,7 @@ pub(crate) const REPOSITORY_FILES: [(&str, &str); 6] = [
 #[derive(Clone, Debug)]
 pub(crate) struct Function {
     pub(crate) name: String,
-    /// The route below `/api/`, as written.
+    /// The route below `/api/`, as written. A segment in braces is a parameter: it matches any text.
     pub(crate) route: String,
     /// The allowed methods; `None` is all.
     pub(crate) methods: Option<Vec<Method>>,
@@ -61,8 +61,8 @@ impl Function {
         REPOSITORY_FILES.map(|(name, json)| Self::parse(name, json).expect("a test parses these files")).into()
     }
 
-    /// Parses `json`, the text of `function.json` in the folder `name`. Function keys and route templates are errors too: they are not
-    /// emulated.
+    /// Parses `json`, the text of `function.json` in the folder `name`. Function keys are errors too, and of route templates all but plain
+    /// parameters (constraints, defaults, optional and catch-all parameters): they are not emulated.
     pub(crate) fn parse(name: &str, json: &str) -> Result<Self, FunctionError> {
         read(name, json).map_err(|reason| FunctionError { function: name.to_owned(), reason })
     }
@@ -71,8 +71,27 @@ impl Function {
     pub(crate) fn is_at(&self, path: &str) -> bool {
         let path = path.strip_suffix('/').unwrap_or(path);
         let prefix = "/api/";
-        path.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-            && path[prefix.len()..].eq_ignore_ascii_case(&self.route)
+        let is_below = path.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        is_below && self.matches(&path[prefix.len()..])
+    }
+
+    /// Whether `path`, without the prefix, has the fixed segments of the route and a text for each parameter.
+    fn matches(&self, path: &str) -> bool {
+        let (mut declared, mut segments) = (self.route.split('/'), path.split('/'));
+        loop {
+            match (declared.next(), segments.next()) {
+                (None, None) => return true,
+                (Some(declared), Some(segment)) if is_parameter(declared) && !segment.is_empty() => {}
+                (Some(declared), Some(segment)) if declared.eq_ignore_ascii_case(segment) => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Where the parameters of the route are. Of two functions at a path, the host calls the one whose value is lower: it prefers fixed
+    /// segments, the first ones most.
+    pub(crate) fn parameters(&self) -> impl Ord + use<> {
+        self.route.split('/').map(is_parameter).collect::<Vec<_>>()
     }
 
     /// Whether `method` is allowed.
@@ -97,8 +116,21 @@ impl Function {
             (None, Some(methods)) => !methods.is_empty(),
             (None, None) => true,
         };
-        self.route.eq_ignore_ascii_case(&other.route) && same_method
+        same_method && self.has_route_of(other)
     }
+
+    /// Whether both match the same paths: the names of parameters make no difference.
+    fn has_route_of(&self, other: &Self) -> bool {
+        let without_names = |function: &Self| {
+            let segments = function.route.split('/').map(|segment| if is_parameter(segment) { "{}" } else { segment });
+            segments.collect::<Vec<_>>().join("/")
+        };
+        without_names(self).eq_ignore_ascii_case(&without_names(other))
+    }
+}
+
+fn is_parameter(segment: &str) -> bool {
+    segment.starts_with('{')
 }
 
 fn read(name: &str, json: &str) -> Result<Function, String> {
@@ -145,10 +177,20 @@ fn check_route(route: &str) -> Result<(), String> {
     if ["admin", "runtime"].iter().any(|reserved| first.eq_ignore_ascii_case(reserved)) {
         return Err("`route` may not begin with `admin` or `runtime`, which the host reserves".to_owned());
     }
-    if !route.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte)) {
-        return Err("`route` may hold letters, digits and `-_.~/`; templates are not emulated".to_owned());
+    if !route.split('/').all(is_plain_segment) {
+        let rule = "`route` may hold letters, digits, `-_.~/`, and whole segments that are parameters, such as `{id}`; other templates \
+                    are not emulated";
+        return Err(rule.to_owned());
     }
     Ok(())
+}
+
+fn is_plain_segment(segment: &str) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    match segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        Some(name) => !name.is_empty() && name.bytes().all(is_name),
+        None => segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)),
+    }
 }
 
 fn read_method(text: &String) -> Result<Method, String> {
@@ -217,10 +259,55 @@ mod tests {
     }
 
     #[test]
-    fn keys_and_route_templates_are_not_emulated() {
+    fn keys_and_route_templates_beyond_plain_parameters_are_not_emulated() {
         assert!(parse_error("x", &trigger("")).contains("authLevel"));
         assert!(parse_error("x", &trigger(r#","authLevel":"function""#)).contains("not emulated"));
-        assert!(parse_error("x", &trigger(r#","authLevel":"anonymous","route":"x/{id}""#)).contains("not emulated"));
+        for route in ["x/{id:int}", "x/{id?}", "{*rest}", "x/{id=1}", "x/a{id}", "x/{a}{b}", "x/{}", "x/{id", "x/id}"] {
+            let json = trigger(&format!(r#","authLevel":"anonymous","route":"{route}""#));
+            assert!(parse_error("x", &json).contains("not emulated"), "{route}");
+        }
+    }
+
+    fn at(name: &str, route: &str) -> Function {
+        Function::parse(name, &trigger(&format!(r#","authLevel":"anonymous","route":"{route}""#))).unwrap()
+    }
+
+    #[test]
+    fn a_parameter_is_any_text_in_one_segment() {
+        let function = at("f", "rooms/{room}/Members/{id}");
+        for path in [
+            "/api/rooms/games/members/Ab",
+            "/API/Rooms/G/MEMBERS/a/",
+            "/api/rooms/%7Broom%7D/members/{id}",
+            "/api/rooms/rooms/members/members",
+        ] {
+            assert!(function.is_at(path), "{path}");
+        }
+        for path in [
+            "/api/rooms/games/members", "/api/rooms/games/members/", "/api/rooms//members/a", "/api/rooms/a/b/c",
+            "/api/rooms/games/members/a/b", "/api/rooms/games/members/a//", "/rooms/games/members/a",
+        ] {
+            assert!(!function.is_at(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_segment_is_preferred_to_a_parameter_and_earlier_ones_count_more() {
+        let order = ["a/b/c", "a/b/{x}", "a/{x}/c", "a/{x}/{y}", "{x}/b/c"].map(|route| at("f", route));
+        assert!(order.is_sorted_by(|one, next| one.parameters() < next.parameters()));
+    }
+
+    #[test]
+    fn routes_conflict_whatever_their_parameters_are_called() {
+        for (one, other, is_conflict) in [
+            ("rooms/{room}", "Rooms/{id}", true),
+            ("rooms/{room}", "rooms/mine", false),
+            ("rooms/{room}", "rooms/{room}/members", false),
+            ("{a}/x", "{b}/y", false),
+        ] {
+            let functions = [at("f", one), at("g", other)];
+            assert_eq!(Function::check_conflicts(&functions).is_err(), is_conflict, "{one} {other}");
+        }
     }
 
     #[test]

@@ -44,8 +44,8 @@ async fn route(State(host): State<FunctionsHost>, request: Request) -> Response 
     if path == "/" && matches!(*request.method(), Method::GET | Method::HEAD) {
         return home_page(&host.functions).into_response();
     }
-    let function = host.functions.iter().find(|function| function.is_at(path) && function.allows(request.method()));
-    match function {
+    let functions = host.functions.iter().filter(|function| function.is_at(path) && function.allows(request.method()));
+    match functions.min_by_key(|function| function.parameters()) {
         Some(function) => invoke(function, host.app.clone(), request).await,
         None => StatusCode::NOT_FOUND.into_response(),
     }
@@ -96,6 +96,19 @@ mod tests {
         *response.headers_mut() = parts.headers;
         response.headers_mut().insert("keep-alive", axum::http::HeaderValue::from_static("timeout=5"));
         response
+    }
+
+    #[tokio::test]
+    async fn of_two_functions_at_a_path_the_one_with_fixed_segments_is_called() {
+        let function = |name: &str, route: &str| Function::parse(name, &POST_X.replace("\"x\"", &format!("{route:?}")));
+        let functions =
+            [("Any", "rooms/{room}"), ("Mine", "rooms/mine")].map(|(name, route)| function(name, route).unwrap());
+        let host = router(Router::new().fallback(echo), functions.into());
+        for path in ["/api/rooms/Games", "/API/rooms/Mine"] {
+            let request = Request::post(path).body(Body::empty()).unwrap();
+            let response = host.clone().oneshot(request).await.unwrap();
+            assert_eq!(to_bytes(response.into_body(), 1_000).await.unwrap(), path, "the path keeps its letter case");
+        }
     }
 
     async fn send(request: axum::http::request::Builder) -> Response {
