@@ -12,7 +12,7 @@ use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 use axum::middleware::{from_fn_with_state, map_request_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, post, put};
 use azure_signalr::{ConnectionString, Hub};
 use tower::Layer as _;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -22,7 +22,7 @@ use crate::auth::bearer;
 use crate::auth::{AuthConfig, Trust};
 use crate::call_limit::CallLimit;
 use crate::caller_limits::CallerLimits;
-use crate::config::Config;
+use crate::config::{AllowedRooms, Config};
 use crate::error::Error;
 use crate::features::features;
 use crate::me::me;
@@ -30,6 +30,7 @@ use crate::messages::send;
 use crate::negotiate::negotiate;
 use crate::operations::Operations;
 use crate::rate_limiter::Rate;
+use crate::rooms::{self, Rooms};
 use crate::telemetry::{self, Export, Recorder};
 
 /// Twice the longest message whose characters are all JSON escapes.
@@ -42,6 +43,7 @@ struct AppState {
     tokens: Option<TokenService>,
     auth: AuthConfig,
     limits: CallerLimits,
+    rooms: Rooms,
 }
 
 impl FromRef<AppState> for Hub {
@@ -59,6 +61,12 @@ impl FromRef<AppState> for Option<TokenService> {
 impl FromRef<AppState> for AuthConfig {
     fn from_ref(state: &AppState) -> Self {
         state.auth.clone()
+    }
+}
+
+impl FromRef<AppState> for Rooms {
+    fn from_ref(state: &AppState) -> Self {
+        state.rooms.clone()
     }
 }
 
@@ -94,23 +102,34 @@ pub fn from_config(
         allow_anonymous: config.allow_anonymous,
         identity_provider: config.identity_provider.clone(),
     };
-    Ok(app(hub, tokens, auth, config.message_rate, &config.route_prefix, export.clone()))
+    let rooms = config.rooms.clone();
+    Ok(app(hub, tokens, auth, config.message_rate, rooms, &config.route_prefix, export.clone()))
 }
 
 /// The app from its parts: it publishes to `hub`, issues access tokens with `tokens` (without it that route is off), authenticates
-/// callers by `auth` and exports telemetry to `export`. A user may send messages at `message_rate`; without it nothing is limited. Paths
-/// begin with `prefix`, given without slashes.
+/// callers by `auth` and exports telemetry to `export`. A user may send messages at `message_rate`; without it nothing is limited. People
+/// may enter `rooms`. Paths begin with `prefix`, given without slashes.
 pub fn app(
     hub: Hub,
     tokens: Option<TokenService>,
     auth: AuthConfig,
     message_rate: Option<Rate>,
+    rooms: AllowedRooms,
     prefix: &str,
     export: Export,
 ) -> Router {
     let functions = functions(prefix);
-    let [negotiation, older_negotiation, messages, access_tokens, own_profile, available_features] =
-        functions.each_ref().map(|(_, path)| path.as_str());
+    let [
+        negotiation,
+        older_negotiation,
+        messages,
+        access_tokens,
+        own_profile,
+        available_features,
+        room_list,
+        members,
+        member,
+    ] = functions.each_ref().map(|(_, path)| path.as_str());
     let routes = Router::new()
         .route("/", get(health))
         .route(negotiation, post(negotiate))
@@ -118,7 +137,10 @@ pub fn app(
         .route(messages, post(send))
         .route(access_tokens, post(access_token::issue).delete(access_token::revoke))
         .route(own_profile, get(me))
-        .route(available_features, get(features));
+        .route(available_features, get(features))
+        .route(room_list, get(rooms::list))
+        .route(members, get(rooms::members))
+        .route(member, put(rooms::enter).delete(rooms::leave));
     // Without forwarding, the host posts its own JSON to the names of the functions.
     let routes = match prefix {
         "" => routes,
@@ -132,7 +154,13 @@ pub fn app(
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
     let recorder = Recorder::new(operations(&functions, prefix), export.of_calls_to(hub.server()));
     with_middleware(
-        routes.with_state(AppState { hub, tokens, auth, limits: CallerLimits::new(message_rate) }),
+        routes.with_state(AppState {
+            hub,
+            tokens,
+            auth,
+            limits: CallerLimits::new(message_rate),
+            rooms: Rooms::new(rooms),
+        }),
         recorder,
     )
 }
@@ -146,7 +174,7 @@ pub fn unconfigured(names: impl IntoIterator<Item = &'static str>, prefix: &str)
 }
 
 /// The functions: name of the folder, and path.
-fn functions(prefix: &str) -> [(&'static str, String); 6] {
+fn functions(prefix: &str) -> [(&'static str, String); 9] {
     let at = |route| {
         if prefix.is_empty() { format!("/{route}") } else { format!("/{}/{route}", prefix.to_ascii_lowercase()) }
     };
@@ -157,6 +185,9 @@ fn functions(prefix: &str) -> [(&'static str, String); 6] {
         ("AccessToken", at("access-token")),
         ("Me", at("me")),
         ("Features", at("features")),
+        ("Rooms", at("rooms")),
+        ("RoomMembers", at("rooms/{room}/members")),
+        ("RoomMember", at("rooms/{room}/members/{connectionId}")),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! How many messages a caller may send, and how often they may negotiate.
+//! How many messages a caller may send, and how often they may negotiate and use rooms.
 //!
 //! Each user has a bucket. Guests cannot be told apart, so they share one.
 
@@ -19,6 +19,9 @@ const NEGOTIATION_RATE: Rate = Rate::new(120, Duration::from_millis(500));
 /// others out, so this only keeps the processor free for messages: a negotiation takes about 0.1 ms.
 const GUEST_NEGOTIATION_RATE: Rate = Rate::new(10_000, Duration::from_millis(1));
 
+/// Calls of a user that enter or leave a room, or list its members anew. Twenty tabs that reconnect together enter ten rooms each.
+const ROOM_CALL_RATE: Rate = Rate::new(240, Duration::from_millis(250));
+
 /// The limits of callers in this process. Clones share the buckets.
 #[derive(Clone)]
 pub(crate) struct CallerLimits(Option<Arc<Inner>>);
@@ -26,6 +29,7 @@ pub(crate) struct CallerLimits(Option<Arc<Inner>>);
 struct Inner {
     messages: CallerLimiter,
     negotiations: CallerLimiter,
+    room_calls: CallerLimiter,
 }
 
 struct CallerLimiter {
@@ -40,6 +44,8 @@ impl CallerLimits {
             Arc::new(Inner {
                 messages: CallerLimiter::new(rate, rate.times(GUESTS_FACTOR)),
                 negotiations: CallerLimiter::new(NEGOTIATION_RATE, GUEST_NEGOTIATION_RATE),
+                // Guests enter `everyone` whenever they have negotiated, and perhaps a room.
+                room_calls: CallerLimiter::new(ROOM_CALL_RATE, GUEST_NEGOTIATION_RATE.times(2)),
             })
         }))
     }
@@ -60,6 +66,15 @@ impl CallerLimits {
     /// [`Error::RateLimited`] with the time until the next one is allowed.
     pub(crate) fn check_negotiation(&self, caller: &Caller, now: Instant) -> Result<(), Error> {
         self.0.as_ref().map_or(Ok(()), |limits| limits.negotiations.check(caller, now))
+    }
+
+    /// Counts a call of `caller` that enters or leaves a room, or lists its members anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until the next one is allowed.
+    pub(crate) fn check_room_call(&self, caller: &Caller, now: Instant) -> Result<(), Error> {
+        self.0.as_ref().map_or(Ok(()), |limits| limits.room_calls.check(caller, now))
     }
 }
 
@@ -114,10 +129,11 @@ mod tests {
     }
 
     #[test]
-    fn messages_and_negotiations_are_counted_apart() {
+    fn messages_negotiations_and_room_calls_are_counted_apart() {
         let (limits, now) = (CallerLimits::new(Some(Rate::new(1, Duration::from_secs(5)))), Instant::now());
         let [ann] = users(["ann"]);
         assert_eq!(allowed(1_000, || limits.check_negotiation(&ann, now)), 120);
+        assert_eq!(allowed(1_000, || limits.check_room_call(&ann, now)), 240);
         assert!(limits.check_message(&ann, now).is_ok());
     }
 
@@ -149,6 +165,7 @@ mod tests {
         for caller in [ann, Caller::Anonymous] {
             assert_eq!(allowed(20_000, || limits.check_message(&caller, now)), 20_000);
             assert_eq!(allowed(20_000, || limits.check_negotiation(&caller, now)), 20_000);
+            assert_eq!(allowed(20_000, || limits.check_room_call(&caller, now)), 20_000);
         }
     }
 }

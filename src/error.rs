@@ -55,6 +55,10 @@ pub enum Error {
     InvalidRequest(&'static str, &'static str),
     /// A field of the request asks for more than is allowed: the field, and its rule.
     NotAllowed(&'static str, &'static str),
+    /// There is no such room, or none that this caller may enter.
+    UnknownRoom,
+    /// The connection to enter a room with does not exist.
+    UnknownConnection,
     /// The caller has sent too many requests; when to try again.
     RateLimited(Duration),
     /// Too many calls are running, or the request waited too long for others.
@@ -113,6 +117,12 @@ impl Error {
             Self::UnsupportedMediaType => {
                 (415, "unsupported_media_type", "Send the body with `Content-Type: application/json`.")
             }
+            Self::UnknownRoom => (404, "unknown_room", "There is no such room here; /api/rooms lists those there are."),
+            Self::UnknownConnection => (
+                404,
+                "unknown_connection",
+                "This connection has ended; connect again, and enter the room with the new one.",
+            ),
             Self::NotFound => (404, "not_found", "There is nothing at this path; try /api/negotiate or /api/messages."),
             Self::MethodNotAllowed => (405, "method_not_allowed", "Use a method of the `Allow` header."),
             Self::NotForwarded => {

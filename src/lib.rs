@@ -12,7 +12,7 @@
 //! - [`app`]: the routes and the middleware around them.
 //! - `operations`: the paths of the routes, in any letter case, and what of them is logged.
 //! - [`auth`]: who is calling.
-//! - `negotiate`, `messages`, [`access_token`], `me`, `features`: one module for each function.
+//! - `negotiate`, `messages`, [`rooms`], [`access_token`], `me`, `features`: the functions.
 //! - [`communication`], [`identities`]: the client of Azure Communication Services, and the store of the identities that people have there.
 //! - `history`: the log of messages.
 //! - [`rate_limiter`], `caller_limits`: how many requests a person may make.
@@ -43,6 +43,7 @@ mod messages;
 mod negotiate;
 mod operations;
 pub mod rate_limiter;
+pub mod rooms;
 pub mod shutdown;
 pub mod telemetry;
 mod text;

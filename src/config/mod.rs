@@ -12,6 +12,7 @@ mod communication;
 mod env;
 mod identity_provider;
 mod message_rate;
+mod rooms;
 mod signalr;
 mod telemetry;
 
@@ -21,6 +22,7 @@ pub use communication::Communication;
 pub use env::Env;
 pub(crate) use env::parse_switch;
 pub use identity_provider::{ProviderName, ProviderNameError};
+pub use rooms::AllowedRooms;
 pub use telemetry::{LogFormat, Otlp};
 
 /// Variable: the port to listen on. Set by the Functions host; its presence means that there is one.
@@ -51,6 +53,8 @@ pub const ALLOW_ANONYMOUS: &str = "ChatAllowAnonymous";
 pub const IDENTITY_PROVIDER: &str = "ChatIdentityProvider";
 /// Setting: how many messages a person may send, at once and per second.
 pub const MESSAGE_RATE: &str = "ChatMessageRate";
+/// Setting: the names of the rooms there are, or `*`.
+pub const ROOMS: &str = "ChatRooms";
 /// Setting: the connection string of Azure Communication Services. Without it or an endpoint, access tokens are off.
 pub const COMMUNICATION: &str = "AzureCommunicationServicesConnectionString";
 /// Setting: the endpoint of Azure Communication Services, to call it with an identity instead of a key.
@@ -123,6 +127,8 @@ pub struct Config {
     pub identity_provider: Option<ProviderName>,
     /// How many messages a user may send; `None`: there is no limit, of negotiations neither.
     pub message_rate: Option<Rate>,
+    /// The rooms that people may enter.
+    pub rooms: AllowedRooms,
     /// Whether App Service authentication is on, so that its headers can be trusted.
     pub easy_auth: bool,
     /// The bearer tokens that are accepted, if any.
@@ -192,20 +198,22 @@ impl Config {
         let allow_anonymous = problems.value(allow_anonymous);
         let identity_provider = problems.value(identity_provider::identity_provider(env)).flatten();
         let message_rate = problems.value(message_rate::read(env)).flatten();
+        let rooms = problems.value(rooms::read(env));
         problems.value(telemetry::log_format(env));
         let otlp = problems.value(telemetry::otlp(env)).flatten();
         let bearer = problems.value(bearer::bearer(env)).flatten();
         let communication = problems.value(communication::read(env)).flatten();
         let tokens = access_tokens::read(env, &mut problems);
         let route_prefix = problems.value(route_prefix(env)).unwrap_or_else(|| DEFAULT_ROUTE_PREFIX.to_owned());
-        match (hub, allow_anonymous, tokens) {
-            (Some(hub), Some(allow_anonymous), Some(tokens)) if problems.0.is_empty() => Ok(Self {
+        match (hub, allow_anonymous, rooms, tokens) {
+            (Some(hub), Some(allow_anonymous), Some(rooms), Some(tokens)) if problems.0.is_empty() => Ok(Self {
                 host_port,
                 signalr,
                 hub,
                 allow_anonymous,
                 identity_provider,
                 message_rate,
+                rooms,
                 easy_auth: env.is_on(EASY_AUTH),
                 bearer,
                 route_prefix,
@@ -274,10 +282,11 @@ mod tests {
             (HUB, "1hush"),
             (ALLOW_ANONYMOUS, "hush"),
             (MESSAGE_RATE, "hush"),
+            (ROOMS, "hush hush"),
             (LOG_FORMAT, "hush"),
             (OTLP_ENDPOINT, "hush"),
         ];
-        let expected = [HOST_PORT, SIGNALR, HUB, ALLOW_ANONYMOUS, MESSAGE_RATE, LOG_FORMAT, OTLP_ENDPOINT];
+        let expected = [HOST_PORT, SIGNALR, HUB, ALLOW_ANONYMOUS, MESSAGE_RATE, ROOMS, LOG_FORMAT, OTLP_ENDPOINT];
         assert_eq!(problems(&variables), expected);
     }
 

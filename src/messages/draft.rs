@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::auth::parse_user_id;
 use crate::error::Error;
+use crate::rooms::{RoomName, RoomNameError};
 use crate::text::{is_inline, is_visible, normalize_line_breaks};
 
 /// In characters, after trimming.
@@ -18,6 +19,7 @@ const MAX_ID_CHARS: usize = 64;
 pub(super) struct Draft {
     pub(super) text: String,
     pub(super) recipient: Option<UserId>,
+    pub(super) room: Option<RoomName>,
     pub(super) id: Option<String>,
     /// The fields from which a guest's nickname is taken. Unvalidated: they count only for guests.
     pub(super) names: Names,
@@ -36,9 +38,14 @@ impl Draft {
         let mut fields: Map<String, Value> =
             serde_json::from_slice(body).map_err(|_| Error::InvalidMessage("body", "must be a JSON object"))?;
         let mut take = |name| fields.remove(name).unwrap_or_default();
+        let (text, recipient, room) = (text(take("text"))?, recipient(take("recipient"))?, room(take("room"))?);
+        if recipient.is_some() && room.is_some() {
+            return Err(Error::InvalidMessage("room", "must be left out of a message to one person"));
+        }
         Ok(Self {
-            text: text(take("text"))?,
-            recipient: recipient(take("recipient"))?,
+            text,
+            recipient,
+            room,
             id: id(take("id"))?,
             names: Names { nickname: take("nickname"), sender: take("sender") },
         })
@@ -95,6 +102,21 @@ fn recipient(value: Value) -> Result<Option<UserId>, Error> {
         Value::String(user) if user.is_empty() => Ok(None),
         Value::String(user) => parse_user_id(&user).map(Some).ok_or(WRONG),
         _ => Err(WRONG),
+    }
+}
+
+fn room(value: Value) -> Result<Option<RoomName>, Error> {
+    let wrong = |rule| Err(Error::InvalidMessage("room", rule));
+    const RULE: &str = "must be 1 to 64 of A-Z, a-z, 0-9, _ and -, or null for everyone";
+    match value {
+        Value::Null => Ok(None),
+        Value::String(room) if room.is_empty() => Ok(None),
+        Value::String(room) => match room.parse() {
+            Ok(room) => Ok(Some(room)),
+            Err(RoomNameError::Malformed) => wrong(RULE),
+            Err(RoomNameError::Reserved) => wrong("must not be everyone, which is reserved: leave it out for everyone"),
+        },
+        _ => wrong(RULE),
     }
 }
 
@@ -178,6 +200,16 @@ mod tests {
             (json!({"text": "a", "recipient": "a\nb"}), "recipient"),
             (json!({"text": "a", "recipient": " "}), "recipient"),
             (json!({"text": "a", "recipient": "\u{200b}"}), "recipient"),
+            (json!({"text": "a", "room": 7}), "room"),
+            (json!({"text": "a", "room": ["a"]}), "room"),
+            (json!({"text": "a", "room": " "}), "room"),
+            (json!({"text": "a", "room": " a"}), "room"),
+            (json!({"text": "a", "room": "a b"}), "room"),
+            (json!({"text": "a", "room": "ä"}), "room"),
+            (json!({"text": "a", "room": "a".repeat(65)}), "room"),
+            (json!({"text": "a", "room": "everyone"}), "room"),
+            (json!({"text": "a", "room": "Everyone"}), "room"),
+            (json!({"text": "a", "room": "a", "recipient": "bob"}), "room"),
             (json!({"text": "a", "id": ""}), "id"),
             (json!({"text": "a", "id": 7}), "id"),
             (json!({"text": "a", "id": "a b"}), "id"),
@@ -215,6 +247,22 @@ mod tests {
         ] {
             let parsed = parse(&json!({"text": "a", "recipient": recipient})).unwrap();
             assert_eq!(parsed.recipient.as_ref().map(UserId::as_str), expected, "{recipient}");
+        }
+    }
+
+    #[test]
+    fn a_room_is_in_lower_case_and_an_empty_one_is_everyone() {
+        let longest = "A".repeat(64);
+        for (room, recipient, expected) in [
+            (json!("Games"), json!(null), Some("games".to_owned())),
+            (json!("games"), json!(""), Some("games".to_owned())),
+            (json!(longest), json!(null), Some(longest.to_ascii_lowercase())),
+            (json!(""), json!("bob"), None),
+            (json!(null), json!("bob"), None),
+            (json!(null), json!(null), None),
+        ] {
+            let draft = parse(&json!({"text": "a", "room": room, "recipient": recipient})).unwrap();
+            assert_eq!(draft.room.as_ref().map(|room| room.as_str().to_owned()), expected, "{room}");
         }
     }
 

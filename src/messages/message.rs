@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::draft::Draft;
 use crate::auth::Caller;
 use crate::error::Error;
+use crate::rooms::RoomName;
 
 /// A message as clients receive it, and as the response repeats it.
 #[derive(Debug, Serialize)]
@@ -30,12 +31,14 @@ pub(super) struct Message {
     recipient: Option<UserId>,
     #[serde(skip_serializing_if = "Not::not")]
     is_private: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<RoomName>,
 }
 
 impl Message {
-    /// The message that `caller` publishes with `draft` to `recipient`, or to everyone.
+    /// The message that `caller` publishes with `draft`: to a recipient, in a room, or to everyone.
     pub(super) fn new(draft: Draft, caller: &Caller, now: SystemTime) -> Result<Self, Error> {
-        let Draft { text, recipient, id, names } = draft;
+        let Draft { text, recipient, room, id, names } = draft;
         let (sender, nickname, is_guest) = match caller {
             Caller::User(user) => (user.as_str().to_owned(), None, false),
             Caller::Anonymous if recipient.is_some() => return Err(Error::Unauthenticated("write to one person")),
@@ -54,10 +57,16 @@ impl Message {
             sent_at: rfc_3339(now),
             is_private: recipient.is_some(),
             recipient,
+            room,
         })
     }
 
-    /// The recipient; `None` for everyone.
+    /// The room; `None` for everyone, or one person.
+    pub(super) fn room(&self) -> Option<&RoomName> {
+        self.room.as_ref()
+    }
+
+    /// The recipient; `None` for a room, or everyone.
     pub(super) fn recipient(&self) -> Option<&UserId> {
         self.recipient.as_ref()
     }
@@ -119,6 +128,14 @@ mod tests {
     fn a_private_message_says_so() {
         let message = published(&json!({"text": "hi", "recipient": "bob"}), &user("ann")).unwrap();
         assert_eq!((&message["recipient"], &message["isPrivate"]), (&json!("bob"), &json!(true)));
+    }
+
+    #[test]
+    fn a_message_in_a_room_has_its_name_in_lower_case() {
+        for caller in [user("ann"), Caller::Anonymous] {
+            let message = published(&json!({"text": "hi", "room": "Games"}), &caller).unwrap();
+            assert_eq!((&message["room"], message.get("isPrivate")), (&json!("games"), None));
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `POST /api/messages`: validates a draft and publishes it as a message, to everyone or to one user.
+//! `POST /api/messages`: validates a draft and publishes it as a message, to everyone, in a room or to one user.
 //!
 //! The sender is the authenticated caller: a `sender` in the body counts only as the nickname of a guest.
 //!
@@ -27,6 +27,7 @@ use crate::auth::{AuthConfig, Caller};
 use crate::caller_limits::CallerLimits;
 use crate::error::Error;
 use crate::json_body::{JsonBody, body_error};
+use crate::rooms::Rooms;
 
 mod draft;
 mod message;
@@ -51,6 +52,7 @@ struct Accepted {
 
 pub(crate) async fn send(
     State(hub): State<Hub>,
+    State(rooms): State<Rooms>,
     Sender(caller): Sender,
     _: JsonBody,
     body: Result<Bytes, BytesRejection>,
@@ -58,10 +60,16 @@ pub(crate) async fn send(
     let draft = Draft::parse(&body.map_err(|rejection| body_error(&rejection, Error::InvalidMessage))?)?;
     let now = SystemTime::now();
     let message = Message::new(draft, &caller, now)?;
+    if let Some(room) = message.room() {
+        rooms.directory.check(room, &caller).await?;
+    }
     let invocation = Invocation::new(TARGET, &[&message])?.idempotent();
     let (receipt, recipient_online) = match (&caller, message.recipient()) {
         (Caller::User(sender), Some(recipient)) => send_privately(&hub, sender, recipient, &invocation, now).await?,
-        _ => (hub.send(Recipient::Everyone, &invocation, now).await?, None),
+        _ => {
+            let recipient = message.room().map_or(Recipient::Everyone, |room| Recipient::Group(room.group()));
+            (hub.send(recipient, &invocation, now).await?, None)
+        }
     };
     // For the access log.
     Ok((StatusCode::ACCEPTED, Extension(receipt), Json(Accepted { message, recipient_online })))

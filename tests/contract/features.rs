@@ -17,6 +17,19 @@ fn features(guests: bool, access_tokens: bool) -> Value {
 }
 
 #[tokio::test]
+async fn rooms_are_a_list_of_names_or_a_star() {
+    for (value, expected) in [
+        ("", json!([])),
+        ("games", json!(["games"])),
+        ("Support, games,GAMES", json!(["support", "games"])),
+        ("*", json!("*")),
+    ] {
+        let app = TestApp::with_signalr(1, &[("ChatRooms", value)]);
+        assert_eq!(answer(&app).await.json::<Value>().await.unwrap()["rooms"], expected, "{value}");
+    }
+}
+
+#[tokio::test]
 async fn guests_are_a_feature_where_the_settings_allow_them() {
     for (value, guests) in [("true", true), ("false", false), ("", false)] {
         for easy_auth in ["true", "false"] {

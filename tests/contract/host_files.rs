@@ -47,7 +47,7 @@ fn host_json_starts_the_handler_and_forwards_requests() {
 #[test]
 fn each_function_has_one_trigger_and_one_output() {
     let names: Vec<_> = functions().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names.len(), 6, "{names:?}");
+    assert_eq!(names.len(), 9, "{names:?}");
     for (name, function) in functions() {
         let kinds: Vec<_> =
             function["bindings"].as_array().unwrap().iter().map(|b| (&b["type"], &b["direction"])).collect();

@@ -236,6 +236,9 @@ async fn paths_ignore_case_and_one_trailing_slash() {
     for path in ["/api/SignalRInfo", "/api/features", "/API/Features/", "/api/FEATURES"] {
         assert_eq!(app.get(path).send().await.unwrap().status(), 200, "{path}");
     }
+    for path in ["/api/rooms", "/API/Rooms/", "/api/ROOMS"] {
+        assert_eq!(app.get(path).send().await.unwrap().status(), 200, "{path}");
+    }
     for path in ["/api/me", "/API/Me/", "/api/ME"] {
         assert_eq!(api_error(app.get(path).send().await.unwrap()).await, (401, "unauthenticated".to_owned()), "{path}");
     }
@@ -244,7 +247,10 @@ async fn paths_ignore_case_and_one_trailing_slash() {
 #[tokio::test]
 async fn an_unforwarded_invocation_names_the_setting_that_forwards_requests() {
     let app = TestApp::start();
-    for path in ["/negotiate", "/SendMessage", "/SignalRInfo", "/AccessToken", "/Me", "/Features"] {
+    for path in [
+        "/negotiate", "/SendMessage", "/SignalRInfo", "/AccessToken", "/Me", "/Features", "/Rooms", "/RoomMembers",
+        "/roommember",
+    ] {
         let response = app.post(path).json(&json!({"Data": {}, "Metadata": {}})).send().await.unwrap();
         let error = ErrorResponse::read(response).await;
         assert_eq!((error.status, error.code.as_str()), (500, "not_forwarded"));
@@ -255,9 +261,10 @@ async fn an_unforwarded_invocation_names_the_setting_that_forwards_requests() {
 #[tokio::test]
 async fn unknown_paths_are_404_and_wrong_methods_are_405_with_the_allowed_ones() {
     let app = TestApp::start();
-    for path in
-        ["/api", "/api/negotiate/x", "/api/negotiate//", "/client/negotiate", "/api/hubs/chat/:send", "/.auth/me"]
-    {
+    for path in [
+        "/api", "/api/rooms/games", "/api/rooms//members", "/api/rooms/games/members/a/b", "/api/negotiate/x",
+        "/api/negotiate//", "/client/negotiate", "/api/hubs/chat/:send", "/.auth/me",
+    ] {
         assert_eq!(api_error(app.post(path).send().await.unwrap()).await, (404, "not_found".to_owned()), "{path}");
     }
     for (method, path, allowed) in [
@@ -267,6 +274,9 @@ async fn unknown_paths_are_404_and_wrong_methods_are_405_with_the_allowed_ones()
         (Method::GET, "/api/access-token", "POST,DELETE"),
         (Method::POST, "/api/me", "GET,HEAD"),
         (Method::DELETE, "/api/features", "GET,HEAD"),
+        (Method::POST, "/api/rooms", "GET,HEAD"),
+        (Method::PUT, "/api/Rooms/games/Members/", "GET,HEAD"),
+        (Method::GET, "/api/rooms/games/members/Ab", "PUT,DELETE"),
     ] {
         let response = app.request(method, path).send().await.unwrap();
         assert_eq!(response.headers()["allow"], allowed, "{path}");

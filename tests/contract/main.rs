@@ -23,6 +23,8 @@ mod messages;
 mod otel;
 mod process_lifecycle;
 mod rate_limits;
+mod room_service;
+mod rooms;
 mod scripted_service;
 mod settings;
 #[cfg(unix)]

@@ -34,6 +34,7 @@ NOT_SET = {
     "ChatIdentityStore__clientId": "the default is the identity for SignalR",
     "ChatIdentityStore__rootCertificates": "the certificate of the service is publicly trusted",
     "ChatMessageRate": "the default suits a deployment",
+    "ChatRooms": "a deployment has no rooms until its operator lists some",
     "FUNCTIONS_CUSTOMHANDLER_PORT": "the host sets it",
     "FUNCTIONS_CUSTOMHANDLER_WORKER_ID": "the host sets it",
     "FUNCTIONS_HTTPWORKER_PORT": "older hosts set it",

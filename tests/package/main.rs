@@ -45,7 +45,8 @@ fn the_package_contains_exactly_the_files_the_host_reads() {
     assert_eq!(
         names,
         [
-            "AccessToken/function.json", "Features/function.json", "Me/function.json", "SendMessage/function.json",
+            "AccessToken/function.json", "Features/function.json", "Me/function.json", "RoomMember/function.json",
+            "RoomMembers/function.json", "Rooms/function.json", "SendMessage/function.json",
             "SignalRInfo/function.json", "handler", "host.json", "negotiate/function.json"
         ]
     );

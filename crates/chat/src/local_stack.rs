@@ -231,7 +231,10 @@ mod tests {
                 ("SignalRInfo", "SignalRInfo"),
                 ("AccessToken", "access-token"),
                 ("Me", "me"),
-                ("Features", "features")
+                ("Features", "features"),
+                ("Rooms", "rooms"),
+                ("RoomMembers", "rooms/{room}/members"),
+                ("RoomMember", "rooms/{room}/members/{connectionId}")
             ]
         );
         assert!(Function::check_conflicts(&functions).is_ok());

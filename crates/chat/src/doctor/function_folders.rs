@@ -13,7 +13,7 @@ use axum::http::{Method, Request};
 use azure_signalr::{ConnectionString, Hub};
 use serverless_chat::app::app;
 use serverless_chat::auth::{AuthConfig, Trust};
-use serverless_chat::config::DEFAULT_ROUTE_PREFIX;
+use serverless_chat::config::{AllowedRooms, DEFAULT_ROUTE_PREFIX};
 use serverless_chat::error::Error;
 use serverless_chat::telemetry::Export;
 use tower::ServiceExt as _;
@@ -122,7 +122,7 @@ fn handler() -> Router {
     let unused: ConnectionString = "Endpoint=http://localhost:1;AccessKey=none".parse().expect("an address and a key");
     let hub = Hub::new(&unused, &"chat".parse().expect("a hub name")).expect("its roots are compiled in");
     let auth = AuthConfig { trust: Trust::Untrusted, validator: None, allow_anonymous: true, identity_provider: None };
-    app(hub, None, auth, None, DEFAULT_ROUTE_PREFIX, Export::default())
+    app(hub, None, auth, None, AllowedRooms::Any, DEFAULT_ROUTE_PREFIX, Export::default())
 }
 
 #[cfg(test)]

@@ -7,13 +7,16 @@ use axum::http::Method;
 use serde::Deserialize;
 
 /// The name and the `function.json` of each function of this repository.
-pub(crate) const REPOSITORY_FILES: [(&str, &str); 6] = [
+pub(crate) const REPOSITORY_FILES: [(&str, &str); 9] = [
     ("negotiate", include_str!("../../../../negotiate/function.json")),
     ("SendMessage", include_str!("../../../../SendMessage/function.json")),
     ("SignalRInfo", include_str!("../../../../SignalRInfo/function.json")),
     ("AccessToken", include_str!("../../../../AccessToken/function.json")),
     ("Me", include_str!("../../../../Me/function.json")),
     ("Features", include_str!("../../../../Features/function.json")),
+    ("Rooms", include_str!("../../../../Rooms/function.json")),
+    ("RoomMembers", include_str!("../../../../RoomMembers/function.json")),
+    ("RoomMember", include_str!("../../../../RoomMember/function.json")),
 ];
 
 /// The name, route and methods of a function.

@@ -23,8 +23,9 @@ fn the_local_stack_passes_every_check() {
     let report = Project::cloned().run_with(&arguments, &[(SIGNALR, &stack.connection())]);
     report.passes();
     for subject in [
-        "host.json", "negotiate", "SendMessage", "SignalRInfo", "AccessToken", "Me", "Features", "handler", "service",
-        "clock", "key", "mode", "service CORS", "CORS", "Easy Auth", "a forged name", "page",
+        "host.json", "negotiate", "SendMessage", "SignalRInfo", "AccessToken", "Me", "Features", "Rooms",
+        "RoomMembers", "RoomMember", "handler", "service", "clock", "key", "mode", "service CORS", "CORS", "Easy Auth",
+        "a forged name", "page",
     ] {
         report.is_ok(subject, "");
     }

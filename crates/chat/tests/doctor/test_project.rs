@@ -50,7 +50,8 @@ impl Project {
         let project = Self(std::env::temp_dir().join(format!("doctor-{}", Uuid::new_v4())));
         for file in [
             "host.json", "negotiate/function.json", "SendMessage/function.json", "SignalRInfo/function.json",
-            "AccessToken/function.json", "Me/function.json", "Features/function.json",
+            "AccessToken/function.json", "Me/function.json", "Features/function.json", "Rooms/function.json",
+            "RoomMembers/function.json", "RoomMember/function.json",
         ] {
             project.write(file, &repository(file));
         }

@@ -1,0 +1,132 @@
+//! Rooms: `GET /api/rooms`, and entering, leaving and the members below `/api/rooms/{room}/members`.
+//!
+//! A room is a group of the SignalR service, and its members are connections: the service forgets them when they end, and no state is kept
+//! here. `everyone` has a group like a room's, for pages that show who is here; messages to everyone do not depend on it.
+//!
+//! # Connection ids
+//!
+//! The service gives a connection its id, and tells nobody else. It is a capability: whoever has one may put that connection into a room and
+//! take it out, and nothing checks whether it is the caller's. It cannot be guessed, the handler could not know whose it is without keeping
+//! state, and all that can be done with it is that one page gets messages of a room it did not enter, or no longer gets those of one
+//! that it did. So it must not reach others: no answer has one, and the log has the route instead of the path.
+
+use std::time::{Instant, SystemTime};
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use azure_signalr::{ConnectionId, Hub};
+use serde::Serialize;
+
+use crate::auth::Caller;
+use crate::caller_limits::CallerLimits;
+use crate::config::AllowedRooms;
+use crate::error::Error;
+use crate::upstream_time::UpstreamTimer;
+
+mod directory;
+mod member_lists;
+mod members;
+mod name;
+
+pub(crate) use directory::Directory;
+use member_lists::MemberLists;
+pub use name::{RoomName, RoomNameError};
+
+/// The rooms of the chat, and who is there. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Rooms {
+    pub(crate) directory: Directory,
+    lists: MemberLists,
+}
+
+impl Rooms {
+    pub(crate) fn new(allowed: AllowedRooms) -> Self {
+        Self { directory: Directory::new(allowed), lists: MemberLists::default() }
+    }
+}
+
+#[derive(Serialize)]
+struct RoomList {
+    rooms: Vec<RoomName>,
+}
+
+/// `GET /api/rooms`: the names of the rooms there are, without everyone.
+pub(crate) async fn list(State(rooms): State<Rooms>, _: Caller) -> Result<impl IntoResponse, Error> {
+    let rooms = rooms.directory.known().await?;
+    Ok(([(CACHE_CONTROL, "no-store")], Json(RoomList { rooms })))
+}
+
+/// `PUT /api/rooms/{room}/members/{connectionId}`: 204 if the connection is in the room now.
+pub(crate) async fn enter(
+    State(hub): State<Hub>,
+    State(rooms): State<Rooms>,
+    State(limits): State<CallerLimits>,
+    caller: Caller,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Error> {
+    limits.check_room_call(&caller, Instant::now())?;
+    let (room, connection) = member(path)?;
+    rooms.directory.check(&room, &caller).await?;
+    let timer = UpstreamTimer::default();
+    let added = timer.measure(hub.add_to_group(room.group(), &connection, SystemTime::now())).await;
+    let outcome = added
+        .map_err(Error::from)
+        .and_then(|is_there| if is_there { Ok(StatusCode::NO_CONTENT) } else { Err(Error::UnknownConnection) });
+    // For the access log.
+    Ok((Extension(timer), outcome).into_response())
+}
+
+/// `DELETE /api/rooms/{room}/members/{connectionId}`: 204 if the connection is not in the room now. It need not have been, nor exist.
+pub(crate) async fn leave(
+    State(hub): State<Hub>,
+    State(rooms): State<Rooms>,
+    State(limits): State<CallerLimits>,
+    caller: Caller,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Error> {
+    limits.check_room_call(&caller, Instant::now())?;
+    let (room, connection) = member(path)?;
+    rooms.directory.check(&room, &caller).await?;
+    let timer = UpstreamTimer::default();
+    let removed = timer.measure(hub.remove_from_group(room.group(), &connection, SystemTime::now())).await;
+    Ok((Extension(timer), removed.map(|()| StatusCode::NO_CONTENT).map_err(Error::from)).into_response())
+}
+
+/// `GET /api/rooms/{room}/members`: who is there, as it was up to ten seconds ago.
+pub(crate) async fn members(
+    State(hub): State<Hub>,
+    State(rooms): State<Rooms>,
+    State(limits): State<CallerLimits>,
+    caller: Caller,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Error> {
+    let Path(room) = path.map_err(|_| MALFORMED_ROOM)?;
+    let room = room_of(&room)?;
+    rooms.directory.check(&room, &caller).await?;
+    let now = Instant::now();
+    let listing = rooms.lists.get_or_start(&room, now, || {
+        // What is kept or under way costs nothing, so only a new listing counts.
+        limits.check_room_call(&caller, now)?;
+        Ok(members::list(hub, room.clone(), SystemTime::now()))
+    })?;
+    let timer = UpstreamTimer::default();
+    let list = listing.outcome(&timer).await;
+    let headers = [(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "application/json")];
+    Ok((Extension(timer), list.map(|list| (headers, list))).into_response())
+}
+
+const MALFORMED_ROOM: Error = Error::InvalidRequest("room", "must be 1 to 64 of A-Z, a-z, 0-9, _ and -");
+
+fn room_of(segment: &str) -> Result<RoomName, Error> {
+    RoomName::or_everyone(segment).map_err(|_| MALFORMED_ROOM)
+}
+
+/// The room and the connection in a path. What cannot be a connection id is no connection.
+fn member(path: Result<Path<(String, String)>, PathRejection>) -> Result<(RoomName, ConnectionId), Error> {
+    let Path((room, connection)) = path.map_err(|_| MALFORMED_ROOM)?;
+    Ok((room_of(&room)?, connection.parse().map_err(|_| Error::UnknownConnection)?))
+}
