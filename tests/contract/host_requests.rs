@@ -262,8 +262,8 @@ async fn an_unforwarded_invocation_names_the_setting_that_forwards_requests() {
 async fn unknown_paths_are_404_and_wrong_methods_are_405_with_the_allowed_ones() {
     let app = TestApp::start();
     for path in [
-        "/api", "/api/rooms/games", "/api/rooms//members", "/api/rooms/games/members/a/b", "/api/negotiate/x",
-        "/api/negotiate//", "/client/negotiate", "/api/hubs/chat/:send", "/.auth/me",
+        "/api", "/api/rooms/games", "/api/rooms/games/members/a/b", "/api/negotiate/x", "/api/negotiate//",
+        "/client/negotiate", "/api/hubs/chat/:send", "/.auth/me",
     ] {
         assert_eq!(api_error(app.post(path).send().await.unwrap()).await, (404, "not_found".to_owned()), "{path}");
     }

@@ -70,8 +70,8 @@ def test_every_setting_the_handler_reads_is_set_or_listed(root, infra):
 def test_the_handler_and_the_host_have_the_same_routes(root):
     functions = [json.loads(path.read_text()) for path in sorted(root.glob("*/function.json"))]
     forwarded = {binding["route"].lower() for function in functions for binding in function["bindings"] if "route" in binding}
-    served = set(re.findall(r'at\("([^"]+)"\)', (root / "src/app.rs").read_text()))
-    assert len(functions) == len(forwarded) == 6
+    served = {route.lower() for route in re.findall(r'at\("([^"]+)"\)', (root / "src/app.rs").read_text())}
+    assert len(functions) == len(forwarded) == 9
     assert forwarded == served
 
 

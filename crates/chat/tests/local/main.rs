@@ -7,6 +7,7 @@ mod easy_auth;
 mod emulator;
 mod me;
 mod messages;
+mod rooms;
 mod sign_in_names;
 mod slow_callers;
 mod test_stack;
