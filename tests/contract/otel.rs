@@ -20,6 +20,7 @@ use reqwest::Method;
 use serde_json::json;
 use test_support::http::listen;
 
+use crate::room_service::RoomService;
 use crate::scripted_service::ScriptedService;
 use crate::test_app::{KEY, Process, TEST_TIMEOUT, TestApp, wait_until};
 
@@ -223,6 +224,37 @@ async fn a_request_continues_the_callers_trace_with_service_calls_as_children() 
             assert!(!body.contains(secret), "{secret} in {body}");
         }
     }
+    let out = app.process.out.text();
+    assert!(!out.contains("SECRET"), "{out}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_of_rooms_have_the_route_and_no_connection_id() {
+    let collector = Collector::start().await;
+    let service = RoomService::start(Vec::new()).await;
+    let mut app = start_app(service.port, &collector.endpoint);
+    for path in ["/API/Rooms/everyone/Members/SECRET-1", "/api/rooms/everyone/members/SECRET-2/x"] {
+        assert_eq!(app.request(Method::PUT, path).send().await.unwrap().status(), 404);
+    }
+    let spans = wait_until("two spans", || Some(collector.spans()).filter(|spans| spans.len() == 2));
+    let values: Vec<_> = spans
+        .iter()
+        .map(|span| {
+            let value = |key| attribute(&span.attributes, key).unwrap_or_default();
+            [span.name.clone(), value("http.route"), value("url.path")]
+        })
+        .collect();
+    let route = "/api/rooms/{room}/members/{connectionId}";
+    assert_eq!(
+        values,
+        [["RoomMember", route, route], ["unmatched", "", "/api/room"]].map(|names| names.map(str::to_owned))
+    );
+    stop(&mut app);
+    for post in collector.posts.lock().unwrap().iter() {
+        let body = String::from_utf8_lossy(&post.body);
+        assert!(!body.contains("SECRET-1") && !body.contains("SECRET-2"), "{body}");
+    }
+    // The filter is `trace`: no library logs them, either.
     let out = app.process.out.text();
     assert!(!out.contains("SECRET"), "{out}");
 }

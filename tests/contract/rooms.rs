@@ -149,7 +149,7 @@ async fn who_may_not_enter_a_room_is_told_why_and_the_service_is_not_called() {
             assert_eq!(api_error(response).await, (status, code.to_owned()), "{method} {room}");
         }
     }
-    for id in [long_id.as_str(), "a%20b", "%20", "%C3%A4", "%00", "%2E%2E"] {
+    for id in [long_id.as_str(), "a%20b", "%20", "%C3%A4", "%00"] {
         assert_eq!(api_error(put(&any, user, "games", id).await).await, (404, "unknown_connection".to_owned()), "{id}");
     }
     assert!(service.take_requests().is_empty());
