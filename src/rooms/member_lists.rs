@@ -60,7 +60,7 @@ impl MemberLists {
         let listing = start()?;
         let (sender, outcome) = watch::channel(None);
         tokio::spawn(async move {
-            // Fails if nobody waits, and the list is not kept any more.
+            // Fails if the list is not kept any more, and no caller waits for it.
             let _ = sender.send(Some(listing.await));
         });
         let listing = Listing { started: now, outcome };

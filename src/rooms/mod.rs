@@ -5,10 +5,10 @@
 //!
 //! # Connection ids
 //!
-//! The service gives a connection its id, and tells nobody else. It is a capability: whoever has one may put that connection into a room and
-//! take it out, and nothing checks whether it is the caller's. It cannot be guessed, the handler could not know whose it is without keeping
-//! state, and all that can be done with it is that one page gets messages of a room it did not enter, or no longer gets those of one
-//! that it did. So it must not reach others: no answer has one, and the log has the route instead of the path.
+//! The service tells the id of a connection to its client only. It is a capability: a caller who has it may put that connection into a room and
+//! take it out, and the handler does not check whose connection it is. An id cannot be guessed, the handler could check it only with state of
+//! its own, and a stolen one does little: the page of that connection gets messages of a room that it did not enter, or no longer gets those
+//! of one that it did. So an id must not reach other people: it is in no answer, and the log has the route instead of the path.
 
 use std::time::{Instant, SystemTime};
 

@@ -78,8 +78,8 @@ impl FromStr for GroupName {
 
 /// The id of a connection: as the service gives it to the client, in the same letter case.
 ///
-/// It is opaque: 1 to 256 visible ASCII characters, and not `.` or `..`, which URLs drop. Whoever has it can put the connection into
-/// groups, so its `Debug` form does not show it.
+/// It is opaque: 1 to 256 visible ASCII characters, and not `.` or `..`, which URLs drop. A caller who has it can put the connection
+/// into groups, so its `Debug` form does not show it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ConnectionId(String);
 
