@@ -25,6 +25,7 @@ use crate::caller_limits::CallerLimits;
 use crate::config::{AllowedRooms, Config};
 use crate::error::Error;
 use crate::features::features;
+use crate::history::History;
 use crate::me::me;
 use crate::messages::send;
 use crate::negotiate::negotiate;
@@ -44,6 +45,13 @@ struct AppState {
     auth: AuthConfig,
     limits: CallerLimits,
     rooms: Rooms,
+    history: Option<History>,
+}
+
+impl FromRef<AppState> for Option<History> {
+    fn from_ref(state: &AppState) -> Self {
+        state.history.clone()
+    }
 }
 
 impl FromRef<AppState> for Hub {
@@ -76,6 +84,24 @@ impl FromRef<AppState> for CallerLimits {
     }
 }
 
+/// What the app is made of.
+pub struct AppParts {
+    /// Where messages are published.
+    pub hub: Hub,
+    /// Issues access tokens; without it that route is off.
+    pub tokens: Option<TokenService>,
+    /// How callers are authenticated.
+    pub auth: AuthConfig,
+    /// How many messages a user may send; without it nothing is limited.
+    pub message_rate: Option<Rate>,
+    /// The rooms that people may enter.
+    pub rooms: AllowedRooms,
+    /// Where messages are kept; without it none are.
+    pub history: Option<History>,
+    /// Where telemetry is exported to.
+    pub export: Export,
+}
+
 /// The app as `config` describes it, in front of the SignalR service at `signalr`. What an identity needs is requested in the background,
 /// so that the app listens at once.
 ///
@@ -90,6 +116,7 @@ pub fn from_config(
     config: &Config,
     signalr: &ConnectionString,
     tokens: Option<TokenService>,
+    history: Option<History>,
     trust: Trust,
     export: &Export,
 ) -> Result<Router, Box<dyn StdError + Send + Sync>> {
@@ -102,22 +129,14 @@ pub fn from_config(
         allow_anonymous: config.allow_anonymous,
         identity_provider: config.identity_provider.clone(),
     };
-    let rooms = config.rooms.clone();
-    Ok(app(hub, tokens, auth, config.message_rate, rooms, &config.route_prefix, export.clone()))
+    let (rooms, message_rate) = (config.rooms.clone(), config.message_rate);
+    let parts = AppParts { hub, tokens, auth, message_rate, rooms, history, export: export.clone() };
+    Ok(app(parts, &config.route_prefix))
 }
 
-/// The app from its parts: it publishes to `hub`, issues access tokens with `tokens` (without it that route is off), authenticates
-/// callers by `auth` and exports telemetry to `export`. A user may send messages at `message_rate`; without it nothing is limited. People
-/// may enter `rooms`. Paths begin with `prefix`, given without slashes.
-pub fn app(
-    hub: Hub,
-    tokens: Option<TokenService>,
-    auth: AuthConfig,
-    message_rate: Option<Rate>,
-    rooms: AllowedRooms,
-    prefix: &str,
-    export: Export,
-) -> Router {
+/// The app of `parts`. Its paths begin with `prefix`, given without slashes.
+pub fn app(parts: AppParts, prefix: &str) -> Router {
+    let AppParts { hub, tokens, auth, message_rate, rooms, history, export } = parts;
     let functions = functions(prefix);
     let [
         negotiation,
@@ -160,6 +179,7 @@ pub fn app(
             auth,
             limits: CallerLimits::new(message_rate),
             rooms: Rooms::new(rooms),
+            history,
         }),
         recorder,
     )

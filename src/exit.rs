@@ -74,6 +74,12 @@ impl ExitError {
     }
 }
 
+impl From<ConfigError> for ExitError {
+    fn from(problem: ConfigError) -> Self {
+        Self::Config(vec![problem])
+    }
+}
+
 impl From<ConfigErrors> for ExitError {
     fn from(unusable: ConfigErrors) -> Self {
         Self::Config(unusable.problems)

@@ -14,7 +14,7 @@
 //! - [`auth`]: who is calling.
 //! - `negotiate`, `messages`, [`rooms`], [`access_token`], `me`, `features`: the functions.
 //! - [`communication`], [`identities`]: the client of Azure Communication Services, and the store of the identities that people have there.
-//! - `history`: the log of messages.
+//! - [`history`]: the log of messages.
 //! - [`rate_limiter`], `caller_limits`: how many requests a person may make.
 //! - `text`: line breaks, and which characters are visible.
 //! - [`error`]: failures as status, code and sentence.
@@ -34,7 +34,7 @@ pub mod config;
 pub mod error;
 pub mod exit;
 mod features;
-mod history;
+pub mod history;
 pub mod identities;
 mod json_body;
 mod me;

@@ -11,8 +11,9 @@ use serverless_chat::access_token::TokenService;
 use serverless_chat::app::{self, unconfigured};
 use serverless_chat::auth::Trust;
 use serverless_chat::communication;
-use serverless_chat::config::{Config, ConfigErrors, Env, HOST_PORT};
+use serverless_chat::config::{Config, ConfigError, ConfigErrors, Env, HOST_PORT};
 use serverless_chat::exit::{ExitError, stop_code};
+use serverless_chat::history::{self, History};
 use serverless_chat::identities::IdentityStore;
 use serverless_chat::memory;
 use serverless_chat::shutdown::{self, StopReason};
@@ -62,21 +63,30 @@ async fn run(config: Result<Config, ConfigErrors>, export: &Export) -> Result<St
     match config {
         Ok(config) => {
             let port = config.host_port.expect("`start` has seen the variable, and `read` its value");
-            serve(port, configured(&config, export)?).await
-        }
-        // The host gives up on a process that exits a few times, and the reason is lost. So it stays, and every response names it.
-        Err(ConfigErrors { host_port: Some(port), route_prefix, problems }) => {
-            for problem in &problems {
-                error!("{problem}");
-            }
-            let app = unconfigured(problems.iter().map(|problem| problem.name), &route_prefix);
+            let app = match history::open(config.history.as_ref()).await {
+                Ok(history) => configured(&config, history, export)?,
+                Err(problem) => unusable(&[problem], &config.route_prefix),
+            };
             serve(port, app).await
+        }
+        Err(ConfigErrors { host_port: Some(port), route_prefix, problems }) => {
+            serve(port, unusable(&problems, &route_prefix)).await
         }
         Err(unusable) => Err(unusable.into()),
     }
 }
 
-fn configured(config: &Config, export: &Export) -> Result<Router, ExitError> {
+/// The app while there are problems with the settings.
+///
+/// The host gives up on a process that exits a few times, and the reason is lost. So it stays, and every response names them.
+fn unusable(problems: &[ConfigError], route_prefix: &str) -> Router {
+    for problem in problems {
+        error!("{problem}");
+    }
+    unconfigured(problems.iter().map(|problem| problem.name), route_prefix)
+}
+
+fn configured(config: &Config, history: Option<History>, export: &Export) -> Result<Router, ExitError> {
     let signalr = config.signalr.as_ref().expect("behind a host a config has one");
     let trust = if config.easy_auth { Trust::EasyAuth } else { Trust::Untrusted };
     let tokens = match (&config.communication, &config.tokens.container) {
@@ -87,7 +97,7 @@ fn configured(config: &Config, export: &Export) -> Result<Router, ExitError> {
         }
         _ => None,
     };
-    app::from_config(config, signalr, tokens, trust, export).map_err(ExitError::Other)
+    app::from_config(config, signalr, tokens, history, trust, export).map_err(ExitError::Other)
 }
 
 /// Serves `app` on `port` until the process is signaled to stop or its parent exits; requests under way then get the time of that reason.

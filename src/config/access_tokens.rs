@@ -3,17 +3,12 @@
 //! Without a resource no tokens are issued; the settings are checked all the same.
 
 use azure_communication::{Grant, Lifetime, Scope, ValueError};
-use azure_credentials::CredentialSource;
-use azure_http::{RootCertificates, Secret, is_loopback};
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use url::{Host, Url, form_urlencoded};
 
-use super::signalr::roots;
+use super::container::{Container, ContainerSettings};
 use super::{
-    CLIENT_ID, ConfigError, Env, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS, Problems,
-    TOKEN_MINUTES, TOKEN_SCOPES, communication,
+    ConfigError, Env, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS, Problems, TOKEN_MINUTES,
+    TOKEN_SCOPES, communication,
 };
 
 /// Not supported any more: the account key of the identity store.
@@ -22,8 +17,14 @@ pub const IDENTITY_STORE_KEY: &str = "ChatIdentityStoreKey";
 /// To take part in conversations a user was invited to, and nothing else.
 const DEFAULT_SCOPES: [Scope; 2] = [Scope::CHAT_JOIN_LIMITED, Scope::VOIP_JOIN];
 
-/// What the store does with blobs: read, create, write, delete.
-const SAS_PERMISSIONS: [char; 4] = ['r', 'c', 'w', 'd'];
+/// The settings of the identity store. It reads, creates, writes and deletes blobs.
+pub(super) const CONTAINER: ContainerSettings = ContainerSettings {
+    address: IDENTITY_STORE,
+    client_id: IDENTITY_STORE_CLIENT_ID,
+    roots: IDENTITY_STORE_ROOTS,
+    permissions: "rcwd",
+    lacks_permission: "has a SAS that lacks a permission; it must allow to read, create, write and delete (sp=rcwd)",
+};
 
 /// What access tokens allow, and where the identities they are for are stored.
 #[derive(Clone, Debug)]
@@ -32,26 +33,6 @@ pub struct AccessTokens {
     pub max_grant: Grant,
     /// The container of the identity store. Behind a host it is present if tokens are issued.
     pub container: Option<Container>,
-}
-
-/// The blob container of the identity store.
-#[derive(Clone, Debug)]
-pub struct Container {
-    /// Its address, without a query.
-    pub url: Url,
-    /// How requests to it are authorized.
-    pub access: ContainerAccess,
-    /// Trusted beside Mozilla's roots.
-    pub roots: RootCertificates,
-}
-
-/// How requests to a container are authorized.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ContainerAccess {
-    /// With a shared access signature: the query of a SAS URL.
-    Sas(Secret),
-    /// With tokens of an identity; the address is https.
-    Identity(CredentialSource),
 }
 
 /// Reads the settings of access tokens. `None` if there is a problem with what tokens may allow.
@@ -66,7 +47,6 @@ pub(super) fn read(env: &Env, problems: &mut Problems) -> Option<AccessTokens> {
 
 const KEY_REMOVED: &str = "is no longer used; delete it, and give the app's identity the role Storage Blob Data Contributor on the container, or set ChatIdentityStore to a SAS URL of the container";
 const NEEDED: &str = "is not set; it is the private container where people's identities are stored: https://ACCOUNT.blob.core.windows.net/CONTAINER";
-const NOT_A_CONTAINER: &str = "must be the address of a container, https://ACCOUNT.blob.core.windows.net/CONTAINER, or a SAS URL of it, and nothing more";
 
 fn scopes(env: &Env) -> Result<Grant, ConfigError> {
     let scopes = match env.get(TOKEN_SCOPES) {
@@ -84,105 +64,23 @@ fn lifetime(env: &Env) -> Result<Lifetime, ConfigError> {
 }
 
 fn container(env: &Env, now: Timestamp) -> Result<Option<Container>, ConfigError> {
-    let wrong = |reason: &str| ConfigError::new(IDENTITY_STORE, reason);
-    let Some(address) = env.get(IDENTITY_STORE) else {
-        let is_needed = env.is_behind_host() && communication::is_named(env);
-        return if is_needed { Err(wrong(NEEDED)) } else { Ok(None) };
-    };
-    let (url, sas) = parse_container(address).ok_or_else(|| wrong(NOT_A_CONTAINER))?;
-    let roots = roots(env, IDENTITY_STORE_ROOTS)?.unwrap_or_default();
-    if let Some(sas) = sas {
-        check_sas(&sas, now).map_err(wrong)?;
-        if url.scheme() != "https" && !is_loopback(&url) {
-            return Err(wrong("must be https; http is for this machine only"));
-        }
-        let access = ContainerAccess::Sas(Secret::new(sas));
-        return Ok(Some(Container { url, access, roots }));
+    match env.get(IDENTITY_STORE) {
+        Some(address) => CONTAINER.read(env, address, now).map(Some),
+        None if env.is_behind_host() && communication::is_named(env) => Err(ConfigError::new(IDENTITY_STORE, NEEDED)),
+        None => Ok(None),
     }
-    if url.scheme() != "https" {
-        return Err(wrong("must be https; http is for a SAS URL and this machine only"));
-    }
-    // Most apps have one identity for everything.
-    let name = [IDENTITY_STORE_CLIENT_ID, CLIENT_ID].into_iter().find(|name| env.get(name).is_some());
-    let source = CredentialSource::automatic(name.and_then(|name| env.get(name)), None);
-    let source = source
-        .map_err(|error| ConfigError::new(name.unwrap_or(IDENTITY_STORE_CLIENT_ID), error))?
-        .on_azure(env.is_azure());
-    if source.is_managed_identity() && env.lacks_identity() {
-        return Err(wrong(
-            "needs a managed identity, and this app has none; turn one on, in the portal under Identity",
-        ));
-    }
-    Ok(Some(Container { url, access: ContainerAccess::Identity(source), roots }))
-}
-
-/// The address of a container and its SAS. The account is the first label of the host name, or, on this machine, of the path.
-fn parse_container(address: &str) -> Option<(Url, Option<String>)> {
-    let mut url = Url::parse(address).ok()?;
-    if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return None;
-    }
-    let sas = url.query().map(str::to_owned);
-    url.set_query(None);
-    url.path_segments_mut().ok()?.pop_if_empty();
-    let path: Vec<_> = url.path_segments()?.collect();
-    let (account, name) = match (path.as_slice(), is_loopback(&url), url.host()?) {
-        ([account, name], true, _) => (*account, *name),
-        ([name], _, Host::Domain(host)) => (host.split('.').next()?, *name),
-        _ => return None,
-    };
-    (is_account(account) && is_container(name)).then_some((url, sas))
-}
-
-/// Checks the parts of a SAS that it shows: <https://learn.microsoft.com/rest/api/storageservices/create-service-sas>.
-///
-/// Times and permissions are missing if a stored access policy has them.
-fn check_sas(sas: &str, now: Timestamp) -> Result<(), &'static str> {
-    let part = |name: &str| {
-        let mut parts = form_urlencoded::parse(sas.as_bytes());
-        parts.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())
-    };
-    if part("sv").is_none() || part("sig").is_none() {
-        return Err("has a query that is no SAS: sv or sig is missing; copy the SAS URL of the container");
-    }
-    if part("sr").is_some_and(|resource| resource != "c") {
-        return Err("has a SAS that is not for the container (sr=c); create one for the container");
-    }
-    let has_policy = part("si").is_some();
-    match part("se").map(|expiry| parse_sas_time(&expiry)) {
-        None if has_policy => {}
-        Some(Some(expiry)) if expiry > now => {}
-        Some(Some(_)) => return Err("has a SAS that has expired; create a new one"),
-        None | Some(None) => return Err("has a SAS without an expiry (se); copy the SAS URL of the container"),
-    }
-    match part("sp") {
-        None if has_policy => Ok(()),
-        Some(granted) if SAS_PERMISSIONS.iter().all(|needed| granted.contains(*needed)) => Ok(()),
-        _ => Err("has a SAS that lacks a permission; it must allow to read, create, write and delete (sp=rcwd)"),
-    }
-}
-
-/// The forms that Azure Storage accepts: a date, or a time of day in UTC with or without seconds.
-fn parse_sas_time(text: &str) -> Option<Timestamp> {
-    let date = || Some(text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
-    text.parse().ok().or_else(date)
-}
-
-fn is_account(name: &str) -> bool {
-    (3..=24).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-}
-
-fn is_container(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (3..=63).contains(&name.len()) && name.bytes().all(plain)
 }
 
 #[cfg(test)]
 mod tests {
+    use azure_credentials::CredentialSource;
+    use azure_http::Secret;
+
     use super::*;
     use crate::config::tests::{problems, read};
     use crate::config::{
-        COMMUNICATION, COMMUNICATION_ENDPOINT, HOST_PORT, IDENTITY_ENDPOINT, SERVICE_URI, SIGNALR, SITE_NAME,
+        CLIENT_ID, COMMUNICATION, COMMUNICATION_ENDPOINT, ContainerAccess, HOST_PORT, IDENTITY_ENDPOINT, SERVICE_URI,
+        SIGNALR, SITE_NAME,
     };
 
     const ON: (&str, &str) = (COMMUNICATION, "endpoint=https://h/;accesskey=aHVzaA==");
@@ -234,34 +132,6 @@ mod tests {
             (with_sas("http://account.localhost:1/chat", SAS), "http://account.localhost:1/chat"),
         ] {
             assert_eq!(container(&[ON, (IDENTITY_STORE, &address)]).url.as_str(), expected);
-        }
-    }
-
-    #[test]
-    fn a_sas_that_cannot_work_is_named_at_start() {
-        let now: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
-        for sas in [
-            "sv=1&sig=x&se=2026-11-26T12:00:01Z&sp=rcwd",
-            "sv=1&sig=x&se=2026-11-26T12:01Z&sp=dwcr&sr=c",
-            "sv=1&sig=x&se=2026-11-27&sp=rcwdlacup&ss=b&srt=sco",
-            "sv=1&sig=x&si=policy&sr=c",
-        ] {
-            assert_eq!(check_sas(sas, now), Ok(()), "{sas}");
-        }
-        for (sas, expected) in [
-            ("", "no SAS"),
-            ("sig=x&se=2999-01-01&sp=rcwd", "no SAS"),
-            ("sv=1&sig=&se=2999-01-01&sp=rcwd", "no SAS"),
-            ("sv=1&sig=x&se=2999-01-01&sp=rcwd&sr=b", "not for the container"),
-            ("sv=1&sig=x&sp=rcwd", "without an expiry"),
-            ("sv=1&sig=x&se=soon&sp=rcwd", "without an expiry"),
-            ("sv=1&sig=x&se=2026-11-26T12:00:00Z&sp=rcwd", "has expired"),
-            ("sv=1&sig=x&se=2026-11-26&sp=rcwd", "has expired"),
-            ("sv=1&sig=x&se=2999-01-01&sp=r", "lacks a permission"),
-            ("sv=1&sig=x&se=2999-01-01&sp=cwd", "lacks a permission"),
-            ("sv=1&sig=x&se=2999-01-01", "lacks a permission"),
-        ] {
-            assert!(check_sas(sas, now).unwrap_err().contains(expected), "{sas}");
         }
     }
 

@@ -9,18 +9,22 @@ use crate::rate_limiter::Rate;
 mod access_tokens;
 mod bearer;
 mod communication;
+mod container;
 mod env;
+mod history;
 mod identity_provider;
 mod message_rate;
 mod rooms;
 mod signalr;
 mod telemetry;
 
-pub use access_tokens::{AccessTokens, Container, ContainerAccess, IDENTITY_STORE_KEY};
+pub use access_tokens::{AccessTokens, IDENTITY_STORE_KEY};
 pub use bearer::{BEARER_SCOPE, Bearer};
 pub use communication::Communication;
+pub use container::{Container, ContainerAccess};
 pub use env::Env;
 pub(crate) use env::parse_switch;
+pub use history::{HistoryConfig, HistoryPlace};
 pub use identity_provider::{ProviderName, ProviderNameError};
 pub use rooms::AllowedRooms;
 pub use telemetry::{LogFormat, Otlp};
@@ -55,6 +59,14 @@ pub const IDENTITY_PROVIDER: &str = "ChatIdentityProvider";
 pub const MESSAGE_RATE: &str = "ChatMessageRate";
 /// Setting: the names of the rooms there are, or `*`.
 pub const ROOMS: &str = "ChatRooms";
+/// Setting: where messages are kept: a folder, the URL of a blob container, optionally with a SAS, or `off`.
+pub const HISTORY: &str = "ChatHistory";
+/// Setting: whether private messages are kept too.
+pub const HISTORY_PRIVATE: &str = "ChatHistoryPrivate";
+/// Setting: the client id of the identity that calls the container of the history, if it is not that of SignalR.
+pub const HISTORY_CLIENT_ID: &str = "ChatHistory__clientId";
+/// Setting: additional root certificates for the container of the history.
+pub const HISTORY_ROOTS: &str = "ChatHistory__rootCertificates";
 /// Setting: the connection string of Azure Communication Services. Without it or an endpoint, access tokens are off.
 pub const COMMUNICATION: &str = "AzureCommunicationServicesConnectionString";
 /// Setting: the endpoint of Azure Communication Services, to call it with an identity instead of a key.
@@ -129,6 +141,8 @@ pub struct Config {
     pub message_rate: Option<Rate>,
     /// The rooms that people may enter.
     pub rooms: AllowedRooms,
+    /// Where messages are kept, if they are.
+    pub history: Option<HistoryConfig>,
     /// Whether App Service authentication is on, so that its headers can be trusted.
     pub easy_auth: bool,
     /// The bearer tokens that are accepted, if any.
@@ -165,7 +179,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    fn new(name: &'static str, reason: impl ToString) -> Self {
+    pub(crate) fn new(name: &'static str, reason: impl ToString) -> Self {
         Self { name, reason: reason.to_string() }
     }
 }
@@ -199,6 +213,7 @@ impl Config {
         let identity_provider = problems.value(identity_provider::identity_provider(env)).flatten();
         let message_rate = problems.value(message_rate::read(env)).flatten();
         let rooms = problems.value(rooms::read(env));
+        let history = history::read(env, &mut problems);
         problems.value(telemetry::log_format(env));
         let otlp = problems.value(telemetry::otlp(env)).flatten();
         let bearer = problems.value(bearer::bearer(env)).flatten();
@@ -214,6 +229,7 @@ impl Config {
                 identity_provider,
                 message_rate,
                 rooms,
+                history,
                 easy_auth: env.is_on(EASY_AUTH),
                 bearer,
                 route_prefix,
@@ -283,11 +299,12 @@ mod tests {
             (ALLOW_ANONYMOUS, "hush"),
             (MESSAGE_RATE, "hush"),
             (ROOMS, "hush hush"),
+            (HISTORY, "'hush'"),
+            (HISTORY_PRIVATE, "hush"),
             (LOG_FORMAT, "hush"),
             (OTLP_ENDPOINT, "hush"),
         ];
-        let expected = [HOST_PORT, SIGNALR, HUB, ALLOW_ANONYMOUS, MESSAGE_RATE, ROOMS, LOG_FORMAT, OTLP_ENDPOINT];
-        assert_eq!(problems(&variables), expected);
+        assert_eq!(problems(&variables), variables.map(|(name, _)| name));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A log is a chain of append-only parts in a store. A message is said when its line is in the log, and the place of the line is the
 //! message's position.
 //!
+//! - `open`: the store that the settings name.
 //! - `log`: what the routes call.
 //! - `position`, `stream`, `line`: names and bytes, without I/O.
 //! - `store`: what the log needs of a storage service; `folder_store` and `stream_folder` do it with files.
@@ -19,6 +20,7 @@ mod folder_store;
 mod forward;
 mod line;
 mod log;
+mod open;
 mod page;
 mod position;
 mod reads;
@@ -34,6 +36,7 @@ mod writer;
 pub(crate) use appender::Place;
 pub(crate) use folder_store::FolderStore;
 pub(crate) use log::{HistoryError, HistoryLog};
+pub use open::{History, open};
 pub(crate) use page::{Cursor, Filter, Page};
 pub(crate) use position::{InvalidPosition, Position};
 pub(crate) use store::{LogStore, StoreError};

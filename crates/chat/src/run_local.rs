@@ -13,6 +13,7 @@ use serverless_chat::auth::Trust;
 use serverless_chat::communication;
 use serverless_chat::config::{Communication, Config};
 use serverless_chat::exit::ExitError;
+use serverless_chat::history;
 use serverless_chat::identities::IdentityStore;
 use serverless_chat::shutdown;
 use serverless_chat::telemetry::Export;
@@ -91,7 +92,9 @@ pub(crate) async fn run_local(arguments: LocalArgs, config: &Config, export: &Ex
     let identities = identities(config, resource)?;
     let tokens = TokenService::new(service.clone(), identities, config.tokens.max_grant.clone(), Timestamp::now);
     // Easy Auth removes the caller's own principal headers before it sets its own.
-    let mut app = app::from_config(config, signalr, Some(tokens), Trust::EasyAuth, export).map_err(ExitError::Other)?;
+    let history = history::open(config.history.as_ref()).await?;
+    let app = app::from_config(config, signalr, Some(tokens), history, Trust::EasyAuth, export);
+    let mut app = app.map_err(ExitError::Other)?;
     if arguments.anonymous_tokens {
         app = anonymous_tokens::with_anonymous_tokens(app, config, service);
     }

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use azure_signalr::{ConnectionString, Hub};
-use serverless_chat::app::app;
+use serverless_chat::app::{AppParts, app};
 use serverless_chat::auth::{AuthConfig, Trust};
 use serverless_chat::config::{AllowedRooms, DEFAULT_ROUTE_PREFIX};
 use serverless_chat::error::Error;
@@ -122,7 +122,10 @@ fn handler() -> Router {
     let unused: ConnectionString = "Endpoint=http://localhost:1;AccessKey=none".parse().expect("an address and a key");
     let hub = Hub::new(&unused, &"chat".parse().expect("a hub name")).expect("its roots are compiled in");
     let auth = AuthConfig { trust: Trust::Untrusted, validator: None, allow_anonymous: true, identity_provider: None };
-    app(hub, None, auth, None, AllowedRooms::Any, DEFAULT_ROUTE_PREFIX, Export::default())
+    let rooms = AllowedRooms::Any;
+    let parts =
+        AppParts { hub, tokens: None, auth, message_rate: None, rooms, history: None, export: Export::default() };
+    app(parts, DEFAULT_ROUTE_PREFIX)
 }
 
 #[cfg(test)]
