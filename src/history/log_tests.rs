@@ -430,3 +430,15 @@ async fn a_position_past_the_kept_tail_is_read_from_the_store() {
     assert_eq!(ids(&other.read(Cursor::After(third), 9).await.unwrap()), "3");
     assert_eq!(ids(&other.read(Cursor::After(second), 9).await.unwrap()), "2 3");
 }
+
+/// The futures of a request contain each other, and an unoptimized build copies each of them on a stack of 2 MiB.
+#[tokio::test]
+async fn the_futures_of_the_log_are_small() {
+    let log = TestLog::new();
+    let (stream, now) = (Stream::everyone(), Instant::now());
+    let page = log.log.page(&stream, Cursor::Newest, 50, Filter::All, now);
+    let remove = log.log.remove(&stream, Position::new(1, 0), "ann", now);
+    let append = log.log.append(&stream, Vec::new());
+    let sizes = [size_of_val(&page), size_of_val(&remove), size_of_val(&append), size_of_val(&log.log.erase(&stream))];
+    assert!(sizes.iter().all(|size| *size <= 16 * 1_024), "{sizes:?}");
+}

@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 /// The reads that are under way. There are at most as many as callers.
 #[derive(Debug)]
-pub(super) struct SharedReads<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
+pub(crate) struct SharedReads<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
 
 impl<K, V> Default for SharedReads<K, V> {
     fn default() -> Self {
@@ -19,10 +19,15 @@ impl<K, V> Default for SharedReads<K, V> {
 impl<K: Clone + Eq + Hash, V: Clone> SharedReads<K, V> {
     /// The result of `read`, or of another caller's read with the same key that is under way. If that caller is dropped, another one's
     /// `read` takes its place.
-    pub(super) async fn get(&self, key: K, read: impl Future<Output = V>) -> V {
-        let cell = self.lock().entry(key.clone()).or_default().clone();
-        let caller = Caller { reads: self, key, cell };
-        caller.cell.get_or_init(|| read).await.clone()
+    ///
+    /// The future is small although `read` may be large: the futures of a request contain each other, and are moved on the stack.
+    pub(crate) fn get(&self, key: K, read: impl Future<Output = V>) -> impl Future<Output = V> {
+        let read = Box::pin(read);
+        async move {
+            let cell = self.lock().entry(key.clone()).or_default().clone();
+            let caller = Caller { reads: self, key, cell };
+            caller.cell.get_or_init(|| read).await.clone()
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<OnceCell<V>>>> {
