@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use azure_communication::ErrorKind;
 use entra_jwt::{InvalidToken, KeysUnavailable};
 
+use crate::history::{self, HistoryError};
 use crate::identities::StoreError;
 
 /// A failed call. For the log, `Display` says what happened, not what to do about it.
@@ -55,6 +56,14 @@ pub enum Error {
     InvalidRequest(&'static str, &'static str),
     /// A field of the request asks for more than is allowed: the field, and its rule.
     NotAllowed(&'static str, &'static str),
+    /// Nothing is kept until this setting is set.
+    HistoryDisabled(&'static str),
+    /// The position is none of the history that was asked for.
+    InvalidCursor,
+    /// The message to remove is another person's, or a guest's.
+    NotSender,
+    /// The history store failed or did not answer in time. What was to be stored may have been.
+    HistoryUnavailable(#[source] history::StoreError),
     /// There is no such room, or none that this caller may enter.
     UnknownRoom,
     /// The connection to enter a room with does not exist.
@@ -117,6 +126,19 @@ impl Error {
             Self::UnsupportedMediaType => {
                 (415, "unsupported_media_type", "Send the body with `Content-Type: application/json`.")
             }
+            Self::HistoryDisabled(name) => {
+                let sentence = format!("This is not kept here; set {name} in the app's settings to keep it.");
+                return (404, "history_disabled", sentence);
+            }
+            Self::InvalidCursor => {
+                (400, "invalid_cursor", "There is no such position in this history; read its newest page.")
+            }
+            Self::NotSender => (403, "not_sender", "Only the person who sent a message can remove it."),
+            Self::HistoryUnavailable(_) => (
+                503,
+                "history_unavailable",
+                "The history cannot be used just now; try again later, and send a message again with the same id.",
+            ),
             Self::UnknownRoom => (404, "unknown_room", "There is no such room here; /api/rooms lists those there are."),
             Self::UnknownConnection => (
                 404,
@@ -193,8 +215,19 @@ impl Error {
             Self::Upstream(cause) if cause.is_retryable() => cause.retry_after().or(Some(DEFAULT_RETRY_AFTER)),
             Self::Communication(cause) if cause.is_retryable() => cause.retry_after().or(Some(DEFAULT_RETRY_AFTER)),
             Self::Store(cause) if cause.is_retryable() => Some(DEFAULT_RETRY_AFTER),
-            Self::Overloaded => Some(DEFAULT_RETRY_AFTER),
+            Self::HistoryUnavailable(history::StoreError::Throttled(Some(wait))) => Some(*wait),
+            Self::Overloaded | Self::HistoryUnavailable(_) => Some(DEFAULT_RETRY_AFTER),
             _ => None,
+        }
+    }
+}
+
+impl From<HistoryError> for Error {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::InvalidCursor => Self::InvalidCursor,
+            HistoryError::NotSender => Self::NotSender,
+            HistoryError::Unavailable(error) => Self::HistoryUnavailable(error),
         }
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::access_token::TokenService;
 use crate::auth::AuthConfig;
 use crate::config::AllowedRooms;
+use crate::history::History;
 use crate::rooms::Rooms;
 
 /// What the parts of the app allow. It is the same for every caller, signed in or not.
@@ -17,7 +18,7 @@ use crate::rooms::Rooms;
 struct Features<'a> {
     /// Whether people who have not signed in may chat.
     guests: bool,
-    /// Whether messages are stored. No part of the app stores any.
+    /// Whether messages are stored.
     history: bool,
     /// Whether private messages are stored too.
     private_history: bool,
@@ -28,11 +29,16 @@ struct Features<'a> {
 }
 
 impl<'a> Features<'a> {
-    fn of(auth: &AuthConfig, rooms: &'a AllowedRooms, tokens: Option<&TokenService>) -> Self {
+    fn of(
+        auth: &AuthConfig,
+        rooms: &'a AllowedRooms,
+        history: Option<&History>,
+        tokens: Option<&TokenService>,
+    ) -> Self {
         Self {
             guests: auth.allow_anonymous,
-            history: false,
-            private_history: false,
+            history: history.is_some(),
+            private_history: history.is_some_and(|history| history.is_private_kept),
             rooms,
             access_tokens: tokens.is_some(),
         }
@@ -42,8 +48,9 @@ impl<'a> Features<'a> {
 pub(crate) async fn features(
     State(auth): State<AuthConfig>,
     State(rooms): State<Rooms>,
+    State(history): State<Option<History>>,
     State(tokens): State<Option<TokenService>>,
 ) -> impl IntoResponse {
-    let features = Features::of(&auth, rooms.directory.allowed(), tokens.as_ref());
+    let features = Features::of(&auth, rooms.directory.allowed(), history.as_ref(), tokens.as_ref());
     ([(CACHE_CONTROL, "no-store")], Json(features).into_response())
 }

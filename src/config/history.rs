@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
     use crate::config::tests::{KEY, problems, read};
-    use crate::config::{CLIENT_ID, ContainerAccess, HOST_PORT, SIGNALR};
+    use crate::config::{CLIENT_ID, ContainerAccess, HOST_PORT, IDENTITY_ENDPOINT, SERVICE_URI, SIGNALR};
 
     const STORE: (&str, &str) = (HISTORY, "https://account.blob.core.windows.net/chat-history");
     const SAS: &str = "sv=2026-06-06&sr=c&sp=racwdl&se=2999-01-01T00%3A00%3A00Z&sig=hush";
@@ -153,11 +153,13 @@ mod tests {
         assert_eq!(with_sas.access, ContainerAccess::Sas(Secret::new(SAS)));
         let local = format!("http://127.0.0.1:10000/devstoreaccount1/chat-history?{SAS}");
         assert_eq!(container(&[(HISTORY, &local)]).url.path(), "/devstoreaccount1/chat-history");
-        let identity = |id| ContainerAccess::Identity(CredentialSource::automatic(Some(id), None).unwrap());
+        let endpoint = (IDENTITY_ENDPOINT, "http://localhost:1/token");
+        let managed = |id| ContainerAccess::Identity(CredentialSource::managed_identity(id).unwrap());
         let [signalrs, own] = [(CLIENT_ID, "d"), (HISTORY_CLIENT_ID, "c")];
-        let uri = ("AzureSignalRConnectionString__serviceUri", "https://h");
-        assert_eq!(container(&[STORE, uri, signalrs]).access, identity("d"));
-        assert_eq!(container(&[STORE, uri, signalrs, own]).access, identity("c"));
+        let uri = (SERVICE_URI, "https://h");
+        assert_eq!(container(&[STORE, endpoint]).access, managed(None));
+        assert_eq!(container(&[STORE, endpoint, uri, signalrs]).access, managed(Some("d")));
+        assert_eq!(container(&[STORE, endpoint, uri, signalrs, own]).access, managed(Some("c")));
     }
 
     #[test]

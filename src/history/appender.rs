@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::Bytes;
+use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
@@ -28,7 +29,7 @@ const MAX_WAITING: usize = 1_000;
 const MAX_STREAMS: usize = 10_000;
 
 /// Where a message is in its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Place {
     /// Where its line begins, or for the first message of a part, where the part before ends.
     pub(crate) at: Position,

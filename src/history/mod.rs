@@ -39,7 +39,8 @@ pub(crate) use log::{HistoryError, HistoryLog};
 pub use open::{History, open};
 pub(crate) use page::{Cursor, Filter, Page};
 pub(crate) use position::{InvalidPosition, Position};
-pub(crate) use store::{LogStore, StoreError};
+pub(crate) use store::LogStore;
+pub use store::StoreError;
 pub(crate) use stream::Stream;
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
+
 /// The number of a part within its stream. Numbers count up and are never used twice.
 pub(crate) type PartNumber = u32;
 
@@ -11,6 +13,7 @@ const OFFSET_DIGITS: usize = 10;
 /// The largest number of a part that a name can contain.
 pub(super) const MAX_PART: PartNumber = 99_999_999;
 /// The largest offset that a position can contain.
+#[cfg(test)]
 pub(super) const MAX_OFFSET: u64 = 9_999_999_999;
 
 /// A place in a stream, between two lines. Its text is `{part:08}.{offset:010}`; positions of one stream compare as their texts do.
@@ -31,6 +34,12 @@ impl Position {
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:0PART_DIGITS$}.{:0OFFSET_DIGITS$}", self.part, self.offset)
+    }
+}
+
+impl Serialize for Position {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

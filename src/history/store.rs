@@ -137,7 +137,7 @@ impl Day {
 
 /// Why a call of the store failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum StoreError {
+pub enum StoreError {
     /// The call may have been carried out, may still be, or may not: no response, a broken connection, a time-out, 500 or 503.
     #[error("the history store did not answer")]
     Unknown,

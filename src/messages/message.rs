@@ -3,7 +3,7 @@
 use std::ops::Not;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use azure_signalr::UserId;
+use azure_signalr::{Recipient, UserId};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -64,6 +64,11 @@ impl Message {
     /// The room; `None` for everyone, or one person.
     pub(super) fn room(&self) -> Option<&RoomName> {
         self.room.as_ref()
+    }
+
+    /// Everyone, or the group of the room.
+    pub(super) fn group(&self) -> Recipient<'_> {
+        self.room.as_ref().map_or(Recipient::Everyone, |room| Recipient::Group(room.group()))
     }
 
     /// The recipient; `None` for a room, or everyone.

@@ -1,14 +1,8 @@
 //! `POST /api/messages`: validates a draft and publishes it as a message, to everyone, in a room or to one user.
 //!
 //! The sender is the authenticated caller: a `sender` in the body counts only as the nickname of a guest.
-//!
-//! # Private messages
-//!
-//! One goes to the recipient, then to the sender, whose other tabs and devices show it too. The sends follow each other: a copy that
-//! arrives although the recipient's send failed would show a message as sent that is not. The handler does not know from which
-//! connection a message comes, so that one receives the copy as well, and clients drop what they have by its id.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -17,35 +11,63 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
-use azure_http::CALL_TIMEOUT;
-use azure_signalr::{Hub, Message as Invocation, Recipient, SendReceipt, UserId};
+use azure_signalr::{Attempt, Hub, SendReceipt};
 use serde::Serialize;
-use tokio::time::{timeout, timeout_at};
-use tracing::warn;
 
 use crate::auth::{AuthConfig, Caller};
 use crate::caller_limits::CallerLimits;
 use crate::error::Error;
+use crate::history::{History, Place};
 use crate::json_body::{JsonBody, body_error};
 use crate::rooms::Rooms;
 
 mod draft;
 mod message;
+mod not_live;
+mod publish;
+mod publish_kept;
 
 use draft::Draft;
 use message::Message;
+pub(crate) use not_live::NotLive;
+use publish::publish;
+use publish_kept::publish_kept;
 
 /// The client method that receives a message.
 const TARGET: &str = "newMessage";
-/// The longest that a response waits for the check whether a recipient is connected. It runs beside the sends and usually ends first.
-const ONLINE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The response: the message as published, and whether its recipient was connected.
+/// What became of a message that was accepted.
+#[derive(Default)]
+struct Outcome {
+    /// Where it is in the history that its sender reads.
+    place: Option<Place>,
+    /// Whether the service has it; `None` without a history, where it always has.
+    live: Option<bool>,
+    recipient_online: Option<bool>,
+    /// The requests to the service.
+    receipt: Option<SendReceipt>,
+    not_live: Option<NotLive>,
+}
+
+impl Outcome {
+    /// Adds the requests for a second copy.
+    fn add(&mut self, attempts: &[Attempt]) {
+        if let Some(receipt) = &mut self.receipt {
+            receipt.add(attempts);
+        }
+    }
+}
+
+/// The response: the message as published, and what became of it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Accepted {
     #[serde(flatten)]
     message: Message,
+    #[serde(flatten)]
+    place: Option<Place>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recipient_online: Option<bool>,
 }
@@ -53,6 +75,7 @@ struct Accepted {
 pub(crate) async fn send(
     State(hub): State<Hub>,
     State(rooms): State<Rooms>,
+    State(history): State<Option<History>>,
     Sender(caller): Sender,
     _: JsonBody,
     body: Result<Bytes, BytesRejection>,
@@ -63,47 +86,14 @@ pub(crate) async fn send(
     if let Some(room) = message.room() {
         rooms.directory.check(room, &caller).await?;
     }
-    let invocation = Invocation::new(TARGET, &[&message])?.idempotent();
-    let (receipt, recipient_online) = match (&caller, message.recipient()) {
-        (Caller::User(sender), Some(recipient)) => send_privately(&hub, sender, recipient, &invocation, now).await?,
-        _ => {
-            let recipient = message.room().map_or(Recipient::Everyone, |room| Recipient::Group(room.group()));
-            (hub.send(recipient, &invocation, now).await?, None)
-        }
+    let is_kept = |history: &History| message.recipient().is_none() || history.is_private_kept;
+    let Outcome { place, live, recipient_online, receipt, not_live } = match history.filter(is_kept) {
+        Some(history) => publish_kept(&hub, &history.log, &caller, &message, now).await?,
+        None => publish(&hub, &caller, &message, now).await?,
     };
     // For the access log.
-    Ok((StatusCode::ACCEPTED, Extension(receipt), Json(Accepted { message, recipient_online })))
-}
-
-/// Sends to `recipient`, then to `sender`, if that is another user. Returns the requests of both, and whether the recipient is
-/// connected, if that is known. Only a failure of the first send is an error.
-async fn send_privately(
-    hub: &Hub,
-    sender: &UserId,
-    recipient: &UserId,
-    invocation: &Invocation,
-    now: SystemTime,
-) -> Result<(SendReceipt, Option<bool>), Error> {
-    let deadline = tokio::time::Instant::now() + CALL_TIMEOUT;
-    let sends = async {
-        let mut receipt = hub.send(Recipient::User(recipient), invocation, now).await?;
-        if sender != recipient {
-            match timeout_at(deadline, hub.send(Recipient::User(sender), invocation, now)).await {
-                Ok(Ok(own)) => receipt.add(own.attempts()),
-                Ok(Err(error)) => {
-                    warn!("the sender's own copy of a private message was not sent: {error}");
-                    receipt.add(error.attempts());
-                }
-                Err(_elapsed) => warn!("the sender's own copy of a private message was not sent in time"),
-            }
-        }
-        Ok(receipt)
-    };
-    let check = async {
-        let answer = timeout(ONLINE_TIMEOUT, hub.user_exists(recipient, now)).await;
-        Ok(answer.ok().and_then(Result::ok))
-    };
-    tokio::try_join!(sends, check)
+    let extensions = (receipt.map(Extension), not_live.map(Extension));
+    Ok((StatusCode::ACCEPTED, extensions, Json(Accepted { message, place, live, recipient_online })))
 }
 
 /// A caller who may send a message now. As an extractor it counts the message, before its body is read: an invalid one counts too.

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use azure_signalr::GroupName;
 use serde::{Serialize, Serializer};
 
+use crate::history::Stream;
+
 /// The group of a room is this and the room's name.
 const GROUP_PREFIX: &str = "room:";
 /// The group of the people outside of rooms. No room has this name.
@@ -54,6 +56,11 @@ impl RoomName {
         self.as_str() == EVERYONE
     }
 
+    /// What is said in the room, or to everyone.
+    pub(crate) fn stream(&self) -> Stream {
+        Stream::room(self.as_str()).unwrap_or_else(Stream::everyone)
+    }
+
     /// The group of the connections that have entered the room.
     pub(crate) fn group(&self) -> &GroupName {
         &self.0
@@ -93,6 +100,7 @@ mod tests {
         {
             let name: RoomName = text.parse().unwrap();
             assert_eq!((name.as_str(), name.group().as_str()), (expected, format!("room:{expected}").as_str()));
+            assert_eq!(name.stream().prefix(), format!("rooms/{expected}/"));
             assert_eq!(Ok(name), RoomName::or_everyone(text));
         }
     }
@@ -113,6 +121,7 @@ mod tests {
             assert_eq!(text.parse::<RoomName>(), Err(RoomNameError::Reserved), "{text}");
             let everyone = RoomName::or_everyone(text).unwrap();
             assert_eq!((everyone.is_everyone(), everyone.group().as_str()), (true, "room:everyone"));
+            assert_eq!(everyone.stream(), Stream::everyone());
         }
         assert!(!RoomName::or_everyone("everyone-else").unwrap().is_everyone());
     }

@@ -34,6 +34,9 @@ pub(super) fn write(operation: Option<&Operation>, info: &RequestInfo, ended: &R
         };
     }
     match (ended.failure, ended.status) {
+        (None, Some(_)) if let Some(not_live) = ended.not_live => {
+            line!(warn, Some(with_causes(not_live)), "not_live: a message is in the history, and was not published");
+        }
         (Some(failure), Some(500..)) => line!(error, causes(failure), "{failure}"),
         (Some(failure), _) => line!(warn, causes(failure), "{failure}"),
         (None, None) => line!(warn, None::<String>, "canceled before there was a response"),

@@ -11,6 +11,7 @@ use azure_signalr::{Attempt, SendReceipt};
 use uuid::Uuid;
 
 use crate::error::Error;
+use crate::messages::NotLive;
 use crate::operations::{Operation, loggable_path};
 use crate::upstream_time::UpstreamTimer;
 
@@ -33,6 +34,8 @@ pub(super) struct RequestOutcome<'a> {
     /// `None` without a response.
     pub(super) status: Option<u16>,
     pub(super) failure: Option<&'a Error>,
+    /// The message is in the history, and was not published.
+    pub(super) not_live: Option<&'a NotLive>,
     /// The requests to the SignalR service that send a message.
     pub(super) tries: &'a [Attempt],
     /// The time waited for calls that are not in `tries`.
@@ -64,17 +67,20 @@ impl<'a> RequestOutcome<'a> {
     pub(super) fn with(response: Option<&'a Response>, duration: Duration) -> Self {
         let failure = response.and_then(|response| response.extensions().get::<Arc<Error>>());
         let sent = response.and_then(|response| response.extensions().get::<SendReceipt>());
-        let tries = failure.map(|error| error.tries()).or_else(|| sent.map(SendReceipt::attempts)).unwrap_or_default();
+        let not_live = response.and_then(|response| response.extensions().get::<NotLive>());
+        let tries = failure.map(|error| error.tries()).or_else(|| not_live.map(NotLive::attempts));
+        let tries = tries.or_else(|| sent.map(SendReceipt::attempts)).unwrap_or_default();
         let timer = response.and_then(|response| response.extensions().get::<UpstreamTimer>()?.sum());
         let status = response.map(|response| response.status().as_u16());
-        Self { status, failure: failure.map(AsRef::as_ref), tries, timer, duration }
+        Self { status, failure: failure.map(AsRef::as_ref), not_live, tries, timer, duration }
     }
 
-    /// `ok`, `canceled`, or the code of the failure.
+    /// `ok`, `canceled`, `not_live`, or the code of the failure.
     pub(super) fn outcome(&self) -> &'static str {
         match (self.status, self.failure) {
             (None, _) => "canceled",
             (Some(_), Some(failure)) => failure.code(),
+            (Some(..400), None) if self.not_live.is_some() => "not_live",
             (Some(..400), None) => "ok",
             (Some(_), None) => "failed",
         }
@@ -125,6 +131,7 @@ mod tests {
         let refused = Error::InvalidMessage("text", "is wrong").into_response();
         assert_eq!(outcome(Some(refused)), "invalid_message");
         assert_eq!(outcome(None), "canceled");
+        assert_eq!(outcome(Some(axum::Extension(NotLive::TimedOut).into_response())), "not_live");
     }
 
     #[test]
