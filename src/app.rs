@@ -12,7 +12,7 @@ use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
 use axum::middleware::{from_fn_with_state, map_request_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post, put};
+use axum::routing::{any, delete, get, post, put};
 use azure_signalr::{ConnectionString, Hub};
 use tower::Layer as _;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -26,6 +26,7 @@ use crate::config::{AllowedRooms, Config};
 use crate::error::Error;
 use crate::features::features;
 use crate::history::History;
+use crate::history_api;
 use crate::me::me;
 use crate::messages::send;
 use crate::negotiate::negotiate;
@@ -148,6 +149,8 @@ pub fn app(parts: AppParts, prefix: &str) -> Router {
         room_list,
         members,
         member,
+        history_pages,
+        sent_message,
     ] = functions.each_ref().map(|(_, path)| path.as_str());
     let routes = Router::new()
         .route("/", get(health))
@@ -159,7 +162,9 @@ pub fn app(parts: AppParts, prefix: &str) -> Router {
         .route(available_features, get(features))
         .route(room_list, get(rooms::list))
         .route(members, get(rooms::members))
-        .route(member, put(rooms::enter).delete(rooms::leave));
+        .route(member, put(rooms::enter).delete(rooms::leave))
+        .route(history_pages, get(history_api::read).delete(history_api::erase))
+        .route(sent_message, delete(history_api::remove));
     // Without forwarding, the host posts its own JSON to the names of the functions.
     let routes = match prefix {
         "" => routes,
@@ -178,7 +183,7 @@ pub fn app(parts: AppParts, prefix: &str) -> Router {
             tokens,
             auth,
             limits: CallerLimits::new(message_rate),
-            rooms: Rooms::new(rooms),
+            rooms: Rooms::new(rooms, history.as_ref().map(|history| history.log.clone())),
             history,
         }),
         recorder,
@@ -194,7 +199,7 @@ pub fn unconfigured(names: impl IntoIterator<Item = &'static str>, prefix: &str)
 }
 
 /// The functions: name of the folder, and path.
-fn functions(prefix: &str) -> [(&'static str, String); 9] {
+fn functions(prefix: &str) -> [(&'static str, String); 11] {
     let at = |route| {
         if prefix.is_empty() { format!("/{route}") } else { format!("/{}/{route}", prefix.to_ascii_lowercase()) }
     };
@@ -208,6 +213,8 @@ fn functions(prefix: &str) -> [(&'static str, String); 9] {
         ("Rooms", at("rooms")),
         ("RoomMembers", at("rooms/{room}/members")),
         ("RoomMember", at("rooms/{room}/members/{connectionId}")),
+        ("History", at("history")),
+        ("RemoveMessage", at("messages/{at}")),
     ]
 }
 

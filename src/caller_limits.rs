@@ -1,4 +1,4 @@
-//! How many messages a caller may send, and how often they may negotiate and use rooms.
+//! How many messages a caller may send, and how often they may negotiate, use rooms and read the history.
 //!
 //! Each user has a bucket. Guests cannot be told apart, so they share one.
 
@@ -22,6 +22,9 @@ const GUEST_NEGOTIATION_RATE: Rate = Rate::new(10_000, Duration::from_millis(1))
 /// Calls of a user that enter or leave a room, or list its members anew. Twenty tabs that reconnect together enter ten rooms each.
 const ROOM_CALL_RATE: Rate = Rate::new(240, Duration::from_millis(250));
 
+/// Pages of the history that a user reads. Twenty tabs that reconnect together read three conversations each, and fetch what they missed.
+const HISTORY_READ_RATE: Rate = Rate::new(240, Duration::from_millis(50));
+
 /// The limits of callers in this process. Clones share the buckets.
 #[derive(Clone)]
 pub(crate) struct CallerLimits(Option<Arc<Inner>>);
@@ -30,6 +33,7 @@ struct Inner {
     messages: CallerLimiter,
     negotiations: CallerLimiter,
     room_calls: CallerLimiter,
+    history_reads: CallerLimiter,
 }
 
 struct CallerLimiter {
@@ -46,6 +50,8 @@ impl CallerLimits {
                 negotiations: CallerLimiter::new(NEGOTIATION_RATE, GUEST_NEGOTIATION_RATE),
                 // Guests enter `everyone` whenever they have negotiated, and perhaps a room.
                 room_calls: CallerLimiter::new(ROOM_CALL_RATE, GUEST_NEGOTIATION_RATE.times(2)),
+                // They read whenever they have negotiated, and once more a moment later.
+                history_reads: CallerLimiter::new(HISTORY_READ_RATE, GUEST_NEGOTIATION_RATE.times(2)),
             })
         }))
     }
@@ -75,6 +81,15 @@ impl CallerLimits {
     /// [`Error::RateLimited`] with the time until the next one is allowed.
     pub(crate) fn check_room_call(&self, caller: &Caller, now: Instant) -> Result<(), Error> {
         self.0.as_ref().map_or(Ok(()), |limits| limits.room_calls.check(caller, now))
+    }
+
+    /// Counts a page of the history that `caller` reads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] with the time until the next one is allowed.
+    pub(crate) fn check_history_read(&self, caller: &Caller, now: Instant) -> Result<(), Error> {
+        self.0.as_ref().map_or(Ok(()), |limits| limits.history_reads.check(caller, now))
     }
 }
 
@@ -129,11 +144,12 @@ mod tests {
     }
 
     #[test]
-    fn messages_negotiations_and_room_calls_are_counted_apart() {
+    fn each_kind_of_request_is_counted_apart() {
         let (limits, now) = (CallerLimits::new(Some(Rate::new(1, Duration::from_secs(5)))), Instant::now());
         let [ann] = users(["ann"]);
         assert_eq!(allowed(1_000, || limits.check_negotiation(&ann, now)), 120);
         assert_eq!(allowed(1_000, || limits.check_room_call(&ann, now)), 240);
+        assert_eq!(allowed(1_000, || limits.check_history_read(&ann, now)), 240);
         assert!(limits.check_message(&ann, now).is_ok());
     }
 
@@ -166,6 +182,7 @@ mod tests {
             assert_eq!(allowed(20_000, || limits.check_message(&caller, now)), 20_000);
             assert_eq!(allowed(20_000, || limits.check_negotiation(&caller, now)), 20_000);
             assert_eq!(allowed(20_000, || limits.check_room_call(&caller, now)), 20_000);
+            assert_eq!(allowed(20_000, || limits.check_history_read(&caller, now)), 20_000);
         }
     }
 }

@@ -12,7 +12,7 @@
 //! - [`app`]: the routes and the middleware around them.
 //! - `operations`: the paths of the routes, in any letter case, and what of them is logged.
 //! - [`auth`]: who is calling.
-//! - `negotiate`, `messages`, [`rooms`], [`access_token`], `me`, `features`: the functions.
+//! - `negotiate`, `messages`, `history_api`, [`rooms`], [`access_token`], `me`, `features`: the functions.
 //! - [`communication`], [`identities`]: the client of Azure Communication Services, and the store of the identities that people have there.
 //! - [`history`]: the log of messages.
 //! - [`rate_limiter`], `caller_limits`: how many requests a person may make.
@@ -35,6 +35,7 @@ pub mod error;
 pub mod exit;
 mod features;
 pub mod history;
+mod history_api;
 pub mod identities;
 mod json_body;
 mod me;

@@ -13,7 +13,7 @@ use super::stream::{ROOMS, Stream};
 
 /// Clones share the parts.
 #[derive(Clone, Debug)]
-pub(super) struct MemoryStore(Arc<Mutex<Inner>>);
+pub(crate) struct MemoryStore(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
@@ -34,7 +34,7 @@ struct Part {
 
 /// A call of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Call {
+pub(crate) enum Call {
     List(Stream),
     Create(Stream, PartNumber),
     Append(Stream, PartNumber, Bytes, Option<u64>),
@@ -46,7 +46,7 @@ pub(super) enum Call {
 
 /// What a call returns; the variants have the names of the calls.
 #[derive(Clone, Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     List(Listing),
     Append(Appended),
     Read(Chunk),
@@ -56,7 +56,7 @@ pub(super) enum Reply {
 
 impl MemoryStore {
     /// A store whose parts take this many appends.
-    pub(super) fn new(max_blocks: usize) -> Self {
+    pub(crate) fn new(max_blocks: usize) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             parts: BTreeMap::new(),
             deleted: Vec::new(),
@@ -71,7 +71,7 @@ impl MemoryStore {
     }
 
     /// The calls since the last time.
-    pub(super) fn take_calls(&self) -> Vec<Call> {
+    pub(crate) fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.0.lock().unwrap().calls)
     }
 
@@ -101,7 +101,7 @@ impl MemoryStore {
     }
 
     /// Carries out a call.
-    pub(super) fn apply(&self, call: &Call) -> Result<Reply, StoreError> {
+    pub(crate) fn apply(&self, call: &Call) -> Result<Reply, StoreError> {
         let inner = &mut *self.0.lock().unwrap();
         inner.calls.push(call.clone());
         let key = |stream: &Stream, part: &PartNumber| (stream.prefix().to_owned(), *part);
@@ -174,7 +174,7 @@ impl MemoryStore {
 
 /// A store of which only [`call`](Self::call) is special.
 #[async_trait]
-pub(super) trait CallStore: std::fmt::Debug + Send + Sync {
+pub(crate) trait CallStore: std::fmt::Debug + Send + Sync {
     async fn call(&self, call: Call) -> Result<Reply, StoreError>;
 }
 

@@ -11,8 +11,6 @@
 //! - `reads`, `shared_reads`, `tail`: reads of the store that callers share; `forward`, `backward`, `scan`: from line to line.
 //! - `page`, `removals`: what a reader gets of the lines.
 
-#![allow(dead_code, unused_imports, reason = "the routes do not use it yet")]
-
 mod appender;
 mod attempts;
 mod backward;
@@ -34,12 +32,11 @@ mod tail;
 mod writer;
 
 pub(crate) use appender::Place;
-pub(crate) use folder_store::FolderStore;
 pub(crate) use log::{HistoryError, HistoryLog};
 pub use open::{History, open};
-pub(crate) use page::{Cursor, Filter, Page};
-pub(crate) use position::{InvalidPosition, Position};
-pub(crate) use store::LogStore;
+pub(crate) use page::{Cursor, Filter};
+pub(crate) use position::Position;
+pub(crate) use shared_reads::SharedReads;
 pub use store::StoreError;
 pub(crate) use stream::Stream;
 
@@ -52,6 +49,6 @@ mod faulty_store;
 #[cfg(test)]
 mod log_tests;
 #[cfg(test)]
-mod memory_store;
+pub(crate) mod memory_store;
 #[cfg(test)]
 mod step_tests;

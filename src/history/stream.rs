@@ -59,11 +59,13 @@ impl Stream {
     }
 
     /// The name of the blob or file of a part.
+    #[allow(dead_code, reason = "for the store in append blobs")]
     pub(crate) fn part_name(&self, part: PartNumber) -> String {
         format!("{}{}", self.0, part_file_name(part))
     }
 
     /// The number of the part with this name; `None` for blobs that are no parts of this stream.
+    #[allow(dead_code, reason = "for the store in append blobs")]
     pub(crate) fn parse_part_name(&self, name: &str) -> Option<PartNumber> {
         parse_part_file_name(name.strip_prefix(&*self.0)?)
     }

@@ -5,35 +5,44 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::RoomName;
+use super::known_rooms::KnownRooms;
 use crate::auth::Caller;
 use crate::config::AllowedRooms;
 use crate::error::Error;
+use crate::history::HistoryLog;
 
 /// The rooms of the chat. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Directory(Arc<AllowedRooms>);
+pub(crate) struct Directory {
+    allowed: Arc<AllowedRooms>,
+    /// Those that have messages, where there is a history.
+    begun: Option<KnownRooms>,
+}
 
 impl Directory {
-    pub(crate) fn new(allowed: AllowedRooms) -> Self {
-        Self(Arc::new(allowed))
+    pub(crate) fn new(allowed: AllowedRooms, history: Option<HistoryLog>) -> Self {
+        Self { allowed: Arc::new(allowed), begun: history.map(KnownRooms::new) }
     }
 
     /// What the settings allow.
     pub(crate) fn allowed(&self) -> &AllowedRooms {
-        &self.0
+        &self.allowed
     }
 
-    /// The rooms that are known: those in the settings. This is the only place where the list comes from. Where rooms can have any name, no
-    /// part of the app remembers those that were begun, so it is empty.
+    /// The rooms that are known: those in the settings. Where rooms can have any name, those that have messages, as they were up to 30
+    /// seconds ago; without a history, nothing remembers those that were begun, so there is none.
     ///
     /// # Errors
     ///
-    /// None so far.
-    pub(crate) async fn known(&self) -> Result<Vec<RoomName>, Error> {
-        match &*self.0 {
-            AllowedRooms::Any => Ok(Vec::new()),
-            AllowedRooms::Listed(rooms) => Ok(rooms.clone()),
+    /// [`Error::HistoryUnavailable`].
+    pub(crate) async fn known(&self) -> Result<Arc<[RoomName]>, Error> {
+        match (&*self.allowed, &self.begun) {
+            (AllowedRooms::Listed(rooms), _) => Ok(rooms.as_slice().into()),
+            (AllowedRooms::Any, Some(begun)) => Ok(begun.get(Instant::now()).await?),
+            (AllowedRooms::Any, None) => Ok(Arc::default()),
         }
     }
 
@@ -41,9 +50,9 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownRoom`]
+    /// [`Error::UnknownRoom`], and [`Error::HistoryUnavailable`] where a guest's room has to be looked up.
     pub(crate) async fn check(&self, room: &RoomName, caller: &Caller) -> Result<(), Error> {
-        let is_open = match (&*self.0, caller) {
+        let is_open = match (&*self.allowed, caller) {
             _ if room.is_everyone() => true,
             (AllowedRooms::Listed(rooms), _) => rooms.contains(room),
             (AllowedRooms::Any, Caller::User(_)) => true,
@@ -80,7 +89,7 @@ mod tests {
             (AllowedRooms::Listed(Vec::new()), &user, "games", false),
             (AllowedRooms::Listed(Vec::new()), &user, "everyone", true),
         ] {
-            let is_open = Directory::new(allowed.clone()).check(&room(name), caller).await.is_ok();
+            let is_open = Directory::new(allowed.clone(), None).check(&room(name), caller).await.is_ok();
             assert_eq!(is_open, expected, "{allowed:?} {caller:?} {name}");
         }
     }
@@ -88,7 +97,8 @@ mod tests {
     #[tokio::test]
     async fn the_rooms_of_the_settings_are_known() {
         let rooms = vec![room("b"), room("a")];
-        assert_eq!(Directory::new(AllowedRooms::Listed(rooms.clone())).known().await.unwrap(), rooms);
-        assert!(Directory::new(AllowedRooms::Any).known().await.unwrap().is_empty());
+        let listed = Directory::new(AllowedRooms::Listed(rooms.clone()), None);
+        assert_eq!(*listed.known().await.unwrap(), rooms);
+        assert!(Directory::new(AllowedRooms::Any, None).known().await.unwrap().is_empty());
     }
 }

@@ -25,9 +25,11 @@ use crate::auth::Caller;
 use crate::caller_limits::CallerLimits;
 use crate::config::AllowedRooms;
 use crate::error::Error;
+use crate::history::HistoryLog;
 use crate::upstream_time::UpstreamTimer;
 
 mod directory;
+mod known_rooms;
 mod member_lists;
 mod members;
 mod name;
@@ -44,20 +46,21 @@ pub(crate) struct Rooms {
 }
 
 impl Rooms {
-    pub(crate) fn new(allowed: AllowedRooms) -> Self {
-        Self { directory: Directory::new(allowed), lists: MemberLists::default() }
+    /// The rooms that are allowed, and of those the ones that `history` has, where any is allowed.
+    pub(crate) fn new(allowed: AllowedRooms, history: Option<HistoryLog>) -> Self {
+        Self { directory: Directory::new(allowed, history), lists: MemberLists::default() }
     }
 }
 
 #[derive(Serialize)]
-struct RoomList {
-    rooms: Vec<RoomName>,
+struct RoomList<'a> {
+    rooms: &'a [RoomName],
 }
 
 /// `GET /api/rooms`: the names of the rooms there are, without everyone.
 pub(crate) async fn list(State(rooms): State<Rooms>, _: Caller) -> Result<impl IntoResponse, Error> {
     let rooms = rooms.directory.known().await?;
-    Ok(([(CACHE_CONTROL, "no-store")], Json(RoomList { rooms })))
+    Ok(([(CACHE_CONTROL, "no-store")], Json(RoomList { rooms: &rooms }).into_response()))
 }
 
 /// `PUT /api/rooms/{room}/members/{connectionId}`: 204 if the connection is in the room now.

@@ -6,7 +6,7 @@ use std::path::Path;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::test_app::TestApp;
+use crate::test_app::{TestApp, TestFolder};
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -47,7 +47,7 @@ fn host_json_starts_the_handler_and_forwards_requests() {
 #[test]
 fn each_function_has_one_trigger_and_one_output() {
     let names: Vec<_> = functions().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names.len(), 9, "{names:?}");
+    assert_eq!(names.len(), 11, "{names:?}");
     for (name, function) in functions() {
         let kinds: Vec<_> =
             function["bindings"].as_array().unwrap().iter().map(|b| (&b["type"], &b["direction"])).collect();
@@ -64,11 +64,13 @@ fn each_function_has_one_trigger_and_one_output() {
 #[tokio::test]
 async fn every_declared_route_is_served() {
     // A disabled function would be 404.
+    let history = TestFolder::new();
     let app = TestApp::with_signalr(
         1,
         &[
             ("AzureCommunicationServicesConnectionString", "endpoint=http://127.0.0.1:1/;accesskey=aHVzaA=="),
             ("ChatIdentityStore", &format!("http://127.0.0.1:1/account/chat-identities?{}", crate::blob_storage::SAS)),
+            ("ChatHistory", history.path()),
         ],
     );
     for (name, function) in functions() {

@@ -249,7 +249,7 @@ async fn an_unforwarded_invocation_names_the_setting_that_forwards_requests() {
     let app = TestApp::start();
     for path in [
         "/negotiate", "/SendMessage", "/SignalRInfo", "/AccessToken", "/Me", "/Features", "/Rooms", "/RoomMembers",
-        "/roommember",
+        "/roommember", "/History", "/RemoveMessage",
     ] {
         let response = app.post(path).json(&json!({"Data": {}, "Metadata": {}})).send().await.unwrap();
         let error = ErrorResponse::read(response).await;

@@ -8,6 +8,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 pub(crate) use test_support::http::{api_error, claims, client, free_port};
 pub(crate) use test_support::process::{Process, TEST_TIMEOUT, wait_until};
+use uuid::Uuid;
 
 /// The access key of the SignalR service.
 pub(crate) const KEY: &str = "the-access-key-of-this-app";
@@ -42,6 +43,27 @@ impl ErrorResponse {
         let body: Value = response.json().await.unwrap();
         let text = |name: &str| body["error"][name].as_str().unwrap().to_owned();
         Self { status, code: text("code"), message: text("message"), challenge }
+    }
+}
+
+/// The name of a folder that does not exist yet, and is deleted in the end.
+pub(crate) struct TestFolder(String);
+
+impl TestFolder {
+    pub(crate) fn new() -> Self {
+        let path = std::env::temp_dir().join(Uuid::new_v4().to_string());
+        Self(path.into_os_string().into_string().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for TestFolder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

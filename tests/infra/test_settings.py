@@ -75,7 +75,7 @@ def test_the_handler_and_the_host_have_the_same_routes(root):
     functions = [json.loads(path.read_text()) for path in sorted(root.glob("*/function.json"))]
     forwarded = {binding["route"].lower() for function in functions for binding in function["bindings"] if "route" in binding}
     served = {route.lower() for route in re.findall(r'at\("([^"]+)"\)', (root / "src/app.rs").read_text())}
-    assert len(functions) == len(forwarded) == 9
+    assert len(functions) == len(forwarded) == 11
     assert forwarded == served
 
 

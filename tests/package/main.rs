@@ -45,9 +45,10 @@ fn the_package_contains_exactly_the_files_the_host_reads() {
     assert_eq!(
         names,
         [
-            "AccessToken/function.json", "Features/function.json", "Me/function.json", "RoomMember/function.json",
-            "RoomMembers/function.json", "Rooms/function.json", "SendMessage/function.json",
-            "SignalRInfo/function.json", "handler", "host.json", "negotiate/function.json"
+            "AccessToken/function.json", "Features/function.json", "History/function.json", "Me/function.json",
+            "RemoveMessage/function.json", "RoomMember/function.json", "RoomMembers/function.json",
+            "Rooms/function.json", "SendMessage/function.json", "SignalRInfo/function.json", "handler", "host.json",
+            "negotiate/function.json"
         ]
     );
 }

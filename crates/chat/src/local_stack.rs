@@ -234,7 +234,9 @@ mod tests {
                 ("Features", "features"),
                 ("Rooms", "rooms"),
                 ("RoomMembers", "rooms/{room}/members"),
-                ("RoomMember", "rooms/{room}/members/{connectionId}")
+                ("RoomMember", "rooms/{room}/members/{connectionId}"),
+                ("History", "history"),
+                ("RemoveMessage", "messages/{at}")
             ]
         );
         assert!(Function::check_conflicts(&functions).is_ok());

@@ -7,7 +7,7 @@ use axum::http::Method;
 use serde::Deserialize;
 
 /// The name and the `function.json` of each function of this repository.
-pub(crate) const REPOSITORY_FILES: [(&str, &str); 9] = [
+pub(crate) const REPOSITORY_FILES: [(&str, &str); 11] = [
     ("negotiate", include_str!("../../../../negotiate/function.json")),
     ("SendMessage", include_str!("../../../../SendMessage/function.json")),
     ("SignalRInfo", include_str!("../../../../SignalRInfo/function.json")),
@@ -17,6 +17,8 @@ pub(crate) const REPOSITORY_FILES: [(&str, &str); 9] = [
     ("Rooms", include_str!("../../../../Rooms/function.json")),
     ("RoomMembers", include_str!("../../../../RoomMembers/function.json")),
     ("RoomMember", include_str!("../../../../RoomMember/function.json")),
+    ("History", include_str!("../../../../History/function.json")),
+    ("RemoveMessage", include_str!("../../../../RemoveMessage/function.json")),
 ];
 
 /// The name, route and methods of a function.

@@ -158,7 +158,7 @@ fn a_forged_name_that_is_accepted_is_reported() {
     let variables = [("WEBSITE_AUTH_ENABLED", "true"), (SIGNALR, &*connection)].into_iter();
     let config = Config::read(&variables.collect()).unwrap();
     let signalr = config.signalr.as_ref().unwrap();
-    let app = from_config(&config, signalr, None, Trust::EasyAuth, &Export::default()).unwrap();
+    let app = from_config(&config, signalr, None, None, Trust::EasyAuth, &Export::default()).unwrap();
     run_for_api(serve(app)).finds_only("a forged name", "callers can use any name", "turn Easy Auth on");
 }
 

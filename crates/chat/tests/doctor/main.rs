@@ -24,8 +24,8 @@ fn the_local_stack_passes_every_check() {
     report.passes();
     for subject in [
         "host.json", "negotiate", "SendMessage", "SignalRInfo", "AccessToken", "Me", "Features", "Rooms",
-        "RoomMembers", "RoomMember", "handler", "service", "clock", "key", "mode", "service CORS", "CORS", "Easy Auth",
-        "a forged name", "page",
+        "RoomMembers", "RoomMember", "History", "RemoveMessage", "handler", "service", "clock", "key", "mode",
+        "service CORS", "CORS", "Easy Auth", "a forged name", "page",
     ] {
         report.is_ok(subject, "");
     }

@@ -51,7 +51,8 @@ impl Project {
         for file in [
             "host.json", "negotiate/function.json", "SendMessage/function.json", "SignalRInfo/function.json",
             "AccessToken/function.json", "Me/function.json", "Features/function.json", "Rooms/function.json",
-            "RoomMembers/function.json", "RoomMember/function.json",
+            "RoomMembers/function.json", "RoomMember/function.json", "History/function.json",
+            "RemoveMessage/function.json",
         ] {
             project.write(file, &repository(file));
         }
