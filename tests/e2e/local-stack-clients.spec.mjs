@@ -30,17 +30,31 @@ async function connected(t, url, options = {}) {
   return { connection, next: messages.next }
 }
 
-test('a client connects with the response of SignalRInfo, as in the tutorial', async (t) => {
-  const chat = await startLocalStack(t)
-  const token = await signIn(chat, 'alice@contoso.com')
-  const info = await (await fetch(`${chat.api}/api/SignalRInfo`, { method: 'POST', headers: { 'X-ZUMO-AUTH': token } })).json()
-  const client = await connected(t, info.url, { accessTokenFactory: () => info.accessToken })
-  const response = await send(chat, { recipient: null, sender: 'x', text: 'hi' }, { 'X-ZUMO-AUTH': token })
-  assert.equal(response.status, 202)
-  const { id, sentAt, ...rest } = await client.next()
-  assert.deepEqual(rest, { sender: 'alice@contoso.com', text: 'hi' })
-  assert.ok(id.length > 0 && !Number.isNaN(Date.parse(sentAt)))
-})
+/** With a history, and without one. */
+const HISTORIES = [['with a history', {}], ['without a history', { ChatHistory: 'off' }]]
+
+for (const [name, variables] of HISTORIES) {
+  test(`a client connects with the response of SignalRInfo, as in the tutorial, ${name}`, async (t) => {
+    const chat = await startLocalStack(t, variables)
+    const token = await signIn(chat, 'alice@contoso.com')
+    const info = await (await fetch(`${chat.api}/api/SignalRInfo`, { method: 'POST', headers: { 'X-ZUMO-AUTH': token } })).json()
+    const client = await connected(t, info.url, { accessTokenFactory: () => info.accessToken })
+    const response = await send(chat, { recipient: null, sender: 'x', text: 'hi' }, { 'X-ZUMO-AUTH': token })
+    assert.equal(response.status, 202)
+    const { id, sentAt, at, next, ...rest } = await client.next()
+    assert.deepEqual(rest, { sender: 'alice@contoso.com', text: 'hi' })
+    assert.ok(id.length > 0 && !Number.isNaN(Date.parse(sentAt)))
+    assert.deepEqual([typeof at, typeof next], variables.ChatHistory === 'off' ? ['undefined', 'undefined'] : ['string', 'string'])
+  })
+
+  test(`a page of the tutorial without sign-in shows its name as that of a guest, ${name}`, async (t) => {
+    const chat = await startLocalStack(t, variables)
+    const client = await connected(t, `${chat.api}/api`)
+    assert.equal((await send(chat, { sender: 'Zed', text: 'hi' })).status, 202)
+    const { sender, nickname, isGuest } = await client.next()
+    assert.deepEqual([sender, nickname, isGuest], ['Zed (guest)', 'Zed', true])
+  })
+}
 
 test('the JavaScript client follows the redirect and receives public messages and those to its user', async (t) => {
   const chat = await startLocalStack(t)
@@ -67,14 +81,6 @@ test('a private message arrives once in both tabs and on the second device of ea
     assert.deepEqual([(await client.next()).id, (await client.next()).text], [answer.id, 'marker'])
   }
   assert.equal((await guest.next()).text, 'marker')
-})
-
-test('a page of the tutorial without sign-in shows its name as that of a guest', async (t) => {
-  const chat = await startLocalStack(t)
-  const client = await connected(t, `${chat.api}/api`)
-  assert.equal((await send(chat, { sender: 'Zed', text: 'hi' })).status, 202)
-  const { sender, nickname, isGuest } = await client.next()
-  assert.deepEqual([sender, nickname, isGuest], ['Zed (guest)', 'Zed', true])
 })
 
 test('forged identity headers and tokens have no effect', async (t) => {

@@ -2,7 +2,10 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -54,8 +57,9 @@ async function start(t, binary, args, variables, isReady) {
   }
 }
 
+/** `chat`, without a history unless `variables` say where. */
 export function startChat(t, args, variables = {}) {
-  return start(t, 'chat', args, variables, line => line.startsWith('ready'))
+  return start(t, 'chat', args, { ChatHistory: 'off', ...variables }, line => line.startsWith('ready'))
 }
 
 /** `chat emulator`: the SignalR emulator as a separate process. */
@@ -63,10 +67,12 @@ export function startEmulator(t, args, variables) {
   return startChat(t, ['emulator', ...args], variables)
 }
 
-/** `chat`: the whole local stack on free ports. */
+/** `chat`: the whole local stack on free ports, with a history of its own unless `variables` say where. */
 export async function startLocalStack(t, variables = {}, args = []) {
   const freePorts = ['--page-port', '--api-port', '--signalr-port', '--communication-port'].flatMap(port => [port, '0'])
-  const stack = await startChat(t, [...freePorts, ...args], variables)
+  const history = await mkdtemp(join(tmpdir(), 'chat-history-'))
+  const stack = await startChat(t, [...freePorts, ...args], { ChatHistory: history, ...variables })
+  t.after(() => rm(history, { recursive: true, force: true, maxRetries: 5 }))
   const api = stack.printed('functions').replace(/\/api$/, '')
   return { ...stack, page: stack.printed('page'), api }
 }

@@ -5,6 +5,7 @@
 mod access_tokens;
 mod easy_auth;
 mod emulator;
+mod history;
 mod me;
 mod messages;
 mod rooms;

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Error;
 use test_support::http::api_error;
 use test_support::signalr_client::{Client, NegotiateResponse};
 
-use crate::test_stack::{FREE_PORTS, KEY, OFFICIAL_KEY, TestStack, join, negotiate, port};
+use crate::test_stack::{FREE_PORTS, KEY, OFFICIAL_KEY, TestStack, join, json_of, negotiate, port};
 
 /// Signs in and connects a client for each name.
 async fn users<const N: usize>(stack: &TestStack, names: [&str; N]) -> [(String, Client); N] {
@@ -279,7 +279,9 @@ async fn messages_and_negotiation_work_after_a_restart_of_the_service() {
     let service = emulator("0");
     let connection = service.printed("connection").unwrap();
     let port = port(&service.service()).to_string();
-    let stack = TestStack::with(&FREE_PORTS, &[("AzureSignalRConnectionString", &connection), ("RUST_LOG", "warn")]);
+    let signalr = ("AzureSignalRConnectionString", connection.as_str());
+    let kept = TestStack::with(&FREE_PORTS, &[signalr, ("RUST_LOG", "warn")]);
+    let stack = TestStack::with(&FREE_PORTS, &[signalr, ("RUST_LOG", "warn"), ("ChatHistory", "off")]);
     let alice = stack.sign_in("alice@contoso.com").await;
     let mut before = join(&stack, Some(&alice)).await;
     let first = stack.send(Some(&alice), &json!({"text": "one"})).await;
@@ -287,13 +289,17 @@ async fn messages_and_negotiation_work_after_a_restart_of_the_service() {
 
     drop(service);
     assert_eq!(before.record().await, None, "a connection outlived its service");
-    let response = stack.post_as(Some(&alice), "/api/messages").json(&json!({"text": "lost"}));
-    let response = response.send().await.unwrap();
+    let lost = |stack: &TestStack| stack.post_as(None, "/api/messages").json(&json!({"text": "lost"})).send();
+    let response = lost(&stack).await.unwrap();
     assert!(response.headers().contains_key("retry-after"));
     assert_eq!(api_error(response).await, (503, "unavailable".to_owned()));
+    let answer: Value = lost(&kept).await.unwrap().json().await.unwrap();
+    assert_eq!(answer["live"], false);
 
     let _service = emulator(&port);
     let mut after = join(&stack, Some(&alice)).await;
     let second = stack.send(Some(&alice), &json!({"text": "two"})).await;
     assert_eq!(after.message().await, second);
+    let page = json_of(kept.get("/api/history")).await;
+    assert_eq!((&page["messages"][0]["at"], &page["messages"][0]["text"]), (&answer["at"], &json!("lost")));
 }

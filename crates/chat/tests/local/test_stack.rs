@@ -76,6 +76,8 @@ pub(crate) struct TestStack {
     pub(crate) process: Process,
     pub(crate) client: reqwest::Client,
     folder: Folder,
+    /// Starts it again.
+    command: Command,
 }
 
 impl TestStack {
@@ -91,7 +93,14 @@ impl TestStack {
         command.current_dir(&folder.0);
         let process = Process::spawn(&mut command);
         process.out.line("ready");
-        Self { process, client: client(), folder }
+        Self { process, client: client(), folder, command }
+    }
+
+    /// Ends the process and starts another one in the same folder.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.process = Process::spawn(&mut self.command);
+        self.process.out.line("ready");
     }
 
     /// Ends the process and returns all that it printed.
@@ -157,11 +166,14 @@ impl TestStack {
         session.into_iter().fold(self.post(path), |request, token| request.header("x-zumo-auth", token))
     }
 
-    /// Sends a message, asserts that it is accepted, and returns it as published.
+    /// Sends a message, asserts that it is accepted and not kept without being published, and returns it as published.
     pub(crate) async fn send(&self, session: Option<&str>, message: &Value) -> Value {
         let response = self.post_as(session, "/api/messages").json(message).send().await.unwrap();
         assert_eq!(response.status(), 202);
-        response.json().await.unwrap()
+        let mut answer: Value = response.json().await.unwrap();
+        let live = answer.as_object_mut().unwrap().remove("live");
+        assert!(live.is_none_or(|live| live == true), "{answer}");
+        answer
     }
 }
 
