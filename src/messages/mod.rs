@@ -13,6 +13,7 @@ use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use azure_signalr::{Attempt, Hub, SendReceipt};
 use serde::Serialize;
+use tracing::Instrument as _;
 
 use crate::auth::{AuthConfig, Caller};
 use crate::caller_limits::CallerLimits;
@@ -87,10 +88,20 @@ pub(crate) async fn send(
         rooms.directory.check(room, &caller).await?;
     }
     let is_kept = |history: &History| message.recipient().is_none() || history.is_private_kept;
-    let Outcome { place, live, recipient_online, receipt, not_live } = match history.filter(is_kept) {
-        Some(history) => publish_kept(&hub, &history.log, &caller, &message, now).await?,
-        None => publish(&hub, &caller, &message, now).await?,
+    let (message, outcome) = match history.filter(is_kept) {
+        Some(History { log, .. }) => {
+            // It goes on if the caller disconnects: what is kept would not be published.
+            let published =
+                async move { publish_kept(&hub, &log, &caller, &message, now).await.map(|it| (message, it)) };
+            let published = tokio::spawn(published.in_current_span()).await;
+            published.unwrap_or_else(|error| Err(Error::Panicked(error.to_string())))?
+        }
+        None => {
+            let outcome = publish(&hub, &caller, &message, now).await?;
+            (message, outcome)
+        }
     };
+    let Outcome { place, live, recipient_online, receipt, not_live } = outcome;
     // For the access log.
     let extensions = (receipt.map(Extension), not_live.map(Extension));
     Ok((StatusCode::ACCEPTED, extensions, Json(Accepted { message, place, live, recipient_online })))

@@ -1,12 +1,13 @@
 //! Tests of sending messages where there is a history: what is kept, what is published, and what the answer says when one of both fails.
 
 use std::fs::{self, File};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::history_app::{ANN, BOB, GUEST, HistoryApp, as_stored, draft, fields};
 use crate::scripted_service::ScriptedService;
-use crate::test_app::{TestApp, TestFolder, api_error};
+use crate::test_app::{TestApp, TestFolder, api_error, wait_until};
 
 const EVERYONE: &str = "rooms/everyone";
 
@@ -185,6 +186,19 @@ async fn what_cannot_be_kept_is_not_published_and_the_next_message_is() {
     fs::remove_dir_all(root).unwrap();
     app.say(ANN, &draft("last", "last")).await;
     assert_eq!(fields(&app.page(ANN, "").await, "id"), ["last"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_sender_disconnects_is_kept_and_published() {
+    let app = HistoryApp::start().await;
+    app.say(ANN, &draft("1", "hi")).await;
+    let lock = File::options().write(true).open(app.path(EVERYONE).join(".lock")).unwrap();
+    lock.lock().unwrap();
+    let closed_tab = app.app.message(&draft("2", "bye")).timeout(Duration::from_millis(300)).send().await;
+    assert!(closed_tab.unwrap_err().is_timeout());
+    lock.unlock().unwrap();
+    wait_until("the message to be published", || (app.published().len() == 2).then_some(()));
+    assert_eq!(fields(&app.page(ANN, "").await, "id"), ["1", "2"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
