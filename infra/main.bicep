@@ -31,6 +31,17 @@ param authSecretUri string = ''
 @description('Token store of the sign-in: URL of the Key Vault secret with a SAS URL of a blob container. Empty: the file system.')
 param tokenStoreSasUri string = ''
 
+@description('Whether messages are stored, so that people see what was written while they were away. Off: nothing is stored.')
+param history bool = true
+
+@description('Days after which stored messages are deleted.')
+@minValue(1)
+@maxValue(3650)
+param historyDays int = 30
+
+@description('Rooms beside everyone: names separated by commas, or an asterisk for any name. Empty: none.')
+param rooms string = ''
+
 @description('Free_F1: 20 connections at a time, 20,000 messages a day. Standard_S1 and Premium_P1: 1,000 connections a unit.')
 @allowed(['Free_F1', 'Standard_S1', 'Premium_P1'])
 param signalRSku string = 'Free_F1'
@@ -143,6 +154,16 @@ module roles 'modules/roles.bicep' = {
   }
 }
 
+module messages 'modules/history.bicep' = if (history) {
+  name: 'history'
+  scope: group
+  params: {
+    storageName: storage.outputs.name
+    handlerId: identity.outputs.principalId
+    days: historyDays
+  }
+}
+
 module tokens 'modules/communication.bicep' = if (communication) {
   name: 'communication'
   scope: group
@@ -173,6 +194,8 @@ module api 'modules/function-app.bicep' = {
     identityProvider: authProvider
     authSecretUri: authSecretUri
     tokenStoreSasUri: tokenStoreSasUri
+    historyContainer: history ? messages!.outputs.container : ''
+    rooms: rooms
     communicationEndpoint: communication ? tokens!.outputs.endpoint : ''
     identityStore: communication ? tokens!.outputs.identityStore : ''
     accessTokenScopes: accessTokenScopes
@@ -218,4 +241,5 @@ output CHAT_FUNCTION_APP string = api.outputs.name
 output CHAT_API_URL string = api.outputs.origin
 output CHAT_STORAGE_ACCOUNT string = storage.outputs.name
 output CHAT_PAGE_URL string = '${storage.outputs.pageOrigin}/'
+output CHAT_HISTORY_CONTAINER string = history ? messages!.outputs.container : ''
 output CHAT_AUTH_PROVIDER string = authProvider

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Validates the values of `azd env set` before provisioning. Azure accepts a provider without a client id, a secret in place of its URL,
-# and unknown scopes; the first two fail at the first sign-in, the last when the handler starts.
+# unknown scopes and names that no room can have; the first two fail at the first sign-in, the others when the handler starts.
 set -euf
 
 provider=${CHAT_AUTH_PROVIDER:-aad}
@@ -45,3 +45,13 @@ for scope in ${CHAT_ACCESS_TOKEN_SCOPES:-}; do
   *) fail "CHAT_ACCESS_TOKEN_SCOPES is a list of chat, chat.join, chat.join.limited, voip, voip.join, separated by spaces." ;;
   esac
 done
+
+case ${CHAT_ROOMS:-} in
+'' | '*') ;;
+,* | *, | *,,* | *[!A-Za-z0-9_,-]*)
+  fail "CHAT_ROOMS is * or names of letters, digits, - and _, separated by commas without spaces, like games,support."
+  ;;
+esac
+case ,${CHAT_ROOMS:-}, in
+*,[Ee][Vv][Ee][Rr][Yy][Oo][Nn][Ee],*) fail "CHAT_ROOMS must not list everyone, which is reserved: it is there without the setting." ;;
+esac

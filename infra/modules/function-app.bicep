@@ -24,6 +24,12 @@ param authSecretUri string
 @description('The same, with the SAS URL of the container for the token store of App Service Authentication.')
 param tokenStoreSasUri string
 
+@description('URL of the container of the history, or empty: then no message is stored.')
+param historyContainer string
+
+@description('Rooms beside everyone: names separated by commas, or an asterisk for any name.')
+param rooms string
+
 @description('Endpoint of Azure Communication Services, or empty: then there are no access tokens and the next three parameters are unused.')
 param communicationEndpoint string
 
@@ -120,6 +126,8 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         ChatAllowAnonymous: 'false'
         ChatIdentityProvider: identityProvider
         ChatLogFormat: 'json'
+        // An empty value counts as not set.
+        ChatRooms: rooms
         RUST_LOG: 'info'
 
         // The storage of the host. Blobs only: with `__accountName` it would also use queues and tables, for which it has no role.
@@ -133,6 +141,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         // Easy Auth uses this identity instead of a client secret; sign-in.bicep refers to this setting.
         OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
       },
+      empty(historyContainer) ? {} : { ChatHistory: historyContainer },
       empty(communicationEndpoint) ? {} : {
         AzureCommunicationServicesConnectionString__endpoint: communicationEndpoint
         AzureCommunicationServicesConnectionString__credential: 'managedidentity'

@@ -1,5 +1,5 @@
-// Role assignments on single resources and containers, except those of communication.bicep. None of these roles can read the
-// access keys of a service.
+// Role assignments on single resources and containers, except those of communication.bicep and history.bicep. None of these roles can
+// read the access keys of a service.
 //
 // The handler needs three permissions on the SignalR service: a temporary key to sign access tokens (auth/accessKey, valid for 90
 // minutes), and to send to everyone (hub/send) and to one user (user/send). SignalR App Server has the first, SignalR REST API Owner

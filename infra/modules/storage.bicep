@@ -1,5 +1,9 @@
-// The storage account of the page (`$web`) and of the Functions host (private containers). The static website stays public with
-// `allowBlobPublicAccess: false`.
+// The storage account of the page (`$web`), of the Functions host and of the history (private containers). The static website stays
+// public with `allowBlobPublicAccess: false`.
+//
+// Versions and soft delete are properties of the whole account, and off: with them, a message or a person that was deleted would still
+// be readable. No container here needs them: the page and the package are deployed again from their sources, the host creates its blobs
+// again, and chat-identities has to forget people, too. For soft delete of the page, give the page an account of its own.
 
 param name string
 param location string
@@ -28,6 +32,8 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
     allowCrossTenantReplication: false
     allowSharedKeyAccess: false
     defaultToOAuthAuthentication: true
+    // Append blobs cannot be sealed in accounts with a hierarchical namespace.
+    isHnsEnabled: false
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
   }
@@ -40,6 +46,9 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
         indexDocument: 'index.html'
         errorDocument404Path: '404.html'
       }
+      isVersioningEnabled: false
+      deleteRetentionPolicy: { enabled: false }
+      containerDeleteRetentionPolicy: { enabled: false }
     }
   }
 }

@@ -19,8 +19,15 @@ REQUIRED = {
         "properties.allowSharedKeyAccess": "false",
         "properties.allowBlobPublicAccess": "false",
         "properties.allowCrossTenantReplication": "false",
+        "properties.isHnsEnabled": "false",
         "properties.supportsHttpsTrafficOnly": "true",
         "properties.minimumTlsVersion": "'TLS1_2'",
+    },
+    # What is deleted is gone: the history holds what people wrote.
+    f"{STORAGE}/blobServices": {
+        "properties.isVersioningEnabled": "false",
+        "properties.deleteRetentionPolicy.enabled": "false",
+        "properties.containerDeleteRetentionPolicy.enabled": "false",
     },
     f"{STORAGE}/blobServices/containers": {"properties.publicAccess": "'None'"},
     COMMUNICATION: {"properties.disableLocalAuth": "true"},
@@ -58,13 +65,25 @@ SIGN_IN = {
     "properties.login.tokenStore.azureBlobStorage": "tokenStoreInBlobs ? { sasUrlSettingName: tokenStoreSetting } : null",
 }
 
+# The rule for each entry of `rules`, and the prefixes of the entries with their days.
+RETENTION_RULE = [
+    "enabled: true type: 'Lifecycle'",
+    "blobTypes: ['appendBlob']",
+    "prefixMatch: rule.prefixes",
+    "baseBlob: { delete: { daysAfterModificationGreaterThan: rule.days } }",
+]
+RETENTION = {
+    "'${containerName}/rooms/', '${containerName}/people/'": "days",
+    "'${containerName}/removed/'": "days + 2",
+}
+
 # Allowed role assignments: role and scopes.
 ROLES = {
     "420fcaa2-552c-430f-98ca-3264be4806c7": ["signalR"],
     "fd53cd77-2268-407a-8f46-7e7863d0f521": ["signalR"],
     "3913510d-42f4-4e42-8a64-420c390055eb": ["insights"],
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": ["host[i]"],
-    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": ["account::blobs::page", "identities"],
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": ["account::blobs::page", "history", "identities"],
     "09976791-48a7-449e-bb21-39d1a415f350": ["communication"],
 }
 
@@ -86,7 +105,7 @@ KEY_NAME = re.compile(r"key|secret|password|sas_?ur[il]$|connection_?string$", r
 
 def broken_rules(templates: dict[str, Template]) -> list[str]:
     """All violations, as sentences."""
-    rules = (required_properties, communication_is_optional, sign_in, role_assignments, settings, secrets_in_source, outputs)
+    rules = (required_properties, communication_is_optional, history_is_optional, retention, sign_in, role_assignments, settings, secrets_in_source, outputs)
     return [problem for rule in rules for problem in rule(templates)]
 
 
@@ -133,6 +152,37 @@ def communication_is_optional(templates: dict[str, Template]) -> Iterator[str]:
         always = re.sub(r"empty\(communicationEndpoint\) \? \{\} : \{[^{}]*\}", "", config.properties.get("properties", ""))
         for name in re.findall(r"AzureCommunicationServices\w+|ChatAccessToken\w+|ChatIdentityStore\w*", always):
             yield f"setting {name}: must be set only with communication"
+
+
+def history_is_optional(templates: dict[str, Template]) -> Iterator[str]:
+    """What people write is stored only where the operator has not switched it off."""
+    source = templates["main.bicep"].source
+    if "module messages 'modules/history.bicep' = if (history) {" not in source:
+        yield "module `messages`: must be deployed only with history"
+    (module,) = [module for module in templates["main.bicep"].modules if module.symbol == "api"]
+    if module.params["historyContainer"] != "history ? messages!.outputs.container : ''":
+        yield "setting ChatHistory: must be set only with history"
+    for config in _all(templates, f"{SITE}/config"):
+        always = re.sub(r"empty\(historyContainer\) \? \{\} : \{[^{}]*\}", "", config.properties.get("properties", ""))
+        if "ChatHistory" in always:
+            yield "setting ChatHistory: must be set only with history"
+
+
+def retention(templates: dict[str, Template]) -> Iterator[str]:
+    """Messages are deleted by age. The streams of removed messages outlast what they hide by two days."""
+    policies = [(template, policy) for template in templates.values() for policy in template.resource(f"{STORAGE}/managementPolicies")]
+    if len(policies) != 1:
+        yield "an account has one lifecycle policy, and the history needs it"
+    for template, policy in policies:
+        rules = re.sub(r"\s+", " ", policy.properties.get("properties.policy.rules", ""))
+        for text in RETENTION_RULE:
+            if text not in rules:
+                yield f"lifecycle policy: {text} is missing"
+        deleted = dict(re.findall(r"prefixes: \[(.+?)\], days: (.+?) \}", template.variables.get("rules", "")))
+        if deleted != RETENTION:
+            yield f"lifecycle policy: must delete {RETENTION}"
+        if [container.properties["name"] for container in template.resource(f"{STORAGE}/blobServices/containers")] != ["containerName"]:
+            yield "lifecycle policy: the prefixes must begin with the name of the container"
 
 
 def sign_in(templates: dict[str, Template]) -> Iterator[str]:

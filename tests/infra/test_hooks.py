@@ -180,6 +180,17 @@ def test_the_default_scopes_of_the_template_are_accepted(tools, hooks, infra):
     assert tools.run(hooks / "settings.sh", {"CHAT_ACCESS_TOKEN_SCOPES": scopes}).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("rooms", "code"),
+    [("", 0), ("*", 0), ("games", 0), ("games,Tea_Room-1", 0), ("everyone2,not-everyone", 0), ("games, support", 1), ("games,", 1), (",games", 1)]
+    + [("games,,support", 1), ("games,*", 1), ("**", 1), ("café", 1), ("a/b", 1), ("everyone", 1), ("games,Everyone", 1)],
+)
+def test_rooms_that_the_handler_would_reject_are_rejected(tools, hooks, rooms, code):
+    done = tools.run(hooks / "settings.sh", {"CHAT_ROOMS": rooms})
+    assert done.returncode == code, done.stderr
+    assert ("CHAT_ROOMS" in done.stderr) == bool(code)
+
+
 def test_the_hook_accepts_the_providers_of_the_template(hooks, infra):
     (allowed,) = re.findall(r"@allowed\(\[(.*)\]\)\nparam authProvider", infra["main.bicep"].source)
     known = re.search(r"is one of ([\w, ]+)\.", (hooks / "settings.sh").read_text())[1]

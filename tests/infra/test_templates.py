@@ -62,6 +62,23 @@ def test_the_token_store_is_the_file_system_by_default(infra):
     assert sign_in.params["tokenStoreInBlobs"] == "!empty(tokenStoreSasUri)"
 
 
+def test_a_container_has_one_module_and_the_function_app_gets_its_url(infra):
+    main, history = infra["main.bicep"], infra["modules/history.bicep"]
+    assert history.outputs == {"container": "'${account.properties.primaryEndpoints.blob}${history.name}'"}
+    assert main.outputs["CHAT_HISTORY_CONTAINER"] == "history ? messages!.outputs.container : ''"
+    assert (main.params["history"], main.params["historyDays"], main.params["rooms"]) == ("true", "30", "''")
+    # azd stores outputs beside the values of `azd env set`; the same name would overwrite one.
+    assert not main.outputs.keys() & {"CHAT_HISTORY", "CHAT_HISTORY_DAYS", "CHAT_ROOMS"}
+
+
+def test_the_rules_for_old_messages_name_the_folders_of_the_log(root, infra):
+    stream = (root / "src/history/stream.rs").read_text()
+    folders = set(re.findall(r'^pub\(super\) const \w+: &str = "(\w+/)";', stream, re.MULTILINE))
+    assert folders == {"rooms/", "people/", "removed/"}
+    rules = infra["modules/history.bicep"].variables["rules"]
+    assert set(re.findall(r"\$\{containerName\}/(\w+/)", rules)) == folders
+
+
 def test_the_documents_of_the_static_website_are_part_of_the_page(root, infra):
     (blobs,) = infra["modules/storage.bicep"].resource("Microsoft.Storage/storageAccounts/blobServices")
     for key in ("indexDocument", "errorDocument404Path"):
