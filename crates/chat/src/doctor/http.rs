@@ -6,7 +6,7 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
-use azure_http::{HttpClient, HttpError, HttpOptions};
+use azure_http::{HttpClient, HttpError, HttpOptions, RootCertificates};
 use azure_signalr::ConnectionString;
 use reqwest::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS,
@@ -27,9 +27,14 @@ pub(super) const OTHER_ORIGIN: &str = "https://example.com";
 /// Builds a client that trusts Mozilla's roots and those in the settings of the service.
 pub(super) fn client(service: Option<&ConnectionString>) -> Result<Client, HttpError> {
     let roots = service.map(ConnectionString::roots).cloned().unwrap_or_default();
+    Ok(http_client(roots)?.as_reqwest().clone())
+}
+
+/// Builds a client that trusts Mozilla's roots and these.
+pub(super) fn http_client(roots: RootCertificates) -> Result<HttpClient, HttpError> {
     let user_agent = Some(concat!("serverless-chat-doctor/", env!("CARGO_PKG_VERSION")));
     let options = HttpOptions { roots, connect_timeout: CONNECT_TIMEOUT, timeout: Some(REQUEST_TIMEOUT), user_agent };
-    Ok(HttpClient::new(&options)?.as_reqwest().clone())
+    HttpClient::new(&options)
 }
 
 /// A response with its body read.

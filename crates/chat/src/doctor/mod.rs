@@ -1,6 +1,6 @@
 //! `chat doctor`: checks a project, its settings and what it connects to, and prints each problem with a fix.
 //!
-//! It changes nothing and sends no message to a person. Most checks are in two parts: one fetches, one evaluates what was fetched
+//! It changes nothing and sends no message to a person; in the folder of the history it creates a file and removes it at once. Most checks are in two parts: one fetches, one evaluates what was fetched
 //! without I/O. No value of a setting, no token and no text of a response goes into a finding.
 //!
 //! ```text
@@ -8,6 +8,7 @@
 //! settings   environment, .env file, local.settings.json ─▶ Config
 //! service    health and clock ─▶ key or identity ─▶ connecting as a page does; CORS
 //! page       index.html, config.json ─▶ the provider
+//! history    SAS ─▶ privacy, existence and rights, what is kept of deleted messages; or a folder that can be written
 //! functions  negotiate ─▶ CORS, /.auth/me, sign-in, user ids, a forged name
 //! ```
 
@@ -17,6 +18,7 @@ mod deployed_page;
 mod executable;
 mod files;
 mod function_folders;
+mod history;
 mod host_json;
 mod http;
 mod local_settings;
@@ -64,13 +66,17 @@ async fn check(options: &Options, process: Env, now: fn() -> SystemTime) -> Resu
         let provider = options.provider.as_deref().or(page.provider.as_deref()).unwrap_or(DEFAULT_PROVIDER);
         (deployed_api::check(&http, options, provider, &settings.env).await, page.findings)
     };
-    let (service, (functions, page)) =
-        tokio::join!(service::check(&http, &settings, options.page.as_ref(), now), deployed);
+    let (service, history, (functions, page)) = tokio::join!(
+        service::check(&http, &settings, options.page.as_ref(), now),
+        history::check(&settings, &options.folder, now()),
+        deployed
+    );
     let section = |title, findings: Vec<Finding>| Section { title, findings };
     let sections = vec![
         section("project", project),
         section("settings", settings.findings),
         section("service", service),
+        section("history", history),
         section("functions", functions),
         section("page", page),
     ];

@@ -4,25 +4,29 @@
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serverless_chat::config::{
     ALLOW_ANONYMOUS, CLIENT_ID, CLIENT_SECRET, COMMUNICATION, COMMUNICATION_CLIENT_ID, COMMUNICATION_CREDENTIAL,
     COMMUNICATION_ENDPOINT, COMMUNICATION_ROOTS, CREDENTIAL, Config, ConfigError, ENTRA_AUDIENCE, ENTRA_CLIENT_ID,
-    ENTRA_INSTANCE, ENTRA_TENANT_ID, Env, HOST_PORT, HUB, IDENTITY_PROVIDER, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID,
-    IDENTITY_STORE_KEY, IDENTITY_STORE_ROOTS, ROOTS, SERVICE_URI, SIGNALR, TENANT_ID, TOKEN_MINUTES, TOKEN_SCOPES,
+    ENTRA_INSTANCE, ENTRA_TENANT_ID, Env, HISTORY, HISTORY_CLIENT_ID, HISTORY_PRIVATE, HISTORY_ROOTS, HOST_PORT, HUB,
+    IDENTITY_PROVIDER, IDENTITY_STORE, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_KEY, IDENTITY_STORE_ROOTS, ROOMS,
+    ROOTS, SERVICE_URI, SIGNALR, TENANT_ID, TOKEN_MINUTES, TOKEN_SCOPES,
 };
 
 use super::files::{is_in_git, parse_env_file, read_text};
+use super::history;
 use super::local_settings;
 use super::options::Options;
 use super::report::Finding;
 
 /// The settings that findings name, in the order of the README.
-pub(super) const REPORTED_SETTINGS: [&str; 25] = [
+pub(super) const REPORTED_SETTINGS: [&str; 30] = [
     SIGNALR, SERVICE_URI, CREDENTIAL, CLIENT_ID, TENANT_ID, CLIENT_SECRET, ROOTS, HUB, COMMUNICATION,
     COMMUNICATION_ENDPOINT, COMMUNICATION_CREDENTIAL, COMMUNICATION_CLIENT_ID, COMMUNICATION_ROOTS, TOKEN_SCOPES,
     TOKEN_MINUTES, IDENTITY_STORE, IDENTITY_STORE_KEY, IDENTITY_STORE_CLIENT_ID, IDENTITY_STORE_ROOTS, ENTRA_TENANT_ID,
-    ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_AUDIENCE, ALLOW_ANONYMOUS, IDENTITY_PROVIDER,
+    ENTRA_CLIENT_ID, ENTRA_INSTANCE, ENTRA_AUDIENCE, ALLOW_ANONYMOUS, IDENTITY_PROVIDER, ROOMS, HISTORY,
+    HISTORY_PRIVATE, HISTORY_CLIENT_ID, HISTORY_ROOTS,
 ];
 
 /// The settings of all sources, valid or not.
@@ -32,6 +36,14 @@ pub(super) struct Settings {
     /// The configuration, if all settings are valid.
     pub(super) config: Option<Config>,
     pub(super) findings: Vec<Finding>,
+    sources: Vec<Source>,
+}
+
+impl Settings {
+    /// The name of the source that a setting's value is from.
+    pub(super) fn source_of(&self, name: &str) -> Option<&str> {
+        source_of(name, &self.sources)
+    }
 }
 
 /// A place with settings, and its name in findings.
@@ -58,7 +70,7 @@ pub(super) fn read(options: &Options, process: Env) -> Settings {
             Some(config)
         }
         Err(unusable) => {
-            findings.extend(unusable.problems.iter().map(|problem| invalid_setting(problem, &sources)));
+            findings.extend(unusable.problems.iter().map(|problem| invalid_setting(problem, &env, &sources)));
             None
         }
     };
@@ -66,7 +78,7 @@ pub(super) fn read(options: &Options, process: Env) -> Settings {
         findings.push(Finding::skipped(SIGNALR, "not set; `chat` starts its own service"));
     }
     findings.extend(check_plausible(&env, config.as_ref(), &sources));
-    Settings { env, config, findings }
+    Settings { env, config, findings, sources }
 }
 
 fn read_env_file(path: &Path, findings: &mut Vec<Finding>) -> Option<Source> {
@@ -131,8 +143,16 @@ fn report_source(name: &str, sources: &[Source]) -> Option<Finding> {
     source_of(name, sources).map(|source| Finding::ok(name, format!("from {source}")))
 }
 
-fn invalid_setting(problem: &ConfigError, sources: &[Source]) -> Finding {
+fn invalid_setting(problem: &ConfigError, env: &Env, sources: &[Source]) -> Finding {
     let name = problem.name;
+    // Says which permissions are missing, and how to get them.
+    if name == HISTORY
+        && problem.reason.contains("SAS")
+        && let (Some(value), Some(source)) = (env.get(name), source_of(name, sources))
+        && let Some((problem, fix)) = history::sas_problem(value, source, SystemTime::now())
+    {
+        return Finding::problem(name, problem, fix);
+    }
     let fix = match (name, source_of(name, sources)) {
         (SIGNALR, Some(source)) => format!("{LIST_KEYS_COMMAND}, and put its output into {source}"),
         (SIGNALR, None) => format!("{LIST_KEYS_COMMAND}, and set {SIGNALR} to its output"),

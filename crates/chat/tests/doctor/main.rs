@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a test should fail the test")]
 
 mod deployed;
+mod history;
 mod project;
 mod service;
 mod settings;
