@@ -15,6 +15,12 @@ CREATED = {
     "handler.exe",  # a build on Windows
     "local.settings.json",  # a copy of its example
     "name-key.json",  # in the identity store
+    "people/HASH",  # in the container of the history, as the next four
+    "removed",
+    "removed/NAME",
+    "rooms",
+    "rooms/NAME",
+    "rooms/everyone",
     "target",  # cargo
     "target/package/handler.zip",  # make package
 }
