@@ -23,6 +23,8 @@ use crate::config::{Container, ContainerAccess};
 /// The scope that the official client requests tokens for.
 const SCOPE: &str = "https://storage.azure.com/.default";
 
+/// Far more than an identity or an error takes.
+const MAX_RESPONSE_BYTES: usize = 64 * 1_024;
 const MAX_RETRIES: u32 = 3;
 /// No retry starts later than this after the first attempt, in seconds.
 const RETRY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,7 +63,7 @@ impl IdentityStore {
             ..Default::default()
         };
         let client_options = ClientOptions {
-            transport: Some(transport(&http, ATTEMPT_TIMEOUT)),
+            transport: Some(transport(&http, ATTEMPT_TIMEOUT, MAX_RESPONSE_BYTES)),
             retry: RetryOptions::exponential(retry),
             ..Default::default()
         };

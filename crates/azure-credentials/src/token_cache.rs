@@ -28,6 +28,9 @@ use crate::transport::transport;
 /// For one token request with its retries. `az` alone takes seconds.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Far more than a token or an error takes.
+const MAX_RESPONSE_BYTES: usize = 64 * 1_024;
+
 /// Retries within one token request; after that the cache waits before the next one.
 const MAX_RETRIES: u32 = 2;
 
@@ -213,7 +216,7 @@ fn audience(scope: &str) -> &str {
 /// The credentials of `source`, in the order in which they are tried.
 fn credentials(source: &CredentialSource, http: &HttpClient) -> azure_core::Result<Vec<Arc<dyn TokenCredential>>> {
     let client_options = ClientOptions {
-        transport: Some(transport(http, ATTEMPT_TIMEOUT)),
+        transport: Some(transport(http, ATTEMPT_TIMEOUT, MAX_RESPONSE_BYTES)),
         retry: RetryOptions::exponential(ExponentialRetryOptions { max_retries: MAX_RETRIES, ..Default::default() }),
         ..Default::default()
     };

@@ -9,22 +9,20 @@ use azure_core::http::{AsyncRawResponse, Body, HttpClient, Request, Transport};
 use azure_http::{Connection, HttpError, HttpErrorKind};
 use tokio::time::timeout;
 
-/// Far more than a token, an identity or a list of errors takes.
-const MAX_RESPONSE_BYTES: usize = 64 * 1_024;
-
 /// A transport for clients built on `azure_core`. Each attempt ends after `attempt_timeout`; retries are up to the client.
 ///
 /// Nothing tells a repeat from a first attempt here, so all use [`Connection::Recent`]: none is lost on a connection that died unnoticed.
-/// Bodies of requests must be in memory, and responses have at most 64 KiB.
+/// Bodies of requests must be in memory, and responses with a body of more than `max_response_bytes` fail.
 #[must_use]
-pub fn transport(http: &azure_http::HttpClient, attempt_timeout: Duration) -> Transport {
-    Transport::new(Arc::new(SharedClient { http: http.clone(), attempt_timeout }))
+pub fn transport(http: &azure_http::HttpClient, attempt_timeout: Duration, max_response_bytes: usize) -> Transport {
+    Transport::new(Arc::new(SharedClient { http: http.clone(), attempt_timeout, max_response_bytes }))
 }
 
 #[derive(Debug)]
 struct SharedClient {
     http: azure_http::HttpClient,
     attempt_timeout: Duration,
+    max_response_bytes: usize,
 }
 
 #[async_trait::async_trait]
@@ -34,7 +32,7 @@ impl HttpClient for SharedClient {
         let exchange = async {
             let response = self.http.send(request).await?;
             let (status, headers) = (response.status(), to_headers(response.headers()));
-            let body = response.body(MAX_RESPONSE_BYTES).await?;
+            let body = response.body(self.max_response_bytes).await?;
             Ok(AsyncRawResponse::from_bytes(status.into(), headers, body))
         };
         match timeout(self.attempt_timeout, exchange).await {
@@ -91,9 +89,11 @@ mod tests {
 
     use super::*;
 
+    const MAX_RESPONSE_BYTES: usize = 64 * 1_024;
+
     fn client() -> SharedClient {
         let http = azure_http::HttpClient::new(&HttpOptions::default()).unwrap();
-        SharedClient { http, attempt_timeout: ATTEMPT_TIMEOUT }
+        SharedClient { http, attempt_timeout: ATTEMPT_TIMEOUT, max_response_bytes: MAX_RESPONSE_BYTES }
     }
 
     fn get(port: u16) -> Request {
