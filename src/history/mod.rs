@@ -6,7 +6,8 @@
 //! - `open`: the store that the settings name.
 //! - `log`: what the routes call.
 //! - `position`, `stream`, `line`: names and bytes, without I/O.
-//! - `store`: what the log needs of a storage service; `folder_store` and `stream_folder` do it with files.
+//! - `store`: what the log needs of a storage service. `blob_store`, `blob_listing` and `blob_error` do it with append blobs,
+//!   `folder_store` and `stream_folder` with files.
 //! - `appender`: group commit; `writer`: how a block gets into the last part; `attempts`: time-outs and repetitions.
 //! - `reads`, `shared_reads`, `tail`: reads of the store that callers share; `forward`, `backward`, `scan`: from line to line.
 //! - `page`, `removals`: what a reader gets of the lines.
@@ -14,6 +15,9 @@
 mod appender;
 mod attempts;
 mod backward;
+mod blob_error;
+mod blob_listing;
+mod blob_store;
 mod folder_store;
 mod forward;
 mod line;

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::path::absolute;
 use std::sync::Arc;
 
+use super::blob_store::BlobStore;
 use super::folder_store::FolderStore;
 use super::log::HistoryLog;
 use super::store::LogStore;
@@ -40,7 +41,7 @@ async fn open_store(place: &HistoryPlace) -> Result<Arc<dyn LogStore>, Box<dyn S
     match place {
         // The process may change its current folder.
         HistoryPlace::Folder(path) => Ok(Arc::new(FolderStore::open(absolute(path)?).await?)),
-        HistoryPlace::Container(_) => Err("a container is not available yet; set a folder, or off".into()),
+        HistoryPlace::Container(container) => Ok(Arc::new(BlobStore::in_container(container)?)),
     }
 }
 
