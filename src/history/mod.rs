@@ -47,6 +47,10 @@ pub(crate) use stream::Stream;
 #[cfg(test)]
 mod appender_tests;
 #[cfg(test)]
+mod azurite_tests;
+#[cfg(test)]
+mod conformance_tests;
+#[cfg(test)]
 mod fault_tests;
 #[cfg(test)]
 mod faulty_store;
