@@ -15,10 +15,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::appender::Place;
 use super::faulty_store::{Faults, FaultyStore, Random};
-use super::line::{FirstLine, Head, MessageFields, complete_lines};
 use super::log::{HistoryError, HistoryLog};
+use super::log_checks::{Said, check_acknowledged, check_readers, parse, place, said};
 use super::memory_store::{Call, MemoryStore};
-use super::page::{Cursor, Filter, Page};
+use super::page::{Cursor, Filter};
 use super::position::Position;
 use super::stream::Stream;
 
@@ -43,14 +43,6 @@ struct World {
     late: Arc<AtomicUsize>,
     acknowledged: Mutex<BTreeMap<String, Place>>,
     has_ended: AtomicBool,
-}
-
-/// A message that was in the log.
-struct Said {
-    id: String,
-    place: Place,
-    /// Its part was not deleted.
-    is_there: bool,
 }
 
 impl World {
@@ -175,58 +167,13 @@ impl World {
             self.has_ended.store(true, Relaxed);
         };
         let ((), (followed, lost), ()) = tokio::join!(writers, self.follow(), self.delete());
-        let truth = self.truth();
-        self.check_acknowledged(&truth);
-        self.check_followed(&truth, &followed, &lost);
-        self.check_readers(&truth).await;
-    }
-
-    /// All messages that there ever were, in the order of their positions. Checks that the parts form a chain.
-    fn truth(&self) -> Vec<Said> {
-        let (mut truth, mut previous_end) = (Vec::new(), None::<(Position, bool)>);
-        for (part, bytes, is_there) in self.store.all_parts(&self.stream) {
-            let head = Head::parse(part, &bytes);
-            if bytes.is_empty() || head.length == bytes.len() as u64 {
-                continue;
-            }
-            assert!(head.length > 0, "seed {}: part {part} has no first line", self.seed);
-            let is_chained = match (head.previous, previous_end) {
-                (Some(previous), Some((end, _))) => previous == end,
-                (Some(_), None) => false,
-                (None, previous_end) => previous_end.is_none_or(|(_, is_there)| !is_there),
-            };
-            assert!(is_chained, "seed {}: part {part} follows {:?}, not {previous_end:?}", self.seed, head.previous);
-            for line in complete_lines(&bytes[usize::try_from(head.length).unwrap()..], head.length) {
-                assert!(serde_json::from_slice::<FirstLine>(line.content).is_err(), "seed {}: two heads", self.seed);
-                let message = MessageFields::parse(line.content).expect("a message");
-                let next = Position::new(part, line.end());
-                let place = Place { at: head.begin(part, line.offset), next };
-                truth.push(Said { id: message.id.into_owned(), place, is_there });
-            }
-            previous_end = Some((Position::new(part, bytes.len() as u64), is_there));
-        }
-        truth
-    }
-
-    /// Each acknowledged message is at its position, and no earlier line says the same.
-    fn check_acknowledged(&self, truth: &[Said]) {
-        let acknowledged = self.acknowledged.lock().unwrap();
+        let acknowledged = self.acknowledged.lock().unwrap().clone();
         assert!(acknowledged.len() > WRITERS * ROUNDS, "seed {}: {} acknowledged", self.seed, acknowledged.len());
-        let mut places: HashMap<&str, Vec<(Place, bool)>> = HashMap::new();
-        for said in truth {
-            places.entry(&said.id).or_default().push((said.place, said.is_there));
-        }
-        for (id, place) in &*acknowledged {
-            let there = places.get(&**id).map_or(&[][..], |places| places);
-            assert!(
-                there.iter().any(|(other, _)| other == place),
-                "seed {}: {id} is not at {place:?} but {there:?}",
-                self.seed
-            );
-            // A line that was deleted before it was found is said again.
-            let earlier = there.iter().find(|(other, is_there)| other.at < place.at && *is_there);
-            assert_eq!(earlier, None, "seed {}: {id} is at {place:?} and earlier", self.seed);
-        }
+        let context = format!("seed {}", self.seed);
+        let truth = said(&context, &self.store.all_parts(&self.stream));
+        check_acknowledged(&context, &truth, &acknowledged);
+        self.check_followed(&truth, &followed, &lost);
+        check_readers(&context, &truth, &self.process(NO_FAULTS).1, &self.stream, &self.random).await;
     }
 
     /// The reader has seen each message once and in order, except where it was told that some are lost.
@@ -247,58 +194,6 @@ impl World {
             );
         }
     }
-
-    /// Readers from the end and from the beginning find what is there, each message once, without a seam.
-    async fn check_readers(&self, truth: &[Said]) {
-        let there: Vec<Place> = truth.iter().filter(|said| said.is_there).map(|said| said.place).collect();
-        let (_, log) = self.process(NO_FAULTS);
-        let read = async |cursor| -> Page {
-            let limit = 1 + usize::try_from(self.random.below(20)).unwrap();
-            let page = log.page(&self.stream, cursor, limit, Filter::All, Instant::now()).await;
-            page.unwrap_or_else(|error| panic!("seed {}: {cursor:?}: {error}", self.seed))
-        };
-        let (mut cursor, mut backward) = (Cursor::Newest, Vec::new());
-        loop {
-            let page = read(cursor).await;
-            backward.splice(0..0, page.messages.iter().map(|message| parse(message)));
-            assert!(!page.lost);
-            match page.before {
-                Some(before) => cursor = Cursor::Before(before),
-                None => break,
-            }
-        }
-        let Some(first) = there.first() else { return assert!(backward.is_empty()) };
-        let (mut forward, mut after) = (Vec::new(), first.at);
-        loop {
-            let page = read(Cursor::After(after)).await;
-            forward.extend(page.messages.iter().map(|message| parse(message)));
-            assert_eq!(page.before, Some(after));
-            after = page.after.unwrap();
-            if !page.more {
-                break;
-            }
-        }
-        for (messages, direction) in [(backward, "backward"), (forward, "forward")] {
-            let mut left = messages.iter().map(place).peekable();
-            for place in &there {
-                let is_seen = left.next_if_eq(place).is_some();
-                // A line may be left out only because an earlier one on the same page says the same.
-                let id = |place: &Place| truth.iter().find(|said| said.place == *place).map(|said| &said.id);
-                let is_double = || there.iter().any(|other| other.at < place.at && id(other) == id(place));
-                assert!(is_seen || is_double(), "seed {}: {place:?} is not read {direction}", self.seed);
-            }
-            assert_eq!(left.next(), None, "seed {}: read {direction}", self.seed);
-        }
-    }
-}
-
-fn parse(message: &str) -> Value {
-    serde_json::from_str(message).unwrap()
-}
-
-fn place(message: &Value) -> Place {
-    let position = |name: &str| message[name].as_str().unwrap().parse().unwrap();
-    Place { at: position("at"), next: position("next") }
 }
 
 /// Runs each seed with a runtime of its own, on two threads.

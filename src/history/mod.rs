@@ -55,8 +55,12 @@ mod fault_tests;
 #[cfg(test)]
 mod faulty_store;
 #[cfg(test)]
+mod log_checks;
+#[cfg(test)]
 mod log_tests;
 #[cfg(test)]
 pub(crate) mod memory_store;
+#[cfg(test)]
+mod process_tests;
 #[cfg(test)]
 mod step_tests;
