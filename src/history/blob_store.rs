@@ -220,7 +220,59 @@ pub(super) fn day_of(headers: &Headers) -> Option<Day> {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::http::{Method, Uri};
+    use azure_http::{RootCertificates, Secret};
+    use test_support::http::serve;
+
     use super::*;
+
+    /// A store in a container that answers so.
+    async fn store(router: Router) -> BlobStore {
+        let port = serve(router).await;
+        let container = Container {
+            url: format!("http://127.0.0.1:{port}/account/container").parse().unwrap(),
+            access: ContainerAccess::Sas(Secret::new("sig=hush%2B".to_owned())),
+            roots: RootCertificates::default(),
+        };
+        BlobStore::in_container(&container).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_empty_partial_response_is_the_end_as_416_is() {
+        for status in [StatusCode::PartialContent, StatusCode::RequestedRangeNotSatisfiable] {
+            let respond = async move |method: Method| {
+                let status = if method == Method::HEAD { 200 } else { u16::from(status) };
+                let length = if method == Method::HEAD { "19" } else { "0" };
+                let headers =
+                    [("content-range", "bytes 19-18/19"), ("content-length", length), ("x-ms-blob-sealed", "true")];
+                (axum::http::StatusCode::from_u16(status).unwrap(), headers)
+            };
+            let store = store(Router::new().fallback(respond)).await;
+            let end = Chunk { bytes: Bytes::new(), sealed: true, total: 19 };
+            assert_eq!(store.read(&Stream::everyone(), 1, 19..64).await, Ok(end), "{status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listing_of_several_pages_is_read_to_its_end() {
+        let page = async |uri: Uri| {
+            let query = uri.query().unwrap();
+            assert!(query.starts_with("sig=hush%2B&"), "{query}");
+            let (item, next) = match (query.contains("delimiter=%2F"), query.contains("&marker=2%21+%2F")) {
+                (false, false) => ("<Blob><Name>rooms/tea/00000009.jsonl</Name></Blob>", "2! /"),
+                (false, true) => ("<Blob><Name>rooms/tea/00000001.jsonl</Name></Blob>", ""),
+                (true, false) => ("<BlobPrefix><Name>rooms/a/</Name></BlobPrefix>", "2! /"),
+                (true, true) => ("<BlobPrefix><Name>rooms/b/</Name></BlobPrefix>", ""),
+            };
+            format!("<EnumerationResults><Blobs>{item}</Blobs><NextMarker>{next}</NextMarker></EnumerationResults>")
+        };
+        let store = store(Router::new().fallback(page)).await;
+        let parts = store.list(&Stream::room("tea").unwrap()).await.unwrap().parts;
+        assert_eq!(parts.iter().map(|part| part.number).collect::<Vec<_>>(), [1, 9]);
+        assert_eq!(store.list_rooms(9).await.unwrap(), ["a", "b"]);
+        assert_eq!(store.list_rooms(1).await.unwrap(), ["a"]);
+    }
 
     #[test]
     fn no_byte_before_the_end_of_a_chunk_is_missing() {
