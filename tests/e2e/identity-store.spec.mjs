@@ -2,12 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { useAzurite } from './azurite.mjs'
 import { communicationEmulator } from './communication-emulator.mjs'
+import { managedIdentity } from './managed-identity.mjs'
 import { startHandler } from './processes.mjs'
 
 const azurite = useAzurite({ oauth: true })
@@ -35,29 +34,6 @@ async function startHandlers(t, count, storeSettings = withSas) {
   }
   const handlers = await Promise.all(Array.from({ length: count }, () => startHandler(t, variables)))
   return { handlers, emulator, account, variables, container: account.service.getContainerClient(CONTAINER) }
-}
-
-/** Starts a managed identity endpoint; the settings of a handler that uses it for the store, and the resources that tokens were requested for. */
-async function managedIdentity(t, account) {
-  const resources = []
-  const endpoint = createServer((request, response) => {
-    const resource = new URL(request.url, 'http://endpoint').searchParams.get('resource')
-    resources.push(resource)
-    const now = Math.floor(Date.now() / 1_000)
-    // Azurite checks issuer, audience and times of a token, and not its signature.
-    const claims = { aud: resource, iss: 'https://sts.windows.net/6babcaad-604b-40ac-a9d7-9fd97c0b779f/', nbf: now - 60, iat: now - 60, exp: now + 3_600 }
-    const token = [{ alg: 'RS256', typ: 'JWT' }, claims].map(part => Buffer.from(JSON.stringify(part)).toString('base64url')).concat('c2lnbmF0dXJl').join('.')
-    response.setHeader('content-type', 'application/json')
-    response.end(JSON.stringify({ access_token: token, expires_on: `${now + 3_600}`, resource, token_type: 'Bearer' }))
-  }).listen(0, '127.0.0.1')
-  await once(endpoint, 'listening')
-  t.after(() => endpoint.close())
-  return { resources, settings: {
-    ChatIdentityStore: `${account.httpsUrl}/${CONTAINER}`,
-    ChatIdentityStore__rootCertificates: account.certificate,
-    IDENTITY_ENDPOINT: `http://127.0.0.1:${endpoint.address().port}/msi/token`,
-    IDENTITY_HEADER: 'secret-of-the-platform',
-  } }
 }
 
 /** A request with the headers of Easy Auth. */
@@ -162,8 +138,12 @@ test('a blob of an earlier version is deleted with the identity', async (t) => {
 test('with a managed identity the store is called with one cached token', async (t) => {
   let endpoint
   const setup = await startHandlers(t, 1, async (account) => {
-    endpoint = await managedIdentity(t, account)
-    return endpoint.settings
+    endpoint = await managedIdentity(t)
+    return {
+      ChatIdentityStore: `${account.httpsUrl}/${CONTAINER}`,
+      ChatIdentityStore__rootCertificates: account.certificate,
+      ...endpoint.settings,
+    }
   })
   const [handler] = setup.handlers
   const [ann, bob] = [await identityOf(handler, 'ann'), await identityOf(handler, 'bob')]
