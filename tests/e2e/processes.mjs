@@ -77,15 +77,15 @@ export async function startLocalStack(t, variables = {}, args = []) {
   return { ...stack, page: stack.printed('page'), api }
 }
 
-/** `handler`, with the test as its Functions host. */
-export async function startHandler(t, variables) {
-  const port = await freePort()
+/** `handler`, with the test as its Functions host, on `port` or a free one. */
+export async function startHandler(t, variables, port) {
+  port ??= await freePort()
   const environment = { FUNCTIONS_CUSTOMHANDLER_PORT: `${port}`, ...variables }
   const handler = await start(t, 'handler', [], environment, line => line.includes('listening on'))
   return { ...handler, url: `http://127.0.0.1:${port}` }
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address()
