@@ -15,7 +15,7 @@ use crate::server::SignalRService;
 use crate::target::{Request, Target};
 
 const CONNECTIONS: usize = 64;
-const REPEATS: usize = 3;
+pub(crate) const REPEATS: usize = 3;
 const WARM_UP_INTERVAL: Duration = Duration::from_millis(700);
 const MEASURED_INTERVAL: Duration = Duration::from_secs(3);
 
@@ -48,9 +48,9 @@ pub(crate) async fn measure(targets: &[Target], service: &SignalRService) -> Res
             let failed = |error| format!("{} under load: {error}", target.name);
             let mut process = target.spawn()?;
             wait_for_response(&mut process, Request::probe().as_bytes()).await?;
-            loads.negotiate.add(&process, Request::negotiation(), 200).await.map_err(failed)?;
+            loads.negotiate.add(&process, Request::negotiation(), 200, CONNECTIONS).await.map_err(failed)?;
             let before = service.received().messages;
-            let accepted = loads.messages.add(&process, Request::message(), 202).await.map_err(failed)?;
+            let accepted = loads.messages.add(&process, Request::message(), 202, CONNECTIONS).await.map_err(failed)?;
             let published = service.received().messages - before;
             if published != accepted {
                 return Err(format!("{} accepted {accepted} messages and published {published}", target.name).into());
@@ -62,11 +62,17 @@ pub(crate) async fn measure(targets: &[Target], service: &SignalRService) -> Res
 }
 
 impl Load {
-    /// Adds one measurement and returns the number of requests, including the warm-up.
-    async fn add(&mut self, process: &Process, request: Request, status: u16) -> Result<u64> {
+    /// Adds one measurement with `connection_count` connections, and returns the number of requests, including the warm-up.
+    pub(crate) async fn add(
+        &mut self,
+        process: &Process,
+        request: Request,
+        status: u16,
+        connection_count: usize,
+    ) -> Result<u64> {
         let request = Arc::new(request);
-        let mut connections = Vec::with_capacity(CONNECTIONS);
-        for _ in 0..CONNECTIONS {
+        let mut connections = Vec::with_capacity(connection_count);
+        for _ in 0..connection_count {
             connections.push(Connection::open(process.port).await?);
         }
         let (connections, warm_up) = drive(connections, &request, status, WARM_UP_INTERVAL).await?;
@@ -103,7 +109,7 @@ async fn drive(
             Ok::<_, String>((connection, responses))
         });
     }
-    let mut connections = Vec::with_capacity(CONNECTIONS);
+    let mut connections = Vec::with_capacity(clients.len());
     let mut sum = 0;
     while let Some(finished) = clients.join_next().await {
         let (connection, responses): (_, u64) = finished??;

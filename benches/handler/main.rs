@@ -10,6 +10,7 @@ use std::process::ExitCode;
 #[path = "../common/mod.rs"]
 mod common;
 mod correctness;
+mod history;
 mod instructions;
 mod load;
 mod minimal_server;
@@ -57,11 +58,12 @@ async fn measure(handler: &Path, service: &SignalRService) -> Result<String> {
     }
     let starts = start::measure(&targets).await?;
     let loads = load::measure(&targets, service).await?;
+    let history = history::measure(&targets[0]).await?;
     let counts = instructions::count_all(&targets[0]).await?;
     let names = targets.each_ref().map(|target| target.name);
     let report = Report { names, starts: &starts, loads: &loads };
     let instructions = compare(Path::new(INSTRUCTIONS), &counts)?;
-    Ok(format!("{}\n\n{report}\n{instructions}", describe_machine(before)?))
+    Ok(format!("{}\n\n{report}\n{}\n{instructions}", describe_machine(before)?, history.report()))
 }
 
 async fn record(handler: &Path, service: &SignalRService) -> Result<String> {

@@ -68,7 +68,13 @@ impl Target {
 
     /// Starts the process. It may not listen yet when this returns.
     pub(crate) fn spawn(&self) -> Result<Process> {
+        self.spawn_with([])
+    }
+
+    /// Starts the process with more settings.
+    pub(crate) fn spawn_with(&self, settings: impl IntoIterator<Item = (&'static str, String)>) -> Result<Process> {
         let (mut command, port) = self.command()?;
+        command.envs(settings);
         let child = command.spawn().map_err(|error| format!("{} cannot be started: {error}", self.program))?;
         Ok(Process::new(child, port))
     }
@@ -101,6 +107,13 @@ impl Request {
     /// `POST /api/messages` to everyone.
     pub(crate) fn message() -> Self {
         Self::post("/api/messages", &json!({ "text": TEXT, "recipient": null }).to_string())
+    }
+
+    /// `GET path` by [`USER`], with the headers that the platform adds.
+    pub(crate) fn get(path: &str) -> Self {
+        Self(format!(
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{INVOCATION_HEADER}: {INVOCATION_ID}\r\n{USER_HEADER}: {USER}\r\n\r\n"
+        ))
     }
 
     /// `POST path` by [`USER`] with a JSON or empty `body`, and the headers that the platform adds.

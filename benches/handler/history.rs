@@ -1,0 +1,185 @@
+//! Measures the history in a folder: what it adds to a message, and what a page of a log of a million messages costs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use crate::common::http::Connection;
+use crate::common::process::Process;
+use crate::common::start::wait_for_response;
+use crate::common::{Result, median, spread};
+use crate::load::{Load, REPEATS};
+use crate::target::{Request, TEXT, Target, USER};
+
+/// The connections of the two loads.
+const ALONE: usize = 1;
+const AT_ONCE: usize = 64;
+
+/// The log of each room, and the number of rooms with the same log. The tail of a log is kept for a second, so each page is read of another
+/// room.
+const MESSAGES: usize = 1_000_000;
+const PARTS: usize = 20;
+const ROOMS: usize = 20;
+
+/// The most messages in a page.
+const PAGE_MESSAGES: usize = 100;
+
+/// The limit of the issue for a page.
+const PAGE_MS: f64 = 100.0;
+
+const SECONDS_PER_DAY: u64 = 86_400;
+const PARTS_PER_DAY: u64 = 1_000;
+
+/// The measurements.
+#[derive(Default)]
+pub(crate) struct History {
+    /// Without and with history, one message at a time.
+    alone: [Load; 2],
+    /// Without and with history, many at once.
+    at_once: [Load; 2],
+    /// Milliseconds until a page is there: the newest, and one in the middle.
+    newest_ms: Vec<f64>,
+    middle_ms: Vec<f64>,
+    /// Resident memory in MiB: with an empty folder, before and after the pages of long logs.
+    empty_mib: f64,
+    before_mib: f64,
+    after_mib: f64,
+}
+
+/// Measures `handler` without a history, and with one in a new folder.
+pub(crate) async fn measure(handler: &Target) -> Result<History> {
+    let mut history = History::default();
+    for _ in 0..REPEATS {
+        for (index, is_on) in [false, true].into_iter().enumerate() {
+            let folder = Folder::new()?;
+            let process = start(handler, is_on.then_some(&folder)).await?;
+            history.alone[index].add(&process, Request::message(), 202, ALONE).await?;
+            history.at_once[index].add(&process, Request::message(), 202, AT_ONCE).await?;
+        }
+    }
+    history.measure_pages(handler).await?;
+    Ok(history)
+}
+
+async fn start(handler: &Target, folder: Option<&Folder>) -> Result<Process> {
+    let mut settings = vec![("ChatRooms", "*".to_owned())];
+    settings.extend(folder.map(|folder| ("ChatHistory", folder.0.to_string_lossy().into_owned())));
+    let mut process = handler.spawn_with(settings)?;
+    wait_for_response(&mut process, Request::probe().as_bytes()).await?;
+    Ok(process)
+}
+
+impl History {
+    async fn measure_pages(&mut self, handler: &Target) -> Result<()> {
+        let empty = Folder::new()?;
+        self.empty_mib = start(handler, Some(&empty)).await?.resident_kib()? / 1_024.0;
+        let folder = Folder::new()?;
+        let middle = folder.write_logs()?;
+        let process = start(handler, Some(&folder)).await?;
+        let mut connection = Connection::open(process.port).await?;
+        self.before_mib = process.resident_kib()? / 1_024.0;
+        for room in 0..ROOMS {
+            let path = format!("/api/history?room=room-{room}&limit={PAGE_MESSAGES}");
+            self.newest_ms.push(read_page(&mut connection, &path, MESSAGES).await?);
+            self.middle_ms.push(read_page(&mut connection, &format!("{path}&before={middle}"), MESSAGES / 2).await?);
+        }
+        self.after_mib = process.resident_kib()? / 1_024.0;
+        Ok(())
+    }
+
+    /// The tables.
+    pub(crate) fn report(&self) -> String {
+        let row = |connections: usize, [without, with]: &[Load; 2]| {
+            // The loop is closed.
+            let milliseconds = |load: &Load| {
+                let times: Vec<f64> = load.per_second.iter().map(|rate| connections as f64 * 1e3 / rate).collect();
+                spread(&times, 2)
+            };
+            let cpu = |load: &Load| format!("{:.0}", median(&load.cpu_us));
+            format!(
+                "| {connections} at a time | {} | {} | {} | {} |",
+                milliseconds(without),
+                milliseconds(with),
+                cpu(without),
+                cpu(with)
+            )
+        };
+        let newest = median(&self.newest_ms);
+        let verdict = if newest <= PAGE_MS { "It holds" } else { "It does not hold in this run" };
+        format!(
+            "## History in a folder\n\n\
+             | messages | time without, ms | time with, ms | CPU without, µs | CPU with, µs |\n|---|---|---|---|---|\n{}\n{}\n\n\
+             Claim: at most {PAGE_MS} ms for the newest page of {MESSAGES} messages in {PARTS} parts. {verdict}: {newest:.1}.\n\n\
+             | page of {PAGE_MESSAGES} messages | ms |\n|---|---|\n| the newest | {} |\n| one in the middle | {} |\n\n\
+             Memory, MiB: {:.1} with an empty folder, {:.1} before and {:.1} after these pages of {ROOMS} logs.\n",
+            row(ALONE, &self.alone),
+            row(AT_ONCE, &self.at_once),
+            spread(&self.newest_ms, 1),
+            spread(&self.middle_ms, 1),
+            self.empty_mib,
+            self.before_mib,
+            self.after_mib,
+        )
+    }
+}
+
+/// Reads a page, which must end with message `end - 1`. Returns the time in milliseconds.
+async fn read_page(connection: &mut Connection, path: &str, end: usize) -> Result<f64> {
+    let request = Request::get(path);
+    let start = Instant::now();
+    let body = connection.send(request.as_bytes(), 200).await?;
+    let milliseconds = start.elapsed().as_secs_f64() * 1e3;
+    let page: Value = serde_json::from_slice(body)?;
+    let messages = page["messages"].as_array().ok_or("a page has no messages")?;
+    let last = messages.last().and_then(|message| message["id"].as_str());
+    if messages.len() != PAGE_MESSAGES || last != Some(&(end - 1).to_string()) {
+        return Err(format!("a page has {} messages, the last {last:?}", messages.len()).into());
+    }
+    Ok(milliseconds)
+}
+
+/// A new folder, which is deleted in the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Result<Self> {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let path = std::env::temp_dir().join(format!("history-{}-{}", std::process::id(), since_epoch.as_nanos()));
+        fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Writes the logs of all rooms, which share their files. Returns the position of the message in the middle.
+    fn write_logs(&self) -> Result<String> {
+        let rooms = |room: usize| self.0.join(format!("rooms/room-{room}"));
+        let first = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() / SECONDS_PER_DAY * PARTS_PER_DAY;
+        (0..ROOMS).try_for_each(|room| fs::create_dir_all(rooms(room)))?;
+        let (mut previous, mut middle) = (Value::Null, String::new());
+        for index in 0..PARTS {
+            let number = first + index as u64;
+            let mut bytes = format!("{}\n", json!({ "part": number, "previous": previous }));
+            for id in index * MESSAGES / PARTS..(index + 1) * MESSAGES / PARTS {
+                let message =
+                    json!({ "id": id.to_string(), "sender": USER, "text": TEXT, "sentAt": "2026-11-21T22:00:00.000Z" });
+                bytes += &format!("{message}\n");
+            }
+            previous = json!({ "part": number, "length": bytes.len() });
+            if (index + 1) * 2 == PARTS {
+                middle = format!("{number:08}.{:010}", bytes.len());
+            }
+            let name = format!("{number:08}.jsonl");
+            let written = rooms(0).join(&name);
+            fs::write(&written, bytes)?;
+            (1..ROOMS).try_for_each(|room| fs::hard_link(&written, rooms(room).join(&name)))?;
+        }
+        Ok(middle)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
