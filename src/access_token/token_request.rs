@@ -59,8 +59,10 @@ fn lifetime(value: &Value) -> Result<Option<Lifetime>, Error> {
     if value.is_null() {
         return Ok(None);
     }
-    let minutes = value.as_u64().and_then(|minutes| u16::try_from(minutes).ok()).ok_or(WRONG)?;
-    Lifetime::from_minutes(minutes).map(Some).map_err(|_| WRONG)
+    // 60 and 60.0 are the same number.
+    let is_whole = |minutes: &f64| minutes.fract() == 0.0 && (0.0..=f64::from(u16::MAX)).contains(minutes);
+    let minutes = value.as_f64().filter(is_whole).ok_or(WRONG)?;
+    Lifetime::from_minutes(minutes as u16).map(Some).map_err(|_| WRONG)
 }
 
 #[cfg(test)]
@@ -87,8 +89,10 @@ mod tests {
     fn who_asks_for_less_gets_less() {
         let grant = granted(r#"{"scopes":["voip.join","voip.join"],"expiresInMinutes":60}"#).unwrap();
         assert_eq!(grant, Grant::from(Scope::VOIP_JOIN).with_lifetime(Lifetime::MIN));
-        let grant = granted(r#"{"expiresInMinutes":120}"#).unwrap();
-        assert_eq!(grant, max_grant());
+        for number in ["120", "120.0", "1.2e2"] {
+            let grant = granted(&format!(r#"{{"expiresInMinutes":{number}}}"#)).unwrap();
+            assert_eq!(grant, max_grant(), "{number}");
+        }
     }
 
     #[test]
@@ -109,7 +113,7 @@ mod tests {
             "x", "[]", "null", r#"{"scopes":[]}"#, r#"{"scopes":"chat"}"#, r#"{"scopes":[1]}"#,
             r#"{"scopes":["chat join"]}"#, r#"{"expiresInMinutes":59}"#, r#"{"expiresInMinutes":1441}"#,
             r#"{"expiresInMinutes":65596}"#, r#"{"expiresInMinutes":60.5}"#, r#"{"expiresInMinutes":"60"}"#,
-            r#"{"expiresInMinutes":-60}"#,
+            r#"{"expiresInMinutes":-60}"#, r#"{"expiresInMinutes":1e300}"#,
         ] {
             assert!(matches!(granted(body), Err(Error::InvalidRequest(..))), "{body}");
         }
