@@ -28,6 +28,10 @@ const MAX_WAITING: usize = 1_000;
 /// The most streams that are remembered, about 3 MB. A stream that is forgotten costs one listing and one read more.
 const MAX_STREAMS: usize = 10_000;
 
+/// How long the last part of an idle stream is remembered. Only the store knows the day, so a remembered part can get messages of the next
+/// one; a room that was quiet for weeks must not, or its part would be kept for longer than the removals of its messages.
+const REMEMBER: Duration = Duration::from_secs(600);
+
 /// Where a message is in its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Place {
@@ -61,6 +65,8 @@ struct StreamState {
     /// A task is appending.
     is_running: bool,
     memory: Memory,
+    /// When it was last used.
+    remembered_at: Option<Instant>,
     last_use: u64,
 }
 
@@ -180,8 +186,12 @@ async fn run(mut running: Running) {
 fn next_block(inner: &Inner, stream: &Stream, memory: Option<Memory>) -> Option<(Vec<Waiting>, Memory)> {
     let mut streams = inner.lock();
     let state = streams.states.get_mut(stream)?;
+    let now = Instant::now();
     if let Some(memory) = memory {
-        state.memory = memory;
+        (state.memory, state.remembered_at) = (memory, Some(now));
+    }
+    if state.remembered_at.is_some_and(|at| now.saturating_duration_since(at) >= REMEMBER) {
+        state.memory.forget_last();
     }
     let (mut block, mut bytes) = (Vec::new(), 0);
     while block.len() < MAX_BLOCK_LINES

@@ -140,3 +140,20 @@ async fn streams_that_are_idle_are_forgotten() {
         assert_eq!(store.store.take_calls().len(), expected, "{user}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_was_quiet_for_days_goes_on_in_a_new_part() {
+    let (store, appender) = slow();
+    let stream = Stream::room("quiet").unwrap();
+    let say = async || appender.append(&stream, b"{}".to_vec()).await.unwrap();
+    let first = say().await;
+    sleep(Duration::from_secs(3_600)).await;
+    let same_day = say().await;
+    for _ in 0..20 {
+        store.store.next_day();
+    }
+    sleep(Duration::from_secs(20 * 86_400)).await;
+    let later = say().await;
+    assert_eq!((same_day.next.part, same_day.at), (first.next.part, first.next));
+    assert_eq!((later.next.part, later.at), (first.next.part + 1, same_day.next));
+}

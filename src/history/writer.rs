@@ -31,6 +31,13 @@ pub(super) struct Memory {
     left: PartNumber,
 }
 
+impl Memory {
+    /// Forgets the last part, which the next operation looks for.
+    pub(super) fn forget_last(&mut self) {
+        self.last = None;
+    }
+}
+
 /// The part that lines are appended to. It has its first line.
 #[derive(Clone, Copy, Debug)]
 struct LastPart {
