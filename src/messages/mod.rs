@@ -13,12 +13,13 @@ use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use azure_signalr::{Attempt, Hub, SendReceipt};
 use serde::Serialize;
+use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 
 use crate::auth::{AuthConfig, Caller};
 use crate::caller_limits::CallerLimits;
 use crate::error::Error;
-use crate::history::{History, Place};
+use crate::history::{History, HistoryLog, Place};
 use crate::json_body::{JsonBody, body_error};
 use crate::rooms::Rooms;
 
@@ -90,14 +91,12 @@ pub(crate) async fn send(
     let is_kept = |history: &History| message.recipient().is_none() || history.is_private_kept;
     let (message, outcome) = match history.filter(is_kept) {
         Some(History { log, .. }) => {
-            // It goes on if the caller disconnects: what is kept would not be published.
-            let published =
-                async move { publish_kept(&hub, &log, &caller, &message, now).await.map(|it| (message, it)) };
-            let published = tokio::spawn(published.in_current_span()).await;
+            let published = spawn_publish_kept(hub, log, caller, message, now).await;
             published.unwrap_or_else(|error| Err(Error::Panicked(error.to_string())))?
         }
         None => {
-            let outcome = publish(&hub, &caller, &message, now).await?;
+            // In a box, because each layer of a request copies the future of the next one.
+            let outcome = Box::pin(publish(&hub, &caller, &message, now)).await?;
             (message, outcome)
         }
     };
@@ -105,6 +104,21 @@ pub(crate) async fn send(
     // For the access log.
     let extensions = (receipt.map(Extension), not_live.map(Extension));
     Ok((StatusCode::ACCEPTED, extensions, Json(Accepted { message, place, live, recipient_online })))
+}
+
+/// Keeps and publishes a message to the end, also if the caller disconnects: what is kept would not be published.
+fn spawn_publish_kept(
+    hub: Hub,
+    log: HistoryLog,
+    caller: Caller,
+    message: Message,
+    now: SystemTime,
+) -> JoinHandle<Result<(Message, Outcome), Error>> {
+    let publish = async move {
+        let outcome = publish_kept(&hub, &log, &caller, &message, now).await?;
+        Ok((message, outcome))
+    };
+    tokio::spawn(publish.in_current_span())
 }
 
 /// A caller who may send a message now. As an extractor it counts the message, before its body is read: an invalid one counts too.

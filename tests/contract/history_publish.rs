@@ -157,8 +157,9 @@ async fn check_fault(app: &HistoryApp, fault: &str, break_it: impl FnOnce(), men
     assert_eq!(app.published().len(), calls, "{fault}");
     mend();
     let answer = app.say(ANN, &draft("found", fault)).await;
+    // The one that failed may have been kept, before or after this one.
     let page = app.page(ANN, "").await;
-    assert_eq!(page["messages"].as_array().unwrap().last(), Some(&as_stored(&answer)), "{fault}");
+    assert!(page["messages"].as_array().unwrap().contains(&as_stored(&answer)), "{fault}: {page}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
