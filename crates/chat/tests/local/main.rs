@@ -126,7 +126,8 @@ async fn no_request_and_no_end_waits_for_an_output_that_takes_no_lines() {
         let arguments = FREE_PORTS
             .chunks(2)
             .flat_map(|pair| if pair[0] == "--api-port" { [pair[0], &text] } else { [pair[0], pair[1]] });
-        let mut command = chat_command(&arguments.collect::<Vec<_>>(), &[("ChatMessageRate", "0")]);
+        let mut command =
+            chat_command(&arguments.collect::<Vec<_>>(), &[("ChatMessageRate", "0"), ("ChatHistory", "off")]);
         let (mut chat, _unread) = Process::spawn_with(command.current_dir(std::env::temp_dir()), output);
         wait_until("chat to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
         let request = client().post(format!("http://127.0.0.1:{port}/api/negotiate"));
