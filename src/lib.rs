@@ -15,6 +15,7 @@
 //! - `negotiate`, `messages`, `history_api`, [`rooms`], [`access_token`], `me`, `features`: the functions.
 //! - [`communication`], [`identities`]: the client of Azure Communication Services, and the store of the identities that people have there.
 //! - [`history`]: the log of messages.
+//! - `blob_container`: how both stores call their containers.
 //! - [`rate_limiter`], `caller_limits`: how many requests a person may make.
 //! - `text`: line breaks, and which characters are visible.
 //! - [`error`]: failures as status, code and sentence.
@@ -27,6 +28,7 @@
 pub mod access_token;
 pub mod app;
 pub mod auth;
+mod blob_container;
 mod call_limit;
 mod caller_limits;
 pub mod communication;

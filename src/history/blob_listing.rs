@@ -5,19 +5,19 @@
 
 use std::sync::Arc;
 
-use azure_core::credentials::TokenCredential;
 use azure_core::error::CheckSuccessOptions;
+use azure_core::http::headers::Headers;
 use azure_core::http::policies::Policy;
 use azure_core::http::policies::auth::BearerTokenAuthorizationPolicy;
-use azure_core::http::{ClientOptions, Context, Method, Pipeline, PipelineSendOptions, Request, Url};
+use azure_core::http::{Context, Method, Pipeline, PipelineSendOptions, Request, Url};
 use azure_core::time::parse_rfc7231;
 use azure_core::xml::from_xml;
 use azure_storage_blob::BlobContainerClientOptions;
 use serde::Deserialize;
 
 use super::blob_error::store_error;
-use super::blob_store::{SCOPE, day_of};
 use super::store::{Day, StoreError};
+use crate::blob_container::{ContainerConnection, SCOPE};
 
 /// Lists a container.
 pub(super) struct BlobListing {
@@ -48,14 +48,15 @@ pub(super) struct Blob {
 }
 
 impl BlobListing {
-    /// Lists the container at `url`, whose query is its SAS if there is no credential.
-    pub(super) fn new(url: Url, credential: Option<Arc<dyn TokenCredential>>, options: ClientOptions) -> Self {
-        let authorization =
-            credential.map(|credential| Arc::new(BearerTokenAuthorizationPolicy::new(credential, vec![SCOPE])) as _);
+    pub(super) fn new(connection: &ContainerConnection) -> Self {
+        let ContainerConnection { url, credential, client_options } = connection;
+        let authorization = credential
+            .clone()
+            .map(|credential| Arc::new(BearerTokenAuthorizationPolicy::new(credential, vec![SCOPE])) as _);
         let policies: Vec<Arc<dyn Policy>> = authorization.into_iter().collect();
         let (name, version) = (option_env!("CARGO_PKG_NAME"), option_env!("CARGO_PKG_VERSION"));
-        let pipeline = Pipeline::new(name, version, options, Vec::new(), policies, None);
-        Self { url, pipeline, version: BlobContainerClientOptions::default().version }
+        let pipeline = Pipeline::new(name, version, client_options.clone(), Vec::new(), policies, None);
+        Self { url: url.clone(), pipeline, version: BlobContainerClientOptions::default().version }
     }
 
     /// A page of the blobs whose names begin with `prefix`.
@@ -85,6 +86,12 @@ impl BlobListing {
         let day = day_of(response.headers()).ok_or(StoreError::Unknown)?;
         parse(response.body(), day).map_err(|error| store_error(&error))
     }
+}
+
+/// The day of a response, by the clock of the storage.
+pub(super) fn day_of(headers: &Headers) -> Option<Day> {
+    let date = parse_rfc7231(headers.get_optional_str(&"date".into())?).ok()?;
+    Some(Day::from_unix_seconds(date.unix_timestamp()))
 }
 
 /// The body of a response, as far as it is used.

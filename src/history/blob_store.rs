@@ -9,28 +9,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::body::Bytes;
-use azure_core::credentials::TokenCredential;
-use azure_core::error::ErrorKind;
 use azure_core::http::headers::Headers;
-use azure_core::http::{ClientOptions, RequestContent, RetryOptions, StatusCode};
-use azure_core::time::parse_rfc7231;
-use azure_credentials::{TokenCache, transport};
-use azure_http::{ATTEMPT_TIMEOUT, HttpClient, HttpOptions};
+use azure_core::http::{RequestContent, RetryOptions, StatusCode};
 use azure_storage_blob::models::{
     AppendBlobClientAppendBlockOptions, AppendBlobClientAppendBlockResultHeaders as _, AppendBlobClientCreateOptions,
     BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders as _,
 };
-use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
+use azure_storage_blob::{BlobClient, BlobContainerClient};
 
 use super::blob_error::store_error;
-use super::blob_listing::BlobListing;
+use super::blob_listing::{BlobListing, day_of};
 use super::position::PartNumber;
-use super::store::{Appended, Chunk, Day, Listing, LogStore, PartInfo, StoreError};
+use super::store::{Appended, Chunk, Listing, LogStore, PartInfo, StoreError};
 use super::stream::{ROOMS, Stream};
-use crate::config::{Container, ContainerAccess};
+use crate::blob_container::ContainerConnection;
+use crate::config::Container;
 
-/// The scope that the official client requests tokens for.
-pub(super) const SCOPE: &str = "https://storage.azure.com/.default";
 /// More than the longest range that is read, and than a page of a listing: 5,000 blobs of about 1 KiB.
 const MAX_RESPONSE_BYTES: usize = 8 << 20;
 
@@ -59,29 +53,9 @@ impl BlobStore {
     ///
     /// With an identity, outside a tokio runtime.
     pub(crate) fn in_container(container: &Container) -> azure_core::Result<Self> {
-        let options = HttpOptions { roots: container.roots.clone(), ..HttpOptions::default() };
-        let http = HttpClient::new(&options)
-            .map_err(|error| azure_core::Error::with_error(ErrorKind::Other, error, "no HTTP client"))?;
-        let mut url = container.url.clone();
-        let credential = match &container.access {
-            ContainerAccess::Sas(sas) => {
-                url.set_query(Some(sas.expose()));
-                None
-            }
-            ContainerAccess::Identity(source) => {
-                let tokens = TokenCache::new(source, SCOPE, &http);
-                tokens.warm_up();
-                Some(Arc::new(tokens) as Arc<dyn TokenCredential>)
-            }
-        };
-        let client_options = ClientOptions {
-            transport: Some(transport(&http, ATTEMPT_TIMEOUT, MAX_RESPONSE_BYTES)),
-            retry: RetryOptions::none(),
-            ..Default::default()
-        };
-        let listing = BlobListing::new(url.clone(), credential.clone(), client_options.clone());
-        let options = BlobContainerClientOptions { client_options, ..Default::default() };
-        let container = BlobContainerClient::new(url, credential, Some(options))?;
+        let connection = ContainerConnection::new(container, RetryOptions::none(), MAX_RESPONSE_BYTES)?;
+        let listing = BlobListing::new(&connection);
+        let container = connection.client()?;
         Ok(Self { container: Arc::new(container), listing: Arc::new(listing) })
     }
 
@@ -212,12 +186,6 @@ fn total_length(headers: &Headers) -> Option<u64> {
     range.rsplit_once('/')?.1.parse().ok()
 }
 
-/// The day of a response, by the clock of the storage.
-pub(super) fn day_of(headers: &Headers) -> Option<Day> {
-    let date = parse_rfc7231(headers.get_optional_str(&"date".into())?).ok()?;
-    Some(Day::from_unix_seconds(date.unix_timestamp()))
-}
-
 #[cfg(test)]
 mod tests {
     use axum::Router;
@@ -225,7 +193,9 @@ mod tests {
     use azure_http::{RootCertificates, Secret};
     use test_support::http::serve;
 
+    use super::super::store::Day;
     use super::*;
+    use crate::config::ContainerAccess;
 
     /// A store in a container that answers so.
     async fn store(router: Router) -> BlobStore {

@@ -3,25 +3,22 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::iter::successors;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_communication::Endpoint;
 use azure_core::error::ErrorKind;
-use azure_core::http::{ClientOptions, ExponentialRetryOptions, RequestContent, RetryOptions};
-use azure_credentials::{TokenCache, TokenError, transport};
-use azure_http::{ATTEMPT_TIMEOUT, CALL_TIMEOUT, HttpClient, HttpOptions};
+use azure_core::http::{ExponentialRetryOptions, RequestContent, RetryOptions};
+use azure_credentials::TokenError;
+use azure_http::CALL_TIMEOUT;
 use azure_storage_blob::models::{BlobClientDeleteOptions, BlobClientDownloadOptions, BlockBlobClientUploadOptions};
-use azure_storage_blob::{BlobClient, BlobContainerClient, BlobContainerClientOptions};
+use azure_storage_blob::{BlobClient, BlobContainerClient};
 use tokio::time::timeout;
 
 use super::IdentityStore;
 use super::file_store::{FileStore, MAX_FILE_BYTES, StoreError, StoredFile};
-use crate::config::{Container, ContainerAccess};
-
-/// The scope that the official client requests tokens for.
-const SCOPE: &str = "https://storage.azure.com/.default";
+use crate::blob_container::ContainerConnection;
+use crate::config::Container;
 
 /// Far more than an identity or an error takes.
 const MAX_RESPONSE_BYTES: usize = 64 * 1_024;
@@ -41,34 +38,14 @@ impl IdentityStore {
     ///
     /// With an identity, outside a tokio runtime.
     pub fn in_container(container: &Container, resource: &Endpoint) -> azure_core::Result<Self> {
-        let options = HttpOptions { roots: container.roots.clone(), ..HttpOptions::default() };
-        let http = HttpClient::new(&options)
-            .map_err(|error| azure_core::Error::with_error(ErrorKind::Other, error, "no HTTP client"))?;
-        let mut url = container.url.clone();
-        let credential = match &container.access {
-            ContainerAccess::Sas(sas) => {
-                url.set_query(Some(sas.expose()));
-                None
-            }
-            ContainerAccess::Identity(source) => {
-                let tokens = TokenCache::new(source, SCOPE, &http);
-                tokens.warm_up();
-                Some(Arc::new(tokens) as _)
-            }
-        };
         let retry = ExponentialRetryOptions {
             max_retries: MAX_RETRIES,
             max_total_elapsed: RETRY_TIMEOUT.try_into().expect("a few seconds"),
             max_delay: MAX_RETRY_DELAY.try_into().expect("a second"),
             ..Default::default()
         };
-        let client_options = ClientOptions {
-            transport: Some(transport(&http, ATTEMPT_TIMEOUT, MAX_RESPONSE_BYTES)),
-            retry: RetryOptions::exponential(retry),
-            ..Default::default()
-        };
-        let options = BlobContainerClientOptions { client_options, ..Default::default() };
-        Ok(Self::new(BlobStore(BlobContainerClient::new(url, credential, Some(options))?), resource))
+        let connection = ContainerConnection::new(container, RetryOptions::exponential(retry), MAX_RESPONSE_BYTES)?;
+        Ok(Self::new(BlobStore(connection.client()?), resource))
     }
 }
 
