@@ -1,7 +1,7 @@
 //! What the query of a history request asks for.
 //!
 //! A parameter that is there twice is an error, and so is one without a meaning beside the others: a typing mistake must not read another
-//! history. Unknown parameters are ignored: the host accepts its own.
+//! history. Names ignore letter case, as the host's do. Unknown parameters are ignored: the host accepts its own.
 
 use std::collections::HashMap;
 
@@ -95,7 +95,7 @@ impl Parameters {
     fn parse(query: &str) -> Result<Self, Error> {
         let mut parameters = HashMap::new();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let Some(name) = PARAMETERS.into_iter().find(|known| *known == name) else { continue };
+            let Some(name) = PARAMETERS.into_iter().find(|known| known.eq_ignore_ascii_case(&name)) else { continue };
             if parameters.insert(name, value.into_owned()).is_some() {
                 return Err(Error::InvalidRequest(name, "must be there once"));
             }
@@ -149,7 +149,9 @@ mod tests {
         let at = AT.parse().unwrap();
         for (query, which, cursor, limit) in [
             ("", room("everyone"), Cursor::Newest, 50),
-            ("code=x&Room=y", room("everyone"), Cursor::Newest, 50),
+            ("code=x&rooms=y", room("everyone"), Cursor::Newest, 50),
+            ("ROOM=y&Limit=2", room("y"), Cursor::Newest, 2),
+            ("Private", Which::Private(None), Cursor::Newest, 50),
             ("room=", room("everyone"), Cursor::Newest, 50),
             ("room=Everyone&limit=1", room("everyone"), Cursor::Newest, 1),
             ("room=Games&limit=100", room("games"), Cursor::Newest, 100),
@@ -177,7 +179,7 @@ mod tests {
             ("private&with=%00", Some("with")),
             ("private=false", Some("private")),
             ("private=bob", Some("private")),
-            ("private&private", Some("private")),
+            ("private&Private", Some("private")),
             ("limit=0", Some("limit")),
             ("limit=101", Some("limit")),
             ("limit=%2B5", Some("limit")),

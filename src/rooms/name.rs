@@ -16,7 +16,7 @@ const MAX_CHARS: usize = 64;
 
 /// The name of a room, in lower case: 1 to 64 of `a-z0-9_-`. Names are compared ignoring letter case, and `everyone` is none.
 ///
-/// Only [`RoomName::or_everyone`] makes a value for `everyone`: pages enter it as they enter a room, to see who is here.
+/// Inside of the handler, one value is `everyone`: pages enter it as they enter a room, to see who is here.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RoomName(GroupName);
 
