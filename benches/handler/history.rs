@@ -1,10 +1,14 @@
-//! Measures the history in a folder: what it adds to a message, and what a page of a log of a million messages costs.
+//! Measures the history: what it adds to a message in a folder and in Azurite, and what a page of a log of a million messages costs.
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use test_support::azurite::{Azurite, SAS};
+use tokio::sync::oneshot;
 
 use crate::common::http::Connection;
 use crate::common::process::Process;
@@ -35,10 +39,10 @@ const PARTS_PER_DAY: u64 = 1_000;
 /// The measurements.
 #[derive(Default)]
 pub(crate) struct History {
-    /// Without and with history, one message at a time.
-    alone: [Load; 2],
-    /// Without and with history, many at once.
-    at_once: [Load; 2],
+    /// Without history, in a folder, and in Azurite; one message at a time.
+    alone: [Load; 3],
+    /// The same, many at once.
+    at_once: [Load; 3],
     /// Milliseconds until a page is there: the newest, and one in the middle.
     newest_ms: Vec<f64>,
     middle_ms: Vec<f64>,
@@ -52,9 +56,9 @@ pub(crate) struct History {
 pub(crate) async fn measure(handler: &Target) -> Result<History> {
     let mut history = History::default();
     for _ in 0..REPEATS {
-        for (index, is_on) in [false, true].into_iter().enumerate() {
-            let folder = Folder::new()?;
-            let process = start(handler, is_on.then_some(&folder)).await?;
+        let (folder, container) = (Folder::new()?, AzuriteContainer::start()?);
+        for (index, place) in [None, Some(folder.place()), Some(container.url.clone())].into_iter().enumerate() {
+            let process = start(handler, place).await?;
             history.alone[index].add(&process, Request::message(), 202, ALONE).await?;
             history.at_once[index].add(&process, Request::message(), 202, AT_ONCE).await?;
         }
@@ -63,9 +67,9 @@ pub(crate) async fn measure(handler: &Target) -> Result<History> {
     Ok(history)
 }
 
-async fn start(handler: &Target, folder: Option<&Folder>) -> Result<Process> {
+async fn start(handler: &Target, place: Option<String>) -> Result<Process> {
     let mut settings = vec![("ChatRooms", "*".to_owned())];
-    settings.extend(folder.map(|folder| ("ChatHistory", folder.0.to_string_lossy().into_owned())));
+    settings.extend(place.map(|place| ("ChatHistory", place)));
     let mut process = handler.spawn_with(settings)?;
     wait_for_response(&mut process, Request::probe().as_bytes()).await?;
     Ok(process)
@@ -74,10 +78,10 @@ async fn start(handler: &Target, folder: Option<&Folder>) -> Result<Process> {
 impl History {
     async fn measure_pages(&mut self, handler: &Target) -> Result<()> {
         let empty = Folder::new()?;
-        self.empty_mib = start(handler, Some(&empty)).await?.resident_kib()? / 1_024.0;
+        self.empty_mib = start(handler, Some(empty.place())).await?.resident_kib()? / 1_024.0;
         let folder = Folder::new()?;
         let middle = folder.write_logs()?;
-        let process = start(handler, Some(&folder)).await?;
+        let process = start(handler, Some(folder.place())).await?;
         let mut connection = Connection::open(process.port).await?;
         self.before_mib = process.resident_kib()? / 1_024.0;
         for room in 0..ROOMS {
@@ -91,26 +95,22 @@ impl History {
 
     /// The tables.
     pub(crate) fn report(&self) -> String {
-        let row = |connections: usize, [without, with]: &[Load; 2]| {
+        let row = |connections: usize, loads: &[Load; 3]| {
             // The loop is closed.
             let milliseconds = |load: &Load| {
                 let times: Vec<f64> = load.per_second.iter().map(|rate| connections as f64 * 1e3 / rate).collect();
                 spread(&times, 2)
             };
-            let cpu = |load: &Load| format!("{:.0}", median(&load.cpu_us));
-            format!(
-                "| {connections} at a time | {} | {} | {} | {} |",
-                milliseconds(without),
-                milliseconds(with),
-                cpu(without),
-                cpu(with)
-            )
+            let cells = loads.each_ref().map(milliseconds).into_iter();
+            let cells = cells.chain(loads.each_ref().map(|load| format!("{:.0}", median(&load.cpu_us))));
+            cells.fold(format!("| {connections} at a time |"), |row, cell| format!("{row} {cell} |"))
         };
         let newest = median(&self.newest_ms);
         let verdict = if newest <= PAGE_MS { "It holds" } else { "It does not hold in this run" };
         format!(
-            "## History in a folder\n\n\
-             | messages | time without, ms | time with, ms | CPU without, µs | CPU with, µs |\n|---|---|---|---|---|\n{}\n{}\n\n\
+            "## History\n\n\
+             | messages | without, ms | folder, ms | Azurite, ms | CPU without, µs | folder, µs | Azurite, µs |\n\
+             |---|---|---|---|---|---|---|\n{}\n{}\n\n\
              Claim: at most {PAGE_MS} ms for the newest page of {MESSAGES} messages in {PARTS} parts. {verdict}: {newest:.1}.\n\n\
              | page of {PAGE_MESSAGES} messages | ms |\n|---|---|\n| the newest | {} |\n| one in the middle | {} |\n\n\
              Memory, MiB: {:.1} with an empty folder, {:.1} before and {:.1} after these pages of {ROOMS} logs.\n",
@@ -151,6 +151,11 @@ impl Folder {
         Ok(Self(path))
     }
 
+    /// The value of the setting.
+    fn place(&self) -> String {
+        self.0.to_string_lossy().into_owned()
+    }
+
     /// Writes the logs of all rooms, which share their files. Returns the position of the message in the middle.
     fn write_logs(&self) -> Result<String> {
         let rooms = |room: usize| self.0.join(format!("rooms/room-{room}"));
@@ -181,5 +186,31 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A new container in an Azurite of its own, on its own thread. Dropping it ends both.
+struct AzuriteContainer {
+    url: String,
+    _end: oneshot::Sender<()>,
+}
+
+impl AzuriteContainer {
+    fn start() -> Result<Self> {
+        const NAME: &str = "chat-history";
+        let (sender, url) = mpsc::channel();
+        let (end, has_ended) = oneshot::channel::<()>();
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+            runtime.block_on(async {
+                let azurite = Azurite::start(NAME).await;
+                sender.send(format!("{}?{SAS}", azurite.proxy.url(NAME)))?;
+                // Without a value: the container was dropped.
+                let _ = has_ended.await;
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            })
+        });
+        let url = url.recv().map_err(|_| "Azurite did not start")?;
+        Ok(Self { url, _end: end })
     }
 }
