@@ -15,6 +15,7 @@ use crate::common::process::Process;
 use crate::common::start::wait_for_response;
 use crate::common::{Result, median, spread};
 use crate::load::{Load, REPEATS};
+use crate::report::HISTORY_PAGE_MS;
 use crate::target::{Request, TEXT, Target, USER};
 
 /// The connections of the two loads.
@@ -29,9 +30,6 @@ const ROOMS: usize = 20;
 
 /// The most messages in a page.
 const PAGE_MESSAGES: usize = 100;
-
-/// The limit of the issue for a page.
-const PAGE_MS: f64 = 100.0;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 const PARTS_PER_DAY: u64 = 1_000;
@@ -106,12 +104,12 @@ impl History {
             cells.fold(format!("| {connections} at a time |"), |row, cell| format!("{row} {cell} |"))
         };
         let newest = median(&self.newest_ms);
-        let verdict = if newest <= PAGE_MS { "It holds" } else { "It does not hold in this run" };
+        let verdict = if newest <= HISTORY_PAGE_MS { "It holds" } else { "It does not hold in this run" };
         format!(
             "## History\n\n\
              | messages | without, ms | folder, ms | Azurite, ms | CPU without, µs | folder, µs | Azurite, µs |\n\
              |---|---|---|---|---|---|---|\n{}\n{}\n\n\
-             Claim: at most {PAGE_MS} ms for the newest page of {MESSAGES} messages in {PARTS} parts. {verdict}: {newest:.1}.\n\n\
+             Claim: at most {HISTORY_PAGE_MS} ms for the newest page of {MESSAGES} messages in {PARTS} parts. {verdict}: {newest:.1}.\n\n\
              | page of {PAGE_MESSAGES} messages | ms |\n|---|---|\n| the newest | {} |\n| one in the middle | {} |\n\n\
              Memory, MiB: {:.1} with an empty folder, {:.1} before and {:.1} after these pages of {ROOMS} logs.\n",
             row(ALONE, &self.alone),

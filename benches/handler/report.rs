@@ -9,6 +9,8 @@ use crate::start::Starts;
 /// The claimed limits of start time and idle memory.
 const START_MS: f64 = 20.0;
 const MEMORY_MIB: f64 = 8.0;
+/// The claimed limit of the time for the newest page of a long history.
+pub(crate) const HISTORY_PAGE_MS: f64 = 100.0;
 
 /// All measurements, each in the order of the targets: handler, floor, Node.
 pub(crate) struct Report<'a> {
