@@ -23,7 +23,7 @@ def binaries(sandbox):
 
 
 @pytest.mark.runs(FUNC_START)
-def test_func_start_finds_a_handler_that_works_with_the_emulator(sandbox):
+def test_func_start_finds_a_handler_that_works_with_the_emulator(sandbox, tmp_path):
     settings, build, emulator, func = FUNC_START.commands
     sandbox.run(settings, build)
     sandbox.start(emulator)
@@ -32,7 +32,9 @@ def test_func_start_finds_a_handler_that_works_with_the_emulator(sandbox):
     # As the host starts it: in the root folder, with the settings and a port.
     values = json.loads(sandbox.run("cat local.settings.json"))["Values"]
     executable = json.loads((ROOT / "host.json").read_text())["customHandler"]["description"]["defaultExecutablePath"]
-    sandbox.variables |= values | {"FUNCTIONS_CUSTOMHANDLER_PORT": "7071"}
+    assert values["ChatHistory"] == "off"
+    # With a history, as the page says, and as `make run` has one.
+    sandbox.variables |= values | {"ChatHistory": str(tmp_path / "history"), "FUNCTIONS_CUSTOMHANDLER_PORT": "7071"}
     sandbox.start(f"./{executable}", ready="listening")
     for block in CURL[:2]:
         sandbox.compare(block, sandbox.run(*block.commands))
