@@ -71,9 +71,7 @@ pub(crate) async fn enter(
     caller: Caller,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Error> {
-    limits.check_room_call(&caller, Instant::now())?;
-    let (room, connection) = member(path)?;
-    rooms.directory.check(&room, &caller).await?;
+    let (room, connection) = check_member_call(&rooms, &limits, &caller, path).await?;
     let timer = UpstreamTimer::default();
     let added = timer.measure(hub.add_to_group(room.group(), &connection, SystemTime::now())).await;
     let outcome = added
@@ -91,9 +89,7 @@ pub(crate) async fn leave(
     caller: Caller,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Error> {
-    limits.check_room_call(&caller, Instant::now())?;
-    let (room, connection) = member(path)?;
-    rooms.directory.check(&room, &caller).await?;
+    let (room, connection) = check_member_call(&rooms, &limits, &caller, path).await?;
     let timer = UpstreamTimer::default();
     let removed = timer.measure(hub.remove_from_group(room.group(), &connection, SystemTime::now())).await;
     Ok((Extension(timer), removed.map(|()| StatusCode::NO_CONTENT).map_err(Error::from)).into_response())
@@ -126,6 +122,19 @@ const MALFORMED_ROOM: Error = Error::InvalidRequest("room", "must be 1 to 64 of 
 
 fn room_of(segment: &str) -> Result<RoomName, Error> {
     RoomName::or_everyone(segment).map_err(|_| MALFORMED_ROOM)
+}
+
+/// The room and the connection in the path, if `caller` may enter and leave the room now.
+async fn check_member_call(
+    rooms: &Rooms,
+    limits: &CallerLimits,
+    caller: &Caller,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<(RoomName, ConnectionId), Error> {
+    limits.check_room_call(caller, Instant::now())?;
+    let (room, connection) = member(path)?;
+    rooms.directory.check(&room, caller).await?;
+    Ok((room, connection))
 }
 
 /// The room and the connection in a path. What cannot be a connection id is no connection.
