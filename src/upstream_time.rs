@@ -1,4 +1,5 @@
-//! The time that a request waits for Azure Communication Services, groups of the SignalR service, or the history. Stored in the response extensions for the access log.
+//! The time that a request waits for Azure Communication Services, groups of the SignalR service, or the history. Stored in the
+//! response extensions for the access log.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

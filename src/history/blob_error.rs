@@ -52,7 +52,7 @@ fn from_response(status: u16, headers: &Headers) -> StoreError {
     }
 }
 
-/// Whether a text looks like a code, so that it can be logged whatever is between this process and the storage.
+/// Whether a text looks like a code. A proxy can send any text, and only a code is logged.
 fn is_code(code: &str) -> bool {
     (1..=MAX_CODE_CHARS).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }

@@ -68,7 +68,7 @@ async fn check(store: &dyn LogStore) {
         assert_eq!(store.seal(&tea, PART).await, Ok(()));
     }
 
-    // A sealed part takes nothing, whatever the length.
+    // A sealed part takes nothing, also at its end.
     for at in [None, Some(19), Some(0)] {
         let refused = append(store, &tea, "five\n", at).await;
         let is_refused = matches!(refused, Err(StoreError::BlobIsSealed | StoreError::AppendPositionConditionNotMet));

@@ -49,7 +49,7 @@ struct Room {
     read_at: Option<Instant>,
 }
 
-/// Messages that were removed. A sender's lines with the same id are one message, whatever their positions.
+/// Messages that were removed. A sender's lines with the same id are one message, also at different positions.
 #[derive(Clone, Debug)]
 pub(super) struct RemovedMessages {
     hasher: RandomState,

@@ -1,6 +1,6 @@
 //! Appends blocks of lines to a stream: finds its last part, begins new ones, and finds out what became of calls without an answer.
 //!
-//! The invariants, which hold with any number of processes and whatever call is lost or ends a process:
+//! The invariants, which hold with any number of processes, and if any call is lost or ends a process:
 //! - A part gets its first line only when all lower parts have been sealed, so that the length in it is final.
 //! - Only a part that has its first line is sealed.
 //! - An operation whose append may still land in a part leaves it only after it has sealed it and then read it to its end.

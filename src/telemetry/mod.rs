@@ -1,7 +1,7 @@
 //! One log line for each request on standard output, and with the feature `otel` traces and metrics.
 //!
-//! Of a request only the path is logged, without connection ids, and never its query, headers or body: those carry keys and tokens. Handlers do not log their
-//! failures: the error and the upstream time are in the extensions of the response, and are logged here once.
+//! Of a request only the path is logged, without connection ids, and never its query, headers or body: those carry keys and tokens. Handlers
+//! do not log their failures: the error and the upstream time are in the extensions of the response, and are logged here once.
 
 use std::sync::Arc;
 use std::time::Instant;

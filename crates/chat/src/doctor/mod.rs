@@ -1,7 +1,7 @@
 //! `chat doctor`: checks a project, its settings and what it connects to, and prints each problem with a fix.
 //!
-//! It changes nothing and sends no message to a person; in the folder of the history it creates a file and removes it at once. Most checks are in two parts: one fetches, one evaluates what was fetched
-//! without I/O. No value of a setting, no token and no text of a response goes into a finding.
+//! It changes nothing and sends no message to a person; in the folder of the history it creates a file and removes it at once. Most checks
+//! are in two parts: one fetches, one evaluates what was fetched without I/O. No value of a setting, no token and no text of a response goes into a finding.
 //!
 //! ```text
 //! project    host.json, function folders, the handler's file
