@@ -13,7 +13,7 @@ export interface MessageEntry {
   readonly delivery: Delivery | undefined
 }
 
-/** A time without connection. Messages from that time are missing, because the service stores none. */
+/** A time without connection. Messages from that time are missing, because the page does not read the history. */
 export interface Gap {
   readonly kind: 'gap'
   readonly key: string
