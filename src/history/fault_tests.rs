@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::Value;
+use test_support::random::Random;
 use tokio::sync::Barrier;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::appender::Place;
-use super::faulty_store::{Faults, FaultyStore, Random};
+use super::faulty_store::{Faults, FaultyStore};
 use super::log::{HistoryError, HistoryLog};
 use super::log_checks::{Said, check_acknowledged, check_readers, parse, place, said};
 use super::memory_store::{Call, MemoryStore};

@@ -1,39 +1,15 @@
 //! A store for tests that fails, loses answers, carries out calls late and ends the process that calls it, at random.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use async_trait::async_trait;
+use test_support::random::Random;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::memory_store::{Call, CallStore, MemoryStore, Reply};
 use super::store::StoreError;
-
-/// Random numbers that depend on the seed only (SplitMix64).
-#[derive(Clone, Debug)]
-pub(super) struct Random(Arc<Mutex<u64>>);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(seed)))
-    }
-
-    /// A number below `end`.
-    pub(super) fn below(&self, end: u64) -> u64 {
-        let mut state = self.0.lock().unwrap();
-        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = *state;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (value ^ (value >> 31)) % end
-    }
-
-    pub(super) fn milliseconds(&self, end: u64) -> Duration {
-        Duration::from_millis(self.below(end))
-    }
-}
 
 /// How many of 1,000 calls have each fault.
 #[derive(Clone, Copy, Debug)]

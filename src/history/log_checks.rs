@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
+use test_support::random::Random;
 use tokio::time::Instant;
 
 use super::appender::Place;
-use super::faulty_store::Random;
 use super::line::{FirstLine, Head, MessageFields, complete_lines};
 use super::log::HistoryLog;
 use super::page::{Cursor, Filter, Page};

@@ -61,6 +61,4 @@ mod log_tests;
 #[cfg(test)]
 pub(crate) mod memory_store;
 #[cfg(test)]
-mod process_tests;
-#[cfg(test)]
 mod step_tests;

@@ -13,6 +13,7 @@ mod easy_auth;
 mod features;
 mod history_app;
 mod history_delete;
+mod history_processes;
 mod history_publish;
 mod history_read;
 mod host_files;
