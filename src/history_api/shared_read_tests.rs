@@ -8,9 +8,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::response::Response;
 use azure_signalr::{ConnectionString, Hub};
 use futures_util::future::join_all;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tower::ServiceExt as _;
 
 use crate::app::{AppParts, app};
@@ -40,9 +42,27 @@ fn app_over(history: History, rooms: AllowedRooms) -> Router {
     app(AppParts { hub, tokens: None, auth, message_rate: None, rooms, history, export: Export::default() }, "api")
 }
 
-async fn get(app: &Router, path: &str) -> StatusCode {
+async fn send(app: &Router, path: &str) -> Response {
     let request = Request::builder().uri(path).body(Body::empty()).unwrap();
-    app.clone().oneshot(request).await.unwrap().status()
+    app.clone().oneshot(request).await.unwrap()
+}
+
+async fn get(app: &Router, path: &str) -> StatusCode {
+    send(app, path).await.status()
+}
+
+/// Repeats a call that is refused, as the page does. Returns how often it was refused.
+async fn get_at_last(app: &Router, path: &str) -> usize {
+    for refusals in 0..5 {
+        let response = send(app, path).await;
+        if response.status() == StatusCode::OK {
+            return refusals;
+        }
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let seconds = response.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
+        sleep(Duration::from_secs(seconds)).await;
+    }
+    panic!("{path} is refused too often");
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,16 +74,19 @@ async fn a_thousand_pages_that_miss_the_same_line_cost_at_most_ten_reads() {
         let line = format!(r#"{{"id":"{id}","sender":"ann","text":"hi"}}"#);
         said.push(history.log.append(&Stream::everyone(), line.into_bytes()).await.unwrap());
     }
-    let other_process = app_over(History::new(Arc::new(store.clone()), true), AllowedRooms::Any);
-    store.0.take_calls();
-    let path = format!("/api/history?after={}&limit=1", said[90].at);
-    // As many at a time as the app answers.
-    for _ in 0..4 {
-        let answers = join_all((0..250).map(|_| get(&other_process, &path))).await;
-        assert!(answers.iter().all(|status| *status == StatusCode::OK), "{answers:?}");
+    for is_removed in [false, true] {
+        if is_removed {
+            history.log.remove(&Stream::everyone(), said[50].at, "ann", Instant::now()).await.unwrap();
+        }
+        let other_process = app_over(History::new(Arc::new(store.clone()), true), AllowedRooms::Any);
+        store.0.take_calls();
+        let path = format!("/api/history?after={}&limit=1", said[90].at);
+        let refusals = join_all((0..1_000).map(|_| get_at_last(&other_process, &path))).await;
+        // All at once are more than the app answers at a time.
+        assert!(refusals.iter().sum::<usize>() > 100 && refusals.contains(&0), "{refusals:?}");
+        let calls = store.0.take_calls();
+        assert!((1..=10).contains(&calls.len()), "{calls:?}");
     }
-    let calls = store.0.take_calls();
-    assert!((1..=10).contains(&calls.len()), "{calls:?}");
 }
 
 #[tokio::test(start_paused = true)]
