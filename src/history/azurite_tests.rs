@@ -1,19 +1,15 @@
-//! The log on append blobs in Azurite: what becomes of faults, and how many calls a page costs.
+//! Append blobs in Azurite: what becomes of faults.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use axum::body::Bytes;
 use azure_http::{RootCertificates, Secret};
 use test_support::azurite::{Azurite, SAS};
 use test_support::storage_proxy::{Fault, StorageCall};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::blob_store::BlobStore;
-use super::log::HistoryLog;
-use super::page::{Cursor, Filter};
 use super::store::{LogStore, StoreError};
 use super::stream::Stream;
 use crate::config::{Container, ContainerAccess};
@@ -29,15 +25,6 @@ pub(super) fn store_at(url: &str) -> BlobStore {
 
 pub(super) fn blob_store(azurite: &Azurite) -> BlobStore {
     store_at(&azurite.proxy.url(CONTAINER))
-}
-
-fn log(azurite: &Azurite) -> HistoryLog {
-    HistoryLog::new(Arc::new(blob_store(azurite)))
-}
-
-fn line(id: usize, length: usize) -> Vec<u8> {
-    let text = "x".repeat(length);
-    format!(r#"{{"id":"{id}","sender":"ann","text":"{text}"}}"#).into_bytes()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,42 +97,4 @@ async fn a_container_that_does_not_exist_is_rejected_by_its_code() {
     let store = blob_store(&azurite);
     let refused = store.append(&stream, 2, Bytes::from_static(b"1\n"), None).await;
     assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Azurite: part of make e2e"]
-async fn the_newest_page_costs_three_reads_and_four_after_a_new_part() {
-    let azurite = Azurite::start(CONTAINER).await;
-    let (writer, stream) = (log(&azurite), Stream::everyone());
-    for id in 0..120 {
-        writer.append(&stream, line(id, 300)).await.unwrap();
-    }
-    let reads = |lists, reads| BTreeMap::from([(StorageCall::List, lists), (StorageCall::Read, reads)]);
-    let read = async |log: &HistoryLog, after: Duration| {
-        azurite.proxy.take_counts();
-        let page = log.page(&stream, Cursor::Newest, 50, Filter::All, Instant::now() + after).await.unwrap();
-        assert_eq!((page.messages.len(), page.more), (50, true));
-        (azurite.proxy.take_counts(), page)
-    };
-    let (now, later) = (Duration::ZERO, Duration::from_secs(2));
-    // The listing, the tail, and a listing that finds no removals.
-    let (cold, page) = read(&log(&azurite), now).await;
-    assert_eq!(cold, reads(2, 1));
-    let message: serde_json::Value = serde_json::from_str(page.messages.last().unwrap()).unwrap();
-    let at = message["at"].as_str().unwrap().parse().unwrap();
-    writer.remove(&stream, at, "ann", Instant::now()).await.unwrap();
-    // Where the removals are is found once for each process.
-    let reader = log(&azurite);
-    assert_eq!(read(&reader, now).await.0, reads(2, 2));
-    assert_eq!(read(&reader, later).await.0, reads(1, 2));
-    assert_eq!(read(&reader, later).await.0, BTreeMap::new());
-    // The part is full, and the newest one is shorter than a page.
-    let is_full = AtomicBool::new(true);
-    azurite.proxy.inject(move |call| {
-        let is_first = call == StorageCall::Append && is_full.swap(false, SeqCst);
-        is_first.then_some(Fault::Answer(409, "BlockCountExceedsLimit"))
-    });
-    writer.append(&stream, line(120, 300)).await.unwrap();
-    assert_eq!(blob_store(&azurite).list(&stream).await.unwrap().parts.len(), 2);
-    assert_eq!(read(&reader, later * 2).await.0, reads(1, 3));
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::log::{HistoryError, HistoryLog};
-use super::memory_store::{Call, MemoryStore};
+use super::memory_store::MemoryStore;
 use super::page::{Cursor, Filter, Page};
 use super::position::Position;
 use super::stream::Stream;
@@ -353,37 +353,6 @@ async fn other_processes_learn_of_removals_with_one_read_a_second() {
         // List and tail of the room; then list and tail of the removals, or what was added to them.
         assert_eq!(log.calls(), if index == 0 { 4 } else { 3 });
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_newest_page_of_a_long_log_costs_three_reads() {
-    let log = TestLog::over(MemoryStore::new(2_000));
-    for block in 0..400 {
-        let lines = (0..10).map(|index| async move { (index, format!("{block}-{index}")) });
-        let lines = join_all(lines).await;
-        join_all(lines.iter().map(|(_, id)| log.say(id, "ann", "hi"))).await;
-    }
-    let other = log.other();
-    log.store.take_calls();
-    assert_eq!(other.read(Cursor::Newest, 50).await.unwrap().messages.len(), 50);
-    // A list and a tail, and no removals.
-    let calls = log.store.take_calls();
-    assert_eq!(calls.iter().filter(|call| matches!(call, Call::List(_))).count(), 2, "{calls:?}");
-    assert_eq!(calls.len(), 3, "{calls:?}");
-    assert_eq!(other.read(Cursor::Newest, 100).await.unwrap().messages.len(), 100);
-    assert_eq!(log.calls(), 0, "the tail is kept for a second");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_newest_page_costs_four_reads_where_the_newest_part_is_shorter() {
-    let log = TestLog::over(MemoryStore::new(61));
-    for index in 0..70 {
-        log.say(&index.to_string(), "ann", "hi").await;
-    }
-    let other = log.other();
-    log.store.take_calls();
-    assert_eq!(other.read(Cursor::Newest, 50).await.unwrap().messages.len(), 50);
-    assert_eq!(log.calls(), 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,6 +59,8 @@ mod log_checks;
 #[cfg(test)]
 mod log_tests;
 #[cfg(test)]
+mod long_log_tests;
+#[cfg(test)]
 pub(crate) mod memory_store;
 #[cfg(test)]
 mod step_tests;
