@@ -16,7 +16,9 @@ pub(crate) const GUEST: Option<&str> = None;
 pub(crate) struct HistoryApp {
     pub(crate) app: TestApp,
     pub(crate) service: ScriptedService,
+    /// Where the history is, unless it is in a container.
     pub(crate) folder: TestFolder,
+    place: String,
     variables: Vec<(&'static str, &'static str)>,
 }
 
@@ -31,17 +33,32 @@ impl HistoryApp {
         replies: &[(u16, Option<&'static str>)],
         variables: &[(&'static str, &'static str)],
     ) -> Self {
-        let service = ScriptedService::start(replies).await;
         let folder = TestFolder::new();
+        let place = folder.path().to_owned();
+        Self::start_at(folder, place, replies, variables).await
+    }
+
+    /// Starts a handler whose history is at `place`, another folder or a container.
+    pub(crate) async fn at(place: &str, variables: &[(&'static str, &'static str)]) -> Self {
+        Self::start_at(TestFolder::new(), place.to_owned(), &[(202, None)], variables).await
+    }
+
+    async fn start_at(
+        folder: TestFolder,
+        place: String,
+        replies: &[(u16, Option<&'static str>)],
+        variables: &[(&'static str, &'static str)],
+    ) -> Self {
+        let service = ScriptedService::start(replies).await;
         let variables = [&[("WEBSITE_AUTH_ENABLED", "true"), ("ChatRooms", "*")], variables].concat();
-        let app = start(service.port, &folder, &variables);
-        Self { app, service, folder, variables }
+        let app = start(service.port, &place, &variables);
+        Self { app, service, folder, place, variables }
     }
 
     /// Ends the handler and starts another one with the same history.
     pub(crate) fn restart(&mut self) {
         self.app.stop();
-        self.app = start(self.service.port, &self.folder, &self.variables);
+        self.app = start(self.service.port, &self.place, &self.variables);
     }
 
     /// Calls as `user`, or as a guest.
@@ -106,8 +123,8 @@ impl HistoryApp {
     }
 }
 
-fn start(signalr: u16, folder: &TestFolder, variables: &[(&str, &str)]) -> TestApp {
-    TestApp::with_signalr(signalr, &[&[("ChatHistory", folder.path())], variables].concat())
+fn start(signalr: u16, place: &str, variables: &[(&str, &str)]) -> TestApp {
+    TestApp::with_signalr(signalr, &[&[("ChatHistory", place)], variables].concat())
 }
 
 /// The messages of a page by one of their fields.

@@ -72,30 +72,27 @@ async fn a_position_that_is_none_of_the_history_is_an_invalid_cursor() {
         app.say(BOB, &json!({"id": "1", "text": "even longer than all of the others", "recipient": "ann"})).await;
     let (at, end) = (text(&said[1], "at"), text(&said[1], "next"));
     let part: u64 = at[..8].parse().unwrap();
-    for position in [
-        "",
-        "null",
-        "0",
-        "17.689",
-        "00000017.000000068",
-        "+0000017.0000000689",
-        "x0000017.0000000689",
-        // In the middle of a line.
-        &behind(at, 1),
-        &behind(end, 1),
-        // In the first line of the part.
-        &format!("{part:08}.0000000005"),
-        // In the future.
-        &behind(end, 1_000),
-        &format!("{:08}.0000000000", part + 1),
-        "99999999.9999999999",
-        // Of another history.
-        text(&other, "next"),
-        text(&private, "next"),
+    for (name, position) in [
+        ("empty", ""),
+        ("no position", "null"),
+        ("one number", "0"),
+        ("without zeros", "17.689"),
+        ("too short", "00000017.000000068"),
+        ("with a sign", "+0000017.0000000689"),
+        ("with a letter", "x0000017.0000000689"),
+        ("in the middle of a line", &behind(at, 1)),
+        ("in the first line of a part", &format!("{part:08}.0000000005")),
+        ("right behind the end", &behind(end, 1)),
+        ("of the future, in the last part", &behind(end, 1_000)),
+        ("of the future, in the next part", &format!("{:08}.0000000000", part + 1)),
+        ("of the future, the highest", "99999999.9999999999"),
+        ("of a room", text(&other, "next")),
+        ("of private messages", text(&private, "next")),
     ] {
         for parameter in ["before", "after"] {
             let response = app.get(ANN, &format!("{parameter}={}", position.replace('+', "%2B"))).await;
-            assert_eq!(api_error(response).await, (400, "invalid_cursor".to_owned()), "{parameter}={position}");
+            assert_eq!(api_error(response).await, (400, "invalid_cursor".to_owned()), "{name}: {parameter}={position}");
+            assert_eq!(fields(&app.page(ANN, "").await, "id"), ["1", "2"], "{name}");
         }
     }
     // The history is the request's, so a position of another one shows nothing of that.
@@ -112,16 +109,20 @@ async fn what_is_gone_is_said_to_be_lost() {
     fs::remove_file(&app.parts("rooms/everyone")[0]).unwrap();
     app.restart();
     let at = |index: usize| text(&old[index], "at");
-    for (query, ids, lost) in [
-        (format!("before={}", at(1)), "", true),
-        (format!("after={}", at(0)), "3", true),
-        (format!("after={}", at(1)), "3", true),
-        // Nothing was between it and what there is.
-        (format!("after={}", text(&old[1], "next")), "3", false),
-        (String::new(), "3", false),
+    for (name, query, ids, lost) in [
+        ("before, in a part that is gone", format!("before={}", at(1)), "", true),
+        ("after the beginning of a part that is gone", format!("after={}", at(0)), "3", true),
+        ("after the middle of a part that is gone", format!("after={}", at(1)), "3", true),
+        (
+            "after the end of a part that is gone: nothing is missing",
+            format!("after={}", text(&old[1], "next")),
+            "3",
+            false,
+        ),
+        ("the newest page", String::new(), "3", false),
     ] {
         let page = app.page(ANN, &query).await;
-        assert_eq!((fields(&page, "id").concat(), &page["lost"]), (ids.to_owned(), &json!(lost)), "{query}");
+        assert_eq!((fields(&page, "id").concat(), &page["lost"]), (ids.to_owned(), &json!(lost)), "{name}: {query}");
         assert!(!query.starts_with("before") || page["before"].is_null(), "{page}");
     }
     // The newest page and the next message are as ever.
@@ -130,22 +131,39 @@ async fn what_is_gone_is_said_to_be_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn half_a_line_a_bad_line_and_a_foreign_file_are_not_shown() {
+async fn what_is_no_message_is_not_shown_and_the_next_message_is() {
     let mut app = HistoryApp::start().await;
-    say_all(&app, ["1"]).await;
-    let part = app.parts("rooms/everyone").remove(0);
-    let append = |bytes: &[u8]| {
+    // What is added to the part, and to a file beside it.
+    let rows: [(&str, &[u8], Option<&str>); 7] = [
+        ("half-a-line", b"{\"id\":\"2\",\"sender\":\"mallory\"", None),
+        ("a-bad-line", b"not JSON\n", None),
+        ("no-object", b"[]\n", None),
+        ("no-text", b"{\"id\":7}\n{\"id\":\"2\",\"sender\":\"mallory\"}\n", None),
+        ("no-utf8", b"\xff\xfe\n", None),
+        ("empty-lines-and-half-a-line", b"\n\n\nx", None),
+        ("a-foreign-file", b"", Some("notes.txt")),
+    ];
+    let in_room = |room: &str, id: &str| json!({"id": id, "text": "hi", "room": room});
+    for (room, ..) in rows.iter().chain(&[("an-empty-part", &b""[..], None)]) {
+        app.say(ANN, &in_room(room, "1")).await;
+    }
+    for (room, bytes, file) in rows {
         use std::io::Write as _;
+        let part = app.parts(&format!("rooms/{room}")).remove(0);
         fs::File::options().append(true).open(&part).unwrap().write_all(bytes).unwrap();
-    };
-    append(b"not JSON\n{\"id\":7}\n\xff\xfe\n\n[]\n{\"id\":\"2\",\"sender\":\"mallory\"");
-    fs::write(app.path("rooms/everyone/notes.txt"), "hi").unwrap();
+        file.into_iter().for_each(|file| fs::write(part.with_file_name(file), "hi").unwrap());
+    }
+    let part = app.parts("rooms/an-empty-part").remove(0);
+    let number: u64 = part.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    fs::write(part.with_file_name(format!("{:08}.jsonl", number + 1)), "").unwrap();
     app.restart();
-    let page = app.page(ANN, "").await;
-    assert_eq!((fields(&page, "id"), page["before"].is_null()), (vec!["1".to_owned()], true));
-    let next = app.say(ANN, &draft("3", "hi")).await;
-    assert_eq!(fields(&app.page(ANN, "").await, "id"), ["1", "3"]);
-    assert_eq!(next["at"], page["after"]);
+    for room in rows.map(|(room, ..)| room).into_iter().chain(["an-empty-part"]) {
+        let page = app.page(ANN, &format!("room={room}")).await;
+        assert_eq!((fields(&page, "id"), page["before"].is_null()), (vec!["1".to_owned()], true), "{room}");
+        let next = app.say(ANN, &in_room(room, "3")).await;
+        assert_eq!(fields(&app.page(ANN, &format!("room={room}")).await, "id"), ["1", "3"], "{room}");
+        assert_eq!(next["at"], page["after"], "{room}");
+    }
     let out = app.app.stop();
     assert!(out.contains("no messages") && !out.contains("mallory"), "{out}");
 }

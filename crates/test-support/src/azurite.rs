@@ -21,6 +21,7 @@ const KEY: [u8; 64] = [7; 64];
 pub struct Azurite {
     /// Between the program under test and Azurite.
     pub proxy: StorageProxy,
+    port: u16,
     _process: Process,
 }
 
@@ -45,10 +46,16 @@ impl Azurite {
             .rsplit(':')
             .next()
             .and_then(|port| port.trim_matches(|char: char| !char.is_ascii_digit()).parse().ok());
-        let proxy = StorageProxy::start(port.unwrap(), ACCOUNT, KEY.to_vec()).await;
+        let port = port.unwrap();
+        let proxy = StorageProxy::start(port, ACCOUNT, KEY.to_vec()).await;
         let created = proxy.client().put(format!("{}?restype=container", proxy.url(container))).send().await.unwrap();
         assert_eq!(created.status(), 201);
         proxy.take_counts();
-        Self { proxy, _process: process }
+        Self { proxy, port, _process: process }
+    }
+
+    /// Starts another proxy, with faults and counts of its own.
+    pub async fn start_proxy(&self) -> StorageProxy {
+        StorageProxy::start(self.port, ACCOUNT, KEY.to_vec()).await
     }
 }
