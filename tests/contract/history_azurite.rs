@@ -14,7 +14,7 @@ use test_support::storage_proxy::{Fault, StorageCall, StorageProxy};
 
 use crate::history_app::{ANN, BOB, HistoryApp, as_stored, fields};
 use crate::history_faults::check_erase;
-use crate::test_app::api_error;
+use crate::test_app::{TestFolder, api_error};
 
 const CONTAINER: &str = "chat-history";
 /// The log gives up after 3 s.
@@ -216,29 +216,32 @@ fn faketime() -> &'static str {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Azurite: part of make e2e"]
-async fn a_handler_whose_clock_is_a_day_ahead_writes_to_the_same_part() {
-    let azurite = Azurite::start(CONTAINER).await;
+async fn a_handler_whose_clock_is_a_day_ahead_goes_on_where_the_other_ends() {
+    let (azurite, folder) = (Azurite::start(CONTAINER).await, TestFolder::new());
     let clock = [("LD_PRELOAD", faketime()), ("FAKETIME", "+1d"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
-    let ahead = HistoryApp::at(&place(&azurite.proxy), &clock).await;
-    let other = HistoryApp::at(&place(&azurite.proxy), &[]).await;
-    for is_first_ahead in [true, false] {
-        let room = format!("tea-{is_first_ahead}");
-        let mut said: Vec<Value> = Vec::new();
-        for number in 0..10 {
-            let app = if (number % 2 == 0) == is_first_ahead { &ahead } else { &other };
-            said.push(app.say(ANN, &in_room(&room, &number.to_string())).await);
-        }
-        let day = |index: usize| said[index]["sentAt"].as_str().unwrap()[..10].to_owned();
-        assert_ne!(day(0), day(1), "both have the same clock");
-        for app in [&ahead, &other] {
+    // The clock of a folder is that of the process: one that is ahead begins a new part with each message.
+    for (place, has_own_clock) in [(&*place(&azurite.proxy), true), (folder.path(), false)] {
+        let [ahead, other] = [HistoryApp::at(place, &clock).await, HistoryApp::at(place, &[]).await];
+        for is_first_ahead in [true, false] {
+            let room = format!("tea-{is_first_ahead}");
+            let mut said: Vec<Value> = Vec::new();
+            for number in 0..10 {
+                let app = if (number % 2 == 0) == is_first_ahead { &ahead } else { &other };
+                said.push(app.say(ANN, &in_room(&room, &number.to_string())).await);
+            }
+            let day = |index: usize| said[index]["sentAt"].as_str().unwrap()[..10].to_owned();
+            assert_ne!(day(0), day(1), "both have the same clock");
+            for pair in said.windows(2) {
+                assert_eq!(pair[0]["next"], pair[1]["at"]);
+            }
+            let part = |position: &Value| position.as_str().unwrap()[..8].to_owned();
+            assert_eq!(part(&said[0]["next"]) == part(&said[9]["next"]), has_own_clock, "{said:?}");
             let stored: Vec<Value> = said.iter().map(as_stored).collect();
-            assert_eq!(app.page(BOB, &format!("room={room}")).await["messages"], json!(stored));
+            for variables in [&clock[..], &[]] {
+                let reader = HistoryApp::at(place, variables).await;
+                assert_eq!(reader.page(BOB, &format!("room={room}")).await["messages"], json!(stored));
+            }
         }
-        for pair in said.windows(2) {
-            assert_eq!(pair[0]["next"], pair[1]["at"]);
-        }
-        let part = |position: &Value| position.as_str().unwrap()[..8].to_owned();
-        assert_eq!(part(&said[0]["next"]), part(&said[9]["next"]), "the storage's clock decides");
     }
 }
 
