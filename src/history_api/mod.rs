@@ -23,8 +23,8 @@ use crate::history::{Filter, History, HistoryError, StoreError, Stream};
 use crate::rooms::Rooms;
 use crate::upstream_time::UpstreamTimer;
 
+mod changes;
 mod query;
-mod remove;
 #[cfg(test)]
 mod shared_read_tests;
 
@@ -67,6 +67,7 @@ pub(crate) async fn read(
 /// `DELETE /api/history?private`: erases what the caller has sent and received privately, in the caller's own history. 204, also if there
 /// was nothing. It works where private messages are not kept any more.
 pub(crate) async fn erase(
+    State(hub): State<Hub>,
     State(limits): State<CallerLimits>,
     State(history): State<Option<History>>,
     caller: Caller,
@@ -77,9 +78,8 @@ pub(crate) async fn erase(
     query::check_erase(query.as_deref().unwrap_or_default())?;
     let owner = user(&caller, "erase your private messages")?;
     let timer = UpstreamTimer::default();
-    // The log has its own time-out.
-    let erased = timer.measure(history.log.erase(&Stream::person(owner.as_str()))).await;
-    Ok(with_timer(timer, erased.map(|()| StatusCode::NO_CONTENT).map_err(Error::from)))
+    let erased = timer.measure(changes::erase(&hub, &history.log, owner)).await;
+    Ok(with_timer(timer, erased.map(|()| StatusCode::NO_CONTENT)))
 }
 
 /// `DELETE /api/messages/{at}`: removes a message of the caller to everyone, or in a room. 204, also if it has been removed before.
@@ -100,7 +100,7 @@ pub(crate) async fn remove(
     let Path(at) = path.map_err(|_| Error::InvalidCursor)?;
     let at = at.parse().map_err(|_| Error::InvalidCursor)?;
     let timer = UpstreamTimer::default();
-    let removed = timer.measure(remove::remove(&hub, &history.log, &room, at, sender)).await;
+    let removed = timer.measure(changes::remove(&hub, &history.log, &room, at, sender)).await;
     Ok(with_timer(timer, removed.map(|()| StatusCode::NO_CONTENT)))
 }
 

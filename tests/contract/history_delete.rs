@@ -86,6 +86,7 @@ async fn a_removal_counts_although_the_service_is_away() {
     let said = app.say(ANN, &draft("1", "hi")).await;
     assert_eq!(remove(&app, ANN, &said["at"], "").await.status(), 204);
     assert_eq!(app.page(ANN, "").await["messages"][0]["removed"], true);
+    assert_eq!(app.call(ANN, Method::DELETE, "/api/history?private").await.status(), 204);
     let out = app.app.stop();
     assert!(out.contains("pages that are open were not told"), "{out}");
 }
@@ -96,8 +97,12 @@ async fn a_person_erases_the_own_copies_and_the_other_person_keeps_theirs() {
     let to_bob = json!({"text": "hi", "recipient": "bob"});
     let old = app.say(ANN, &to_bob).await;
     for _ in 0..2 {
+        let before = app.published().len();
         let response = app.call(ANN, Method::DELETE, "/api/history?private").await;
         assert_eq!((response.status().as_u16(), &response.headers()["cache-control"] == "no-store"), (204, true));
+        // The person's other tabs and devices.
+        let told = json!({"target": "historyErased", "arguments": []});
+        assert_eq!(app.published().split_off(before), [("users/ann/:send".to_owned(), told)]);
         assert_eq!(app.page(ANN, "private").await["messages"], json!([]));
     }
     assert_eq!(fields(&app.page(BOB, "private").await, "text"), ["hi"]);

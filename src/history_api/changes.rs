@@ -1,4 +1,4 @@
-//! Removes a message, and tells those who can see it.
+//! Removes a message and erases private ones, and tells the pages that show them.
 
 use std::time::SystemTime;
 
@@ -9,11 +9,13 @@ use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
 use crate::error::Error;
-use crate::history::{HistoryLog, Position, StoreError};
+use crate::history::{HistoryLog, Position, StoreError, Stream};
 use crate::rooms::RoomName;
 
 /// The client method that learns of a removal.
-const TARGET: &str = "messageRemoved";
+const REMOVED: &str = "messageRemoved";
+/// The client method that learns that the person's private messages were erased. It has no arguments.
+const ERASED: &str = "historyErased";
 
 /// The message that was removed.
 #[derive(Serialize)]
@@ -43,11 +45,32 @@ pub(super) async fn remove(
     removed.unwrap_or(Err(StoreError::Unknown.into()))?;
     let (named, recipient) =
         if room.is_everyone() { (None, Recipient::Everyone) } else { (Some(room), Recipient::Group(room.group())) };
-    let invocation = Invocation::new(TARGET, &[RemovedMessage { room: named, at }])?.idempotent();
+    tell(hub, recipient, REMOVED, &[RemovedMessage { room: named, at }], deadline).await
+}
+
+/// Erases the private messages of `owner`, and tells the owner's pages. The log has its own time-out.
+///
+/// # Errors
+///
+/// [`Error::HistoryUnavailable`].
+pub(super) async fn erase(hub: &Hub, log: &HistoryLog, owner: &UserId) -> Result<(), Error> {
+    log.erase(&Stream::person(owner.as_str())).await?;
+    tell(hub, Recipient::User(owner), ERASED, &[(); 0], Instant::now() + CALL_TIMEOUT).await
+}
+
+/// Publishes a change that counts whether or not the pages are told: they find it in the history.
+async fn tell<T: Serialize>(
+    hub: &Hub,
+    recipient: Recipient<'_>,
+    method: &str,
+    arguments: &[T],
+    deadline: Instant,
+) -> Result<(), Error> {
+    let invocation = Invocation::new(method, arguments)?.idempotent();
     match timeout_at(deadline, hub.send(recipient, &invocation, SystemTime::now())).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => warn!("a message was removed, and pages that are open were not told: {error}"),
-        Err(_elapsed) => warn!("a message was removed, and pages that are open were not told in time"),
+        Ok(Err(error)) => warn!(method, "pages that are open were not told of a change to the history: {error}"),
+        Err(_elapsed) => warn!(method, "pages that are open were not told of a change to the history in time"),
     }
     Ok(())
 }
