@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) allowed_redirects: Vec<String>,
     /// Allowed host names beside the loopback names, in lower case.
     pub(crate) allowed_hosts: Vec<String>,
+    /// How long a session of the sign-in lasts.
+    pub(crate) session_seconds: u64,
     /// The folder of the built page, with `index.html`.
     pub(crate) page_folder: PathBuf,
     pub(crate) functions: Vec<Function>,
@@ -103,11 +105,12 @@ pub(crate) async fn bind(options: Options) -> Result<LocalStack, ExitError> {
         Service::Embedded { port } => Some(bind_communication(port, &options.allowed_hosts).await?),
         Service::External => None,
     };
-    let Options { allowed_origins, allowed_redirects, allowed_hosts, page_folder, functions, .. } = options;
+    let Options { allowed_origins, allowed_redirects, allowed_hosts, session_seconds, page_folder, functions, .. } =
+        options;
     let pages = Origins::new(page.port(), &allowed_hosts, allowed_origins);
     let own = Origins::new(api.port(), &allowed_hosts, Vec::new());
     let redirects = AllowedRedirects::new(&pages, allowed_redirects);
-    let easy_auth = EasyAuth::new(pages.clone(), own, redirects).map_err(ExitError::other)?;
+    let easy_auth = EasyAuth::new(pages.clone(), own, redirects, session_seconds).map_err(ExitError::other)?;
     Ok(LocalStack { page, api, signalr, communication, pages, allowed_hosts, easy_auth, page_folder, functions })
 }
 
@@ -252,6 +255,7 @@ mod tests {
             allowed_origins: Vec::new(),
             allowed_redirects: Vec::new(),
             allowed_hosts: Vec::new(),
+            session_seconds: easy_auth::SESSION_LIFETIME_SECONDS,
             page_folder: PathBuf::from("content/dist"),
             functions: Function::of_repository(),
         }

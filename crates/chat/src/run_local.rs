@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use axum::http::uri::Authority;
 use azure_signalr::ConnectionString;
-use clap::Args;
+use clap::{Args, value_parser};
 use jiff::Timestamp;
 use serverless_chat::access_token::TokenService;
 use serverless_chat::app;
@@ -20,6 +20,7 @@ use serverless_chat::telemetry::Export;
 use url::{Position, Url};
 
 use crate::anonymous_tokens;
+use crate::easy_auth::SESSION_LIFETIME_SECONDS;
 use crate::functions_host::Function;
 use crate::local_stack::{self, Service, announce};
 
@@ -52,6 +53,12 @@ pub(crate) struct LocalArgs {
     /// Allowed host name beside localhost, for a tunnel or a dev container; repeatable
     #[arg(long, value_name = "NAME", value_parser = parse_host)]
     host: Vec<String>,
+    /// How long a sign-in lasts before the page has to renew it, in seconds
+    ///
+    /// To try the renewal. App Service has the default, eight hours; an expired session can be renewed for 72 hours.
+    #[arg(long, value_name = "SECONDS", default_value_t = SESSION_LIFETIME_SECONDS,
+        value_parser = value_parser!(u64).range(1..=SESSION_LIFETIME_SECONDS))]
+    session_seconds: u64,
     /// Answer every GET request for an access token for calls without sign-in: each time for a new identity
     ///
     /// To try the tutorial's clients on this machine. Azure has no such option.
@@ -74,6 +81,7 @@ pub(crate) async fn run_local(arguments: LocalArgs, config: &Config, export: &Ex
         allowed_origins: arguments.allow_origin,
         allowed_redirects: arguments.allow_redirect,
         allowed_hosts: arguments.host,
+        session_seconds: arguments.session_seconds,
         page_folder: PAGE_FOLDER.into(),
         functions,
     })

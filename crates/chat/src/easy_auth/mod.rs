@@ -20,7 +20,7 @@ use axum::response::Response;
 
 use self::credential::Credential;
 pub(crate) use self::redirect::AllowedRedirects;
-pub(crate) use self::session::EasyAuth;
+pub(crate) use self::session::{EasyAuth, SESSION_LIFETIME_SECONDS};
 use crate::responses::error_response;
 
 /// Serves `/.auth/*`, and forwards all other requests to `host` with the caller's principal.
@@ -84,7 +84,7 @@ mod tests {
         fn new() -> Self {
             let page = Origins::of_port(5500);
             let redirects = AllowedRedirects::new(&page, vec![FOLDER.to_owned()]);
-            let easy_auth = EasyAuth::new(page, Origins::of_port(7071), redirects).unwrap();
+            let easy_auth = EasyAuth::new(page, Origins::of_port(7071), redirects, SESSION_LIFETIME_SECONDS).unwrap();
             let echo = Router::new().fallback(async |headers: HeaderMap| (headers, "reached").into_response());
             let router = with_easy_auth(echo, easy_auth.clone());
             Self { easy_auth, router }

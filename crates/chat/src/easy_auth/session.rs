@@ -16,8 +16,8 @@ use super::redirect::AllowedRedirects;
 use crate::origins::Origins;
 use crate::responses::error_response;
 
-/// Eight hours, as in App Service.
-const SESSION_LIFETIME_SECONDS: u64 = 8 * 60 * 60;
+/// The default lifetime of a session: eight hours, as in App Service.
+pub(crate) const SESSION_LIFETIME_SECONDS: u64 = 8 * 60 * 60;
 /// How long an expired session can be renewed: 72 hours, as in App Service.
 const RENEWAL_PERIOD_SECONDS: u64 = 72 * 60 * 60;
 
@@ -42,11 +42,16 @@ impl InvalidToken {
 }
 
 impl EasyAuth {
-    /// Creates the state with a new key.
-    pub(crate) fn new(page: Origins, own: Origins, redirects: AllowedRedirects) -> Result<Arc<Self>, getrandom::Error> {
+    /// Creates the state with a new key. Sessions last `session_seconds`.
+    pub(crate) fn new(
+        page: Origins,
+        own: Origins,
+        redirects: AllowedRedirects,
+        session_seconds: u64,
+    ) -> Result<Arc<Self>, getrandom::Error> {
         let mut key = [0; 32];
         getrandom::fill(&mut key)?;
-        Ok(Arc::new(Self { sessions: SessionTokens::new(&key), page, own, redirects }))
+        Ok(Arc::new(Self { sessions: SessionTokens::new(&key, session_seconds), page, own, redirects }))
     }
 
     /// The session in `headers`, and the credential it came with. `Ok(None)` is an anonymous caller.
@@ -72,6 +77,7 @@ pub(super) struct SessionTokens {
     encoding_key: EncodingKey,
     decoding_key: DecodingKey,
     validation: Validation,
+    lifetime_seconds: u64,
 }
 
 /// The contents of a valid token.
@@ -92,21 +98,26 @@ struct Claims {
 }
 
 impl SessionTokens {
-    fn new(key: &[u8; 32]) -> Self {
+    fn new(key: &[u8; 32], lifetime_seconds: u64) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         // The library would use the system clock; here the time is an argument.
         validation.validate_exp = false;
-        Self { encoding_key: EncodingKey::from_secret(key), decoding_key: DecodingKey::from_secret(key), validation }
+        Self {
+            encoding_key: EncodingKey::from_secret(key),
+            decoding_key: DecodingKey::from_secret(key),
+            validation,
+            lifetime_seconds,
+        }
     }
 
-    /// A token for `identity`, valid for eight hours from `now` (seconds since 1970).
+    /// A token for `identity`, valid from `now` (seconds since 1970) for the lifetime of a session.
     pub(super) fn issue(&self, identity: &Identity, now: u64) -> Result<String, jsonwebtoken::errors::Error> {
         let claims = Claims {
             sub: identity.sid(),
             name: identity.name.as_str().to_owned(),
             idp: identity.provider.alias.to_owned(),
             iat: now,
-            exp: now + SESSION_LIFETIME_SECONDS,
+            exp: now + self.lifetime_seconds,
         };
         encode(&Header::new(Algorithm::HS256), &claims, &self.encoding_key)
     }
@@ -143,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_session_lasts_eight_hours() {
-        let sessions = SessionTokens::new(&[1; 32]);
+        let sessions = SessionTokens::new(&[1; 32], SESSION_LIFETIME_SECONDS);
         let token = sessions.issue(&alice(), NOW).unwrap();
         let session = Session { identity: alice(), expires: NOW + SESSION_LIFETIME_SECONDS };
         assert_eq!(sessions.read(&token, NOW), Some(session.clone()));
@@ -152,8 +163,18 @@ mod tests {
     }
 
     #[test]
+    fn a_short_session_ends_early_and_can_be_renewed_as_long_as_any_other() {
+        let sessions = SessionTokens::new(&[1; 32], 5);
+        let token = sessions.issue(&alice(), NOW).unwrap();
+        assert!(sessions.read(&token, NOW + 4).is_some());
+        assert_eq!(sessions.read(&token, NOW + 5), None);
+        let renewable = |now| sessions.read_for_renewal(&token, now).is_some();
+        assert!(renewable(NOW + 5 + RENEWAL_PERIOD_SECONDS - 1) && !renewable(NOW + 5 + RENEWAL_PERIOD_SECONDS));
+    }
+
+    #[test]
     fn an_expired_session_can_be_renewed_for_three_days() {
-        let sessions = SessionTokens::new(&[1; 32]);
+        let sessions = SessionTokens::new(&[1; 32], SESSION_LIFETIME_SECONDS);
         let token = sessions.issue(&alice(), NOW).unwrap();
         assert!(
             sessions.read_for_renewal(&token, NOW + SESSION_LIFETIME_SECONDS + RENEWAL_PERIOD_SECONDS - 1).is_some()
@@ -163,14 +184,14 @@ mod tests {
 
     #[test]
     fn a_token_of_another_key_is_invalid() {
-        let foreign = SessionTokens::new(&[2; 32]).issue(&alice(), NOW).unwrap();
-        assert_eq!(SessionTokens::new(&[1; 32]).read(&foreign, NOW), None);
+        let foreign = SessionTokens::new(&[2; 32], SESSION_LIFETIME_SECONDS).issue(&alice(), NOW).unwrap();
+        assert_eq!(SessionTokens::new(&[1; 32], SESSION_LIFETIME_SECONDS).read(&foreign, NOW), None);
     }
 
     #[test]
     fn a_token_without_signature_or_of_another_algorithm_is_invalid() {
         let key = [1; 32];
-        let sessions = SessionTokens::new(&key);
+        let sessions = SessionTokens::new(&key, SESSION_LIFETIME_SECONDS);
         let token = sessions.issue(&alice(), NOW).unwrap();
         let payload = token.split('.').nth(1).unwrap();
         let unsigned = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
@@ -188,7 +209,7 @@ mod tests {
         let read = |exp: serde_json::Value| {
             let claims = serde_json::json!({"sub": "", "name": "alice", "idp": "aad", "iat": NOW, "exp": exp});
             let token = encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
-            let sessions = SessionTokens::new(&[1; 32]);
+            let sessions = SessionTokens::new(&[1; 32], SESSION_LIFETIME_SECONDS);
             (sessions.read(&token, NOW).is_some(), sessions.read_for_renewal(&token, NOW).is_some())
         };
         for (exp, expected) in [
@@ -210,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_changed_token_is_invalid() {
-        let sessions = SessionTokens::new(&[1; 32]);
+        let sessions = SessionTokens::new(&[1; 32], SESSION_LIFETIME_SECONDS);
         let token = sessions.issue(&alice(), NOW).unwrap();
         let mut parts: Vec<_> = token.split('.').collect();
         let claims = r#"{"sub":"","name":"bob@contoso.com","idp":"aad","iat":0,"exp":9999999999}"#;

@@ -2,6 +2,8 @@
 //!
 //! The local sign-in has no password, so the tests show that there is no identity without it.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use reqwest::header::HeaderMap;
@@ -252,6 +254,22 @@ async fn me_refresh_and_logout_behave_as_in_app_service() {
         assert!(out.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
         assert_eq!(negotiated_user(stack.post("/api/negotiate").header("cookie", cookie(&out))).await, Value::Null);
     }
+}
+
+#[tokio::test]
+async fn an_expired_session_is_refused_and_the_page_can_renew_it() {
+    let stack = TestStack::with(&[&FREE_PORTS[..], &["--session-seconds", "1"]].concat(), &[]);
+    let alice = stack.sign_in(ALICE).await;
+    let me = || stack.get("/api/me").header("x-zumo-auth", &alice).header("origin", stack.page());
+    let expiry = async { while me().send().await.unwrap().status() != 401 {} };
+    tokio::time::timeout(Duration::from_secs(20), expiry).await.expect("the session has expired");
+    let refresh = stack.get("/.auth/refresh").header("x-zumo-auth", &alice).header("origin", stack.page());
+    let renewed = refresh.send().await.unwrap();
+    assert_eq!(cors(renewed.headers(), "origin"), Some(stack.page()));
+    assert_eq!(renewed.headers()["cache-control"], "no-store");
+    let renewed = renewed.json::<Value>().await.unwrap();
+    assert_ne!(renewed["authenticationToken"], alice.as_str());
+    assert!(renewed["user"]["userId"].as_str().unwrap().starts_with("sid:"));
 }
 
 fn cors(headers: &HeaderMap, name: &str) -> Option<String> {
