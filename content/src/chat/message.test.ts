@@ -12,7 +12,27 @@ describe('a received message', () => {
       audience: { kind: 'everyone' },
       text: 'hi',
       sentAt: new Date('2026-11-21T22:00:00.000Z'),
+      place: undefined,
+      isRemoved: false,
     })
+  })
+
+  it('is in a room, whose name has no letter case', () => {
+    expect(parseMessage({ ...payload, room: 'Games' })?.audience).toEqual({ kind: 'room', room: 'games' })
+  })
+
+  it.each([
+    [{ at: '00000017.0000000689', next: '00000017.0000000800' }, { at: '00000017.0000000689', next: '00000017.0000000800' }],
+    [{ at: '00000017.0000000689' }, undefined],
+    [{ at: '17.689', next: '17.800' }, undefined],
+    [{ at: '00000017.0000000800', next: '00000017.0000000689' }, undefined],
+  ])('has its place in the history: %j', (fields, place) => {
+    expect(parseMessage({ ...payload, ...fields })?.place).toEqual(place)
+  })
+
+  it('has no text if it was removed', () => {
+    expect(parseMessage({ ...payload, text: undefined, removed: true })).toMatchObject({ text: '', isRemoved: true })
+    expect(parseMessage({ ...payload, removed: 'true' })).toMatchObject({ text: 'hi', isRemoved: false })
   })
 
   it('is private with recipient and isPrivate', () => {
@@ -63,6 +83,7 @@ describe('a received message', () => {
     { ...payload, sentAt: undefined }, { ...payload, sentAt: 'yesterday' }, { ...payload, sentAt: 0 },
     { ...payload, recipient: 7, isPrivate: true }, { ...payload, isPrivate: true }, { ...payload, recipient: 'bob' }, { ...payload, recipient: 'bob', isPrivate: 'true' },
     { ...payload, sender: '', recipient: 'bob', isPrivate: true },
+    { ...payload, room: 'two words' }, { ...payload, room: 'everyone' },
     { ...payload, isGuest: true, recipient: 'bob', isPrivate: true },
     { ...payload, sender: '\u3164' }, { ...payload, text: '\u200b\u2060' }, { ...payload, text: '\u0007' },
   ])('is dropped if malformed: %j', (raw) => {
@@ -73,13 +94,14 @@ describe('a received message', () => {
 describe('message keys', () => {
   const id = 'same'
 
-  it('differ for different senders of the same id', () => {
+  it('differ for different senders or texts of the same id', () => {
     const keys = [
-      messageKey({ id, sender: { kind: 'user', userId: 'alice' } }),
-      messageKey({ id, sender: { kind: 'user', userId: 'bob' } }),
-      messageKey({ id, sender: { kind: 'guest', nickname: 'alice' } }),
+      messageKey({ id, sender: { kind: 'user', userId: 'alice' }, text: 'hi' }),
+      messageKey({ id, sender: { kind: 'user', userId: 'bob' }, text: 'hi' }),
+      messageKey({ id, sender: { kind: 'guest', nickname: 'alice' }, text: 'hi' }),
+      messageKey({ id, sender: { kind: 'user', userId: 'alice' }, text: 'something else' }),
     ]
-    expect(new Set(keys).size).toBe(3)
+    expect(new Set(keys).size).toBe(4)
   })
 })
 

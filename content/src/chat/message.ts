@@ -1,7 +1,16 @@
 // Chat messages: the types, the parser for the hub's target `newMessage`, and the rules for text that is sent.
 
-/** The recipients of a message. */
-export type Audience = { readonly kind: 'everyone' } | { readonly kind: 'person', readonly userId: string }
+/** The recipients of a message. The name of a room is in lower case. */
+export type Audience =
+  | { readonly kind: 'everyone' }
+  | { readonly kind: 'room', readonly room: string }
+  | { readonly kind: 'person', readonly userId: string }
+
+/** Where a message is in the history: its line begins at `at` and ends at `next`. Positions of one history compare as texts. */
+export interface Place {
+  readonly at: string
+  readonly next: string
+}
 
 /** The sender of a message. A user is authenticated; a guest's nickname is not verified. */
 export type Sender =
@@ -12,8 +21,13 @@ export interface Message {
   readonly id: string
   readonly sender: Sender
   readonly audience: Audience
+  /** Empty if the message was removed. */
   readonly text: string
   readonly sentAt: Date
+  /** `undefined` if the message is not in the history. */
+  readonly place?: Place | undefined
+  /** Whether its sender has removed it. */
+  readonly isRemoved?: boolean | undefined
 }
 
 /** A message that is not published yet. All retries have the same id. */
@@ -29,6 +43,8 @@ export const MAX_TEXT_LENGTH = 4096
 export const MAX_NICKNAME_LENGTH = 64
 
 const ID = /^[\w-]{1,64}$/
+const ROOM = /^[\w-]{1,64}$/
+const POSITION = /^\d{8}\.\d{10}$/
 const LINE_BREAK = /\r\n?|[\v\f\u0085\u2028\u2029]/g
 const CONTROL = /[^\P{Cc}\t\n]/gu
 const UNPAIRED_SURROGATE = /\p{Cs}/gu
@@ -46,19 +62,42 @@ export function parseMessage(raw: unknown): Message | undefined {
   const userId = stringField(raw, 'sender')
   const text = sanitizeText(stringField(raw, 'text') ?? '')
   const sentAt = new Date(stringField(raw, 'sentAt') ?? NaN)
-  if (id === undefined || !ID.test(id) || userId === undefined || !isVisible(text) || Number.isNaN(sentAt.getTime())) return undefined
+  const isRemoved = 'removed' in raw && raw.removed === true
+  if (id === undefined || !ID.test(id) || userId === undefined || Number.isNaN(sentAt.getTime())) return undefined
+  if (!isRemoved && !isVisible(text)) return undefined
   const audience = parseAudience(raw)
   if (audience === undefined) return undefined
+  const message = { id, audience, text: isRemoved ? '' : text, sentAt, place: parsePlace(raw), isRemoved }
   if (userId !== '' && !('isGuest' in raw && raw.isGuest === true)) {
-    return isVisible(userId) ? { id, sender: { kind: 'user', userId }, audience, text, sentAt } : undefined
+    return isVisible(userId) ? { ...message, sender: { kind: 'user', userId } } : undefined
   }
   // A private message from a guest is invalid: it could not be answered.
-  return audience.kind === 'everyone' ? { id, sender: { kind: 'guest', nickname: nickname(raw) }, audience, text, sentAt } : undefined
+  return audience.kind === 'person' ? undefined : { ...message, sender: { kind: 'guest', nickname: nickname(raw) } }
 }
 
-/** Identifies a message. It includes the sender, because other people can send a message with an id they have seen. */
-export function messageKey(message: Pick<Message, 'id' | 'sender'>): string {
-  return message.sender.kind === 'user' ? `${message.id} ${message.sender.userId}` : message.id
+/** Whether `raw` is a position in a history. */
+export function isPosition(raw: unknown): raw is string {
+  return typeof raw === 'string' && POSITION.test(raw)
+}
+
+/** The name of a room as the API compares it, or `undefined` if there can be no such room. */
+export function parseRoomName(raw: string): string | undefined {
+  const room = raw.trim().toLowerCase()
+  return ROOM.test(room) && room !== 'everyone' ? room : undefined
+}
+
+/**
+ * Identifies a message of a thread: two messages with the same key are the same one, sent twice. It includes the sender and the text,
+ * because other people can send a message with an id they have seen.
+ */
+export function messageKey({ id, sender, text }: Pick<Message, 'id' | 'sender' | 'text'>): string {
+  // User ids may contain spaces: without a mark, those of "ann" and of "ann smith" could be taken for the beginning of a text.
+  return `${id} ${sender.kind === 'user' ? sender.userId.replace(/[\\ ]/g, '\\$&') : ''} ${text}`
+}
+
+/** Whether both are the same user, or guests with the same nickname. */
+export function isSamePerson(one: Sender, other: Sender | undefined): boolean {
+  return one.kind === other?.kind && nameOf(one) === nameOf(other)
 }
 
 /** The name to show for a sender. */
@@ -94,8 +133,19 @@ export function countCodePoints(text: string): number {
 function parseAudience(raw: object): Audience | undefined {
   const recipient = 'recipient' in raw ? raw.recipient : undefined
   const isPrivate = 'isPrivate' in raw && raw.isPrivate === true
-  if (recipient === undefined || recipient === null || recipient === '') return isPrivate ? undefined : { kind: 'everyone' }
-  return isPrivate && typeof recipient === 'string' ? { kind: 'person', userId: recipient } : undefined
+  if (recipient !== undefined && recipient !== null && recipient !== '') {
+    return isPrivate && typeof recipient === 'string' ? { kind: 'person', userId: recipient } : undefined
+  }
+  if (isPrivate) return undefined
+  const name = stringField(raw, 'room') ?? ''
+  if (name === '') return { kind: 'everyone' }
+  const room = parseRoomName(name)
+  return room === undefined ? undefined : { kind: 'room', room }
+}
+
+function parsePlace(raw: object): Place | undefined {
+  const [at, next] = [stringField(raw, 'at'), stringField(raw, 'next')]
+  return isPosition(at) && isPosition(next) && at < next ? { at, next } : undefined
 }
 
 function nickname(raw: object): string | undefined {
