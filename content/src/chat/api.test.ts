@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { callApi } from './api'
+import { callApi, createApi } from './api'
+import type { Failure } from './api'
 import { postMessage } from './postMessage'
 
 const api = { baseUrl: 'https://api.example', token: 'tok' }
@@ -62,13 +63,27 @@ describe('a call to the API', () => {
     expect(await failureOf(error(503, 'unavailable', { 'Retry-After': header }))).toMatchObject({ retryAfterMs })
   })
 
+  it.each<[string, () => Promise<Response>, boolean]>([
+    ['a network error', () => Promise.reject(new TypeError('Failed to fetch')), true],
+    ['500', error(500, 'internal'), true],
+    ['504', error(504, 'upstream_timeout'), true],
+    ['503 of the history', error(503, 'history_unavailable'), true],
+    ['503 of a host', () => Promise.resolve(new Response('', { status: 503 })), true],
+    ['503 of the handler before it does anything', error(503, 'unavailable'), false],
+    ['429', error(429, 'throttled'), false],
+    ['408', error(408, 'request_timeout'), false],
+  ])('may have been done after %s: %#', async (_, respond, mayBeDone) => {
+    const failure = await failureOf(respond)
+    expect(failure?.kind === 'transient' && failure.mayBeDone === true).toBe(mayBeDone)
+  })
+
   it('is rejected after a 400, with the message of the API', async () => {
-    expect(await failureOf(error(400, 'invalid_message'))).toEqual({ kind: 'rejected', status: 400, reason: 'What to do.', canRetry: false })
+    expect(await failureOf(error(400, 'invalid_message'))).toEqual({ kind: 'rejected', status: 400, code: 'invalid_message', reason: 'What to do.', canRetry: false })
   })
 
   it('is rejected with a manual retry if the settings of the API are wrong', async () => {
-    expect(await failureOf(error(503, 'not_configured'))).toEqual({ kind: 'rejected', status: 503, reason: 'What to do.', canRetry: true })
-    expect(await failureOf(error(502, 'upstream_rejected'))).toEqual({ kind: 'rejected', status: 502, reason: 'What to do.', canRetry: true })
+    expect(await failureOf(error(503, 'not_configured'))).toEqual({ kind: 'rejected', status: 503, code: 'not_configured', reason: 'What to do.', canRetry: true })
+    expect(await failureOf(error(502, 'upstream_rejected'))).toEqual({ kind: 'rejected', status: 502, code: 'upstream_rejected', reason: 'What to do.', canRetry: true })
   })
 
   it('is unauthenticated after a 401 or a redirect to a sign-in page', async () => {
@@ -84,6 +99,55 @@ describe('a call to the API', () => {
   })
 })
 
+describe('a call with a session that has ended', () => {
+  afterEach(() => { vi.unstubAllGlobals() })
+
+  /** A session that is renewed as `outcome` says. Tokens other than `new` are refused. */
+  function setUp(outcome: 'renewed' | 'ended' | 'unknown', validToken = 'new') {
+    const get = vi.fn<typeof fetch>((_, init) => {
+      const isValid = new Headers(init?.headers).get('X-ZUMO-AUTH') === validToken
+      return isValid ? Promise.resolve(new Response('{}')) : error(401, 'unauthenticated')()
+    })
+    vi.stubGlobal('fetch', get)
+    const outcomes: (Failure | undefined)[] = []
+    const renewal = {
+      token: 'old',
+      awaited: (): Promise<unknown> | undefined => undefined,
+      renew: vi.fn(() => {
+        if (outcome === 'renewed') renewal.token = 'new'
+        return Promise.resolve(outcome)
+      }),
+    }
+    const api = createApi('https://api.example', renewal, { begin: () => (failure) => { outcomes.push(failure) } })
+    return { renewal, outcomes, get, call: () => callApi(api, 'https://api.example/x', {}) }
+  }
+
+  it('is made again with the renewed one', async () => {
+    const { renewal, outcomes, call } = setUp('renewed')
+    expect(await call()).toEqual({ kind: 'ok', text: '{}' })
+    expect(renewal.renew).toHaveBeenCalledWith('old')
+    expect(outcomes).toEqual([{ kind: 'unauthenticated', code: 'unauthenticated' }, undefined])
+  })
+
+  it('is made again only once', async () => {
+    const { renewal, call, get } = setUp('renewed', 'none')
+    expect(await call()).toMatchObject({ kind: 'failed', failure: { kind: 'unauthenticated' } })
+    expect([renewal.renew.mock.calls.length, get.mock.calls.length]).toEqual([1, 2])
+  })
+
+  it('is unauthenticated if the session cannot be renewed, and may work later if that is not known', async () => {
+    expect(await setUp('ended').call()).toMatchObject({ kind: 'failed', failure: { kind: 'unauthenticated' } })
+    expect(await setUp('unknown').call()).toMatchObject({ kind: 'failed', failure: { kind: 'transient' } })
+  })
+
+  it('waits for a renewal under way', async () => {
+    const { renewal, call, get } = setUp('ended')
+    renewal.awaited = () => Promise.resolve().then(() => { renewal.token = 'new' })
+    expect(await call()).toMatchObject({ kind: 'ok' })
+    expect(get).toHaveBeenCalledOnce()
+  })
+})
+
 describe('publishing a message', () => {
   afterEach(() => { vi.unstubAllGlobals() })
 
@@ -94,6 +158,12 @@ describe('publishing a message', () => {
     expect(url).toBe('https://api.example/api/messages')
     expect(new Headers(init?.headers).get('Content-Type')).toBe('application/json')
     expect(await new Response(init?.body).json()).toEqual({ id: 'a1', text: 'hi', recipient: 'bob' })
+  })
+
+  it('sends the room', async () => {
+    const get = stubFetch(() => Promise.resolve(Response.json({}, { status: 202 })))
+    await postMessage(api, me, { ...draft, audience: { kind: 'room', room: 'games' } })
+    expect(await new Response(get.mock.calls[0]?.[1]?.body).json()).toEqual({ id: 'a1', text: 'hi', room: 'games' })
   })
 
   it('sends a guest’s nickname', async () => {
@@ -112,6 +182,11 @@ describe('publishing a message', () => {
     stubFetch(() => Promise.resolve(Response.json({ ...message, recipientOnline }, { status: 202 })))
     const result = await postMessage(api, me, draft)
     expect(result.kind === 'published' && result.recipientOnline).toBe(expected)
+  })
+
+  it.each([[true, true], [false, false], [undefined, undefined]])('tells if it reached the people who are connected: live %j', async (live, isLive) => {
+    stubFetch(() => Promise.resolve(Response.json({ id: 'a1', sender: 'alice', text: 'hi', sentAt: '2026-11-21T22:00:00Z', live }, { status: 202 })))
+    expect(await postMessage(api, me, draft)).toMatchObject({ kind: 'published', isLive })
   })
 
   it.each(['', '<html>Welcome to the hotel</html>', '{"id":"other","sender":"alice","text":"hi","sentAt":"2026-11-21T22:00:00Z"}'])('fails if the body of the 200 is %j', async (body) => {

@@ -4,7 +4,29 @@
 /** The address of the API, and the token of the signed-in user. */
 export interface Api {
   readonly baseUrl: string
+  /** Read for each call: a renewed session has another token. */
   readonly token: string | undefined
+  readonly renewal?: Renewal | undefined
+  readonly observer?: CallObserver | undefined
+}
+
+/** Renews the session of the signed-in user. Neither function rejects. */
+export interface Renewal {
+  readonly token: string
+  /** A renewal that calls have to wait for because the session has ended, or `undefined`. */
+  awaited(): Promise<unknown> | undefined
+  /** Renews the session after a 401 to a call with `usedToken`. `ended`: the user has to sign in again. `unknown`: it may work later. */
+  renew(usedToken: string): Promise<'renewed' | 'ended' | 'unknown'>
+}
+
+/** The API for one person: `renewal` of the session of a signed-in user, `undefined` for a guest. */
+export function createApi(baseUrl: string, renewal: Renewal | undefined, observer: CallObserver): Api {
+  return { baseUrl, renewal, observer, get token() { return renewal?.token } }
+}
+
+/** Is told of each call: when it starts, and by the returned function, how it ended. */
+export interface CallObserver {
+  begin(): (failure: Failure | undefined) => void
 }
 
 /** An automatic retry may succeed; `retryAfterMs` is the delay that the API asked for. */
@@ -14,6 +36,8 @@ export interface TransientFailure {
   readonly retryAfterMs: number | undefined
   /** Whether this person made too many calls: error code `rate_limited`. Other calls of the person would be refused as well. */
   readonly isRateLimited?: boolean
+  /** Whether what was asked for may have been done all the same. */
+  readonly mayBeDone?: boolean
 }
 
 /** Why a call failed. `reason` is shown to the user. */
@@ -22,20 +46,47 @@ export type Failure =
   | { readonly kind: 'unauthenticated', readonly code?: string | undefined }
   | TransientFailure
   /** An automatic retry would fail again; `canRetry` offers a manual one. `status` is the HTTP status code. */
-  | { readonly kind: 'rejected', readonly status: number, readonly reason: string, readonly canRetry: boolean }
+  | { readonly kind: 'rejected', readonly status: number, readonly code?: string | undefined, readonly reason: string, readonly canRetry: boolean }
 
 export type ApiResult = { kind: 'ok', text: string } | { kind: 'failed', failure: Failure }
 
 /** A success response without the expected body, such as the login page of a captive portal. */
-export const UNEXPECTED_RESPONSE: Failure = { kind: 'transient', reason: 'the response did not come from the chat.', retryAfterMs: undefined }
+export const UNEXPECTED_RESPONSE: Failure = { kind: 'transient', reason: 'the response did not come from the chat.', retryAfterMs: undefined, mayBeDone: true }
+const UNREACHABLE: Failure = { kind: 'transient', reason: 'the chat cannot be reached.', retryAfterMs: undefined, mayBeDone: true }
+/** A 401 while the session could not be renewed: nothing was done. */
+const NOT_RENEWED: Failure = { kind: 'transient', reason: 'your sign-in cannot be checked.', retryAfterMs: undefined }
 
 const CALL_TIMEOUT_MS = 15_000
 const MAX_RETRY_AFTER_SECONDS = 300
 
-/** Calls `url`, which must belong to `api`. Never rejects. */
+/** Calls `url`, which must belong to `api`. After a 401 it renews the session and calls once more. Never rejects. */
 export async function callApi(api: Api, url: string, init: RequestInit): Promise<ApiResult> {
+  const awaited = api.renewal?.awaited()
+  if (awaited !== undefined) await awaited
+  const { token } = api
+  const result = await call(api, token, url, init)
+  if (result.kind === 'ok' || result.failure.kind !== 'unauthenticated' || token === undefined || api.renewal === undefined) return result
+  const renewed = await api.renewal.renew(token)
+  switch (renewed) {
+    case 'renewed':
+      return call(api, api.token, url, init)
+    case 'ended':
+      return result
+    case 'unknown':
+      return { kind: 'failed', failure: NOT_RENEWED }
+  }
+}
+
+async function call({ observer }: Api, token: string | undefined, url: string, init: RequestInit): Promise<ApiResult> {
+  const end = observer?.begin()
+  const result = await fetchText(token, url, init)
+  end?.(result.kind === 'failed' ? result.failure : undefined)
+  return result
+}
+
+async function fetchText(token: string | undefined, url: string, init: RequestInit): Promise<ApiResult> {
   const headers = new Headers(init.headers)
-  if (api.token !== undefined) headers.set('X-ZUMO-AUTH', api.token)
+  if (token !== undefined) headers.set('X-ZUMO-AUTH', token)
   try {
     const response = await fetch(url, {
       ...init,
@@ -48,7 +99,7 @@ export async function callApi(api: Api, url: string, init: RequestInit): Promise
     const text = await response.text()
     return response.ok ? { kind: 'ok', text } : { kind: 'failed', failure: failureOf(response, text) }
   } catch {
-    return { kind: 'failed', failure: { kind: 'transient', reason: 'the chat cannot be reached.', retryAfterMs: undefined } }
+    return { kind: 'failed', failure: UNREACHABLE }
   }
 }
 
@@ -75,9 +126,11 @@ function failureOf(response: Response, text: string): Failure {
     case 408:
       return { kind: 'transient', reason: 'the chat did not answer in time.', retryAfterMs }
   }
-  if (status < 500) return { kind: 'rejected', status, reason: error?.message ?? `the chat refused it (${status}).`, canRetry: false }
-  if (error?.code === 'not_configured' || error?.code === 'upstream_rejected') return { kind: 'rejected', status, reason: error.message, canRetry: true }
-  return { kind: 'transient', reason: 'the chat is busy or restarting.', retryAfterMs }
+  if (status < 500) return { kind: 'rejected', status, code: error?.code, reason: error?.message ?? `the chat refused it (${status}).`, canRetry: false }
+  if (error?.code === 'not_configured' || error?.code === 'upstream_rejected') return { kind: 'rejected', status, code: error.code, reason: error.message, canRetry: true }
+  // The handler says so before it does anything; other answers may come after, or from a host that has lost the handler's answer.
+  const mayBeDone = status !== 503 || error?.code !== 'unavailable'
+  return { kind: 'transient', reason: 'the chat is busy or restarting.', retryAfterMs, mayBeDone }
 }
 
 /** The API's error body: `{"error":{"code":…,"message":…}}`. `undefined` for other bodies, such as a proxy's page. */

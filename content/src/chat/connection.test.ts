@@ -1,17 +1,25 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Failure } from './api'
-import { connect, createHubConnection } from './connection'
-import type { HubConnection, Status } from './connection'
+import { connect } from './connection'
+import type { Status } from './connection'
+import type { HubConnection } from './hubConnection'
 import type { Message } from './message'
+import type { Removal } from './removal'
 
 /** A hub connection that starts as `outcome` says and can be closed by the test. */
 class FakeHub implements HubConnection {
   stopped = false
+  hasOldSession = false
   readonly negotiateFailure: Failure | undefined
-  private handlers: ((raw: unknown) => void)[] = []
-  private closeHandlers: (() => void)[] = []
+  private readonly handlers = new Map<string, (raw: unknown) => void>()
+  private readonly closeHandlers: (() => void)[] = []
+  private handleFrame: () => void = () => undefined
 
-  constructor(private readonly outcome: 'starts' | 'fails' | 'hangs', negotiateFailure?: Failure) {
+  constructor(
+    private readonly outcome: 'starts' | 'fails' | 'hangs',
+    negotiateFailure?: Failure,
+    readonly connectionId = 'c1',
+  ) {
     this.negotiateFailure = negotiateFailure
   }
 
@@ -26,15 +34,25 @@ class FakeHub implements HubConnection {
   }
 
   on(target: string, handler: (...args: unknown[]) => void) {
-    if (target === 'newMessage') this.handlers.push(handler)
+    this.handlers.set(target, handler)
   }
 
   onclose(handler: () => void) {
     this.closeHandlers.push(handler)
   }
 
-  deliver(raw: unknown) {
-    for (const handler of this.handlers) handler(raw)
+  onFrame(handler: () => void) {
+    this.handleFrame = handler
+  }
+
+  /** A ping. */
+  ping() {
+    this.handleFrame()
+  }
+
+  deliver(raw: unknown, target = 'newMessage') {
+    this.handleFrame()
+    this.handlers.get(target)?.(raw)
   }
 
   closeByServer() {
@@ -45,6 +63,7 @@ class FakeHub implements HubConnection {
 function setUp(hubs: FakeHub[], isSignedIn = () => Promise.resolve(true)) {
   const statuses: Status[] = []
   const messages: Message[] = []
+  const removals: Removal[] = []
   let opened = 0
   const connection = connect({
     createConnection() {
@@ -53,9 +72,10 @@ function setUp(hubs: FakeHub[], isSignedIn = () => Promise.resolve(true)) {
     },
     isSignedIn,
     onMessage: message => messages.push(message),
+    onRemoval: removal => removals.push(removal),
     onStatus: status => statuses.push(status),
   })
-  return { connection, messages, opened: () => opened, kinds: () => statuses.map(({ kind }) => kind), last: () => statuses.at(-1) }
+  return { connection, messages, removals, opened: () => opened, kinds: () => statuses.map(({ kind }) => kind), last: () => statuses.at(-1) }
 }
 
 const settle = () => vi.advanceTimersByTimeAsync(0)
@@ -87,10 +107,10 @@ describe('the connection', () => {
     const { last } = setUp([first, second])
     await settle()
     first.closeByServer()
-    expect(last()).toEqual({ kind: 'connecting' })
+    expect(last()).toMatchObject({ kind: 'connecting' })
     expect(first.stopped).toBe(true)
     await vi.advanceTimersByTimeAsync(500)
-    expect(last()).toEqual({ kind: 'connected' })
+    expect(last()).toMatchObject({ kind: 'connected' })
   })
 
   it('backs off if each connection closes at once, and reconnects quickly after a stable one', async () => {
@@ -103,18 +123,20 @@ describe('the connection', () => {
     for (let closes = 0; closes < 8; closes += 1) await closeOnceConnected()
     await vi.advanceTimersByTimeAsync(5_000)
     expect(last()).toMatchObject({ kind: 'reconnecting' })
-    await vi.advanceTimersByTimeAsync(60_000)
+    while (last()?.kind !== 'connected') await vi.advanceTimersByTimeAsync(100)
+    await vi.advanceTimersByTimeAsync(12_000)
     await closeOnceConnected()
     await vi.advanceTimersByTimeAsync(500)
-    expect(last()).toEqual({ kind: 'connected' })
+    expect(last()).toMatchObject({ kind: 'connected' })
   })
 
   it('stays reconnecting until it is connected', async () => {
     const [first, fails] = [new FakeHub('starts'), new FakeHub('fails')]
-    const { kinds } = setUp([first, fails, fails, fails, new FakeHub('starts')])
+    const { kinds, last } = setUp([first, fails, fails, fails, new FakeHub('starts')])
     await settle()
     first.closeByServer()
-    await vi.advanceTimersByTimeAsync(60_000)
+    await vi.advanceTimersByTimeAsync(1000)
+    while (last()?.kind !== 'connected') await vi.advanceTimersByTimeAsync(1000)
     const after = kinds().slice(kinds().indexOf('reconnecting'))
     expect(new Set(after.slice(0, -1))).toEqual(new Set(['reconnecting']))
     expect(after.at(-1)).toBe('connected')
@@ -130,7 +152,7 @@ describe('the connection', () => {
     respond(true)
     await vi.advanceTimersByTimeAsync(500)
     expect(opened()).toBe(2)
-    expect(last()).toEqual({ kind: 'connected' })
+    expect(last()).toMatchObject({ kind: 'connected' })
   })
 
   it('ignores events of a previous connection', async () => {
@@ -160,7 +182,7 @@ describe('the connection', () => {
     await vi.advanceTimersByTimeAsync(19_999)
     expect(opened()).toBe(1)
     await vi.advanceTimersByTimeAsync(1)
-    expect(last()).toEqual({ kind: 'connected' })
+    expect(last()).toMatchObject({ kind: 'connected' })
   })
 
   it('waits if there were too many attempts, even if the user wants to retry', async () => {
@@ -172,7 +194,7 @@ describe('the connection', () => {
     await vi.advanceTimersByTimeAsync(11_999)
     expect(opened()).toBe(1)
     await vi.advanceTimersByTimeAsync(1)
-    expect(last()).toEqual({ kind: 'connected' })
+    expect(last()).toMatchObject({ kind: 'connected' })
   })
 
   it('retries immediately on retryNow, but only while it waits', async () => {
@@ -181,7 +203,7 @@ describe('the connection', () => {
     connection.retryNow()
     connection.retryNow()
     await settle()
-    expect(last()).toEqual({ kind: 'connected' })
+    expect(last()).toMatchObject({ kind: 'connected' })
     connection.retryNow()
     expect(opened()).toBe(2)
   })
@@ -189,7 +211,7 @@ describe('the connection', () => {
   it('stops if the API requires a sign-in', async () => {
     const { opened, last } = setUp([new FakeHub('fails', { kind: 'unauthenticated' })])
     await vi.advanceTimersByTimeAsync(600_000)
-    expect(last()).toEqual({ kind: 'unauthenticated' })
+    expect(last()).toMatchObject({ kind: 'unauthenticated' })
     expect(opened()).toBe(1)
   })
 
@@ -197,7 +219,7 @@ describe('the connection', () => {
     const hub = new FakeHub('starts')
     const { last } = setUp([hub], () => Promise.resolve(false))
     await vi.advanceTimersByTimeAsync(600_000)
-    expect(last()).toEqual({ kind: 'unauthenticated' })
+    expect(last()).toMatchObject({ kind: 'unauthenticated' })
     expect(hub.stopped).toBe(true)
   })
 
@@ -210,32 +232,111 @@ describe('the connection', () => {
     expect(opened()).toBe(1)
     expect(new Set(kinds())).toEqual(new Set(['connecting']))
   })
-})
 
-describe('the SignalR client', () => {
-  afterEach(() => { vi.unstubAllGlobals() })
-
-  it('sends the sign-in token to the API and never to the service', async () => {
-    const requests: [string, Headers][] = []
-    vi.stubGlobal('fetch', vi.fn<typeof fetch>((url, init) => {
-      requests.push([new Request(url).url, new Headers(init?.headers)])
-      return Promise.resolve(requests.length === 1
-        ? Response.json({ url: 'https://service.example/client/?hub=chat', accessToken: 'access' })
-        : Response.json({ negotiateVersion: 1, connectionId: 'c', connectionToken: 'c', availableTransports: [] }))
-    }))
-    vi.stubGlobal('process', undefined)
-    await expect(createHubConnection({ baseUrl: 'https://api.example', token: 'tok' }).start()).rejects.toThrow('transports')
-    expect(requests.map(([url, headers]) => [url, headers.get('X-ZUMO-AUTH'), headers.get('Authorization')])).toEqual([
-      ['https://api.example/api/negotiate?negotiateVersion=1', 'tok', null],
-      ['https://service.example/client/negotiate?hub=chat&negotiateVersion=1', null, 'Bearer access'],
-    ])
+  it('delivers removals, and no invalid ones', async () => {
+    const hub = new FakeHub('starts')
+    const { removals } = setUp([hub])
+    await settle()
+    hub.deliver({ at: '00000017.0000000689' }, 'messageRemoved')
+    hub.deliver({ at: '17.689' }, 'messageRemoved')
+    expect(removals).toEqual([{ audience: { kind: 'everyone' }, at: '00000017.0000000689' }])
   })
 
-  it('reports why the API refused to negotiate', async () => {
-    vi.stubGlobal('fetch', vi.fn<typeof fetch>(() => Promise.resolve(new Response('', { status: 401 }))))
-    vi.stubGlobal('process', undefined)
-    const hub = createHubConnection({ baseUrl: 'https://api.example', token: undefined })
-    await expect(hub.start()).rejects.toThrow()
-    expect(hub.negotiateFailure).toEqual({ kind: 'unauthenticated' })
+  it('reports the id of each connection, and when the last frame of the one before arrived', async () => {
+    const hubs = [new FakeHub('starts', undefined, 'c1'), new FakeHub('starts', undefined, 'c2')]
+    const { last } = setUp(hubs)
+    await settle()
+    expect(last()).toEqual({ kind: 'connected', connectionId: 'c1', lastHeard: undefined })
+    await vi.advanceTimersByTimeAsync(12_000)
+    hubs[0]?.ping()
+    const heard = Date.now()
+    await vi.advanceTimersByTimeAsync(9000)
+    hubs[0]?.closeByServer()
+    await vi.advanceTimersByTimeAsync(500)
+    expect(last()).toEqual({ kind: 'connected', connectionId: 'c2', lastHeard: heard })
+  })
+
+  it('is checked and replaced when not even a ping has arrived for 18 s', async () => {
+    const hubs = [new FakeHub('starts'), new FakeHub('hangs')]
+    const { last, opened } = setUp(hubs)
+    await settle()
+    for (let pings = 0; pings < 10; pings += 1) {
+      await vi.advanceTimersByTimeAsync(15_000)
+      hubs[0]?.ping()
+    }
+    await vi.advanceTimersByTimeAsync(17_999)
+    expect(opened()).toBe(1)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(last()).toMatchObject({ kind: 'checking', lastHeard: Date.now() - 18_000 })
+    expect(hubs[0]?.stopped).toBe(true)
+  })
+
+  it('is checked and replaced when an own message does not come back within 3 s', async () => {
+    const { connection, kinds, last } = setUp([new FakeHub('starts'), new FakeHub('starts')])
+    await settle()
+    connection.expectEcho('a')
+    await vi.advanceTimersByTimeAsync(2999)
+    expect(last()).toMatchObject({ kind: 'connected' })
+    await vi.advanceTimersByTimeAsync(1)
+    expect(kinds().slice(-2)).toEqual(['checking', 'connected'])
+  })
+
+  it.each(['before', 'after'])('is not checked when the own message comes back %s the answer to its call', async (order) => {
+    const hub = new FakeHub('starts')
+    const { connection, opened } = setUp([hub])
+    await settle()
+    if (order === 'before') hub.deliver(payload)
+    connection.expectEcho('a')
+    await vi.advanceTimersByTimeAsync(2000)
+    if (order === 'after') hub.deliver(payload)
+    await vi.advanceTimersByTimeAsync(12_000)
+    expect(opened()).toBe(1)
+  })
+
+  it('is dropped when the device goes offline, and tries again at once when it is online', async () => {
+    const hubs = [new FakeHub('starts'), ...Array.from({ length: 8 }, () => new FakeHub('fails')), new FakeHub('starts')]
+    const { connection, last, opened } = setUp(hubs)
+    await settle()
+    connection.setOffline()
+    expect(hubs[0]?.stopped).toBe(true)
+    while (opened() < 9) await vi.advanceTimersByTimeAsync(1000)
+    await settle()
+    expect(last()).toMatchObject({ kind: 'reconnecting' })
+    connection.resume('offline')
+    await settle()
+    expect(last()).toMatchObject({ kind: 'connected' })
+  })
+
+  it('is replaced when the page comes back from a sleep in which the timers stood still', async () => {
+    const { last, opened } = setUp([new FakeHub('starts'), new FakeHub('starts')])
+    await settle()
+    vi.setSystemTime(Date.now() + 3_600_000)
+    await vi.advanceTimersByTimeAsync(2000)
+    expect(opened()).toBe(2)
+    expect(last()).toMatchObject({ kind: 'connected' })
+  })
+
+  it('connects again with the renewed session if it was negotiated with the old one', async () => {
+    const first = new FakeHub('starts')
+    first.hasOldSession = true
+    const { kinds, opened } = setUp([first, new FakeHub('starts')])
+    await settle()
+    expect(first.stopped).toBe(true)
+    expect(opened()).toBe(2)
+    expect(new Set(kinds())).toEqual(new Set(['connecting', 'connected']))
+    expect(kinds().at(-1)).toBe('connected')
+  })
+
+  it('reports that the session has ended once, and stops', async () => {
+    const hub = new FakeHub('starts')
+    const { connection, kinds, opened } = setUp([hub])
+    await settle()
+    connection.endSession()
+    connection.endSession()
+    connection.retryNow()
+    connection.resume('cached')
+    await vi.advanceTimersByTimeAsync(600_000)
+    expect(kinds()).toEqual(['connecting', 'connected', 'unauthenticated'])
+    expect([hub.stopped, opened(), vi.getTimerCount()]).toEqual([true, 1, 0])
   })
 })
