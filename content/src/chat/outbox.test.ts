@@ -18,6 +18,7 @@ function setUp(...results: PostResult[]) {
   const states = new Map<string, Delivery | 'published'>()
   const saved: string[][] = []
   const pauses: (number | 'over')[] = []
+  const failing: (string | undefined)[] = []
   const onUnauthenticated = vi.fn()
   const outbox = new Outbox({
     post(draft) {
@@ -28,9 +29,10 @@ function setUp(...results: PostResult[]) {
     onPublished: id => states.set(id, 'published'),
     onUnauthenticated,
     onPause: until => pauses.push(until === undefined ? 'over' : until - Date.now()),
+    onFailing: reason => failing.push(reason),
     onChange: unsent => saved.push(unsent.map(({ id }) => id)),
   })
-  return { outbox, posted, states, saved, pauses, onUnauthenticated }
+  return { outbox, posted, states, saved, pauses, failing, onUnauthenticated }
 }
 
 const settle = () => vi.advanceTimersByTimeAsync(0)
@@ -175,6 +177,122 @@ describe('the outbox', () => {
     outbox.close()
     await vi.advanceTimersByTimeAsync(600_000)
     expect(posted).toEqual(['a'])
+  })
+
+  it('tells whether there are unsent messages', async () => {
+    const { outbox } = setUp(failed({ kind: 'rejected', status: 404, reason: 'no such room.', canRetry: false }))
+    expect(outbox.hasUnsent).toBe(false)
+    outbox.add(draft('a'))
+    outbox.add(draft('b'))
+    expect(outbox.hasUnsent).toBe(true)
+    await settle()
+    expect(outbox.hasUnsent).toBe(true)
+    outbox.take('a')
+    expect(outbox.hasUnsent).toBe(false)
+  })
+
+  describe('says that messages cannot be sent', () => {
+    it('after two failures, until one is sent', async () => {
+      const { outbox, failing } = setUp(transient(), transient())
+      outbox.add(draft('a'))
+      await settle()
+      expect(failing).toEqual([])
+      await vi.advanceTimersByTimeAsync(500)
+      expect(failing).toEqual(['away.'])
+      await vi.advanceTimersByTimeAsync(10_000)
+      expect(failing).toEqual(['away.', undefined])
+    })
+
+    it('until none waits', async () => {
+      const { outbox, failing } = setUp(transient(), transient(), transient(), transient())
+      outbox.add(draft('a'))
+      await vi.advanceTimersByTimeAsync(500)
+      outbox.take('a')
+      expect(failing).toEqual(['away.', undefined])
+    })
+  })
+
+  describe('after an answer that did not come', () => {
+    const lost: Failure = { kind: 'transient', reason: 'away.', retryAfterMs: undefined, mayBeDone: true }
+
+    /** An outbox that looks for messages as `find` says. */
+    function setUpWithFind(find: (draft: Draft) => Promise<Message | undefined>, ...results: PostResult[]) {
+      const calls: string[] = []
+      const events: string[] = []
+      const outbox = new Outbox({
+        post(draft) {
+          calls.push(`post ${draft.id}`)
+          return Promise.resolve(results.shift() ?? published(draft))
+        },
+        find(draft) {
+          calls.push(`find ${draft.id}`)
+          return find(draft)
+        },
+        onDelivery: (id, { kind }) => events.push(`${id} ${kind}`),
+        onPublished: id => events.push(`${id} published`),
+        onUnauthenticated: vi.fn(), onPause: vi.fn(), onChange: vi.fn(),
+      })
+      return { outbox, calls, events }
+    }
+    const messageOf = ({ id, audience, text }: Draft): Message => ({ id, audience, text, sender: { kind: 'user', userId: 'me' }, sentAt: new Date(0) })
+
+    it('looks for its message, and does not send it again if it is there', async () => {
+      const { outbox, calls, events } = setUpWithFind(draft => Promise.resolve(messageOf(draft)), failed(lost))
+      outbox.add(draft('a'))
+      outbox.add(draft('b'))
+      await vi.advanceTimersByTimeAsync(1000)
+      expect(calls).toEqual(['post a', 'find a', 'post b'])
+      expect(events.slice(-1)).toEqual(['b published'])
+      expect(events).toContain('a published')
+    })
+
+    it.each([
+      ['is not there', () => Promise.resolve(undefined)],
+      ['cannot be looked for', () => Promise.reject(new Error('no history'))],
+    ])('sends it again with the same id if it %s', async (_, find) => {
+      const { outbox, calls } = setUpWithFind(find, failed(lost), failed(lost))
+      outbox.add(draft('a'))
+      await vi.advanceTimersByTimeAsync(5000)
+      expect(calls).toEqual(['post a', 'find a', 'post a', 'find a', 'post a'])
+      expect(outbox.hasUnsent).toBe(false)
+    })
+
+    it.each<[string, Failure]>([
+      ['too many requests', { kind: 'transient', reason: 'too many.', retryAfterMs: 1000, isRateLimited: true }],
+      ['a refusal before anything was done', { kind: 'transient', reason: 'busy.', retryAfterMs: 1000, mayBeDone: false }],
+    ])('does not look for it after %s', async (_, failure) => {
+      const { outbox, calls } = setUpWithFind(draft => Promise.resolve(messageOf(draft)), failed(failure))
+      outbox.add(draft('a'))
+      await vi.advanceTimersByTimeAsync(2000)
+      expect(calls).toEqual(['post a', 'post a'])
+    })
+
+    it('looks for it until it is published, also after a later refusal', async () => {
+      const refused: Failure = { kind: 'transient', reason: 'busy.', retryAfterMs: 1000, mayBeDone: false }
+      const { outbox, calls } = setUpWithFind(() => Promise.resolve(undefined), failed(lost), failed(refused))
+      outbox.add(draft('a'))
+      await vi.advanceTimersByTimeAsync(5000)
+      expect(calls).toEqual(['post a', 'find a', 'post a', 'find a', 'post a'])
+    })
+
+    it('looks first for a message of an earlier load of the page', async () => {
+      const { outbox, calls } = setUpWithFind(draft => Promise.resolve(messageOf(draft)))
+      outbox.add(draft('a'), true)
+      await settle()
+      expect(calls).toEqual(['find a'])
+    })
+
+    it('does not send a message that was taken back while it was looked for', async () => {
+      let answer: (message: undefined) => void = () => undefined
+      const { outbox, calls } = setUpWithFind(() => new Promise((resolve) => { answer = resolve }), failed(lost))
+      outbox.add(draft('a'))
+      outbox.add(draft('b'))
+      await vi.advanceTimersByTimeAsync(1000)
+      outbox.take('a')
+      answer(undefined)
+      await settle()
+      expect(calls).toEqual(['post a', 'find a', 'post b'])
+    })
   })
 
   describe('after the API has said that this person sends too fast', () => {

@@ -1,6 +1,7 @@
 // Sends the user's messages one at a time and in order. Transient failures are retried automatically; other failures wait for
 // the user. A message is removed when it is published or when the user takes it back.
 import type { Failure, TransientFailure } from './api'
+import { SLOW_AFTER_MS } from './apiMonitor'
 import { backoff } from './backoff'
 import type { Draft, Message } from './message'
 
@@ -19,12 +20,19 @@ export interface Published {
   readonly kind: 'published'
   readonly message: Message
   readonly recipientOnline?: boolean | undefined
+  /** `false`: it is in the history, and was not carried to the people who are connected; `undefined`: not known. */
+  readonly isLive?: boolean | undefined
 }
 
 export type PostResult = Published | { readonly kind: 'failed', readonly failure: Failure }
 
 export interface OutboxOptions {
   readonly post: (draft: Draft) => Promise<PostResult>
+  /**
+   * Looks for a message that may have been published, before it is sent again. If it is not found, or if this rejects, it is sent with
+   * the same id, by which readers drop the second one.
+   */
+  readonly find?: (draft: Draft) => Promise<Message | undefined>
   readonly onDelivery: (id: string, delivery: Delivery) => void
   readonly onPublished: (id: string, published: Published) => void
   readonly onUnauthenticated: () => void
@@ -33,19 +41,32 @@ export interface OutboxOptions {
    * `undefined` when it is over. The limit is per person, so the messages of all conversations wait.
    */
   readonly onPause: (until: number | undefined) => void
+  /**
+   * Called with the reason when messages cannot be sent just now: an attempt got no answer for long, or two failed. Called with
+   * `undefined` when one is published, or none waits.
+   */
+  readonly onFailing?: (reason: string | undefined) => void
   /** Called when the set of unsent messages has changed. */
   readonly onChange: (unsent: readonly Draft[]) => void
 }
 
 export const MAX_UNSENT = 100
 
+/** The result for a message that is not in the queue any more; it is not shown. */
+const TAKEN_BACK: Failure = { kind: 'rejected', status: 0, reason: '', canRetry: false }
+
 export class Outbox {
   /** Messages to send; the first one may be in flight. */
   private readonly queue: Draft[] = []
   /** Messages that wait for the user. */
   private readonly failed: Draft[] = []
+  /** Ids of messages that may have been published: the answer to a call did not come, or did not say. */
+  private readonly uncertain = new Set<string>()
   private inFlight: string | undefined
   private failures = 0
+  private attemptedAt = 0
+  /** What `onFailing` was called with. */
+  private failing: string | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
   /** What the API asked for, while `timer` waits for it. */
   private asked: 'nothing' | 'delay' | 'pause' = 'nothing'
@@ -57,9 +78,18 @@ export class Outbox {
 
   constructor(private readonly options: OutboxOptions) {}
 
-  /** Adds a message; returns false if there are `MAX_UNSENT` messages already. */
-  add(draft: Draft): boolean {
+  /** Whether there are messages that are not published, as far as is known. */
+  get hasUnsent(): boolean {
+    return this.queue.length + this.failed.length > 0
+  }
+
+  /**
+   * Adds a message; returns false if there are `MAX_UNSENT` messages already. `mayBePublished`: it comes from an earlier load of the
+   * page, which may have sent it.
+   */
+  add(draft: Draft, mayBePublished = false): boolean {
     if (this.queue.length + this.failed.length >= MAX_UNSENT) return false
+    if (mayBePublished) this.uncertain.add(draft.id)
     this.queue.push(draft)
     this.options.onDelivery(draft.id, this.timer === undefined ? { kind: 'sending' } : this.waiting)
     this.notifyChange()
@@ -87,7 +117,9 @@ export class Outbox {
   /** Removes a message, to be edited or because it turned out to be published. */
   take(id: string): Draft | undefined {
     const draft = removeById(this.failed, id) ?? removeById(this.queue, id)
+    this.uncertain.delete(id)
     if (draft !== undefined) this.notifyChange()
+    if (this.queue.length === 0) this.setFailing(undefined)
     return draft
   }
 
@@ -110,9 +142,10 @@ export class Outbox {
     const draft = this.queue[0]
     if (draft === undefined || this.isClosed || this.inFlight !== undefined || this.timer !== undefined) return
     this.inFlight = draft.id
+    this.attemptedAt = Date.now()
     // During an automatic retry the last reason stays visible.
     if (this.failures === 0) this.options.onDelivery(draft.id, { kind: 'sending' })
-    void this.options.post(draft).then((result) => {
+    void this.postOrFind(draft).then((result) => {
       this.inFlight = undefined
       if (this.isClosed) return
       if (result.kind === 'published' || result.failure.kind !== 'transient' || !result.failure.isRateLimited) this.setPause(undefined)
@@ -122,8 +155,20 @@ export class Outbox {
     })
   }
 
+  private async postOrFind(draft: Draft): Promise<PostResult> {
+    if (this.options.find !== undefined && this.uncertain.has(draft.id)) {
+      const message = await this.options.find(draft).catch(() => undefined)
+      if (message !== undefined) return { kind: 'published', message }
+      // It was taken back or the page was closed meanwhile.
+      if (this.isClosed || !this.queue.includes(draft)) return { kind: 'failed', failure: TAKEN_BACK }
+    }
+    return this.options.post(draft)
+  }
+
   private handlePublished(draft: Draft, published: Published): void {
     this.failures = 0
+    this.setFailing(undefined)
+    this.uncertain.delete(draft.id)
     removeById(this.queue, draft.id)
     this.notifyChange()
     this.options.onPublished(draft.id, published)
@@ -133,6 +178,7 @@ export class Outbox {
     switch (failure.kind) {
       case 'rejected':
         this.failures = 0
+        this.setFailing(undefined)
         if (removeById(this.queue, draft.id) === undefined) return
         this.failed.push(draft)
         this.options.onDelivery(draft.id, { kind: 'unsent', reason: failure.reason, next: failure.canRetry ? 'manual-retry' : 'edit' })
@@ -142,10 +188,15 @@ export class Outbox {
           this.failed.push(queued)
           this.options.onDelivery(queued.id, { kind: 'unsent', reason: 'you are not signed in.', next: 'manual-retry' })
         }
+        this.setFailing(undefined)
         this.options.onUnauthenticated()
         return
       case 'transient':
         this.failures += 1
+        // A later refusal says nothing about an earlier attempt.
+        if (failure.mayBeDone === true) this.uncertain.add(draft.id)
+        // A single failure may be one of many calls.
+        if (failure.isRateLimited !== true && (this.failures > 1 || Date.now() - this.attemptedAt >= SLOW_AFTER_MS)) this.setFailing(failure.reason)
         this.wait(failure, Math.max(failure.retryAfterMs ?? 0, backoff(this.failures, Math.random())))
     }
   }
@@ -162,6 +213,12 @@ export class Outbox {
       if (this.queue.length === 0) this.setPause(undefined)
       this.sendNext()
     }, delay)
+  }
+
+  private setFailing(reason: string | undefined): void {
+    if (reason === this.failing) return
+    this.failing = reason
+    this.options.onFailing?.(reason)
   }
 
   private setPause(until: number | undefined): void {

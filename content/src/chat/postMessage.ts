@@ -14,6 +14,7 @@ export async function postMessage(api: Api, me: Sender, draft: Draft): Promise<P
       id: draft.id,
       text: draft.text,
       recipient: draft.audience.kind === 'person' ? draft.audience.userId : undefined,
+      room: draft.audience.kind === 'room' ? draft.audience.room : undefined,
       nickname: me.kind === 'guest' ? me.nickname : undefined,
     }),
   })
@@ -21,12 +22,16 @@ export async function postMessage(api: Api, me: Sender, draft: Draft): Promise<P
   const raw = parseJson(result.text)
   const message = parseMessage(raw)
   // The response to an accepted message is the message as published.
-  if (message?.id !== draft.id) return { kind: 'failed', failure: UNEXPECTED_RESPONSE }
-  return { kind: 'published', message, recipientOnline: parseRecipientOnline(raw) }
+  if (message?.id !== draft.id) {
+    api.observer?.begin()(UNEXPECTED_RESPONSE)
+    return { kind: 'failed', failure: UNEXPECTED_RESPONSE }
+  }
+  return { kind: 'published', message, recipientOnline: booleanField(raw, 'recipientOnline'), isLive: booleanField(raw, 'live') }
 }
 
-/** `recipientOnline` of the response; `undefined` if it is unknown whether the recipient is online. */
-function parseRecipientOnline(raw: unknown): boolean | undefined {
-  if (typeof raw !== 'object' || raw === null || !('recipientOnline' in raw)) return undefined
-  return typeof raw.recipientOnline === 'boolean' ? raw.recipientOnline : undefined
+/** A field of the response; `undefined` if it is missing, as from an older API. */
+function booleanField(raw: unknown, name: string): boolean | undefined {
+  if (typeof raw !== 'object' || raw === null) return undefined
+  const value: unknown = Object.getOwnPropertyDescriptor(raw, name)?.value
+  return typeof value === 'boolean' ? value : undefined
 }
