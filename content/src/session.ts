@@ -1,7 +1,7 @@
 // The tab's session: the sign-in token that App Service returns in the URL fragment, or a guest's nickname.
 // It is in sessionStorage, not in a cookie or localStorage, so that two tabs can be two people.
 import { callApi, parseJson, UNEXPECTED_RESPONSE } from './chat/api'
-import type { Failure } from './chat/api'
+import type { Api, Failure } from './chat/api'
 import type { Sender } from './chat/message'
 import type { Config } from './config'
 import type { TabStorage } from './tabStorage'
@@ -37,14 +37,18 @@ export function parseSignInFragment(fragment: string): SignInResult {
   try {
     const raw: unknown = JSON.parse(decodeURIComponent(encoded))
     if (typeof raw === 'object' && raw !== null && 'authenticationToken' in raw) {
-      const token = raw.authenticationToken
-      // It becomes a header value: visible ASCII only.
-      if (typeof token === 'string' && /^[\x21-\x7e]+$/.test(token)) return { kind: 'token', token }
+      const token = parseToken(raw.authenticationToken)
+      if (token !== undefined) return { kind: 'token', token }
     }
   } catch {
     // Not JSON, or not URL-encoded.
   }
   return { kind: 'invalid' }
+}
+
+/** A token of App Service. It becomes a header value: visible ASCII only. */
+export function parseToken(raw: unknown): string | undefined {
+  return typeof raw === 'string' && /^[\x21-\x7e]+$/.test(raw) ? raw : undefined
 }
 
 /**
@@ -79,11 +83,30 @@ export function signInUrl(config: Config, page: string): string {
 }
 
 /** Asks the API for the user of the token. */
-export async function fetchIdentity(config: Config, token: string): Promise<Identity> {
-  const result = await callApi({ baseUrl: config.apiBaseUrl, token }, `${config.apiBaseUrl}/api/me`, { method: 'GET' })
-  if (result.kind === 'failed') return identityOfFailure(result.failure)
+export function fetchIdentity(config: Config, token: string): Promise<Identity> {
+  return fetchCaller({ baseUrl: config.apiBaseUrl, token })
+}
+
+/** Asks the API for the user of its token, which is renewed if necessary. */
+export async function fetchCaller(api: Api): Promise<Identity> {
+  const result = await callApi(api, `${api.baseUrl}/api/me`, { method: 'GET' })
+  if (result.kind === 'failed') {
+    const { failure } = result
+    return failure.kind === 'rejected' && failure.status === 404 ? fetchSignIn(api) : identityOfFailure(failure)
+  }
   const user = parseUser(parseJson(result.text))
   return user === undefined ? identityOfFailure(UNEXPECTED_RESPONSE) : { kind: 'user', user }
+}
+
+/** Asks App Service, for an older API that does not know who calls it. */
+async function fetchSignIn(api: Api): Promise<Identity> {
+  const result = await callApi(api, `${api.baseUrl}/.auth/me`, { method: 'GET' })
+  if (result.kind === 'failed') return identityOfFailure(result.failure)
+  const raw = parseJson(result.text)
+  const first: unknown = Array.isArray(raw) ? raw[0] : undefined
+  if (typeof first !== 'object' || first === null || !('user_id' in first)) return { kind: 'signed-out', nameless: true }
+  const user = parseUser({ userId: first.user_id })
+  return user === undefined ? { kind: 'signed-out', nameless: true } : { kind: 'user', user }
 }
 
 function identityOfFailure(failure: Failure): Identity {
@@ -145,6 +168,11 @@ export class Session {
     this.storage.setItem(TOKEN, token)
     this.storage.setItem(USER, userId)
     this.storage.setItem(DISPLAY_NAME, displayName)
+  }
+
+  /** Replaces the token of the same user by a renewed one. */
+  renew(token: string): void {
+    this.storage.setItem(TOKEN, token)
   }
 
   enterAsGuest(nickname: string): void {

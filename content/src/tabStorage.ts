@@ -1,12 +1,22 @@
-// The tab's sessionStorage, or memory that lasts until a reload where the browser forbids sessionStorage.
+// The browser's storage, or memory that lasts until a reload where the browser forbids it.
 
 export type TabStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>
 
+/** What lasts as long as the tab: `sessionStorage`. */
 export function openTabStorage(): TabStorage {
+  return open(() => sessionStorage)
+}
+
+/** What all tabs share and what outlasts them: `localStorage`. */
+export function openBrowserStorage(): TabStorage {
+  return open(() => localStorage)
+}
+
+function open(storage: () => Storage): TabStorage {
   try {
     // Browsers that forbid storage throw on the first access.
-    sessionStorage.getItem('')
-    return sessionStorage
+    storage().getItem('')
+    return storage()
   } catch {
     const memory = new Map<string, string>()
     return {

@@ -28,6 +28,9 @@ var providers = {
         clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
         openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
       }
+      // With a refresh token, without which /.auth/refresh cannot renew a session:
+      // https://learn.microsoft.com/azure/app-service/configure-authentication-oauth-tokens
+      login: { loginParameters: ['scope=openid profile email offline_access'] }
       validation: {
         defaultAuthorizationPolicy: { allowedApplications: [clientId] }
       }
