@@ -19,6 +19,15 @@ export const MAX_LINKS = 50
 // More than any script puts on one character. A browser lays out a run of thousands in a second.
 const LONG_RUN_OF_MARKS = /(\p{M}{32})\p{M}+/gu
 
+const known = new WeakMap<{ readonly text: string }, readonly Piece[]>()
+
+/** The text of `message` as it is shown. Each message is searched once, however often it comes into view. */
+export function piecesOf(message: { readonly text: string }): readonly Piece[] {
+  const pieces = known.get(message) ?? findLinks(limitMarks(message.text))
+  known.set(message, pieces)
+  return pieces
+}
+
 /** Keeps the first 32 combining marks of each character. */
 export function limitMarks(text: string): string {
   return text.replace(LONG_RUN_OF_MARKS, '$1')
