@@ -2,8 +2,8 @@
 import type { Failure } from '../chat/api'
 
 const MINUTE_MS = 60_000
-const TIME = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' })
-const DAY_AND_TIME = new Intl.DateTimeFormat(undefined, { weekday: 'long', hour: '2-digit', minute: '2-digit' })
+const TIME = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' })
+const DAY_AND_TIME = new Intl.DateTimeFormat(undefined, { weekday: 'long', hour: 'numeric', minute: '2-digit' })
 
 const SCOPE_DESCRIPTIONS = new Map([
   ['chat', 'Full access to chats: create, change, delete and take part.'],
