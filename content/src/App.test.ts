@@ -3,7 +3,7 @@ import { createApp } from 'vue'
 import type { App as VueApp } from 'vue'
 import App from './App.vue'
 import { Session } from './session'
-import { openTabStorage } from './tabStorage'
+import { openBrowserStorage, openTabStorage } from './tabStorage'
 
 const config = { apiBaseUrl: 'https://api.example', authProvider: 'aad' }
 const token = `#token=${encodeURIComponent(JSON.stringify({ authenticationToken: 'tok', user: { userId: 'sid:1' } }))}`
@@ -27,13 +27,14 @@ function open(address: string, answers: { me?: () => Response, features?: () => 
   vi.stubGlobal('fetch', async (url: string) => {
     await Promise.resolve()
     const { me = () => Response.json(alice), features: offered = () => Response.json(features) } = answers
+    if (url.endsWith('/.auth/me')) return Response.json([{ provider_name: 'aad', user_id: 'zed@contoso.com' }])
     return url.endsWith('/api/me') ? me() : offered()
   })
   const assign = vi.spyOn(location, 'assign').mockReturnValue()
   const root = document.createElement('div')
   document.body.append(root)
   const storage = openTabStorage()
-  app = createApp(App, { config, session: new Session(storage), storage })
+  app = createApp(App, { config, session: new Session(storage), storage, visits: openBrowserStorage() })
   app.mount(root)
   const button = (name: string) => [...root.querySelectorAll('button')].find(({ textContent }) => textContent.includes(name))
   return { root, button, assign }
@@ -43,9 +44,9 @@ describe('the sign-in screen', () => {
   it.each([
     ['offers to join as a guest where guests may chat', () => Response.json(features), true, ''],
     ['offers only to sign in where they may not', () => Response.json({ ...features, guests: false }), false, ''],
-    ['says so if the API cannot be reached', away, false, 'Whether guests can join is not known: the chat cannot be reached.'],
+    ['says so if the API cannot be reached', away, false, 'It could not be checked whether guests can join: the chat cannot be reached.'],
     ['says so if the API is restarting', () => error(503, 'unavailable'), false, 'the chat is busy or restarting.'],
-    ['says so if the API has no such function', () => error(404, 'not_found'), false, 'A sentence.'],
+    ['offers both where an older API does not say', () => error(404, 'not_found'), true, ''],
     ['says so if something else answers', () => new Response('<html>'), false, 'the response did not come from the chat.'],
   ])('%s', async (_, answer, guests, problem) => {
     const { root, button } = open('/', { features: answer })
@@ -81,7 +82,8 @@ describe('after a sign-in', () => {
     ['an ended session asks to sign in again', () => error(401, 'unauthenticated'), 'Your sign-in is no longer valid. Please sign in again.'],
     ['an API that cannot be reached is not taken for a sign-out', away, 'You are signed in, but your name could not be loaded: the chat cannot be reached.'],
     ['an API that restarts is not taken for a sign-out', () => error(503, 'unavailable'), 'your name could not be loaded: the chat is busy or restarting.'],
-    ['a rejected call is not taken for a sign-out', () => error(404, 'not_found'), 'your name could not be loaded: A sentence.'],
+    ['a rejected call is not taken for a sign-out', () => error(400, 'bad_request'), 'your name could not be loaded: A sentence.'],
+    ['an older API does not say who calls, and App Service knows the name', () => error(404, 'not_found'), 'signs you in as zed@contoso.com'],
     ['a page of a proxy is not taken for a sign-out', () => new Response('<html>'), 'the response did not come from the chat.'],
     ['a sign-in that was not started here is named', () => Response.json(alice), 'signs you in as Alice'],
   ])('%s', async (_, me, text) => {
@@ -105,5 +107,25 @@ describe('after a sign-in', () => {
     const { root } = open(`/chat/${token}`, { me: away })
     await vi.waitFor(() => { expect(root.textContent).toContain('could not be loaded') })
     expect(location.pathname + location.search + location.hash).toBe('/chat/?x=1#room=blue')
+  })
+})
+
+describe('a page that comes back from the back/forward cache', () => {
+  it.each([
+    ['goes on if it is that of the person of this tab', 'Zed', false],
+    ['is loaded again if somebody else is here since', 'Yan', true],
+    ['is loaded again if the person has left', undefined, true],
+  ])('%s', async (_, nickname, expected) => {
+    new Session(openTabStorage()).enterAsGuest('Zed')
+    const { root } = open('/', {})
+    const reload = vi.spyOn(location, 'reload').mockReturnValue()
+    await vi.waitFor(() => { expect(root.querySelector('[role=log]')).not.toBeNull() })
+    new Session(openTabStorage()).clear()
+    if (nickname !== undefined) new Session(openTabStorage()).enterAsGuest(nickname)
+    const show = (persisted: boolean) => window.dispatchEvent(Object.defineProperty(new Event('pageshow'), 'persisted', { value: persisted }))
+    show(false)
+    expect(reload).not.toHaveBeenCalled()
+    show(true)
+    expect(reload.mock.calls.length > 0).toBe(expected)
   })
 })

@@ -1,21 +1,23 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { effectScope } from 'vue'
-import { fetchFeatures, parseFeatures, useFeatures } from './features'
+import { BASIC_FEATURES, fetchFeatures, parseFeatures, useFeatures } from './features'
 import type { FeaturesResult } from './features'
 
 const config = { apiBaseUrl: 'https://api.example/base', authProvider: 'aad' }
-const all = { guests: true, history: false, privateHistory: false, rooms: '*', accessTokens: true }
-const known: FeaturesResult = { kind: 'known', features: { guests: true, accessTokens: true } }
+const all = { guests: true, history: true, privateHistory: false, rooms: '*', accessTokens: true } as const
+const known: FeaturesResult = { kind: 'known', features: all }
 const transient: FeaturesResult = { kind: 'failed', failure: { kind: 'transient', reason: 'the chat cannot be reached.', retryAfterMs: undefined } }
 const rejected: FeaturesResult = { kind: 'failed', failure: { kind: 'rejected', status: 404, reason: 'no.', canRetry: false } }
 
 describe('the features', () => {
   it.each([
-    [all, { guests: true, accessTokens: true }],
-    [{ guests: false, accessTokens: false }, { guests: false, accessTokens: false }],
-    [{ guests: true }, undefined],
-    [{ guests: 'true', accessTokens: true }, undefined],
-    [{ guests: true, accessTokens: null }, undefined],
+    [all, all],
+    [{ ...all, calls: true }, all],
+    [{ ...all, rooms: ['games', 'Music', 'no room!', 7] }, { ...all, rooms: ['games', 'music'] }],
+    [{ ...all, rooms: 'games' }, undefined],
+    [{ guests: true, accessTokens: true }, undefined],
+    [{ ...all, guests: 'true' }, undefined],
+    [{ ...all, accessTokens: null }, undefined],
     [[], undefined],
     [null, undefined],
     ['guests', undefined],
@@ -30,6 +32,11 @@ describe('the features', () => {
     const [url, init] = get.mock.calls[0] ?? []
     expect(url).toBe('https://api.example/base/api/features')
     expect([...new Headers(init?.headers).keys()]).toEqual([])
+  })
+
+  it('are the basic ones of an older API', async () => {
+    vi.stubGlobal('fetch', vi.fn<typeof fetch>(() => Promise.resolve(new Response('', { status: 404 }))))
+    expect(await fetchFeatures(config)).toEqual({ kind: 'known', features: BASIC_FEATURES })
   })
 
   it.each([
@@ -81,6 +88,13 @@ describe('loading the features', () => {
     expect(result.value).toEqual(rejected)
     expect(fetchNow).toHaveBeenCalledTimes(1)
     await load()
+    expect(result.value).toEqual(known)
+  })
+
+  it('repeats a call that was rejected because of settings, which may be corrected while people chat', async () => {
+    const { result, load } = setUp({ kind: 'failed', failure: { kind: 'rejected', status: 500, code: 'not_configured', reason: 'no.', canRetry: true } })
+    await load()
+    await vi.runAllTimersAsync()
     expect(result.value).toEqual(known)
   })
 

@@ -71,5 +71,6 @@ function parseTyped(raw: unknown): { audience: Audience, text: string } | undefi
 function parseAudience(raw: unknown): Audience | undefined {
   if (typeof raw !== 'object' || raw === null || !('kind' in raw)) return undefined
   if (raw.kind === 'everyone') return { kind: 'everyone' }
+  if (raw.kind === 'room' && 'room' in raw && typeof raw.room === 'string') return { kind: 'room', room: raw.room }
   return raw.kind === 'person' && 'userId' in raw && typeof raw.userId === 'string' ? { kind: 'person', userId: raw.userId } : undefined
 }
