@@ -108,7 +108,7 @@ test('while the API is away, the page says so and recovers', async (t) => {
   const { page } = await browser.newUser({ ...chat, page: 'about:blank' }, { allowConsoleErrors: true })
   await page.route('**/api/features', route => route.abort())
   await page.goto(chat.page)
-  await page.getByRole('alert').getByText('Whether guests can join is not known: the chat cannot be reached.').waitFor()
+  await page.getByRole('alert').getByText('It could not be checked whether guests can join: the chat cannot be reached.').waitFor()
   await page.unroute('**/api/features')
   await page.getByLabel('Nickname').waitFor()
 })
@@ -134,6 +134,18 @@ for (const accessTokens of [true, false]) test(`access tokens are ${accessTokens
   await alice.page.getByLabel('Nickname').waitFor()
   await alice.signIn(ALICE)
   await alice.page.getByRole('button', { name: 'Sign out' }).waitFor()
-  if (accessTokens) await alice.page.getByRole('button', { name: 'Developer' }).waitFor()
-  else assert.equal(await alice.page.getByRole('button', { name: 'Developer' }).count(), 0)
+  if (accessTokens) await alice.page.getByRole('link', { name: 'Access token' }).waitFor()
+  else assert.equal(await alice.page.getByRole('link', { name: 'Access token' }).count(), 0)
+})
+
+for (const [where, viewport] of [['a narrow phone', { width: 320, height: 568 }], ['a screen at 400 %', { width: 320, height: 450 }]]) test(`the sign-in needs no scrolling on ${where}`, async (t) => {
+  const chat = await startLocalStack(t)
+  const { page } = await browser.newUser(chat, { viewport })
+  await page.getByLabel('Nickname').waitFor()
+  const hidden = await page.evaluate(() => {
+    const { scrollHeight, clientHeight, scrollWidth, clientWidth } = document.documentElement
+    const scrolling = [...document.querySelectorAll('main, main *')].filter(element => element.scrollHeight > element.clientHeight + 1 && /auto|scroll/.test(getComputedStyle(element).overflowY))
+    return [scrollHeight - clientHeight, scrollWidth - clientWidth, scrolling.length]
+  })
+  assert.deepEqual(hidden, [0, 0, 0])
 })

@@ -12,6 +12,7 @@ export async function tcpProxy(t, port) {
   const listeners = new Set()
   const notify = () => listeners.forEach(listener => listener())
   let isDropping = false
+  let isBlackHole = false
   let held
   let isDisconnected = false
   let pending = []
@@ -22,11 +23,13 @@ export async function tcpProxy(t, port) {
     const pair = { client, service, toService, frames: [] }
     pairs.push(pair)
     client.on('data', (bytes) => {
+      if (isBlackHole) return
       service.write(bytes)
       record(pair, 'client', toService.push(bytes))
       notify()
     })
     service.on('data', (bytes) => {
+      if (isBlackHole) return
       if (held !== undefined && pair.toService.isWebSocket) held.push(() => client.write(bytes))
       else if (!isDropping) client.write(bytes)
       record(pair, 'service', toClient.push(bytes))
@@ -36,9 +39,13 @@ export async function tcpProxy(t, port) {
     client.resume()
   }
 
+  function resetAll() {
+    for (const { client, service } of pairs) [client, service].forEach(socket => socket.destroy())
+  }
+
   const server = createServer({ pauseOnConnect: true }, (client) => {
     client.on('error', () => {})
-    if (isDisconnected) pending.push(client)
+    if (isDisconnected || isBlackHole) pending.push(client)
     else forward(client)
     notify()
   }).listen(0, '127.0.0.1')
@@ -74,12 +81,16 @@ export async function tcpProxy(t, port) {
     /** Resets all connections. New clients wait. */
     disconnect() {
       isDisconnected = true
-      for (const { client, service } of pairs) [client, service].forEach(socket => socket.destroy())
+      resetAll()
     },
+    /** Keeps all connections open, and loses what is sent in both directions. New clients wait. */
+    blackHole() { isBlackHole = true },
     /** The number of clients that wait for `reconnect`. */
     pendingCount: () => pending.length,
+    /** Ends `disconnect`, `blackHole` and `dropFromService`. Connections that have lost something are reset. */
     reconnect() {
-      isDisconnected = isDropping = false
+      if (isBlackHole) resetAll()
+      isDisconnected = isBlackHole = isDropping = false
       pending.splice(0).forEach(forward)
     },
   }
