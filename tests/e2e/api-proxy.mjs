@@ -7,7 +7,7 @@ import { listen } from './signalr-emulator.mjs'
 const CORS = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'Retry-After' }
 
 /**
- * Starts a proxy to the URL `target`. `rule({ method, path, headers })` says what happens to a request:
+ * Starts a proxy to the URL `target`. `rule({ method, path, query, headers })` says what happens to a request:
  * nothing, `{ status, headers, body }` as the answer, `destroy` (the connection ends before the request is forwarded), `lose-response`
  * (it ends after that) or `hang` (there is no answer).
  */
@@ -30,10 +30,10 @@ export async function apiProxy(t, target, rule = () => undefined) {
   }
 
   const server = createServer((from, to) => {
-    const [path] = from.url.split('?')
+    const [path, query = ''] = from.url.split('?')
     proxy.requests.push(`${from.method} ${path}`)
     listeners.forEach(listener => listener())
-    const outcome = proxy.rule({ method: from.method, path, headers: from.headers })
+    const outcome = proxy.rule({ method: from.method, path, query, headers: from.headers })
     if (outcome !== undefined) proxy.failed += 1
     if (outcome === 'destroy') return from.socket.destroy()
     if (outcome === 'hang') return from.resume()

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { UNAVAILABLE } from './api-proxy.mjs'
 import { apiUser } from './api-user.mjs'
 import { useBrowser } from './chat-user.mjs'
 import { startFaultyStack } from './faulty-stack.mjs'
@@ -98,6 +99,30 @@ test('unread messages are counted in other conversations, also after a reload, a
   const line = rows.findIndex(text => /^(3 )?new$/i.test(text.trim()))
   assert.ok(line > 0 && rows[line - 1].includes('Seen') && rows[line + 1].includes('One'), rows.join('\n'))
   await unreadOf(ann, '#games').waitFor({ state: 'detached' })
+})
+
+test('messages of a long absence that cannot be loaded are a line with a button', async (t) => {
+  const chat = await startFaultyStack(t)
+  const ann = await signedIn(chat, ANN, { allowConsoleErrors: true })
+  const ben = await apiUser(chat, BEN)
+  await ben.sends('number 0.')
+  await ann.sees('number 0.')
+  chat.network.cut()
+  await ann.isNotOnline()
+  // More than the page that continues what is there and the newest one together.
+  const texts = Array.from({ length: 200 }, (_, number) => `number ${number}.`)
+  for (const text of texts.slice(1)) await ben.sends(text)
+  chat.apiProxy.rule = ({ path, query }) => path === '/api/history' && query.includes('before=') ? UNAVAILABLE : undefined
+  chat.network.restore()
+  await ann.reconnects()
+  await ann.sees('number 199.')
+  // The beginning cannot be loaded either.
+  const line = ann.log.getByText('Some messages could not be loaded.').last()
+  await ann.log.focus()
+  while (await line.count() === 0) await ann.page.keyboard.press('PageUp')
+  chat.apiProxy.rule = () => undefined
+  await line.getByRole('button', { name: 'Try again' }).click()
+  assert.deepEqual(await ann.allMessages(/number \d+\./, texts.length), texts)
 })
 
 test('who is here is shown, and asked for only while it is shown', async (t) => {

@@ -133,6 +133,34 @@ export async function visitStates(t, browser, options, visit) {
   await page.getByText(/could not be loaded/).first().waitFor()
   await state('history-not-loaded')
 
+  chat.apiProxy.rule = () => undefined
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await ann.sees('On my way')
+
+  chat.network.cut()
+  await ann.isNotOnline()
+  // More than a few checks read.
+  await Promise.all(Array.from({ length: 500 }, (_, number) => ben.sends(`Night shift ${number}: all quiet.`)))
+  await ben.sends('The night is over.')
+  chat.apiProxy.rule = ({ path, query }) => path === '/api/history' && query.includes('before=') ? UNAVAILABLE : undefined
+  chat.network.restore()
+  await ann.reconnects()
+  await ann.sees('The night is over.')
+  chat.apiProxy.rule = ({ path }) => path === '/api/history' ? UNAVAILABLE : undefined
+  await ann.log.focus()
+  const hole = ann.log.getByText(/Loading messages|Some messages could not be loaded/).last()
+  while (await hole.count() === 0) await page.keyboard.press('PageUp')
+  await hole.scrollIntoViewIfNeeded()
+  await ann.log.getByText('Some messages could not be loaded').waitFor()
+  await state('hole')
+
+  await ann.showsConversations()
+  await page.getByRole('link', { name: 'Access token' }).click()
+  await page.getByRole('heading', { name: 'Access token' }).waitFor()
+  await state('access-token')
+  await page.getByRole('link', { name: 'Back to the chat' }).click()
+  await ann.isOnline()
+
   chat.apiProxy.rule = ({ method }) => method === 'OPTIONS' ? undefined : { status: 401 }
   await ann.sends('Still there?')
   await page.getByRole('alert').getByText('You have been signed out').waitFor()
