@@ -113,7 +113,7 @@ describe('after a sign-in', () => {
 describe('a page that comes back from the back/forward cache', () => {
   it.each([
     ['goes on if it is that of the person of this tab', 'Zed', false],
-    ['is loaded again if somebody else is here since', 'Yan', true],
+    ['is loaded again if another person has signed in since', 'Yan', true],
     ['is loaded again if the person has left', undefined, true],
   ])('%s', async (_, nickname, expected) => {
     new Session(openTabStorage()).enterAsGuest('Zed')

@@ -136,7 +136,7 @@ const STEPS: [Step; 11] = [
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Azurite: part of make e2e"]
-async fn a_message_is_said_once_whatever_happens_at_any_step() {
+async fn a_message_is_said_once_although_any_step_fails() {
     let azurite = &Azurite::start(CONTAINER).await;
     let check = async |outcome: Outcome| {
         let proxy = azurite.start_proxy().await;

@@ -1,4 +1,4 @@
-// Browser tests of the history on the page: everyone sees the same messages in the same order, whatever fails meanwhile.
+// Browser tests of the history on the page: everyone sees the same messages in the same order, although services and networks fail meanwhile.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'

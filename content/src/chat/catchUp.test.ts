@@ -1,4 +1,4 @@
-// The threads and their histories together: whatever arrives, is missed, fails, is erased, and in whichever order.
+// The threads and their histories together: messages arrive, are missed, fail and are erased, in any order.
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { Histories } from './histories'

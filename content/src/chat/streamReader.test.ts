@@ -95,7 +95,7 @@ const upTo = (first: number, last: number) => Array.from({ length: last - first 
 beforeEach(() => { vi.useFakeTimers() })
 afterEach(() => { vi.useRealTimers() })
 
-it('has every message once and in order, whatever is heard, missed, refused and read', async () => {
+it('has every message once and in order, after any sequence of arrivals, misses, refusals and reads', async () => {
   const step = fc.oneof(fc.constant('heard'), fc.constant('heard'), fc.constant('missed'), fc.constant('check'), fc.constant('older'), fc.constant('fail'), fc.constant('wait'))
   await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 60, size: 'max' }), fc.nat(250), async (steps, before) => {
     const { log, reader, say, lines, stream } = setUp()

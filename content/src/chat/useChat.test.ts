@@ -433,7 +433,7 @@ describe('the chat', () => {
       expect(reads()).toBe(1)
     })
 
-    it('reads the messages to everyone at once after a connect, whatever it takes to enter a room', async () => {
+    it('reads the messages to everyone at once after a connect, although entering a room takes long', async () => {
       const { calls, close, chat } = setUp(ALICE, ALL)
       await settle()
       chat.open({ kind: 'room', room: 'slow' })
@@ -462,7 +462,7 @@ describe('the chat', () => {
       expect([await say(4, true), await say(5, false)]).toEqual([0, 1])
     })
 
-    it('writes nothing into the browser after the person has left, whatever is still under way', async () => {
+    it('writes nothing into the browser after the person has left, although calls are still under way', async () => {
       let answer: () => void = () => undefined
       const { answers, chat, stop, calls } = setUp(ALICE, ALL, { everyone: pageOf(1, 3) })
       await vi.advanceTimersByTimeAsync(2000)
