@@ -19,7 +19,7 @@ PROGRAMS = {"az", "azd", "cargo", "chat", "cp", "curl", "docker", "func", "git",
 OUTPUTS = {"text", "json"}
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("*.md", "docs/*.md", "content/*.md", "benches/*.md", "crates/*/*.md", ".github/*.md", ".github/ISSUE_TEMPLATE/*.yml")
+SOURCES = ("*.md", "docs/*.md", "docs/states/*.md", "content/*.md", "benches/*.md", "crates/*/*.md", ".github/*.md", ".github/ISSUE_TEMPLATE/*.yml")
 
 
 @dataclass(frozen=True)

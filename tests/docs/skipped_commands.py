@@ -80,6 +80,7 @@ REASONS = {
     "service=$(az signalr show": READS_AZURE,
     "site=$(az storage account show": READS_AZURE,
     "tenant=$(az account show": READS_AZURE,
+    "npm --prefix tests/e2e run screenshots": "takes the pictures of these documents anew",
     'curl -si -X OPTIONS "https://$signalr.service.signalr.net/': "checks the CORS of a service in Azure",
     'curl -si "$apiUrl/.auth/login/aad?': "redirects to Entra; the local sign-in shows a page instead",
 }

@@ -1,4 +1,4 @@
-// Takes the screenshots of the README and of docs/states.md: `npm --prefix tests/e2e run screenshots`, after `make page` and
+// Takes the screenshots of the README and of docs/states/: `npm --prefix tests/e2e run screenshots`, after `make page` and
 // `cargo build`. All of them, each in its own size, are in target/screenshots; those of docs are put together and compressed.
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -68,9 +68,9 @@ await mkdir(join(DOCS, 'states'))
 const page = await browser.newPage()
 for (const state of states) for (const scheme of SCHEMES) await combine(page, state, scheme)
 const title = state => state.replaceAll('-', ' ').replace(/^./, first => first.toUpperCase())
-const sections = states.map(state => `## ${title(state)}\n\n${SCHEMES.map(scheme => `![${title(state)}, ${scheme}](states/${state}-${scheme}.webp)`).join('\n')}\n`)
+const sections = states.map(state => `## ${title(state)}\n\n${SCHEMES.map(scheme => `![${title(state)}, ${scheme}](${state}-${scheme}.webp)`).join('\n')}\n`)
 const head = 'Pictures of the page in each state, 1280, 390 and 320 pixels wide, light and dark. `npm --prefix tests/e2e run screenshots` takes them.'
-await writeFile(join(DOCS, 'states.md'), ['# The states of the page\n', `${head}\n`, ...sections].join('\n'))
+await writeFile(join(DOCS, 'states', 'README.md'), ['# The states of the page\n', `${head}\n`, ...sections].join('\n'))
 for (const scheme of SCHEMES) {
   await writeFile(join(DOCS, `chat-${scheme}.png`), await readFile(fileOf('everyone', scheme, 1280)))
 }
