@@ -103,6 +103,11 @@ async function fetchText(token: string | undefined, url: string, init: RequestIn
   }
 }
 
+/** Why a call failed, to complete a sentence. */
+export function reasonOf(failure: Failure): string {
+  return failure.kind === 'unauthenticated' ? 'please sign in first.' : failure.reason
+}
+
 /** `text` as JSON, or `undefined` when it is not JSON. */
 export function parseJson(text: string): unknown {
   try {

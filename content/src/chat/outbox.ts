@@ -29,10 +29,10 @@ export type PostResult = Published | { readonly kind: 'failed', readonly failure
 export interface OutboxOptions {
   readonly post: (draft: Draft) => Promise<PostResult>
   /**
-   * Looks for a message that may have been published, before it is sent again. If it is not found, or if this rejects, it is sent with
-   * the same id, by which readers drop the second one.
+   * Looks for a message that may have been published, before it is sent again, and takes it from the outbox if it was. Otherwise, also if
+   * this rejects, it is sent with the same id, by which readers drop the second one.
    */
-  readonly find?: (draft: Draft) => Promise<Message | undefined>
+  readonly find?: (draft: Draft) => Promise<void>
   readonly onDelivery: (id: string, delivery: Delivery) => void
   readonly onPublished: (id: string, published: Published) => void
   readonly onUnauthenticated: () => void
@@ -77,11 +77,6 @@ export class Outbox {
   private waiting: Delivery = { kind: 'sending' }
 
   constructor(private readonly options: OutboxOptions) {}
-
-  /** Whether there are messages that are not published, as far as is known. */
-  get hasUnsent(): boolean {
-    return this.queue.length + this.failed.length > 0
-  }
 
   /**
    * Adds a message; returns false if there are `MAX_UNSENT` messages already. `mayBePublished`: it comes from an earlier load of the
@@ -157,9 +152,8 @@ export class Outbox {
 
   private async postOrFind(draft: Draft): Promise<PostResult> {
     if (this.options.find !== undefined && this.uncertain.has(draft.id)) {
-      const message = await this.options.find(draft).catch(() => undefined)
-      if (message !== undefined) return { kind: 'published', message }
-      // It was taken back or the page was closed meanwhile.
+      await this.options.find(draft).catch(() => undefined)
+      // It was found or taken back, or the page was closed meanwhile.
       if (this.isClosed || !this.queue.includes(draft)) return { kind: 'failed', failure: TAKEN_BACK }
     }
     return this.options.post(draft)

@@ -1,5 +1,5 @@
 // What the chat of one person keeps in the tab and in the browser: unsent text, messages that are in no history, read marks and rooms.
-import type { Draft, Sender } from './message'
+import type { Draft, Message, Sender } from './message'
 import { loadSaved, saveTyped, saveUnsent } from './storage'
 import { loadMessages, saveMessages } from './tabMessages'
 import type { Thread } from './thread'
@@ -99,9 +99,9 @@ export class SavedChat {
     const { threads } = this.options
     const { messages, savedAt } = this.messages
     if (savedAt === undefined) return
-    const [restored, others] = [ofRooms, !ofRooms].map(isRoom => messages.filter(({ audience }) => (audience.kind === 'room') === isRoom))
-    threads.restore(this.withoutHistory(restored ?? []), savedAt, new Date())
-    this.messages = { messages: others ?? [], savedAt }
+    const isNow = ({ audience }: Message) => (audience.kind === 'room') === ofRooms
+    threads.restore(this.withoutHistory(messages.filter(isNow)), savedAt, new Date())
+    this.messages = { messages: messages.filter(message => !isNow(message)), savedAt }
   }
 
   private withoutHistory<T extends Pick<Thread, 'audience'>>(all: readonly T[]): readonly T[] {

@@ -36,7 +36,8 @@ export function clearSaved(storage: TabStorage): void {
   storage.removeItem(TYPED)
 }
 
-function ownerOf(me: Sender): string {
+/** To whom an entry of the tab belongs; all guests are one. */
+export function ownerOf(me: Sender): string {
   return me.kind === 'user' ? me.userId : ''
 }
 

@@ -7,7 +7,7 @@ import type { Message } from './message'
 import { indexOfPosition, orderEntries } from './orderEntries'
 import type { LooseEntry, PlacedEntry } from './orderEntries'
 import type { Delivery } from './outbox'
-import type { Entry, HoleEntry, MessageEntry } from './thread'
+import type { Entry, LoadState, MessageEntry } from './thread'
 
 /** How far a person has read: messages in the history before `position`, and the others up to the number `sequence`. */
 export interface ReadMark {
@@ -33,7 +33,7 @@ export class Stream {
   /** The positions and the senders with ids of messages that were removed. */
   private readonly removals = new Set<string>()
   /** The holes that are shown, by where they begin. */
-  private readonly holeStates = new Map<string, HoleEntry['state']>()
+  private readonly holeStates = new Map<string, LoadState>()
   private sequence = 0
   private snapshot: readonly Entry[] | undefined
   coverage = Coverage.EMPTY
@@ -147,12 +147,11 @@ export class Stream {
     this.snapshot = undefined
   }
 
-  /** Shows the hole that begins at `from` with this state; without a state it is not shown. */
-  setHole(from: string, state: HoleEntry['state'] | undefined): void {
+  /** Shows the hole that begins at `from`. */
+  setHole(from: string, state: LoadState): void {
     const { holes } = this.coverage
     for (const known of this.holeStates.keys()) if (!holes.some(hole => hole.from === known)) this.holeStates.delete(known)
-    if (state === undefined) this.holeStates.delete(from)
-    else this.holeStates.set(from, state)
+    this.holeStates.set(from, state)
     this.snapshot = undefined
   }
 

@@ -2,6 +2,7 @@
 import { parseJson } from './api'
 import { parseMessage } from './message'
 import type { Message, Sender } from './message'
+import { ownerOf } from './storage'
 import type { Thread } from './thread'
 import type { TabStorage } from '../tabStorage'
 
@@ -48,8 +49,4 @@ function toRaw({ id, sender, audience, text, sentAt }: Message): object {
   const from = sender.kind === 'user' ? { sender: sender.userId } : { sender: '', isGuest: true, nickname: sender.nickname }
   const to = audience.kind === 'person' ? { recipient: audience.userId, isPrivate: true } : audience.kind === 'room' ? { room: audience.room } : {}
   return { id, ...from, ...to, text, sentAt }
-}
-
-function ownerOf(me: Sender): string {
-  return me.kind === 'user' ? me.userId : ''
 }

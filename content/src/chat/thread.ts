@@ -16,8 +16,7 @@ export interface HoleEntry {
   readonly key: string
   readonly from: string
   readonly until: string
-  /** `lost`: they are no longer in the history. */
-  readonly state: LoadState | 'lost'
+  readonly state: LoadState
 }
 
 /** A time without connection in a thread that has no history: what was written then is not here. */

@@ -97,10 +97,7 @@ export function useChat({ me, api, createConnection, isSignedIn, features, stora
   const outbox = new Outbox({
     post: api.post,
     // A message that is in the history is no longer unsent, and `show` takes it from the outbox.
-    find: async (draft) => {
-      await histories.check(draft.audience)
-      return undefined
-    },
+    find: ({ audience }) => histories.check(audience),
     onDelivery(id, delivery) {
       store.setDelivery(id, delivery)
       show()

@@ -1,19 +1,16 @@
 // Who is in a room, asked for only while it is shown.
 import { onScopeDispose, readonly, shallowRef, watch } from 'vue'
 import type { Ref } from 'vue'
+import { reasonOf } from './api'
 import type { ChatApi } from './chatApi'
-
-export type MembersView =
-  | { readonly kind: 'loading' }
-  | { readonly kind: 'failed', readonly reason: string }
-  | { readonly kind: 'known', readonly people: readonly string[], readonly guests: number, readonly more: boolean }
+import type { MembersResult } from './roomResults'
 
 /** The API keeps its answer for ten seconds. */
 const REFRESH_INTERVAL_MS = 15_000
 
 /** Asks for the members of `room` while there is one and the page is visible. */
 export function useMembers(room: Readonly<Ref<string | undefined>>, fetchMembers: ChatApi['fetchMembers']) {
-  const members = shallowRef<MembersView>({ kind: 'loading' })
+  const members = shallowRef<MembersResult>({ kind: 'loading' })
   let timer: ReturnType<typeof setTimeout> | undefined
   let isClosed = false
 
@@ -27,7 +24,7 @@ export function useMembers(room: Readonly<Ref<string | undefined>>, fetchMembers
       const { people, guests, hasMore } = result.value
       members.value = { kind: 'known', people, guests, more: hasMore }
     } else if (members.value.kind !== 'known') {
-      members.value = { kind: 'failed', reason: result.failure.kind === 'unauthenticated' ? 'please sign in.' : result.failure.reason }
+      members.value = { kind: 'failed', reason: reasonOf(result.failure) }
     }
     clearTimeout(timer)
     timer = setTimeout(() => void load(), REFRESH_INTERVAL_MS)

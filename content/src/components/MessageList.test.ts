@@ -95,7 +95,7 @@ describe('the start of the list', () => {
 })
 
 describe('messages that are not loaded', () => {
-  it.each([['idle', 'Loading messages…'], ['loading', 'Loading messages…'], ['failed', 'Some messages could not be loaded. Try again'], ['lost', 'Some messages are no longer kept.']] as const)('are a line: %s', (state, text) => {
+  it.each([['idle', 'Loading messages…'], ['loading', 'Loading messages…'], ['failed', 'Some messages could not be loaded. Try again']] as const)('are a line: %s', (state, text) => {
     expect(mount({ entries: [message(0), hole(state), message(9)] }).root.querySelector('.hole')?.textContent).toBe(text)
   })
 
