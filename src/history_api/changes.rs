@@ -48,14 +48,15 @@ pub(super) async fn remove(
     tell(hub, recipient, REMOVED, &[RemovedMessage { room: named, at }], deadline).await
 }
 
-/// Erases the private messages of `owner`, and tells the owner's pages. The log has its own time-out.
+/// Erases the private messages of `owner`, and tells the owner's pages with the time that is left. The log has its own time-out.
 ///
 /// # Errors
 ///
 /// [`Error::HistoryUnavailable`].
 pub(super) async fn erase(hub: &Hub, log: &HistoryLog, owner: &UserId) -> Result<(), Error> {
+    let deadline = Instant::now() + CALL_TIMEOUT;
     log.erase(&Stream::person(owner.as_str())).await?;
-    tell(hub, Recipient::User(owner), ERASED, &[(); 0], Instant::now() + CALL_TIMEOUT).await
+    tell(hub, Recipient::User(owner), ERASED, &[(); 0], deadline).await
 }
 
 /// Publishes a change that counts whether or not the pages are told: they find it in the history.
