@@ -92,11 +92,16 @@ class ChatUser {
     await this.status.getByText('Online').waitFor()
   }
 
-  /** Waits until the page is connected again, and does not wait for its next attempt. */
+  /** Waits until the page is connected again. An attempt may fail; the page then waits up to 30 s for the next one, and this does not. */
   async reconnects() {
+    const online = this.status.getByText('Online', { exact: true })
     const retry = this.page.getByRole('button', { name: 'Retry now' })
-    await this.status.getByText('Online', { exact: true }).or(retry).first().waitFor()
-    if (await retry.isVisible()) await retry.click({ timeout: 1000 }).catch(() => {})
+    for (const end = Date.now() + 30_000; Date.now() < end;) {
+      await online.or(retry).first().waitFor()
+      if (await online.isVisible()) return
+      // The button may be gone by now.
+      await retry.click({ timeout: 1000 }).catch(() => {})
+    }
     await this.isOnline()
   }
 
