@@ -187,6 +187,11 @@ impl Faults {
         self.apply_to_message(|rule| rule.connection.is_none() && rule.hub == hub)
     }
 
+    /// Whether there is a fault for messages.
+    pub(crate) fn affect_messages(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault.rule, FaultRule::Message(_)))
+    }
+
     /// Whether there is a fault for messages to a connection.
     pub(crate) fn affect_connections(&self) -> bool {
         self.faults.iter().any(|fault| matches!(&fault.rule, FaultRule::Message(rule) if rule.connection.is_some()))

@@ -8,7 +8,7 @@
 //! - `auth`: access tokens; `access_key`: keys and random ids; `access_keys`: the keys in use, read again by `file_watcher`;
 //!   `api_error`: error responses; `request`: queries, paths and the access token of a request.
 //! - `service`: the shared state; `hub` (names, connections and groups) and `connection_tokens` are its parts without I/O. Its
-//!   `hub_operations` deliver a message, its `send_queue` brings it to the sockets.
+//!   `hub_operations` distribute the `waiting_messages`, its `send_queue` brings them to the sockets.
 //! - `connection`: one client from handshake to close, over any transport; `protocol`: the hub protocols.
 //! - `upstream`: webhooks; `file_content`: text files; `loopback`: sockets and the check of `Host`.
 

@@ -14,7 +14,7 @@ use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{any, delete, get, post};
 use serde::de::DeserializeOwned;
@@ -51,8 +51,15 @@ pub(crate) fn router<S>(service: Arc<Service>, diagnostics: Arc<Diagnostics>) ->
         .route("/emulator/faults", get(faults::list).post(faults::add).delete(faults::clear))
         .route("/emulator/faults/{id}", delete(faults::remove))
         .route("/emulator/{*unknown}", any(unknown))
+        .layer(from_fn_with_state(service.clone(), after_messages))
         .layer(from_fn(access_guard::check))
         .with_state(ControlState { service, diagnostics })
+}
+
+/// Middleware: what was sent before the call has an effect before it.
+async fn after_messages(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    service.distribute();
+    next.run(request).await
 }
 
 async fn manual() -> Response {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::request::Parts;
@@ -14,15 +15,14 @@ use crate::api_error::ApiError;
 use crate::auth::Caller;
 use crate::hub::{ConnectionId, GroupName, HubName, UserId};
 use crate::request::Query;
-use crate::service::Service;
-use crate::service::hub_operations::Recipients;
+use crate::service::{Recipients, Service};
 
 /// Longest user or connection id, in characters.
 const MAX_ID_CHARS: usize = 1024;
 
 /// A call with a valid token, to an operation that its version has.
 pub(super) struct Call<'a> {
-    pub(super) service: &'a Service,
+    pub(super) service: &'a Arc<Service>,
     pub(super) parts: &'a Parts,
     /// The unchecked name of the hub.
     pub(super) hub: &'a str,

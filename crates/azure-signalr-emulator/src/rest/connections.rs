@@ -15,7 +15,7 @@ use super::route::{Target, Version};
 use crate::api_error::ApiError;
 use crate::hub::{ConnectionId, UserId};
 use crate::service::CloseOptions;
-use crate::service::hub_operations::Recipients;
+use crate::service::Recipients;
 
 /// Whether the target has a connection. The error code of a 404 says that the address is right.
 pub(super) fn exists(call: &Call<'_>, target: Target<'_>) -> Result<Response, ApiError> {

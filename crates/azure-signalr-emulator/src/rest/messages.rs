@@ -18,6 +18,7 @@ use super::charset::Charset;
 use super::route::{Stream, Target, Version};
 use crate::api_error::ApiError;
 use crate::protocol::{Outcome, OutgoingMessage, ServerMessage, outgoing_message};
+use crate::service::AddressedMessage;
 
 /// The format of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,8 +153,8 @@ pub(super) async fn send(call: &Call<'_>, target: Target<'_>, body: Body) -> Res
         Target::User(_) | Target::Connection(_) => HashSet::new(),
     };
     let message = message(call, body).await?;
-    call.service.deliver(&hub, &recipients, &excluded, &message);
-    debug!(%hub, bytes = message.size(), "sent a message to hub {hub}");
+    debug!(%hub, bytes = message.size(), "sending a message to hub {hub}");
+    call.service.send(AddressedMessage { hub, recipients, excluded, message });
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn serve(State(service): State<Arc<Service>>, request: Request)
     }
 }
 
-async fn respond(service: &Service, parts: &Parts, body: Body) -> Result<Response, ApiError> {
+async fn respond(service: &Arc<Service>, parts: &Parts, body: Body) -> Result<Response, ApiError> {
     check_size(parts)?;
     let path = path_segments(parts.uri.path())
         .map_err(|_| ApiError::invalid("path", "the path does not decode to UTF-8 text"))?;

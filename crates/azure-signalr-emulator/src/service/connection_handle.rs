@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::send_queue::SendQueue;
 use crate::access_key::random_id;
 use crate::protocol::handshake::TransportType;
-use crate::protocol::{Frame, Outcome, OutgoingMessage, Protocol};
+use crate::protocol::{Outcome, Protocol};
 
 /// An open connection, as later requests with its token find it.
 #[derive(Debug, Clone)]
@@ -88,11 +88,6 @@ impl ConnectionHandle {
     pub(super) fn set_protocol(&self, protocol: Protocol) {
         // Only the first handshake sets it.
         let _ = self.protocol.set(protocol);
-    }
-
-    /// The frame of a message for the protocol of the client, if it has one.
-    pub(super) fn frame(&self, message: &OutgoingMessage) -> Option<Frame> {
-        message.frame(self.protocol()?)
     }
 
     /// Registers an invocation under a new id. The caller sends it.

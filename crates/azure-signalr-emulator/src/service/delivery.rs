@@ -1,66 +1,107 @@
-//! [`Delivery`]: puts one message into the queues of its recipients, with the injected faults.
+//! [`Delivery`]: puts messages into the queues of their recipients, with the injected faults.
 
+use std::cell::OnceCell;
 use std::sync::MutexGuard;
 
 use super::connection_handle::ConnectionHandle;
+use super::send_queue::Queued;
 use crate::diagnostics::Diagnostics;
 use crate::fault_injection::{Faults, MessageEffect};
 use crate::hub::{ConnectionId, HubName};
-use crate::protocol::{Frame, OutgoingMessage};
+use crate::protocol::{OutgoingMessage, Protocol};
 
-/// A message that is being put into queues.
+/// Messages that are being put into the queues of the same recipients.
 pub(super) struct Delivery<'a> {
     diagnostics: Option<&'a Diagnostics>,
     hub: &'a HubName,
-    message: &'a OutgoingMessage,
+    messages: Vec<&'a OutgoingMessage>,
     faults: Option<MutexGuard<'a, Faults>>,
     /// The fault for all recipients.
     hub_effect: MessageEffect,
-    /// The number of frames that were queued, and the first of them.
-    sent: usize,
-    first: Option<(ConnectionId, Frame)>,
+    /// What the clients of each protocol receive.
+    json: Share,
+    messagepack: Share,
 }
 
+/// What the clients of a protocol receive, and how many of them.
+#[derive(Default)]
+struct Share {
+    queued: OnceCell<Option<Queued>>,
+    /// How often it was queued, and for whom first.
+    sent: usize,
+    first: Option<ConnectionId>,
+}
+
+/// Messages that are in the queues, to be recorded.
+#[must_use]
+pub(super) struct Delivered<'a>(Delivery<'a>);
+
 impl<'a> Delivery<'a> {
-    /// Applies the fault for the hub, if there is one. The faults stay locked until [`record`](Self::record).
-    pub(super) fn begin(diagnostics: Option<&'a Diagnostics>, hub: &'a HubName, message: &'a OutgoingMessage) -> Self {
-        let mut faults = diagnostics.map(Diagnostics::faults);
+    /// Applies the fault for the hub, if there is one. The faults stay locked until [`end`](Self::end), if they may affect a recipient.
+    ///
+    /// Several messages are delivered without faults.
+    pub(super) fn begin(
+        diagnostics: Option<&'a Diagnostics>,
+        hub: &'a HubName,
+        messages: Vec<&'a OutgoingMessage>,
+    ) -> Self {
+        let mut faults = diagnostics.filter(|_| messages.len() == 1).map(Diagnostics::faults);
         let hub_effect = faults.as_mut().map_or(MessageEffect::Deliver, |faults| faults.apply_to_hub(hub.as_str()));
         let faults = faults.filter(|faults| faults.affect_connections());
-        Self { diagnostics, hub, message, faults, hub_effect, sent: 0, first: None }
+        let (json, messagepack) = Default::default();
+        Self { diagnostics, hub, messages, faults, hub_effect, json, messagepack }
     }
 
-    /// Queues the message for one connection, changed by the fault for its hub or for this connection.
+    /// Queues the messages for one connection, changed by the fault for its hub or for this connection.
     pub(super) fn send(&mut self, id: &ConnectionId, handle: &ConnectionHandle) {
         let effect = match (self.hub_effect, &mut self.faults) {
             (MessageEffect::Deliver, Some(faults)) => faults.apply_to_connection(self.hub.as_str(), id.as_str()),
             (effect, _) => effect,
         };
-        if effect == MessageEffect::Drop {
-            return;
-        }
-        let Some(frame) = handle.frame(self.message) else { return };
-        self.sent += 1;
-        if self.first.is_none() {
-            self.first = Some((id.clone(), frame.clone()));
+        let Some(protocol) = handle.protocol().filter(|_| effect != MessageEffect::Drop) else { return };
+        let share = match protocol {
+            Protocol::Json => &mut self.json,
+            Protocol::MessagePack => &mut self.messagepack,
+        };
+        let messages = &self.messages;
+        let frames = || Queued::join(messages.iter().filter_map(|message| message.frame(protocol)).collect());
+        let Some(queued) = share.queued.get_or_init(frames).clone() else { return };
+        share.sent += 1;
+        if share.first.is_none() {
+            share.first = Some(id.clone());
         }
         let queue = &handle.send_queue;
         match effect {
             MessageEffect::Duplicate => {
-                self.sent += 1;
-                queue.push(frame.clone());
-                queue.push(frame);
+                share.sent += 1;
+                queue.push(queued.clone());
+                queue.push(queued);
             }
-            MessageEffect::Reorder => queue.push_after_next(frame),
-            MessageEffect::Deliver | MessageEffect::Drop => queue.push(frame),
+            MessageEffect::Reorder => queue.push_after_next(queued),
+            MessageEffect::Deliver | MessageEffect::Drop => queue.push(queued),
         }
     }
 
-    /// Records the message, after the lock of the faults is released.
+    /// Releases the lock of the faults.
+    pub(super) fn end(mut self) -> Delivered<'a> {
+        self.faults = None;
+        Delivered(self)
+    }
+}
+
+impl Delivered<'_> {
+    /// Records each message. To be called without the lock of the hubs.
     pub(super) fn record(self) {
-        drop(self.faults);
-        if let (Some((id, frame)), Some(diagnostics)) = (self.first, self.diagnostics) {
-            diagnostics.record_sent(self.hub, id, self.sent, &frame);
+        let Self(Delivery { diagnostics: Some(diagnostics), hub, messages, json, messagepack, .. }) = self else {
+            return;
+        };
+        for message in messages {
+            let shares = [(&json, Protocol::Json), (&messagepack, Protocol::MessagePack)];
+            let shares = shares.map(|(share, protocol)| Some((share, share.first.as_ref()?, message.frame(protocol)?)));
+            let sent = shares.iter().flatten().map(|(share, ..)| share.sent).sum();
+            if let Some((_, first, frame)) = shares.into_iter().flatten().next() {
+                diagnostics.record_sent(hub, first.clone(), sent, &frame);
+            }
         }
     }
 }

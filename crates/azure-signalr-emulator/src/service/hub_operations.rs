@@ -10,21 +10,13 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::connection_handle::ConnectionHandle;
-use super::delivery::Delivery;
+use super::delivery::{Delivered, Delivery};
 use super::send_queue::CloseOptions;
+use super::waiting_messages::{Added, AddressedMessage, Recipients, runs};
 use super::{Service, no_tokens};
 use crate::fault_injection::ConnectionAction;
 use crate::hub::{AddToGroupError, Connection, ConnectionId, GroupName, HubName, Hubs, UserId};
 use crate::protocol::{OutgoingMessage, Protocol, ServerMessage};
-
-/// The connections of a hub that a REST call addresses.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Recipients {
-    Everyone,
-    Group(GroupName),
-    User(UserId),
-    Connection(ConnectionId),
-}
 
 /// A command of the REST call `:execute`.
 #[derive(Debug)]
@@ -76,19 +68,43 @@ pub(crate) struct ConnectionInfo {
 
 /// Operations of REST calls.
 impl Service {
-    /// Queues a message for the recipients, except `excluded`.
-    pub(crate) fn deliver(
-        &self,
-        hub: &HubName,
-        recipients: &Recipients,
-        excluded: &HashSet<ConnectionId>,
-        message: &OutgoingMessage,
-    ) {
-        let hubs = self.current_hubs();
-        let mut delivery = Delivery::begin(self.diagnostics.as_deref(), hub, message);
-        for_each(&hubs, hub, recipients, excluded, |connection| delivery.send(connection.id, connection.handle));
+    /// Sends a message soon, together with others that are sent meanwhile.
+    pub(crate) fn send(self: &Arc<Self>, message: AddressedMessage) {
+        let added = self.waiting().add(message);
+        match added {
+            Added::Waits => {}
+            Added::First => drop(tokio::spawn(self.clone().distribute_soon())),
+            Added::Full => self.distribute(),
+        }
+    }
+
+    /// Messages that arrive while the writers are busy would wait in the queues. Put there together, they cost less.
+    async fn distribute_soon(self: Arc<Self>) {
+        self.writers.pass_over().await;
+        self.distribute();
+    }
+
+    /// Puts the waiting messages into the queues of their recipients.
+    pub(crate) fn distribute(&self) {
+        if self.waiting().is_empty() {
+            return;
+        }
+        let mut hubs = self.lock_hubs();
+        // Taken under the lock of the hubs, so that no later message overtakes them.
+        let messages = self.waiting().take();
+        hubs.remove_expired(Instant::now());
+        let diagnostics = self.diagnostics.as_deref();
+        let affects_messages = diagnostics.is_some_and(|diagnostics| diagnostics.faults().affect_messages());
+        let delivered = runs(&messages, affects_messages).map(|run| {
+            let AddressedMessage { hub, recipients, excluded, .. } = &run[0];
+            let messages = run.iter().map(|addressed| &addressed.message).collect();
+            let mut delivery = Delivery::begin(diagnostics, hub, messages);
+            for_each(&hubs, hub, recipients, excluded, |connection| delivery.send(connection.id, connection.handle));
+            delivery.end()
+        });
+        let delivered: Vec<_> = delivered.collect();
         drop(hubs);
-        delivery.record();
+        delivered.into_iter().for_each(Delivered::record);
     }
 
     /// Queues a message for one connection.
@@ -213,9 +229,9 @@ impl Service {
         for command in commands {
             match command {
                 Command::Send(message) => {
-                    let mut delivery = Delivery::begin(self.diagnostics.as_deref(), hub, message);
+                    let mut delivery = Delivery::begin(self.diagnostics.as_deref(), hub, vec![message]);
                     selected.iter().for_each(|(id, handle)| delivery.send(id, handle));
-                    delivery.record();
+                    delivery.end().record();
                 }
                 Command::Join(group) => {
                     for (id, _) in &selected {
@@ -365,8 +381,57 @@ mod tests {
         OutgoingMessage::invocation("t".to_owned(), serde_json::from_str("[]").unwrap())
     }
 
-    fn broadcast(service: &Service) {
-        service.deliver(&hub(), &Recipients::Everyone, &HashSet::new(), &message());
+    fn send(service: &Arc<Service>, recipients: Recipients) {
+        service.send(AddressedMessage { hub: hub(), recipients, excluded: HashSet::new(), message: message() });
+    }
+
+    fn broadcast(service: &Arc<Service>) {
+        send(service, Recipients::Everyone);
+        service.distribute();
+    }
+
+    /// The number of recipients of each message in the traffic log.
+    fn recorded(service: &Service) -> Vec<Option<usize>> {
+        let diagnostics = service.diagnostics.as_ref().unwrap();
+        diagnostics.traffic_log().messages.after(0).map(|message| message.entry.recipients).collect()
+    }
+
+    #[tokio::test]
+    async fn messages_that_wait_are_queued_together_and_recorded_one_by_one() {
+        let service = Arc::new(Service::new(Options { control: true, ..Options::default() }));
+        let clients = [join_hub(&service), join_hub(&service)];
+        for _ in 0..3 {
+            send(&service, Recipients::Everyone);
+        }
+        send(&service, Recipients::Connection(clients[0].connection.clone()));
+        service.distribute();
+        assert_eq!(clients.each_ref().map(|client| client.handle.send_queue.len()), [4, 3]);
+        assert_eq!(recorded(&service), [Some(2), Some(2), Some(2), Some(1)]);
+    }
+
+    #[tokio::test]
+    async fn no_operation_on_the_hubs_overtakes_a_message() {
+        let service = service();
+        let before = join_hub(&service);
+        send(&service, Recipients::Everyone);
+        let after = join_hub(&service);
+        assert_eq!((before.handle.send_queue.len(), after.handle.send_queue.len()), (1, 0));
+        send(&service, Recipients::Everyone);
+        after.leave_hub();
+        assert_eq!(after.handle.send_queue.len(), 1);
+        send(&service, Recipients::Everyone);
+        service.close_all();
+        assert_eq!(before.handle.send_queue.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_message_is_distributed_although_nothing_else_happens() {
+        let service = service();
+        let client = join_hub(&service);
+        send(&service, Recipients::Everyone);
+        while client.handle.send_queue.len() == 0 {
+            yield_now().await;
+        }
     }
 
     #[tokio::test]

@@ -3,11 +3,15 @@
 //! Two locks protect the state, for short sections without I/O: one the hubs, one the connection tokens. No code holds both, so that
 //! no delivery waits for clients that connect. A broadcast fills all send queues under the lock of the hubs, so all members of a hub
 //! receive messages in the same order.
+//!
+//! A message that a REST call sends waits for the writers, so that they can send it with others. Every operation on the hubs first distributes
+//! what waits: what was sent before it has an effect before it.
 
 mod connection_handle;
 mod delivery;
 pub(crate) mod hub_operations;
 mod send_queue;
+mod waiting_messages;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -30,6 +34,8 @@ use crate::upstream::Upstream;
 pub(crate) use connection_handle::{ConnectionHandle, OpenConnection, Poll, Replacement, TransportHandle};
 pub(crate) use send_queue::{Batch, CloseOptions, NextSend, SendQueue, StopReason, Unsequenced};
 use send_queue::{Capacity, Writers};
+use waiting_messages::WaitingMessages;
+pub(crate) use waiting_messages::{AddressedMessage, Recipients};
 
 /// The state shared by all endpoints and connections of one emulator.
 pub(crate) struct Service {
@@ -42,6 +48,8 @@ pub(crate) struct Service {
     writers: Writers,
     /// The connections after their handshake, and their groups. Never locked together with `admission`.
     hubs: Mutex<Hubs<Arc<ConnectionHandle>>>,
+    /// Locked after `hubs` or alone.
+    waiting: Mutex<WaitingMessages>,
     /// The connection tokens, and who may connect. Never locked together with `hubs`.
     admission: Mutex<Admission>,
     /// Notified when a connection has ended.
@@ -68,6 +76,7 @@ impl Service {
             diagnostics: options.control.then(|| Arc::new(Diagnostics::new())),
             writers: Writers::new(),
             hubs: Mutex::default(),
+            waiting: Mutex::default(),
             admission: Mutex::new(Admission { tokens: no_tokens(&options), guards: 0, closing: false }),
             connection_ended: Notify::new(),
             options,
@@ -147,6 +156,7 @@ impl Service {
 
     /// Rejects new connections and closes all open ones.
     pub(crate) fn close_all(&self) {
+        self.distribute();
         let mut admission = self.admission();
         admission.closing = true;
         let options = CloseOptions { reason: None, allow_reconnect: true };
@@ -164,9 +174,20 @@ impl Service {
         }
     }
 
-    /// Poisoning is ignored: no update can panic halfway.
+    /// The hubs, for an operation that must not overtake the messages that wait.
     fn hubs(&self) -> MutexGuard<'_, Hubs<Arc<ConnectionHandle>>> {
+        self.distribute();
+        self.lock_hubs()
+    }
+
+    /// Poisoning is ignored: no update can panic halfway.
+    fn lock_hubs(&self) -> MutexGuard<'_, Hubs<Arc<ConnectionHandle>>> {
         self.hubs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Poisoning is ignored: no update can panic halfway.
+    fn waiting(&self) -> MutexGuard<'_, WaitingMessages> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Poisoning is ignored: no update can panic halfway.
@@ -208,6 +229,11 @@ impl ConnectionGuard {
         self.handle.fail_invocations();
     }
 
+    /// Puts the waiting messages into the queues of their recipients, before a message that must not overtake them.
+    pub(crate) fn distribute(&self) {
+        self.service.distribute();
+    }
+
     /// Removes the connection token. The service still waits for the guard.
     pub(crate) fn remove_token(&self) {
         self.service.remove_token(&self.token);
@@ -241,12 +267,11 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use super::hub_operations::Recipients;
     use super::*;
     use crate::protocol::OutgoingMessage;
 
     /// Whether `operation` ends.
-    fn ends(service: &Arc<Service>, operation: impl FnOnce(&Service) + Send + 'static) -> bool {
+    fn ends(service: &Arc<Service>, operation: impl FnOnce(&Arc<Service>) + Send + 'static) -> bool {
         let (ended, end) = mpsc::channel();
         let service = service.clone();
         thread::spawn(move || {
@@ -263,9 +288,17 @@ mod tests {
         let hub = HubName::of_client("chat").unwrap();
         let admission = service.admission();
         let recipients_hub = hub.clone();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let handle = runtime.handle().clone();
         assert!(ends(&service, move |service| {
-            let message = OutgoingMessage::invocation("t".to_owned(), Box::default());
-            service.deliver(&recipients_hub, &Recipients::Everyone, &HashSet::new(), &message);
+            let _runtime = handle.enter();
+            service.send(AddressedMessage {
+                hub: recipients_hub,
+                recipients: Recipients::Everyone,
+                excluded: HashSet::new(),
+                message: OutgoingMessage::invocation("t".to_owned(), Box::default()),
+            });
+            service.distribute();
         }));
         drop(admission);
         let _hubs = service.hubs();

@@ -26,8 +26,9 @@ impl<'a, T: Transport> ConnectionTask<'a, T> {
         }
     }
 
-    /// Queues a message with a sequence id.
+    /// Queues a message with a sequence id, after all that was sent to the hub before.
     pub(super) fn push(&self, frame: Frame) {
+        self.guard.distribute();
         self.record(&frame);
         self.queue().push(frame);
     }

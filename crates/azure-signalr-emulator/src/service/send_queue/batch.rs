@@ -1,24 +1,26 @@
 //! [`Batch`]: frames that are sent together.
 
-use std::collections::{VecDeque, vec_deque};
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::vec;
 
+use super::queued::Queued;
 use crate::protocol::Frame;
 
-/// Maximum number of frames in one write.
+/// Maximum number of entries in one write.
 const MAX_SLICES: usize = 256;
 
 /// Frames that were taken from a queue, in order. The first one may have been sent in part.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Batch {
-    frames: VecDeque<Frame>,
-    /// How many bytes of the first frame were sent.
+    queued: VecDeque<Queued>,
+    /// How many bytes of the first entry were sent.
     sent_bytes: usize,
 }
 
-impl From<VecDeque<Frame>> for Batch {
-    fn from(frames: VecDeque<Frame>) -> Self {
-        Self { frames, sent_bytes: 0 }
+impl From<VecDeque<Queued>> for Batch {
+    fn from(queued: VecDeque<Queued>) -> Self {
+        Self { queued, sent_bytes: 0 }
     }
 }
 
@@ -30,29 +32,30 @@ impl From<Frame> for Batch {
 
 impl FromIterator<Frame> for Batch {
     fn from_iter<I: IntoIterator<Item = Frame>>(frames: I) -> Self {
-        VecDeque::from_iter(frames).into()
+        frames.into_iter().map(Queued::from).collect::<VecDeque<_>>().into()
     }
 }
 
 impl Extend<Frame> for Batch {
     fn extend<I: IntoIterator<Item = Frame>>(&mut self, frames: I) {
-        self.frames.extend(frames);
+        self.queued.extend(frames.into_iter().map(Queued::from));
     }
 }
 
 impl IntoIterator for Batch {
     type Item = Frame;
-    type IntoIter = vec_deque::IntoIter<Frame>;
+    type IntoIter = vec::IntoIter<Frame>;
 
     /// For transports that send no WebSocket frames, and so no part of one.
     fn into_iter(self) -> Self::IntoIter {
-        self.frames.into_iter()
+        let frames: Vec<Frame> = self.queued.iter().flat_map(Queued::frames).cloned().collect();
+        frames.into_iter()
     }
 }
 
 impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.queued.is_empty()
     }
 
     /// Sends as much as `write` takes in one call, as WebSocket frames. Returns the number of bytes.
@@ -62,7 +65,7 @@ impl Batch {
     /// The error of `write`, and `WriteZero` if it takes nothing.
     pub(crate) fn write_with(&mut self, write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>) -> io::Result<usize> {
         // An array no larger than needed, since all of it is initialized for each write.
-        let written = match self.frames.len() {
+        let written = match self.queued.len() {
             0 => Ok(0),
             1 => self.write_slices::<1>(write),
             2..=16 => self.write_slices::<16>(write),
@@ -82,7 +85,7 @@ impl Batch {
         write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); N];
-        let bytes = self.frames.iter().map(Frame::websocket_bytes).enumerate();
+        let bytes = self.queued.iter().map(Queued::websocket_bytes).enumerate();
         let bytes = bytes.map(|(index, bytes)| if index == 0 { &bytes[self.sent_bytes..] } else { bytes });
         let count = slices.iter_mut().zip(bytes).map(|(slice, bytes)| *slice = IoSlice::new(bytes)).count();
         write(&slices[..count])
@@ -90,22 +93,30 @@ impl Batch {
 
     fn advance(&mut self, bytes: usize) {
         self.sent_bytes += bytes;
-        while let Some(frame) = self.frames.front()
-            && self.sent_bytes >= frame.websocket_bytes().len()
+        while let Some(first) = self.queued.front()
+            && self.sent_bytes >= first.websocket_bytes().len()
         {
-            self.sent_bytes -= frame.websocket_bytes().len();
-            self.frames.pop_front();
+            self.sent_bytes -= first.websocket_bytes().len();
+            self.queued.pop_front();
         }
     }
 
-    /// The memory of an empty batch for at most so many frames.
-    pub(super) fn into_buffer(self, max_frames: usize) -> VecDeque<Frame> {
-        if self.frames.capacity() <= max_frames { self.frames } else { VecDeque::new() }
+    /// The memory of an empty batch for at most so many entries.
+    pub(super) fn into_buffer(self, max_entries: usize) -> VecDeque<Queued> {
+        if self.queued.capacity() <= max_entries { self.queued } else { VecDeque::new() }
     }
 
     /// Keeps only the first frame. If it was sent in part, the client would take bytes of another frame for its rest.
     pub(super) fn keep_first(&mut self) {
-        self.frames.truncate(1);
+        let Some(first) = self.queued.pop_front() else { return };
+        for frame in first.frames() {
+            let length = frame.websocket_bytes().len();
+            if self.sent_bytes < length {
+                self.queued = [frame.clone().into()].into();
+                return;
+            }
+            self.sent_bytes -= length;
+        }
     }
 }
 
@@ -114,7 +125,7 @@ mod tests {
     use super::*;
 
     fn batch(texts: &[&str]) -> Batch {
-        VecDeque::from_iter(texts.iter().map(|text| Frame::text(text))).into()
+        texts.iter().map(|text| Frame::text(text)).collect()
     }
 
     /// All bytes of a batch, written in pieces of `limit`.

@@ -6,6 +6,7 @@
 mod batch;
 #[cfg(test)]
 mod model_tests;
+mod queued;
 mod replay_buffer;
 mod state;
 mod stop_reason;
@@ -27,6 +28,7 @@ use state::{SendState, Wake};
 use writer::{Flush, Writer};
 
 pub(crate) use batch::Batch;
+pub(crate) use queued::Queued;
 pub(crate) use state::{Capacity, NextSend, Unsequenced};
 pub(crate) use stop_reason::{CloseOptions, StopReason};
 
@@ -49,14 +51,14 @@ impl fmt::Debug for SendQueue {
 
 /// For all tasks.
 impl SendQueue {
-    /// Adds a message, or ends the connection if the queue is full. Ignored after a stop.
-    pub(crate) fn push(self: &Arc<Self>, frame: Frame) {
-        self.update(|state| state.push(frame));
+    /// Adds messages, or ends the connection if the queue is full. Ignored after a stop.
+    pub(crate) fn push(self: &Arc<Self>, queued: impl Into<Queued>) {
+        self.update(|state| state.push(queued.into()));
     }
 
     /// Adds a message after the next one. One that already waits is added now.
-    pub(crate) fn push_after_next(self: &Arc<Self>, frame: Frame) {
-        self.update(|state| state.push_after_next(frame));
+    pub(crate) fn push_after_next(self: &Arc<Self>, queued: Queued) {
+        self.update(|state| state.push_after_next(queued));
     }
 
     /// Adds a frame that is sent before the messages.
@@ -224,12 +226,22 @@ impl Flush for SendQueue {
 pub(crate) struct Writers {
     writers: Box<[Arc<Writer<SendQueue>>]>,
     next: AtomicUsize,
+    pass_over: Arc<Notify>,
 }
 
 impl Writers {
     pub(crate) fn new() -> Self {
-        let count = available_parallelism().map_or(1, usize::from);
-        Self { writers: (0..count).map(|_| Arc::new(Writer::new())).collect(), next: AtomicUsize::new(0) }
+        let (count, pass_over) = (available_parallelism().map_or(1, usize::from), Arc::<Notify>::default());
+        let writers = (0..count).map(|_| Arc::new(Writer::new(pass_over.clone()))).collect();
+        Self { writers, next: AtomicUsize::new(0), pass_over }
+    }
+
+    /// Waits until a writer has written what it has begun with, unless one has nothing to do.
+    pub(crate) async fn pass_over(&self) {
+        let pass_over = self.pass_over.notified();
+        if self.writers.iter().all(|writer| writer.is_running()) {
+            pass_over.await;
+        }
     }
 
     /// A queue whose frames are sent by the next of the writers, in turn.

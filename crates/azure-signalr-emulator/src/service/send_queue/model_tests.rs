@@ -5,13 +5,15 @@ use proptest::prelude::*;
 use tokio::time::Instant;
 
 use super::state::{SendState, Unsequenced, Wake};
-use super::{Batch, Capacity, CloseOptions, NextSend, StopReason};
+use super::{Batch, Capacity, CloseOptions, NextSend, Queued, StopReason};
 use crate::protocol::Frame;
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
     /// A message with a text of so many bytes.
     Push(usize),
+    /// So many short messages at once.
+    PushJoined(usize),
     Ping,
     /// The writer begins with the queue, if it is in its list.
     WriterBegins,
@@ -36,6 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         5 => Just(Step::Push(0)),
         1 => Just(Step::Push(LONG)),
+        3 => (2..5usize).prop_map(Step::PushJoined),
         1 => Just(Step::Ping),
         6 => Just(Step::WriterBegins),
         7 => (0..40usize).prop_map(Step::SocketTakes),
@@ -159,13 +162,8 @@ impl World {
             return;
         }
         match step {
-            Step::Push(bytes) => {
-                if !self.is_closed {
-                    self.pushed += 1;
-                }
-                let wake = self.state.push(Frame::text(&format!("message {} {}", self.pushed, "x".repeat(bytes))));
-                self.wake(wake);
-            }
+            Step::Push(bytes) => self.push(1, bytes),
+            Step::PushJoined(count) => self.push(count, 0),
             Step::Ping if !self.is_away => {
                 let ping = Frame::text(&format!("ping {}", self.sockets.len() - 1));
                 let wake = self.state.push_unsequenced(Unsequenced::Ping, ping);
@@ -208,6 +206,18 @@ impl World {
             Step::Fail if !self.is_away && !matches!(self.writing, Some(Writing::Connection(..))) => self.fail(),
             _ => {}
         }
+    }
+
+    fn push(&mut self, count: usize, bytes: usize) {
+        let frames = (1..)
+            .take(count)
+            .map(|number| Frame::text(&format!("message {} {}", self.pushed + number, "x".repeat(bytes))));
+        let queued = Queued::join(frames.collect()).unwrap();
+        if !self.is_closed {
+            self.pushed += count as u64;
+        }
+        let wake = self.state.push(queued);
+        self.wake(wake);
     }
 
     fn begin(&mut self, writing: Writing) {

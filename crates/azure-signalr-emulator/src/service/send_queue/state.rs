@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 
 use super::batch::Batch;
+use super::queued::Queued;
 use super::replay_buffer::ReplayBuffer;
 use super::stop_reason::StopReason;
 use crate::protocol::Frame;
@@ -15,8 +16,8 @@ use crate::protocol::Frame;
 /// From this size on no frame is added to a batch.
 const MAX_BATCH_BYTES: usize = 256 << 10;
 
-/// For how many frames an empty queue keeps its memory.
-const MAX_IDLE_FRAMES: usize = 32;
+/// For how many entries an empty queue keeps its memory.
+const MAX_IDLE_ENTRIES: usize = 32;
 
 /// The limits of a send queue.
 #[derive(Debug, Clone, Copy)]
@@ -73,11 +74,12 @@ impl Unsequenced {
 #[derive(Debug)]
 pub(super) struct SendState<S> {
     capacity: Capacity,
-    unsent: VecDeque<Frame>,
-    /// The length of the unsent frames.
+    unsent: VecDeque<Queued>,
+    /// The number and the length of the unsent frames.
+    messages: usize,
     bytes: usize,
     /// Added after the next frame.
-    delayed: Option<Frame>,
+    delayed: Option<Queued>,
     unsequenced: [Option<Frame>; Unsequenced::COUNT],
     /// Present if the client uses stateful reconnect. Its messages come before the unsent ones.
     replay: Option<Box<ReplayBuffer>>,
@@ -107,6 +109,7 @@ impl<S: Clone> SendState<S> {
         Self {
             capacity,
             unsent: VecDeque::new(),
+            messages: 0,
             bytes: 0,
             delayed: None,
             unsequenced: Default::default(),
@@ -126,18 +129,27 @@ impl<S: Clone> SendState<S> {
         }
     }
 
-    /// Adds a message, or stops if the queue is full. Ignored after a stop.
-    pub(super) fn push(&mut self, frame: Frame) -> Wake {
-        self.add(frame);
-        if let Some(delayed) = self.delayed.take() {
-            self.add(delayed);
+    /// Adds messages, or stops if the queue is full. Ignored after a stop.
+    pub(super) fn push(&mut self, queued: Queued) -> Wake {
+        if self.replay.is_some() || self.delayed.is_some() {
+            // The client acknowledges each message on its own, and another message may have to follow the first one.
+            queued.frames().iter().for_each(|frame| self.add_next(frame.clone().into()));
+        } else {
+            self.add(queued);
         }
         self.wake()
     }
 
+    fn add_next(&mut self, queued: Queued) {
+        self.add(queued);
+        if let Some(delayed) = self.delayed.take() {
+            self.add(delayed);
+        }
+    }
+
     /// Adds a message after the next one. One that already waits is added now.
-    pub(super) fn push_after_next(&mut self, frame: Frame) -> Wake {
-        match self.delayed.replace(frame) {
+    pub(super) fn push_after_next(&mut self, queued: Queued) -> Wake {
+        match self.delayed.replace(queued) {
             Some(before) => {
                 self.add(before);
                 self.wake()
@@ -146,14 +158,14 @@ impl<S: Clone> SendState<S> {
         }
     }
 
-    fn add(&mut self, frame: Frame) {
+    fn add(&mut self, queued: Queued) {
         if self.stopped.is_some() {
             return;
         }
-        let bytes = self.bytes + frame.len();
-        if self.unsent.len() < self.capacity.messages && bytes <= self.capacity.bytes {
-            self.unsent.push_back(frame);
-            self.bytes = bytes;
+        let (messages, bytes) = (self.messages + queued.frames().len(), self.bytes + queued.len());
+        if messages <= self.capacity.messages && bytes <= self.capacity.bytes {
+            self.unsent.push_back(queued);
+            (self.messages, self.bytes) = (messages, bytes);
         } else {
             self.discard();
             self.stopped = Some(StopReason::Overflow);
@@ -198,7 +210,7 @@ impl<S: Clone> SendState<S> {
 
     fn discard(&mut self) {
         self.unsent = VecDeque::new();
-        self.bytes = 0;
+        (self.messages, self.bytes) = (0, 0);
         self.delayed = None;
         self.unsequenced = Default::default();
         self.replay = None;
@@ -227,7 +239,7 @@ impl<S: Clone> SendState<S> {
 impl<S> SendState<S> {
     /// The number of unsent messages.
     pub(super) fn len(&self) -> usize {
-        self.unsent.len()
+        self.messages
     }
 
     /// A stop takes effect on a frozen queue, too.
@@ -289,7 +301,7 @@ impl<S: Clone> SendState<S> {
         if rest.is_empty() {
             // Most clients get one message after another: their queue need not be allocated for each.
             if self.unsent.capacity() == 0 {
-                self.unsent = rest.into_buffer(MAX_IDLE_FRAMES);
+                self.unsent = rest.into_buffer(MAX_IDLE_ENTRIES);
             }
             return self.wake();
         }
@@ -308,41 +320,42 @@ impl<S: Clone> SendState<S> {
         if !self.unfinished.is_empty() {
             return std::mem::take(&mut self.unfinished);
         }
-        let mut frames = VecDeque::new();
+        let mut taken = VecDeque::new();
         let has_pong = self.unsequenced[Unsequenced::Pong as usize].is_some();
         if self.unsequenced.iter().any(Option::is_some) {
-            frames.extend(self.unsequenced.iter_mut().filter_map(Option::take));
+            taken.extend(self.unsequenced.iter_mut().filter_map(Option::take).map(Queued::from));
         }
-        if frames.is_empty() && self.replay.is_none() && self.bytes <= MAX_BATCH_BYTES {
-            self.bytes = 0;
+        if taken.is_empty() && self.replay.is_none() && self.bytes <= MAX_BATCH_BYTES {
+            (self.messages, self.bytes) = (0, 0);
             return std::mem::take(&mut self.unsent).into();
         }
         let mut bytes = 0;
         while bytes < MAX_BATCH_BYTES
-            && let Some(frame) = self.next_message()
+            && let Some(queued) = self.next_queued()
         {
-            bytes += frame.len();
-            frames.push_back(frame);
+            bytes += queued.len();
+            taken.push_back(queued);
         }
-        self.took_pong = has_pong && frames.len() == 1;
-        frames.into()
+        self.took_pong = has_pong && taken.len() == 1;
+        taken.into()
     }
 
-    fn next_message(&mut self) -> Option<Frame> {
+    fn next_queued(&mut self) -> Option<Queued> {
         if let Some(replay) = &mut self.replay {
             if replay.must_repeat() {
-                return replay.repeat();
+                return replay.repeat().map(Queued::from);
             }
             if !replay.has_room() && self.stopped.is_none() {
                 return None;
             }
         }
-        let frame = self.unsent.pop_front()?;
-        self.bytes -= frame.len();
+        let queued = self.unsent.pop_front()?;
+        self.messages -= queued.frames().len();
+        self.bytes -= queued.len();
         if let Some(replay) = &mut self.replay {
-            replay.add(frame.clone());
+            queued.frames().iter().for_each(|frame| replay.add(frame.clone()));
         }
-        Some(frame)
+        Some(queued)
     }
 }
 
@@ -399,7 +412,7 @@ impl<S: Clone> SendState<S> {
 
     /// Lets the task send if the queue is half full and can be sent. Returns whether it does.
     pub(super) fn take_over_if_half_full(&mut self) -> bool {
-        let is_half_full = 2 * self.unsent.len() >= self.capacity.messages || 2 * self.bytes >= self.capacity.bytes;
+        let is_half_full = 2 * self.messages >= self.capacity.messages || 2 * self.bytes >= self.capacity.bytes;
         let must_send = is_half_full && self.is_sendable();
         if must_send {
             self.take_over();

@@ -26,7 +26,7 @@ fn frames(texts: &[&str]) -> Vec<Frame> {
 }
 
 fn push(state: &mut SendState<&'static str>, texts: &[&str]) -> Vec<Wake> {
-    texts.iter().map(|text| state.push(Frame::text(text))).collect()
+    texts.iter().map(|text| state.push(Frame::text(text).into())).collect()
 }
 
 /// What the writer sends, all of which the socket takes.
@@ -170,11 +170,11 @@ fn an_aborted_connection_ends_at_once() {
 #[test]
 fn a_message_can_be_sent_after_the_next_one() {
     let mut state = open();
-    assert_eq!(state.push_after_next(Frame::text("one")), Wake::None);
+    assert_eq!(state.push_after_next(Frame::text("one").into()), Wake::None);
     let _ = push(&mut state, &["two", "three"]);
     assert_eq!(write(&mut state), frames(&["two", "one", "three"]));
-    let _ = state.push_after_next(Frame::text("four"));
-    assert_eq!(state.push_after_next(Frame::text("five")), Wake::Writer);
+    let _ = state.push_after_next(Frame::text("four").into());
+    assert_eq!(state.push_after_next(Frame::text("five").into()), Wake::Writer);
     assert_eq!(write(&mut state), frames(&["four"]));
 }
 
@@ -300,7 +300,7 @@ fn messages_wait_while_the_replay_buffer_is_full_of_any_kind() {
 #[test]
 fn a_delayed_message_is_sent_before_a_close() {
     let mut state = open();
-    let _ = state.push_after_next(Frame::text("late"));
+    let _ = state.push_after_next(Frame::text("late").into());
     let _ = state.stop(closed());
     assert_eq!(taken(&mut state), frames(&["late"]));
 }

@@ -6,12 +6,12 @@
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::Instant;
 
-/// After how many writes the writer lets other tasks run, so that messages which arrive meanwhile are sent together. One while messages
-/// arrive, since more are likely to follow, and then one more each time.
-const MAX_WRITES: usize = 32;
+/// After how many writes the writer lets other tasks of its thread run.
+const WRITES_PER_TURN: usize = 32;
 
 /// What a writer serves.
 pub(super) trait Flush: Send + Sync + 'static {
@@ -23,6 +23,8 @@ pub(super) trait Flush: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Writer<Q> {
     schedule: Mutex<Schedule<Q>>,
+    /// Notified when the writer has written what was scheduled when it began.
+    pass_over: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -34,8 +36,12 @@ struct Schedule<Q> {
 }
 
 impl<Q: Flush> Writer<Q> {
-    pub(super) fn new() -> Self {
-        Self { schedule: Mutex::new(Schedule { queues: Vec::new(), is_running: false }) }
+    pub(super) fn new(pass_over: Arc<Notify>) -> Self {
+        Self { schedule: Mutex::new(Schedule { queues: Vec::new(), is_running: false }), pass_over }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.lock().is_running
     }
 
     /// Writes a queue soon, in the task of the writer. To be called in a runtime.
@@ -51,17 +57,15 @@ impl<Q: Flush> Writer<Q> {
     /// Writes until no queue is scheduled.
     async fn run(self: Arc<Self>) {
         let mut pass = Pass { writer: &self, queues: Vec::new(), is_over: false };
-        let (mut writes, mut limit) = (0, MAX_WRITES / 2);
+        let mut writes = 0;
         while pass.begin() {
             let now = Instant::now();
             while let Some(queue) = pass.queues.pop() {
                 queue.flush(now);
                 writes += 1;
-                if writes >= limit {
-                    yield_now().await;
-                    let messages_arrive = !self.lock().queues.is_empty();
-                    limit = if messages_arrive { 1 } else { MAX_WRITES.min(limit + 1) };
+                if writes == WRITES_PER_TURN {
                     writes = 0;
+                    yield_now().await;
                 }
             }
         }
@@ -85,12 +89,14 @@ struct Pass<'a, Q> {
 }
 
 impl<Q> Pass<'_, Q> {
-    /// Takes the scheduled queues. False if there are none.
+    /// Ends the pass before, and takes the scheduled queues. False if there are none.
     fn begin(&mut self) -> bool {
         let mut schedule = self.writer.lock();
         mem::swap(&mut schedule.queues, &mut self.queues);
         self.is_over = self.queues.is_empty();
         schedule.is_running = !self.is_over;
+        drop(schedule);
+        self.writer.pass_over.notify_waiters();
         self.queues.reverse();
         !self.is_over
     }
@@ -103,6 +109,8 @@ impl<Q> Drop for Pass<'_, Q> {
             self.queues.reverse();
             schedule.queues.splice(0..0, self.queues.drain(..));
             schedule.is_running = false;
+            drop(schedule);
+            self.writer.pass_over.notify_waiters();
         }
     }
 }
@@ -131,7 +139,7 @@ mod tests {
     }
 
     fn queues(count: usize, again: bool) -> (Arc<Writer<Counter>>, Vec<Arc<Counter>>) {
-        let writer = Arc::new(Writer::new());
+        let writer = Arc::new(Writer::new(Arc::default()));
         let queue = || Arc::new(Counter { writer: writer.clone(), writes: AtomicUsize::new(0), again });
         let queues = (0..count).map(|_| queue()).collect();
         (writer, queues)
@@ -146,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_scheduled_queue_is_written_once() {
-        let (writer, queues) = queues(3 * MAX_WRITES + 1, false);
+        let (writer, queues) = queues(3 * WRITES_PER_TURN + 1, false);
         for rounds in 1..=2 {
             queues.iter().for_each(|queue| writer.schedule(queue.clone()));
             ended(&writer).await;
@@ -165,8 +173,8 @@ mod tests {
     #[test]
     fn queues_of_a_runtime_that_has_ended_are_written_by_the_next_one() {
         let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
-        // With half of the maximum, the task ends after the last write of its pass.
-        for count in [2 * MAX_WRITES, MAX_WRITES / 2] {
+        // The second time, the task ends after the last write of its pass.
+        for count in [2 * WRITES_PER_TURN, WRITES_PER_TURN] {
             let (writer, queues) = queues(count + 1, false);
             let (last, first) = queues.split_last().unwrap();
             runtime().block_on(async {
@@ -174,7 +182,7 @@ mod tests {
                 yield_now().await;
             });
             let written = first.iter().filter(|queue| queue.writes.load(SeqCst) == 1).count();
-            assert_eq!(written, MAX_WRITES / 2, "the task has ended at its first yield");
+            assert_eq!(written, WRITES_PER_TURN, "the task has ended at its first yield");
             runtime().block_on(async {
                 writer.schedule(last.clone());
                 ended(&writer).await;
@@ -185,7 +193,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_tasks_run_between_the_writes_of_a_pass() {
-        let (writer, queues) = queues(2 * MAX_WRITES, false);
+        let (writer, queues) = queues(2 * WRITES_PER_TURN, false);
         queues.iter().for_each(|queue| writer.schedule(queue.clone()));
         yield_now().await;
         let written = queues.iter().filter(|queue| queue.writes.load(SeqCst) > 0).count();
