@@ -25,6 +25,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
   },
   test: {
+    // For tests that hang: on a busy machine the others take several times as long as on an idle one.
+    testTimeout: 60_000,
     include: ['src/**/*.test.ts', 'upload/**/*.test.ts'],
     environment: 'happy-dom',
     restoreMocks: true,
