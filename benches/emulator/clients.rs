@@ -151,35 +151,29 @@ impl Client {
         shared.changed.notify_one();
     }
 
-    /// Reads available bytes into `buffer` and returns the number of messages.
+    /// Reads available bytes into `buffer`, behind those of an incomplete frame, and returns the number of messages.
     fn poll_receive(
         &mut self,
         context: &mut Context<'_>,
-        buffer: &mut [u8],
+        buffer: &mut Vec<u8>,
         message: &NumberedMessage,
     ) -> Poll<Result<u32>> {
-        let mut buffer = ReadBuf::new(buffer);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
-        if buffer.filled().is_empty() {
+        let kept = self.partial_frame.len();
+        if buffer.len() < kept + READ_BUFFER_BYTES {
+            buffer.resize(kept + READ_BUFFER_BYTES, 0);
+        }
+        let mut unread = ReadBuf::new(&mut buffer[kept..]);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut unread))?;
+        let received = unread.filled().len();
+        if received == 0 {
             return Poll::Ready(Err("a connection was closed".into()));
         }
-        Poll::Ready(self.receive(buffer.filled(), message))
-    }
-
-    fn receive(&mut self, received: &[u8], message: &NumberedMessage) -> Result<u32> {
-        let count = if self.partial_frame.is_empty() {
-            let (count, rest) = count_messages(received, message, self.next)?;
-            self.partial_frame.extend_from_slice(rest);
-            count
-        } else {
-            self.partial_frame.extend_from_slice(received);
-            let (count, rest) = count_messages(&self.partial_frame, message, self.next)?;
-            let consumed = self.partial_frame.len() - rest.len();
-            self.partial_frame.drain(..consumed);
-            count
-        };
+        buffer[..kept].copy_from_slice(&self.partial_frame);
+        let (count, rest) = count_messages(&buffer[..kept + received], message, self.next)?;
+        self.partial_frame.clear();
+        self.partial_frame.extend_from_slice(rest);
         self.next += count;
-        Ok(count)
+        Poll::Ready(Ok(count))
     }
 }
 
