@@ -97,4 +97,12 @@ async fn a_container_that_does_not_exist_is_rejected_by_its_code() {
     let store = blob_store(&azurite);
     let refused = store.append(&stream, 2, Bytes::from_static(b"1\n"), None).await;
     assert!(matches!(refused, Err(StoreError::Rejected(_))), "{refused:?}");
+    // A document that another program has emptied is replaced.
+    let url = format!("{}/removed/everyone.jsonl", azurite.proxy.url(CONTAINER));
+    let put =
+        azurite.proxy.client().put(url).header("x-ms-blob-type", "BlockBlob").header("x-ms-version", "2026-04-06");
+    assert_eq!(put.send().await.unwrap().status(), 201);
+    let empty = store.read_document("removed/everyone.jsonl").await.unwrap().unwrap();
+    assert_eq!(empty.content, "");
+    assert_eq!(store.replace_document("removed/everyone.jsonl", b"1\n".to_vec(), Some(&empty)).await, Ok(true));
 }

@@ -1,4 +1,5 @@
 //! The log in a blob container of Azure Storage, as append blobs: <https://learn.microsoft.com/rest/api/storageservices/append-block>.
+//! Documents are block blobs.
 //!
 //! Nothing is retried here, neither by the client nor by hand: the log has its own time, and an append that is sent twice is there twice.
 
@@ -13,14 +14,14 @@ use azure_core::http::headers::Headers;
 use azure_core::http::{RequestContent, RetryOptions, StatusCode};
 use azure_storage_blob::models::{
     AppendBlobClientAppendBlockOptions, AppendBlobClientAppendBlockResultHeaders as _, AppendBlobClientCreateOptions,
-    BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders as _,
+    BlobClientDownloadOptions, BlobClientGetPropertiesResultHeaders as _, BlockBlobClientUploadOptions,
 };
 use azure_storage_blob::{BlobClient, BlobContainerClient};
 
 use super::blob_error::store_error;
 use super::blob_listing::{BlobListing, day_of};
 use super::position::PartNumber;
-use super::store::{Appended, Chunk, Listing, LogStore, PartInfo, StoreError};
+use super::store::{Appended, Chunk, Document, Listing, LogStore, PartInfo, StoreError};
 use super::stream::{ROOMS, Stream};
 use crate::blob_container::ContainerConnection;
 use crate::config::Container;
@@ -165,6 +166,45 @@ impl LogStore for BlobStore {
         rooms.sort_unstable();
         rooms.truncate(max);
         Ok(rooms)
+    }
+
+    async fn read_document(&self, name: &str) -> Result<Option<Document>, StoreError> {
+        // One request.
+        let options =
+            BlobClientDownloadOptions { partition_size: NonZero::new(MAX_RESPONSE_BYTES), ..Default::default() };
+        let response = match self.container.blob_client(name).download(Some(options)).await {
+            Ok(response) => response,
+            Err(error) => match store_error(&error) {
+                StoreError::BlobNotFound => return Ok(None),
+                error => return Err(error),
+            },
+        };
+        let etag = response.properties.etag.map(|etag| etag.to_string());
+        let content = response.body.collect().await.map_err(|error| store_error(&error))?;
+        Ok(Some(Document { content, etag }))
+    }
+
+    async fn replace_document(
+        &self,
+        name: &str,
+        content: Vec<u8>,
+        previous: Option<&Document>,
+    ) -> Result<bool, StoreError> {
+        let options = match previous {
+            Some(previous) => {
+                let etag = previous.etag.clone().ok_or(StoreError::Unknown)?;
+                BlockBlobClientUploadOptions { if_match: Some(etag.into()), ..Default::default() }
+            }
+            None => BlockBlobClientUploadOptions { if_none_match: Some("*".into()), ..Default::default() },
+        };
+        match self.container.blob_client(name).upload(RequestContent::from(content), Some(options)).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.http_status() == Some(StatusCode::PreconditionFailed) => Ok(false),
+            Err(error) => match store_error(&error) {
+                StoreError::AlreadyExists | StoreError::BlobNotFound => Ok(false),
+                error => Err(error),
+            },
+        }
     }
 }
 

@@ -92,7 +92,21 @@ async fn check(store: &dyn LogStore) {
     assert!(listing.parts.iter().all(|part| part.created == listing.day && (!part.sealed || part.number == PART)));
     assert_eq!(store.append(&everyone, PART, "1\n".into(), None).await.unwrap().day, listing.day);
 
-    // Rooms, in the order of their names; people are none.
+    // Documents: created once, and replaced only as they were read.
+    let (list, other) = ("removed/tea.jsonl", "removed/everyone.jsonl");
+    assert_eq!(store.read_document(list).await, Ok(None));
+    assert_eq!(store.replace_document(list, b"one\n".to_vec(), None).await, Ok(true));
+    assert_eq!(store.replace_document(list, b"lost\n".to_vec(), None).await, Ok(false));
+    let one = store.read_document(list).await.unwrap().unwrap();
+    assert_eq!(one.content, "one\n");
+    let long = "two\n".repeat(1 << 20);
+    assert_eq!(store.replace_document(list, long.clone().into(), Some(&one)).await, Ok(true));
+    assert_eq!(store.replace_document(list, b"lost\n".to_vec(), Some(&one)).await, Ok(false));
+    assert_eq!(store.replace_document(other, b"lost\n".to_vec(), Some(&one)).await, Ok(false));
+    assert!(store.read_document(list).await.unwrap().unwrap().content == long.as_bytes());
+    assert_eq!(store.read_document(other).await, Ok(None));
+
+    // Rooms, in the order of their names; people and documents are none.
     assert_eq!(store.list_rooms(9).await.unwrap(), ["everyone", "tea"]);
     assert_eq!(store.list_rooms(1).await.unwrap(), ["everyone"]);
 

@@ -12,7 +12,7 @@ use super::memory_store::{Call, CallStore, MemoryStore, Reply};
 use super::store::StoreError;
 
 /// How many of 1,000 calls have each fault.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Faults {
     /// Not carried out, and no answer.
     pub(super) fails: u64,

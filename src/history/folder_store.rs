@@ -14,15 +14,17 @@ use async_trait::async_trait;
 use axum::body::Bytes;
 use tracing::warn;
 
+use super::document_file;
 use super::position::PartNumber;
-use super::store::{Appended, Chunk, Day, Listing, LogStore, StoreError};
+use super::store::{Appended, Chunk, Day, Document, Listing, LogStore, StoreError};
 use super::stream::{PEOPLE, REMOVED, ROOMS, Stream};
 use super::stream_folder::{StreamFolder, create_private_folder, store_error};
 
 const DAY: Duration = Duration::from_secs(86_400);
-/// The age at which parts are deleted. Removals are kept longer than what they remove.
-const MAX_AGES: [(&str, Duration); 3] =
-    [(ROOMS, DAY.saturating_mul(30)), (PEOPLE, DAY.saturating_mul(30)), (REMOVED, DAY.saturating_mul(32))];
+/// The age at which parts are deleted.
+const MAX_AGE: Duration = DAY.saturating_mul(30);
+/// The age at which lists of removed messages are deleted: later than what they hide.
+const MAX_REMOVALS_AGE: Duration = DAY.saturating_mul(32);
 
 /// A folder with the parts of all streams.
 #[derive(Clone, Debug)]
@@ -43,15 +45,21 @@ impl FolderStore {
 
     fn clean(&self, now: SystemTime) -> io::Result<()> {
         create_private_folder(&self.0)?;
-        for (prefix, max_age) in MAX_AGES {
+        for prefix in [ROOMS, PEOPLE] {
             create_private_folder(&self.0.join(prefix))?;
             for folder in fs::read_dir(self.0.join(prefix))? {
                 let stream = StreamFolder::new(folder?.path());
-                let oldest = now.checked_sub(max_age).unwrap_or(UNIX_EPOCH);
+                let oldest = now.checked_sub(MAX_AGE).unwrap_or(UNIX_EPOCH);
                 if let Err(error) = stream.delete_older(oldest).and_then(|()| stream.seal_all()) {
                     warn!("a folder of the history is used as it is: {error}");
                 }
             }
+        }
+        let removed = self.0.join(REMOVED);
+        create_private_folder(&removed)?;
+        let oldest = now.checked_sub(MAX_REMOVALS_AGE).unwrap_or(UNIX_EPOCH);
+        if let Err(error) = document_file::delete_older(&removed, oldest) {
+            warn!("the lists of removed messages are used as they are: {error}");
         }
         Ok(())
     }
@@ -104,6 +112,22 @@ impl LogStore for FolderStore {
         let rooms = self.0.join(ROOMS);
         let list = move || list_rooms(&rooms, max).map_err(|error| store_error(&error));
         tokio::task::spawn_blocking(list).await.unwrap_or(Err(StoreError::Unknown))
+    }
+
+    async fn read_document(&self, name: &str) -> Result<Option<Document>, StoreError> {
+        let path = self.0.join(name);
+        tokio::task::spawn_blocking(move || document_file::read(&path)).await.unwrap_or(Err(StoreError::Unknown))
+    }
+
+    async fn replace_document(
+        &self,
+        name: &str,
+        content: Vec<u8>,
+        previous: Option<&Document>,
+    ) -> Result<bool, StoreError> {
+        let (path, previous) = (self.0.join(name), previous.cloned());
+        let replace = move || document_file::replace(&path, &content, previous.as_ref());
+        tokio::task::spawn_blocking(replace).await.unwrap_or(Err(StoreError::Unknown))
     }
 }
 
@@ -319,16 +343,18 @@ mod tests {
         let folder = TestFolder::new();
         let first = say(&folder.start().await, "1").await;
         let second = say(&folder.start().await, "2").await;
-        let removed = Stream::everyone().removed().unwrap();
-        folder.start().await.append(&removed, b"{}".to_vec()).await.unwrap();
         let age = |path: &Path, days: u32| {
             let file = File::open(path).unwrap();
             file.set_modified(SystemTime::now() - DAY * days).unwrap();
         };
         age(&folder.parts()[0], 31);
         age(&folder.parts()[1], 29);
-        let removals = FolderStore(Arc::new(folder.0.clone())).list(&removed).await.unwrap().parts;
-        age(&folder.0.join(removed.part_name(removals[0].number)), 31);
+        let store = FolderStore(Arc::new(folder.0.clone()));
+        for (room, days) in [("tea", 31), ("coffee", 33)] {
+            let name = Stream::room(room).unwrap().removals_name().unwrap();
+            assert_eq!(store.replace_document(&name, b"a list".to_vec(), None).await, Ok(true));
+            age(&folder.0.join(name), days);
+        }
         let log = folder.start().await;
         assert_eq!(ids(&newest(&log).await), ["2"]);
         let lost =
@@ -338,7 +364,9 @@ mod tests {
             log.page(&Stream::everyone(), Cursor::After(first.next), 9, Filter::All, Instant::now()).await.unwrap();
         assert!(!after.lost && ids(&after) == ["2"]);
         assert!(say(&log, "3").await.next.part > second.next.part);
-        assert_eq!(FolderStore(Arc::new(folder.0.clone())).list(&removed).await.unwrap().parts.len(), 1);
+        let list = |room| store.read_document(room);
+        assert_eq!(list("removed/tea.jsonl").await.unwrap().unwrap().content, "a list");
+        assert_eq!(list("removed/coffee.jsonl").await, Ok(None));
     }
 
     #[tokio::test]

@@ -12,7 +12,7 @@ use super::line::MessageFields;
 use super::page::{Cursor, Filter, Page, PageBuilder};
 use super::position::Position;
 use super::reads::Reads;
-use super::removals::{Removal, Removals, RemovedMessages};
+use super::removals::{Removals, RemovedMessages};
 use super::scan::{Next, ScanError};
 use super::store::{LogStore, StoreError};
 use super::stream::Stream;
@@ -128,7 +128,7 @@ impl HistoryLog {
         sender: &str,
         now: Instant,
     ) -> Result<String, HistoryError> {
-        let removals = stream.removed().ok_or(HistoryError::InvalidCursor)?;
+        let removals = stream.removals_name().ok_or(HistoryError::InvalidCursor)?;
         let tail = self.tail(stream, Cursor::After(at), now).await?;
         let mut found = None;
         let covered = self.reads.forward(stream, &tail, Some(at), now, |line| {
@@ -142,14 +142,8 @@ impl HistoryLog {
             return Err(HistoryError::NotSender);
         }
         let id = message.id.into_owned();
-        if self.removals.get(&self.reads, &removals, now).await?.contains(sender, &id) {
-            return Ok(id);
-        }
-        let removal = Removal { at: line.begin.to_string(), sender: sender.to_owned(), id };
-        let bytes = serde_json::to_vec(&removal).expect("texts under text keys");
-        self.appender.append(&removals, bytes).await?;
-        self.removals.insert(&removals, &removal);
-        Ok(removal.id)
+        self.removals.add(&*self.store, &removals, (sender, &id), &tail.parts, now).await?;
+        Ok(id)
     }
 
     /// Deletes all messages that the stream has when it is called. Others may go on writing.
@@ -192,9 +186,9 @@ impl HistoryLog {
     }
 
     async fn removed(&self, stream: &Stream, now: Instant) -> Result<RemovedMessages, StoreError> {
-        match stream.removed() {
-            Some(removals) => self.removals.get(&self.reads, &removals, now).await,
-            None => Ok(RemovedMessages::none()),
+        match stream.removals_name() {
+            Some(name) => self.removals.get(&*self.store, &name, now).await,
+            None => Ok(RemovedMessages::default()),
         }
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use axum::body::Bytes;
 
 use super::position::PartNumber;
-use super::store::{Appended, Chunk, Day, Listing, LogStore, PartInfo, StoreError};
+use super::store::{Appended, Chunk, Day, Document, Listing, LogStore, PartInfo, StoreError};
 use super::stream::{ROOMS, Stream};
 
 /// Clones share the parts.
@@ -19,6 +19,7 @@ pub(crate) struct MemoryStore(Arc<Mutex<Inner>>);
 struct Inner {
     parts: BTreeMap<(String, PartNumber), Part>,
     deleted: Vec<(String, PartNumber, Vec<u8>)>,
+    documents: BTreeMap<String, Document>,
     day: Day,
     max_blocks: usize,
     calls: Vec<Call>,
@@ -42,6 +43,8 @@ pub(crate) enum Call {
     Seal(Stream, PartNumber),
     Delete(Stream, PartNumber),
     ListRooms(usize),
+    ReadDocument(String),
+    ReplaceDocument(String, Vec<u8>, Option<Document>),
 }
 
 /// What a call returns; the variants have the names of the calls.
@@ -51,6 +54,8 @@ pub(crate) enum Reply {
     Append(Appended),
     Read(Chunk),
     ListRooms(Vec<String>),
+    ReadDocument(Option<Document>),
+    ReplaceDocument(bool),
     Done,
 }
 
@@ -60,6 +65,7 @@ impl MemoryStore {
         Self(Arc::new(Mutex::new(Inner {
             parts: BTreeMap::new(),
             deleted: Vec::new(),
+            documents: BTreeMap::new(),
             day: Day(20_000),
             max_blocks,
             calls: Vec::new(),
@@ -168,6 +174,15 @@ impl MemoryStore {
                 rooms.truncate(*max);
                 Ok(Reply::ListRooms(rooms))
             }
+            Call::ReadDocument(name) => Ok(Reply::ReadDocument(inner.documents.get(name).cloned())),
+            Call::ReplaceDocument(name, content, previous) => {
+                let is_unchanged = inner.documents.get(name) == previous.as_ref();
+                if is_unchanged {
+                    let document = Document { content: content.clone().into(), etag: None };
+                    inner.documents.insert(name.clone(), document);
+                }
+                Ok(Reply::ReplaceDocument(is_unchanged))
+            }
         }
     }
 }
@@ -230,6 +245,25 @@ impl<S: CallStore> LogStore for S {
     async fn list_rooms(&self, max: usize) -> Result<Vec<String>, StoreError> {
         match self.call(Call::ListRooms(max)).await? {
             Reply::ListRooms(rooms) => Ok(rooms),
+            reply => panic!("{reply:?}"),
+        }
+    }
+
+    async fn read_document(&self, name: &str) -> Result<Option<Document>, StoreError> {
+        match self.call(Call::ReadDocument(name.to_owned())).await? {
+            Reply::ReadDocument(document) => Ok(document),
+            reply => panic!("{reply:?}"),
+        }
+    }
+
+    async fn replace_document(
+        &self,
+        name: &str,
+        content: Vec<u8>,
+        previous: Option<&Document>,
+    ) -> Result<bool, StoreError> {
+        match self.call(Call::ReplaceDocument(name.to_owned(), content, previous.cloned())).await? {
+            Reply::ReplaceDocument(is_replaced) => Ok(is_replaced),
             reply => panic!("{reply:?}"),
         }
     }

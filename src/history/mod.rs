@@ -6,8 +6,8 @@
 //! - `open`: the store that the settings name.
 //! - `log`: what the routes call.
 //! - `position`, `stream`, `line`: names and bytes, without I/O.
-//! - `store`: what the log needs of a storage service. `blob_store`, `blob_listing` and `blob_error` do it with append blobs,
-//!   `folder_store` and `stream_folder` with files.
+//! - `store`: what the log needs of a storage service. `blob_store`, `blob_listing` and `blob_error` do it with blobs, `folder_store`,
+//!   `stream_folder` and `document_file` with files.
 //! - `appender`: group commit; `writer`: how a block gets into the last part; `attempts`: time-outs and repetitions.
 //! - `reads`, `shared_reads`, `tail`: reads of the store that callers share; `forward`, `backward`, `scan`: from line to line.
 //! - `page`, `removals`: what a reader gets of the lines.
@@ -18,6 +18,7 @@ mod backward;
 mod blob_error;
 mod blob_listing;
 mod blob_store;
+mod document_file;
 mod folder_store;
 mod forward;
 mod line;
@@ -62,5 +63,7 @@ mod log_tests;
 mod long_log_tests;
 #[cfg(test)]
 pub(crate) mod memory_store;
+#[cfg(test)]
+mod removal_tests;
 #[cfg(test)]
 mod step_tests;

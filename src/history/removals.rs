@@ -1,163 +1,241 @@
-//! Which messages of a room were removed by their senders.
+//! Which messages of a room were removed by their senders: a list in one document for each room, which is replaced as a whole.
+//!
+//! A reader needs one read for it, however many days have removals. A list has one line for each removed message, so it is short.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::position::Position;
-use super::reads::Reads;
-use super::scan::{Next, ScanError};
+use super::attempts::Attempts;
+use super::line::LINE_FEED;
+use super::position::PartNumber;
 use super::shared_reads::SharedReads;
-use super::store::{Day, PartInfo, StoreError};
-use super::stream::Stream;
-use super::tail::Tail;
+use super::store::{Document, LogStore, PartInfo, StoreError};
 
-/// How long the removals are taken as they were read.
+/// How long a list is taken as it was read.
 const KEEP: Duration = Duration::from_secs(1);
-/// The most rooms whose removals are remembered.
-const MAX_ROOMS: usize = 256;
-/// Of a room, at least this many removals are remembered, and at most twice as many. Older ones are shown again.
+/// The longest that a read of a list takes, and a write, with their repetitions.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// The most lists that are kept. A long one takes about 2 MB.
+const MAX_KEPT: usize = 64;
+/// The most lines of a list, about 3 MB. Older ones are dropped, and their messages are shown again.
 const MAX_REMOVALS: usize = 50_000;
+/// How many parts after its removal a message that is sent again is hidden for certain.
+const MAX_REPEAT_PARTS: PartNumber = 2;
 
-/// A line of a stream of removals.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Removal {
-    pub(super) at: String,
-    pub(super) sender: String,
-    pub(super) id: String,
+/// A line of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Removal {
+    /// The last part of the room when the message was removed: later parts have no line of it, unless it is sent again.
+    part: PartNumber,
+    message: MessageHash,
 }
 
-/// The removals of rooms, as far as they were read.
-#[derive(Debug, Default)]
-pub(super) struct Removals {
-    /// Keyed at random, so that no two messages can be made to have the same hash.
-    hasher: RandomState,
-    rooms: Mutex<HashMap<Stream, Room>>,
-    loads: SharedReads<Stream, Result<RemovedMessages, StoreError>>,
+/// The first 16 bytes of the SHA-256 of sender and id. A sender's lines with the same id are one message, also at different positions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+struct MessageHash(u128);
+
+impl MessageHash {
+    fn of(sender: &str, id: &str) -> Self {
+        let hash = Sha256::digest(json!([sender, id]).to_string());
+        Self(hash.iter().take(size_of::<u128>()).fold(0, |number, byte| number << u8::BITS | u128::from(*byte)))
+    }
 }
 
-#[derive(Debug)]
-struct Room {
-    messages: RemovedMessages,
-    /// Where the stream of removals had ended.
-    end: Option<Position>,
-    read_at: Option<Instant>,
+impl From<MessageHash> for String {
+    fn from(MessageHash(number): MessageHash) -> Self {
+        format!("{number:032x}")
+    }
 }
 
-/// Messages that were removed. A sender's lines with the same id are one message, also at different positions.
-#[derive(Clone, Debug)]
-pub(super) struct RemovedMessages {
-    hasher: RandomState,
-    newer: Arc<HashSet<u64>>,
-    older: Arc<HashSet<u64>>,
+impl TryFrom<String> for MessageHash {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u128::from_str_radix(&text, 16).map(Self)
+    }
 }
+
+/// The messages of a room that were removed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RemovedMessages(Arc<HashSet<MessageHash>>);
 
 impl RemovedMessages {
-    fn new(hasher: RandomState) -> Self {
-        Self { hasher, newer: Arc::default(), older: Arc::default() }
-    }
-
-    /// Nothing was removed, as in streams in which nothing can be.
-    pub(super) fn none() -> Self {
-        Self::new(RandomState::new())
-    }
-
     pub(super) fn contains(&self, sender: &str, id: &str) -> bool {
-        let is_empty = self.newer.is_empty() && self.older.is_empty();
-        let hash = self.hasher.hash_one((sender, id));
-        !is_empty && (self.newer.contains(&hash) || self.older.contains(&hash))
+        !self.0.is_empty() && self.0.contains(&MessageHash::of(sender, id))
     }
+}
 
-    fn insert(&mut self, sender: &str, id: &str) {
-        let hash = self.hasher.hash_one((sender, id));
-        if self.newer.contains(&hash) {
-            return;
-        }
-        if self.newer.len() >= MAX_REMOVALS {
-            self.older = mem::take(&mut self.newer);
-        }
-        Arc::make_mut(&mut self.newer).insert(hash);
+impl FromIterator<Removal> for RemovedMessages {
+    fn from_iter<I: IntoIterator<Item = Removal>>(removals: I) -> Self {
+        Self(Arc::new(removals.into_iter().map(|removal| removal.message).collect()))
     }
+}
+
+/// The lists of rooms. They are named by the names of their documents.
+#[derive(Debug, Default)]
+pub(super) struct Removals {
+    state: Mutex<State>,
+    /// Under way, also by the number of writes before: who asks after a write joins no read from before it.
+    reads: SharedReads<(String, u64), Result<RemovedMessages, StoreError>>,
+    writes: SharedReads<String, Result<RemovedMessages, StoreError>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    kept: HashMap<String, KeptList>,
+    /// The removals that the next write adds to each list.
+    waiting: HashMap<String, HashSet<Removal>>,
+    /// The number of writes.
+    writes: u64,
 }
 
 impl Removals {
-    /// What was removed in a room, from its stream of removals. At most one read of the store, unless that stream has a new part or is
-    /// read for the first time.
+    /// What was removed, as it was at most a second before `now`: at most one read of the store.
+    ///
+    /// # Errors
+    ///
+    /// If the store rejects the read, or does not answer in time.
     pub(super) async fn get(
         &self,
-        reads: &Reads,
-        stream: &Stream,
+        store: &dyn LogStore,
+        name: &str,
         now: Instant,
     ) -> Result<RemovedMessages, StoreError> {
-        let end = {
-            let rooms = self.lock();
-            let room = rooms.get(stream);
-            let is_new = |read_at: Instant| now.saturating_duration_since(read_at) < KEEP;
-            if let Some(room) = room.filter(|room| room.read_at.is_some_and(is_new)) {
-                return Ok(room.messages.clone());
+        let writes = {
+            let state = self.lock();
+            if let Some(kept) = state.kept.get(name)
+                && kept.is_new(now)
+            {
+                return Ok(kept.removed.clone());
             }
-            room.and_then(|room| room.end)
+            state.writes
         };
-        self.loads.get(stream.clone(), self.load(reads, stream, end, now)).await
+        let read = async {
+            let document = Attempts::until(Instant::now() + TIMEOUT).repeat(|| store.read_document(name)).await?;
+            let removed: RemovedMessages = lines(document.as_ref()).collect();
+            let mut state = self.lock();
+            if state.writes == writes {
+                state.keep(name, &removed, now);
+            }
+            Ok(removed)
+        };
+        self.reads.get((name.to_owned(), writes), read).await
     }
 
-    async fn load(
+    /// Adds a message to the list of a room with these parts. What others of this process add meanwhile goes together in the next write.
+    ///
+    /// # Errors
+    ///
+    /// If the store rejects a call, or there was no certainty in time. The message may have been added.
+    pub(super) async fn add(
         &self,
-        reads: &Reads,
-        stream: &Stream,
-        end: Option<Position>,
+        store: &dyn LogStore,
+        name: &str,
+        (sender, id): (&str, &str),
+        parts: &[PartInfo],
+        now: Instant,
+    ) -> Result<(), StoreError> {
+        let [oldest, part] = [parts.first(), parts.last()].map(|part| part.map_or(0, |part| part.number));
+        let removal = Removal { part, message: MessageHash::of(sender, id) };
+        loop {
+            self.lock().waiting.entry(name.to_owned()).or_default().insert(removal);
+            let removed = self.writes.get(name.to_owned(), self.write(store, name, oldest, now)).await?;
+            // Otherwise it came after that write had begun.
+            if removed.0.contains(&removal.message) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Adds what waits to a list, and drops the lines of messages that can only have been in parts before `oldest`.
+    async fn write(
+        &self,
+        store: &dyn LogStore,
+        name: &str,
+        oldest: PartNumber,
         now: Instant,
     ) -> Result<RemovedMessages, StoreError> {
-        let tail = match end {
-            // Without a listing: if the part is not sealed, it is still the last one.
-            Some(end) => {
-                let part = PartInfo { number: end.part, length: end.offset, sealed: false, created: Day(0) };
-                Arc::new(Tail { parts: [part].into(), end: None })
+        let mut attempts = Attempts::until(Instant::now() + TIMEOUT);
+        let mut added = HashSet::new();
+        loop {
+            let document = attempts.repeat(|| store.read_document(name)).await?;
+            added.extend(self.lock().waiting.remove(name).unwrap_or_default());
+            let mut removals: Vec<Removal> = lines(document.as_ref()).collect();
+            let mut removed: RemovedMessages = removals.iter().copied().collect();
+            let count = removals.len();
+            removals.extend(added.iter().filter(|removal| !removed.0.contains(&removal.message)));
+            // After an answer that was lost, or a removal by another process, all of them are there.
+            if removals.len() > count {
+                removals.retain(|removal| removal.part.saturating_add(MAX_REPEAT_PARTS) >= oldest);
+                removals.drain(..removals.len().saturating_sub(MAX_REMOVALS));
+                removed = removals.iter().copied().collect();
+                // Only in place of the document that was read: an attempt that lands late changes nothing.
+                match attempts.once(store.replace_document(name, content(&removals), document.as_ref())).await {
+                    Ok(true) => {}
+                    Ok(false) | Err(StoreError::Unknown) => {
+                        attempts.wait(None, StoreError::Unknown).await?;
+                        continue;
+                    }
+                    Err(StoreError::Throttled(wait)) => {
+                        attempts.wait(wait, StoreError::Throttled(wait)).await?;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
-            None => reads.read_tail(stream, now).await?,
-        };
-        let mut removals: Vec<Removal> = Vec::new();
-        let read = reads.forward(stream, &tail, end, now, |line| {
-            removals.extend(serde_json::from_slice::<Removal>(&line.content));
-            Next::Continue
-        });
-        let end = match read.await {
-            Ok(covered) => covered.end,
-            // Another program has changed the stream: it is read from its beginning next time.
-            Err(ScanError::InvalidPosition) => None,
-            Err(ScanError::Store(error)) => return Err(error),
-        };
-        let mut rooms = self.lock();
-        let room = self.room(&mut rooms, stream);
-        for removal in &removals {
-            room.messages.insert(&removal.sender, &removal.id);
+            let mut state = self.lock();
+            state.writes += 1;
+            state.keep(name, &removed, now);
+            return Ok(removed);
         }
-        (room.end, room.read_at) = (end, Some(now));
-        Ok(room.messages.clone())
-    }
-
-    /// Adds a removal of this process, so that the next reader finds it.
-    pub(super) fn insert(&self, stream: &Stream, removal: &Removal) {
-        let mut rooms = self.lock();
-        self.room(&mut rooms, stream).messages.insert(&removal.sender, &removal.id);
-    }
-
-    fn room<'a>(&self, rooms: &'a mut HashMap<Stream, Room>, stream: &Stream) -> &'a mut Room {
-        if rooms.len() >= MAX_ROOMS && !rooms.contains_key(stream) {
-            let oldest = rooms.iter().min_by_key(|(_, room)| room.read_at).map(|(stream, _)| stream.clone());
-            oldest.map(|oldest| rooms.remove(&oldest));
-        }
-        let messages = || RemovedMessages::new(self.hasher.clone());
-        rooms.entry(stream.clone()).or_insert_with(|| Room { messages: messages(), end: None, read_at: None })
     }
 
     /// Poisoning is ignored: no update can panic halfway.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Stream, Room>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A list as it was read or written last.
+#[derive(Debug)]
+struct KeptList {
+    removed: RemovedMessages,
+    read_at: Instant,
+}
+
+impl KeptList {
+    fn is_new(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.read_at) < KEEP
+    }
+}
+
+impl State {
+    fn keep(&mut self, name: &str, removed: &RemovedMessages, now: Instant) {
+        self.kept.retain(|other, kept| other != name && kept.is_new(now));
+        if self.kept.len() < MAX_KEPT {
+            self.kept.insert(name.to_owned(), KeptList { removed: removed.clone(), read_at: now });
+        }
+    }
+}
+
+/// The lines of a list. Bad ones are skipped.
+fn lines(document: Option<&Document>) -> impl Iterator<Item = Removal> {
+    let content = document.map_or(&[][..], |document| &document.content);
+    content.split(|byte| *byte == LINE_FEED).filter_map(|line| serde_json::from_slice(line).ok())
+}
+
+fn content(removals: &[Removal]) -> Vec<u8> {
+    let mut content = Vec::new();
+    for removal in removals {
+        serde_json::to_writer(&mut content, removal).expect("a number and a text");
+        content.push(LINE_FEED);
+    }
+    content
 }

@@ -16,7 +16,7 @@ use super::stream::Stream;
 
 /// What happens to one call.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
+pub(super) enum Fault {
     None,
     /// Not carried out, no answer.
     Fails,
@@ -34,7 +34,7 @@ enum Fault {
     EndsAfter,
 }
 
-const FAULTS: [Fault; 11] = [
+pub(super) const FAULTS: [Fault; 11] = [
     Fault::Fails,
     Fault::LosesAnswer,
     Fault::LandsLate(1),
@@ -50,7 +50,7 @@ const FAULTS: [Fault; 11] = [
 
 /// A process's view of a store, with a fault at one of its calls.
 #[derive(Debug)]
-struct StepStore {
+pub(super) struct StepStore {
     store: MemoryStore,
     fault: Fault,
     fault_at: usize,
@@ -59,7 +59,7 @@ struct StepStore {
 }
 
 impl StepStore {
-    fn new(store: &MemoryStore, fault: Fault, fault_at: usize) -> Arc<Self> {
+    pub(super) fn new(store: &MemoryStore, fault: Fault, fault_at: usize) -> Arc<Self> {
         let (calls, has_ended) = (AtomicUsize::new(0), AtomicBool::new(false));
         Arc::new(Self { store: store.clone(), fault, fault_at, calls, has_ended })
     }

@@ -1,4 +1,4 @@
-//! What the log needs of a storage service: append blobs, or files that behave like them.
+//! What the log needs of a storage service: append blobs and small documents, or files that behave like them.
 //!
 //! The log decides everything by the errors below, which are named after the codes that Azure Storage sends in `x-ms-error-code`, and by
 //! the days that the store reports; it never reads a clock for them. A store does not repeat a call that changes something: the log does,
@@ -16,7 +16,7 @@ use super::stream::Stream;
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
-/// A storage service that keeps the parts of streams.
+/// A storage service that keeps the parts of streams, and documents.
 ///
 /// Every call may be abandoned: the log drops its future after a time-out, and treats the outcome as [`StoreError::Unknown`].
 #[async_trait]
@@ -73,6 +73,26 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync {
 
     /// Lists at most `max` names of rooms, in the order of their names: the folders below `rooms/`, that of everyone included.
     async fn list_rooms(&self, max: usize) -> Result<Vec<String>, StoreError>;
+
+    /// Reads the document `name`, whole; `None` if there is none.
+    async fn read_document(&self, name: &str) -> Result<Option<Document>, StoreError>;
+
+    /// Replaces the document `previous`, or creates it where there was none: `If-Match`, `If-None-Match: *`. All or nothing. `false` if there
+    /// is another one now, so a call that lands late does no harm.
+    async fn replace_document(
+        &self,
+        name: &str,
+        content: Vec<u8>,
+        previous: Option<&Document>,
+    ) -> Result<bool, StoreError>;
+}
+
+/// A small file that is read and replaced as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Document {
+    pub(crate) content: Bytes,
+    /// The `ETag` of a blob; `None` where documents are compared by their content.
+    pub(crate) etag: Option<String>,
 }
 
 /// The parts of a stream at one time.

@@ -11,13 +11,13 @@ use super::position::{PartNumber, parse_part_file_name, part_file_name};
 pub(super) const ROOMS: &str = "rooms/";
 /// The prefix of the streams of people.
 pub(super) const PEOPLE: &str = "people/";
-/// The prefix of the streams of removed messages.
+/// The prefix of the lists of removed messages.
 pub(super) const REMOVED: &str = "removed/";
 /// The name that is stored for the messages to everyone. No room has it.
 const EVERYONE: &str = "everyone";
 const MAX_ROOM_CHARS: usize = 64;
 
-/// A sequence of lines: what is said to everyone, in a room or to a person, or which messages of a room were removed.
+/// A sequence of lines: what is said to everyone, in a room or to a person.
 ///
 /// Clones share the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,10 +47,10 @@ impl Stream {
         Self(prefix.into())
     }
 
-    /// Which messages of this room, or to everyone, were removed; `None` for other streams.
-    pub(crate) fn removed(&self) -> Option<Self> {
-        let room = self.0.strip_prefix(ROOMS)?;
-        Some(Self(format!("{REMOVED}{room}").into()))
+    /// The name of the list of removed messages of this room, or to everyone; `None` for a person's stream, of which none can be removed.
+    pub(crate) fn removals_name(&self) -> Option<String> {
+        let room = self.0.strip_prefix(ROOMS)?.strip_suffix('/')?;
+        Some(format!("{REMOVED}{room}.jsonl"))
     }
 
     /// The beginning of the names of all its parts; it ends with `/`.
@@ -79,12 +79,12 @@ mod tests {
     fn each_stream_has_a_prefix_of_its_own() {
         assert_eq!(Stream::everyone().prefix(), "rooms/everyone/");
         assert_eq!(Stream::room("Tea_Room-1").unwrap().prefix(), "rooms/tea_room-1/");
-        assert_eq!(Stream::room("tea").unwrap().removed().unwrap().prefix(), "removed/tea/");
-        assert_eq!(Stream::everyone().removed().unwrap().prefix(), "removed/everyone/");
+        assert_eq!(Stream::room("Tea").unwrap().removals_name().unwrap(), "removed/tea.jsonl");
+        assert_eq!(Stream::everyone().removals_name().unwrap(), "removed/everyone.jsonl");
         let ann = Stream::person("ann");
         assert_eq!(ann.prefix(), "people/49915e0d7d4b402e3017d010bc1c0e83cac6c797d6c16e66340fe3268693a6a1/");
         assert_ne!(ann, Stream::person("Ann"));
-        assert_eq!((ann.removed(), Stream::everyone().removed().unwrap().removed()), (None, None));
+        assert_eq!(ann.removals_name(), None);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl StreamFolder {
     }
 
     pub(super) fn append(&self, part: PartNumber, bytes: &[u8], at: Option<u64>) -> Result<Appended, StoreError> {
-        let _lock = self.lock()?;
+        let _lock = lock(&self.0)?;
         if self.is_sealed(part)? {
             return Err(StoreError::BlobIsSealed);
         }
@@ -89,7 +89,7 @@ impl StreamFolder {
 
     /// Seals a part by making its file read-only.
     pub(super) fn seal(&self, part: PartNumber) -> Result<(), StoreError> {
-        let _lock = self.lock()?;
+        let _lock = lock(&self.0)?;
         let seal = || {
             let mut permissions = fs::metadata(self.path(part))?.permissions();
             if !permissions.readonly() {
@@ -171,22 +171,22 @@ impl StreamFolder {
         let has_begun = |part: &PartNumber| fs::metadata(self.path(*part)).is_ok_and(|metadata| metadata.len() > 0);
         Ok(self.numbers()?.iter().rev().take_while(|number| **number > part).any(has_begun))
     }
+}
 
-    /// Waits for the lock of the stream, which other processes respect. It is released when the file is dropped.
-    fn lock(&self) -> Result<File, StoreError> {
-        let file = match options().write(true).create(true).truncate(false).open(self.0.join(LOCK_FILE)) {
-            // Without the folder there is no part.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(StoreError::BlobNotFound),
-            file => file.map_err(|error| store_error(&error))?,
-        };
-        let begin = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::WouldBlock) if begin.elapsed() < LOCK_TIMEOUT => thread::sleep(LOCK_INTERVAL),
-                Err(TryLockError::WouldBlock) => return Err(StoreError::Throttled(None)),
-                Err(TryLockError::Error(error)) => return Err(store_error(&error)),
-            }
+/// Waits for the lock of a folder, which other processes respect. It is released when the file is dropped.
+pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
+    let file = match options().write(true).create(true).truncate(false).open(folder.join(LOCK_FILE)) {
+        // Without the folder there is no part.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(StoreError::BlobNotFound),
+        file => file.map_err(|error| store_error(&error))?,
+    };
+    let begin = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begin.elapsed() < LOCK_TIMEOUT => thread::sleep(LOCK_INTERVAL),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Throttled(None)),
+            Err(TryLockError::Error(error)) => return Err(store_error(&error)),
         }
     }
 }
@@ -200,7 +200,7 @@ pub(super) fn create_private_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Files that only this user can read.
-fn options() -> OpenOptions {
+pub(super) fn options() -> OpenOptions {
     #[allow(unused_mut, reason = "on Windows")]
     let mut options = OpenOptions::new();
     #[cfg(unix)]

@@ -15,9 +15,9 @@ CREATED = {
     "handler.exe",  # a build on Windows
     "local.settings.json",  # a copy of its example
     "name-key.json",  # in the identity store
-    "people/HASH",  # in the container of the history, as the next four
+    "people/HASH",  # in the container of the history, as the next five
     "removed",
-    "removed/NAME",
+    "removed/NAME.jsonl",
     "rooms",
     "rooms/NAME",
     "rooms/everyone",

@@ -65,17 +65,17 @@ SIGN_IN = {
     "properties.login.tokenStore.azureBlobStorage": "tokenStoreInBlobs ? { sasUrlSettingName: tokenStoreSetting } : null",
 }
 
-# The rule for each entry of `rules`, and the prefixes of the entries with their days.
+# The rule for each entry of `rules`, and the entries: type of blob, prefixes and days.
 RETENTION_RULE = [
     "enabled: true type: 'Lifecycle'",
-    "blobTypes: ['appendBlob']",
+    "blobTypes: [rule.blobType]",
     "prefixMatch: rule.prefixes",
     "baseBlob: { delete: { daysAfterModificationGreaterThan: rule.days } }",
 ]
-RETENTION = {
-    "'${containerName}/rooms/', '${containerName}/people/'": "days",
-    "'${containerName}/removed/'": "days + 2",
-}
+RETENTION = [
+    ("appendBlob", "'${containerName}/rooms/', '${containerName}/people/'", "days"),
+    ("blockBlob", "'${containerName}/removed/'", "days + 2"),
+]
 
 # Allowed role assignments: role and scopes.
 ROLES = {
@@ -169,7 +169,7 @@ def history_is_optional(templates: dict[str, Template]) -> Iterator[str]:
 
 
 def retention(templates: dict[str, Template]) -> Iterator[str]:
-    """Messages are deleted by age. The streams of removed messages outlast what they hide by two days."""
+    """Messages are deleted by age. The lists of removed messages outlast what they hide by two days."""
     policies = [(template, policy) for template in templates.values() for policy in template.resource(f"{STORAGE}/managementPolicies")]
     if len(policies) != 1:
         yield "an account has one lifecycle policy, and the history needs it"
@@ -178,7 +178,7 @@ def retention(templates: dict[str, Template]) -> Iterator[str]:
         for text in RETENTION_RULE:
             if text not in rules:
                 yield f"lifecycle policy: {text} is missing"
-        deleted = dict(re.findall(r"prefixes: \[(.+?)\], days: (.+?) \}", template.variables.get("rules", "")))
+        deleted = re.findall(r"blobType: '(\w+)', prefixes: \[(.+?)\], days: (.+?) \}", template.variables.get("rules", ""))
         if deleted != RETENTION:
             yield f"lifecycle policy: must delete {RETENTION}"
         if [container.properties["name"] for container in template.resource(f"{STORAGE}/blobServices/containers")] != ["containerName"]:
