@@ -2,8 +2,10 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::thread::available_parallelism;
 
 use clap::Args;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::{AccessKey, AccessKeyFile, Emulator, LoopbackListener, Options, TemplateSource, UpstreamOptions};
 
@@ -64,6 +66,19 @@ impl CliError {
             Self::Serve(_) => 70,
         }
     }
+}
+
+/// A runtime for [`run`], with one thread more than cores.
+///
+/// The writers of the emulator occupy as many threads as there are cores. One more takes requests meanwhile, so that their messages leave
+/// together.
+///
+/// # Errors
+///
+/// If the system creates no event queue.
+pub fn runtime() -> io::Result<Runtime> {
+    let cores = available_parallelism().map_or(1, usize::from);
+    Builder::new_multi_thread().worker_threads(cores + 1).enable_all().build()
 }
 
 /// Runs the emulator on 127.0.0.1 and `[::1]` until `shutdown` completes.

@@ -2,7 +2,6 @@
 
 use std::env;
 use std::process::ExitCode;
-use std::thread::available_parallelism;
 
 use azure_signalr_emulator::AccessKey;
 use azure_signalr_emulator::cli::{self, EmulatorArgs};
@@ -50,9 +49,7 @@ fn main() -> ExitCode {
         Ok(key) => key,
         Err(reason) => return fail(EXIT_CONFIG, &format!("{CONNECTION_STRING} {reason}")),
     };
-    // The writers occupy as many threads as there are cores. One more takes requests meanwhile, so that their messages leave together.
-    let threads = available_parallelism().map_or(1, usize::from) + 1;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build() {
+    let runtime = match cli::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(EXIT_SOFTWARE, &error.to_string()),
     };

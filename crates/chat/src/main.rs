@@ -16,6 +16,7 @@ mod static_site;
 
 use std::process::ExitCode;
 
+use azure_signalr_emulator::cli;
 use clap::{Parser, Subcommand};
 use serverless_chat::config::{Config, Env, HOST_PORT};
 use serverless_chat::exit::ExitError;
@@ -74,7 +75,7 @@ fn start(arguments: Arguments) -> Result<ExitCode, ExitError> {
     }
     // The doctor prints its report to standard output, without a log.
     let _flush = (!is_doctor).then(|| telemetry::start(env.log_filter(), env.log_format()));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ExitError::other)?;
+    let runtime = cli::runtime().map_err(ExitError::other)?;
     let outcome = match arguments.command {
         Some(Command::Doctor(arguments)) => runtime.block_on(doctor::run(arguments, env)),
         Some(Command::Emulator(arguments)) => {
