@@ -82,7 +82,7 @@ pub struct Options {
     pub max_client_message_bytes: usize,
 
     /// Most messages queued for a client. A client that falls further behind is disconnected, so that the others never wait.
-    /// Default: 8,192.
+    /// Default: 8,192. What is being written, and what stateful reconnect keeps until it is acknowledged, do not count.
     pub max_queued_messages: usize,
 
     /// Most bytes queued for a client, with the same consequence. Default: 8 MiB.

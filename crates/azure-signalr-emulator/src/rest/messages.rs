@@ -174,7 +174,7 @@ pub(super) async fn invoke(call: &Call<'_>, connection: &str, body: Body) -> Res
     let handle = call.service.connection(&hub, &connection).ok_or_else(no_connection)?;
     let mut invocation = handle.begin_invocation();
     let message = ServerMessage::Invocation { id: Some(&invocation.id), target: &target, arguments };
-    call.service.send_message(&hub, &connection, &handle, &message);
+    call.service.queue_for_connection(&hub, &connection, &handle, &message);
     let limit = call.service.options.result_timeout;
     match timeout(limit, invocation.completion()).await {
         Ok(Ok(Outcome::Result(result))) => Ok(Json(InvocationResult { result: Some(&result) }).into_response()),
@@ -229,7 +229,7 @@ fn send_to_client<'m>(
         return Err(ApiError::invalid("streamId", "`streamId` must not be empty"));
     }
     let handle = call.service.connection(&hub, &connection).ok_or_else(no_connection)?;
-    messages.into_iter().for_each(|message| call.service.send_message(&hub, &connection, &handle, &message));
+    messages.into_iter().for_each(|message| call.service.queue_for_connection(&hub, &connection, &handle, &message));
     Ok(StatusCode::ACCEPTED.into_response())
 }
 

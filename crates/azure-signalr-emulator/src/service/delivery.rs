@@ -19,27 +19,23 @@ pub(super) struct Delivery<'a> {
     /// The fault for all recipients.
     hub_effect: MessageEffect,
     /// What the clients of each protocol receive.
-    json: Share,
-    messagepack: Share,
+    json: ProtocolFrames,
+    messagepack: ProtocolFrames,
 }
 
 /// What the clients of a protocol receive, and how many of them.
 #[derive(Default)]
-struct Share {
+struct ProtocolFrames {
     queued: OnceCell<Option<Queued>>,
-    /// How often it was queued, and for whom first.
-    sent: usize,
+    /// How often they were queued, and for whom first.
+    count: usize,
     first: Option<ConnectionId>,
 }
-
-/// Messages that are in the queues, to be recorded.
-#[must_use]
-pub(super) struct Delivered<'a>(Delivery<'a>);
 
 impl<'a> Delivery<'a> {
     /// Applies the fault for the hub, if there is one. The faults stay locked until [`end`](Self::end), if they may affect a recipient.
     ///
-    /// Several messages are delivered without faults.
+    /// Several messages are delivered without faults: while there is a fault for messages, the caller delivers one at a time.
     pub(super) fn begin(
         diagnostics: Option<&'a Diagnostics>,
         hub: &'a HubName,
@@ -53,54 +49,49 @@ impl<'a> Delivery<'a> {
     }
 
     /// Queues the messages for one connection, changed by the fault for its hub or for this connection.
-    pub(super) fn send(&mut self, id: &ConnectionId, handle: &ConnectionHandle) {
+    pub(super) fn queue_for(&mut self, id: &ConnectionId, handle: &ConnectionHandle) {
         let effect = match (self.hub_effect, &mut self.faults) {
             (MessageEffect::Deliver, Some(faults)) => faults.apply_to_connection(self.hub.as_str(), id.as_str()),
             (effect, _) => effect,
         };
         let Some(protocol) = handle.protocol().filter(|_| effect != MessageEffect::Drop) else { return };
-        let share = match protocol {
+        let for_protocol = match protocol {
             Protocol::Json => &mut self.json,
             Protocol::MessagePack => &mut self.messagepack,
         };
         let messages = &self.messages;
         let frames = || Queued::join(messages.iter().filter_map(|message| message.frame(protocol)).collect());
-        let Some(queued) = share.queued.get_or_init(frames).clone() else { return };
-        share.sent += 1;
-        if share.first.is_none() {
-            share.first = Some(id.clone());
+        let Some(queued) = for_protocol.queued.get_or_init(frames).clone() else { return };
+        for_protocol.count += 1;
+        if for_protocol.first.is_none() {
+            for_protocol.first = Some(id.clone());
         }
         let queue = &handle.send_queue;
         match effect {
             MessageEffect::Duplicate => {
-                share.sent += 1;
+                for_protocol.count += 1;
                 queue.push(queued.clone());
                 queue.push(queued);
             }
             MessageEffect::Reorder => queue.push_after_next(queued),
-            MessageEffect::Deliver | MessageEffect::Drop => queue.push(queued),
+            MessageEffect::Deliver => queue.push(queued),
+            // It was left out above.
+            MessageEffect::Drop => {}
         }
     }
 
-    /// Releases the lock of the faults.
-    pub(super) fn end(mut self) -> Delivered<'a> {
-        self.faults = None;
-        Delivered(self)
-    }
-}
-
-impl Delivered<'_> {
-    /// Records each message. To be called without the lock of the hubs.
-    pub(super) fn record(self) {
-        let Self(Delivery { diagnostics: Some(diagnostics), hub, messages, json, messagepack, .. }) = self else {
+    /// Releases the lock of the faults, and records each message: under the lock of the hubs, so in the order of the deliveries.
+    pub(super) fn end(self) {
+        let Self { diagnostics: Some(diagnostics), hub, messages, faults, json, messagepack, .. } = self else {
             return;
         };
+        drop(faults);
         for message in messages {
-            let shares = [(&json, Protocol::Json), (&messagepack, Protocol::MessagePack)];
-            let shares = shares.map(|(share, protocol)| Some((share, share.first.as_ref()?, message.frame(protocol)?)));
-            let sent = shares.iter().flatten().map(|(share, ..)| share.sent).sum();
-            if let Some((_, first, frame)) = shares.into_iter().flatten().next() {
-                diagnostics.record_sent(hub, first.clone(), sent, &frame);
+            let both = [(&json, Protocol::Json), (&messagepack, Protocol::MessagePack)];
+            let both = both.map(|(frames, protocol)| Some((frames, frames.first.as_ref()?, message.frame(protocol)?)));
+            let count = both.iter().flatten().map(|(frames, ..)| frames.count).sum();
+            if let Some((_, first, frame)) = both.into_iter().flatten().next() {
+                diagnostics.record_sent(hub, first.clone(), count, &frame);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The operations of REST calls and the control API on connections and groups. Each takes the lock once and does not wait, except
-//! [`Service::execute`].
+//! The operations of REST calls and the control API on connections and groups. [`Service::send`] only adds to the waiting messages. Each of the
+//! others locks the hubs once, which distributes what waits, and does not wait, except [`Service::execute`].
 
 use std::collections::HashSet;
 use std::sync::{Arc, MutexGuard};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::connection_handle::ConnectionHandle;
-use super::delivery::{Delivered, Delivery};
+use super::delivery::Delivery;
 use super::send_queue::CloseOptions;
 use super::waiting_messages::{Added, AddressedMessage, Recipients, runs};
 use super::{Service, no_tokens};
@@ -80,35 +80,38 @@ impl Service {
 
     /// Messages that arrive while the writers are busy would wait in the queues. Put there together, they cost less.
     async fn distribute_soon(self: Arc<Self>) {
-        self.writers.pass_over().await;
+        self.writers.idle_or_pass_ended().await;
         self.distribute();
     }
 
-    /// Puts the waiting messages into the queues of their recipients.
+    /// Puts the waiting messages into the queues of their recipients. What another task distributes at this moment is in the queues, too, when
+    /// this returns.
     pub(crate) fn distribute(&self) {
-        if self.waiting().is_empty() {
+        drop(self.hubs());
+    }
+
+    /// The same, with the locked hubs. The messages are taken under this lock, so that no later message overtakes them.
+    pub(super) fn distribute_in(&self, hubs: &mut Hubs<Arc<ConnectionHandle>>) {
+        let messages = self.waiting().take();
+        if messages.is_empty() {
             return;
         }
-        let mut hubs = self.lock_hubs();
-        // Taken under the lock of the hubs, so that no later message overtakes them.
-        let messages = self.waiting().take();
         hubs.remove_expired(Instant::now());
         let diagnostics = self.diagnostics.as_deref();
         let affects_messages = diagnostics.is_some_and(|diagnostics| diagnostics.faults().affect_messages());
-        let delivered = runs(&messages, affects_messages).map(|run| {
+        for run in runs(&messages, affects_messages) {
             let AddressedMessage { hub, recipients, excluded, .. } = &run[0];
             let messages = run.iter().map(|addressed| &addressed.message).collect();
             let mut delivery = Delivery::begin(diagnostics, hub, messages);
-            for_each(&hubs, hub, recipients, excluded, |connection| delivery.send(connection.id, connection.handle));
-            delivery.end()
-        });
-        let delivered: Vec<_> = delivered.collect();
-        drop(hubs);
-        delivered.into_iter().for_each(Delivered::record);
+            for_each(hubs, hub, recipients, excluded, |connection| {
+                delivery.queue_for(connection.id, connection.handle);
+            });
+            delivery.end();
+        }
     }
 
-    /// Queues a message for one connection.
-    pub(crate) fn send_message(
+    /// Queues a message for one connection, whose handle [`connection`](Self::connection) has returned.
+    pub(crate) fn queue_for_connection(
         &self,
         hub: &HubName,
         id: &ConnectionId,
@@ -123,7 +126,7 @@ impl Service {
         handle.send_queue.push(frame);
     }
 
-    /// The handle of one connection.
+    /// The handle of one connection. The messages that were sent before are in its queue.
     pub(crate) fn connection(&self, hub: &HubName, id: &ConnectionId) -> Option<Arc<ConnectionHandle>> {
         Some(self.hubs().connection(hub, id)?.handle.clone())
     }
@@ -230,8 +233,8 @@ impl Service {
             match command {
                 Command::Send(message) => {
                     let mut delivery = Delivery::begin(self.diagnostics.as_deref(), hub, vec![message]);
-                    selected.iter().for_each(|(id, handle)| delivery.send(id, handle));
-                    delivery.end().record();
+                    selected.iter().for_each(|(id, handle)| delivery.queue_for(id, handle));
+                    delivery.end();
                 }
                 Command::Join(group) => {
                     for (id, _) in &selected {
@@ -355,6 +358,9 @@ impl ConnectionInfo {
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
 
     use tokio::join;
 
@@ -422,6 +428,35 @@ mod tests {
         send(&service, Recipients::Everyone);
         service.close_all();
         assert_eq!(before.handle.send_queue.len(), 3);
+    }
+
+    /// A broadcast that was accepted before must be in the queue before, say, the answer to an invocation.
+    #[test]
+    fn an_operation_waits_for_the_messages_that_another_task_distributes() {
+        let service = Arc::new(Service::new(Options { control: true, ..Options::default() }));
+        let client = join_hub(&service);
+        service.waiting().add(AddressedMessage {
+            hub: hub(),
+            recipients: Recipients::Everyone,
+            excluded: HashSet::new(),
+            message: message(),
+        });
+        let (distributed, seen) = mpsc::channel();
+        thread::scope(|scope| {
+            // The first task has taken the message, and waits for the faults.
+            let faults = service.diagnostics.as_deref().unwrap().faults();
+            scope.spawn(|| service.distribute());
+            while !service.waiting().is_empty() {
+                thread::yield_now();
+            }
+            scope.spawn(|| {
+                service.distribute();
+                distributed.send((client.handle.send_queue.len(), recorded(&service).len())).unwrap();
+            });
+            assert!(seen.recv_timeout(Duration::from_millis(100)).is_err(), "it does not wait");
+            drop(faults);
+            assert_eq!(seen.recv().unwrap(), (1, 1));
+        });
     }
 
     #[tokio::test]

@@ -1,11 +1,12 @@
 //! The shared state of one emulator, and the guard that keeps a connection in it.
 //!
-//! Two locks protect the state, for short sections without I/O: one the hubs, one the connection tokens. No code holds both, so that
-//! no delivery waits for clients that connect. A broadcast fills all send queues under the lock of the hubs, so all members of a hub
-//! receive messages in the same order.
+//! Two locks protect the state, for sections without I/O: one the hubs, one the connection tokens. No code holds both, so that no delivery
+//! waits for clients that connect. A broadcast is added to all send queues under the lock of the hubs, so all members of a hub receive
+//! messages in the same order. While the hubs are locked, the waiting messages, the faults, a queue, the list of a writer or the traffic log
+//! may be locked, one at a time; only the faults stay locked while queues are.
 //!
-//! A message that a REST call sends waits for the writers, so that they can send it with others. Every operation on the hubs first distributes
-//! what waits: what was sent before it has an effect before it.
+//! A message that a REST call sends is added to the waiting messages. While all writers are busy it waits there, and is then added to the
+//! queues together with others. Every operation on the hubs first distributes what waits: what was sent before it has an effect before it.
 
 mod connection_handle;
 mod delivery;
@@ -174,15 +175,13 @@ impl Service {
         }
     }
 
-    /// The hubs, for an operation that must not overtake the messages that wait.
-    fn hubs(&self) -> MutexGuard<'_, Hubs<Arc<ConnectionHandle>>> {
-        self.distribute();
-        self.lock_hubs()
-    }
-
+    /// Locks the hubs, and puts the waiting messages into the queues of their recipients, so that no operation overtakes them.
+    ///
     /// Poisoning is ignored: no update can panic halfway.
-    fn lock_hubs(&self) -> MutexGuard<'_, Hubs<Arc<ConnectionHandle>>> {
-        self.hubs.lock().unwrap_or_else(PoisonError::into_inner)
+    fn hubs(&self) -> MutexGuard<'_, Hubs<Arc<ConnectionHandle>>> {
+        let mut hubs = self.hubs.lock().unwrap_or_else(PoisonError::into_inner);
+        self.distribute_in(&mut hubs);
+        hubs
     }
 
     /// Poisoning is ignored: no update can panic halfway.
@@ -305,7 +304,6 @@ mod tests {
         assert!(ends(&service, move |service| {
             let _ = service.token_state("unknown", &hub, None);
             service.remove_token("unknown");
-            service.close_all();
         }));
     }
 }

@@ -10,7 +10,7 @@ use crate::protocol::OutgoingMessage;
 const MAX_MESSAGES: usize = 256;
 const MAX_BYTES: usize = 1 << 20;
 
-/// At most so many bytes are put into queues at once. More would be kept for a slow client after most of it is sent.
+/// At most so many bytes are put into queues at once: a slow client keeps them in memory until it has received the last one.
 const MAX_RUN_BYTES: usize = 256 << 10;
 
 /// The connections of a hub that a REST call addresses.
@@ -60,6 +60,7 @@ impl WaitingMessages {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
@@ -76,12 +77,12 @@ impl AddressedMessage {
     }
 }
 
-/// Consecutive messages to the same recipients; each message on its own if `are_single`.
-pub(super) fn runs(messages: &[AddressedMessage], are_single: bool) -> impl Iterator<Item = &[AddressedMessage]> {
+/// Consecutive messages to the same recipients; each message on its own if `one_each`.
+pub(super) fn runs(messages: &[AddressedMessage], one_each: bool) -> impl Iterator<Item = &[AddressedMessage]> {
     let mut bytes = 0;
     messages.chunk_by(move |message, next| {
         bytes += message.message.size();
-        let is_in_run = !are_single && message.has_recipients_of(next) && bytes + next.message.size() <= MAX_RUN_BYTES;
+        let is_in_run = !one_each && message.has_recipients_of(next) && bytes + next.message.size() <= MAX_RUN_BYTES;
         if !is_in_run {
             bytes = 0;
         }

@@ -143,7 +143,8 @@ impl SendQueue {
         self.wait_for(|state| (!state.is_frozen()).then_some(())).await;
     }
 
-    /// Makes the task send if the queue is half full, so that it reads no more before. Then [`next`](Self::next) returns frames.
+    /// Makes the task send if the queue is half full, so that it reads no more before. Then [`next`](Self::next) returns frames. The task
+    /// asks before it reads, since what it reads may add to the queue.
     pub(crate) fn take_over_if_half_full(&self) -> bool {
         self.lock().take_over_if_half_full()
     }
@@ -226,21 +227,21 @@ impl Flush for SendQueue {
 pub(crate) struct Writers {
     writers: Box<[Arc<Writer<SendQueue>>]>,
     next: AtomicUsize,
-    pass_over: Arc<Notify>,
+    pass_ended: Arc<Notify>,
 }
 
 impl Writers {
     pub(crate) fn new() -> Self {
-        let (count, pass_over) = (available_parallelism().map_or(1, usize::from), Arc::<Notify>::default());
-        let writers = (0..count).map(|_| Arc::new(Writer::new(pass_over.clone()))).collect();
-        Self { writers, next: AtomicUsize::new(0), pass_over }
+        let (count, pass_ended) = (available_parallelism().map_or(1, usize::from), Arc::<Notify>::default());
+        let writers = (0..count).map(|_| Arc::new(Writer::new(pass_ended.clone()))).collect();
+        Self { writers, next: AtomicUsize::new(0), pass_ended }
     }
 
-    /// Waits until a writer has written what it has begun with, unless one has nothing to do.
-    pub(crate) async fn pass_over(&self) {
-        let pass_over = self.pass_over.notified();
+    /// Returns at once if a writer is idle. Otherwise waits until one begins or ends a pass.
+    pub(crate) async fn idle_or_pass_ended(&self) {
+        let pass_ended = self.pass_ended.notified();
         if self.writers.iter().all(|writer| writer.is_running()) {
-            pass_over.await;
+            pass_ended.await;
         }
     }
 

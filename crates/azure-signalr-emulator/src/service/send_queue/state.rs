@@ -55,7 +55,8 @@ pub(super) enum Wake {
     Writer,
 }
 
-/// A frame without a sequence id. Sent before the messages; one that is not sent yet is replaced by a later one of its kind.
+/// A frame without a sequence id. Sent before the messages, in the order of the variants; one that is not sent yet is replaced by a later one
+/// of its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unsequenced {
     /// What a transport begins with: the handshake response, or the first sequence id.

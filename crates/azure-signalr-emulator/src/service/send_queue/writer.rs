@@ -15,7 +15,7 @@ const WRITES_PER_TURN: usize = 32;
 
 /// What a writer serves.
 pub(super) trait Flush: Send + Sync + 'static {
-    /// Writes what is queued, without waiting. `now` is the beginning of the pass.
+    /// Writes one batch of what is queued, without waiting, and schedules the queue again if more is left. `now` is the beginning of the pass.
     fn flush(self: Arc<Self>, now: Instant);
 }
 
@@ -23,8 +23,8 @@ pub(super) trait Flush: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Writer<Q> {
     schedule: Mutex<Schedule<Q>>,
-    /// Notified when the writer has written what was scheduled when it began.
-    pass_over: Arc<Notify>,
+    /// Notified at the beginning of a pass, when the one before has ended, and when the task ends.
+    pass_ended: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -36,8 +36,8 @@ struct Schedule<Q> {
 }
 
 impl<Q: Flush> Writer<Q> {
-    pub(super) fn new(pass_over: Arc<Notify>) -> Self {
-        Self { schedule: Mutex::new(Schedule { queues: Vec::new(), is_running: false }), pass_over }
+    pub(super) fn new(pass_ended: Arc<Notify>) -> Self {
+        Self { schedule: Mutex::new(Schedule { queues: Vec::new(), is_running: false }), pass_ended }
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -96,7 +96,7 @@ impl<Q> Pass<'_, Q> {
         self.is_over = self.queues.is_empty();
         schedule.is_running = !self.is_over;
         drop(schedule);
-        self.writer.pass_over.notify_waiters();
+        self.writer.pass_ended.notify_waiters();
         self.queues.reverse();
         !self.is_over
     }
@@ -110,7 +110,7 @@ impl<Q> Drop for Pass<'_, Q> {
             schedule.queues.splice(0..0, self.queues.drain(..));
             schedule.is_running = false;
             drop(schedule);
-            self.writer.pass_over.notify_waiters();
+            self.writer.pass_ended.notify_waiters();
         }
     }
 }
