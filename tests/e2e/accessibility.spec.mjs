@@ -1,4 +1,5 @@
-// Browser tests of accessibility: axe-core finds nothing in any state of the page, light and dark, on a large screen and on a phone.
+// Browser tests of accessibility: axe-core finds nothing in any state of the page, light and dark, on a large screen and on a small phone;
+// nothing scrolls sideways there, and the messages have most of the height.
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
@@ -9,7 +10,7 @@ import { visitStates } from './page-states.mjs'
 const browser = useBrowser()
 const SCREENS = {
   'a large screen': { viewport: { width: 1280, height: 800 } },
-  'a phone': { viewport: { width: 320, height: 640 }, hasTouch: true, isMobile: true },
+  'a phone': { viewport: { width: 320, height: 568 }, hasTouch: true, isMobile: true },
 }
 
 for (const [screen, options] of Object.entries(SCREENS)) test(`axe finds nothing in any state on ${screen}, light and dark`, async (t) => {
@@ -20,5 +21,7 @@ for (const [screen, options] of Object.entries(SCREENS)) test(`axe finds nothing
     }
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
     assert.equal(overflow, 0, `${state}: the page scrolls sideways`)
+    const share = await page.evaluate(() => [...document.querySelectorAll('[role=log]')].map(log => log.getBoundingClientRect().height / innerHeight))
+    if (options.isMobile) assert.ok(share.every(share => share >= 0.7), `${state}: ${share} of the height is for the messages`)
   })
 })

@@ -34,7 +34,7 @@ describe('the status', () => {
     ['the API is slow', { sending: { kind: 'slow', since: NOW - 3000 } }, 'waiting', 'Slow | The chat is slow to answer.'],
     ['the session', { receiving: { kind: 'unauthenticated' } }, 'stopped', 'Signed out | You have been signed out.'],
     ['the session, and everything else', { receiving: { kind: 'unauthenticated' }, sending: failing, online: false }, 'stopped', 'Signed out | You have been signed out.'],
-    ['guests may not chat', { receiving: { kind: 'unauthenticated' }, signedIn: false }, 'stopped', 'Sign-in required | Please sign in.'],
+    ['guests may not chat', { receiving: { kind: 'unauthenticated' }, signedIn: false }, 'stopped', 'Sign-in required | Please sign in. Guests cannot join this chat.'],
   ])('when this fails: %s', (_, facts, tone, says) => {
     const { tone: actual, label, notice } = judgeStatus({ ...everything, ...facts })
     expect([actual, [label, notice?.title].filter(text => text !== undefined).join(' | ')]).toEqual([tone, says])

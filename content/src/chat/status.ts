@@ -37,7 +37,7 @@ export interface StatusFacts {
 export const STILL_CONNECTING_AFTER_MS = 3000
 
 const KEEP_WRITING = 'You can keep writing.'
-const SENT_LATER = 'New messages arrive. Yours are kept and sent as soon as possible.'
+const SENT_LATER = 'New messages arrive. Yours are sent as soon as possible.'
 
 /** What the page says. It has to be judged again after `STILL_CONNECTING_AFTER_MS` while the status is `connecting`. */
 export function judgeStatus(facts: StatusFacts): StatusView {
@@ -66,10 +66,10 @@ export function judgeStatus(facts: StatusFacts): StatusView {
 }
 
 function viewOfEndedSession({ signedIn }: StatusFacts): StatusView {
-  const [label, title, text] = signedIn
-    ? ['Signed out', 'You have been signed out.', 'Sign in again to continue.']
-    : ['Sign-in required', 'Please sign in.', 'Guests cannot join this chat.']
-  return { tone: 'stopped', label, notice: { title, text: `${text} Unsent messages are kept.`, action: 'sign-in' } }
+  const [label, title] = signedIn
+    ? ['Signed out', 'You have been signed out.']
+    : ['Sign-in required', 'Please sign in. Guests cannot join this chat.']
+  return { tone: 'stopped', label, notice: { title, text: 'Unsent messages are kept.', action: 'sign-in' } }
 }
 
 /** While messages are received, what there is to say is about sending. */
