@@ -14,12 +14,12 @@ var containerName = 'chat-history'
 // What is deleted, and after how many days. `removed/` says which messages readers must not see, so it outlasts them: a part gets
 // messages for about a day.
 var rules = [
-  { name: 'chat-history-messages', blobType: 'appendBlob', prefixes: ['${containerName}/rooms/', '${containerName}/people/'], days: days }
-  { name: 'chat-history-removals', blobType: 'blockBlob', prefixes: ['${containerName}/removed/'], days: days + 2 }
+  { name: 'chat-history-messages', prefixes: ['${containerName}/rooms/', '${containerName}/people/'], days: days }
+  { name: 'chat-history-removals', prefixes: ['${containerName}/removed/'], days: days + 2 }
 ]
 
 // https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
-// The smallest built-in role that can create, append to, seal, read, list and delete blobs.
+// The smallest built-in role that can create, append to, replace, seal, read, list and delete blobs.
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
@@ -48,7 +48,7 @@ resource retention 'Microsoft.Storage/storageAccounts/managementPolicies@2025-08
         type: 'Lifecycle'
         definition: {
           filters: {
-            blobTypes: [rule.blobType]
+            blobTypes: ['appendBlob', 'blockBlob']
             prefixMatch: rule.prefixes
           }
           actions: {

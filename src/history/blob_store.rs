@@ -26,7 +26,7 @@ use super::stream::{ROOMS, Stream};
 use crate::blob_container::ContainerConnection;
 use crate::config::Container;
 
-/// More than the longest range that is read, and than a page of a listing: 5,000 blobs of about 1 KiB.
+/// More than the longest range that is read, than the longest document, and than a page of a listing: 5,000 blobs of about 1 KiB.
 const MAX_RESPONSE_BYTES: usize = 8 << 20;
 
 /// A container with the parts of all streams. Clones share the connections.

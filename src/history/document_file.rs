@@ -8,6 +8,9 @@ use std::time::SystemTime;
 use super::store::{Document, StoreError};
 use super::stream_folder::{create_private_folder, lock, options, store_error};
 
+/// The extension of a file that is going to replace a document.
+const REPLACEMENT: &str = "new";
+
 /// The document at `path`; `None` if there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Document>, StoreError> {
     match fs::read(path) {
@@ -26,7 +29,7 @@ pub(super) fn replace(path: &Path, content: &[u8], previous: Option<&Document>) 
     if read(path)?.as_ref() != previous {
         return Ok(false);
     }
-    let replacement = path.with_extension("new");
+    let replacement = path.with_extension(REPLACEMENT);
     let write = || {
         let mut file = options().write(true).create(true).truncate(true).open(&replacement)?;
         file.write_all(content)?;
@@ -37,14 +40,19 @@ pub(super) fn replace(path: &Path, content: &[u8], previous: Option<&Document>) 
     write().map(|()| true).map_err(|error: io::Error| store_error(&error))
 }
 
-/// Deletes the documents of a folder that were last changed before this time.
-pub(super) fn delete_older(folder: &Path, time: SystemTime) -> io::Result<()> {
-    for file in fs::read_dir(folder)? {
-        let path = file?.path();
-        let is_document = path.extension().is_some_and(|extension| extension == "jsonl");
-        if is_document && fs::metadata(&path)?.modified()? < time {
-            fs::remove_file(path)?;
+/// Deletes the documents of a folder that were last changed before this time, and what a crash has left of newer ones.
+pub(super) fn delete_older(folder: &Path, time: SystemTime) -> Result<(), StoreError> {
+    let _lock = lock(folder)?;
+    let delete = || {
+        for file in fs::read_dir(folder)? {
+            let path = file?.path();
+            let is_document =
+                path.extension().is_some_and(|extension| extension == "jsonl" || extension == REPLACEMENT);
+            if is_document && fs::metadata(&path)?.modified()? < time {
+                fs::remove_file(path)?;
+            }
         }
-    }
-    Ok(())
+        Ok(())
+    };
+    delete().map_err(|error: io::Error| store_error(&error))
 }

@@ -1,7 +1,7 @@
 //! A store for tests that fails, loses answers, carries out calls late and ends the process that calls it, at random.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use test_support::random::Random;
@@ -32,7 +32,7 @@ pub(super) struct Faults {
 #[derive(Debug)]
 pub(super) struct FaultyStore {
     store: MemoryStore,
-    faults: Faults,
+    faults: Mutex<Faults>,
     random: Random,
     has_ended: watch::Sender<bool>,
     /// The calls of all processes that will be carried out late.
@@ -41,7 +41,11 @@ pub(super) struct FaultyStore {
 
 impl FaultyStore {
     pub(super) fn new(store: MemoryStore, faults: Faults, random: Random, late: Arc<AtomicUsize>) -> Self {
-        Self { store, faults, random, has_ended: watch::Sender::new(false), late }
+        Self { store, faults: Mutex::new(faults), random, has_ended: watch::Sender::new(false), late }
+    }
+
+    pub(super) fn set_faults(&self, faults: Faults) {
+        *self.faults.lock().unwrap() = faults;
     }
 
     /// Waits until the process has ended.
@@ -66,7 +70,8 @@ impl CallStore for FaultyStore {
             return self.end().await;
         }
         sleep(self.random.milliseconds(5)).await;
-        let Faults { fails, loses_answer, lands_late, ends_before, ends_after, says_full } = self.faults;
+        let Faults { fails, loses_answer, lands_late, ends_before, ends_after, says_full } =
+            *self.faults.lock().unwrap();
         // Each fault has a range of its own.
         let (chance, mut below) = (self.random.below(1_000), 0);
         let mut happens = |of_1000: u64| {

@@ -1,7 +1,7 @@
 //! The log in a folder, for one machine. Several processes may use it at the same time.
 //!
-//! The names and bytes are those of append blobs. Files are not synchronized to the disk: a crash of the machine, unlike one of the
-//! process, can take the last lines.
+//! The names and bytes are those of blobs. Parts are not synchronized to the disk: a crash of the machine, unlike one of the process, can
+//! take the last lines.
 
 use std::fs;
 use std::io;
@@ -334,8 +334,14 @@ mod tests {
         let folder = TestFolder::new();
         say(&folder.start().await, "1").await;
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&folder.0), mode(&folder.0.join("rooms/everyone"))), (0o700, 0o700));
-        assert_eq!(mode(&folder.parts()[0]) & 0o177, 0);
+        for path in ["", "rooms/everyone", "removed"] {
+            assert_eq!(mode(&folder.0.join(path)), 0o700, "{path}");
+        }
+        let store = FolderStore(Arc::new(folder.0.clone()));
+        assert_eq!(store.replace_document("removed/everyone.jsonl", b"a list".to_vec(), None).await, Ok(true));
+        for path in [&folder.parts()[0], &folder.0.join("removed/everyone.jsonl")] {
+            assert_eq!(mode(path) & 0o177, 0, "{}", path.display());
+        }
     }
 
     #[tokio::test]
@@ -355,6 +361,9 @@ mod tests {
             assert_eq!(store.replace_document(&name, b"a list".to_vec(), None).await, Ok(true));
             age(&folder.0.join(name), days);
         }
+        let half = folder.0.join("removed/half.new");
+        fs::write(&half, "half a list").unwrap();
+        age(&half, 33);
         let log = folder.start().await;
         assert_eq!(ids(&newest(&log).await), ["2"]);
         let lost =
@@ -367,6 +376,27 @@ mod tests {
         let list = |room| store.read_document(room);
         assert_eq!(list("removed/tea.jsonl").await.unwrap().unwrap().content, "a list");
         assert_eq!(list("removed/coffee.jsonl").await, Ok(None));
+        assert!(!half.exists());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn processes_that_replace_a_document_at_the_same_time_lose_no_line() {
+        let folder = TestFolder::new();
+        let add = async |process: usize| {
+            let store = FolderStore::open(folder.0.clone()).await.unwrap();
+            for round in 0..20 {
+                let is_added = async || {
+                    let before = store.read_document("removed/tea.jsonl").await.unwrap();
+                    let mut content = before.as_ref().map_or(Vec::new(), |before| before.content.to_vec());
+                    content.extend(format!("{process}-{round}\n").bytes());
+                    store.replace_document("removed/tea.jsonl", content, before.as_ref()).await.unwrap()
+                };
+                while !is_added().await {}
+            }
+        };
+        join_all((0..4).map(add)).await;
+        let list = fs::read_to_string(folder.0.join("removed/tea.jsonl")).unwrap();
+        assert_eq!(list.lines().count(), 4 * 20);
     }
 
     #[tokio::test]

@@ -94,6 +94,56 @@ async fn what_is_removed_at_the_same_time_is_written_together() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_caller_that_gives_up_ends_no_other_removal_and_leaves_none_for_later() {
+    for milliseconds in 1..60 {
+        let store = MemoryStore::new(50_000);
+        let positions = say(&store, 3).await;
+        let slow = FaultyStore::new(store.clone(), Faults::default(), Random::new(milliseconds), Arc::default());
+        let log = HistoryLog::new(Arc::new(slow));
+        let impatient = timeout(Duration::from_millis(milliseconds), remove(&log, positions[0]));
+        let patient = timeout(Duration::from_secs(3), remove(&log, positions[1]));
+        let (impatient, patient) = tokio::join!(impatient, patient);
+        assert!(patient.is_ok_and(|patient| patient.is_ok()), "{milliseconds} ms");
+        assert!(removed(&store).await[usize::from(impatient.is_err())], "{milliseconds} ms");
+    }
+    // Its removal was never begun, so the next one does not make it.
+    let store = MemoryStore::new(50_000);
+    let positions = say(&store, 2).await;
+    let faults = Faults { fails: 1_000, ..Faults::default() };
+    let away = Arc::new(FaultyStore::new(store.clone(), Faults::default(), Random::new(1), Arc::default()));
+    let log = HistoryLog::new(away.clone());
+    assert_eq!(removed_in(&log).await, [false, false]);
+    away.set_faults(faults);
+    assert!(remove(&log, positions[0]).await.is_err());
+    away.set_faults(Faults::default());
+    remove(&log, positions[1]).await.unwrap();
+    assert_eq!(removed(&store).await, [false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_sent_and_removed_again_stays_hidden() {
+    let store = MemoryStore::new(2);
+    // Each part has a first line and one message.
+    let positions = say(&store, 8).await;
+    let log = HistoryLog::new(Arc::new(store.clone()));
+    remove(&log, positions[0]).await.unwrap();
+    say(&store, 8).await;
+    let again = say(&store, 1).await[0];
+    sleep(Duration::from_secs(2)).await;
+    remove(&log, again).await.unwrap();
+    let part = store.parts(&Stream::everyone()).last().unwrap().0;
+    assert!(list(&store).await.starts_with(&format!("{{\"part\":{part},")) && list(&store).await.lines().count() == 1);
+    for number in positions[0].part..part {
+        store.delete(&Stream::everyone(), number).await.unwrap();
+    }
+    sleep(Duration::from_secs(2)).await;
+    let other = say(&store, 2).await[1];
+    sleep(Duration::from_secs(2)).await;
+    remove(&log, other).await.unwrap();
+    assert_eq!(removed(&store).await, [true, true]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_removed_message_is_hidden_from_the_next_reader_while_others_read() {
     for seed in 0..200 {
         let store = MemoryStore::new(50_000);

@@ -25,13 +25,13 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 const MAX_KEPT: usize = 64;
 /// The most lines of a list, about 3 MB. Older ones are dropped, and their messages are shown again.
 const MAX_REMOVALS: usize = 50_000;
-/// How many parts after its removal a message that is sent again is hidden for certain.
+/// How many parts after its removal a message that is sent again is hidden for certain. The last part of a kept tail may be one too low.
 const MAX_REPEAT_PARTS: PartNumber = 2;
 
 /// A line of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Removal {
-    /// The last part of the room when the message was removed: later parts have no line of it, unless it is sent again.
+    /// The last part of the room when the message was removed last: later parts have no line of it, unless it is sent again.
     part: PartNumber,
     message: MessageHash,
 }
@@ -62,19 +62,24 @@ impl TryFrom<String> for MessageHash {
     }
 }
 
-/// The messages of a room that were removed.
+/// The messages of a room that were removed, with the part of their line.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RemovedMessages(Arc<HashSet<MessageHash>>);
+pub(super) struct RemovedMessages(Arc<HashMap<MessageHash, PartNumber>>);
 
 impl RemovedMessages {
     pub(super) fn contains(&self, sender: &str, id: &str) -> bool {
-        !self.0.is_empty() && self.0.contains(&MessageHash::of(sender, id))
+        !self.0.is_empty() && self.0.contains_key(&MessageHash::of(sender, id))
+    }
+
+    /// Whether a removal is there, made then or later.
+    fn has(&self, removal: &Removal) -> bool {
+        self.0.get(&removal.message).is_some_and(|part| *part >= removal.part)
     }
 }
 
 impl FromIterator<Removal> for RemovedMessages {
     fn from_iter<I: IntoIterator<Item = Removal>>(removals: I) -> Self {
-        Self(Arc::new(removals.into_iter().map(|removal| removal.message).collect()))
+        Self(Arc::new(removals.into_iter().map(|Removal { part, message }| (message, part)).collect()))
     }
 }
 
@@ -82,8 +87,9 @@ impl FromIterator<Removal> for RemovedMessages {
 #[derive(Debug, Default)]
 pub(super) struct Removals {
     state: Mutex<State>,
-    /// Under way, also by the number of writes before: who asks after a write joins no read from before it.
+    /// The key has the number of writes when the read began: a caller joins no read from before a write of this process.
     reads: SharedReads<(String, u64), Result<RemovedMessages, StoreError>>,
+    /// Writes, which are shared in the same way.
     writes: SharedReads<String, Result<RemovedMessages, StoreError>>,
 }
 
@@ -145,10 +151,10 @@ impl Removals {
         let [oldest, part] = [parts.first(), parts.last()].map(|part| part.map_or(0, |part| part.number));
         let removal = Removal { part, message: MessageHash::of(sender, id) };
         loop {
-            self.lock().waiting.entry(name.to_owned()).or_default().insert(removal);
+            let _waiting = Waiting::begin(self, name, removal);
             let removed = self.writes.get(name.to_owned(), self.write(store, name, oldest, now)).await?;
-            // Otherwise it came after that write had begun.
-            if removed.0.contains(&removal.message) {
+            // Otherwise it came after that write had begun, or the caller whose write took it has gone.
+            if removed.has(&removal) {
                 return Ok(());
             }
         }
@@ -169,11 +175,14 @@ impl Removals {
             added.extend(self.lock().waiting.remove(name).unwrap_or_default());
             let mut removals: Vec<Removal> = lines(document.as_ref()).collect();
             let mut removed: RemovedMessages = removals.iter().copied().collect();
-            let count = removals.len();
-            removals.extend(added.iter().filter(|removal| !removed.0.contains(&removal.message)));
+            added.retain(|removal| !removed.has(removal));
             // After an answer that was lost, or a removal by another process, all of them are there.
-            if removals.len() > count {
-                removals.retain(|removal| removal.part.saturating_add(MAX_REPEAT_PARTS) >= oldest);
+            if !added.is_empty() {
+                let again: HashSet<_> = added.iter().map(|removal| removal.message).collect();
+                removals.retain(|removal| {
+                    !again.contains(&removal.message) && removal.part.saturating_add(MAX_REPEAT_PARTS) >= oldest
+                });
+                removals.extend(&added);
                 removals.drain(..removals.len().saturating_sub(MAX_REMOVALS));
                 removed = removals.iter().copied().collect();
                 // Only in place of the document that was read: an attempt that lands late changes nothing.
@@ -200,6 +209,32 @@ impl Removals {
     /// Poisoning is ignored: no update can panic halfway.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A removal that waits for the next write. If its caller gives up before, it is not made.
+struct Waiting<'a> {
+    removals: &'a Removals,
+    name: &'a str,
+    removal: Removal,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(removals: &'a Removals, name: &'a str, removal: Removal) -> Self {
+        removals.lock().waiting.entry(name.to_owned()).or_default().insert(removal);
+        Self { removals, name, removal }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.removals.lock();
+        if let Some(waiting) = state.waiting.get_mut(self.name) {
+            waiting.remove(&self.removal);
+            if waiting.is_empty() {
+                state.waiting.remove(self.name);
+            }
+        }
     }
 }
 

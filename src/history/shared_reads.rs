@@ -8,7 +8,13 @@ use tokio::sync::OnceCell;
 
 /// The reads that are under way. There are at most as many as callers.
 #[derive(Debug)]
-pub(crate) struct SharedReads<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
+pub(crate) struct SharedReads<K, V>(Mutex<HashMap<K, Read<V>>>);
+
+#[derive(Debug)]
+struct Read<V> {
+    result: Arc<OnceCell<V>>,
+    callers: usize,
+}
 
 impl<K, V> Default for SharedReads<K, V> {
     fn default() -> Self {
@@ -24,13 +30,19 @@ impl<K: Clone + Eq + Hash, V: Clone> SharedReads<K, V> {
     pub(crate) fn get(&self, key: K, read: impl Future<Output = V>) -> impl Future<Output = V> {
         let read = Box::pin(read);
         async move {
-            let cell = self.lock().entry(key.clone()).or_default().clone();
-            let caller = Caller { reads: self, key, cell };
-            caller.cell.get_or_init(|| read).await.clone()
+            let caller = self.join(key);
+            caller.result.get_or_init(|| read).await.clone()
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, Arc<OnceCell<V>>>> {
+    fn join(&self, key: K) -> Caller<'_, K, V> {
+        let mut reads = self.lock();
+        let read = reads.entry(key.clone()).or_insert_with(|| Read { result: Arc::default(), callers: 0 });
+        read.callers += 1;
+        Caller { reads: self, key, result: read.result.clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Read<V>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -39,17 +51,18 @@ impl<K: Clone + Eq + Hash, V: Clone> SharedReads<K, V> {
 struct Caller<'a, K: Clone + Eq + Hash, V: Clone> {
     reads: &'a SharedReads<K, V>,
     key: K,
-    cell: Arc<OnceCell<V>>,
+    result: Arc<OnceCell<V>>,
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Drop for Caller<'_, K, V> {
     fn drop(&mut self) {
         let mut reads = self.reads.lock();
-        // One reference is in the map, one here.
-        let is_last = Arc::strong_count(&self.cell) <= 2;
-        if (is_last || self.cell.initialized())
-            && reads.get(&self.key).is_some_and(|cell| Arc::ptr_eq(cell, &self.cell))
-        {
+        // Another one with the same key may have begun since.
+        let Some(read) = reads.get_mut(&self.key).filter(|read| Arc::ptr_eq(&read.result, &self.result)) else {
+            return;
+        };
+        read.callers -= 1;
+        if read.callers == 0 || self.result.initialized() {
             reads.remove(&self.key);
         }
     }

@@ -15,9 +15,9 @@ use super::line::LINE_FEED;
 use super::position::{PartNumber, parse_part_file_name, part_file_name};
 use super::store::{Appended, Chunk, Day, PartInfo, StoreError};
 
-/// Processes lock this file while they change a part.
+/// Processes lock this file while they change a file of its folder.
 const LOCK_FILE: &str = ".lock";
-/// The longest that another process may hold the lock. It usually takes microseconds.
+/// The longest that another process may hold the lock. It takes microseconds for a part, and some milliseconds for a document.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(800);
 const LOCK_INTERVAL: Duration = Duration::from_millis(2);
 /// A step of the search for the last line feed.
@@ -176,7 +176,7 @@ impl StreamFolder {
 /// Waits for the lock of a folder, which other processes respect. It is released when the file is dropped.
 pub(super) fn lock(folder: &Path) -> Result<File, StoreError> {
     let file = match options().write(true).create(true).truncate(false).open(folder.join(LOCK_FILE)) {
-        // Without the folder there is no part.
+        // Without the folder there is no file.
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(StoreError::BlobNotFound),
         file => file.map_err(|error| store_error(&error))?,
     };

@@ -65,17 +65,17 @@ SIGN_IN = {
     "properties.login.tokenStore.azureBlobStorage": "tokenStoreInBlobs ? { sasUrlSettingName: tokenStoreSetting } : null",
 }
 
-# The rule for each entry of `rules`, and the entries: type of blob, prefixes and days.
+# The rule for each entry of `rules`, and the prefixes of the entries with their days.
 RETENTION_RULE = [
     "enabled: true type: 'Lifecycle'",
-    "blobTypes: [rule.blobType]",
+    "blobTypes: ['appendBlob', 'blockBlob']",
     "prefixMatch: rule.prefixes",
     "baseBlob: { delete: { daysAfterModificationGreaterThan: rule.days } }",
 ]
-RETENTION = [
-    ("appendBlob", "'${containerName}/rooms/', '${containerName}/people/'", "days"),
-    ("blockBlob", "'${containerName}/removed/'", "days + 2"),
-]
+RETENTION = {
+    "'${containerName}/rooms/', '${containerName}/people/'": "days",
+    "'${containerName}/removed/'": "days + 2",
+}
 
 # Allowed role assignments: role and scopes.
 ROLES = {
@@ -178,7 +178,7 @@ def retention(templates: dict[str, Template]) -> Iterator[str]:
         for text in RETENTION_RULE:
             if text not in rules:
                 yield f"lifecycle policy: {text} is missing"
-        deleted = re.findall(r"blobType: '(\w+)', prefixes: \[(.+?)\], days: (.+?) \}", template.variables.get("rules", ""))
+        deleted = dict(re.findall(r"prefixes: \[(.+?)\], days: (.+?) \}", template.variables.get("rules", "")))
         if deleted != RETENTION:
             yield f"lifecycle policy: must delete {RETENTION}"
         if [container.properties["name"] for container in template.resource(f"{STORAGE}/blobServices/containers")] != ["containerName"]:
