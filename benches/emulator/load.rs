@@ -30,6 +30,7 @@ pub(crate) const SEQUENTIAL_CLIENTS: usize = 1_000;
 pub(crate) const BURST: u32 = 200;
 const BURST_TEXT_BYTES: usize = 1_024;
 const SEQUENTIAL: u32 = 200;
+const SEQUENTIAL_IN_TURN: u32 = 10;
 const SEQUENTIAL_TEXT_BYTES: usize = 128;
 
 /// Broadcasts before the measured ones.
@@ -76,17 +77,20 @@ pub(crate) async fn measure(emulator: &Path, cores: Cores) -> Result<[Loads; 2]>
     let burst = record_message(emulator, cores, BURST_TEXT_BYTES).await?;
     let sequential = record_message(emulator, cores, SEQUENTIAL_TEXT_BYTES).await?;
     let mut both = <[Loads; 2]>::default();
+    // Before all else, since a burst delays the starts that follow it.
     for _ in 0..RUNS {
         for (target, loads) in targets.iter().zip(&mut both) {
-            let run = async {
-                loads.start_ms.push(measure_start(target, cores).await?);
-                loads.add_burst(&target.start(cores).await?, &burst).await?;
-                loads.add_sequential(&target.start(cores).await?, &sequential).await
-            };
-            run.await.map_err(|error: Box<dyn std::error::Error>| format!("{}: {error}", target.name()))?;
+            loads.start_ms.push(measure_start(target, cores).await?);
         }
     }
-    // Afterwards, since a burst on all cores delays the starts that follow it.
+    for _ in 0..RUNS {
+        let [floor, emulator] = &targets;
+        add_sequential([&floor.start(cores).await?, &emulator.start(cores).await?], &sequential, &mut both).await?;
+        for (target, loads) in targets.iter().zip(&mut both) {
+            let added = loads.add_burst(&target.start(cores).await?, &burst).await;
+            added.map_err(|error| format!("{}: {error}", target.name()))?;
+        }
+    }
     let everywhere = Cores { is_shared: true, ..cores };
     for _ in 0..RUNS {
         for (target, loads) in [&Target::BatchingFloor, emulator].into_iter().zip(&mut both) {
@@ -140,29 +144,67 @@ impl Loads {
         sleep(IDLE_INTERVAL / 10).await;
         clients.check()
     }
+}
 
-    /// Measures broadcasts one at a time, and messages to one more client.
-    async fn add_sequential(&mut self, service: &Service, message: &NumberedMessage) -> Result<()> {
-        let (process, port) = (&service.process, service.process.port);
-        let mut caller = Socket::open(port)?;
-        let (connected, _) = connect_clients(port, &mut caller, SEQUENTIAL_CLIENTS)?;
+/// The broadcasts one at a time of one service.
+struct Sequential<'a> {
+    service: &'a Service,
+    clients: Clients,
+    caller: Socket,
+    request: NumberedMessage,
+    latencies: Vec<Duration>,
+    cpu: f64,
+    load_generator_busy: Vec<f64>,
+}
+
+impl<'a> Sequential<'a> {
+    /// Connects the clients, and warms up.
+    async fn start(service: &'a Service, message: &NumberedMessage) -> Result<Self> {
+        let mut caller = Socket::open(service.process.port)?;
+        let (connected, _) = connect_clients(service.process.port, &mut caller, SEQUENTIAL_CLIENTS)?;
         let mut clients = Clients::new(message);
         connected.into_iter().try_for_each(|client| clients.add(client))?;
         let mut request = service.send_request(Recipients::Everyone, message)?;
         clients.broadcast_sequentially(&mut caller, &mut request, WARM_UP).await?;
-        let measurement = Measurement::start(process)?;
-        let latencies = clients.broadcast_sequentially(&mut caller, &mut request, SEQUENTIAL).await?;
-        let usage = measurement.finish()?;
-        self.sequential_p50_ms.push(percentile(&latencies, 50) * 1e3);
-        self.sequential_p99_ms.push(percentile(&latencies, 99) * 1e3);
-        self.sequential_cpu_us.push(usage.cpu * 1e6 / latencies.len() as f64);
-        self.sequential_generator_percent.push(usage.load_generator_busy * 100.0);
-
-        let singles = measure_single_messages(service, &mut caller, message)?;
-        self.single_p50_us.push(percentile(&singles, 50) * 1e6);
-        self.single_p99_us.push(percentile(&singles, 99) * 1e6);
-        clients.check()
+        let (latencies, load_generator_busy) = Default::default();
+        Ok(Self { service, clients, caller, request, latencies, cpu: 0.0, load_generator_busy })
     }
+
+    async fn broadcast(&mut self, count: u32) -> Result<()> {
+        let measurement = Measurement::start(&self.service.process)?;
+        let latencies = self.clients.broadcast_sequentially(&mut self.caller, &mut self.request, count).await?;
+        let usage = measurement.finish()?;
+        self.latencies.extend(latencies);
+        self.cpu += usage.cpu;
+        self.load_generator_busy.push(usage.load_generator_busy);
+        Ok(())
+    }
+
+    /// Adds the results, and messages to one more client.
+    fn finish(mut self, message: &NumberedMessage, loads: &mut Loads) -> Result<()> {
+        self.latencies.sort_unstable();
+        loads.sequential_p50_ms.push(percentile(&self.latencies, 50) * 1e3);
+        loads.sequential_p99_ms.push(percentile(&self.latencies, 99) * 1e3);
+        loads.sequential_cpu_us.push(self.cpu * 1e6 / self.latencies.len() as f64);
+        loads.sequential_generator_percent.push(median(&self.load_generator_busy) * 100.0);
+
+        let singles = measure_single_messages(self.service, &mut self.caller, message)?;
+        loads.single_p50_us.push(percentile(&singles, 50) * 1e6);
+        loads.single_p99_us.push(percentile(&singles, 99) * 1e6);
+        self.clients.check()
+    }
+}
+
+/// Measures broadcasts one at a time, a few of each service in turn, so that both meet the same moments of the machine.
+async fn add_sequential(services: [&Service; 2], message: &NumberedMessage, both: &mut [Loads; 2]) -> Result<()> {
+    let [floor, emulator] = services;
+    let mut running = [Sequential::start(floor, message).await?, Sequential::start(emulator, message).await?];
+    for _ in 0..SEQUENTIAL / SEQUENTIAL_IN_TURN {
+        for sequential in &mut running {
+            sequential.broadcast(SEQUENTIAL_IN_TURN).await?;
+        }
+    }
+    running.into_iter().zip(both).try_for_each(|(sequential, loads)| sequential.finish(message, loads))
 }
 
 /// Connects `count` clients one after the other, and returns the time of each in ascending order.
