@@ -96,7 +96,8 @@ pub(super) struct SendState<S> {
     socket: Option<S>,
     /// Whether the client has no transport, but may get another.
     is_away: bool,
-    stopped: Option<StopReason>,
+    /// Why the connection ends: at once, or after the queued frames are sent. The queue takes no more.
+    requested_stop: Option<StopReason>,
     is_frozen: bool,
     is_transport_dropped: bool,
     /// Whether the frames that were taken last are a pong alone: a client waits for messages of the hub protocol.
@@ -122,7 +123,7 @@ impl<S: Clone> SendState<S> {
             is_sending: false,
             socket: None,
             is_away: false,
-            stopped: None,
+            requested_stop: None,
             is_frozen: false,
             is_transport_dropped: false,
             took_pong: false,
@@ -160,7 +161,7 @@ impl<S: Clone> SendState<S> {
     }
 
     fn add(&mut self, queued: Queued) {
-        if self.stopped.is_some() {
+        if self.requested_stop.is_some() {
             return;
         }
         let (messages, bytes) = (self.messages + queued.frames().len(), self.bytes + queued.len());
@@ -169,14 +170,14 @@ impl<S: Clone> SendState<S> {
             (self.messages, self.bytes) = (messages, bytes);
         } else {
             self.discard();
-            self.stopped = Some(StopReason::Overflow);
+            self.requested_stop = Some(StopReason::Overflow);
             self.sending_task = SendingTask::Connection;
         }
     }
 
     /// Adds a frame without a sequence id.
     pub(super) fn push_unsequenced(&mut self, kind: Unsequenced, frame: Frame) -> Wake {
-        if self.stopped.is_none() {
+        if self.requested_stop.is_none() {
             self.unsequenced[kind as usize] = Some(frame);
         }
         self.wake()
@@ -187,14 +188,14 @@ impl<S: Clone> SendState<S> {
         if let Some(delayed) = self.delayed.take() {
             self.add(delayed);
         }
-        self.stopped.get_or_insert(reason);
+        self.requested_stop.get_or_insert(reason);
         self.hand_to_connection()
     }
 
     /// Stops now, and discards the queued frames.
     pub(super) fn stop_now(&mut self, reason: StopReason) -> Wake {
         self.discard();
-        self.stopped = Some(reason);
+        self.requested_stop = Some(reason);
         self.hand_to_connection()
     }
 
@@ -225,7 +226,7 @@ impl<S: Clone> SendState<S> {
     /// The task that sends, if it has something to do and waits for it. The connection looks at its queue after it has sent a batch.
     fn wake(&mut self) -> Wake {
         match self.sending_task {
-            SendingTask::Connection if self.stopped.is_none() && (self.is_sending || self.is_away) => Wake::None,
+            SendingTask::Connection if self.requested_stop.is_none() && (self.is_sending || self.is_away) => Wake::None,
             SendingTask::Connection => Wake::Connection,
             SendingTask::Writer if self.is_scheduled || self.is_writing || !self.is_sendable() => Wake::None,
             SendingTask::Writer => {
@@ -249,13 +250,13 @@ impl<S> SendState<S> {
     }
 
     pub(super) fn stop_reason(&self) -> Option<&StopReason> {
-        self.immediate_stop().or(self.stopped.as_ref())
+        self.immediate_stop().or(self.requested_stop.as_ref())
     }
 
     /// A stop after which nothing more is sent, at least over this transport.
     pub(super) fn immediate_stop(&self) -> Option<&StopReason> {
-        let stopped = self.stopped.as_ref().filter(|reason| reason.is_immediate());
-        stopped.or(self.is_transport_dropped.then_some(&StopReason::TransportDropped))
+        let immediate = self.requested_stop.as_ref().filter(|reason| reason.is_immediate());
+        immediate.or(self.is_transport_dropped.then_some(&StopReason::TransportDropped))
     }
 
     /// When messages were last sent.
@@ -273,7 +274,7 @@ impl<S> SendState<S> {
         let may_send_messages = match &self.replay {
             Some(replay) if replay.must_repeat() => return true,
             // The client will not resume after a stop.
-            Some(replay) => replay.has_room() || self.stopped.is_some(),
+            Some(replay) => replay.has_room() || self.requested_stop.is_some(),
             None => true,
         };
         (may_send_messages && !self.unsent.is_empty())
@@ -346,7 +347,7 @@ impl<S: Clone> SendState<S> {
             if replay.must_repeat() {
                 return replay.repeat().map(Queued::from);
             }
-            if !replay.has_room() && self.stopped.is_none() {
+            if !replay.has_room() && self.requested_stop.is_none() {
                 return None;
             }
         }
@@ -378,7 +379,7 @@ impl<S: Clone> SendState<S> {
             self.is_sending = true;
             return Some(NextSend::Frames(self.take()));
         }
-        self.stopped.clone().map(NextSend::Stop)
+        self.requested_stop.clone().map(NextSend::Stop)
     }
 
     /// The frames that the task took are sent. The writer sends what comes next, if there is a socket.
