@@ -29,17 +29,17 @@ const TABLE = [
     mend: (chat, ann) => ann.page.context().setOffline(false),
   },
   {
-    fails: 'the API refuses connections', writes: true, says: 'Cannot send', explains: 'Yours are kept',
+    fails: 'the API refuses connections', writes: true, says: 'Cannot send', explains: 'Yours are sent as soon as possible',
     strike: (chat) => { chat.apiProxy.rule = () => 'destroy' },
     mend: (chat) => { chat.apiProxy.rule = () => undefined },
   },
   {
-    fails: 'the API answers 503', writes: true, says: 'Cannot send', explains: 'Yours are kept',
+    fails: 'the API answers 503', writes: true, says: 'Cannot send', explains: 'Yours are sent as soon as possible',
     strike: (chat) => { chat.apiProxy.rule = () => UNAVAILABLE },
     mend: (chat) => { chat.apiProxy.rule = () => undefined },
   },
   {
-    fails: 'the API does not answer', writes: true, says: 'Slow', explains: 'Yours are kept',
+    fails: 'the API does not answer', writes: true, says: 'Slow', explains: 'Yours are sent as soon as possible',
     strike: (chat) => { chat.apiProxy.rule = () => 'hang' },
     // The calls under way have no answer: their connections are reset.
     mend: (chat) => {
